@@ -1,0 +1,72 @@
+"""The errors that a user can cause: one line each, saying where, what was found, what was expected."""
+
+from __future__ import annotations
+
+import os
+
+
+class DarknetError(Exception):
+    """Base of every error raised for a user's input; `str()` is the line that the program prints.
+
+    Parameters
+    ----------
+    reason : str
+        What was found and what was expected.
+    file : path, optional
+        The file at fault.
+    line : int, optional
+        Its line, counted from 1.
+    option : str, optional
+        The option at fault, as the user wrote it, e.g. ``[route] layers=-9``.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+        option: str | None = None,
+    ) -> None:
+        self.reason = reason
+        self.file = None if file is None else os.fspath(file)
+        self.line = line
+        self.option = option
+        place = self.file if line is None else f"{self.file}:{line}"
+        super().__init__(": ".join(part for part in (place, option, reason) if part))
+
+
+class UsageError(DarknetError):
+    """The command line, or a call's arguments, cannot be understood."""
+
+    exit_code = 2
+
+
+class CfgError(DarknetError):
+    """A cfg file is not a network that darknet could run."""
+
+
+class WeightsError(DarknetError):
+    """A weights file cannot be read, or does not belong to the cfg."""
+
+
+class DatasetError(DarknetError):
+    """A .data file, a list of labels or a list of images cannot be used."""
+
+
+class ImageError(DarknetError):
+    """An image cannot be decoded."""
+
+
+class EngineError(DarknetError):
+    """An engine cannot be had on this machine, or cannot run this network."""
+
+
+class FetchError(DarknetError):
+    """A weights file could not be downloaded."""
+
+
+class DarknetWarning(UserWarning):
+    """Something in a user's input that was passed over and may not be what was meant."""
