@@ -1,0 +1,68 @@
+"""Classify images with darknet's ImageNet networks, from their own .cfg and .weights files.
+
+>>> import darknet_py
+>>> net = darknet_py.load_network("cfg/shapes.cfg", "data/shapes.weights")
+>>> net.classify("data/star.png")[0].index
+6
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .classifier import Classifier, Prediction, load_network
+    from .dataset import Dataset, load_dataset
+    from .network import Network
+    from .weights import save_weights
+
+from .errors import (
+    CfgError,
+    DarknetError,
+    DarknetWarning,
+    DatasetError,
+    EngineError,
+    FetchError,
+    ImageError,
+    UsageError,
+    WeightsError,
+)
+
+__version__ = "0.1.0"
+
+# Found where they are first used, so that importing the package loads nothing heavy.
+_LAZY = {
+    "Classifier": "classifier",
+    "Dataset": "dataset",
+    "Network": "network",
+    "Prediction": "classifier",
+    "load_dataset": "dataset",
+    "load_network": "classifier",
+    "save_weights": "weights",
+}
+
+__all__ = [
+    "CfgError",
+    "Classifier",
+    "DarknetError",
+    "DarknetWarning",
+    "Dataset",
+    "DatasetError",
+    "EngineError",
+    "FetchError",
+    "ImageError",
+    "Network",
+    "Prediction",
+    "UsageError",
+    "WeightsError",
+    "load_dataset",
+    "load_network",
+    "save_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

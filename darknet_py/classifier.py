@@ -1,0 +1,257 @@
+"""A network with its weights on an engine: pictures in, probabilities out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .cfg import load_cfg
+from .dataset import DEFAULT, Dataset, load_dataset
+from .engines import Engine, Plan, open_engine
+from .engines.passes import compile_steps
+from .errors import CfgError, DarknetWarning, UsageError
+from .image import PREDICT_MODES, RESIZING_MODES, Picture, preprocess, shorter_size, to_picture
+from .layers import Array, Layer
+from .network import Network
+from .weights import Parameters, load_weights
+
+MAX_PLANS = 4  # sizes of picture whose plans are kept
+# Beyond this, `shorter` is not taken unless asked for: a strip of 1 x 65,000 pixels would become 224 x 14 million.
+MAX_SHORTER_PIXELS = 1 << 24
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One guess.
+
+    Attributes
+    ----------
+    index : int
+        Of the class.
+    wnid : str
+        Its label: for ImageNet the WordNet id.
+    label : str
+        Its name.
+    probability : float
+    """
+
+    index: int
+    wnid: str
+    label: str
+    probability: float
+
+
+class Classifier(Network):
+    """A network that can run; made by `load_network`.
+
+    Attributes
+    ----------
+    parameters : list of dict of str to array
+        For each layer its parameters, read-only; empty without weights.
+    """
+
+    parameters: Parameters
+
+    def __init__(
+        self,
+        cfg: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None,
+        engine: str,
+        threads: int | None,
+        gpu: int | None,
+    ) -> None:
+        super().__init__(load_cfg(cfg), os.fspath(cfg))
+        self.parameters = []
+        self._engine: Engine | None = None
+        self._plans: OrderedDict[tuple[int, int], Plan] = OrderedDict()
+        self._program = compile_steps(self.layers)
+        self._dataset: Dataset | None = None
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads={threads}: at least 1 is expected")
+        if weights is not None:
+            self._check_memory(self.layers)
+            loaded = load_weights(weights, self)
+            self.parameters = loaded.parameters
+            self._engine = open_engine(engine, self.layers, loaded.parameters, threads, gpu)
+            loaded.check_unchanged()
+
+    @property
+    def engine(self) -> str:
+        """The engine's name; empty without weights."""
+        return "" if self._engine is None else self._engine.name
+
+    @property
+    def dataset(self) -> Dataset:
+        """Names of the classes: ImageNet's 1000, or else class numbers; assign another to change them."""
+        if self._dataset is None:
+            imagenet = load_dataset(DEFAULT)
+            numbers = [str(index) for index in range(self.outputs)]
+            same = self.outputs == imagenet.classes
+            self._dataset = imagenet if same else Dataset(self.file, self.outputs, numbers, numbers, 1)
+        return self._dataset
+
+    @dataset.setter
+    def dataset(self, dataset: Dataset) -> None:
+        dataset.check_outputs(self.outputs, self.file)
+        self._dataset = dataset
+
+    def predict(self, batch: npt.ArrayLike) -> Array:
+        """Run the network.
+
+        Parameters
+        ----------
+        batch : array
+            (n, channels, height, width), values in 0..1. Height and width may differ from the network's
+            where it can be resized; the network itself stays as it is.
+
+        Returns
+        -------
+        array
+            float32 (n, outputs).
+
+        Raises
+        ------
+        UsageError
+            Where there are no weights, or the batch's shape is not one that the network takes.
+        CfgError
+            Where a layer cannot run at that height and width, or memory does not suffice.
+        """
+        if self._engine is None:
+            raise UsageError("no weights were loaded, so it cannot run", file=self.file)
+        array = np.ascontiguousarray(batch, np.float32)
+        channels = self.input_shape.channels
+        if array.ndim != 4 or array.shape[1] != channels:
+            reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"
+            raise UsageError(reason, file=self.file)
+        return self._plan(*array.shape[2:]).run(array)
+
+    def classify(self, image: Any, top: int = 5, preprocess: str | None = None) -> list[Prediction]:
+        """The `top` most probable classes of a picture, most probable first, of equals the lower index.
+
+        Parameters
+        ----------
+        image : path, bytes, PIL image or array
+            A picture's file, its content, or its pixels: uint8 (height, width, 3), RGB.
+        top : int
+            How many guesses.
+        preprocess : str, optional
+            How the picture is fitted: one of `image.PREDICT_MODES`; where absent, `shorter` if the network
+            can be resized, else `letterbox`.
+
+        Raises
+        ------
+        ImageError
+            Where the picture cannot be decoded.
+        UsageError
+            Where `preprocess` is unknown or the network cannot follow it.
+        """
+        picture = to_picture(image)
+        probabilities = self.predict(self.prepare(picture, self.mode_for(picture, preprocess))[None])[0]
+        return self.rank(probabilities, top)
+
+    def rank(self, probabilities: Array, top: int) -> list[Prediction]:
+        """The `top` best of `probabilities` (outputs,)."""
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        dataset = self.dataset
+        return [Prediction(int(i), dataset.wnids[i], dataset.names[i], float(probabilities[i])) for i in order]
+
+    def mode_for(self, picture: Picture, mode: str | None = None) -> str:
+        """The preprocessing that predict applies to `picture`, where `mode` is asked for."""
+        if mode is None:
+            if not self.resizable:
+                return "letterbox"
+            height, width = picture.shape[:2]
+            pixels = np.prod(shorter_size(width, height, self.input_shape.width), dtype=np.int64)
+            if pixels <= MAX_SHORTER_PIXELS:
+                return "shorter"
+            reason = f"{width} x {height} pixels, too long a strip for shorter; letterbox is used"
+            warnings.warn(DarknetWarning(reason), stacklevel=2)
+            return "letterbox"
+        if mode not in PREDICT_MODES:
+            raise UsageError(f"preprocess={mode}: one of {', '.join(PREDICT_MODES)} is expected")
+        return mode
+
+    def prepare(self, picture: Picture, mode: str) -> Array:
+        """The network's input (3, height, width) that `mode` makes of `picture`."""
+        if self.input_shape.channels != 3:
+            raise UsageError(f"takes {self.input_shape.channels} channels; pictures have 3", file=self.file)
+        height, width = self.input_shape[1:]
+        if mode in RESIZING_MODES:
+            new_width, new_height = shorter_size(picture.shape[1], picture.shape[0], width)
+            # Refused before the picture is blown up, not after.
+            self._layers_for(new_height, new_width)
+        return preprocess(picture, mode, width, height)[0]
+
+    def _layers_for(self, height: int, width: int) -> Sequence[Layer]:
+        if (height, width) == self.input_shape[1:]:
+            return self.layers
+        self.check_resizable(height, width)
+        layers = self.layers_at(height, width)
+        self._check_memory(layers)
+        return layers
+
+    def _plan(self, height: int, width: int) -> Plan:
+        assert self._engine is not None
+        key = height, width
+        if key not in self._plans:
+            while len(self._plans) >= MAX_PLANS:
+                self._plans.popitem(last=False)
+            self._plans[key] = self._engine.plan(self._layers_for(height, width))
+        self._plans.move_to_end(key)
+        return self._plans[key]
+
+    def _check_memory(self, layers: Sequence[Layer]) -> None:
+        """Refuse what this machine's memory cannot hold, before anything is allocated."""
+        activations = sum(self._program.slot_sizes(layers)) + layers[0].input_shapes[0].size
+        needed = 4 * (2 * self.parameter_count + activations)
+        memory = _memory_size()
+        if memory is not None and needed > memory:
+            size = "{2} x {1}".format(*layers[0].input_shapes[0])
+            reason = f"{needed / 2**30:.1f} GiB to run at {size}, more than this machine's {memory / 2**30:.1f} GiB"
+            raise CfgError(reason, file=self.file)
+
+
+def _memory_size() -> int | None:
+    """Bytes of memory in this machine, where the system tells."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def load_network(
+    cfg: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    threads: int | None = None,
+    *,
+    gpu: int | None = None,
+) -> Classifier:
+    """A network from its cfg file and, to run it, its weights file.
+
+    Parameters
+    ----------
+    cfg : path
+        The cfg file, or the packaged one of that name.
+    weights : path, optional
+        The weights file; without it the network can be looked at and not run.
+    engine : str
+        ``auto`` (cuda where there is one, else cpu), ``cpu``, ``cuda`` or ``reference``.
+    threads : int, optional
+        On the CPU; one for each core where absent.
+    gpu : int, optional
+        Which GPU, from 0.
+
+    Raises
+    ------
+    CfgError, WeightsError, EngineError
+        Where a file is missing or wrong, the two do not belong together, or the engine cannot be had.
+    """
+    return Classifier(cfg, weights, engine, threads, gpu)

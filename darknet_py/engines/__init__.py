@@ -1,0 +1,70 @@
+"""The engines, by name; importing this loads none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..errors import EngineError
+from ..layers import Array, Layer, Parameters
+
+ENGINES = ("auto", "cpu", "cuda", "reference")
+
+
+class Plan(Protocol):
+    """A network, ready to run at one size of picture."""
+
+    def run(self, batch: Array) -> Array:
+        """Outputs (n, outputs), float32, for `batch` (n, channels, height, width), float32 and contiguous."""
+
+
+class Engine(Protocol):
+    """A network's parameters, made ready once for all sizes of picture."""
+
+    name: str
+
+    def plan(self, layers: Sequence[Layer]) -> Plan:
+        """A plan for the network's layers, shaped for some size of picture."""
+
+
+def open_engine(
+    name: str,
+    layers: Sequence[Layer],
+    parameters: Sequence[Parameters],
+    threads: int | None = None,
+    gpu: int | None = None,
+) -> Engine:
+    """The engine `name` with a network's parameters in it.
+
+    Parameters
+    ----------
+    name : str
+        ``reference``, ``cpu``, ``cuda``, or ``auto``: cuda where there is one, else cpu.
+    layers : sequence of Layer
+        Of the network.
+    parameters : sequence of mapping
+        For each layer, its arrays by name.
+    threads : int, optional
+        On the CPU; as many as it has cores where absent.
+    gpu : int, optional
+        Which GPU; asking for one rules out ``auto``'s CPU.
+
+    Raises
+    ------
+    EngineError
+        Where the engine cannot be had on this machine or lacks one of the layers.
+    """
+    if name == "auto":
+        name = "cpu" if gpu is None else "cuda"
+    if name == "reference":
+        from .reference import ReferenceEngine
+
+        return ReferenceEngine(layers, parameters, threads)
+    if name == "cpu":
+        from .cpu import CpuEngine
+
+        return CpuEngine(layers, parameters, threads)
+    if name == "cuda":
+        asked = "engine=cuda" if gpu is None else f"gpu {gpu}"
+        raise EngineError("no GPU engine in this version; run on the CPU", option=asked)
+    raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")

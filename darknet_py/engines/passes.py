@@ -1,0 +1,267 @@
+"""From layers to the steps that an engine runs; what every fast engine does alike.
+
+No-ops disappear, activations and residual adds join the convolution before them, the inputs of a route are
+written where the route wants them, and buffers are reused. None of it depends on the pictures' size, so one
+program serves all sizes of a network.
+
+A *value* is what a step writes: it carries the index of the layer whose output it is, -1 for the network's
+input, or an index past the last layer for a copy that a route needs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+
+from ..layers import Array, Layer, Parameters, Shape
+from ..layers.batchnorm import EPSILON
+from ..layers.route import Route
+from ..layers.shortcut import Shortcut
+
+INPUT = -1
+# Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
+SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
+_ACTIVATED = ("convolutional", "connected", "shortcut", "activation")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation: y = final_activation(activation(layer(source)) + residual).
+
+    Attributes
+    ----------
+    kind : str
+        The layer's, or ``copy``.
+    layer : int
+        The layer whose options and parameters apply.
+    source, target : int
+        Values read and written.
+    residual : int, optional
+        The second value: of a shortcut, or of a convolution that a shortcut was fused into.
+    activation, final_activation : str
+        Names; linear where there is none.
+    """
+
+    kind: str
+    layer: int
+    source: int
+    target: int
+    residual: int | None = None
+    activation: str = "linear"
+    final_activation: str = "linear"
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """The values that it reads."""
+        return (self.source,) if self.residual is None else (self.source, self.residual)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value lies: from channel `channel` of the root value `root`, in buffer `slot`."""
+
+    root: int
+    channel: int
+    slot: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """Steps in order, and where their values lie.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+    output : int
+        The value that is the network's answer.
+    places : dict of int to Place
+        For every value but the input, which is the caller's.
+    copies : dict of int to int
+        For values past the last layer, the layer whose shape they have.
+    """
+
+    steps: tuple[Step, ...]
+    output: int
+    places: dict[int, Place]
+    copies: dict[int, int]
+
+    def shape(self, value: int, layers: Sequence[Layer]) -> Shape:
+        """The shape of `value` where the layers are shaped as `layers`."""
+        value = self.copies.get(value, value)
+        return layers[0].input_shapes[0] if value == INPUT else layers[value].shape
+
+    def slot_sizes(self, layers: Sequence[Layer]) -> list[int]:
+        """How many float32 values each buffer holds for one picture."""
+        sizes = [0] * (1 + max((place.slot for place in self.places.values()), default=-1))
+        for place in self.places.values():
+            sizes[place.slot] = max(sizes[place.slot], self.shape(place.root, layers).size)
+        return sizes
+
+
+@dataclass
+class _Builder:
+    layers: Sequence[Layer]
+    steps: list[Step] = field(default_factory=list)
+    alias: dict[int, int] = field(default_factory=lambda: {INPUT: INPUT})
+    parents: dict[int, tuple[int, int]] = field(default_factory=dict)
+    copies: dict[int, int] = field(default_factory=dict)
+
+
+def compile_steps(layers: Sequence[Layer]) -> Program:
+    """The program of a network's layers."""
+    builder = _Builder(layers)
+    for layer in layers:
+        _add(builder, layer)
+    output = next(layer.index for layer in reversed(layers) if layer.kind != "cost" or layer.index == 0)
+    output = builder.alias[output]
+    if output == INPUT:
+        output = _copy(builder, INPUT)
+    _fuse_shortcuts(builder, output)
+    _run_in_place(builder, output)
+    places = _assign_slots(builder, output)
+    return Program(tuple(builder.steps), output, places, builder.copies)
+
+
+def fold(layer: Layer, parameters: Parameters) -> tuple[Array, Array]:
+    """Kernels (or matrix, or scales) and biases with the batch normalization folded in, float32.
+
+    scale * (x - mean) / (sqrt(variance) + 1e-6) + bias, with x a sum of products, is a sum of scaled products
+    plus another bias.
+    """
+    weight = parameters.get("kernels", parameters.get("matrix"))
+    bias = parameters.get("biases")
+    if "scales" not in parameters:
+        return cast(Array, weight), cast(Array, bias)
+    deviation = np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON
+    scale = parameters["scales"] / deviation
+    shift = -parameters["means"] * scale + (0 if bias is None else bias)
+    if weight is None:
+        return scale.astype(np.float32), shift.astype(np.float32)
+    column = scale.astype(np.float32).reshape(-1, *(1,) * (weight.ndim - 1))
+    return weight * column, shift.astype(np.float32)
+
+
+def _add(builder: _Builder, layer: Layer) -> None:
+    inputs = [builder.alias[i] for i in layer.inputs]
+    if layer.kind in ("dropout", "cost") or (layer.kind == "route" and len(inputs) == 1):
+        builder.alias[layer.index] = inputs[0]
+        return
+    builder.alias[layer.index] = layer.index
+    if isinstance(layer, Route):
+        channel = 0
+        for value, shape in zip(inputs, layer.input_shapes, strict=True):
+            # A value lies in one place only; a second route gets a copy.
+            part = _copy(builder, value) if value == INPUT or value in builder.parents else value
+            builder.parents[part] = (layer.index, channel)
+            channel += shape.channels
+        return
+    activation = getattr(layer, "activation", "linear") if layer.kind in _ACTIVATED else "linear"
+    residual = inputs[1] if isinstance(layer, Shortcut) else None
+    builder.steps.append(Step(layer.kind, layer.index, inputs[0], layer.index, residual, activation))
+
+
+def _copy(builder: _Builder, value: int) -> int:
+    copy = len(builder.layers) + len(builder.copies)
+    builder.copies[copy] = builder.copies.get(value, value)
+    builder.steps.append(Step("copy", 0, value, copy))
+    return copy
+
+
+def _readers(builder: _Builder, output: int) -> Counter[int]:
+    """How often each value is read; by a route that it lies in too, and by the caller."""
+    readers = Counter(value for step in builder.steps for value in step.reads)
+    readers.update(builder.parents.keys())
+    readers[output] += 1
+    return readers
+
+
+def _fuse_shortcuts(builder: _Builder, output: int) -> None:
+    """Let the convolution before a shortcut add the other value as it stores its own."""
+    readers = _readers(builder, output)
+    position = {step.target: number for number, step in enumerate(builder.steps)}
+    fused = set()
+    for number, step in enumerate(builder.steps):
+        if step.kind != "shortcut":
+            continue
+        shortcut = cast(Shortcut, builder.layers[step.layer])
+        before = position.get(step.source, -1)
+        other = position.get(cast(int, step.residual), _routed(builder, cast(int, step.residual), position))
+        convolution = builder.steps[before]
+        if (
+            before >= 0
+            and convolution.kind == "convolutional"
+            and convolution.residual is None
+            and readers[step.source] == 1
+            and other < before
+            and shortcut.input_shapes[0] == shortcut.input_shapes[1]
+            and shortcut.alpha == shortcut.beta == 1
+            and {convolution.activation, step.activation} <= SLOPES.keys()
+        ):
+            builder.steps[before] = replace(
+                convolution, target=step.target, residual=step.residual, final_activation=step.activation
+            )
+            position[step.target] = before
+            fused.add(number)
+    builder.steps = [step for number, step in enumerate(builder.steps) if number not in fused]
+
+
+def _routed(builder: _Builder, value: int, position: dict[int, int]) -> int:
+    """The step after which a route's output is whole; -1 for the network's input."""
+    if value in position:
+        return position[value]
+    parts = [part for part, (parent, _) in builder.parents.items() if parent == value]
+    return max((_routed(builder, part, position) for part in parts), default=-1)
+
+
+def _run_in_place(builder: _Builder, output: int) -> None:
+    """Let shortcuts, activations and normalizations overwrite what nobody else reads."""
+    readers = _readers(builder, output)
+    for step in builder.steps:
+        free = step.source != INPUT and readers[step.source] == 1 and step.source not in builder.parents
+        if step.kind in ("shortcut", "activation", "batchnorm") and free:
+            builder.parents[step.source] = (step.target, 0)
+
+
+def _assign_slots(builder: _Builder, output: int) -> dict[int, Place]:
+    """Give each root value a buffer that nothing alive lies in; the best-fitting free one."""
+    program = Program(tuple(builder.steps), output, {}, builder.copies)
+    root = {}
+    joined = [parent for parent, _ in builder.parents.values()]
+    for value in [*builder.parents, *joined, *(step.target for step in builder.steps)]:
+        top, channel = value, 0
+        while top in builder.parents:
+            top, offset = builder.parents[top]
+            channel += offset
+        root[value] = (top, channel)
+    last: dict[int, int] = {}
+    for number, step in enumerate(builder.steps):
+        for value in (*step.reads, step.target):
+            if value != INPUT:
+                last[root[value][0]] = number
+    last[root[output][0]] = len(builder.steps)
+    slot_of: dict[int, int] = {}
+    capacity: list[int] = []
+    free: set[int] = set()
+    for number, step in enumerate(builder.steps):
+        top = root[step.target][0]
+        if top not in slot_of:
+            size = program.shape(top, builder.layers).size
+            fitting = [slot for slot in free if capacity[slot] >= size]
+            if fitting:
+                slot = min(fitting, key=lambda slot: (capacity[slot], slot))
+            elif free:
+                slot = max(free, key=lambda slot: (capacity[slot], -slot))
+            else:
+                slot = len(capacity)
+                capacity.append(0)
+            free.discard(slot)
+            capacity[slot] = max(capacity[slot], size)
+            slot_of[top] = slot
+        for value in {root[value][0] for value in (*step.reads, step.target) if value != INPUT}:
+            if last[value] == number:
+                free.add(slot_of[value])
+    return {value: Place(top, channel, slot_of[top]) for value, (top, channel) in root.items()}

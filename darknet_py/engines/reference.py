@@ -1,0 +1,44 @@
+"""Runs the layers' own NumPy definitions: slow, obvious, what every other engine is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..layers import Array, Layer, Parameters
+
+
+class ReferenceEngine:
+    """Layer by layer, every output kept until nothing needs it."""
+
+    name = "reference"
+
+    def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters], threads: int | None) -> None:
+        # Copies: the file that the parameters are mapped from may change later.
+        self.parameters = [{name: np.array(a) for name, a in arrays.items()} for arrays in parameters]
+
+    def plan(self, layers: Sequence[Layer]) -> ReferencePlan:
+        """A plan for `layers`, shaped for some size of picture."""
+        return ReferencePlan(layers, self.parameters)
+
+
+class ReferencePlan:
+    """The forward pass at one size of picture."""
+
+    def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters]) -> None:
+        self.layers = layers
+        self.parameters = parameters
+        self.last_use = {source: layer.index for layer in layers for source in layer.inputs}
+
+    def run(self, batch: Array) -> Array:
+        """Outputs (n, outputs) for float32 `batch` (n, channels, height, width)."""
+        values = {-1: batch}
+        for layer, parameters in zip(self.layers, self.parameters, strict=True):
+            if layer.kind == "cost" and layer.index == len(self.layers) - 1:
+                return values[layer.index - 1].reshape(len(batch), -1)
+            values[layer.index] = layer.forward([values[i] for i in layer.inputs], parameters)
+            for source in set(layer.inputs):
+                if self.last_use[source] == layer.index:
+                    del values[source]
+        return values[len(self.layers) - 1].reshape(len(batch), -1)

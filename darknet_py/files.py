@@ -1,0 +1,96 @@
+"""Finding and reading the files that a user names."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from .errors import DarknetError
+
+PACKAGE = Path(__file__).parent
+# An installed package carries cfg/ and data/ under share/; a checkout has them beside the package.
+SHARE = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parent
+
+
+def resolve(path: str | os.PathLike[str]) -> Path:
+    """The file or folder at `path`, or else the one of that name that comes with the package.
+
+    Packaged are ``cfg/NAME`` and ``data/NAME``; NAME alone is looked for in both. Where there is neither,
+    `path` itself comes back, for its reader to report.
+    """
+    given = Path(path)
+    if given.is_absolute() or os.path.lexists(given):
+        return given
+    in_folder = given.parts[:1] in (("cfg",), ("data",))
+    candidates = [SHARE / given] if in_folder else [SHARE / folder / given for folder in ("cfg", "data")]
+    if ".." in given.parts or (not in_folder and len(given.parts) != 1):
+        return given
+    return next((candidate for candidate in candidates if candidate.exists()), given)
+
+
+def check_regular(path: Path, error: type[DarknetError], shown: str | os.PathLike[str] | None = None) -> int:
+    """Raise `error` unless `path` is an ordinary file; return its size in bytes."""
+    shown = path if shown is None else shown
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise error("no such file", file=shown) from None
+    except (OSError, ValueError) as reason:  # ValueError: a NUL byte in the path
+        raise error(describe_oserror(reason), file=shown) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise error("is a folder; a file is expected", file=shown)
+    if not stat.S_ISREG(status.st_mode):
+        raise error("is a device, a pipe or a socket; an ordinary file is expected", file=shown)
+    return status.st_size
+
+
+def read_bytes(
+    path: Path,
+    error: type[DarknetError],
+    shown: str | os.PathLike[str] | None = None,
+    most: int | None = None,
+) -> bytes:
+    """The content of an ordinary file of at most `most` bytes; `error` where it cannot be read."""
+    size = check_regular(path, error, shown)
+    shown = path if shown is None else shown
+    if most is not None and size > most:
+        raise error(f"{size} bytes; at most {most} are expected here", file=shown)
+    try:
+        return path.read_bytes()
+    except OSError as reason:
+        raise error(describe_oserror(reason), file=shown) from None
+
+
+def read_text(
+    path: Path,
+    error: type[DarknetError],
+    shown: str | os.PathLike[str] | None = None,
+    most: int | None = None,
+) -> str:
+    """The text of a file: UTF-8, with or without a byte order mark, or else latin-1.
+
+    Raises
+    ------
+    error
+        Where the file cannot be read, is UTF-16 or UTF-32, or has control characters that no text has.
+    """
+    raw = read_bytes(path, error, shown, most)
+    shown = path if shown is None else shown
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise error("UTF-16 or UTF-32 text; save it as UTF-8", file=shown)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    for number, line in enumerate(text.split("\n"), 1):
+        odd = next((c for c in line if c < " " and c not in "\t\r\f\v"), None)
+        if odd is not None:
+            raise error(f"byte 0x{ord(odd):02x}: not a text file", file=shown, line=number)
+    return text
+
+
+def describe_oserror(reason: Exception) -> str:
+    """What the operating system said, in words and without its number."""
+    text = (isinstance(reason, OSError) and reason.strerror) or str(reason)
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,284 @@
+"""Pictures: decode, resize, crop, letterbox.
+
+A decoded picture is uint8 (height, width, 3), RGB; a network's input is float32 (3, height, width) in 0..1.
+Sizes are given as darknet does, width before height. Source: darknet's ``image.c`` and ``classifier.c``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ImageError, UsageError
+from .files import describe_oserror, read_bytes, resolve
+
+Picture = npt.NDArray[np.uint8]
+Input = npt.NDArray[np.float32]
+
+MAX_PIXELS = 1 << 28  # 268 million; more is a decompression bomb, not a photograph
+MAX_BYTES = 1 << 30
+SUFFIXES = frozenset(
+    [
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tga",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
+)
+TEN_CROP_SHIFT = 32  # pixels
+MULTI_SIZES = (224, 256, 288, 320)  # pixels of the longer side
+GREY = 0.5
+
+_UNIT = (np.arange(256) / 255).astype(np.float32)
+
+
+def load_image(path: str | os.PathLike[str]) -> Picture:
+    """Decode the picture at `path`, or the packaged one of that name.
+
+    EXIF orientation is ignored, grey becomes three equal channels, alpha is dropped, of 16 bits the
+    upper 8 are taken: as darknet does.
+
+    Raises
+    ------
+    ImageError
+        Where the file cannot be read, is damaged or cut short, is no picture, or has over
+        `MAX_PIXELS` pixels.
+    """
+    file = os.fspath(path)
+    return decode_image(read_bytes(Path(resolve(path)), ImageError, file, MAX_BYTES), file)
+
+
+def decode_image(data: bytes, file: str = "image") -> Picture:
+    """Decode the content of a picture file; `file` is its name for messages. As `load_image`."""
+    if not data:
+        raise ImageError("an empty file", file=file)
+    if data[:3] == b"\xff\xd8\xff":
+        return _decode_jpeg(data, file)
+    return _decode_other(data, file)
+
+
+def _decode_jpeg(data: bytes, file: str) -> Picture:
+    # libjpeg-turbo through simplejpeg: unlike Pillow and OpenCV it reports damage within the scan.
+    import simplejpeg
+
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+        _check_pixels(width, height, file)
+        if colorspace in ("CMYK", "YCCK"):
+            return _decode_other(data, file)
+        return simplejpeg.decode_jpeg(data, strict=True)
+    except ValueError as reason:
+        raise ImageError(f"a damaged JPEG: {describe_oserror(reason)}", file=file) from None
+
+
+def _decode_other(data: bytes, file: str) -> Picture:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        # Sizes are checked below, before anything is decoded; Pillow's own limit only warns.
+        Image.MAX_IMAGE_PIXELS = None
+        image = Image.open(io.BytesIO(data))
+        _check_pixels(*image.size, file)
+        image.load()
+        if image.mode.startswith("I;16"):
+            return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        if image.mode == "I" and image.format == "PNG":  # 16 bits, in some releases of Pillow
+            return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        if image.mode in ("I", "F"):
+            raise ImageError(f"pixels of 32 bits (mode {image.mode}); 8 or 16 are expected", file=file)
+        return np.asarray(image.convert("RGB"))
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError("not a picture in any format known here", file=file) from None
+    except MemoryError:
+        raise ImageError("not enough memory to decode it", file=file) from None
+    except Exception as reason:  # Pillow's decoders raise nearly everything on damaged data
+        raise ImageError(f"a damaged picture: {describe_oserror(reason)}", file=file) from None
+
+
+def _check_pixels(width: int, height: int, file: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{width} x {height} pixels; at most {MAX_PIXELS} are decoded", file=file)
+
+
+def to_picture(image: Any, file: str = "image") -> Picture:
+    """A picture from a path, the bytes of a file, a PIL image, or a uint8 array (height, width[, 3 or 4])."""
+    if isinstance(image, (str, os.PathLike)):
+        return load_image(image)
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return decode_image(bytes(image), file)
+    if hasattr(image, "convert") and hasattr(image, "size"):
+        return np.asarray(image.convert("RGB"))
+    array = np.asarray(image)
+    if array.dtype != np.uint8:
+        reason = f"an array of {array.dtype}; uint8 is expected (for floats use predict)"
+        raise ImageError(reason, file=file)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] not in (3, 4) or 0 in array.shape:
+        reason = f"an array of shape {array.shape}; (height, width, 3) is expected"
+        raise ImageError(reason, file=file)
+    return array[..., :3]
+
+
+def resize(picture: npt.NDArray[Any], width: int, height: int) -> Input:
+    """Bilinear, rows first, corners on corners.
+
+    Parameters
+    ----------
+    picture : array
+        (h, w, 3), uint8 or float32 in 0..1.
+    width, height : int
+        Of the result, pixels.
+
+    Returns
+    -------
+    array
+        float32 (height, width, 3) in 0..1.
+    """
+    if picture.shape[:2] == (height, width):
+        return _to_unit(picture)
+    left, fraction = _sample(picture.shape[1], width)
+    left[-1], fraction[-1] = picture.shape[1] - 1, 0
+    right = np.minimum(left + 1, picture.shape[1] - 1)
+    fraction = fraction[:, None]
+    rows = (1 - fraction) * _to_unit(picture[:, left]) + fraction * _to_unit(picture[:, right])
+    top, fraction = _sample(picture.shape[0], height)
+    bottom = np.minimum(top + 1, picture.shape[0] - 1)
+    fraction = fraction[:, None, None]
+    resized = (1 - fraction) * rows[top] + fraction * rows[bottom]
+    # The last row has no lower part in darknet. Where rounding puts it a little above the picture's last
+    # row, next to nothing is left of it; networks then see a black line, and so must ours.
+    resized[-1] = (1 - fraction[-1]) * rows[top[-1]]
+    return resized
+
+
+def _sample(source: int, target: int) -> tuple[npt.NDArray[np.intp], Input]:
+    """For each of `target` cells its lower neighbour among `source` cells, and how far it lies beyond."""
+    step = np.float32(source - 1) / np.float32(max(target - 1, 1))
+    position = np.arange(target, dtype=np.float32) * step
+    lower = position.astype(np.intp)
+    return lower, position - lower.astype(np.float32)
+
+
+def _to_unit(picture: npt.NDArray[Any]) -> Input:
+    return _UNIT[picture] if picture.dtype == np.uint8 else picture
+
+
+def crop(picture: npt.NDArray[Any], left: int, top: int, width: int, height: int) -> npt.NDArray[Any]:
+    """`width` x `height` pixels from column `left` and row `top`; beyond the edge, the edge's own pixels."""
+    rows = np.clip(np.arange(top, top + height), 0, picture.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + width), 0, picture.shape[1] - 1)
+    return picture[rows[:, None], columns]
+
+
+def shorter_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height of a `width` x `height` picture whose shorter side is made `side`."""
+    return (side, height * side // width) if width < height else (width * side // height, side)
+
+
+def longer_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height of a `width` x `height` picture whose longer side is made `side`."""
+    size = (side, height * side // width) if width > height else (width * side // height, side)
+    return max(size[0], 1), max(size[1], 1)
+
+
+def _stretch(picture: Picture, width: int, height: int) -> list[Input]:
+    return [resize(picture, width, height)]
+
+
+def _shorter(picture: Picture, width: int, height: int) -> list[Input]:
+    return [resize(picture, *shorter_size(picture.shape[1], picture.shape[0], width))]
+
+
+def _letterbox(picture: Picture, width: int, height: int) -> list[Input]:
+    h, w = picture.shape[:2]
+    by_width = np.float32(width) / np.float32(w) < np.float32(height) / np.float32(h)
+    new_width, new_height = (width, h * width // w) if by_width else (w * height // h, height)
+    new_width, new_height = max(new_width, 1), max(new_height, 1)
+    boxed = np.full((height, width, 3), GREY, np.float32)
+    left, top = (width - new_width) // 2, (height - new_height) // 2
+    boxed[top : top + new_height, left : left + new_width] = resize(picture, new_width, new_height)
+    return [boxed]
+
+
+def _center_crop(picture: Picture, width: int, height: int) -> list[Input]:
+    h, w = picture.shape[:2]
+    side = min(w, h)
+    top, left = (h - side) // 2, (w - side) // 2
+    return [resize(picture[top : top + side, left : left + side], width, height)]
+
+
+def _resize_crop(picture: Picture, width: int, height: int) -> list[Input]:
+    (resized,) = _shorter(picture, width, height)
+    h, w = resized.shape[:2]
+    # C's division, towards zero, where a network is higher than wide.
+    return [crop(resized, int((w - width) / 2), int((h - height) / 2), width, height)]
+
+
+def _ten_crop(picture: Picture, width: int, height: int) -> list[Input]:
+    shift = TEN_CROP_SHIFT
+    resized = resize(picture, width + shift, height + shift)
+    corners = [(-shift, -shift), (shift, -shift), (0, 0), (-shift, shift), (shift, shift)]
+    return [crop(side, *corner, width, height) for side in (resized, resized[:, ::-1]) for corner in corners]
+
+
+def _multi(picture: Picture, width: int, height: int) -> list[Input]:
+    h, w = picture.shape[:2]
+    resized = [resize(picture, *longer_size(w, h, side)) for side in MULTI_SIZES]
+    return [view for side in resized for view in (side, side[:, ::-1])]
+
+
+# How a picture becomes one or several inputs of a network of width x height.
+MODES: dict[str, Callable[[Picture, int, int], list[Input]]] = {
+    "shorter": _shorter,
+    "letterbox": _letterbox,
+    "center-crop": _center_crop,
+    "stretch": _stretch,
+    "resize-crop": _resize_crop,
+    "ten-crop": _ten_crop,
+    "multi": _multi,
+}
+# Those whose inputs are not of the network's own size.
+RESIZING_MODES = frozenset({"shorter", "multi"})
+# Those that predict offers: one input a picture, nothing cut off twice.
+PREDICT_MODES = ("shorter", "letterbox", "center-crop", "stretch")
+
+
+def preprocess(picture: Picture, mode: str, width: int, height: int) -> list[Input]:
+    """The inputs that `mode` makes of a picture for a network of `width` x `height`.
+
+    Returns
+    -------
+    list of array
+        float32 (3, h, w) in 0..1, contiguous; one, but ten for ``ten-crop`` and eight for ``multi``, whose
+        outputs darknet adds up.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such mode.
+    """
+    if mode not in MODES:
+        raise UsageError(f"preprocess={mode}: one of {', '.join(MODES)} is expected")
+    return [np.ascontiguousarray(view.transpose(2, 0, 1)) for view in MODES[mode](picture, width, height)]

@@ -1,0 +1,36 @@
+"""The layers, one file each, and the registry that finds them by a section's name."""
+
+from __future__ import annotations
+
+from .activation import Activation
+from .avgpool import AvgPool
+from .base import Array, Layer, Parameters, Shape
+from .batchnorm import BatchNorm
+from .connected import Connected
+from .convolutional import Convolutional
+from .cost import Cost
+from .crop import Crop
+from .dropout import Dropout
+from .maxpool import MaxPool
+from .route import Route
+from .shortcut import Shortcut
+from .softmax import Softmax
+
+LAYERS: tuple[type[Layer], ...] = (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Connected,
+    Convolutional,
+    Cost,
+    Crop,
+    Dropout,
+    MaxPool,
+    Route,
+    Shortcut,
+    Softmax,
+)
+
+REGISTRY: dict[str, type[Layer]] = {name: layer for layer in LAYERS for name in (layer.kind, *layer.aliases)}
+
+__all__ = ["LAYERS", "REGISTRY", "Array", "Layer", "Parameters", "Shape"]

@@ -1,0 +1,28 @@
+"""Mean over each plane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .base import Array, Layer, Parameters, Shape
+
+
+class AvgPool(Layer):
+    """The mean of each channel's plane: 1 x 1 is left."""
+
+    kind = "avgpool"
+    aliases = ("avg",)
+
+    def _set_up(self, source: Shape) -> Shape:
+        return Shape(source.channels, 1, 1)
+
+    def listing(self) -> str:
+        channels, height, width = self.input_shapes[0]
+        return f"Avgpool Layer: {width} x {height} x {channels} image"
+
+    def table_row(self) -> str:
+        channels, height, width = self.input_shapes[0]
+        return f"avg                     {width:4d} x{height:4d} x{channels:4d}   ->  {channels:4d}"
+
+    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+        return inputs[0].mean(axis=(2, 3), keepdims=True)

@@ -1,0 +1,126 @@
+"""What every layer is: options, output shape, parameters, listing line, operations, forward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cfg import Option, Section
+
+Array = npt.NDArray[np.float32]
+Parameters = Mapping[str, Array]
+
+# Keys of training, debugging or another build of darknet, which say nothing about inference.
+COMMON_IGNORED = (
+    "learning_rate", "dontload", "dontloadscales", "dontsave", "stopbackward", "onlyforward", "clip",
+    "truth", "smooth", "l2norm", "name", "param",
+)  # fmt: skip
+
+
+class Shape(NamedTuple):
+    """One picture's activations: channels x height x width."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        """How many values that is."""
+        return self.channels * self.height * self.width
+
+
+class Layer:
+    """One section of a cfg, with its shapes.
+
+    Subclasses declare `kind`, `aliases` and `options`, find `shape` in `_set_up`, and define the rest.
+
+    Attributes
+    ----------
+    index : int
+        Counted from 0 after ``[net]``.
+    inputs : tuple of int
+        The layers whose outputs it takes; -1 is the network's input.
+    input_shapes : tuple of Shape
+        Their shapes.
+    shape : Shape
+        Of its output.
+    """
+
+    kind: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[Mapping[str, Option]] = {}
+    ignored: ClassVar[tuple[str, ...]] = ()
+    resizable: ClassVar[bool] = True
+
+    index: int
+    inputs: tuple[int, ...]
+    input_shapes: tuple[Shape, ...]
+    shape: Shape
+
+    def __init__(self, section: Section, index: int, shapes: Sequence[Shape]) -> None:
+        """`shapes` holds the network's input and the outputs of all layers before: `index` + 1 of them."""
+        self.section = section
+        self.index = index
+        for key, value in section.read(self.options, (*self.ignored, *COMMON_IGNORED)).items():
+            setattr(self, key, value)
+        self.inputs = self._find_inputs()
+        self.input_shapes = tuple(shapes[i + 1] for i in self.inputs)
+        self.shape = self._set_up(self.input_shapes[0])
+
+    def _find_inputs(self) -> tuple[int, ...]:
+        return (self.index - 1,)
+
+    def _set_up(self, source: Shape) -> Shape:
+        """The shape of the output; `source` is the first input's."""
+        raise NotImplementedError
+
+    def _earlier(self, key: str, value: int) -> int:
+        """The absolute index of the layer that option `key` names by `value`."""
+        absolute = value if value >= 0 else self.index + value
+        if not 0 <= absolute < self.index:
+            before = "no layer comes" if self.index == 0 else f"only {self.index} layers come"
+            raise self.section.error(f"{value}: {before} before this one", key)
+        return absolute
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters, in the order in which a weights file holds them."""
+        return {}
+
+    @property
+    def operations(self) -> int:
+        """Floating-point operations for one picture, as darknet's ``ops`` counts them."""
+        return 0
+
+    def listing(self) -> str:
+        """The line that the 2016 program prints, without its index."""
+        raise NotImplementedError
+
+    def table_row(self) -> str:
+        """The row that the 2018 program prints, without its index."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+        """The layer's definition in plain NumPy.
+
+        Parameters
+        ----------
+        inputs : sequence of array
+            For each of `self.inputs`, float32 of shape (n, channels, height, width).
+        parameters : mapping of str to array
+            As in `self.parameters`.
+
+        Returns
+        -------
+        array
+            float32 of shape (n, *self.shape).
+        """
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        options = " ".join(f"{key}={entry.value}" for key, entry in self.section.entries.items())
+        return f"<{self.index} [{self.kind}] {options} -> {'x'.join(map(str, self.shape))}>"

@@ -1,0 +1,46 @@
+"""Earlier outputs, one after another along the channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..cfg import integers
+from .base import Array, Layer, Parameters, Shape
+
+
+class Route(Layer):
+    """Concatenation of the outputs of the layers named."""
+
+    kind = "route"
+    options = {"layers": integers()}
+    ignored = ("groups", "group_id")
+    layers: list[int] | None
+
+    def _find_inputs(self) -> tuple[int, ...]:
+        if not self.layers:
+            raise self.section.error("layers= is missing: the outputs to join")
+        for key in ("groups", "group_id"):
+            if key in self.section.entries:
+                raise self.section.error("not supported: parts of a layer's channels", key)
+        return tuple(self._earlier("layers", value) for value in self.layers)
+
+    def _set_up(self, source: Shape) -> Shape:
+        for index, other in zip(self.inputs, self.input_shapes, strict=True):
+            if other[1:] != source[1:]:
+                reason = (
+                    f"layer {self.inputs[0]} is {source.width} x {source.height},"
+                    f" layer {index} is {other.width} x {other.height}; they must agree"
+                )
+                raise self.section.error(reason, "layers")
+        return Shape(sum(s.channels for s in self.input_shapes), source.height, source.width)
+
+    def listing(self) -> str:
+        return "Route Layer: " + " ".join(map(str, self.inputs))
+
+    def table_row(self) -> str:
+        return "route  " + " ".join(map(str, self.inputs))
+
+    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+        return np.concatenate(inputs, axis=1)

@@ -1,0 +1,75 @@
+"""Residual connection: the input plus an earlier layer's output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..cfg import choice, integer, number
+from .activations import ACTIVATIONS, activate
+from .base import Array, Layer, Parameters, Shape
+
+
+class Shortcut(Layer):
+    """alpha * input + beta * other over the channels and cells that both have, then an activation.
+
+    Where the other has `step` times the height and width, every `step`-th of its cells is taken; where it
+    has them `spread` times smaller, it is added to every `spread`-th cell of the input.
+    """
+
+    kind = "shortcut"
+    options = {
+        "from": integer(),
+        "activation": choice(ACTIVATIONS, "linear"),
+        "alpha": number(1),
+        "beta": number(1),
+    }
+    activation: str
+    alpha: float
+    beta: float
+    step: int
+    spread: int
+
+    def _find_inputs(self) -> tuple[int, ...]:
+        source = getattr(self, "from")
+        if source is None:
+            raise self.section.error("from= is missing: the layer to add")
+        if self.index == 0:
+            raise self.section.error("no layer comes before this one", "from")
+        return (self.index - 1, self._earlier("from", source))
+
+    def _set_up(self, source: Shape) -> Shape:
+        other = self.input_shapes[1]
+        self.step = max(1, other.width // source.width)
+        self.spread = max(1, source.width // other.width)
+        rows = max(1, other.height // source.height), max(1, source.height // other.height)
+        if rows != (self.step, self.spread):
+            shapes = " and ".join(f"{s.width} x {s.height}" for s in (source, other))
+            raise self.section.error(f"{shapes} differ by unequal factors", "from")
+        return source
+
+    @property
+    def resizable(self) -> bool:  # type: ignore[override]
+        """Darknet resizes no network whose shortcut joins two resolutions."""
+        return self.input_shapes[0][1:] == self.input_shapes[1][1:]
+
+    def listing(self) -> str:
+        return f"Shortcut Layer: {self.inputs[1]}"
+
+    def table_row(self) -> str:
+        source, other = self.input_shapes
+        return (
+            f"res  {self.inputs[1]:3d}                {other.width:4d} x{other.height:4d} x{other.channels:4d}"
+            f"   ->  {source.width:4d} x{source.height:4d} x{source.channels:4d}"
+        )
+
+    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+        x = inputs[0].copy()
+        other = inputs[1][:, :, :: self.step, :: self.step]
+        shared = x[:, :, :: self.spread, :: self.spread]
+        channels, height, width = (min(a, b) for a, b in zip(shared.shape[1:], other.shape[1:], strict=True))
+        shared = shared[:, :channels, :height, :width]
+        other = other[:, :channels, :height, :width]
+        shared[...] = np.float32(self.alpha) * shared + np.float32(self.beta) * other
+        return activate(self.activation, x)

@@ -1,0 +1,169 @@
+"""Sections -> Network: layers with their shapes, parameters and operations."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Sequence
+
+from .cfg import Section, integer, load_cfg
+from .errors import CfgError, UsageError
+from .layers import REGISTRY, Layer, Shape
+
+MAX_LAYERS = 10_000
+MAX_VALUES = 2**31 - 1  # darknet counts in int
+NET_OPTIONS = {
+    "height": integer(0, least=1),
+    "width": integer(0, least=1),
+    "channels": integer(0, least=1),
+    "inputs": integer(0, least=1),
+}
+# How the network was trained, and the batch, which is the caller's: known, and of no use here.
+TRAINING_OPTIONS = (
+    "batch", "subdivisions", "learning_rate", "momentum", "decay", "policy", "power", "gamma", "step", "steps",
+    "scale", "scales", "max_batches", "burn_in", "max_crop", "min_crop", "max_ratio", "min_ratio", "center",
+    "angle", "hue", "saturation", "exposure", "aspect", "adam", "B1", "B2", "eps", "time_steps", "random",
+    "notruth", "clip", "flip", "mosaic", "cutmix", "blur", "letter_box", "label_smooth_eps", "seq_scales",
+    "max_chart_loss", "optimized_memory", "workspace_size_limit_MB", "track", "sequential_subdivisions",
+)  # fmt: skip
+OTHER_LAYERS = (
+    "local", "deconvolutional", "deconv", "crnn", "gru", "lstm", "rnn", "detection", "region", "yolo",
+    "Gaussian_yolo", "iseg", "reorg", "upsample", "normalization", "lrn", "l2norm", "logistic", "xnor",
+    "conv_lstm", "scale_channels", "sam", "empty", "contrastive",
+)  # fmt: skip
+
+
+class Network:
+    """The layers of a cfg.
+
+    Attributes
+    ----------
+    file : str
+        The cfg's name, for messages.
+    sections : list of Section
+        What the cfg says.
+    input_shape : Shape
+        Of one picture.
+    layers : tuple of Layer
+        In order, shaped for `input_shape`.
+    """
+
+    def __init__(self, sections: Sequence[Section], file: str) -> None:
+        self.file = file
+        self.sections = list(sections)
+        net = self.sections[0]
+        if net.name not in ("net", "network"):
+            raise net.error("the first section must be [net]")
+        if len(self.sections) == 1:
+            raise net.error("no layer comes after it")
+        if len(self.sections) - 1 > MAX_LAYERS:
+            raise CfgError(f"{len(self.sections) - 1} layers; at most {MAX_LAYERS} are supported", file=file)
+        self.input_shape = _input_shape(net)
+        self.layers = self.layers_at(self.input_shape.height, self.input_shape.width)
+
+    def layers_at(self, height: int, width: int) -> tuple[Layer, ...]:
+        """The layers, shaped for pictures of `height` x `width`; CfgError where the network does not allow it."""
+        shapes = [Shape(self.input_shape.channels, height, width)]
+        _check_size(self.sections[0], "input", shapes[0].size)
+        layers = []
+        for index, section in enumerate(self.sections[1:]):
+            layer = _layer_type(section)(section, index, shapes)
+            for name, shape in layer.parameters.items():
+                _check_size(section, name, math.prod(shape))
+            _check_size(section, "output", layer.shape.size)
+            layers.append(layer)
+            shapes.append(layer.shape)
+        return tuple(layers)
+
+    @property
+    def resizable(self) -> bool:
+        """Whether the network can run at other heights and widths than the cfg's."""
+        return all(layer.resizable for layer in self.layers)
+
+    def resize(self, height: int, width: int) -> None:
+        """Shape the layers for pictures of `height` x `width`.
+
+        Raises
+        ------
+        UsageError
+            Where the network has layers that fix its input's size.
+        CfgError
+            Where a layer's input would be smaller than its window.
+        """
+        if (height, width) == self.input_shape[1:]:
+            return
+        self.check_resizable(height, width)
+        self.layers = self.layers_at(height, width)
+        self.input_shape = self.input_shape._replace(height=height, width=width)
+
+    def check_resizable(self, height: int, width: int) -> None:
+        """Raise UsageError unless the network can run at `height` x `width`."""
+        fixed = next((layer for layer in self.layers if not layer.resizable), None)
+        if fixed is not None and (height, width) != self.input_shape[1:]:
+            reason = (
+                f"cannot run at {width} x {height}: layer {fixed.index} [{fixed.section.name}] fixes the input at"
+                f" {self.input_shape.width} x {self.input_shape.height}"
+            )
+            raise UsageError(reason, file=self.file)
+        if height < 1 or width < 1:
+            raise UsageError(f"cannot run at {width} x {height}", file=self.file)
+
+    @property
+    def output_layer(self) -> Layer:
+        """The layer whose output is the network's: the last that is no cost."""
+        return next((layer for layer in reversed(self.layers) if layer.kind != "cost"), self.layers[-1])
+
+    @property
+    def outputs(self) -> int:
+        """How many values one picture gives."""
+        return self.output_layer.shape.size
+
+    @property
+    def operations(self) -> int:
+        """Floating-point operations for one picture, as darknet's ``ops`` counts them."""
+        return sum(layer.operations for layer in self.layers)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many float32 values a weights file holds."""
+        return sum(math.prod(shape) for layer in self.layers for shape in layer.parameters.values())
+
+    def describe(self, style: str = "lines") -> str:
+        """The listing of the layers: ``lines`` as the 2016 program prints it, ``table`` as that of 2018."""
+        if style == "table":
+            header = "layer     filters    size              input                output\n"
+            return header + "".join(f"{layer.index:5d} {layer.table_row()}\n" for layer in self.layers)
+        return "".join(f"{layer.index}: {layer.listing()}\n" for layer in self.layers)
+
+
+def load_structure(path: str | os.PathLike[str]) -> Network:
+    """The network of the cfg file at `path`, or of the packaged one of that name; no weights."""
+    return Network(load_cfg(path), os.fspath(path))
+
+
+def _input_shape(net: Section) -> Shape:
+    options = net.read(NET_OPTIONS, TRAINING_OPTIONS)
+    shape = Shape(options["channels"], options["height"], options["width"])
+    if options["inputs"] and not any(shape):
+        return Shape(options["inputs"], 1, 1)
+    for key, value in shape._asdict().items():
+        if not value:
+            raise net.error(f"{key}= is missing")
+    return shape
+
+
+def _layer_type(section: Section) -> type[Layer]:
+    if section.name in REGISTRY:
+        return REGISTRY[section.name]
+    if section.name in ("net", "network"):
+        raise section.error("a second [net]; one network is expected in a cfg")
+    if section.name in OTHER_LAYERS:
+        raise section.error(f"not supported; this program runs classifiers made of {', '.join(sorted(REGISTRY))}")
+    close = difflib.get_close_matches(section.name, REGISTRY, n=1)
+    raise section.error("unknown layer" + (f"; did you mean [{close[0]}]?" if close else ""))
+
+
+def _check_size(section: Section, name: str, size: int) -> None:
+    if size > MAX_VALUES:
+        raise section.error(f"{name} of {size} values; at most {MAX_VALUES} are supported")
