@@ -25,7 +25,7 @@ if sys.platform != "win32":
 BASE_URL = "https://data.pjreddie.com/files/"
 RETRY_WAITS = (0.5, 1.0, 2.0)  # seconds before each further request
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds without a byte
-BLOCK = 256 * 1024  # bytes written at once
+BLOCK = 16 * 1024  # bytes written at once: a break loses less than that
 _ADVICE = "try again later, or name another server in DARKNET_PY_BASE_URL"
 
 
@@ -58,7 +58,7 @@ class _BrokenError(FetchError):
 
 
 class _UnreachableError(_BrokenError):
-    """No answer from the server."""
+    """No answer; at the first request, nothing to wait for."""
 
 
 def weights_path(name: str) -> Path:
@@ -181,7 +181,6 @@ def _download(url: str, part: Path, limit: int, progress: bool) -> None:
                 _transfer(url, part, limit, bar)
                 return
             except _BrokenError as err:
-                # A server that was never there is not waited for.
                 if wait is None or (attempt == 0 and isinstance(err, _UnreachableError)):
                     raise
                 time.sleep(wait)

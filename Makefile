@@ -1,0 +1,38 @@
+# Everything happens in .venv; PYTHON names the interpreter that makes it (3.10 to 3.13).
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types check clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-12s %s\n", $$1, $$2}'
+
+run: .venv/installed ## classify a sample picture with the embedded network, offline
+	$(BIN)/darknet classifier predict data/shapes.data cfg/shapes.cfg data/shapes.weights data/star.png
+
+test: lint types check ## everything that CI runs: lint, types, tests
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+check: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+clean: ## remove what the other targets made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --upgrade hatchling editables
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[dev]'
+	@touch $@

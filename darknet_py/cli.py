@@ -1,0 +1,163 @@
+"""argv -> a command; the only place that turns an error into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NoReturn, TextIO
+
+from . import __version__
+from .errors import DarknetError, DarknetWarning, UsageError
+from .files import describe_oserror
+
+EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives: functions ``add_NAME`` and ``run_NAME`` of a module in commands/."""
+
+    module: str
+    name: str
+    summary: str
+
+
+COMMANDS = {
+    "classifier predict": Command("predict", "predict", "classify pictures; without any, ask for them"),
+    "classify": Command("predict", "predict", "the same"),
+    "ops": Command("tools", "ops", "count a network's operations"),
+    "fetch": Command("tools", "fetch", "download published weights"),
+}
+# Darknet takes these anywhere on the line; the number says how many values follow.
+_DARKNET_FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; return its exit code.
+
+    0 done, 1 failed, 2 wrong usage, 3 some pictures failed, 130 interrupted, 141 standard output closed.
+    """
+    _show_warnings()
+    try:
+        if sys.stdout is None:
+            return EXIT_CLOSED_PIPE
+        for stream in (sys.stdout, sys.stderr):
+            # Names of files are bytes to the system; what is no text goes out as it came in.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="surrogateescape")
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
+    except DarknetError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _discard_stdout()
+        return EXIT_CLOSED_PIPE
+    except OSError as error:
+        _discard_stdout()
+        return _fail(f"{error.filename or 'standard output'}: {describe_oserror(error)}", 1)
+    except MemoryError:
+        return _fail("not enough memory", 1)
+
+
+def _run(argv: list[str]) -> int:
+    argv = _move_flags(argv)
+    words = argv[:1] if argv[:1] != ["classifier"] else argv[:2]
+    name = " ".join(words)
+    if name in ("-h", "--help", "help"):
+        print(_help(), end="")
+        return 0
+    if name == "--version":
+        print(f"darknet {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise UsageError(_explain_unknown(name))
+    command = COMMANDS[name]
+    module = import_module(f".commands.{command.module}", __package__)
+    parser = _Parser(
+        prog=f"darknet {name}",
+        description=command.summary.capitalize() + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    getattr(module, f"add_{command.name}")(parser)
+    args = parser.parse_intermixed_args(argv[len(words) :])
+    code: int = getattr(module, f"run_{command.name}")(args)
+    return code
+
+
+def _move_flags(argv: list[str]) -> list[str]:
+    """`argv` with darknet's flags behind the command's own words, where argparse looks for them."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    words, flags = [], []
+    left = iter(argv[:end])
+    for word in left:
+        if word in _DARKNET_FLAGS:
+            flags += [word, *(value for _, value in zip(range(_DARKNET_FLAGS[word]), left, strict=False))]
+        else:
+            words.append(word)
+    return [*words, *flags, *argv[end:]]
+
+
+def _help() -> str:
+    lines = [f"  {name:20} {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: darknet COMMAND ...",
+            "",
+            "Classify images with darknet's ImageNet networks, from their own .cfg and .weights files.",
+            "",
+            *lines,
+            "",
+            "darknet COMMAND --help tells more; darknet --version.",
+            "",
+        ]
+    )
+
+
+def _explain_unknown(name: str) -> str:
+    if not name or name.startswith("-"):
+        return f"a command is missing; one of {', '.join(COMMANDS)} is expected"
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(COMMANDS)} is expected"
+    return f"{name}: unknown command; {hint}"
+
+
+def _show_warnings() -> None:
+    """One line on stderr for each warning."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        print(f"darknet: warning: {message}", file=sys.stderr, flush=True)
+
+    warnings.showwarning = show
+    warnings.simplefilter("always", DarknetWarning)
+
+
+def _fail(reason: str, code: int) -> int:
+    print(f"darknet: {reason}", file=sys.stderr, flush=True)
+    return code
+
+
+def _discard_stdout() -> None:
+    """Let what is still buffered vanish, or Python would complain about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,1 @@
+"""One file per family of subcommands; `cli.COMMANDS` lists them."""

@@ -1,0 +1,89 @@
+"""darknet classifier predict: pictures, or a prompt that asks for them, to their best classes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DarknetError, ImageError, UsageError
+from ..image import PREDICT_MODES, SUFFIXES, load_image
+from ..report import FORMATS, STYLES, Record, open_report
+from .model import add_engine_options, open_model, positive, split_operands
+from .prompt import ask_paths
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+
+USAGE = "[DATA] CFG WEIGHTS [IMAGE ...]"
+EPILOG = """\
+DATA is a .data file, or a folder with imagenet1k.data in it (default: ImageNet's 1000 classes).
+NAME alone stands for CFG and WEIGHTS: a network that comes with the program, its weights fetched by
+`darknet fetch NAME`. IMAGE is a picture, a folder of them, or - for paths on standard input; without
+any, a prompt asks for them.
+"""
+
+
+def add_predict(parser: argparse.ArgumentParser) -> None:
+    """The options of ``classifier predict``."""
+    parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, and on which pictures")
+    parser.add_argument("-t", "--top", type=positive, metavar="N", help="guesses a picture (default: the .data file's)")
+    parser.add_argument(
+        "--preprocess",
+        choices=PREDICT_MODES,
+        help="how a picture is fitted (default: shorter where the network can be resized, else letterbox)",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
+    parser.add_argument("--style", choices=STYLES, default="lines", help="of the text: darknet's of 2016 or of 2018")
+    add_engine_options(parser)
+    parser.epilog = EPILOG
+
+
+def run_predict(args: argparse.Namespace) -> int:
+    """Classify; 3 where some pictures failed, 1 where all did."""
+    operands = split_operands(args.operands)
+    network = open_model(operands, args)
+    top = args.top or network.dataset.top
+    report = open_report(args.format, args.style)
+    prompted = not operands.rest
+    done = failed = 0
+    for path in ask_paths(args.format == "text") if prompted else _find_images(operands.rest):
+        try:
+            report.add(_classify(network, path, args.preprocess, top))
+            done += 1
+        except (ImageError, UsageError) as error:
+            print(f"darknet: {error}", file=sys.stderr, flush=True)
+            failed += 1
+    report.close()
+    if prompted or not failed:
+        return 0
+    return 3 if done else 1
+
+
+def _classify(network: Classifier, path: str, preprocess: str | None, top: int) -> Record:
+    picture = load_image(path)
+    mode = network.mode_for(picture, preprocess)
+    image = network.prepare(picture, mode)
+    start = time.perf_counter()
+    probabilities = network.predict(image[None])[0]
+    seconds = time.perf_counter() - start
+    height, width = image.shape[1:]
+    return Record(path, width, height, mode, seconds, network.rank(probabilities, top))
+
+
+def _find_images(operands: list[str]) -> Iterator[str]:
+    """The pictures that operands name: themselves, those in a folder and below it, those listed on stdin."""
+    for operand in operands:
+        if operand == "-":
+            yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
+        elif os.path.isdir(operand):
+            found = sorted(str(p) for p in Path(operand).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            if not found:
+                raise DarknetError("no picture in this folder", file=operand)
+            yield from found
+        else:
+            yield operand

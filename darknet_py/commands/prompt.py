@@ -1,0 +1,49 @@
+"""Asking for pictures until there are no more."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+PROMPT = "Enter Image Path: "
+
+
+def ask_paths(to_stdout: bool) -> Iterator[str]:
+    """Paths that a user types, one a line, until the input ends; blank lines are asked again.
+
+    On a terminal lines can be edited and recalled, and names of files completed. `to_stdout` says where
+    the prompt goes: standard output, or standard error where that holds records for a program.
+    """
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if terminal:
+        with contextlib.suppress(ImportError):  # Windows has none
+            import readline
+
+            _complete_files(readline)
+    while True:
+        if not to_stdout:
+            print(PROMPT, end="", file=sys.stderr, flush=True)
+        try:
+            line = input(PROMPT if to_stdout else "")
+        except EOFError:
+            if terminal:
+                print(file=sys.stderr)
+            return
+        if line.strip():
+            yield line
+
+
+def _complete_files(readline: ModuleType) -> None:
+    def complete(text: str, state: int) -> str | None:
+        matches = sorted(glob.glob(glob.escape(text) + "*"))
+        names = [match + os.sep if os.path.isdir(match) else match for match in matches]
+        return names[state] if state < len(names) else None
+
+    readline.set_completer(complete)
+    readline.set_completer_delims("")  # paths may have blanks
+    editline = "libedit" in (readline.__doc__ or "")
+    readline.parse_and_bind("bind ^I rl_complete" if editline else "tab: complete")

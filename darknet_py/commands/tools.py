@@ -1,0 +1,38 @@
+"""Smaller commands: ops, fetch."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..report import STYLES, print_line, print_operations
+from .model import packaged_cfg, print_listing
+
+
+def add_ops(parser: argparse.ArgumentParser) -> None:
+    """The options of ``ops``."""
+    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+
+
+def run_ops(args: argparse.Namespace) -> int:
+    """Count a network's floating-point operations."""
+    from ..network import load_structure
+
+    network = load_structure(packaged_cfg(args.cfg) or args.cfg)
+    print_listing(network, args.style)
+    print_operations(network.operations)
+    return 0
+
+
+def add_fetch(parser: argparse.ArgumentParser) -> None:
+    """The options of ``fetch``."""
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a network, e.g. extraction")
+
+
+def run_fetch(args: argparse.Namespace) -> int:
+    """Download published weights; print where they lie."""
+    from ..fetch import fetch_weights
+
+    for name in args.names:
+        print_line(str(fetch_weights(name)))
+    return 0

@@ -1,0 +1,150 @@
+"""Results -> lines, JSON, CSV; nothing else writes to standard output."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .classifier import Prediction
+
+FORMATS = ("text", "json", "jsonl", "csv")
+STYLES = ("lines", "table")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture's answer.
+
+    Attributes
+    ----------
+    file : str
+        As the user named it.
+    width, height : int
+        Pixels that the network ran at.
+    preprocess : str
+        How the picture was fitted.
+    seconds : float
+        Of the forward pass.
+    predictions : sequence of Prediction
+        Most probable first.
+    """
+
+    file: str
+    width: int
+    height: int
+    preprocess: str
+    seconds: float
+    predictions: Sequence[Prediction]
+
+    def fields(self) -> dict[str, Any]:
+        """What every format tells besides the predictions."""
+        return {
+            "file": self.file,
+            "width": self.width,
+            "height": self.height,
+            "preprocess": self.preprocess,
+            "seconds": round(self.seconds, 6),
+        }
+
+
+class LinesReport:
+    """What the 2016 program prints: size, time, then ``name: probability``."""
+
+    answer = "{label}: {probability:f}"
+
+    def add(self, record: Record) -> None:
+        """Print a record at once."""
+        print(f"{record.width} {record.height}")
+        print(f"{record.file}: Predicted in {record.seconds:f} seconds.")
+        for guess in record.predictions:
+            print(self.answer.format(label=guess.label, probability=guess.probability, percent=100 * guess.probability))
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Print what is left."""
+
+
+class TableReport(LinesReport):
+    """What the 2018 program prints: the same with ``percent: name``."""
+
+    answer = "{percent:5.2f}%: {label}"
+
+
+class JsonlReport:
+    """A JSON object on a line for each picture."""
+
+    def add(self, record: Record) -> None:
+        """Print a record at once."""
+        guesses = [
+            {"index": g.index, "wnid": g.wnid, "label": g.label, "probability": g.probability}
+            for g in record.predictions
+        ]
+        self._write(json.dumps({**record.fields(), "predictions": guesses}))
+
+    def _write(self, text: str) -> None:
+        print(text, flush=True)
+
+    def close(self) -> None:
+        """Print what is left."""
+
+
+class JsonReport(JsonlReport):
+    """One JSON array with an object for each picture."""
+
+    def __init__(self) -> None:
+        self.empty = True
+
+    def _write(self, text: str) -> None:
+        print("[" if self.empty else ",", text, sep="\n", end="", flush=True)
+        self.empty = False
+
+    def close(self) -> None:
+        """Print the end of the array."""
+        print("[]" if self.empty else "\n]", flush=True)
+
+
+class CsvReport:
+    """A row for each guess, best first, under a header."""
+
+    def __init__(self) -> None:
+        self.writer: Any = None
+
+    def add(self, record: Record) -> None:
+        """Print a record's rows at once."""
+        for rank, guess in enumerate(record.predictions, 1):
+            guessed = {"index": guess.index, "wnid": guess.wnid, "label": guess.label}
+            row = {**record.fields(), "rank": rank, **guessed, "probability": guess.probability}
+            if self.writer is None:
+                self.writer = csv.DictWriter(sys.stdout, list(row), lineterminator="\n")
+                self.writer.writeheader()
+            self.writer.writerow(row)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Print what is left."""
+
+
+Report = LinesReport | JsonlReport | CsvReport
+
+
+def open_report(format: str, style: str) -> Report:
+    """The report for a value of ``--format`` and, for text, of ``--style``."""
+    text = LinesReport if style == "lines" else TableReport
+    reports: dict[str, type[Report]] = {"text": text, "json": JsonReport, "jsonl": JsonlReport, "csv": CsvReport}
+    return reports[format]()
+
+
+def print_operations(operations: int) -> None:
+    """What ``ops`` prints."""
+    print(f"Floating Point Operations: {operations}")
+    print(f"Floating Point Operations: {operations / 1e9:.2f} Bn", flush=True)
+
+
+def print_line(text: str) -> None:
+    """A line of its own."""
+    print(text, flush=True)

@@ -1,0 +1,17 @@
+"""What the tests share: where the recorded answers are, and a cache of their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+# Trained weights and photographs, which the project does not contain; tests that need them skip without.
+REFERENCE = Path(os.environ.get("DARKNET_PY_REFERENCE", ROOT.parent / "shared" / "reference"))
+
+needs_reference = pytest.mark.skipif(
+    not REFERENCE.is_dir(), reason=f"no trained weights and photographs at {REFERENCE} (DARKNET_PY_REFERENCE)"
+)
