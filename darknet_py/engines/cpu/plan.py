@@ -29,7 +29,8 @@ class CpuEngine:
 
     def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters], threads: int | None) -> None:
         load_kernels()
-        self.threads = threads or len(os.sched_getaffinity(0))
+        cores: int = numba.config.NUMBA_NUM_THREADS
+        self.threads = min(threads or len(os.sched_getaffinity(0)), cores)
         self.program = compile_steps(layers)
         self.weights: dict[int, tuple[Array, Array]] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
@@ -75,7 +76,7 @@ class CpuPlan:
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
-        numba.set_num_threads(min(self.engine.threads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(self.engine.threads)
         outputs = np.empty((len(batch), self.output.size), np.float32)
         for image, output in zip(batch, outputs, strict=True):
             self.input[0] = image
