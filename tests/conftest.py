@@ -17,6 +17,13 @@ needs_reference = pytest.mark.skipif(
 )
 
 
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program's cache for all tests that start it: kernels are compiled once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes seconds; runs after all others")
 
