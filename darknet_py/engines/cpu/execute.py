@@ -1,0 +1,102 @@
+"""The compiled walk through a plan's table, and the threads that take it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .arena import LINE, address, aligned
+from .gemm import multiply
+from .jit import kernel
+from .moves import flatten, pad, to_blocks, to_pixels
+from .packing import pack, pack_winograd
+from .pooling import add, pool_average, pool_maximum
+from .sync import fetch_add, wait_for
+from .table import (
+    ADD, ALPHA, AVGPOOL, BETA, FINAL, FLATTEN, GEMM, MAXPOOL, OPCODE, PACK, PACK_WINOGRAD, PAD, SLOPE, TO_BLOCKS, TO_PIXELS,
+    WINOGRAD_INPUT, WINOGRAD_OUTPUT,
+)  # fmt: skip
+from .winograd import transform_input, transform_output
+
+SCRATCH = 2 * 8 * 8 * 64  # bytes that a thread needs for itself: Winograd's largest tile, twice
+
+
+@kernel("void(int64[:, ::1], float32[:, ::1], int64, int64, int64, int64)")
+def walk(table, numbers, sync, scratch, thread, threads):
+    """Run all operations, together with `threads` - 1 other callers.
+
+    `sync` is the address of a counter for the barrier and one for each operation, `LINE` bytes apart, zero at
+    the start. Between operations all wait for all: what one writes, the next reads. At the end only `thread` 0
+    waits, and no other looks at `sync` again: it may then be set to zero for the next run.
+    """
+    last = table.shape[0] - 1
+    for i in range(last + 1):
+        op, counter = table[i], sync + (i + 1) * LINE
+        slope, final = numbers[i, SLOPE], numbers[i, FINAL]
+        code = op[OPCODE]
+        if code == GEMM:
+            multiply(op, slope, final, counter)
+        elif code == WINOGRAD_INPUT:
+            transform_input(op, scratch, counter)
+        elif code == WINOGRAD_OUTPUT:
+            transform_output(op, slope, final, scratch, counter)
+        elif code == MAXPOOL:
+            pool_maximum(op, counter)
+        elif code == AVGPOOL:
+            pool_average(op, counter)
+        elif code == ADD:
+            add(op, numbers[i, ALPHA], numbers[i, BETA], slope, counter)
+        elif code == PAD:
+            pad(op, counter)
+        elif code == TO_PIXELS:
+            to_pixels(op, counter)
+        elif code == TO_BLOCKS:
+            to_blocks(op, counter)
+        elif code == FLATTEN:
+            flatten(op, counter)
+        elif code == PACK:
+            pack(op, counter)
+        elif code == PACK_WINOGRAD:
+            pack_winograd(op, scratch, counter)
+        fetch_add(sync, 1)
+        if i < last or thread == 0:
+            wait_for(sync, (i + 1) * threads)
+
+
+class Team:
+    """Threads that walk tables together with the caller."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.scratch = aligned(threads * SCRATCH)
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._tasks: list[queue.SimpleQueue[Any]] = []
+
+    def run(self, table: npt.NDArray[np.int64], numbers: npt.NDArray[np.float32], sync: npt.NDArray[np.uint8]) -> None:
+        """Walk `table` to its end; one caller at a time."""
+        with self._lock:
+            self._start()
+            sync[:] = 0
+            for thread, tasks in enumerate(self._tasks, 1):
+                scratch = address(self.scratch) + thread * SCRATCH
+                tasks.put((table, numbers, address(sync), scratch, thread, self.threads))
+            walk(table, numbers, address(sync), address(self.scratch), 0, self.threads)
+
+    def _start(self) -> None:
+        if self._pid == os.getpid():  # a forked child has none of its parent's threads
+            return
+        self._pid = os.getpid()
+        self._tasks = [queue.SimpleQueue() for _ in range(self.threads - 1)]
+        for tasks in self._tasks:
+            threading.Thread(target=_serve, args=(tasks,), daemon=True).start()
+
+
+def _serve(tasks: queue.SimpleQueue[Any]) -> None:
+    while (task := tasks.get()) is not None:
+        walk(*task)

@@ -1,0 +1,88 @@
+"""Pictures from one layout to another.
+
+Plain: (images, channels, height, width). Blocked: (blocks, images, height, width, LANES), channel c in lane
+c % LANES of block c // LANES, lanes past the last channel zero. Pixels: (images, height, width, channels).
+"""
+
+from __future__ import annotations
+
+from numba import float32, njit
+
+from .microkernel import BLOCK
+from .sync import next_item
+from .table import A, BLOCKS, C, CHANNELS, HEIGHT, IMAGES, OUT_HEIGHT, OUT_WIDTH, PADDING, SIZE, WIDTH
+from .vector import LANES, broadcast, load, load_scalar, store, store_scalar
+
+
+@njit(nogil=True)
+def pad(op, counter):
+    """Blocked pictures at A to C with `PADDING` zeros on every side; a picture's block an item."""
+    h, w, p = op[HEIGHT], op[WIDTH], op[PADDING]
+    wide = w + 2 * p
+    zero = broadcast(float32(0))
+    item = next_item(counter)
+    while item < op[BLOCKS] * op[IMAGES]:
+        s, d = op[A] + item * h * w * BLOCK, op[C] + item * (h + 2 * p) * wide * BLOCK
+        for y in range(-p, h + p):
+            if y < 0 or y >= h:
+                for x in range(wide):
+                    store(d + x * BLOCK, zero)
+            else:
+                for x in range(p):
+                    store(d + x * BLOCK, zero)
+                    store(d + (p + w + x) * BLOCK, zero)
+                for x in range(w):
+                    store(d + (p + x) * BLOCK, load(s + (y * w + x) * BLOCK))
+            d += wide * BLOCK
+        item = next_item(counter)
+
+
+@njit(nogil=True)
+def to_pixels(op, counter):
+    """Plain pictures at A to pixels at C, zeros round them; a row an item.
+
+    Pictures of `OUT_HEIGHT` x `OUT_WIDTH`, whose row and column `PADDING` are the first of A's.
+    """
+    h, w, p, channels = op[HEIGHT], op[WIDTH], op[PADDING], op[CHANNELS]
+    tall, wide = op[OUT_HEIGHT], op[OUT_WIDTH]
+    item = next_item(counter)
+    while item < op[IMAGES] * tall:
+        image, row = divmod(item, tall)
+        y = row - p
+        d = op[C] + item * wide * channels * 4
+        s = op[A] + (image * channels * h + y) * w * 4
+        inside = 0 <= y < h
+        for c in range(channels):
+            for x in range(wide):
+                there = inside and p <= x < p + w
+                value = load_scalar(s + (c * h * w + x - p) * 4) if there else float32(0)
+                store_scalar(d + (x * channels + c) * 4, value)
+        item = next_item(counter)
+
+
+@njit(nogil=True)
+def to_blocks(op, counter):
+    """Plain pictures at A to blocked ones at C; a picture's block an item."""
+    size, channels = op[HEIGHT] * op[WIDTH], op[CHANNELS]
+    item = next_item(counter)
+    while item < op[BLOCKS] * op[IMAGES]:
+        block, image = divmod(item, op[IMAGES])
+        for lane in range(LANES):
+            c = block * LANES + lane
+            s, d = op[A] + (image * channels + c) * size * 4, op[C] + item * size * BLOCK + lane * 4
+            for i in range(size):
+                store_scalar(d + i * BLOCK, load_scalar(s + i * 4) if c < channels else float32(0))
+        item = next_item(counter)
+
+
+@njit(nogil=True)
+def flatten(op, counter):
+    """Blocked pictures of `SIZE` cells at A to one-cell pictures at C, [block][cell][image][LANES]; a block an item."""
+    cells, images = op[SIZE], op[IMAGES]
+    item = next_item(counter)
+    while item < op[BLOCKS]:
+        for image in range(images):
+            for cell in range(cells):
+                s = op[A] + ((item * images + image) * cells + cell) * BLOCK
+                store(op[C] + ((item * cells + cell) * images + image) * BLOCK, load(s))
+        item = next_item(counter)
