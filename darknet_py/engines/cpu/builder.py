@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from . import table as t
 from .arena import LINE, address, aligned
 from .execute import Team
-from .table import ALPHA, BETA, FIELDS, FINAL, NUMBERS, OPCODE, SLOPE
 
 
 class Table:
@@ -22,23 +21,15 @@ class Table:
         self.kept: list[npt.NDArray[Any]] = []
 
     def add(
-        self,
-        opcode: int,
-        fields: Mapping[int, int],
-        slope: float = 1,
-        final: float = 1,
-        alpha: float = 1,
-        beta: float = 1,
+        self, opcode: int, *, slope: float = 1, final: float = 1, alpha: float = 1, beta: float = 1, **columns: int
     ) -> None:
-        """Append an operation; columns that `fields` does not name are 0."""
-        row = np.zeros(FIELDS, np.int64)
-        row[OPCODE] = opcode
-        for column, value in fields.items():
-            row[column] = value
+        """Append an operation; `columns` are those of `table`, in lower case, 0 where they are not given."""
+        row = np.zeros(t.FIELDS, np.int64)
+        row[t.OPCODE] = opcode
+        for name, value in columns.items():
+            row[getattr(t, name.upper())] = value
         self.rows.append(row)
-        numbers = [0.0] * NUMBERS
-        numbers[SLOPE], numbers[FINAL], numbers[ALPHA], numbers[BETA] = slope, final, alpha, beta
-        self.row_numbers.append(tuple(numbers))
+        self.row_numbers.append((slope, final, alpha, beta))
 
     def keep(self, array: npt.NDArray[Any]) -> int:
         """Hold `array` for as long as the table lives; return its address."""
@@ -47,8 +38,8 @@ class Table:
 
     def freeze(self) -> None:
         """No operations come after this."""
-        self.table = np.array(self.rows, np.int64).reshape(-1, FIELDS)
-        self.numbers = np.array(self.row_numbers, np.float32).reshape(-1, NUMBERS)
+        self.table = np.array(self.rows, np.int64).reshape(-1, t.FIELDS)
+        self.numbers = np.array(self.row_numbers, np.float32).reshape(-1, t.NUMBERS)
         self.sync = aligned((len(self.rows) + 1) * LINE)
 
     def run(self, team: Team) -> None:

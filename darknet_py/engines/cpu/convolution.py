@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ...layers import Array, Shape
 from ...layers.convolutional import Convolutional
+from . import table as t
 from .arena import address, aligned
 from .builder import Table
 from .isa import ISA
 from .microkernel import BLOCK, COLUMNS
 from .select import Choice, bundle
-from .table import (
-    A, A_BATCH, A_PLANE, A_ROW, B, B_BATCH, B_PANEL, BATCHES, BIAS, BIAS_BATCH, BLOCKS, C, C_BATCH, C_PLANE, C_ROW, CHANNELS,
-    CHUNK, DEPTH, FIRST_ROW, FLATTEN, GEMM, HEIGHT, IMAGES, LAST_COLUMNS, OUT_CHANNELS, OUT_HEIGHT, OUT_TILE,
-    OUT_WIDTH, PACK, PACK_WINOGRAD, PAD,
-    PADDING, PANELS, PIXEL, PIXELS, RESIDUAL, ROW_COUNT, SIZE, TAP_COUNT, TAPS, TILE_COLUMNS, TILE_ROWS, TO_PIXELS,
-    WIDTH, WINOGRAD_INPUT, WINOGRAD_OUTPUT,
-)  # fmt: skip
 from .vector import LANES
 from .winograd import KERNEL_TRANSFORMS
 
@@ -100,23 +94,38 @@ def pack_kernels(
 
 def _pack(table: Table, packed: Kernels, kernels: Array, factor: Array, target: npt.NDArray[np.uint8]) -> None:
     out_channels, channels, taps = kernels.shape
-    table.add(PACK, {
-        A: table.keep(np.ascontiguousarray(kernels)), B: address(target), B_PANEL: packed.panel_stride,
-        PANELS: packed.panels, LAST_COLUMNS: packed.last_columns, CHANNELS: channels, OUT_CHANNELS: out_channels,
-        SIZE: taps, RESIDUAL: table.keep(np.ascontiguousarray(factor)),
-    })  # fmt: skip
+    table.add(
+        t.PACK,
+        a=table.keep(np.ascontiguousarray(kernels)),
+        b=address(target),
+        b_panel=packed.panel_stride,
+        panels=packed.panels,
+        last_columns=packed.last_columns,
+        channels=channels,
+        out_channels=out_channels,
+        size=taps,
+        residual=table.keep(np.ascontiguousarray(factor)),
+    )
 
 
 def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Array) -> Kernels:
     oc, ic = kernels.shape[:2]
     packed = _allocate(bias, oc, (m + 2) ** 2, blocks(ic), LANES)
     transform = np.ascontiguousarray(KERNEL_TRANSFORMS[m], np.float32)
-    table.add(PACK_WINOGRAD, {
-        A: table.keep(np.ascontiguousarray(kernels)), B: address(packed.data), B_PANEL: packed.panel_stride,
-        B_BATCH: packed.batch_stride, PANELS: packed.panels, LAST_COLUMNS: packed.last_columns, CHANNELS: ic,
-        OUT_CHANNELS: oc, OUT_TILE: m, RESIDUAL: table.keep(np.ascontiguousarray(factor)),
-        TAPS: table.keep(transform),
-    })  # fmt: skip
+    table.add(
+        t.PACK_WINOGRAD,
+        a=table.keep(np.ascontiguousarray(kernels)),
+        b=address(packed.data),
+        b_panel=packed.panel_stride,
+        b_batch=packed.batch_stride,
+        panels=packed.panels,
+        last_columns=packed.last_columns,
+        channels=ic,
+        out_channels=oc,
+        out_tile=m,
+        residual=table.keep(np.ascontiguousarray(factor)),
+        taps=table.keep(transform),
+    )
     return packed
 
 
@@ -174,7 +183,7 @@ class Call:
 def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Shape, shape: Shape) -> int:
     """Bytes that `lower_convolution` needs besides source and target."""
     if choice.tile:
-        rows, columns, chunk = _winograd_tiles(choice.tile, images, source, shape)
+        _, columns, chunk = _winograd_tiles(choice.tile, images, source, shape)
         return (choice.tile + 2) ** 2 * chunk * columns * (blocks(source.channels) + blocks(shape.channels)) * BLOCK
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
     if choice.name == "direct_pixels":
@@ -192,14 +201,11 @@ def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
     start, cells = call.source, call.source_shape.height * call.source_shape.width
     if cells > 1 and call.images > 1:
         start = call.workspace
-        table.add(FLATTEN, {
-            A: call.source, C: start, BLOCKS: blocks(call.source_shape.channels), SIZE: cells, IMAGES: call.images,
-        })  # fmt: skip
+        table.add(
+            t.FLATTEN, a=call.source, c=start, blocks=blocks(call.source_shape.channels), size=cells, images=call.images
+        )
     taps = np.arange(kernels.taps, dtype=np.int64) * call.images * BLOCK
-    table.add(GEMM, {
-        **_products(kernels, call), BATCHES: 1, ROW_COUNT: 1, PIXELS: call.images, PIXEL: BLOCK, CHUNK: 1,
-        A: start, TAPS: table.keep(taps), C: call.target,
-    }, call.slope, call.final)  # fmt: skip
+    _multiply(table, kernels, call, pixels=call.images, pixel=BLOCK, chunk=1, a=start, taps=table.keep(taps))
 
 
 def lower_convolution(table: Table, choice: Choice, layer: Convolutional, kernels: Kernels, call: Call) -> None:
@@ -212,13 +218,26 @@ def lower_convolution(table: Table, choice: Choice, layer: Convolutional, kernel
         _lower_direct(table, layer, kernels, call)
 
 
-def _products(kernels: Kernels, call: Call) -> dict[int, int]:
-    """The columns of a GEMM that follow from the kernels, and from where the answer goes."""
-    return {
-        PANELS: kernels.panels, LAST_COLUMNS: kernels.last_columns, B: address(kernels.data),
-        B_BATCH: kernels.batch_stride, B_PANEL: kernels.panel_stride, TAP_COUNT: kernels.taps, DEPTH: kernels.depth,
-        C_PLANE: call.plane, BIAS: address(kernels.bias), RESIDUAL: call.residual,
-    }  # fmt: skip
+def _multiply(table: Table, kernels: Kernels, call: Call, image: int = 0, **columns: int) -> None:
+    """Add a GEMM for `image`, or from it on; `columns` of `table` come on top of what follows from the rest."""
+    offset = image * call.shape.height * call.shape.width * BLOCK
+    defaults = dict(
+        batches=1,
+        row_count=1,
+        panels=kernels.panels,
+        last_columns=kernels.last_columns,
+        b=address(kernels.data),
+        b_batch=kernels.batch_stride,
+        b_panel=kernels.panel_stride,
+        tap_count=kernels.taps,
+        depth=kernels.depth,
+        c=call.target + offset,
+        c_plane=call.plane,
+        c_row=call.shape.width * BLOCK,
+        bias=address(kernels.bias),
+        residual=call.residual and call.residual + offset,
+    )
+    table.add(t.GEMM, slope=call.slope, final=call.final, **(defaults | columns))
 
 
 def _chunk(tiles: int, panels: int) -> int:
@@ -230,10 +249,16 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
     source, shape, p = call.source_shape, call.shape, layer.padding
     height, width, start, plane = source.height, source.width, call.source, call.source_plane
     if p:
-        table.add(PAD, {
-            A: start, C: call.workspace, BLOCKS: blocks(source.channels), IMAGES: call.images, HEIGHT: height,
-            WIDTH: width, PADDING: p,
-        })  # fmt: skip
+        table.add(
+            t.PAD,
+            a=start,
+            c=call.workspace,
+            blocks=blocks(source.channels),
+            images=call.images,
+            height=height,
+            width=width,
+            padding=p,
+        )
         height, width, start = height + 2 * p, width + 2 * p, call.workspace
         plane = call.images * height * width * BLOCK
     together = bundle(layer)
@@ -248,34 +273,57 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
     rows, pixels = (1, call.images * shape.height * shape.width) if whole else (shape.height, shape.width)
     tiles = rows * -(-pixels // ISA.rows)
     for image in range(1 if whole else call.images):
-        table.add(GEMM, {
-            **_products(kernels, call), BATCHES: batches, ROW_COUNT: rows, PIXELS: pixels,
-            PIXEL: layer.stride * BLOCK, CHUNK: _chunk(tiles, kernels.panels * batches),
-            A: start + image * height * width * BLOCK, A_BATCH: into * plane, A_ROW: layer.stride * width * BLOCK,
-            C: call.target + image * shape.height * shape.width * BLOCK, C_BATCH: out * call.plane,
-            C_ROW: shape.width * BLOCK, TAPS: table.keep(taps), BIAS_BATCH: out * BLOCK,
-            RESIDUAL: call.residual and call.residual + image * shape.height * shape.width * BLOCK,
-        }, call.slope, call.final)  # fmt: skip
+        _multiply(
+            table,
+            kernels,
+            call,
+            image,
+            batches=batches,
+            row_count=rows,
+            pixels=pixels,
+            pixel=layer.stride * BLOCK,
+            chunk=_chunk(tiles, kernels.panels * batches),
+            a=start + image * height * width * BLOCK,
+            a_batch=into * plane,
+            a_row=layer.stride * width * BLOCK,
+            c_batch=out * call.plane,
+            taps=table.keep(taps),
+            bias_batch=out * BLOCK,
+        )
 
 
 def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Call) -> None:
     source, shape, p = call.source_shape, call.shape, layer.padding
     height, width = source.height + 2 * p, source.width + 2 * p + _slack(source.channels)
-    table.add(TO_PIXELS, {
-        A: call.source, C: call.workspace, CHANNELS: source.channels, IMAGES: call.images, HEIGHT: source.height,
-        WIDTH: source.width, PADDING: p, OUT_HEIGHT: height, OUT_WIDTH: width,
-    })  # fmt: skip
+    table.add(
+        t.TO_PIXELS,
+        a=call.source,
+        c=call.workspace,
+        channels=source.channels,
+        images=call.images,
+        height=source.height,
+        width=source.width,
+        padding=p,
+        out_height=height,
+        out_width=width,
+    )
     row = width * source.channels * 4
     taps = np.arange(layer.size, dtype=np.int64) * row
     tiles = shape.height * -(-shape.width // ISA.rows)
     for image in range(call.images):
-        offset = image * shape.height * shape.width * BLOCK
-        table.add(GEMM, {
-            **_products(kernels, call), BATCHES: 1, ROW_COUNT: shape.height, PIXELS: shape.width,
-            PIXEL: layer.stride * source.channels * 4, CHUNK: _chunk(tiles, kernels.panels),
-            A: call.workspace + image * height * row, A_ROW: layer.stride * row, C: call.target + offset,
-            C_ROW: shape.width * BLOCK, TAPS: table.keep(taps), RESIDUAL: call.residual and call.residual + offset,
-        }, call.slope, call.final)  # fmt: skip
+        _multiply(
+            table,
+            kernels,
+            call,
+            image,
+            row_count=shape.height,
+            pixels=shape.width,
+            pixel=layer.stride * source.channels * 4,
+            chunk=_chunk(tiles, kernels.panels),
+            a=call.workspace + image * height * row,
+            a_row=layer.stride * row,
+            taps=table.keep(taps),
+        )
 
 
 def _winograd_tiles(m: int, images: int, source: Shape, shape: Shape) -> tuple[int, int, int]:
@@ -291,27 +339,57 @@ def _lower_winograd(table: Table, m: int, padding: int, kernels: Kernels, call: 
     all_rows, columns, at_a_time = _winograd_tiles(m, call.images, source, shape)
     positions, into, out = (m + 2) ** 2, blocks(source.channels), blocks(shape.channels)
     zeros = table.keep(np.zeros(out * LANES, np.float32))
+    plain = replace(call, residual=0, slope=1, final=1)  # biases and activations come after the transform
     for first in range(0, all_rows, at_a_time):
         rows = min(at_a_time, all_rows - first)
         tiles = rows * columns
         plane = tiles * BLOCK
         products = call.workspace + positions * into * plane
-        tiling = {
-            ROW_COUNT: rows, FIRST_ROW: first, TILE_ROWS: -(-shape.height // m), TILE_COLUMNS: columns, OUT_TILE: m,
-        }  # fmt: skip
-        table.add(WINOGRAD_INPUT, {
-            **tiling, A: call.source, A_PLANE: call.source_plane, BLOCKS: into, HEIGHT: source.height,
-            WIDTH: source.width, PADDING: padding, C: call.workspace,
-            C_BATCH: into * plane, C_PLANE: plane,
-        })  # fmt: skip
-        taps = np.arange(into, dtype=np.int64) * plane
-        table.add(GEMM, {
-            **_products(kernels, call), BATCHES: positions, ROW_COUNT: 1, PIXELS: tiles, PIXEL: BLOCK,
-            CHUNK: TILES_PER_ITEM, A: call.workspace, A_BATCH: into * plane, C: products, C_BATCH: out * plane,
-            C_PLANE: plane, TAPS: table.keep(taps), BIAS: zeros, RESIDUAL: 0,
-        })  # fmt: skip
-        table.add(WINOGRAD_OUTPUT, {
-            **tiling, A: products, A_BATCH: out * plane, A_PLANE: plane, BLOCKS: out, HEIGHT: shape.height,
-            WIDTH: shape.width, C: call.target, C_PLANE: call.plane, BIAS: address(kernels.bias),
-            RESIDUAL: call.residual,
-        }, call.slope, call.final)  # fmt: skip
+        tiling = dict(
+            row_count=rows, first_row=first, tile_rows=-(-shape.height // m), tile_columns=columns, out_tile=m
+        )
+        table.add(
+            t.WINOGRAD_INPUT,
+            **tiling,
+            a=call.source,
+            a_plane=call.source_plane,
+            blocks=into,
+            height=source.height,
+            width=source.width,
+            padding=padding,
+            c=call.workspace,
+            c_batch=into * plane,
+            c_plane=plane,
+        )
+        _multiply(
+            table,
+            kernels,
+            plain,
+            batches=positions,
+            pixels=tiles,
+            pixel=BLOCK,
+            chunk=TILES_PER_ITEM,
+            a=call.workspace,
+            a_batch=into * plane,
+            c=products,
+            c_batch=out * plane,
+            c_plane=plane,
+            taps=table.keep(np.arange(into, dtype=np.int64) * plane),
+            bias=zeros,
+        )
+        table.add(
+            t.WINOGRAD_OUTPUT,
+            **tiling,
+            a=products,
+            a_batch=out * plane,
+            a_plane=plane,
+            blocks=out,
+            height=shape.height,
+            width=shape.width,
+            c=call.target,
+            c_plane=call.plane,
+            bias=address(kernels.bias),
+            residual=call.residual,
+            slope=call.slope,
+            final=call.final,
+        )

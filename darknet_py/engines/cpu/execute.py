@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import table as t
 from .arena import LINE, address, aligned
 from .gemm import multiply
 from .jit import kernel
@@ -17,10 +18,6 @@ from .moves import flatten, pad, to_blocks, to_pixels
 from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
 from .sync import fetch_add, wait_for
-from .table import (
-    ADD, ALPHA, AVGPOOL, BETA, FINAL, FLATTEN, GEMM, MAXPOOL, OPCODE, PACK, PACK_WINOGRAD, PAD, SLOPE, TO_BLOCKS, TO_PIXELS,
-    WINOGRAD_INPUT, WINOGRAD_OUTPUT,
-)  # fmt: skip
 from .winograd import transform_input, transform_output
 
 SCRATCH = 2 * 8 * 8 * 64  # bytes that a thread needs for itself: Winograd's largest tile, twice
@@ -37,31 +34,31 @@ def walk(table, numbers, sync, scratch, thread, threads):
     last = table.shape[0] - 1
     for i in range(last + 1):
         op, counter = table[i], sync + (i + 1) * LINE
-        slope, final = numbers[i, SLOPE], numbers[i, FINAL]
-        code = op[OPCODE]
-        if code == GEMM:
+        slope, final = numbers[i, t.SLOPE], numbers[i, t.FINAL]
+        code = op[t.OPCODE]
+        if code == t.GEMM:
             multiply(op, slope, final, counter)
-        elif code == WINOGRAD_INPUT:
+        elif code == t.WINOGRAD_INPUT:
             transform_input(op, scratch, counter)
-        elif code == WINOGRAD_OUTPUT:
+        elif code == t.WINOGRAD_OUTPUT:
             transform_output(op, slope, final, scratch, counter)
-        elif code == MAXPOOL:
+        elif code == t.MAXPOOL:
             pool_maximum(op, counter)
-        elif code == AVGPOOL:
+        elif code == t.AVGPOOL:
             pool_average(op, counter)
-        elif code == ADD:
-            add(op, numbers[i, ALPHA], numbers[i, BETA], slope, counter)
-        elif code == PAD:
+        elif code == t.ADD:
+            add(op, numbers[i, t.ALPHA], numbers[i, t.BETA], slope, counter)
+        elif code == t.PAD:
             pad(op, counter)
-        elif code == TO_PIXELS:
+        elif code == t.TO_PIXELS:
             to_pixels(op, counter)
-        elif code == TO_BLOCKS:
+        elif code == t.TO_BLOCKS:
             to_blocks(op, counter)
-        elif code == FLATTEN:
+        elif code == t.FLATTEN:
             flatten(op, counter)
-        elif code == PACK:
+        elif code == t.PACK:
             pack(op, counter)
-        elif code == PACK_WINOGRAD:
+        elif code == t.PACK_WINOGRAD:
             pack_winograd(op, scratch, counter)
         fetch_add(sync, 1)
         if i < last or thread == 0:

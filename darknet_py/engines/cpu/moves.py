@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from numba import float32, njit
 
+from . import table as t
 from .microkernel import BLOCK
 from .sync import next_item
-from .table import A, BLOCKS, C, CHANNELS, HEIGHT, IMAGES, OUT_HEIGHT, OUT_WIDTH, PADDING, SIZE, WIDTH
 from .vector import LANES, broadcast, load, load_scalar, store, store_scalar
 
 
 @njit(nogil=True)
 def pad(op, counter):
     """Blocked pictures at A to C with `PADDING` zeros on every side; a picture's block an item."""
-    h, w, p = op[HEIGHT], op[WIDTH], op[PADDING]
+    h, w, p = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING]
     wide = w + 2 * p
     zero = broadcast(float32(0))
     item = next_item(counter)
-    while item < op[BLOCKS] * op[IMAGES]:
-        s, d = op[A] + item * h * w * BLOCK, op[C] + item * (h + 2 * p) * wide * BLOCK
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * (h + 2 * p) * wide * BLOCK
         for y in range(-p, h + p):
             if y < 0 or y >= h:
                 for x in range(wide):
@@ -43,14 +43,14 @@ def to_pixels(op, counter):
 
     Pictures of `OUT_HEIGHT` x `OUT_WIDTH`, whose row and column `PADDING` are the first of A's.
     """
-    h, w, p, channels = op[HEIGHT], op[WIDTH], op[PADDING], op[CHANNELS]
-    tall, wide = op[OUT_HEIGHT], op[OUT_WIDTH]
+    h, w, p, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CHANNELS]
+    tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     item = next_item(counter)
-    while item < op[IMAGES] * tall:
+    while item < op[t.IMAGES] * tall:
         image, row = divmod(item, tall)
         y = row - p
-        d = op[C] + item * wide * channels * 4
-        s = op[A] + (image * channels * h + y) * w * 4
+        d = op[t.C] + item * wide * channels * 4
+        s = op[t.A] + (image * channels * h + y) * w * 4
         inside = 0 <= y < h
         for c in range(channels):
             for x in range(wide):
@@ -63,13 +63,13 @@ def to_pixels(op, counter):
 @njit(nogil=True)
 def to_blocks(op, counter):
     """Plain pictures at A to blocked ones at C; a picture's block an item."""
-    size, channels = op[HEIGHT] * op[WIDTH], op[CHANNELS]
+    size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]
     item = next_item(counter)
-    while item < op[BLOCKS] * op[IMAGES]:
-        block, image = divmod(item, op[IMAGES])
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        block, image = divmod(item, op[t.IMAGES])
         for lane in range(LANES):
             c = block * LANES + lane
-            s, d = op[A] + (image * channels + c) * size * 4, op[C] + item * size * BLOCK + lane * 4
+            s, d = op[t.A] + (image * channels + c) * size * 4, op[t.C] + item * size * BLOCK + lane * 4
             for i in range(size):
                 store_scalar(d + i * BLOCK, load_scalar(s + i * 4) if c < channels else float32(0))
         item = next_item(counter)
@@ -78,11 +78,11 @@ def to_blocks(op, counter):
 @njit(nogil=True)
 def flatten(op, counter):
     """Blocked pictures of `SIZE` cells at A to one-cell pictures at C, [block][cell][image][LANES]; a block an item."""
-    cells, images = op[SIZE], op[IMAGES]
+    cells, images = op[t.SIZE], op[t.IMAGES]
     item = next_item(counter)
-    while item < op[BLOCKS]:
+    while item < op[t.BLOCKS]:
         for image in range(images):
             for cell in range(cells):
-                s = op[A] + ((item * images + image) * cells + cell) * BLOCK
-                store(op[C] + ((item * cells + cell) * images + image) * BLOCK, load(s))
+                s = op[t.A] + ((item * images + image) * cells + cell) * BLOCK
+                store(op[t.C] + ((item * cells + cell) * images + image) * BLOCK, load(s))
         item = next_item(counter)

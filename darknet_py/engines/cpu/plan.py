@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +15,23 @@ from ...layers.convolutional import Convolutional
 from ...layers.maxpool import MaxPool
 from ...layers.shortcut import Shortcut
 from ..passes import INPUT, SLOPES, Step, compile_steps, fold
+from . import table as t
 from .arena import LINE, address, aligned, round_up
 from .builder import Table
 from .convolution import (
-    Call, Kernels, blocks, lower_connected, lower_convolution, pack_kernels, pack_matrix, workspace_size,
+    Call,
+    Kernels,
+    blocks,
+    lower_connected,
+    lower_convolution,
+    pack_kernels,
+    pack_matrix,
+    workspace_size,
 )  # fmt: skip
 from .execute import Team
 from .jit import load_kernels
 from .microkernel import BLOCK
 from .select import Choice, choose
-from .table import (
-    A, ADD, AVGPOOL, BLOCKS, C, CHANNELS, HEIGHT, IMAGES, MAXPOOL, OUT_HEIGHT, OUT_WIDTH, PADDING, RESIDUAL, SIZE,
-    SPREAD, STRIDE, SUMMED_BLOCKS, TO_BLOCKS, WIDTH,
-)  # fmt: skip
 from .vector import LANES
 
 MAX_IMAGES = 8  # that run together; larger batches run in parts
@@ -167,10 +169,16 @@ class _Run:
         if value in self.plain:
             source = self.plain.pop(value) if value != INPUT else self.input
             shape = self._shape(value)
-            self._table().add(TO_BLOCKS, {
-                A: self._table().keep(source), C: self.addresses[value], BLOCKS: blocks(shape.channels),
-                CHANNELS: shape.channels, IMAGES: self.images, HEIGHT: shape.height, WIDTH: shape.width,
-            })  # fmt: skip
+            self._table().add(
+                t.TO_BLOCKS,
+                a=self._table().keep(source),
+                c=self.addresses[value],
+                blocks=blocks(shape.channels),
+                channels=shape.channels,
+                images=self.images,
+                height=shape.height,
+                width=shape.width,
+            )
         return self.addresses[value]
 
     def _view(self, value: int) -> Array:
@@ -198,9 +206,9 @@ class _Run:
             if slope is None:
                 self.calls.append(lambda: self._activate(step))
         elif isinstance(layer, MaxPool):
-            self._add_pooling(MAXPOOL, step, {SIZE: layer.size, STRIDE: layer.stride, PADDING: layer.padding // 2})
+            self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
         elif layer.kind == "avgpool":
-            self._add_pooling(AVGPOOL, step, {})
+            self._add_pooling(t.AVGPOOL, step)
         elif isinstance(layer, Shortcut) and slope is not None and self._addable(layer):
             self._add_shortcut(step, layer, slope)
         else:
@@ -223,13 +231,20 @@ class _Run:
         else:
             lower_convolution(self._table(), self.engine.choices[layer.index], layer, kernels, call)
 
-    def _add_pooling(self, opcode: int, step: Step, fields: dict[int, int]) -> None:
+    def _add_pooling(self, opcode: int, step: Step, **fields: int) -> None:
         source, shape = self._shape(step.source), self._shape(step.target)
-        self._table().add(opcode, {
-            A: self._blocked(step.source), C: self.addresses[step.target], BLOCKS: blocks(source.channels),
-            IMAGES: self.images, HEIGHT: source.height, WIDTH: source.width, OUT_HEIGHT: shape.height,
-            OUT_WIDTH: shape.width, **fields,
-        })  # fmt: skip
+        self._table().add(
+            opcode,
+            a=self._blocked(step.source),
+            c=self.addresses[step.target],
+            blocks=blocks(source.channels),
+            images=self.images,
+            height=source.height,
+            width=source.width,
+            out_height=shape.height,
+            out_width=shape.width,
+            **fields,
+        )
 
     def _addable(self, layer: Shortcut) -> bool:
         """Whether the channels that both have are whole blocks; else a block would be summed in part."""
@@ -238,12 +253,24 @@ class _Run:
 
     def _add_shortcut(self, step: Step, layer: Shortcut, slope: float) -> None:
         shape, other = layer.input_shapes
-        self._table().add(ADD, {
-            A: self._blocked(step.sources[0]), RESIDUAL: self._blocked(step.sources[1]),
-            C: self.addresses[step.target], BLOCKS: blocks(shape.channels), IMAGES: self.images,
-            HEIGHT: shape.height, WIDTH: shape.width, OUT_HEIGHT: other.height, OUT_WIDTH: other.width,
-            STRIDE: layer.step, SPREAD: layer.spread, SUMMED_BLOCKS: blocks(min(shape.channels, other.channels)),
-        }, slope, alpha=layer.alpha, beta=layer.beta)  # fmt: skip
+        self._table().add(
+            t.ADD,
+            a=self._blocked(step.sources[0]),
+            residual=self._blocked(step.sources[1]),
+            c=self.addresses[step.target],
+            blocks=blocks(shape.channels),
+            images=self.images,
+            height=shape.height,
+            width=shape.width,
+            out_height=other.height,
+            out_width=other.width,
+            stride=layer.step,
+            spread=layer.spread,
+            summed_blocks=blocks(min(shape.channels, other.channels)),
+            slope=slope,
+            alpha=layer.alpha,
+            beta=layer.beta,
+        )
 
     def _add_definition(self, step: Step, layer: Layer) -> None:
         """What has no kernel of its own runs as its layer defines it."""

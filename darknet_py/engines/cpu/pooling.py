@@ -6,28 +6,26 @@ import math
 
 from numba import float32, njit
 
+from . import table as t
 from .microkernel import BLOCK
 from .sync import next_item
-from .table import (
-    A, BLOCKS, C, HEIGHT, IMAGES, OUT_HEIGHT, OUT_WIDTH, PADDING, RESIDUAL, SIZE, SPREAD, STRIDE, SUMMED_BLOCKS, WIDTH,
-)  # fmt: skip
 from .vector import activated, broadcast, fma, load, maximum, store
 
 
 @njit(nogil=True)
 def pool_maximum(op, counter):
     """Maximum of `SIZE` x `SIZE` windows, the first at -`PADDING`; a row of a picture's block an item."""
-    h, w, oh, ow = op[HEIGHT], op[WIDTH], op[OUT_HEIGHT], op[OUT_WIDTH]
-    size, stride = op[SIZE], op[STRIDE]
+    h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+    size, stride = op[t.SIZE], op[t.STRIDE]
     least = broadcast(float32(-math.inf))
     item = next_item(counter)
-    while item < op[BLOCKS] * op[IMAGES] * oh:
+    while item < op[t.BLOCKS] * op[t.IMAGES] * oh:
         picture, y = divmod(item, oh)
-        top = y * stride - op[PADDING]
-        source = op[A] + picture * h * w * BLOCK
-        d = op[C] + item * ow * BLOCK
+        top = y * stride - op[t.PADDING]
+        source = op[t.A] + picture * h * w * BLOCK
+        d = op[t.C] + item * ow * BLOCK
         for x in range(ow):
-            left = x * stride - op[PADDING]
+            left = x * stride - op[t.PADDING]
             best = least
             for sy in range(max(top, 0), min(top + size, h)):
                 for sx in range(max(left, 0), min(left + size, w)):
@@ -39,13 +37,13 @@ def pool_maximum(op, counter):
 @njit(nogil=True)
 def pool_average(op, counter):
     """The mean of each plane; a picture's block an item."""
-    size = op[HEIGHT] * op[WIDTH]
+    size = op[t.HEIGHT] * op[t.WIDTH]
     item = next_item(counter)
-    while item < op[BLOCKS] * op[IMAGES]:
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
         total = broadcast(float32(0))
         for i in range(size):
-            total = total + load(op[A] + (item * size + i) * BLOCK)
-        store(op[C] + item * BLOCK, total * broadcast(float32(1) / float32(size)))
+            total = total + load(op[t.A] + (item * size + i) * BLOCK)
+        store(op[t.C] + item * BLOCK, total * broadcast(float32(1) / float32(size)))
         item = next_item(counter)
 
 
@@ -56,17 +54,17 @@ def add(op, alpha, beta, slope, counter):
     The first `SUMMED_BLOCKS` blocks have another summand: every `STRIDE`-th cell of pictures of `OUT_HEIGHT`
     x `OUT_WIDTH`, added to every `SPREAD`-th cell. C may be A.
     """
-    h, w, oh, ow = op[HEIGHT], op[WIDTH], op[OUT_HEIGHT], op[OUT_WIDTH]
-    step, spread = op[STRIDE], op[SPREAD]
+    h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+    step, spread = op[t.STRIDE], op[t.SPREAD]
     alphas, betas, slopes = broadcast(alpha), broadcast(beta), broadcast(slope)
     item = next_item(counter)
-    while item < op[BLOCKS] * op[IMAGES] * h:
+    while item < op[t.BLOCKS] * op[t.IMAGES] * h:
         picture, y = divmod(item, h)
-        block = picture // op[IMAGES]
-        s, d = op[A] + item * w * BLOCK, op[C] + item * w * BLOCK
+        block = picture // op[t.IMAGES]
+        s, d = op[t.A] + item * w * BLOCK, op[t.C] + item * w * BLOCK
         oy = y // spread * step
-        summed = block < op[SUMMED_BLOCKS] and y % spread == 0 and oy < oh
-        other = op[RESIDUAL] + (picture * oh + oy) * ow * BLOCK
+        summed = block < op[t.SUMMED_BLOCKS] and y % spread == 0 and oy < oh
+        other = op[t.RESIDUAL] + (picture * oh + oy) * ow * BLOCK
         for x in range(w):
             value = load(s + x * BLOCK)
             ox = x // spread * step

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...layers.convolutional import Convolutional
-from .gemm import PIXEL_STRIDES
 from .isa import ISA
 from .vector import LANES
 
@@ -100,8 +99,6 @@ def _direct(layer: Convolutional) -> Choice:
     together = bundle(layer)
     if together is None:
         return Choice(name, reason=f"needs groups that make up whole blocks of {LANES} channels")
-    if layer.stride * LANES * 4 not in PIXEL_STRIDES:
-        return Choice(name, reason="needs stride 1 or 2")
     batches = layer.groups // together
     depth = _blocks(source.channels // batches) * LANES * layer.size**2
     padding = 3 * source.height * source.width * _blocks(source.channels) if layer.padding else 0
@@ -113,7 +110,7 @@ def _pixels(layer: Convolutional) -> Choice:
     source, shape = layer.input_shapes[0], layer.shape
     if layer.groups != 1:
         return Choice(name, reason="needs one group")
-    if source.channels >= LANES or layer.stride * source.channels * 4 not in PIXEL_STRIDES:
-        return Choice(name, reason="needs 3 channels and stride 1, 2 or 4")
+    if source.channels >= LANES:
+        return Choice(name, reason=f"needs fewer than {LANES} channels")
     depth = layer.size * -(-layer.size * source.channels // 4) * 4
     return Choice(name, _product_cycles(shape.height * shape.width, depth, shape.channels))

@@ -23,7 +23,7 @@ I64 = ir.IntType(64)
 REGISTER = ir.VectorType(F32, LANES)
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """Numba's type of a register of `LANES` float32."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ vector = Vector()
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Any) -> None:
         super().__init__(manager, fe_type, REGISTER)
 

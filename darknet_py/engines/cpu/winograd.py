@@ -9,12 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, njit
 
+from . import table as t
 from .microkernel import BLOCK
 from .sync import next_item
-from .table import (
-    A, A_BATCH, A_PLANE, BIAS, BLOCKS, C, C_BATCH, C_PLANE, FIRST_ROW, HEIGHT, OUT_TILE, PADDING, RESIDUAL, ROW_COUNT,
-    TILE_COLUMNS, TILE_ROWS, WIDTH,
-)  # fmt: skip
 from .vector import activated, broadcast, fma, load, store
 
 # G of F(m, 3): the 1-d transform of kernels.
@@ -148,20 +145,20 @@ def transform_input(op, scratch, counter):
     `ROW_COUNT` rows of tiles are done, from `FIRST_ROW` on, counted through all images. `C_BATCH` and `C_PLANE`
     are the strides of positions and blocks. `scratch` holds 2 * 8 * 8 registers.
     """
-    m, h, w, columns = op[OUT_TILE], op[HEIGHT], op[WIDTH], op[TILE_COLUMNS]
+    m, h, w, columns = op[t.OUT_TILE], op[t.HEIGHT], op[t.WIDTH], op[t.TILE_COLUMNS]
     n = m + 2
     half = scratch + 64 * BLOCK
     zero = broadcast(float32(0))
-    items = op[BLOCKS] * op[ROW_COUNT]
+    items = op[t.BLOCKS] * op[t.ROW_COUNT]
     item = next_item(counter)
     while item < items:
-        block, row = divmod(item, op[ROW_COUNT])
-        image, tile_row = divmod(row + op[FIRST_ROW], op[TILE_ROWS])
-        top = tile_row * m - op[PADDING]
-        source = op[A] + block * op[A_PLANE] + image * h * w * BLOCK
-        target = op[C] + block * op[C_PLANE] + row * columns * BLOCK
+        block, row = divmod(item, op[t.ROW_COUNT])
+        image, tile_row = divmod(row + op[t.FIRST_ROW], op[t.TILE_ROWS])
+        top = tile_row * m - op[t.PADDING]
+        source = op[t.A] + block * op[t.A_PLANE] + image * h * w * BLOCK
+        target = op[t.C] + block * op[t.C_PLANE] + row * columns * BLOCK
         for column in range(columns):
-            left = column * m - op[PADDING]
+            left = column * m - op[t.PADDING]
             s, ss = source + (top * w + left) * BLOCK, w * BLOCK
             if top < 0 or left < 0 or top + n > h or left + n > w:
                 for y in range(n):
@@ -174,7 +171,7 @@ def transform_input(op, scratch, counter):
                 _input(m, s + x * BLOCK, ss, half + x * BLOCK, n * BLOCK)
             d = target + column * BLOCK
             for y in range(n):
-                _input(m, half + y * n * BLOCK, BLOCK, d + y * n * op[C_BATCH], op[C_BATCH])
+                _input(m, half + y * n * BLOCK, BLOCK, d + y * n * op[t.C_BATCH], op[t.C_BATCH])
         item = next_item(counter)
 
 
@@ -184,23 +181,23 @@ def transform_output(op, slope, final, scratch, counter):
 
     `A_BATCH` and `A_PLANE` are the strides of positions and blocks.
     """
-    m, h, w, columns = op[OUT_TILE], op[HEIGHT], op[WIDTH], op[TILE_COLUMNS]
+    m, h, w, columns = op[t.OUT_TILE], op[t.HEIGHT], op[t.WIDTH], op[t.TILE_COLUMNS]
     n = m + 2
     half = scratch + 64 * BLOCK
     slopes, finals = broadcast(slope), broadcast(final)
-    items = op[BLOCKS] * op[ROW_COUNT]
+    items = op[t.BLOCKS] * op[t.ROW_COUNT]
     item = next_item(counter)
     while item < items:
-        block, row = divmod(item, op[ROW_COUNT])
-        image, tile_row = divmod(row + op[FIRST_ROW], op[TILE_ROWS])
+        block, row = divmod(item, op[t.ROW_COUNT])
+        image, tile_row = divmod(row + op[t.FIRST_ROW], op[t.TILE_ROWS])
         top = tile_row * m
-        bias = load(op[BIAS] + block * BLOCK)
-        start = block * op[C_PLANE] + image * h * w * BLOCK
-        source = op[A] + block * op[A_PLANE] + row * columns * BLOCK
+        bias = load(op[t.BIAS] + block * BLOCK)
+        start = block * op[t.C_PLANE] + image * h * w * BLOCK
+        source = op[t.A] + block * op[t.A_PLANE] + row * columns * BLOCK
         for column in range(columns):
             s = source + column * BLOCK
             for x in range(n):
-                _output(m, s + x * op[A_BATCH], n * op[A_BATCH], half + x * BLOCK, n * BLOCK)
+                _output(m, s + x * op[t.A_BATCH], n * op[t.A_BATCH], half + x * BLOCK, n * BLOCK)
             for y in range(m):
                 _output(m, half + y * n * BLOCK, BLOCK, scratch + y * m * BLOCK, BLOCK)
             left = column * m
@@ -208,7 +205,7 @@ def transform_output(op, slope, final, scratch, counter):
                 offset = start + ((top + y) * w + left) * BLOCK
                 for x in range(min(m, w - left)):
                     value = activated(load(scratch + (y * m + x) * BLOCK) + bias, slopes)
-                    if op[RESIDUAL] != 0:
-                        value = activated(value + load(op[RESIDUAL] + offset + x * BLOCK), finals)
-                    store(op[C] + offset + x * BLOCK, value)
+                    if op[t.RESIDUAL] != 0:
+                        value = activated(value + load(op[t.RESIDUAL] + offset + x * BLOCK), finals)
+                    store(op[t.C] + offset + x * BLOCK, value)
         item = next_item(counter)
