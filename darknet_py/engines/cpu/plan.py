@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -50,6 +52,7 @@ class CpuEngine:
         self.kernels: dict[int, Kernels] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
         self.arena = aligned(0)
+        self.lock = threading.Lock()  # plans share memory and threads
         table = Table()
         for step in self.program.steps:
             layer, arrays = layers[step.layer], parameters[step.layer]
@@ -93,10 +96,19 @@ class CpuPlan:
         outputs = np.empty((len(batch), self.layers[self.engine.program.output].shape.size), np.float32)
         for first in range(0, len(batch), MAX_IMAGES):
             part = batch[first : first + MAX_IMAGES]
-            if len(part) not in self.runs:
-                self.runs[len(part)] = _Run(self.engine, self.layers, len(part))
-            outputs[first : first + len(part)] = self.runs[len(part)].run(part)
+            with self.engine.lock:
+                outputs[first : first + len(part)] = self._run(len(part)).run(part)
         return outputs
+
+    def measure(self, batch: Array) -> dict[int, float]:
+        """Seconds that each layer takes for `batch`, at most `MAX_IMAGES`, in one run."""
+        with self.engine.lock:
+            return self._run(len(batch)).measure(batch)
+
+    def _run(self, images: int) -> _Run:
+        if images not in self.runs:
+            self.runs[images] = _Run(self.engine, self.layers, images)
+        return self.runs[images]
 
 
 class _Run:
@@ -110,6 +122,7 @@ class _Run:
         self.calls: list[Table | Callable[[], None]] = []
         self._lay_out()
         for step in self.program.steps:
+            self.layer = step.layer
             self._add(step)
         for call in self.calls:
             if isinstance(call, Table):
@@ -124,6 +137,18 @@ class _Run:
             else:
                 call()
         return self._read(self.program.output).reshape(self.images, -1)
+
+    def measure(self, batch: Array) -> dict[int, float]:
+        """Seconds by layer."""
+        self.input[:] = batch
+        seconds: dict[int, float] = defaultdict(float)
+        for call in self.calls:
+            if isinstance(call, Table):
+                for layer, took in call.measure(self.engine.team):
+                    seconds[layer] += took
+            else:
+                call()
+        return seconds
 
     def _lay_out(self) -> None:
         """Give every value its address: slots one after another, then the workspace of convolutions."""
@@ -162,6 +187,7 @@ class _Run:
             self.calls.append(Table())
         table = self.calls[-1]
         assert isinstance(table, Table)
+        table.layer = self.layer
         return table
 
     def _blocked(self, value: int) -> int:
