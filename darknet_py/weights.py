@@ -11,6 +11,7 @@ import struct
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from .layers import Array, Layer
 from .network import Network
 
 Parameters = list[dict[str, Array]]
+MAX_SEEN = 1 << 48  # images; no training sees so many, and a float in the place of the upper half says more
 
 
 @dataclass(frozen=True)
@@ -58,52 +60,48 @@ class Weights:
     ----------
     header : Header
     parameters : list of dict
-        For each layer of the network, its arrays by name, float32, read-only and mapped from the file.
+        For each layer of the network, its arrays by name, float32, read-only.
     """
 
     header: Header
     parameters: Parameters
     file: str
-    path: Path
-    stamp: tuple[int, int]
-
-    def check_unchanged(self) -> None:
-        """Raise WeightsError where the file has changed since it was opened."""
-        try:
-            same = _stamp(self.path) == self.stamp
-        except OSError:
-            same = False
-        if not same:
-            raise WeightsError("changed while it was read; load it again", file=self.file)
 
 
 def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
-    """Map the weights file at `path`, or the packaged one of that name, onto the layers of `network`.
+    """Read the weights file at `path`, or the packaged one of that name, for the layers of `network`.
+
+    It is read and not mapped: a mapped file that another program cuts short, or that a disk fails to give,
+    kills the process.
 
     Raises
     ------
     WeightsError
-        Where the file cannot be read, its size is not what the layers take with either header, or a
-        value is NaN, infinite, or a negative variance.
+        Where the file cannot be read, its size is not what the layers take with either header, it changes
+        meanwhile, or a value is NaN, infinite, or a negative variance.
     """
     file = os.fspath(path)
     found = resolve(path)
-    size = check_regular(found, WeightsError, file)
+    check_regular(found, WeightsError, file)
     expected = 4 * network.parameter_count
     try:
-        stamp = _stamp(found)
-        with found.open("rb") as stream:
+        with found.open("rb", buffering=0) as stream:
+            before = os.stat(stream.fileno())
+            size = before.st_size
             start = stream.read(64)
+            if size - expected not in (16, 20):
+                raise WeightsError(_explain_size(start, size, expected, network), file=file)
+            header = _parse_header(start, size - expected, file)
+            values = np.empty(network.parameter_count, "<f4")
+            stream.seek(header.size)
+            complete = _fill(stream, values)
+            after = os.stat(stream.fileno())
     except OSError as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
-    if size - expected not in (16, 20):
-        raise WeightsError(_explain_size(start, size, expected, network), file=file)
-    header = _parse_header(start, size - expected)
-    try:
-        values = np.memmap(found, np.dtype("<f4"), "r", header.size) if expected else np.empty(0, np.float32)
-    except (OSError, ValueError) as reason:
-        raise WeightsError(describe_oserror(reason), file=file) from None
-    weights = Weights(header, _slice(values.view(np.ndarray), network.layers, header), file, found, stamp)
+    if not complete or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise WeightsError("changed while it was read; load it again", file=file)
+    values.flags.writeable = False
+    weights = Weights(header, _slice(values, network.layers, header), file)
     _check_values(weights, network.layers)
     return weights
 
@@ -145,28 +143,42 @@ def save_weights(
         raise WeightsError(describe_oserror(reason), file=file) from None
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+def _fill(stream: FileIO, values: Array) -> bool:
+    """Read as many bytes as `values` holds into it; False where the file ends before."""
+    room = values.view(np.uint8).data
+    while room:
+        count = stream.readinto(room)
+        if not count:
+            return False
+        room = room[count:]
+    return True
 
 
-def _parse_header(start: bytes, size: int) -> Header:
+def _parse_header(start: bytes, size: int, file: str) -> Header:
+    """The header of `size` bytes, which the file's size asks for; WeightsError where the bytes speak against it."""
     major, minor, revision, seen = struct.unpack_from("<iiiq" if size == 20 else "<iiiI", start)
-    return Header(major, minor, revision, seen, size)
+    header = Header(major, minor, revision, seen, size)
+    if size == 20 and not 0 <= seen < MAX_SEEN:
+        raise WeightsError("4 bytes too long: its header is of 16 bytes, its size asks for one of 20", file=file)
+    # What follows 16 bytes is the first bias, a float, or else the upper half of a 64-bit count, next to nothing.
+    upper = int.from_bytes(start[16:20], "little")
+    if size == 16 and not header.transposed and 10 * major + minor >= 2 and upper < MAX_SEEN >> 32:
+        raise WeightsError("cut short by 4 bytes: its header is of 20 bytes, its size asks for one of 16", file=file)
+    return header
 
 
 def _explain_size(start: bytes, size: int, expected: int, network: Network) -> str:
     """Why a file of `size` bytes cannot hold `expected` bytes of parameters."""
-    text = start.lstrip().lower()
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if size == 0:
         return "an empty file"
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+    if text.startswith(b"<"):
         return "an HTML page, not weights; the download went wrong"
     if text.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not weights; run `git lfs pull`"
     if size < 16:
         return f"{size} bytes, shorter than a header"
-    kind = "cut short" if size < expected else "longer"
+    kind = "cut short" if size < expected + 20 else "longer"
     return (
         f"{size} bytes, {kind}: {network.file} takes {expected + 16} or {expected + 20};"
         " are they the weights of this network?"

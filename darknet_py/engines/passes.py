@@ -224,8 +224,13 @@ def _routed(builder: _Builder, value: int, position: dict[int, int]) -> int:
 def _run_in_place(builder: _Builder, output: int) -> None:
     """Let shortcuts, activations and normalizations overwrite what nobody else reads."""
     readers = _readers(builder, output)
+    shared: set[int] = set()  # routes in which lies what somebody else reads too
+    for part, (parent, _) in builder.parents.items():
+        if readers[part] > 1 or part in shared:
+            shared.add(parent)
+    taken = {INPUT} | shared | builder.parents.keys()
     for step in builder.steps:
-        free = step.source != INPUT and readers[step.source] == 1 and step.source not in builder.parents
+        free = readers[step.source] == 1 and step.source not in taken
         if step.kind in ("shortcut", "activation", "batchnorm") and free:
             builder.parents[step.source] = (step.target, 0)
 

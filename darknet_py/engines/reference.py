@@ -15,7 +15,7 @@ class ReferenceEngine:
     name = "reference"
 
     def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters], threads: int | None) -> None:
-        # Copies: the file that the parameters are mapped from may change later.
+        # Copies: the caller's arrays may change later.
         self.parameters = [{name: np.array(a) for name, a in arrays.items()} for arrays in parameters]
 
     def plan(self, layers: Sequence[Layer]) -> ReferencePlan:
