@@ -96,7 +96,10 @@ def _pack(table: Table, packed: Kernels, kernels: Array, factor: Array, target: 
     out_channels, channels, taps = kernels.shape
     table.add(
         t.PACK,
-        a=table.keep(np.ascontiguousarray(kernels)),
+        a=table.keep(kernels),
+        a_batch=kernels.strides[0],
+        a_plane=kernels.strides[1],
+        a_row=kernels.strides[2],
         b=address(target),
         b_panel=packed.panel_stride,
         panels=packed.panels,

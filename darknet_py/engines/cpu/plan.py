@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class CpuEngine:
 
     name = "cpu"
 
-    def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters], threads: int | None) -> None:
+    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
         load_kernels()
         self.team = Team(threads or len(os.sched_getaffinity(0)))
         self.program = compile_steps(layers, LANES)
@@ -53,21 +53,20 @@ class CpuEngine:
         self.parameters: dict[int, dict[str, Array]] = {}
         self.arena = aligned(0)
         self.lock = threading.Lock()  # plans share memory and threads
+        for layer, arrays in zip(layers, parameters, strict=True):
+            self._prepare(layer, arrays)
+
+    def _prepare(self, layer: Layer, arrays: Parameters) -> None:
+        """Pack a layer's kernels, or keep its parameters for its definition."""
         table = Table()
-        for step in self.program.steps:
-            layer, arrays = layers[step.layer], parameters[step.layer]
-            if step.kind == "copy" or not layer.parameters:
-                continue
-            if isinstance(layer, Convolutional):
-                choice = self.choices[layer.index] = choose(layer)[0]
-                if choice.name != "definition":
-                    self.kernels[layer.index] = pack_kernels(table, choice, layer, arrays["kernels"], *fold(arrays))
-                    continue
-            elif isinstance(layer, Connected):
-                source = layer.input_shapes[0]
-                matrix = arrays["matrix"].reshape(layer.output, source.channels, -1)
-                self.kernels[layer.index] = pack_matrix(table, matrix, *fold(arrays))
-                continue
+        if isinstance(layer, Convolutional):
+            self.choices[layer.index] = choice = choose(layer)[0]
+            if choice.name != "definition":
+                self.kernels[layer.index] = pack_kernels(table, choice, layer, arrays["kernels"], *fold(arrays))
+        elif isinstance(layer, Connected):
+            matrix = arrays["matrix"].reshape(layer.output, layer.input_shapes[0].channels, -1)
+            self.kernels[layer.index] = pack_matrix(table, matrix, *fold(arrays))
+        if layer.index not in self.kernels:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         table.freeze()
         table.run(self.team)
