@@ -92,7 +92,9 @@ class CpuPlan:
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
-        outputs = np.empty((len(batch), self.layers[self.engine.program.output].shape.size), np.float32)
+        outputs = np.empty(
+            (len(batch), self.engine.program.shape(self.engine.program.output, self.layers).size), np.float32
+        )
         for first in range(0, len(batch), MAX_IMAGES):
             part = batch[first : first + MAX_IMAGES]
             with self.engine.lock:
@@ -225,6 +227,7 @@ class _Run:
         layer = self.layers[step.layer]
         slope = SLOPES.get(step.activation)
         if step.kind == "copy":
+            self._blocked(step.source)
             self.calls.append(lambda: np.copyto(self._view(step.target), self._view(step.source)))
         elif isinstance(layer, (Convolutional, Connected)) and layer.index in self.engine.kernels:
             self._add_product(step, layer, 1.0 if slope is None else slope)
@@ -241,15 +244,13 @@ class _Run:
 
     def _add_product(self, step: Step, layer: Convolutional | Connected, slope: float) -> None:
         kernels = self.engine.kernels[layer.index]
-        pixels = isinstance(layer, Convolutional) and self.engine.choices[layer.index].name == "direct_pixels"
-        if pixels and step.source in self.plain:
-            source = address(self.plain[step.source])
-        else:
-            source = self._blocked(step.source)
+        plain = layer.index in self.engine.choices and self.engine.choices[layer.index].name == "direct_pixels"
+        plain = plain and step.source in self.plain
+        source = address(self.plain[step.source]) if plain else self._blocked(step.source)
         residual = 0 if step.residual is None else self._blocked(step.residual)
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,
-            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation],
+            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation], plain,
         )  # fmt: skip
         if isinstance(layer, Connected):
             lower_connected(self._table(), kernels, call)
