@@ -41,7 +41,8 @@ def pad(op, counter):
 def to_pixels(op, counter):
     """Pictures at A to pixels at C, zeros round them; a row an item.
 
-    `A_BATCH`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, channels, rows and pixels. Pictures of `OUT_HEIGHT` x `OUT_WIDTH`, whose row and column `PADDING` are the first of A's.
+    `A_BATCH`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, channels, rows and pixels.
+    C's are `OUT_HEIGHT` x `OUT_WIDTH`, and their row and column `PADDING` are the first of A's.
     """
     h, w, p, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CHANNELS]
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]

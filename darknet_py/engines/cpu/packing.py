@@ -14,8 +14,9 @@ from .vector import LANES, broadcast, fma, load, load_scalar, store, store_scala
 def pack(op, counter):
     """(out channels, channels, taps) at A to [panel][block of channels][tap][LANES][columns][LANES] at B.
 
-    `A_BATCH`, `A_PLANE` and `A_ROW` are the strides of out channels, channels and taps; `SIZE` counts taps: cells of a kernel. RESIDUAL points to a factor for each output channel. Channels past
-    the last are zero. A panel and block is an item.
+    `A_BATCH`, `A_PLANE` and `A_ROW` are the strides of out channels, channels and taps; `SIZE`
+    counts taps: cells of a kernel. RESIDUAL points to a factor for each output channel. Channels past the last
+    are zero. A panel and block is an item.
     """
     channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.SIZE]
     blocks = (channels + LANES - 1) // LANES
