@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
+from types import FrameType
 
 
 def main() -> int:
-    """Run the program; from its first import to its last line, Ctrl-C ends it without a traceback."""
-    try:
-        sys.unraisablehook = _repeat_interrupt
-        from .cli import main as run
+    """Run the program; Ctrl-C ends it at any time without a word."""
+    signal.signal(signal.SIGINT, _leave)
+    from .cli import main as run
 
-        return run()
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        # The code is known and nothing is left to stop.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    code = run()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the code is known, nothing is left to stop
+    return code
 
 
-def _repeat_interrupt(unraisable: UnraisableHookArgs) -> None:
-    """Interrupt again, in a moment, where Ctrl-C fell into a library's callback, which cannot be left that way."""
-    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(unraisable)
-        return
-    import _thread
-    import threading
+def _leave(signum: int, frame: FrameType | None) -> None:
+    """End at once, with 130.
 
-    timer = threading.Timer(0.02, _thread.interrupt_main)
-    timer.daemon = True
-    timer.start()
+    An exception instead would be swallowed, or become another, in the callback, destructor or import of a
+    library into which it may fall. Answers have been flushed; a command with more to finish takes the signal
+    itself for as long.
+    """
+    if os.isatty(2):
+        os.write(2, b"\n")  # below the terminal's ^C
+    os._exit(130)
 
 
 if __name__ == "__main__":

@@ -218,7 +218,8 @@ class Classifier(Network):
 
     def _check_memory(self, layers: Sequence[Layer]) -> None:
         """Refuse what this machine's memory cannot hold, before anything is allocated."""
-        activations = sum(self._program.slot_sizes(layers)) + layers[0].input_shapes[0].size
+        # Resizing a picture takes three times the result.
+        activations = sum(self._program.slot_sizes(layers)) + 3 * layers[0].input_shapes[0].size
         needed = 4 * (2 * self.parameter_count + activations)
         memory = _memory_size()
         if memory is not None and needed > memory:

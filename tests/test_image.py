@@ -158,8 +158,8 @@ NOISY_PNG = encode(RNG.integers(0, 256, (64, 64, 3), np.uint8))
     ],
     ids=[
         "empty", "text", "half JPEG", "JPEG without its end", "JPEG without scan", "four bytes of JPEG",
-        "JPEG that ends early", "JPEG with zeros in its scan", "half CMYK JPEG", "half PNG", "PNG with a wrong checksum",
-        "PNG header alone", "bomb", "32 bits",
+        "JPEG that ends early", "JPEG with zeros in its scan", "half CMYK JPEG", "half PNG",
+        "PNG with a wrong checksum", "PNG header alone", "bomb", "32 bits",
     ],
 )  # fmt: skip
 def test_damage_is_an_error_and_never_half_a_picture(tmp_path, data, message):

@@ -30,19 +30,11 @@ def ask_paths(to_stdout: bool) -> Iterator[str]:
         try:
             line = input(PROMPT if to_stdout else "")
         except EOFError:
-            _end_line(terminal)
+            if terminal:
+                print(file=sys.stderr)
             return
-        except KeyboardInterrupt:
-            _end_line(terminal)
-            raise
         if line.strip():
             yield line
-
-
-def _end_line(terminal: bool) -> None:
-    """Leave the prompt's line, where the user has not."""
-    if terminal:
-        print(file=sys.stderr)
 
 
 def _complete_files(readline: ModuleType) -> None:

@@ -68,12 +68,13 @@ def check_program(program, layers):
             buffers[target_slot][target] = read(step.source)
             continue
         layer, written = layers[step.layer], layers[step.target]
-        assert (read(step.source) == contents[layer.inputs[0]]).all(), f"{step} reads something else"
+        for value, source in zip(step.sources, layer.inputs, strict=True):
+            assert (read(value) == contents[source]).all(), f"{step} reads something else"
         if step.residual is not None:
             assert written.kind == "shortcut"
             assert (read(step.residual) == contents[written.inputs[1]]).all(), f"{step} adds something else"
         if written is not layer:
-            assert (contents[written.inputs[0]] == contents[layer.index]).all(), f"{step} skips a layer"
+            assert np.array_equal(contents[written.inputs[0]], contents[layer.index]), f"{step} skips a layer"
         buffers[target_slot][target] = contents[written.index]
     answer = next(layer.index for layer in reversed(layers) if layer.kind != "cost")
     assert (read(program.output) == contents[answer]).all()
@@ -124,10 +125,11 @@ ADD = ("shortcut", {"from": 0, "activation": "leaky"})
         ([CONV, CONV, ("shortcut", {"from": 0, "alpha": 2})], set()),
         ([CONV, CONV, ("shortcut", {"from": 0, "beta": 2})], set()),
         ([CONV, ("maxpool", {"size": 3, "stride": 1}), ADD], set()),
+        ([("convolutional", {"filters": 4}), CONV, CONV, ("route", {"layers": "1,2"}), ADD], set()),
     ],
     ids=[
         "plain", "past a dropout", "one a convolution", "read elsewhere", "the other comes later", "other channels",
-        "activation before", "activation after", "alpha", "beta", "no convolution",
+        "activation before", "activation after", "alpha", "beta", "no convolution", "a part of a route",
     ],
 )  # fmt: skip
 def test_shortcuts_join_a_convolution_only_where_it_may_be_done(sections, joined):
@@ -231,20 +233,12 @@ def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(network, see
     [("convolutional", {"filters": 3, "activation": "linear"}), ("connected", {"output": 4, "activation": "linear"})],
 )
 @pytest.mark.parametrize("normalized", [0, 1])
-def test_folded_weights_and_biases_give_what_the_layer_defines(kind, options, normalized):
+def test_folded_factors_and_biases_give_what_the_layer_defines(kind, options, normalized):
     (layer,) = make_network((2, 1, 1), (kind, {**options, "batch_normalize": normalized})).layers
     (parameters,) = random_parameters([layer])
-    weight, bias = fold(layer, parameters)
-    assert weight.dtype == bias.dtype == np.float32
+    factor, bias = fold(parameters)
+    assert factor.dtype == bias.dtype == np.float32
     x = random_array((1, 2, 1, 1))
     expected = layer.forward([x], parameters).ravel()
-    np.testing.assert_allclose(weight.reshape(-1, 2) @ x.ravel() + bias, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_normalization_by_itself_folds_to_a_scale_and_a_bias():
-    (layer,) = make_network((3, 1, 1), ("batchnorm", {})).layers
-    (parameters,) = random_parameters([layer])
-    scale, bias = fold(layer, parameters)
-    x = random_array((1, 3, 1, 1))
-    expected = layer.forward([x], parameters).ravel()
-    np.testing.assert_allclose(scale * x.ravel() + bias, expected, rtol=1e-5, atol=1e-6)
+    weight = parameters["kernels" if kind == "convolutional" else "matrix"].reshape(-1, 2)
+    np.testing.assert_allclose(factor * (weight @ x.ravel()) + bias, expected, rtol=1e-5, atol=1e-6)

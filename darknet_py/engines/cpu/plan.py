@@ -46,7 +46,8 @@ class CpuEngine:
 
     def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
         load_kernels()
-        self.team = Team(threads or len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.team = Team(min(threads or cores, cores))  # threads that wait for a core hold all others up
         self.program = compile_steps(layers, LANES)
         self.choices: dict[int, Choice] = {}
         self.kernels: dict[int, Kernels] = {}
