@@ -77,8 +77,10 @@ class Classifier(Network):
             raise UsageError(f"threads={threads}: at least 1 is expected")
         if weights is not None:
             self._check_memory(self.layers)
-            self.parameters = load_weights(weights, self).parameters
-            self._engine = open_engine(engine, self.layers, self.parameters, threads, gpu)
+            loaded = load_weights(weights, self)
+            self.parameters = loaded.parameters
+            self._engine = open_engine(engine, self.layers, loaded.read(), threads, gpu)
+            loaded.check_unchanged()
 
     @property
     def engine(self) -> str:

@@ -37,6 +37,9 @@ COMMANDS = {
     "classify": Command("predict", "predict", "the same"),
     "ops": Command("tools", "ops", "count a network's operations"),
     "fetch": Command("tools", "fetch", "download published weights"),
+    "plan": Command("inspect", "plan", "say how each layer of a network would run on the CPU"),
+    "speed": Command("inspect", "speed", "time each layer of a network on the CPU"),
+    "warmup": Command("inspect", "warmup", "compile the CPU's kernels now, not at the first picture"),
 }
 # Darknet takes these anywhere on the line; the number says how many values follow.
 _DARKNET_FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0}

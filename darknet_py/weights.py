@@ -9,7 +9,7 @@ import math
 import os
 import struct
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -54,56 +54,94 @@ class Header:
 
 @dataclass(frozen=True)
 class Weights:
-    """A weights file's content.
+    """A weights file, laid over the layers of a network.
 
     Attributes
     ----------
     header : Header
     parameters : list of dict
-        For each layer of the network, its arrays by name, float32, read-only.
+        For each layer of the network, its arrays by name: float32, read-only, mapped from the file, so that
+        they take no memory until they are looked at.
+    layers : sequence of Layer
+        Of the network.
+    file : str
+        The file's name, for messages.
+    path : Path
+    stamp : tuple of int
+        Size and time of the last change, when it was opened.
     """
 
     header: Header
     parameters: Parameters
+    layers: Sequence[Layer]
     file: str
+    path: Path
+    stamp: tuple[int, int]
+
+    def read(self) -> Iterator[dict[str, Array]]:
+        """The layers' parameters, one layer after another, each read into memory of its own and looked through.
+
+        Reading is safe where a look at mapped parameters is not: a file that another program cuts short, or
+        a disk fails to give, kills a process that has it mapped.
+
+        Raises
+        ------
+        WeightsError
+            Where the file ends early, or a value is NaN, infinite, or a negative variance.
+        """
+        try:
+            with self.path.open("rb", buffering=0) as stream:
+                stream.seek(self.header.size)
+                for layer in self.layers:
+                    values = np.empty(_count(layer), "<f4")
+                    if not _fill(stream, values):
+                        raise WeightsError(_CHANGED, file=self.file)
+                    arrays, _ = _slice(values, 0, layer, self.header)
+                    _check_values(arrays, layer, self.file)
+                    yield arrays
+        except OSError as reason:
+            raise WeightsError(describe_oserror(reason), file=self.file) from None
+
+    def check_unchanged(self) -> None:
+        """Raise WeightsError where the file has changed since it was opened."""
+        try:
+            same = _stamp(self.path) == self.stamp
+        except OSError:
+            same = False
+        if not same:
+            raise WeightsError(_CHANGED, file=self.file)
+
+
+_CHANGED = "changed while it was read; load it again"
 
 
 def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
-    """Read the weights file at `path`, or the packaged one of that name, for the layers of `network`.
-
-    It is read and not mapped: a mapped file that another program cuts short, or that a disk fails to give,
-    kills the process.
+    """Lay the weights file at `path`, or the packaged one of that name, over the layers of `network`.
 
     Raises
     ------
     WeightsError
-        Where the file cannot be read, its size is not what the layers take with either header, it changes
-        meanwhile, or a value is NaN, infinite, or a negative variance.
+        Where the file cannot be opened, or its size is not what the layers take with either header.
     """
     file = os.fspath(path)
     found = resolve(path)
-    check_regular(found, WeightsError, file)
+    size = check_regular(found, WeightsError, file)
     expected = 4 * network.parameter_count
     try:
-        with found.open("rb", buffering=0) as stream:
-            before = os.stat(stream.fileno())
-            size = before.st_size
+        stamp = _stamp(found)
+        with found.open("rb") as stream:
             start = stream.read(64)
-            if size - expected not in (16, 20):
-                raise WeightsError(_explain_size(start, size, expected, network), file=file)
-            header = _parse_header(start, size - expected, file)
-            values = np.empty(network.parameter_count, "<f4")
-            stream.seek(header.size)
-            complete = _fill(stream, values)
-            after = os.stat(stream.fileno())
-    except OSError as reason:
+        if size - expected not in (16, 20):
+            raise WeightsError(_explain_size(start, size, expected, network), file=file)
+        header = _parse_header(start, size - expected, file)
+        mapped = np.memmap(found, "<f4", "r", header.size) if expected else np.empty(0, np.float32)
+    except (OSError, ValueError) as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
-    if not complete or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise WeightsError("changed while it was read; load it again", file=file)
-    values.flags.writeable = False
-    weights = Weights(header, _slice(values, network.layers, header), file)
-    _check_values(weights, network.layers)
-    return weights
+    parameters, offset = [], 0
+    for layer in network.layers:
+        arrays, offset = _slice(mapped.view(np.ndarray), offset, layer, header)
+        parameters.append(arrays)
+    return Weights(header, parameters, network.layers, file, found, stamp)
 
 
 def save_weights(
@@ -141,6 +179,11 @@ def save_weights(
         if partial is not None:
             partial.unlink(missing_ok=True)
         raise WeightsError(describe_oserror(reason), file=file) from None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _fill(stream: FileIO, values: Array) -> bool:
@@ -185,31 +228,32 @@ def _explain_size(start: bytes, size: int, expected: int, network: Network) -> s
     )
 
 
-def _slice(values: Array, layers: Sequence[Layer], header: Header) -> Parameters:
-    parameters, offset = [], 0
-    for layer in layers:
-        arrays = {}
-        for name, shape in layer.parameters.items():
-            flat = values[offset : offset + math.prod(shape)]
-            offset += flat.size
-            transposed = layer.kind == "connected" and name == "matrix" and header.transposed
-            arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
-        parameters.append(arrays)
-    return parameters
+def _count(layer: Layer) -> int:
+    return sum(math.prod(shape) for shape in layer.parameters.values())
 
 
-def _check_values(weights: Weights, layers: Sequence[Layer]) -> None:
-    for layer, arrays in zip(layers, weights.parameters, strict=True):
-        for name, array in arrays.items():
-            # One pass settles nearly every file: a sum is finite only if all its terms are.
-            with np.errstate(over="ignore", invalid="ignore"):
-                finite = np.isfinite(array.sum()) or np.isfinite(array).all()
-            if not finite:
-                reason = "NaN or infinity; the file is damaged or training diverged"
-                raise WeightsError(reason, file=weights.file, option=_label(layer, name))
-            if name == "variances" and array.min() < 0:
-                reason = f"{array.min():g}, a negative variance; the file is damaged or not this network's"
-                raise WeightsError(reason, file=weights.file, option=_label(layer, name))
+def _slice(values: Array, offset: int, layer: Layer, header: Header) -> tuple[dict[str, Array], int]:
+    """A layer's arrays out of `values` from `offset` on, and where the next layer's begin."""
+    arrays = {}
+    for name, shape in layer.parameters.items():
+        flat = values[offset : offset + math.prod(shape)]
+        offset += flat.size
+        transposed = layer.kind == "connected" and name == "matrix" and header.transposed
+        arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
+    return arrays, offset
+
+
+def _check_values(arrays: Mapping[str, Array], layer: Layer, file: str) -> None:
+    for name, array in arrays.items():
+        # One pass settles nearly every file: a sum is finite only if all its terms are.
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = np.isfinite(array.sum()) or np.isfinite(array).all()
+        if not finite:
+            reason = "NaN or infinity; the file is damaged or training diverged"
+            raise WeightsError(reason, file=file, option=_label(layer, name))
+        if name == "variances" and array.min() < 0:
+            reason = f"{array.min():g}, a negative variance; the file is damaged or not this network's"
+            raise WeightsError(reason, file=file, option=_label(layer, name))
 
 
 def _label(layer: Layer, name: str) -> str:

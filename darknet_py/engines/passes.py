@@ -38,17 +38,19 @@ class Step:
         The layer's, or ``copy``.
     layer : int
         The layer whose options and parameters apply.
-    source, target : int
-        Values read and written.
+    sources : tuple of int
+        Values that the layer takes.
+    target : int
+        The value written.
     residual : int, optional
-        The second value: of a shortcut, or of a convolution that a shortcut was fused into.
+        The value that a shortcut adds which was fused into the convolution.
     activation, final_activation : str
         Names; linear where there is none.
     """
 
     kind: str
     layer: int
-    source: int
+    sources: tuple[int, ...]
     target: int
     residual: int | None = None
     activation: str = "linear"
@@ -57,7 +59,12 @@ class Step:
     @property
     def reads(self) -> tuple[int, ...]:
         """The values that it reads."""
-        return (self.source,) if self.residual is None else (self.source, self.residual)
+        return self.sources if self.residual is None else (*self.sources, self.residual)
+
+    @property
+    def source(self) -> int:
+        """The first value that the layer takes."""
+        return self.sources[0]
 
 
 @dataclass(frozen=True)
@@ -105,15 +112,20 @@ class Program:
 @dataclass
 class _Builder:
     layers: Sequence[Layer]
+    block: int
     steps: list[Step] = field(default_factory=list)
     alias: dict[int, int] = field(default_factory=lambda: {INPUT: INPUT})
     parents: dict[int, tuple[int, int]] = field(default_factory=dict)
     copies: dict[int, int] = field(default_factory=dict)
 
 
-def compile_steps(layers: Sequence[Layer]) -> Program:
-    """The program of a network's layers."""
-    builder = _Builder(layers)
+def compile_steps(layers: Sequence[Layer], block: int = 1) -> Program:
+    """The program of a network's layers.
+
+    `block` is how many channels an engine's layout keeps together: a route whose parts do not start at a
+    multiple of it stays a step of its own.
+    """
+    builder = _Builder(layers, block)
     for layer in layers:
         _add(builder, layer)
     output = next(layer.index for layer in reversed(layers) if layer.kind != "cost" or layer.index == 0)
@@ -126,23 +138,16 @@ def compile_steps(layers: Sequence[Layer]) -> Program:
     return Program(tuple(builder.steps), output, places, builder.copies)
 
 
-def fold(layer: Layer, parameters: Parameters) -> tuple[Array, Array]:
-    """Kernels (or matrix, or scales) and biases with the batch normalization folded in, float32.
+def fold(parameters: Parameters) -> tuple[Array, Array]:
+    """What a layer's batch normalization and biases come to: y = factor * x + bias, float32, channel by channel.
 
-    scale * (x - mean) / (sqrt(variance) + 1e-6) + bias, with x a sum of products, is a sum of scaled products
-    plus another bias.
+    The factor can go into the kernels: a scaled sum of products is a sum of scaled products.
     """
-    weight = parameters.get("kernels", parameters.get("matrix"))
-    bias = parameters.get("biases")
+    bias = parameters["biases"]
     if "scales" not in parameters:
-        return cast(Array, weight), cast(Array, bias)
-    deviation = np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON
-    scale = parameters["scales"] / deviation
-    shift = -parameters["means"] * scale + (0 if bias is None else bias)
-    if weight is None:
-        return scale.astype(np.float32), shift.astype(np.float32)
-    column = scale.astype(np.float32).reshape(-1, *(1,) * (weight.ndim - 1))
-    return weight * column, shift.astype(np.float32)
+        return np.ones_like(bias), np.array(bias)
+    factor = parameters["scales"] / (np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON)
+    return factor.astype(np.float32), (bias - parameters["means"] * factor).astype(np.float32)
 
 
 def _add(builder: _Builder, layer: Layer) -> None:
@@ -151,7 +156,7 @@ def _add(builder: _Builder, layer: Layer) -> None:
         builder.alias[layer.index] = inputs[0]
         return
     builder.alias[layer.index] = layer.index
-    if isinstance(layer, Route):
+    if isinstance(layer, Route) and all(shape.channels % builder.block == 0 for shape in layer.input_shapes[:-1]):
         channel = 0
         for value, shape in zip(inputs, layer.input_shapes, strict=True):
             # A value lies in one place only; a second route gets a copy.
@@ -160,14 +165,13 @@ def _add(builder: _Builder, layer: Layer) -> None:
             channel += shape.channels
         return
     activation = getattr(layer, "activation", "linear") if layer.kind in _ACTIVATED else "linear"
-    residual = inputs[1] if isinstance(layer, Shortcut) else None
-    builder.steps.append(Step(layer.kind, layer.index, inputs[0], layer.index, residual, activation))
+    builder.steps.append(Step(layer.kind, layer.index, tuple(inputs), layer.index, None, activation))
 
 
 def _copy(builder: _Builder, value: int) -> int:
     copy = len(builder.layers) + len(builder.copies)
     builder.copies[copy] = builder.copies.get(value, value)
-    builder.steps.append(Step("copy", 0, value, copy))
+    builder.steps.append(Step("copy", 0, (value,), copy))
     return copy
 
 
@@ -189,7 +193,7 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             continue
         shortcut = cast(Shortcut, builder.layers[step.layer])
         before = position.get(step.source, -1)
-        other = position.get(cast(int, step.residual), -1)
+        other = position.get(step.sources[1], -1)
         convolution = builder.steps[before]
         if (
             before >= 0
@@ -203,7 +207,7 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             and {convolution.activation, step.activation} <= SLOPES.keys()
         ):
             builder.steps[before] = replace(
-                convolution, target=step.target, residual=step.residual, final_activation=step.activation
+                convolution, target=step.target, residual=step.sources[1], final_activation=step.activation
             )
             position[step.target] = before
             fused.add(number)

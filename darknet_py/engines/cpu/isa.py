@@ -2,49 +2,65 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
+import numba
+
+from ...errors import EngineError
 
 
 @dataclass(frozen=True)
 class Isa:
-    """Sizes of the micro-kernel's register tile.
+    """An instruction set.
 
     Attributes
     ----------
     name : str
     lanes : int
-        float32 values in a vector register.
-    mr : int
-        Rows of the tile: output channels.
-    nv : int
-        Vectors in a row of the tile; nr = nv * lanes pixels.
+        float32 values in a vector register; activations are blocked by as many channels.
+    rows, columns : int
+        The micro-kernel's tile: pixels, and registers of output channels.
+    cpu, features : str
+        What LLVM compiles for where the instruction set was asked for by name.
     """
 
     name: str
     lanes: int
-    mr: int
-    nv: int
-
-    @property
-    def nr(self) -> int:
-        """Pixels in a row of the tile."""
-        return self.nv * self.lanes
+    rows: int
+    columns: int
+    cpu: str
+    features: str
 
 
-# A tile of mr x nv accumulators, nv vectors of pixels and a broadcast fill the register file.
-AVX512 = Isa("avx512", 16, 14, 2)
-AVX2 = Isa("avx2", 8, 6, 2)
-NEON = Isa("neon", 4, 8, 3)
-GENERIC = Isa("generic", 4, 4, 2)
+# A tile's accumulators, a row of kernels and one broadcast fill the register file: 14 * 2 + 2 + 1 of 32.
+ISAS = {
+    isa.name: isa
+    for isa in (
+        Isa("avx512", 16, 14, 2, "skylake-avx512", "+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx2,+fma"),
+        Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma"),
+        Isa("neon", 4, 12, 2, "generic", "+neon"),
+        Isa("plain", 4, 4, 2, "generic", ""),
+    )
+}
 
 
-def host_isa() -> Isa:
-    """The best that this machine has."""
+def _choose() -> Isa:
+    """The best that this machine has, or the one that DARKNET_PY_ISA names."""
+    name = os.environ.get("DARKNET_PY_ISA")
+    if name is not None:
+        if name not in ISAS:
+            reason = f"unknown instruction set; one of {', '.join(ISAS)} is expected"
+            raise EngineError(reason, option=f"DARKNET_PY_ISA={name}")
+        numba.config.CPU_NAME, numba.config.CPU_FEATURES = ISAS[name].cpu, ISAS[name].features
+        return ISAS[name]
     features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return AVX512
+    if features.get("avx512f") and features.get("avx512vl"):
+        return ISAS["avx512"]
     if features.get("avx2") and features.get("fma"):
-        return AVX2
-    return NEON if features.get("neon") else GENERIC
+        return ISAS["avx2"]
+    return ISAS["neon" if features.get("neon") else "plain"]
+
+
+ISA = _choose()

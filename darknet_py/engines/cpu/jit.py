@@ -51,12 +51,11 @@ def _open_cache() -> Path | None:
 _folder = _open_cache()
 
 
-def kernel(signature: str, parallel: bool = True) -> Callable[[Callable[..., None]], Any]:
+def kernel(signature: str) -> Callable[[Callable[..., None]], Any]:
     """Decorator: a function that `load_kernels` compiles for the types in `signature`."""
 
     def decorate(function: Callable[..., None]) -> Any:
-        options = {"parallel": parallel, "cache": _folder is not None, "error_model": "numpy", "nogil": True}
-        dispatcher = numba.njit(**options)(function)
+        dispatcher = numba.njit(nogil=True, cache=_folder is not None)(function)
         _kernels.append((dispatcher, signature))
         return dispatcher
 

@@ -1,129 +1,321 @@
-"""Steps -> calls of kernels on buffers."""
+"""Steps -> a table of operations on buffers, and its runs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, cast
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 
-import numba
 import numpy as np
+import numpy.typing as npt
 
-from ...layers import Array, Layer, Parameters
+from ...layers import Array, Layer, Parameters, Shape
 from ...layers.activations import activate
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from ...layers.maxpool import MaxPool
-from ..passes import INPUT, SLOPES, Program, Step, compile_steps, fold
-from .connected import connect
-from .convolution import convolve, pack_kernels, scratch_size
+from ...layers.shortcut import Shortcut
+from ..passes import INPUT, SLOPES, Step, compile_steps, fold
+from . import table as t
+from .arena import LINE, address, aligned, round_up
+from .builder import Table
+from .convolution import (
+    Call,
+    Kernels,
+    blocks,
+    lower_connected,
+    lower_convolution,
+    pack_kernels,
+    pack_matrix,
+    workspace_size,
+)  # fmt: skip
+from .execute import Team
 from .jit import load_kernels
-from .pooling import maxpool
+from .microkernel import BLOCK
+from .select import Choice, choose
+from .vector import LANES
+
+MAX_IMAGES = 8  # that run together; larger batches run in parts
 
 
 class CpuEngine:
-    """A network's program, with its weights folded and packed once for all sizes of picture."""
+    """A network's program, its kernels packed once for all sizes of picture."""
 
     name = "cpu"
 
-    def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters], threads: int | None) -> None:
+    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
         load_kernels()
-        cores: int = numba.config.NUMBA_NUM_THREADS
-        self.threads = min(threads or len(os.sched_getaffinity(0)), cores)
-        self.program = compile_steps(layers)
-        self.weights: dict[int, tuple[Array, Array]] = {}
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.team = Team(min(threads or cores, cores))  # threads that wait for a core hold all others up
+        self.program = compile_steps(layers, LANES)
+        self.choices: dict[int, Choice] = {}
+        self.kernels: dict[int, Kernels] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
-        depth = 0
-        for step in self.program.steps:
-            layer = layers[step.layer]
-            if not layer.parameters:
-                continue
-            if isinstance(layer, (Convolutional, Connected)):
-                weight, bias = fold(layer, parameters[step.layer])
-                if isinstance(layer, Convolutional):
-                    weight = pack_kernels(weight, layer.groups)
-                    depth = max(depth, weight.shape[2])
-                self.weights[step.layer] = np.array(weight, np.float32, order="C"), np.array(bias)
-            else:
-                arrays = parameters[step.layer]
-                self.parameters[step.layer] = {name: np.array(array) for name, array in arrays.items()}
-        self.scratch = np.empty((self.threads, scratch_size(depth)), np.float32)
+        self.arena = aligned(0)
+        self.lock = threading.Lock()  # plans share memory and threads
+        for layer, arrays in zip(layers, parameters, strict=True):
+            self._prepare(layer, arrays)
+
+    def _prepare(self, layer: Layer, arrays: Parameters) -> None:
+        """Pack a layer's kernels, or keep its parameters for its definition."""
+        table = Table()
+        if isinstance(layer, Convolutional):
+            self.choices[layer.index] = choice = choose(layer)[0]
+            if choice.name != "definition":
+                self.kernels[layer.index] = pack_kernels(table, choice, layer, arrays["kernels"], *fold(arrays))
+        elif isinstance(layer, Connected):
+            matrix = arrays["matrix"].reshape(layer.output, layer.input_shapes[0].channels, -1)
+            self.kernels[layer.index] = pack_matrix(table, matrix, *fold(arrays))
+        if layer.index not in self.kernels:
+            self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
+        table.freeze()
+        table.run(self.team)
 
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:
         """A plan for `layers`, shaped for some size of picture."""
         return CpuPlan(self, layers)
 
+    def memory(self, size: int) -> npt.NDArray[np.uint8]:
+        """At least `size` bytes, shared by plans, which never run at the same time."""
+        if self.arena.size < size:
+            self.arena = aligned(size)
+        return self.arena
+
 
 class CpuPlan:
-    """Calls of kernels on buffers, for one size of picture."""
+    """A network at one size of picture, for up to `MAX_IMAGES` at once."""
 
     def __init__(self, engine: CpuEngine, layers: Sequence[Layer]) -> None:
         self.engine = engine
         self.layers = layers
-        program: Program = engine.program
-        self.slots = [np.empty(size, np.float32) for size in program.slot_sizes(layers)]
-        self.input = np.empty((1, *layers[0].input_shapes[0]), np.float32)
-        self.views = {INPUT: self.input}
-        for value, place in program.places.items():
-            shape, plane = program.shape(value, layers), program.shape(place.root, layers)
-            start = place.channel * plane.height * plane.width
-            self.views[value] = self.slots[place.slot][start : start + shape.size].reshape(1, *shape)
-        self.calls: list[Callable[[], Any]] = []
-        for step in program.steps:
-            self._add(step)
-        self.output = self.views[program.output]
+        self.runs: dict[int, _Run] = {}
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
-        numba.set_num_threads(self.engine.threads)
-        outputs = np.empty((len(batch), self.output.size), np.float32)
-        for image, output in zip(batch, outputs, strict=True):
-            self.input[0] = image
-            for call in self.calls:
-                call()
-            output[:] = self.output.ravel()
+        outputs = np.empty(
+            (len(batch), self.engine.program.shape(self.engine.program.output, self.layers).size), np.float32
+        )
+        for first in range(0, len(batch), MAX_IMAGES):
+            part = batch[first : first + MAX_IMAGES]
+            with self.engine.lock:
+                outputs[first : first + len(part)] = self._run(len(part)).run(part)
         return outputs
+
+    def measure(self, batch: Array) -> dict[int, float]:
+        """Seconds that each layer takes for `batch`, at most `MAX_IMAGES`, in one run."""
+        with self.engine.lock:
+            return self._run(len(batch)).measure(batch)
+
+    def _run(self, images: int) -> _Run:
+        if images not in self.runs:
+            self.runs[images] = _Run(self.engine, self.layers, images)
+        return self.runs[images]
+
+
+class _Run:
+    """The tables for some number of images, with what runs between them in NumPy."""
+
+    def __init__(self, engine: CpuEngine, layers: Sequence[Layer], images: int) -> None:
+        self.engine, self.layers, self.images = engine, layers, images
+        self.program = engine.program
+        self.input = np.empty((images, *layers[0].input_shapes[0]), np.float32)
+        self.plain: dict[int, Array] = {INPUT: self.input}  # values that lie in plain layout
+        self.calls: list[Table | Callable[[], None]] = []
+        self._lay_out()
+        for step in self.program.steps:
+            self.layer = step.layer
+            self._add(step)
+        for call in self.calls:
+            if isinstance(call, Table):
+                call.freeze()
+
+    def run(self, batch: Array) -> Array:
+        """Outputs (images, outputs)."""
+        self.input[:] = batch
+        for call in self.calls:
+            if isinstance(call, Table):
+                call.run(self.engine.team)
+            else:
+                call()
+        return self._read(self.program.output).reshape(self.images, -1)
+
+    def measure(self, batch: Array) -> dict[int, float]:
+        """Seconds by layer."""
+        self.input[:] = batch
+        seconds: dict[int, float] = defaultdict(float)
+        for call in self.calls:
+            if isinstance(call, Table):
+                for layer, took in call.measure(self.engine.team):
+                    seconds[layer] += took
+            else:
+                call()
+        return seconds
+
+    def _lay_out(self) -> None:
+        """Give every value its address: slots one after another, then the workspace of convolutions."""
+        places = self.program.places
+        sizes = [0] * (1 + max(place.slot for place in places.values()))
+        for place in places.values():
+            sizes[place.slot] = max(sizes[place.slot], self._size(self._shape(place.root)))
+        starts = np.cumsum([0, *sizes])
+        workspace = self._size(self._shape(INPUT))
+        for step in self.program.steps:
+            layer = self.layers[step.layer]
+            if isinstance(layer, Connected):
+                workspace = max(workspace, self._size(layer.input_shapes[0]))
+            if isinstance(layer, Convolutional) and step.kind != "copy":
+                choice = self.engine.choices[layer.index]
+                need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape)
+                workspace = max(workspace, round_up(need, LINE))
+        # The input's blocked form, where a layer wants it, lies behind the workspace.
+        self.memory = self.engine.memory(int(starts[-1]) + workspace + self._size(self._shape(INPUT)))
+        base = address(self.memory)
+        self.workspace = base + int(starts[-1])
+        self.addresses = {INPUT: self.workspace + workspace}
+        for value, place in places.items():
+            shape = self._shape(place.root)
+            plane = self.images * shape.height * shape.width * BLOCK
+            self.addresses[value] = base + int(starts[place.slot]) + place.channel // LANES * plane
+
+    def _shape(self, value: int) -> Shape:
+        return self.program.shape(value, self.layers)
+
+    def _size(self, shape: Shape) -> int:
+        return self.images * blocks(shape.channels) * shape.height * shape.width * BLOCK
+
+    def _table(self) -> Table:
+        if not self.calls or not isinstance(self.calls[-1], Table):
+            self.calls.append(Table())
+        table = self.calls[-1]
+        assert isinstance(table, Table)
+        table.layer = self.layer
+        return table
+
+    def _blocked(self, value: int) -> int:
+        """The address of a value in blocked layout."""
+        if value in self.plain:
+            source = self.plain.pop(value) if value != INPUT else self.input
+            shape = self._shape(value)
+            self._table().add(
+                t.TO_BLOCKS,
+                a=self._table().keep(source),
+                c=self.addresses[value],
+                blocks=blocks(shape.channels),
+                channels=shape.channels,
+                images=self.images,
+                height=shape.height,
+                width=shape.width,
+            )
+        return self.addresses[value]
+
+    def _view(self, value: int) -> Array:
+        """A blocked value as (blocks, images, height, width, LANES)."""
+        shape = self._shape(value)
+        start = self.addresses[value] - address(self.memory)
+        flat = self.memory[start : start + self._size(shape)].view(np.float32)
+        return flat.reshape(blocks(shape.channels), self.images, shape.height, shape.width, LANES)
+
+    def _read(self, value: int) -> Array:
+        """A value in plain layout."""
+        if value in self.plain:
+            return self.plain[value]
+        shape = self._shape(value)
+        plain = self._view(value).transpose(1, 0, 4, 2, 3).reshape(self.images, -1, *shape[1:])
+        return plain[:, : shape.channels]
 
     def _add(self, step: Step) -> None:
         layer = self.layers[step.layer]
-        src, dst = self.views[step.source], self.views[step.target]
-        if step.kind == "copy":
-            self.calls.append(partial(np.copyto, dst, src))
-            return
         slope = SLOPES.get(step.activation)
-        if isinstance(layer, Convolutional):
-            self._add_convolution(step, layer, 1.0 if slope is None else slope)
-        elif isinstance(layer, Connected):
-            matrix, bias = self.engine.weights[step.layer]
-            first = 1.0 if slope is None else slope
-            self.calls.append(partial(connect, src.ravel(), matrix, bias, dst.ravel(), np.float32(first)))
+        if step.kind == "copy":
+            self._blocked(step.source)
+            self.calls.append(lambda: np.copyto(self._view(step.target), self._view(step.source)))
+        elif isinstance(layer, (Convolutional, Connected)) and layer.index in self.engine.kernels:
+            self._add_product(step, layer, 1.0 if slope is None else slope)
+            if slope is None:
+                self.calls.append(lambda: self._activate(step))
         elif isinstance(layer, MaxPool):
-            self.calls.append(partial(maxpool, src[0], dst[0], layer.size, layer.stride, layer.padding // 2))
+            self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
+        elif layer.kind == "avgpool":
+            self._add_pooling(t.AVGPOOL, step)
+        elif isinstance(layer, Shortcut) and slope is not None and self._addable(layer):
+            self._add_shortcut(step, layer, slope)
         else:
-            self.calls.append(partial(self._run_definition, step))
-            return
-        if slope is None:
-            self.calls.append(lambda: np.copyto(dst, activate(step.activation, dst)))
+            self._add_definition(step, layer)
 
-    def _add_convolution(self, step: Step, layer: Convolutional, slope: float) -> None:
-        panels, bias = self.engine.weights[step.layer]
-        src, dst = (_planes(self.views[value]) for value in (step.source, step.target))
-        residual = dst if step.residual is None else _planes(self.views[step.residual])
-        self.calls.append(
-            partial(
-                convolve, src, panels, bias, residual, dst, self.engine.scratch,
-                *layer.input_shapes[0][1:], layer.shape.width, layer.size, layer.stride, layer.padding,
-                int(step.residual is not None), np.float32(slope), np.float32(SLOPES[step.final_activation]),
-            )
+    def _add_product(self, step: Step, layer: Convolutional | Connected, slope: float) -> None:
+        kernels = self.engine.kernels[layer.index]
+        plain = layer.index in self.engine.choices and self.engine.choices[layer.index].name == "direct_pixels"
+        plain = plain and step.source in self.plain
+        source = address(self.plain[step.source]) if plain else self._blocked(step.source)
+        residual = 0 if step.residual is None else self._blocked(step.residual)
+        call = Call(
+            self.images, source, self.addresses[step.target], residual, self.workspace,
+            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation], plain,
         )  # fmt: skip
+        if isinstance(layer, Connected):
+            lower_connected(self._table(), kernels, call)
+        else:
+            lower_convolution(self._table(), self.engine.choices[layer.index], layer, kernels, call)
 
-    def _run_definition(self, step: Step) -> None:
+    def _add_pooling(self, opcode: int, step: Step, **fields: int) -> None:
+        source, shape = self._shape(step.source), self._shape(step.target)
+        self._table().add(
+            opcode,
+            a=self._blocked(step.source),
+            c=self.addresses[step.target],
+            blocks=blocks(source.channels),
+            images=self.images,
+            height=source.height,
+            width=source.width,
+            out_height=shape.height,
+            out_width=shape.width,
+            **fields,
+        )
+
+    def _addable(self, layer: Shortcut) -> bool:
+        """Whether the channels that both have are whole blocks; else a block would be summed in part."""
+        channels = [shape.channels for shape in layer.input_shapes]
+        return channels[0] == channels[1] or min(channels) % LANES == 0
+
+    def _add_shortcut(self, step: Step, layer: Shortcut, slope: float) -> None:
+        shape, other = layer.input_shapes
+        self._table().add(
+            t.ADD,
+            a=self._blocked(step.sources[0]),
+            residual=self._blocked(step.sources[1]),
+            c=self.addresses[step.target],
+            blocks=blocks(shape.channels),
+            images=self.images,
+            height=shape.height,
+            width=shape.width,
+            out_height=other.height,
+            out_width=other.width,
+            stride=layer.step,
+            spread=layer.spread,
+            summed_blocks=blocks(min(shape.channels, other.channels)),
+            slope=slope,
+            alpha=layer.alpha,
+            beta=layer.beta,
+        )
+
+    def _add_definition(self, step: Step, layer: Layer) -> None:
         """What has no kernel of its own runs as its layer defines it."""
-        inputs = [self.views[value] for value in step.reads]
-        output = self.layers[step.layer].forward(inputs, self.engine.parameters.get(step.layer, {}))
-        np.copyto(self.views[step.target], output)
+        shape = self._shape(step.target)
+        target = np.empty((self.images, *shape), np.float32)
+        parameters = self.engine.parameters.get(layer.index, {})
+        sources = list(step.sources)
+        inputs = [self.plain.get(value) for value in sources]
 
+        def run() -> None:
+            given = [self._read(v) if plain is None else plain for v, plain in zip(sources, inputs, strict=True)]
+            target[...] = layer.forward(given, parameters)
 
-def _planes(view: Array) -> Array:
-    return cast(Array, view.reshape(view.shape[1], -1))
+        self.calls.append(run)
+        self.plain[step.target] = target
+        if self.program.places[step.target].root != step.target:
+            self._blocked(step.target)
+
+    def _activate(self, step: Step) -> None:
+        view = self._view(step.target)
+        view[...] = activate(step.activation, view)

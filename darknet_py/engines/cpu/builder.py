@@ -1,0 +1,62 @@
+"""Putting a table together: rows of operations, and all that their addresses point to."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import table as t
+from .arena import LINE, address, aligned
+from .execute import Team
+
+_UNTIMED = np.empty(0, np.int64)
+
+
+class Table:
+    """Operations for a `Team`."""
+
+    def __init__(self) -> None:
+        self.rows: list[npt.NDArray[np.int64]] = []
+        self.row_numbers: list[tuple[float, ...]] = []
+        self.kept: list[npt.NDArray[Any]] = []
+        self.layers: list[int] = []
+        self.layer = 0  # whose operations are being added
+
+    def add(
+        self, opcode: int, *, slope: float = 1, final: float = 1, alpha: float = 1, beta: float = 1, **columns: int
+    ) -> None:
+        """Append an operation; `columns` are those of `table`, in lower case, 0 where they are not given."""
+        row = np.zeros(t.FIELDS, np.int64)
+        row[t.OPCODE] = opcode
+        for name, value in columns.items():
+            row[getattr(t, name.upper())] = value
+        self.rows.append(row)
+        self.row_numbers.append((slope, final, alpha, beta))
+        self.layers.append(self.layer)
+
+    def keep(self, array: npt.NDArray[Any]) -> int:
+        """Hold `array` for as long as the table lives; return its address."""
+        self.kept.append(array)
+        return address(array)
+
+    def freeze(self) -> None:
+        """No operations come after this."""
+        self.table = np.array(self.rows, np.int64).reshape(-1, t.FIELDS)
+        self.numbers = np.array(self.row_numbers, np.float32).reshape(-1, t.NUMBERS)
+        self.sync = aligned((len(self.rows) + 1) * LINE)
+
+    def run(self, team: Team) -> None:
+        """Run all operations, in order."""
+        team.run(self.table, self.numbers, _UNTIMED, self.sync)
+
+    def measure(self, team: Team) -> list[tuple[int, float]]:
+        """Run all operations; seconds that each took, with the index of its layer."""
+        clock = np.zeros(len(self.rows) + 1, np.int64)
+        start = time.perf_counter()
+        team.run(self.table, self.numbers, clock, self.sync)
+        seconds = time.perf_counter() - start
+        shares = np.diff(clock) / max(1, clock[-1] - clock[0])
+        return list(zip(self.layers, (shares * seconds).tolist(), strict=True))

@@ -1,0 +1,89 @@
+"""Pictures from one layout to another.
+
+Plain: (images, channels, height, width). Blocked: (blocks, images, height, width, LANES), channel c in lane
+c % LANES of block c // LANES, lanes past the last channel zero. Pixels: (images, height, width, channels).
+"""
+
+from __future__ import annotations
+
+from numba import float32, njit
+
+from . import table as t
+from .microkernel import BLOCK
+from .sync import next_item
+from .vector import LANES, broadcast, load, load_scalar, store, store_scalar
+
+
+@njit(nogil=True)
+def pad(op, counter):
+    """Blocked pictures at A to C with `PADDING` zeros on every side; a picture's block an item."""
+    h, w, p = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING]
+    wide = w + 2 * p
+    zero = broadcast(float32(0))
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * (h + 2 * p) * wide * BLOCK
+        for y in range(-p, h + p):
+            if y < 0 or y >= h:
+                for x in range(wide):
+                    store(d + x * BLOCK, zero)
+            else:
+                for x in range(p):
+                    store(d + x * BLOCK, zero)
+                    store(d + (p + w + x) * BLOCK, zero)
+                for x in range(w):
+                    store(d + (p + x) * BLOCK, load(s + (y * w + x) * BLOCK))
+            d += wide * BLOCK
+        item = next_item(counter)
+
+
+@njit(nogil=True)
+def to_pixels(op, counter):
+    """Pictures at A to pixels at C, zeros round them; a row an item.
+
+    `A_BATCH`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, channels, rows and pixels.
+    C's are `OUT_HEIGHT` x `OUT_WIDTH`, and their row and column `PADDING` are the first of A's.
+    """
+    h, w, p, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CHANNELS]
+    tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+    item = next_item(counter)
+    while item < op[t.IMAGES] * tall:
+        image, row = divmod(item, tall)
+        y = row - p
+        d = op[t.C] + item * wide * channels * 4
+        s = op[t.A] + image * op[t.A_BATCH] + y * op[t.A_ROW]
+        inside = 0 <= y < h
+        for c in range(channels):
+            for x in range(wide):
+                there = inside and p <= x < p + w
+                value = load_scalar(s + c * op[t.A_PLANE] + (x - p) * op[t.PIXEL]) if there else float32(0)
+                store_scalar(d + (x * channels + c) * 4, value)
+        item = next_item(counter)
+
+
+@njit(nogil=True)
+def to_blocks(op, counter):
+    """Plain pictures at A to blocked ones at C; a picture's block an item."""
+    size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        block, image = divmod(item, op[t.IMAGES])
+        for lane in range(LANES):
+            c = block * LANES + lane
+            s, d = op[t.A] + (image * channels + c) * size * 4, op[t.C] + item * size * BLOCK + lane * 4
+            for i in range(size):
+                store_scalar(d + i * BLOCK, load_scalar(s + i * 4) if c < channels else float32(0))
+        item = next_item(counter)
+
+
+@njit(nogil=True)
+def flatten(op, counter):
+    """Blocked pictures of `SIZE` cells at A to one-cell pictures at C, [block][cell][image][LANES]; a block an item."""
+    cells, images = op[t.SIZE], op[t.IMAGES]
+    item = next_item(counter)
+    while item < op[t.BLOCKS]:
+        for image in range(images):
+            for cell in range(cells):
+                s = op[t.A] + ((item * images + image) * cells + cell) * BLOCK
+                store(op[t.C] + ((item * cells + cell) * images + image) * BLOCK, load(s))
+        item = next_item(counter)

@@ -1,0 +1,116 @@
+"""Which implementation computes a convolution: a list, best first, by predicted time; each may decline.
+
+The choice is by model, never by timing, so that a network's answers are the same in every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...layers.convolutional import Convolutional
+from .isa import ISA
+from .vector import LANES
+
+# Of the machine that the constants were measured on (2 cores, Zen 4); only their ratios decide.
+CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
+WEIGHT_BYTES_PER_CYCLE = 6.5  # per core, streamed from memory with both cores at it
+TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
+# Cycles to transform a tile of one block of channels, F(m x m, 3 x 3): input, output.
+TRANSFORM_CYCLES = {2: (60, 50), 4: (190, 170), 6: (380, 330)}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An implementation of a convolution.
+
+    Attributes
+    ----------
+    name : str
+        Of the algorithm: ``wino_4x4_3x3``, ``gemm_1x1``, ``direct``, ``direct_pixels``,
+        ``definition``.
+    cycles : float
+        Predicted, for one picture on one core.
+    reason : str
+        Why it declines; empty where it can.
+    tile : int
+        m of Winograd's F(m x m, 3 x 3), else 0.
+    """
+
+    name: str
+    cycles: float = float("inf")
+    reason: str = ""
+    tile: int = 0
+
+    @property
+    def implementation(self) -> str:
+        """The id: algorithm and instruction set."""
+        return self.name if self.name == "definition" else f"{self.name}:{ISA.name}"
+
+
+def choose(layer: Convolutional) -> list[Choice]:
+    """All implementations, the one to take first, those that decline last."""
+    candidates = [*(_winograd(layer, m) for m in (6, 4, 2)), _direct(layer), _pixels(layer)]
+    candidates.append(Choice("definition", 1e15))
+    return sorted(candidates, key=lambda choice: (bool(choice.reason), choice.cycles))
+
+
+def _blocks(channels: int) -> int:
+    return -(-channels // LANES)
+
+
+def _product_cycles(pixels: int, depth: int, channels: int, batches: int = 1) -> float:
+    """Of `batches` products pixels x depth x channels: arithmetic, or the kernels' way from memory."""
+    columns = _blocks(channels)
+    tiles = -(-pixels // ISA.rows)
+    # A tile of few pixels is bound by loading kernels: one load for each column, one broadcast a pixel.
+    loads = tiles * columns + pixels * columns / ISA.columns
+    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * TILE_OVERHEAD / ISA.columns)
+    return max(arithmetic, batches * depth * columns * LANES * 4 / WEIGHT_BYTES_PER_CYCLE)
+
+
+def _winograd(layer: Convolutional, m: int) -> Choice:
+    name = f"wino_{m}x{m}_3x3"
+    source, shape = layer.input_shapes[0], layer.shape
+    if (layer.size, layer.stride, layer.groups) != (3, 1, 1):
+        return Choice(name, reason="needs a 3 x 3 kernel, stride 1, one group", tile=m)
+    if source.channels < LANES:
+        return Choice(name, reason=f"needs at least {LANES} channels", tile=m)
+    tiles = -(-shape.height // m) * -(-shape.width // m)
+    into, out = TRANSFORM_CYCLES[m]
+    transforms = tiles * (into * _blocks(source.channels) + out * _blocks(shape.channels))
+    depth = _blocks(source.channels) * LANES
+    return Choice(name, transforms + _product_cycles(tiles, depth, shape.channels, (m + 2) ** 2), tile=m)
+
+
+def bundle(layer: Convolutional) -> int | None:
+    """How many groups go together in one product, so that its channels fill whole blocks; None if none do.
+
+    Kernels between channels of different groups are zeros there.
+    """
+    into, out = layer.input_shapes[0].channels // layer.groups, layer.filters // layer.groups
+    together = max(1, LANES // into)
+    fits = together * into % LANES == 0 and together * out % LANES == 0 and layer.groups % together == 0
+    return 1 if layer.groups == 1 else together if fits else None
+
+
+def _direct(layer: Convolutional) -> Choice:
+    name = "gemm_1x1" if (layer.size, layer.padding, layer.stride) == (1, 0, 1) else "direct"
+    source, shape = layer.input_shapes[0], layer.shape
+    together = bundle(layer)
+    if together is None:
+        return Choice(name, reason=f"needs groups that make up whole blocks of {LANES} channels")
+    batches = layer.groups // together
+    depth = _blocks(source.channels // batches) * LANES * layer.size**2
+    padding = 3 * source.height * source.width * _blocks(source.channels) if layer.padding else 0
+    return Choice(name, padding + _product_cycles(shape.height * shape.width, depth, layer.filters // batches, batches))
+
+
+def _pixels(layer: Convolutional) -> Choice:
+    name = "direct_pixels"
+    source, shape = layer.input_shapes[0], layer.shape
+    if layer.groups != 1:
+        return Choice(name, reason="needs one group")
+    if source.channels >= LANES:
+        return Choice(name, reason=f"needs fewer than {LANES} channels")
+    depth = layer.size * -(-layer.size * source.channels // 4) * 4
+    return Choice(name, _product_cycles(shape.height * shape.width, depth, shape.channels))

@@ -1,0 +1,76 @@
+"""Threads in compiled code: atomic counters and a barrier."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .vector import I64, pointer
+
+SPINS = 20_000  # turns of waiting before the core is offered to others, some 0.2 ms
+_HAS_YIELD = os.name == "posix"
+
+
+@intrinsic
+def fetch_add(context: Any, address: Any, value: Any) -> Any:
+    """Add `value` to the int64 at `address`, all threads seeing it; return what it was."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return build.atomic_rmw("add", pointer(build, args[0], I64), args[1], "acq_rel")
+
+    return types.intp(types.intp, types.intp), codegen
+
+
+@intrinsic
+def fetch(context: Any, address: Any) -> Any:
+    """The int64 at `address`, as other threads left it."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return build.load_atomic(pointer(build, args[0], I64), "acquire", 8)
+
+    return types.intp(types.intp), codegen
+
+
+@intrinsic
+def yield_core(context: Any) -> Any:
+    """Let another thread have the core."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        if _HAS_YIELD:
+            signature = ir.FunctionType(ir.IntType(32), [])
+            build.call(cgutils.get_or_insert_function(build.module, signature, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def cycles(context: Any) -> Any:
+    """The processor's cycle counter, which runs at one rate of its own."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        counter = cgutils.get_or_insert_function(build.module, ir.FunctionType(I64, []), "llvm.readcyclecounter")
+        return build.call(counter, [])
+
+    return types.intp(), codegen
+
+
+@njit(nogil=True)
+def wait_for(address, count):
+    """Return once the int64 at `address` is at least `count`."""
+    spins = 0
+    while fetch(address) < count:
+        spins += 1
+        if spins > SPINS:
+            yield_core()
+
+
+@njit(nogil=True)
+def next_item(counter):
+    """The next number from 0 that no thread has had yet."""
+    return fetch_add(counter, 1)

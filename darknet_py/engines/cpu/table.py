@@ -1,0 +1,46 @@
+"""The columns of an operation: a row of int64 that says all about one call of a kernel.
+
+A plan is a table of such rows; compiled code walks it without coming back to Python. Addresses and strides are
+in bytes. Not every kernel uses every column, and some mean something of their own to a kernel, as said there.
+"""
+
+from __future__ import annotations
+
+(
+    OPCODE,
+    BATCHES,  # products that share nothing: the positions of a Winograd tile, the blocks of a grouped convolution
+    PANELS,  # panels of COLUMNS registers of output channels
+    LAST_COLUMNS,  # registers in the last of them
+    ROW_COUNT,  # rows of output pixels
+    PIXELS,  # output pixels in a row
+    CHUNK,  # tiles that a thread takes at a time
+    PIXEL,  # from one pixel of a tile to the next in A
+    A, A_BATCH, A_ROW,
+    B, B_BATCH, B_PANEL,
+    C, C_BATCH, C_ROW, C_PLANE,
+    TAPS, TAP_COUNT, DEPTH,
+    BIAS, BIAS_BATCH, RESIDUAL,
+    # Of kernels that move, transform or pool pictures:
+    IMAGES, CHANNELS, OUT_CHANNELS, BLOCKS, SUMMED_BLOCKS, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, SIZE, STRIDE,
+    PADDING, SPREAD, A_PLANE, TILE_ROWS, TILE_COLUMNS, FIRST_ROW, OUT_TILE,
+    FIELDS,
+) = range(43)  # fmt: skip
+
+# Opcodes.
+(
+    GEMM,
+    WINOGRAD_INPUT,
+    WINOGRAD_OUTPUT,
+    PAD,
+    TO_PIXELS,
+    TO_BLOCKS,
+    MAXPOOL,
+    AVGPOOL,
+    ADD,
+    PACK,
+    PACK_WINOGRAD,
+    FLATTEN,
+) = range(12)
+
+# Floats that go with a row.
+SLOPE, FINAL, ALPHA, BETA, NUMBERS = range(5)

@@ -1,0 +1,172 @@
+"""Vector registers as Numba values: a register of float32 that kernels load, combine and store.
+
+Plain Python syntax in kernels (``a + b``, ``fma(a, b, c)``), LLVM vector instructions in the machine code.
+Addresses are integers, in bytes; nothing here checks them.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, overload, register_model
+
+from .isa import ISA
+
+LANES = ISA.lanes
+F32 = ir.FloatType()
+I32 = ir.IntType(32)
+I64 = ir.IntType(64)
+REGISTER = ir.VectorType(F32, LANES)
+
+
+class Vector(types.Type):
+    """Numba's type of a register of `LANES` float32."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+vector = Vector()
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: Any) -> None:
+        super().__init__(manager, fe_type, REGISTER)
+
+
+def pointer(build: Any, address: Any, kind: Any = REGISTER) -> Any:
+    """The LLVM pointer to `kind` at an integer address."""
+    return build.inttoptr(address, kind.as_pointer())
+
+
+def splat(build: Any, scalar: Any) -> Any:
+    """A register with `scalar` in every lane."""
+    undefined = ir.Constant(REGISTER, ir.Undefined)
+    lane0 = build.insert_element(undefined, scalar, I32(0))
+    return build.shuffle_vector(lane0, undefined, ir.Constant(ir.VectorType(I32, LANES), [0] * LANES))
+
+
+def multiply_add(build: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, rounded once."""
+    signature = ir.FunctionType(REGISTER, [REGISTER] * 3)
+    return build.call(cgutils.get_or_insert_function(build.module, signature, f"llvm.fma.v{LANES}f32"), [a, b, c])
+
+
+def larger(build: Any, a: Any, b: Any) -> Any:
+    """The larger of `a` and `b`, lane by lane."""
+    return build.select(build.fcmp_ordered(">", a, b), a, b)
+
+
+@intrinsic
+def load(context: Any, address: Any) -> Any:
+    """The register at `address`."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return build.load(pointer(build, args[0]), align=4)
+
+    return vector(types.intp), codegen
+
+
+@intrinsic
+def store(context: Any, address: Any, value: Any) -> Any:
+    """Write the register `value` to `address`."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        build.store(args[1], pointer(build, args[0]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, vector), codegen
+
+
+@intrinsic
+def load_scalar(context: Any, address: Any) -> Any:
+    """The float32 at `address`."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return build.load(pointer(build, args[0], F32), align=4)
+
+    return types.float32(types.intp), codegen
+
+
+@intrinsic
+def store_scalar(context: Any, address: Any, value: Any) -> Any:
+    """Write the float32 `value` to `address`."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        build.store(args[1], pointer(build, args[0], F32), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.float32), codegen
+
+
+@intrinsic
+def broadcast(context: Any, value: Any) -> Any:
+    """A register with the float32 `value` in every lane."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return splat(build, args[0])
+
+    return vector(types.float32), codegen
+
+
+@intrinsic
+def fma(context: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, rounded once."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return multiply_add(build, *args)
+
+    return vector(vector, vector, vector), codegen
+
+
+def _binary(function: Any, emit: Any) -> None:
+    """Let the operator `function` work on two registers."""
+
+    @intrinsic
+    def combine(context: Any, a: Any, b: Any) -> Any:
+        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+            return emit(build, *args)
+
+        return vector(vector, vector), codegen
+
+    @overload(function)
+    def implement(a, b):
+        if isinstance(a, Vector) and isinstance(b, Vector):
+            return lambda a, b: combine(a, b)
+        return None
+
+
+_binary(operator.add, lambda build, a, b: build.fadd(a, b))
+_binary(operator.sub, lambda build, a, b: build.fsub(a, b))
+_binary(operator.mul, lambda build, a, b: build.fmul(a, b))
+
+
+@intrinsic
+def maximum(context: Any, a: Any, b: Any) -> Any:
+    """The larger of two registers, lane by lane."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return larger(build, *args)
+
+    return vector(vector, vector), codegen
+
+
+@intrinsic
+def activated(context: Any, x: Any, slope: Any) -> Any:
+    """x > 0 ? x : slope * x, lane by lane; `slope` is a register."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return slope_activation(build, *args)
+
+    return vector(vector, vector), codegen
+
+
+def slope_activation(build: Any, x: Any, slope: Any) -> Any:
+    """x > 0 ? x : slope * x."""
+    zero = ir.Constant(REGISTER, [0.0] * LANES)
+    return build.select(build.fcmp_ordered(">", x, zero), x, build.fmul(x, slope))
