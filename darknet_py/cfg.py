@@ -51,6 +51,7 @@ class Section:
     line: int
     file: str
     entries: dict[str, Entry] = field(default_factory=dict)
+    checked: bool = field(default=False, compare=False)  # a network is shaped anew for every size of picture
 
     def error(self, reason: str, key: str | None = None) -> CfgError:
         """The error `reason` at this section, or at its option `key` where the text has it."""
@@ -64,14 +65,9 @@ class Section:
         A key that is neither in `options` nor in `ignored` is an error where it looks like a misspelt
         one and a warning otherwise, as darknet passes over what it does not know.
         """
-        known = [*options, *ignored]
-        for key in self.entries:
-            if key in known:
-                continue
-            meant = guess_key(key, known)
-            if meant is not None:
-                raise self.error(f"unknown option; did you mean {meant}?", key)
-            warnings.warn(DarknetWarning(str(self.error("unknown option, ignored", key))), stacklevel=2)
+        if not self.checked:
+            self._check_keys([*options, *ignored])
+            self.checked = True
         values = {}
         for key, option in options.items():
             entry = self.entries.get(key)
@@ -80,6 +76,15 @@ class Section:
             except ValueError as reason:
                 raise self.error(str(reason), key) from None
         return values
+
+    def _check_keys(self, known: list[str]) -> None:
+        for key in self.entries:
+            if key in known:
+                continue
+            meant = guess_key(key, known)
+            if meant is not None:
+                raise self.error(f"unknown option; did you mean {meant}?", key)
+            warnings.warn(DarknetWarning(str(self.error("unknown option, ignored", key))), stacklevel=3)
 
 
 def integer(default: int | None = None, least: int | None = None) -> Option:

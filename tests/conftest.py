@@ -22,7 +22,6 @@ needs_reference = pytest.mark.skipif(
 )
 
 
-
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program's cache for all tests that start it: kernels are compiled once."""

@@ -18,9 +18,13 @@ from typing import Any
 from conftest import ROOT
 
 PROGRAM = (sys.executable, "-m", "darknet_py")
-PATIENCE = 120  # seconds; kernels may have to be compiled first
+PATIENCE = 300  # seconds; kernels may have to be compiled first
 # A terminal becomes the one that controls the program, so that Ctrl-C typed there interrupts it.
-_TAKE_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+_TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def run(
     given = stdin.encode() if isinstance(stdin, str) else stdin
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
     done = subprocess.run([*PROGRAM, *map(str, arguments)], cwd=cwd, env=env, input=given, timeout=PATIENCE, **streams)
-    return Answer(done.returncode, *((text or b"").decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr)))
+    out, err = ((text or b"").decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
+    return Answer(done.returncode, out, err)
 
 
 def run_shell(line: str, cwd: Path, env: Mapping[str, str]) -> Answer:
@@ -134,6 +139,13 @@ class Terminal:
             assert self._read(end - time.monotonic()), f"{text!r} did not appear; {self.screen!r} did"
         seen, found, self.screen = self.screen.partition(text)
         return seen + found
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed, as it must when a program has left it."""
+        import termios
+
+        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
 
     def finish(self) -> Answer:
         """Wait for the end; everything on the screen counts as output."""

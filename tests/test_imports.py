@@ -13,7 +13,7 @@ PACKAGE = ROOT / "darknet_py"
 # For each file or folder of the package those of its neighbours that it may import; all may import EVERYWHERE.
 EVERYWHERE = {"errors", "files", "cache"}
 ALLOWED = {
-    "__main__": {"cli"},
+    "__main__": {"cli", "interrupt"},
     "cache": set(),
     "cfg": set(),
     "classifier": {"cfg", "dataset", "engines", "image", "layers", "network", "weights"},
@@ -26,6 +26,7 @@ ALLOWED = {
     "fetch": {"content_id"},
     "files": set(),
     "image": set(),
+    "interrupt": set(),
     "layers": {"cfg"},
     "network": {"cfg", "layers"},
     "report": {"classifier"},

@@ -1,0 +1,53 @@
+"""Ctrl-C: the program ends at once, with 130, wherever it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+if sys.platform != "win32":
+    import termios
+
+EXIT_CODE = 130
+REPEAT = 0.02  # seconds
+
+
+def end_on_interrupt() -> None:
+    """Let SIGINT end the process.
+
+    A KeyboardInterrupt would be swallowed, or become another error, in the callback, destructor or import of a
+    library into which it may fall. Answers are flushed as they are given, so nothing is lost; a command with
+    more to finish sets a handler of its own for as long.
+    """
+    terminal = sys.platform != "win32" and os.isatty(0)
+    modes = termios.tcgetattr(0) if terminal else []
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        if terminal:
+            termios.tcsetattr(0, termios.TCSANOW, modes)  # readline has changed them
+        if os.isatty(2):
+            os.write(2, b"\n")  # below the terminal's ^C
+        os._exit(EXIT_CODE)
+
+    def insist() -> None:
+        os.read(heard, 1)
+        while signal.getsignal(signal.SIGINT) is leave:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(REPEAT)
+
+    signal.signal(signal.SIGINT, leave)
+    if sys.platform != "win32":
+        # Python runs `leave` when its own code goes on; a signal between two waits of readline is forgotten.
+        heard, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told)
+        threading.Thread(target=insist, daemon=True).start()
+
+
+def ignore_interrupt() -> None:
+    """Let SIGINT do nothing more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
