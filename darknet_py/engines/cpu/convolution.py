@@ -10,10 +10,10 @@ import numpy.typing as npt
 from ...layers import Array, Shape
 from ...layers.convolutional import Convolutional
 from . import table as t
-from .arena import address, aligned
+from .arena import address, aligned, round_up
 from .builder import Table
 from .isa import ISA
-from .microkernel import BLOCK, COLUMNS
+from .microkernel import BLOCK, COLUMNS, UNROLL
 from .select import Choice, bundle
 from .vector import LANES
 from .winograd import KERNEL_TRANSFORMS
@@ -135,10 +135,10 @@ def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Ar
 def _pack_pixels(kernels: Array, factor: Array, bias: Array) -> Kernels:
     """A tap is a row of the kernel: its columns and channels lie together in unblocked pictures."""
     oc, ic, size, _ = kernels.shape
-    depth = size * ic
+    depth = round_up(size * ic, UNROLL)
     packed = _allocate(bias, oc, 1, size, depth)
     rows = np.zeros((blocks(oc) * LANES, size, depth), np.float32)
-    rows[:oc] = (kernels * factor.reshape(-1, 1, 1, 1)).transpose(0, 2, 3, 1).reshape(oc, size, -1)
+    rows[:oc, :, : size * ic] = (kernels * factor.reshape(-1, 1, 1, 1)).transpose(0, 2, 3, 1).reshape(oc, size, -1)
     for panel in range(packed.panels):
         first = panel * COLUMNS * LANES
         part = rows[first : first + COLUMNS * LANES].transpose(1, 2, 0)
@@ -195,8 +195,13 @@ def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Sh
         return (choice.tile + 2) ** 2 * tiles * (blocks(source.channels) + blocks(shape.channels)) * BLOCK
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
     if choice.name == "direct_pixels":
-        return images * height * width * source.channels * 4
+        return images * height * (width + _slack(source.channels)) * source.channels * 4
     return images * blocks(source.channels) * height * width * BLOCK if layer.padding else 0
+
+
+def _slack(channels: int) -> int:
+    """Pixels of zeros after a row of unblocked ones, for a tap whose depth is rounded up."""
+    return -(-(UNROLL - 1) // channels)
 
 
 def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
@@ -300,7 +305,7 @@ def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
     pixel, plane = (4, source.height * source.width * 4) if call.plain else (BLOCK, 4)
     images = source.channels * plane if call.plain else source.height * source.width * BLOCK
     strides = dict(a_batch=images, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
-    height, width = source.height + 2 * p, source.width + 2 * p
+    height, width = source.height + 2 * p, source.width + 2 * p + _slack(source.channels)
     table.add(
         t.TO_PIXELS,
         a=call.source,
