@@ -48,6 +48,8 @@ TEN_CROP_SHIFT = 32  # pixels
 MULTI_SIZES = (224, 256, 288, 320)  # pixels of the longer side
 GREY = 0.5
 
+# What libjpeg-turbo says of headers that some cameras write, and that change no pixel.
+_HARMLESS = ("Invalid SOS parameters", "JFIF revision")
 _UNIT = (np.arange(256) / 255).astype(np.float32)
 
 
@@ -88,6 +90,8 @@ def _decode_jpeg(data: bytes, file: str) -> Picture:
             return _decode_other(data, file)
         return simplejpeg.decode_jpeg(data, strict=True)
     except ValueError as reason:
+        if any(complaint in str(reason) for complaint in _HARMLESS):
+            return _decode_other(data, file)
         raise ImageError(f"a damaged JPEG: {describe_oserror(reason)}", file=file) from None
 
 

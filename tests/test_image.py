@@ -106,6 +106,17 @@ def test_jpeg_is_close_to_what_was_saved(options):
     assert np.abs(picture.astype(int) - SMOOTH).mean() < 3
 
 
+@pytest.mark.parametrize(
+    ("right", "odd"),
+    [(b"JFIF\0\1\1", b"JFIF\0\2\1"), (b"\0\x3f\0", b"\0\0\0")],
+    ids=["a revision of JFIF that nobody knows", "a scan that names no frequencies"],
+)
+def test_jpeg_with_an_odd_header_is_read_as_every_viewer_reads_it(right, odd):
+    plain = encode(SMOOTH, "JPEG")
+    assert right in plain
+    assert (decode_image(plain.replace(right, odd, 1)) == decode_image(plain)).all()
+
+
 def test_grey_jpeg():
     picture = decode_image(encode(SMOOTH[..., 0], "JPEG"))
     assert picture.shape == SMOOTH.shape

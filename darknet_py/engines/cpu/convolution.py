@@ -10,10 +10,10 @@ import numpy.typing as npt
 from ...layers import Array, Shape
 from ...layers.convolutional import Convolutional
 from . import table as t
-from .arena import address, aligned
+from .arena import address, aligned, round_up
 from .builder import Table
 from .isa import ISA
-from .microkernel import BLOCK, COLUMNS
+from .microkernel import BLOCK, COLUMNS, UNROLL
 from .select import Choice, bundle
 from .vector import LANES
 from .winograd import KERNEL_TRANSFORMS
@@ -135,7 +135,7 @@ def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Ar
 def _pack_pixels(kernels: Array, factor: Array, bias: Array) -> Kernels:
     """A tap is a row of the kernel: its columns and channels lie together in unblocked pictures."""
     oc, ic, size, _ = kernels.shape
-    depth = -(-size * ic // 4) * 4
+    depth = round_up(size * ic, UNROLL)
     packed = _allocate(bias, oc, 1, size, depth)
     rows = np.zeros((blocks(oc) * LANES, size, depth), np.float32)
     rows[:oc, :, : size * ic] = (kernels * factor.reshape(-1, 1, 1, 1)).transpose(0, 2, 3, 1).reshape(oc, size, -1)
@@ -189,8 +189,10 @@ class Call:
 def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Shape, shape: Shape) -> int:
     """Bytes that `lower_convolution` needs besides source and target."""
     if choice.tile:
-        _, columns, chunk = _winograd_tiles(choice.tile, images, source, shape)
-        return (choice.tile + 2) ** 2 * chunk * columns * (blocks(source.channels) + blocks(shape.channels)) * BLOCK
+        _, columns, rows = _winograd_tiles(choice.tile, images, source, shape)
+        groups, size = _winograd_groups(rows * columns)
+        tiles = (groups + 1) * size  # the last turn's groups may be of another size
+        return (choice.tile + 2) ** 2 * tiles * (blocks(source.channels) + blocks(shape.channels)) * BLOCK
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
     if choice.name == "direct_pixels":
         return images * height * (width + _slack(source.channels)) * source.channels * 4
@@ -199,7 +201,7 @@ def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Sh
 
 def _slack(channels: int) -> int:
     """Pixels of zeros after a row of unblocked ones, for a tap whose depth is rounded up."""
-    return -(-3 // channels)
+    return -(-(UNROLL - 1) // channels)
 
 
 def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
@@ -344,6 +346,12 @@ def _winograd_tiles(m: int, images: int, source: Shape, shape: Shape) -> tuple[i
     return rows, columns, -(-rows // turns)
 
 
+def _winograd_groups(tiles: int) -> tuple[int, int]:
+    """How many groups of tiles there are, and tiles in each: as many as the micro-kernel takes, or a little less."""
+    groups = -(-tiles // ISA.rows)
+    return groups, -(-tiles // groups)
+
+
 def _lower_winograd(table: Table, m: int, padding: int, kernels: Kernels, call: Call) -> None:
     source, shape = call.source_shape, call.shape
     all_rows, columns, at_a_time = _winograd_tiles(m, call.images, source, shape)
@@ -352,11 +360,19 @@ def _lower_winograd(table: Table, m: int, padding: int, kernels: Kernels, call: 
     plain = replace(call, residual=0, slope=1, final=1)  # biases and activations come after the transform
     for first in range(0, all_rows, at_a_time):
         rows = min(at_a_time, all_rows - first)
-        tiles = rows * columns
-        plane = tiles * BLOCK
-        products = call.workspace + positions * into * plane
+        groups, size = _winograd_groups(rows * columns)
+        # [block of channels][group][position][tile][LANES]: all that is written for a tile lies close together.
+        position = size * BLOCK
+        group = positions * position
+        plane = groups * group
+        products = call.workspace + into * plane
         tiling = dict(
-            row_count=rows, first_row=first, tile_rows=-(-shape.height // m), tile_columns=columns, out_tile=m
+            row_count=rows,
+            first_row=first,
+            tile_rows=-(-shape.height // m),
+            tile_columns=columns,
+            out_tile=m,
+            group_size=size,
         )
         table.add(
             t.WINOGRAD_INPUT,
@@ -368,7 +384,6 @@ def _lower_winograd(table: Table, m: int, padding: int, kernels: Kernels, call: 
             width=source.width,
             padding=padding,
             c=call.workspace,
-            c_batch=into * plane,
             c_plane=plane,
         )
         _multiply(
@@ -376,13 +391,16 @@ def _lower_winograd(table: Table, m: int, padding: int, kernels: Kernels, call: 
             kernels,
             plain,
             batches=positions,
-            pixels=tiles,
+            row_count=groups,
+            pixels=size,
             pixel=BLOCK,
-            chunk=TILES_PER_ITEM,
+            chunk=_chunk(groups, positions * kernels.panels),
             a=call.workspace,
-            a_batch=into * plane,
+            a_batch=position,
+            a_row=group,
             c=products,
-            c_batch=out * plane,
+            c_batch=position,
+            c_row=group,
             c_plane=plane,
             taps=table.keep(np.arange(into, dtype=np.int64) * plane),
             bias=zeros,
@@ -391,7 +409,6 @@ def _lower_winograd(table: Table, m: int, padding: int, kernels: Kernels, call: 
             t.WINOGRAD_OUTPUT,
             **tiling,
             a=products,
-            a_batch=out * plane,
             a_plane=plane,
             blocks=out,
             height=shape.height,

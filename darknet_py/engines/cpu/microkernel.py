@@ -12,11 +12,12 @@ from numba import types
 from numba.extending import intrinsic
 
 from .isa import ISA
-from .vector import F32, I64, LANES, REGISTER, multiply_add, pointer, slope_activation, splat
+from .vector import F32, I64, LANES, REGISTER, multiply_add, pointer, prefetch, slope_activation, splat
 
 ROWS, COLUMNS = ISA.rows, ISA.columns
 BLOCK = 4 * LANES  # bytes in a register
-UNROLL = 4  # input channels per turn of the inner loop
+UNROLL = 4  # input channels per turn of the inner loop; of one, a first layer takes 1.7 times as long
+AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching ends with each page
 
 
 def _make_multiply(adjacent: bool) -> Any:
@@ -100,6 +101,8 @@ def _emit_tile(
     pixels = [pointer(build, build.add(k_a, offset), F32) for offset in offsets]
     b_base = pointer(build, k_b, REGISTER)
     for step in range(UNROLL):
+        for j in range(n):
+            prefetch(build, build.add(k_b, I64((step * n + j) * BLOCK + AHEAD)))
         kernels = [build.load(build.gep(b_base, [I64(step * n + j)]), align=4) for j in range(n)]
         for i in range(m):
             pixel = splat(build, build.load(build.gep(pixels[i], [I64(step)])))

@@ -22,9 +22,9 @@ from __future__ import annotations
     BIAS, BIAS_BATCH, RESIDUAL,
     # Of kernels that move, transform or pool pictures:
     IMAGES, CHANNELS, OUT_CHANNELS, BLOCKS, SUMMED_BLOCKS, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, SIZE, STRIDE,
-    PADDING, SPREAD, A_PLANE, TILE_ROWS, TILE_COLUMNS, FIRST_ROW, OUT_TILE,
+    PADDING, SPREAD, A_PLANE, TILE_ROWS, TILE_COLUMNS, FIRST_ROW, OUT_TILE, GROUP_SIZE,
     FIELDS,
-) = range(43)  # fmt: skip
+) = range(44)  # fmt: skip
 
 # Opcodes.
 (

@@ -139,14 +139,23 @@ def _output(m, s, ss, d, ds):
 
 
 @njit(nogil=True)
-def transform_input(op, scratch, counter):
-    """Blocked pictures at A to tiles at C, [position][block of channels][tile][LANES]; a row of tiles an item.
+def _tile_offset(tile, group_size, positions):
+    """Where tile number `tile` lies in [group][position][tile of the group][LANES]."""
+    group, place = divmod(tile, group_size)
+    return (group * positions * group_size + place) * BLOCK
 
-    `ROW_COUNT` rows of tiles are done, from `FIRST_ROW` on, counted through all images. `C_BATCH` and `C_PLANE`
-    are the strides of positions and blocks. `scratch` holds 2 * 8 * 8 registers.
+
+@njit(nogil=True)
+def transform_input(op, scratch, counter):
+    """Blocked pictures at A to tiles at C; a row of tiles an item.
+
+    Tiles lie as [block of channels][group][position][tile][LANES], `GROUP_SIZE` tiles in a group, `C_PLANE`
+    between blocks. `ROW_COUNT` rows of tiles are done, from `FIRST_ROW` on, counted through all images.
+    `scratch` holds 2 * 8 * 8 registers.
     """
     m, h, w, columns = op[t.OUT_TILE], op[t.HEIGHT], op[t.WIDTH], op[t.TILE_COLUMNS]
     n = m + 2
+    ds = op[t.GROUP_SIZE] * BLOCK
     half = scratch + 64 * BLOCK
     zero = broadcast(float32(0))
     items = op[t.BLOCKS] * op[t.ROW_COUNT]
@@ -156,7 +165,7 @@ def transform_input(op, scratch, counter):
         image, tile_row = divmod(row + op[t.FIRST_ROW], op[t.TILE_ROWS])
         top = tile_row * m - op[t.PADDING]
         source = op[t.A] + block * op[t.A_PLANE] + image * h * w * BLOCK
-        target = op[t.C] + block * op[t.C_PLANE] + row * columns * BLOCK
+        target = op[t.C] + block * op[t.C_PLANE]
         for column in range(columns):
             left = column * m - op[t.PADDING]
             s, ss = source + (top * w + left) * BLOCK, w * BLOCK
@@ -169,9 +178,9 @@ def transform_input(op, scratch, counter):
                 s, ss = scratch, n * BLOCK
             for x in range(n):
                 _input(m, s + x * BLOCK, ss, half + x * BLOCK, n * BLOCK)
-            d = target + column * BLOCK
+            d = target + _tile_offset(row * columns + column, op[t.GROUP_SIZE], n * n)
             for y in range(n):
-                _input(m, half + y * n * BLOCK, BLOCK, d + y * n * op[t.C_BATCH], op[t.C_BATCH])
+                _input(m, half + y * n * BLOCK, BLOCK, d + y * n * ds, ds)
         item = next_item(counter)
 
 
@@ -179,10 +188,11 @@ def transform_input(op, scratch, counter):
 def transform_output(op, slope, final, scratch, counter):
     """Products at A, laid out like `transform_input`'s tiles, to blocked pictures at C; a row of tiles an item.
 
-    `A_BATCH` and `A_PLANE` are the strides of positions and blocks.
+    `A_PLANE` lies between blocks of products.
     """
     m, h, w, columns = op[t.OUT_TILE], op[t.HEIGHT], op[t.WIDTH], op[t.TILE_COLUMNS]
     n = m + 2
+    ss = op[t.GROUP_SIZE] * BLOCK
     half = scratch + 64 * BLOCK
     slopes, finals = broadcast(slope), broadcast(final)
     items = op[t.BLOCKS] * op[t.ROW_COUNT]
@@ -193,11 +203,11 @@ def transform_output(op, slope, final, scratch, counter):
         top = tile_row * m
         bias = load(op[t.BIAS] + block * BLOCK)
         start = block * op[t.C_PLANE] + image * h * w * BLOCK
-        source = op[t.A] + block * op[t.A_PLANE] + row * columns * BLOCK
+        source = op[t.A] + block * op[t.A_PLANE]
         for column in range(columns):
-            s = source + column * BLOCK
+            s = source + _tile_offset(row * columns + column, op[t.GROUP_SIZE], n * n)
             for x in range(n):
-                _output(m, s + x * op[t.A_BATCH], n * op[t.A_BATCH], half + x * BLOCK, n * BLOCK)
+                _output(m, s + x * ss, n * ss, half + x * BLOCK, n * BLOCK)
             for y in range(m):
                 _output(m, half + y * n * BLOCK, BLOCK, scratch + y * m * BLOCK, BLOCK)
             left = column * m
