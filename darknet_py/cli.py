@@ -32,6 +32,7 @@ COMMANDS = {
     "classifier predict": Command("predict", "predict", "classify pictures; without any, ask for them"),
     "classify": Command("predict", "predict", "the same"),
     "ops": Command("tools", "ops", "count a network's operations"),
+    "export": Command("export", "export", "write a network with its weights as ONNX"),
     "fetch": Command("tools", "fetch", "download published weights"),
 }
 # Darknet takes these anywhere on the line; the number says how many values follow.

@@ -15,3 +15,11 @@ REFERENCE = Path(os.environ.get("DARKNET_PY_REFERENCE", ROOT.parent / "shared" /
 needs_reference = pytest.mark.skipif(
     not REFERENCE.is_dir(), reason=f"no trained weights and photographs at {REFERENCE} (DARKNET_PY_REFERENCE)"
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes seconds; runs after all others")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)

@@ -1,0 +1,73 @@
+"""Layers and networks from a few words of cfg, with random parameters, for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from darknet_py.cfg import parse_cfg
+from darknet_py.engines import open_engine
+from darknet_py.layers import REGISTRY, Array, Layer, Shape
+from darknet_py.network import Network
+
+Words = tuple[str, dict[str, Any]]  # a section's name and its options
+FIFTEEN = (
+    "tiny", "darknet", "resnet18", "alexnet", "vgg-16", "extraction", "darknet19", "darknet19_448", "resnet50",
+    "resnet152", "densenet201", "darknet53", "resnet34", "resnet101", "resnext50",
+)  # fmt: skip
+# The others have connected or crop layers, or a shortcut that joins two resolutions.
+RESIZABLE = ("tiny", "darknet", "extraction", "darknet19", "darknet19_448", "densenet201", "darknet53")
+
+
+def cfg_text(sections: Iterable[Words]) -> str:
+    """The sections as the lines of a cfg."""
+    return "".join(
+        f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in options.items()) for name, options in sections
+    )
+
+
+def make_layer(kind: str, *shapes: tuple[int, int, int], **options: Any) -> Layer:
+    """A layer by itself; `shapes` are those of the network's input and of every layer before this one."""
+    (section,) = parse_cfg(cfg_text([(kind, options)]), "test.cfg")
+    return REGISTRY[kind](section, len(shapes) - 1, [Shape(*shape) for shape in shapes])
+
+
+def make_network(shape: tuple[int, int, int], *sections: Words) -> Network:
+    """A network for pictures of `shape`, channels x height x width."""
+    net = dict(zip(("channels", "height", "width"), shape, strict=True))
+    return Network(parse_cfg(cfg_text([("net", net), *sections]), "test.cfg"), "test.cfg")
+
+
+def random_array(shape: Sequence[int], seed: int = 0) -> Array:
+    """Values of order one, of either sign."""
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def random_parameters(layers: Iterable[Layer], seed: int = 0) -> list[dict[str, Array]]:
+    """For each layer parameters that keep activations of order one."""
+    rng = np.random.default_rng(seed)
+
+    def draw(name: str, shape: tuple[int, ...]) -> Array:
+        values = rng.standard_normal(shape, np.float32)
+        if name in ("scales", "variances"):
+            return np.float32(0.5) + np.abs(values)
+        return values * np.float32((2 / np.prod(shape[1:])) ** 0.5) if len(shape) > 1 else values / 4
+
+    return [{name: draw(name, shape) for name, shape in layer.parameters.items()} for layer in layers]
+
+
+def run_engine(
+    name: str, layers: Sequence[Layer], parameters: Sequence[dict[str, Array]], batch: Array, threads: int = 1
+) -> Array:
+    """What the engine `name` answers to `batch`."""
+    return open_engine(name, layers, parameters, threads).plan(layers).run(batch)
+
+
+def assert_close(actual: Array, expected: Array, bound: float) -> None:
+    """Hold `actual` to `expected` within `bound`, relative to the largest value, or to 1 where all are smaller."""
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    scale = max(float(np.abs(expected).max()), 1)
+    np.testing.assert_allclose(actual / scale, expected / scale, rtol=0, atol=bound)
