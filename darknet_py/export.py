@@ -78,6 +78,11 @@ class _Graph:
         )
         return name
 
+    def padded(self, x: str, name: str, after: Sequence[int]) -> str:
+        """`x` with zeros after its last cells, axis by axis."""
+        pads = self.integers(name, [0] * len(after) + [*after])
+        return self.add("Pad", x, pads, mode="constant")  # the default, but pnnx wants it said
+
     def integers(self, name: str, values: Sequence[int]) -> str:
         """Add a constant of integers: positions or lengths."""
         return self.constant(name, values, np.int64)
@@ -261,12 +266,11 @@ def _fitted(graph: _Graph, layer: Shortcut, other: str) -> str:
         )
     if spread > 1:
         other = graph.add("Reshape", other, graph.integers("cells", [0, channels, rows, 1, columns, 1]))
-        between = [0, 0, 0, spread - 1, 0, spread - 1]
-        other = graph.add("Pad", other, graph.integers("between", [0] * 6 + between))
+        other = graph.padded(other, "between", [0, 0, 0, spread - 1, 0, spread - 1])
         rows, columns = rows * spread, columns * spread
         other = graph.add("Reshape", other, graph.integers("planes", [0, channels, rows, columns]))
-    after = [shape.channels - channels, shape.height - rows, shape.width - columns]
-    return graph.add("Pad", other, graph.integers("after", [0] * 5 + after)) if any(after) else other
+    after = [0, shape.channels - channels, shape.height - rows, shape.width - columns]
+    return graph.padded(other, "after", after) if any(after) else other
 
 
 def _alphas(layer: Shortcut) -> Array:
