@@ -254,16 +254,13 @@ def _fitted(graph: _Graph, layer: Shortcut, other: str) -> str:
     shape, other_shape = layer.input_shapes
     channels, rows, columns = _shared(layer)
     step, spread = layer.step, layer.spread
-    ends = [channels, (rows - 1) * step + 1, (columns - 1) * step + 1]
-    if step > 1 or ends != list(other_shape):
-        other = graph.add(
-            "Slice",
-            other,
-            graph.integers("starts", [0, 0, 0]),
-            graph.integers("ends", ends),
-            graph.integers("axes", [1, 2, 3]),
-            graph.integers("steps", [1, step, step]),
-        )
+    if step > 1:
+        # A slice with steps would say the same; fewer programs know it.
+        other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[step, step])
+    ends = [channels, rows, columns]
+    if ends != [other_shape.channels, *(-(-d // step) for d in other_shape[1:])]:
+        starts, axes = graph.integers("starts", [0, 0, 0]), graph.integers("axes", [1, 2, 3])
+        other = graph.add("Slice", other, starts, graph.integers("ends", ends), axes)
     if spread > 1:
         other = graph.add("Reshape", other, graph.integers("cells", [0, channels, rows, 1, columns, 1]))
         other = graph.padded(other, "between", [0, 0, 0, spread - 1, 0, spread - 1])

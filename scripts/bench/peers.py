@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -122,8 +123,8 @@ class Ncnn:
         import ncnn
 
         param, weights = (model.onnx.with_suffix(f".ncnn.{suffix}") for suffix in ("param", "bin"))
-        if not (param.exists() and weights.exists()):
-            _convert_to_ncnn(model)
+        if not param.exists():
+            _convert_to_ncnn(model, param, weights)
         self.ncnn, self.network = ncnn, ncnn.Net()
         self.network.opt.num_threads = threads
         for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
@@ -142,22 +143,22 @@ class Ncnn:
         return np.array(outputs).reshape(-1)
 
 
-def _convert_to_ncnn(model: Model) -> None:
+def _convert_to_ncnn(model: Model, param: Path, weights: Path) -> None:
     found = find_spec("pnnx")
     if found is None or found.origin is None:
         raise ImportError("No module named 'pnnx'")
-    size = ",".join(map(str, (1, *model.network.input_shape)))
     # Importing the package would load PyTorch; the converter itself is a program that lies in it.
     program = Path(found.origin).with_name("pnnx")
-    _run_quietly(program, model.onnx.name, f"inputshape=[{size}]f32", "fp16=0", folder=model.onnx.parent)
-    for left in model.onnx.parent.glob("*pnnx*"):
-        left.unlink()
-
-
-def _run_quietly(*command: str | Path, folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-200:]}")
+    size = ",".join(map(str, (1, *model.network.input_shape)))
+    with TemporaryDirectory(dir=model.onnx.parent) as folder:
+        source = Path(folder, "model.onnx")
+        source.symlink_to(model.onnx)
+        command: list[str | Path] = [program, source, f"inputshape=[{size}]f32", "fp16=0"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"pnnx failed: {(done.stderr or done.stdout).strip()[-200:]}")
+        for path, suffix in ((weights, ".ncnn.bin"), (param, ".ncnn.param")):
+            source.with_suffix(suffix).replace(path)
 
 
 class Mnn:

@@ -61,7 +61,7 @@ def _convolve(inputs: list[Any], attributes: Attributes) -> torch.Tensor:
 def _pool(inputs: list[Any], attributes: Attributes) -> torch.Tensor:
     (x,) = inputs
     size, stride = attributes["kernel_shape"][0], attributes["strides"][0]
-    top, left, bottom, right = attributes["pads"]
+    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
     wanted = [(d + pads - size) // stride for d, pads in zip(x.shape[2:], (top + bottom, left + right), strict=True)]
     for ceil in (False, True):
         room = [d + 2 * top - size + ceil * (stride - 1) for d in x.shape[2:]]
@@ -72,10 +72,10 @@ def _pool(inputs: list[Any], attributes: Attributes) -> torch.Tensor:
 
 
 def _slice(inputs: list[Any], attributes: Attributes) -> torch.Tensor:
-    x, starts, ends, axes, *steps = inputs
+    x, starts, ends, axes = inputs
     index = [slice(None)] * x.ndim
-    for start, end, axis, step in zip(starts, ends, axes, *(steps or [[1] * len(axes)]), strict=True):
-        index[axis] = slice(start, end, step)
+    for start, end, axis in zip(starts, ends, axes, strict=True):
+        index[axis] = slice(start, end)
     return x[tuple(index)]
 
 
