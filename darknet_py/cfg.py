@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +15,7 @@ from .files import read_text, resolve
 
 MAX_BYTES = 64 << 20  # more cannot be a cfg: a weights file in its place, say
 MAX_LINE = 1 << 16
+LARGEST, SMALLEST = (2 - 2.0**-23) * 2.0**127, 2.0**-126  # of normal float32 numbers
 _BLANKS = {ord(blank): None for blank in " \t\r\f\v"}
 
 
@@ -55,7 +55,7 @@ class Section:
     def error(self, reason: str, key: str | None = None) -> CfgError:
         """The error `reason` at this section, or at its option `key` where the text has it."""
         entry = None if key is None else self.entries.get(key)
-        option = f"[{self.name}]" + ("" if entry is None else f" {key}={shorten(entry.value)}")
+        option = f"[{shorten(self.name)}]" + ("" if entry is None else f" {shorten(f'{key}={entry.value}')}")
         return CfgError(reason, file=self.file, line=self.line if entry is None else entry.line, option=option)
 
     def read(self, options: Mapping[str, Option], ignored: Iterable[str] = ()) -> dict[str, Any]:
@@ -68,9 +68,9 @@ class Section:
         for key in self.entries:
             if key in known:
                 continue
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-            if close:
-                raise self.error(f"unknown option; did you mean {close[0]}?", key)
+            meant = guess_key(key, known)
+            if meant is not None:
+                raise self.error(f"unknown option; did you mean {meant}?", key)
             warnings.warn(DarknetWarning(str(self.error("unknown option, ignored", key))), stacklevel=2)
         values = {}
         for key, option in options.items():
@@ -92,15 +92,19 @@ def integer(default: int | None = None, least: int | None = None) -> Option:
 
 
 def number(default: float) -> Option:
-    """A finite floating-point option."""
+    """A floating-point option that float32 can hold."""
 
     def parse(text: str) -> float:
         try:
+            if not text.isascii() or "_" in text:  # which Python would take
+                raise ValueError
             value = float(text)
         except ValueError:
             raise ValueError("not a number") from None
-        if not math.isfinite(value):
+        if not abs(value) <= LARGEST:
             raise ValueError("a finite number is expected")
+        if 0 < abs(value) < SMALLEST:
+            raise ValueError("too small")
         return value
 
     return Option(parse, default)
@@ -176,33 +180,42 @@ def parse_cfg(text: str, file: str) -> list[Section]:
         content = original.translate(_BLANKS)
         if content[:1] in ("", "#", ";"):
             continue
+        shown = shorten(original.strip())
         content = content.partition("#")[0]
         if content.startswith("["):
             if not content.endswith("]"):
-                raise CfgError("a section's name is not closed with ]", file=file, line=line, option=shorten(content))
+                raise CfgError("a section's name is not closed with ]", file=file, line=line, option=shown)
             sections.append(Section(content[1:-1], line, file))
             continue
         if not sections:
             reason = "an option before any section; a cfg starts with [net]"
-            raise CfgError(reason, file=file, line=line, option=shorten(content))
-        add_entry(sections[-1].entries, content, line, file, CfgError)
+            raise CfgError(reason, file=file, line=line, option=shown)
+        add_entry(sections[-1].entries, content, shown, line, file, CfgError)
     if not sections:
         raise CfgError("no section in this file; a cfg starts with [net]", file=file)
     return sections
 
 
-def add_entry(entries: dict[str, Entry], content: str, line: int, file: str, error: type[DarknetError]) -> None:
-    """Add the ``key=value`` of a line to `entries`, unless the key is there already."""
+def add_entry(
+    entries: dict[str, Entry], content: str, shown: str, line: int, file: str, error: type[DarknetError]
+) -> None:
+    """Add the ``key=value`` of a line, which messages quote as `shown`, unless `entries` has the key already."""
     key, equals, value = content.partition("=")
     if not equals:
-        raise error("key=value is expected", file=file, line=line, option=shorten(content))
+        raise error("key=value is expected", file=file, line=line, option=shown)
     if not value or not key:
-        raise error("a key or a value is missing", file=file, line=line, option=shorten(content))
+        raise error("a key or a value is missing", file=file, line=line, option=shown)
     if key in entries:
         reason = f"repeated; the first value, {shorten(entries[key].value)}, counts"
-        warnings.warn(DarknetWarning(str(error(reason, file=file, line=line, option=shorten(content)))), stacklevel=3)
+        warnings.warn(DarknetWarning(str(error(reason, file=file, line=line, option=shown))), stacklevel=3)
         return
     entries[key] = Entry(value, line)
+
+
+def guess_key(key: str, known: Iterable[str]) -> str | None:
+    """The key out of `known` that `key` looks a misspelling of."""
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    return close[0] if close else None
 
 
 def load_cfg(path: str | os.PathLike[str]) -> list[Section]:

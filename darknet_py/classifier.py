@@ -16,7 +16,7 @@ from .cfg import load_cfg
 from .dataset import DEFAULT, Dataset, load_dataset
 from .engines import Engine, Plan, open_engine
 from .engines.passes import compile_steps
-from .errors import CfgError, DarknetWarning, UsageError
+from .errors import CfgError, DarknetWarning, UsageError, WeightsError
 from .image import PREDICT_MODES, RESIZING_MODES, Picture, preprocess, shorter_size, to_picture
 from .layers import Array, Layer
 from .network import Network
@@ -79,7 +79,7 @@ class Classifier(Network):
             self._check_memory(self.layers)
             loaded = load_weights(weights, self)
             self.parameters = loaded.parameters
-            self._engine = open_engine(engine, self.layers, loaded.parameters, threads, gpu)
+            self._engine = open_engine(engine, self.layers, loaded.read(), threads, gpu)
             loaded.check_unchanged()
 
     @property
@@ -122,6 +122,8 @@ class Classifier(Network):
             Where there are no weights, or the batch's shape is not one that the network takes.
         CfgError
             Where a layer cannot run at that height and width, or memory does not suffice.
+        WeightsError
+            Where an output is NaN or infinite.
         """
         if self._engine is None:
             raise UsageError("no weights were loaded, so it cannot run", file=self.file)
@@ -130,7 +132,13 @@ class Classifier(Network):
         if array.ndim != 4 or array.shape[1] != channels:
             reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"
             raise UsageError(reason, file=self.file)
-        return self._plan(*array.shape[2:]).run(array)
+        with np.errstate(all="ignore"):  # what comes of it is found below
+            outputs = self._plan(*array.shape[2:]).run(array)
+        if not np.isfinite(outputs).all():
+            raise WeightsError(
+                "gives NaN or infinity; its weights do not belong to it, or training diverged", file=self.file
+            )
+        return outputs
 
     def classify(self, image: Any, top: int = 5, preprocess: str | None = None) -> list[Prediction]:
         """The `top` most probable classes of a picture, most probable first, of equals the lower index.
@@ -153,7 +161,8 @@ class Classifier(Network):
             Where `preprocess` is unknown or the network cannot follow it.
         """
         picture = to_picture(image)
-        probabilities = self.predict(self.prepare(picture, self.mode_for(picture, preprocess))[None])[0]
+        file = os.fspath(image) if isinstance(image, (str, os.PathLike)) else "image"
+        probabilities = self.predict(self.prepare(picture, self.mode_for(picture, preprocess, file))[None])[0]
         return self.rank(probabilities, top)
 
     def rank(self, probabilities: Array, top: int) -> list[Prediction]:
@@ -162,8 +171,8 @@ class Classifier(Network):
         dataset = self.dataset
         return [Prediction(int(i), dataset.wnids[i], dataset.names[i], float(probabilities[i])) for i in order]
 
-    def mode_for(self, picture: Picture, mode: str | None = None) -> str:
-        """The preprocessing that predict applies to `picture`, where `mode` is asked for."""
+    def mode_for(self, picture: Picture, mode: str | None = None, file: str = "image") -> str:
+        """The preprocessing that predict applies to `picture`, where `mode` is asked for; `file` names it."""
         if mode is None:
             if not self.resizable:
                 return "letterbox"
@@ -171,7 +180,7 @@ class Classifier(Network):
             pixels = np.prod(shorter_size(width, height, self.input_shape.width), dtype=np.int64)
             if pixels <= MAX_SHORTER_PIXELS:
                 return "shorter"
-            reason = f"{width} x {height} pixels, too long a strip for shorter; letterbox is used"
+            reason = f"{file}: {width} x {height} pixels, too long a strip for shorter; letterbox is used"
             warnings.warn(DarknetWarning(reason), stacklevel=2)
             return "letterbox"
         if mode not in PREDICT_MODES:
@@ -209,7 +218,8 @@ class Classifier(Network):
 
     def _check_memory(self, layers: Sequence[Layer]) -> None:
         """Refuse what this machine's memory cannot hold, before anything is allocated."""
-        activations = sum(self._program.slot_sizes(layers)) + layers[0].input_shapes[0].size
+        # Resizing a picture takes three times the result.
+        activations = sum(self._program.slot_sizes(layers)) + 3 * layers[0].input_shapes[0].size
         needed = 4 * (2 * self.parameter_count + activations)
         memory = _memory_size()
         if memory is not None and needed > memory:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import sys
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from . import __version__
-from .errors import DarknetError, DarknetWarning, UsageError
+from .errors import DarknetError, DarknetWarning, UsageError, one_line
 from .files import describe_oserror
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
@@ -34,12 +38,18 @@ COMMANDS = {
     "ops": Command("tools", "ops", "count a network's operations"),
     "export": Command("export", "export", "write a network with its weights as ONNX"),
     "fetch": Command("tools", "fetch", "download published weights"),
+    "plan": Command("inspect", "plan", "say how each layer of a network would run on the CPU"),
+    "speed": Command("inspect", "speed", "time each layer of a network on the CPU"),
+    "warmup": Command("inspect", "warmup", "compile the CPU's kernels now, not at the first picture"),
 }
 # Darknet takes these anywhere on the line; the number says how many values follow.
 _DARKNET_FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0}
 
 
 class _Parser(argparse.ArgumentParser):
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        print(self.format_help(), end="")  # argparse's own hides errors
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
 
@@ -49,14 +59,11 @@ def main(argv: list[str] | None = None) -> int:
 
     0 done, 1 failed, 2 wrong usage, 3 some pictures failed, 130 interrupted, 141 standard output closed.
     """
-    _show_warnings()
+    if sys.stdout is None:
+        return EXIT_CLOSED_PIPE
     try:
-        if sys.stdout is None:
-            return EXIT_CLOSED_PIPE
-        for stream in (sys.stdout, sys.stderr):
-            # Names of files are bytes to the system; what is no text goes out as it came in.
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="surrogateescape")
+        _prepare_streams()
+        _show_warnings()
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return code
@@ -69,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_CLOSED_PIPE
     except OSError as error:
         _discard_stdout()
-        return _fail(f"{error.filename or 'standard output'}: {describe_oserror(error)}", 1)
+        return _fail(one_line(f"{error.filename or 'standard output'}: {describe_oserror(error)}"), 1)
     except MemoryError:
         return _fail("not enough memory", 1)
 
@@ -85,7 +92,7 @@ def _run(argv: list[str]) -> int:
         print(f"darknet {__version__}")
         return 0
     if name not in COMMANDS:
-        raise UsageError(_explain_unknown(name))
+        raise UsageError(_explain_unknown(argv))
     command = COMMANDS[name]
     module = import_module(f".commands.{command.module}", __package__)
     parser = _Parser(
@@ -95,7 +102,10 @@ def _run(argv: list[str]) -> int:
         allow_abbrev=False,
     )
     getattr(module, f"add_{command.name}")(parser)
-    args = parser.parse_intermixed_args(argv[len(words) :])
+    try:
+        args = parser.parse_intermixed_args(argv[len(words) :])
+    except SystemExit:  # --help has been printed
+        return 0
     code: int = getattr(module, f"run_{command.name}")(args)
     return code
 
@@ -129,12 +139,28 @@ def _help() -> str:
     )
 
 
-def _explain_unknown(name: str) -> str:
-    if not name or name.startswith("-"):
-        return f"a command is missing; one of {', '.join(COMMANDS)} is expected"
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(COMMANDS)} is expected"
-    return f"{name}: unknown command; {hint}"
+def _explain_unknown(argv: list[str]) -> str:
+    known = f"one of {', '.join(COMMANDS)} is expected"
+    if not argv or argv[0].startswith("-"):
+        return f"a command is missing; {known}"
+    below = [name for name in COMMANDS if name.startswith(f"{argv[0]} ")]
+    if below and len(argv) == 1:
+        return f"{argv[0]}: a command is missing after it; {' or '.join(below)} is expected"
+    for words in (argv[:2], argv[:1]):
+        if close := difflib.get_close_matches(" ".join(words), COMMANDS, n=1, cutoff=0.7):
+            return f"{' '.join(words)}: unknown command; did you mean {close[0]}?"
+    return f"{' '.join(argv[: 2 if below else 1])}: unknown command; {known}"
+
+
+def _prepare_streams() -> None:
+    """Let names of files, which are bytes to the system, come and go as they are; stand in for closed streams."""
+    for name, mode in (("stdin", "r"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    encodings = ((sys.stdin, sys.getfilesystemencoding()), (sys.stdout, "utf-8"), (sys.stderr, "utf-8"))
+    for stream, encoding in encodings:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding=encoding, errors="surrogateescape")
 
 
 def _show_warnings() -> None:
@@ -148,14 +174,15 @@ def _show_warnings() -> None:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        print(f"darknet: warning: {message}", file=sys.stderr, flush=True)
+        print(f"darknet: warning: {one_line(str(message))}", file=sys.stderr, flush=True)
 
     warnings.showwarning = show
     warnings.simplefilter("always", DarknetWarning)
 
 
 def _fail(reason: str, code: int) -> int:
-    print(f"darknet: {reason}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody is left to hear it
+        print(f"darknet: {reason}", file=sys.stderr, flush=True)
     return code
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cfg import Entry, add_entry, parse_integer
-from .errors import DatasetError
+from .cfg import Entry, add_entry, guess_key, parse_integer, shorten
+from .errors import DarknetWarning, DatasetError
 from .files import read_text, resolve
 
 DEFAULT = "cfg/imagenet1k.data"
 MAX_BYTES = 64 << 20
+KEYS = ("classes", "names", "labels", "top", "train", "valid", "test", "backup", "leaves", "tree", "results", "eval")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
         Where a file cannot be read, a value makes no sense, or names are fewer than classes.
     """
     file = os.fspath(path)
-    if resolve(path).is_dir():
+    if os.path.isdir(resolve(path)):
         file = os.path.join(file, "imagenet1k.data")
     found = resolve(file)
     entries = _parse_data(read_text(found, DatasetError, file, MAX_BYTES), file)
@@ -77,10 +79,17 @@ def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
 
 def _parse_data(text: str, file: str) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip()[:1] not in ("", "#", ";"):
             key, equals, value = line.partition("=")
-            add_entry(entries, key.strip() + equals + value.strip(), number, file, DatasetError)
+            content = key.strip() + equals + value.strip()
+            add_entry(entries, content, shorten(line.strip()), number, file, DatasetError)
+    for key, entry in entries.items():
+        meant = None if key in KEYS else guess_key(key, KEYS)
+        if meant is not None:
+            reason = f"unknown key, ignored; did you mean {meant}?"
+            where = DatasetError(reason, file=file, line=entry.line, option=shorten(f"{key}={entry.value}"))
+            warnings.warn(DarknetWarning(str(where)), stacklevel=2)
     if not entries:
         raise DatasetError("no key = value line in this file", file=file)
     return entries
@@ -93,7 +102,7 @@ def _integer(entries: Mapping[str, Entry], key: str, default: int, file: str) ->
     try:
         return parse_integer(entry.value, 1)
     except ValueError as reason:
-        raise DatasetError(str(reason), file=file, line=entry.line, option=f"{key}={entry.value}") from None
+        raise DatasetError(str(reason), file=file, line=entry.line, option=shorten(f"{key}={entry.value}")) from None
 
 
 def _load_names(entry: Entry, key: str, data_file: Path, classes: int, file: str) -> list[str]:
@@ -104,7 +113,7 @@ def _load_names(entry: Entry, key: str, data_file: Path, classes: int, file: str
         text = read_text(path, DatasetError, entry.value, MAX_BYTES)
     except DatasetError as unreadable:
         raise DatasetError(str(unreadable), file=file, line=entry.line, option=option) from None
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    names = [line.strip() for line in text.split("\n") if line.strip()]
     if len(names) < classes:
         reason = f"{len(names)} names; classes={classes} asks for as many"
         raise DatasetError(reason, file=file, line=entry.line, option=option)
@@ -118,4 +127,4 @@ def find_listed(path: str, data_file: Path) -> Path:
     .data file's is the same place, wherever one stands.
     """
     above = data_file.absolute().parent.parent / path
-    return above if not os.path.lexists(path) and above.exists() else resolve(path)
+    return above if not os.path.lexists(path) and os.path.exists(above) else resolve(path)

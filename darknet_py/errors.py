@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import os
 
+# What would break a message's line, or be obeyed by a terminal.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    ord("\n"): "\\n",
+    ord("\t"): "\\t",
+}
+
+
+def one_line(text: str) -> str:
+    """`text` with its control characters, which a file's name may have, written as escapes."""
+    return text.translate(_CONTROLS)
+
 
 class DarknetError(Exception):
     """Base of every error raised for a user's input; `str()` is the line that the program prints.
@@ -34,8 +45,10 @@ class DarknetError(Exception):
         self.file = None if file is None else os.fspath(file)
         self.line = line
         self.option = option
-        place = self.file if line is None else f"{self.file}:{line}"
-        super().__init__(": ".join(part for part in (place, option, reason) if part))
+        place = "''" if self.file == "" else self.file
+        if line is not None:
+            place = f"{place}:{line}"
+        super().__init__(one_line(": ".join(part for part in (place, option, reason) if part)))
 
 
 class UsageError(DarknetError):

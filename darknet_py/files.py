@@ -27,7 +27,7 @@ def resolve(path: str | os.PathLike[str]) -> Path:
     candidates = [SHARE / given] if in_folder else [SHARE / folder / given for folder in ("cfg", "data")]
     if ".." in given.parts or (not in_folder and len(given.parts) != 1):
         return given
-    return next((candidate for candidate in candidates if candidate.exists()), given)
+    return next((candidate for candidate in candidates if os.path.exists(candidate)), given)
 
 
 def check_regular(path: Path, error: type[DarknetError], shown: str | os.PathLike[str] | None = None) -> int:
@@ -69,7 +69,7 @@ def read_text(
     shown: str | os.PathLike[str] | None = None,
     most: int | None = None,
 ) -> str:
-    """The text of a file: UTF-8, with or without a byte order mark, or else latin-1.
+    """The text of a file: UTF-8, with or without a byte order mark, or else latin-1; lines end in ``\\n`` alone.
 
     Raises
     ------
@@ -84,8 +84,9 @@ def read_text(
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate(text.split("\n"), 1):
-        odd = next((c for c in line if c < " " and c not in "\t\r\f\v"), None)
+        odd = next((c for c in line if c < " " and c not in "\t\f\v"), None)
         if odd is not None:
             raise error(f"byte 0x{ord(odd):02x}: not a text file", file=shown, line=number)
     return text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ SUFFIXES = frozenset(
         ".webp",
     ]
 )
+UNSAFE = frozenset(["EPS", "WMF"])  # which Pillow has other programs draw
 TEN_CROP_SHIFT = 32  # pixels
 MULTI_SIZES = (224, 256, 288, 320)  # pixels of the longer side
 GREY = 0.5
@@ -82,6 +84,7 @@ def _decode_jpeg(data: bytes, file: str) -> Picture:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         _check_pixels(width, height, file)
         if colorspace in ("CMYK", "YCCK"):
+            simplejpeg.decode_jpeg(data, "CMYK", strict=True)  # for its complaints; Pillow knows Adobe's inks
             return _decode_other(data, file)
         return simplejpeg.decode_jpeg(data, strict=True)
     except ValueError as reason:
@@ -95,14 +98,18 @@ def _decode_other(data: bytes, file: str) -> Picture:
         # Sizes are checked below, before anything is decoded; Pillow's own limit only warns.
         Image.MAX_IMAGE_PIXELS = None
         image = Image.open(io.BytesIO(data))
+        if image.format in UNSAFE:
+            raise UnidentifiedImageError
         _check_pixels(*image.size, file)
+        if image.format == "PNG":
+            _check_png(memoryview(data), file)
         image.load()
-        if image.mode.startswith("I;16"):
-            return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
-        if image.mode == "I" and image.format == "PNG":  # 16 bits, in some releases of Pillow
+        # PPM's 16 bits, and PNG's in some releases of Pillow, come as mode I.
+        if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
             return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
         if image.mode in ("I", "F"):
             raise ImageError(f"pixels of 32 bits (mode {image.mode}); 8 or 16 are expected", file=file)
+        image.info.pop("transparency", None)  # of a palette Pillow would warn
         return np.asarray(image.convert("RGB"))
     except ImageError:
         raise
@@ -112,6 +119,20 @@ def _decode_other(data: bytes, file: str) -> Picture:
         raise ImageError("not enough memory to decode it", file=file) from None
     except Exception as reason:  # Pillow's decoders raise nearly everything on damaged data
         raise ImageError(f"a damaged picture: {describe_oserror(reason)}", file=file) from None
+
+
+def _check_png(data: memoryview, file: str) -> None:
+    """Raise ImageError where a PNG is cut short or its checksums are wrong, which Pillow does not see to the end."""
+    start, kind = 8, b""
+    while kind != b"IEND":
+        kind = bytes(data[start + 4 : start + 8])
+        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        if end > len(data):
+            raise ImageError("a damaged picture: image file is truncated", file=file)
+        # Lower case names what decoders may pass over.
+        if kind[:1].isupper() and zlib.crc32(data[start + 4 : end - 4]).to_bytes(4, "big") != data[end - 4 : end]:
+            raise ImageError(f"a damaged picture: wrong checksum of its {kind.decode('latin-1')} chunk", file=file)
+        start = end
 
 
 def _check_pixels(width: int, height: int, file: str) -> None:

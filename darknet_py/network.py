@@ -161,7 +161,8 @@ def _layer_type(section: Section) -> type[Layer]:
     if section.name in OTHER_LAYERS:
         raise section.error(f"not supported; this program runs classifiers made of {', '.join(sorted(REGISTRY))}")
     close = difflib.get_close_matches(section.name, REGISTRY, n=1)
-    raise section.error("unknown layer" + (f"; did you mean [{close[0]}]?" if close else ""))
+    hint = f"did you mean [{close[0]}]?" if close else f"known are {', '.join(sorted(REGISTRY))}"
+    raise section.error(f"unknown layer; {hint}")
 
 
 def _check_size(section: Section, name: str, size: int) -> None:

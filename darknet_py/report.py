@@ -145,6 +145,19 @@ def print_operations(operations: int) -> None:
     print(f"Floating Point Operations: {operations / 1e9:.2f} Bn", flush=True)
 
 
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell, two blanks apart; numbers to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
+            for cell, width in zip(line, widths, strict=True)
+        )
+        print("  ".join(cells).rstrip())
+    sys.stdout.flush()
+
+
 def print_line(text: str) -> None:
     """A line of its own."""
     print(text, flush=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from .layers import Array, Layer
 from .network import Network
 
 Parameters = list[dict[str, Array]]
+MAX_SEEN = 1 << 48  # images; no training sees so many, and a float in the place of the upper half says more
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,53 @@ class Header:
 
 @dataclass(frozen=True)
 class Weights:
-    """A weights file's content.
+    """A weights file, laid over the layers of a network.
 
     Attributes
     ----------
     header : Header
     parameters : list of dict
-        For each layer of the network, its arrays by name, float32, read-only and mapped from the file.
+        For each layer of the network, its arrays by name: float32, read-only, mapped from the file, so that
+        they take no memory until they are looked at.
+    layers : sequence of Layer
+        Of the network.
+    file : str
+        The file's name, for messages.
+    path : Path
+    stamp : tuple of int
+        Size and time of the last change, when it was opened.
     """
 
     header: Header
     parameters: Parameters
+    layers: Sequence[Layer]
     file: str
     path: Path
     stamp: tuple[int, int]
+
+    def read(self) -> Iterator[dict[str, Array]]:
+        """The layers' parameters, one layer after another, each read into memory of its own and looked through.
+
+        Reading is safe where a look at mapped parameters is not: a file that another program cuts short, or
+        a disk fails to give, kills a process that has it mapped.
+
+        Raises
+        ------
+        WeightsError
+            Where the file ends early, or a value is NaN, infinite, or a negative variance.
+        """
+        try:
+            with self.path.open("rb", buffering=0) as stream:
+                stream.seek(self.header.size)
+                for layer in self.layers:
+                    values = np.empty(_count(layer), "<f4")
+                    if not _fill(stream, values):
+                        raise WeightsError(_CHANGED, file=self.file)
+                    arrays, _ = _slice(values, 0, layer, self.header)
+                    _check_values(arrays, layer, self.file)
+                    yield arrays
+        except OSError as reason:
+            raise WeightsError(describe_oserror(reason), file=self.file) from None
 
     def check_unchanged(self) -> None:
         """Raise WeightsError where the file has changed since it was opened."""
@@ -73,17 +108,19 @@ class Weights:
         except OSError:
             same = False
         if not same:
-            raise WeightsError("changed while it was read; load it again", file=self.file)
+            raise WeightsError(_CHANGED, file=self.file)
+
+
+_CHANGED = "changed while it was read; load it again"
 
 
 def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
-    """Map the weights file at `path`, or the packaged one of that name, onto the layers of `network`.
+    """Lay the weights file at `path`, or the packaged one of that name, over the layers of `network`.
 
     Raises
     ------
     WeightsError
-        Where the file cannot be read, its size is not what the layers take with either header, or a
-        value is NaN, infinite, or a negative variance.
+        Where the file cannot be opened, or its size is not what the layers take with either header.
     """
     file = os.fspath(path)
     found = resolve(path)
@@ -93,18 +130,17 @@ def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
         stamp = _stamp(found)
         with found.open("rb") as stream:
             start = stream.read(64)
-    except OSError as reason:
-        raise WeightsError(describe_oserror(reason), file=file) from None
-    if size - expected not in (16, 20):
-        raise WeightsError(_explain_size(start, size, expected, network), file=file)
-    header = _parse_header(start, size - expected)
-    try:
-        values = np.memmap(found, np.dtype("<f4"), "r", header.size) if expected else np.empty(0, np.float32)
+        if size - expected not in (16, 20):
+            raise WeightsError(_explain_size(start, size, expected, network), file=file)
+        header = _parse_header(start, size - expected, file)
+        mapped = np.memmap(found, "<f4", "r", header.size) if expected else np.empty(0, np.float32)
     except (OSError, ValueError) as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
-    weights = Weights(header, _slice(values.view(np.ndarray), network.layers, header), file, found, stamp)
-    _check_values(weights, network.layers)
-    return weights
+    parameters, offset = [], 0
+    for layer in network.layers:
+        arrays, offset = _slice(mapped.view(np.ndarray), offset, layer, header)
+        parameters.append(arrays)
+    return Weights(header, parameters, network.layers, file, found, stamp)
 
 
 def save_weights(
@@ -138,54 +174,74 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _parse_header(start: bytes, size: int) -> Header:
+def _fill(stream: FileIO, values: Array) -> bool:
+    """Read as many bytes as `values` holds into it; False where the file ends before."""
+    room = values.view(np.uint8).data
+    while room:
+        count = stream.readinto(room)
+        if not count:
+            return False
+        room = room[count:]
+    return True
+
+
+def _parse_header(start: bytes, size: int, file: str) -> Header:
+    """The header of `size` bytes, which the file's size asks for; WeightsError where the bytes speak against it."""
     major, minor, revision, seen = struct.unpack_from("<iiiq" if size == 20 else "<iiiI", start)
-    return Header(major, minor, revision, seen, size)
+    header = Header(major, minor, revision, seen, size)
+    if size == 20 and not 0 <= seen < MAX_SEEN:
+        raise WeightsError("4 bytes too long: its header is of 16 bytes, its size asks for one of 20", file=file)
+    # What follows 16 bytes is the first bias, a float, or else the upper half of a 64-bit count, next to nothing.
+    upper = int.from_bytes(start[16:20], "little")
+    if size == 16 and not header.transposed and 10 * major + minor >= 2 and upper < MAX_SEEN >> 32:
+        raise WeightsError("cut short by 4 bytes: its header is of 20 bytes, its size asks for one of 16", file=file)
+    return header
 
 
 def _explain_size(start: bytes, size: int, expected: int, network: Network) -> str:
     """Why a file of `size` bytes cannot hold `expected` bytes of parameters."""
-    text = start.lstrip().lower()
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if size == 0:
         return "an empty file"
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+    if text.startswith(b"<"):
         return "an HTML page, not weights; the download went wrong"
     if text.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not weights; run `git lfs pull`"
     if size < 16:
         return f"{size} bytes, shorter than a header"
-    kind = "cut short" if size < expected else "longer"
+    kind = "cut short" if size < expected + 20 else "longer"
     return (
         f"{size} bytes, {kind}: {network.file} takes {expected + 16} or {expected + 20};"
         " are they the weights of this network?"
     )
 
 
-def _slice(values: Array, layers: Sequence[Layer], header: Header) -> Parameters:
-    parameters, offset = [], 0
-    for layer in layers:
-        arrays = {}
-        for name, shape in layer.parameters.items():
-            flat = values[offset : offset + math.prod(shape)]
-            offset += flat.size
-            transposed = layer.kind == "connected" and name == "matrix" and header.transposed
-            arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
-        parameters.append(arrays)
-    return parameters
+def _count(layer: Layer) -> int:
+    return sum(math.prod(shape) for shape in layer.parameters.values())
 
 
-def _check_values(weights: Weights, layers: Sequence[Layer]) -> None:
-    for layer, arrays in zip(layers, weights.parameters, strict=True):
-        for name, array in arrays.items():
-            # One pass settles nearly every file: a sum is finite only if all its terms are.
-            with np.errstate(over="ignore", invalid="ignore"):
-                finite = np.isfinite(array.sum()) or np.isfinite(array).all()
-            if not finite:
-                reason = "NaN or infinity; the file is damaged or training diverged"
-                raise WeightsError(reason, file=weights.file, option=_label(layer, name))
-            if name == "variances" and array.min() < 0:
-                reason = f"{array.min():g}, a negative variance; the file is damaged or not this network's"
-                raise WeightsError(reason, file=weights.file, option=_label(layer, name))
+def _slice(values: Array, offset: int, layer: Layer, header: Header) -> tuple[dict[str, Array], int]:
+    """A layer's arrays out of `values` from `offset` on, and where the next layer's begin."""
+    arrays = {}
+    for name, shape in layer.parameters.items():
+        flat = values[offset : offset + math.prod(shape)]
+        offset += flat.size
+        transposed = layer.kind == "connected" and name == "matrix" and header.transposed
+        arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
+    return arrays, offset
+
+
+def _check_values(arrays: Mapping[str, Array], layer: Layer, file: str) -> None:
+    for name, array in arrays.items():
+        # One pass settles nearly every file: a sum is finite only if all its terms are.
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = np.isfinite(array.sum()) or np.isfinite(array).all()
+        if not finite:
+            reason = "NaN or infinity; the file is damaged or training diverged"
+            raise WeightsError(reason, file=file, option=_label(layer, name))
+        if name == "variances" and array.min() < 0:
+            reason = f"{array.min():g}, a negative variance; the file is damaged or not this network's"
+            raise WeightsError(reason, file=file, option=_label(layer, name))
 
 
 def _label(layer: Layer, name: str) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says something about the machine, not about the program.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
@@ -15,6 +20,12 @@ REFERENCE = Path(os.environ.get("DARKNET_PY_REFERENCE", ROOT.parent / "shared" /
 needs_reference = pytest.mark.skipif(
     not REFERENCE.is_dir(), reason=f"no trained weights and photographs at {REFERENCE} (DARKNET_PY_REFERENCE)"
 )
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program's cache for all tests that start it: kernels are compiled once."""
+    return tmp_path_factory.mktemp("cache")
 
 
 def pytest_configure(config: pytest.Config) -> None:

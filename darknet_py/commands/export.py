@@ -34,6 +34,9 @@ def run_export(args: argparse.Namespace) -> int:
     from ..weights import load_weights
 
     network = load_structure(operands.cfg)
-    save_onnx(operands.rest[0], network, load_weights(operands.weights, network).parameters)
+    weights = load_weights(operands.weights, network)
+    parameters = list(weights.read())
+    weights.check_unchanged()
+    save_onnx(operands.rest[0], network, parameters)
     print_line(operands.rest[0])
     return 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..engines import ENGINES
-from ..errors import DatasetError, UsageError, WeightsError
+from ..errors import UsageError, WeightsError
 from ..files import SHARE, resolve
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Operands:
 
 def packaged_cfg(name: str) -> str | None:
     """``cfg/NAME.cfg`` where the package has a network of that bare name."""
-    if name == os.path.basename(name) and (SHARE / "cfg" / f"{name}.cfg").is_file():
+    if name == os.path.basename(name) and os.path.isfile(SHARE / "cfg" / f"{name}.cfg"):
         return f"cfg/{name}.cfg"
     return None
 
@@ -52,7 +52,7 @@ def split_operands(operands: list[str]) -> Operands:
     """
     left = list(operands)
     data = None
-    if left and packaged_cfg(left[0]) is None and (left[0].endswith(".data") or resolve(left[0]).is_dir()):
+    if left and packaged_cfg(left[0]) is None and (left[0].endswith(".data") or os.path.isdir(resolve(left[0]))):
         data = left.pop(0)
     if not left:
         raise UsageError("a cfg file is missing; [DATA] CFG WEIGHTS [IMAGE ...] or NAME [IMAGE ...] is expected")
@@ -98,11 +98,13 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
         if engine == "cuda" or args.gpu is not None:
             raise UsageError("--no-gpu together with --gpu or --engine cuda")
         engine = "cpu" if engine == "auto" else engine
+    dataset = load_dataset(operands.data)
+    if args.top is not None and args.top > dataset.classes:
+        raise UsageError(
+            f"at most {dataset.classes}, the classes of {dataset.file}, is expected", option=f"--top {args.top}"
+        )
     network = load_network(operands.cfg, operands.weights, engine, args.threads, gpu=args.gpu)
-    network.dataset = load_dataset(operands.data)
-    if args.top is not None and args.top > network.outputs:
-        reason = f"at most {network.outputs}, the classes of {operands.cfg}, is expected"
-        raise DatasetError(reason, option=f"--top {args.top}")
+    network.dataset = dataset
     print_listing(network, args.style)
     print(f"Loading weights from {operands.weights}...Done!", file=sys.stderr, flush=True)
     return network

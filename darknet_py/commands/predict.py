@@ -6,11 +6,11 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DarknetError, ImageError, UsageError
+from ..errors import CfgError, ImageError, UsageError, WeightsError
 from ..image import PREDICT_MODES, SUFFIXES, load_image
 from ..report import FORMATS, STYLES, Record, open_report
 from .model import add_engine_options, open_model, positive, split_operands
@@ -51,39 +51,56 @@ def run_predict(args: argparse.Namespace) -> int:
     report = open_report(args.format, args.style)
     prompted = not operands.rest
     done = failed = 0
-    for path in ask_paths(args.format == "text") if prompted else _find_images(operands.rest):
-        try:
-            report.add(_classify(network, path, args.preprocess, top))
-            done += 1
-        except (ImageError, UsageError) as error:
-            print(f"darknet: {error}", file=sys.stderr, flush=True)
-            failed += 1
-    report.close()
+    try:
+        for path in ask_paths(args.format == "text") if prompted else _find_images(operands.rest):
+            try:
+                report.add(_classify(network, path, args.preprocess, top))
+                done += 1
+            except ImageError as error:
+                print(f"darknet: {error}", file=sys.stderr, flush=True)
+                failed += 1
+    finally:
+        report.close()
     if prompted or not failed:
         return 0
     return 3 if done else 1
 
 
-def _classify(network: Classifier, path: str, preprocess: str | None, top: int) -> Record:
+def _classify(network: Classifier, path: str | ImageError, preprocess: str | None, top: int) -> Record:
+    if isinstance(path, ImageError):
+        raise path
     picture = load_image(path)
-    mode = network.mode_for(picture, preprocess)
-    image = network.prepare(picture, mode)
-    start = time.perf_counter()
-    probabilities = network.predict(image[None])[0]
-    seconds = time.perf_counter() - start
+    try:
+        mode = network.mode_for(picture, preprocess, path)
+        image = network.prepare(picture, mode)
+        start = time.perf_counter()
+        probabilities = network.predict(image[None])[0]
+        seconds = time.perf_counter() - start
+    except (CfgError, UsageError, WeightsError) as reason:
+        raise ImageError(str(reason), file=path) from None
+    except MemoryError:
+        raise ImageError("not enough memory to run the network on it", file=path) from None
     height, width = image.shape[1:]
     return Record(path, width, height, mode, seconds, network.rank(probabilities, top))
 
 
-def _find_images(operands: list[str]) -> Iterator[str]:
-    """The pictures that operands name: themselves, those in a folder and below it, those listed on stdin."""
+def _find_images(operands: list[str]) -> Iterator[str | ImageError]:
+    """The pictures that operands name: themselves, those in a folder and below it, those listed on stdin.
+
+    Where an operand names none, an error that says so takes the place of a picture.
+    """
     for operand in operands:
+        found: Iterable[str] = [operand]
+        none = ""
         if operand == "-":
-            yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
+            found = (line.rstrip("\r\n") for line in sys.stdin if line.strip())
+            none = "no path on standard input"
         elif os.path.isdir(operand):
             found = sorted(str(p) for p in Path(operand).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not found:
-                raise DarknetError("no picture in this folder", file=operand)
-            yield from found
-        else:
-            yield operand
+            none = "no picture in this folder"
+        empty = True
+        for path in found:
+            empty = False
+            yield path
+        if empty:
+            yield ImageError(none, file=operand)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from ..errors import EngineError
@@ -30,7 +30,7 @@ class Engine(Protocol):
 def open_engine(
     name: str,
     layers: Sequence[Layer],
-    parameters: Sequence[Parameters],
+    parameters: Iterable[Parameters],
     threads: int | None = None,
     gpu: int | None = None,
 ) -> Engine:
@@ -42,8 +42,8 @@ def open_engine(
         ``reference``, ``cpu``, ``cuda``, or ``auto``: cuda where there is one, else cpu.
     layers : sequence of Layer
         Of the network.
-    parameters : sequence of mapping
-        For each layer, its arrays by name.
+    parameters : iterable of mapping
+        For each layer in turn, its arrays by name.
     threads : int, optional
         On the CPU; as many as it has cores where absent.
     gpu : int, optional

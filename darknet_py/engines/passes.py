@@ -186,17 +186,18 @@ def _readers(builder: _Builder, output: int) -> Counter[int]:
 def _fuse_shortcuts(builder: _Builder, output: int) -> None:
     """Let the convolution before a shortcut add the other value as it stores its own."""
     readers = _readers(builder, output)
-    position = {step.target: number for number, step in enumerate(builder.steps)}
+    position = _completions(builder)
     fused = set()
     for number, step in enumerate(builder.steps):
         if step.kind != "shortcut":
             continue
         shortcut = cast(Shortcut, builder.layers[step.layer])
         before = position.get(step.source, -1)
-        other = _routed(builder, step.sources[1], position)
+        other = position.get(step.sources[1], -1)
         convolution = builder.steps[before]
         if (
             before >= 0
+            and convolution.target == step.source  # and not the last part of a route
             and convolution.kind == "convolutional"
             and convolution.residual is None
             and readers[step.source] == 1
@@ -213,19 +214,24 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
     builder.steps = [step for number, step in enumerate(builder.steps) if number not in fused]
 
 
-def _routed(builder: _Builder, value: int, position: dict[int, int]) -> int:
-    """The step after which a route's output is whole; -1 for the network's input."""
-    if value in position:
-        return position[value]
-    parts = [part for part, (parent, _) in builder.parents.items() if parent == value]
-    return max((_routed(builder, part, position) for part in parts), default=-1)
+def _completions(builder: _Builder) -> dict[int, int]:
+    """The step after which each value is whole: a route's output with the last of its parts."""
+    position = {step.target: number for number, step in enumerate(builder.steps)}
+    for part, (route, _) in builder.parents.items():  # the parts of a part come before it
+        position[route] = max(position.get(route, -1), position[part])
+    return position
 
 
 def _run_in_place(builder: _Builder, output: int) -> None:
     """Let shortcuts, activations and normalizations overwrite what nobody else reads."""
     readers = _readers(builder, output)
+    shared: set[int] = set()  # routes in which lies what somebody else reads too
+    for part, (parent, _) in builder.parents.items():
+        if readers[part] > 1 or part in shared:
+            shared.add(parent)
+    taken = {INPUT} | shared | builder.parents.keys()
     for step in builder.steps:
-        free = step.source != INPUT and readers[step.source] == 1 and step.source not in builder.parents
+        free = readers[step.source] == 1 and step.source not in taken
         if step.kind in ("shortcut", "activation", "batchnorm") and free:
             builder.parents[step.source] = (step.target, 0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,8 +14,8 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters], threads: int | None) -> None:
-        # Copies: the file that the parameters are mapped from may change later.
+    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
+        # Copies: the caller's arrays may change later.
         self.parameters = [{name: np.array(a) for name, a in arrays.items()} for arrays in parameters]
 
     def plan(self, layers: Sequence[Layer]) -> ReferencePlan:

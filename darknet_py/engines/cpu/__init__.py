@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .jit import load_kernels
 from .plan import CpuEngine
 
-__all__ = ["CpuEngine"]
+__all__ = ["CpuEngine", "load_kernels"]

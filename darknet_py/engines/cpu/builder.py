@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from . import table as t
 from .arena import LINE, address, aligned
 from .execute import Team
 
+_UNTIMED = np.empty(0, np.int64)
+
 
 class Table:
     """Operations for a `Team`."""
@@ -19,6 +22,8 @@ class Table:
         self.rows: list[npt.NDArray[np.int64]] = []
         self.row_numbers: list[tuple[float, ...]] = []
         self.kept: list[npt.NDArray[Any]] = []
+        self.layers: list[int] = []
+        self.layer = 0  # whose operations are being added
 
     def add(
         self, opcode: int, *, slope: float = 1, final: float = 1, alpha: float = 1, beta: float = 1, **columns: int
@@ -30,6 +35,7 @@ class Table:
             row[getattr(t, name.upper())] = value
         self.rows.append(row)
         self.row_numbers.append((slope, final, alpha, beta))
+        self.layers.append(self.layer)
 
     def keep(self, array: npt.NDArray[Any]) -> int:
         """Hold `array` for as long as the table lives; return its address."""
@@ -44,4 +50,13 @@ class Table:
 
     def run(self, team: Team) -> None:
         """Run all operations, in order."""
-        team.run(self.table, self.numbers, self.sync)
+        team.run(self.table, self.numbers, _UNTIMED, self.sync)
+
+    def measure(self, team: Team) -> list[tuple[int, float]]:
+        """Run all operations; seconds that each took, with the index of its layer."""
+        clock = np.zeros(len(self.rows) + 1, np.int64)
+        start = time.perf_counter()
+        team.run(self.table, self.numbers, clock, self.sync)
+        seconds = time.perf_counter() - start
+        shares = np.diff(clock) / max(1, clock[-1] - clock[0])
+        return list(zip(self.layers, (shares * seconds).tolist(), strict=True))

@@ -96,7 +96,10 @@ def _pack(table: Table, packed: Kernels, kernels: Array, factor: Array, target: 
     out_channels, channels, taps = kernels.shape
     table.add(
         t.PACK,
-        a=table.keep(np.ascontiguousarray(kernels)),
+        a=table.keep(kernels),
+        a_batch=kernels.strides[0],
+        a_plane=kernels.strides[1],
+        a_row=kernels.strides[2],
         b=address(target),
         b_panel=packed.panel_stride,
         panels=packed.panels,
@@ -157,6 +160,8 @@ class Call:
         Of one picture.
     slope, final : float
         Activations before and after the residual is added.
+    plain : bool
+        Whether the source is in plain layout, not blocked.
     """
 
     images: int
@@ -168,6 +173,7 @@ class Call:
     shape: Shape
     slope: float
     final: float
+    plain: bool = False
 
     @property
     def source_plane(self) -> int:
@@ -294,10 +300,14 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
 
 def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Call) -> None:
     source, shape, p = call.source_shape, call.shape, layer.padding
+    pixel, plane = (4, source.height * source.width * 4) if call.plain else (BLOCK, 4)
+    images = source.channels * plane if call.plain else source.height * source.width * BLOCK
+    strides = dict(a_batch=images, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
     height, width = source.height + 2 * p, source.width + 2 * p + _slack(source.channels)
     table.add(
         t.TO_PIXELS,
         a=call.source,
+        **strides,
         c=call.workspace,
         channels=source.channels,
         images=call.images,

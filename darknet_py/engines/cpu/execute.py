@@ -17,21 +17,25 @@ from .jit import kernel
 from .moves import flatten, pad, to_blocks, to_pixels
 from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
-from .sync import fetch_add, wait_for
+from .sync import cycles, fetch_add, wait_for
 from .winograd import transform_input, transform_output
 
 SCRATCH = 2 * 8 * 8 * 64  # bytes that a thread needs for itself: Winograd's largest tile, twice
 
 
-@kernel("void(int64[:, ::1], float32[:, ::1], int64, int64, int64, int64)")
-def walk(table, numbers, sync, scratch, thread, threads):
+@kernel("void(int64[:, ::1], float32[:, ::1], int64[::1], int64, int64, int64, int64)")
+def walk(table, numbers, clock, sync, scratch, thread, threads):
     """Run all operations, together with `threads` - 1 other callers.
 
     `sync` is the address of a counter for the barrier and one for each operation, `LINE` bytes apart, zero at
     the start. Between operations all wait for all: what one writes, the next reads. At the end only `thread` 0
-    waits, and no other looks at `sync` again: it may then be set to zero for the next run.
+    waits, and no other looks at `sync` again: it may then be set to zero for the next run. `clock`, unless
+    empty, is told when thread 0 starts and has done each operation, in cycles.
     """
     last = table.shape[0] - 1
+    timed = thread == 0 and clock.size > last
+    if timed:
+        clock[0] = cycles()
     for i in range(last + 1):
         op, counter = table[i], sync + (i + 1) * LINE
         slope, final = numbers[i, t.SLOPE], numbers[i, t.FINAL]
@@ -63,6 +67,8 @@ def walk(table, numbers, sync, scratch, thread, threads):
         fetch_add(sync, 1)
         if i < last or thread == 0:
             wait_for(sync, (i + 1) * threads)
+        if timed:
+            clock[i + 1] = cycles()
 
 
 class Team:
@@ -71,19 +77,23 @@ class Team:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.scratch = aligned(threads * SCRATCH)
-        self._lock = threading.Lock()
         self._pid = 0
         self._tasks: list[queue.SimpleQueue[Any]] = []
 
-    def run(self, table: npt.NDArray[np.int64], numbers: npt.NDArray[np.float32], sync: npt.NDArray[np.uint8]) -> None:
-        """Walk `table` to its end; one caller at a time."""
-        with self._lock:
-            self._start()
-            sync[:] = 0
-            for thread, tasks in enumerate(self._tasks, 1):
-                scratch = address(self.scratch) + thread * SCRATCH
-                tasks.put((table, numbers, address(sync), scratch, thread, self.threads))
-            walk(table, numbers, address(sync), address(self.scratch), 0, self.threads)
+    def run(
+        self,
+        table: npt.NDArray[np.int64],
+        numbers: npt.NDArray[np.float32],
+        clock: npt.NDArray[np.int64],
+        sync: npt.NDArray[np.uint8],
+    ) -> None:
+        """Walk `table` to its end; by one caller at a time."""
+        self._start()
+        sync[:] = 0
+        for thread, tasks in enumerate(self._tasks, 1):
+            scratch = address(self.scratch) + thread * SCRATCH
+            tasks.put((table, numbers, clock, address(sync), scratch, thread, self.threads))
+        walk(table, numbers, clock, address(sync), address(self.scratch), 0, self.threads)
 
     def _start(self) -> None:
         if self._pid == os.getpid():  # a forked child has none of its parent's threads

@@ -39,9 +39,10 @@ def pad(op, counter):
 
 @njit(nogil=True)
 def to_pixels(op, counter):
-    """Plain pictures at A to pixels at C, zeros round them; a row an item.
+    """Pictures at A to pixels at C, zeros round them; a row an item.
 
-    Pictures of `OUT_HEIGHT` x `OUT_WIDTH`, whose row and column `PADDING` are the first of A's.
+    `A_BATCH`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, channels, rows and pixels.
+    C's are `OUT_HEIGHT` x `OUT_WIDTH`, and their row and column `PADDING` are the first of A's.
     """
     h, w, p, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CHANNELS]
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
@@ -50,12 +51,12 @@ def to_pixels(op, counter):
         image, row = divmod(item, tall)
         y = row - p
         d = op[t.C] + item * wide * channels * 4
-        s = op[t.A] + (image * channels * h + y) * w * 4
+        s = op[t.A] + image * op[t.A_BATCH] + y * op[t.A_ROW]
         inside = 0 <= y < h
         for c in range(channels):
             for x in range(wide):
                 there = inside and p <= x < p + w
-                value = load_scalar(s + (c * h * w + x - p) * 4) if there else float32(0)
+                value = load_scalar(s + c * op[t.A_PLANE] + (x - p) * op[t.PIXEL]) if there else float32(0)
                 store_scalar(d + (x * channels + c) * 4, value)
         item = next_item(counter)
 

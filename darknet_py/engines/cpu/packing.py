@@ -14,8 +14,9 @@ from .vector import LANES, broadcast, fma, load, load_scalar, store, store_scala
 def pack(op, counter):
     """(out channels, channels, taps) at A to [panel][block of channels][tap][LANES][columns][LANES] at B.
 
-    `SIZE` counts taps: cells of a kernel. RESIDUAL points to a factor for each output channel. Channels past
-    the last are zero. A panel and block is an item.
+    `A_BATCH`, `A_PLANE` and `A_ROW` are the strides of out channels, channels and taps; `SIZE`
+    counts taps: cells of a kernel. RESIDUAL points to a factor for each output channel. Channels past the last
+    are zero. A panel and block is an item.
     """
     channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.SIZE]
     blocks = (channels + LANES - 1) // LANES
@@ -30,10 +31,10 @@ def pack(op, counter):
             factor = load_scalar(op[t.RESIDUAL] + oc * 4) if oc < out_channels else float32(0)
             for k in range(LANES):
                 c = block * LANES + k
-                s = op[t.A] + (oc * channels + c) * taps * 4
+                s = op[t.A] + oc * op[t.A_BATCH] + c * op[t.A_PLANE]
                 there = c < channels and oc < out_channels
                 for tap in range(taps):
-                    value = load_scalar(s + tap * 4) * factor if there else float32(0)
+                    value = load_scalar(s + tap * op[t.A_ROW]) * factor if there else float32(0)
                     store_scalar(d + ((tap * LANES + k) * width + lane) * 4, value)
         item = next_item(counter)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -42,29 +44,30 @@ class CpuEngine:
 
     name = "cpu"
 
-    def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters], threads: int | None) -> None:
+    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
         load_kernels()
-        self.team = Team(threads or len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.team = Team(min(threads or cores, cores))  # threads that wait for a core hold all others up
         self.program = compile_steps(layers, LANES)
         self.choices: dict[int, Choice] = {}
         self.kernels: dict[int, Kernels] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
         self.arena = aligned(0)
+        self.lock = threading.Lock()  # plans share memory and threads
+        for layer, arrays in zip(layers, parameters, strict=True):
+            self._prepare(layer, arrays)
+
+    def _prepare(self, layer: Layer, arrays: Parameters) -> None:
+        """Pack a layer's kernels, or keep its parameters for its definition."""
         table = Table()
-        for step in self.program.steps:
-            layer, arrays = layers[step.layer], parameters[step.layer]
-            if step.kind == "copy" or not layer.parameters:
-                continue
-            if isinstance(layer, Convolutional):
-                choice = self.choices[layer.index] = choose(layer)[0]
-                if choice.name != "definition":
-                    self.kernels[layer.index] = pack_kernels(table, choice, layer, arrays["kernels"], *fold(arrays))
-                    continue
-            elif isinstance(layer, Connected):
-                source = layer.input_shapes[0]
-                matrix = arrays["matrix"].reshape(layer.output, source.channels, -1)
-                self.kernels[layer.index] = pack_matrix(table, matrix, *fold(arrays))
-                continue
+        if isinstance(layer, Convolutional):
+            self.choices[layer.index] = choice = choose(layer)[0]
+            if choice.name != "definition":
+                self.kernels[layer.index] = pack_kernels(table, choice, layer, arrays["kernels"], *fold(arrays))
+        elif isinstance(layer, Connected):
+            matrix = arrays["matrix"].reshape(layer.output, layer.input_shapes[0].channels, -1)
+            self.kernels[layer.index] = pack_matrix(table, matrix, *fold(arrays))
+        if layer.index not in self.kernels:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         table.freeze()
         table.run(self.team)
@@ -90,13 +93,24 @@ class CpuPlan:
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
-        outputs = np.empty((len(batch), self.layers[self.engine.program.output].shape.size), np.float32)
+        outputs = np.empty(
+            (len(batch), self.engine.program.shape(self.engine.program.output, self.layers).size), np.float32
+        )
         for first in range(0, len(batch), MAX_IMAGES):
             part = batch[first : first + MAX_IMAGES]
-            if len(part) not in self.runs:
-                self.runs[len(part)] = _Run(self.engine, self.layers, len(part))
-            outputs[first : first + len(part)] = self.runs[len(part)].run(part)
+            with self.engine.lock:
+                outputs[first : first + len(part)] = self._run(len(part)).run(part)
         return outputs
+
+    def measure(self, batch: Array) -> dict[int, float]:
+        """Seconds that each layer takes for `batch`, at most `MAX_IMAGES`, in one run."""
+        with self.engine.lock:
+            return self._run(len(batch)).measure(batch)
+
+    def _run(self, images: int) -> _Run:
+        if images not in self.runs:
+            self.runs[images] = _Run(self.engine, self.layers, images)
+        return self.runs[images]
 
 
 class _Run:
@@ -110,6 +124,7 @@ class _Run:
         self.calls: list[Table | Callable[[], None]] = []
         self._lay_out()
         for step in self.program.steps:
+            self.layer = step.layer
             self._add(step)
         for call in self.calls:
             if isinstance(call, Table):
@@ -124,6 +139,18 @@ class _Run:
             else:
                 call()
         return self._read(self.program.output).reshape(self.images, -1)
+
+    def measure(self, batch: Array) -> dict[int, float]:
+        """Seconds by layer."""
+        self.input[:] = batch
+        seconds: dict[int, float] = defaultdict(float)
+        for call in self.calls:
+            if isinstance(call, Table):
+                for layer, took in call.measure(self.engine.team):
+                    seconds[layer] += took
+            else:
+                call()
+        return seconds
 
     def _lay_out(self) -> None:
         """Give every value its address: slots one after another, then the workspace of convolutions."""
@@ -162,6 +189,7 @@ class _Run:
             self.calls.append(Table())
         table = self.calls[-1]
         assert isinstance(table, Table)
+        table.layer = self.layer
         return table
 
     def _blocked(self, value: int) -> int:
@@ -200,6 +228,7 @@ class _Run:
         layer = self.layers[step.layer]
         slope = SLOPES.get(step.activation)
         if step.kind == "copy":
+            self._blocked(step.source)
             self.calls.append(lambda: np.copyto(self._view(step.target), self._view(step.source)))
         elif isinstance(layer, (Convolutional, Connected)) and layer.index in self.engine.kernels:
             self._add_product(step, layer, 1.0 if slope is None else slope)
@@ -216,15 +245,13 @@ class _Run:
 
     def _add_product(self, step: Step, layer: Convolutional | Connected, slope: float) -> None:
         kernels = self.engine.kernels[layer.index]
-        pixels = isinstance(layer, Convolutional) and self.engine.choices[layer.index].name == "direct_pixels"
-        if pixels and step.source in self.plain:
-            source = address(self.plain[step.source])
-        else:
-            source = self._blocked(step.source)
+        plain = layer.index in self.engine.choices and self.engine.choices[layer.index].name == "direct_pixels"
+        plain = plain and step.source in self.plain
+        source = address(self.plain[step.source]) if plain else self._blocked(step.source)
         residual = 0 if step.residual is None else self._blocked(step.residual)
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,
-            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation],
+            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation], plain,
         )  # fmt: skip
         if isinstance(layer, Connected):
             lower_connected(self._table(), kernels, call)

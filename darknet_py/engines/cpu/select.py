@@ -11,8 +11,8 @@ from ...layers.convolutional import Convolutional
 from .isa import ISA
 from .vector import LANES
 
-# Of the machine that the constants were measured on (2 cores, Zen 4); only their ratios matter.
-MACS_PER_CYCLE = LANES  # one fused multiply-add of a register
+# Of the machine that the constants were measured on (2 cores, Zen 4); only their ratios decide.
+CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
 WEIGHT_BYTES_PER_CYCLE = 6.5  # per core, streamed from memory with both cores at it
 TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
 # Cycles to transform a tile of one block of channels, F(m x m, 3 x 3): input, output.

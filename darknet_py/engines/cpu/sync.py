@@ -49,6 +49,17 @@ def yield_core(context: Any) -> Any:
     return types.void(), codegen
 
 
+@intrinsic
+def cycles(context: Any) -> Any:
+    """The processor's cycle counter, which runs at one rate of its own."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        counter = cgutils.get_or_insert_function(build.module, ir.FunctionType(I64, []), "llvm.readcyclecounter")
+        return build.call(counter, [])
+
+    return types.intp(), codegen
+
+
 @njit(nogil=True)
 def wait_for(address, count):
     """Return once the int64 at `address` is at least `count`."""

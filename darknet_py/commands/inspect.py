@@ -1,0 +1,100 @@
+"""How networks run on the CPU: plan, speed; and warmup, which compiles ahead."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..report import print_table
+from .model import packaged_cfg, positive
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """The options of ``plan``."""
+    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+
+
+def run_plan(args: argparse.Namespace) -> int:
+    """Print each layer's implementation and why the others were not taken, then the buffers."""
+    from ..engines.cpu.inspect import plan_layers, plan_memory
+    from ..network import load_structure
+
+    network = load_structure(packaged_cfg(args.cfg) or args.cfg)
+    rows = []
+    for plan in plan_layers(network.layers):
+        others = [
+            f"{choice.name}: {choice.reason or f'{choice.cycles / plan.cycles:.2f} x the time'}"
+            for choice in plan.declined
+            if choice.name != "definition"
+        ]
+        rows.append(
+            (
+                str(plan.layer.index),
+                plan.layer.kind,
+                "x".join(map(str, plan.layer.shape)),
+                plan.implementation or "-",
+                f"{plan.layer.operations / 1e6:.1f}",
+                f"{plan.bytes / 1e6:.2f}",
+                f"{plan.seconds * 1e3:.3f}" if plan.seconds else "",
+                "; ".join(others),
+            )
+        )
+    print_table(("layer", "kind", "output", "implementation", "Mops", "MB", "ms a core", "others"), rows)
+    slots, workspace = plan_memory(network.layers)
+    print_table(
+        ("buffer", "MB"),
+        [
+            *((str(number), f"{size / 1e6:.2f}") for number, size in enumerate(slots)),
+            ("workspace", f"{workspace / 1e6:.2f}"),
+        ],
+    )
+    return 0
+
+
+def add_speed(parser: argparse.ArgumentParser) -> None:
+    """The options of ``speed``."""
+    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="pictures at a time (default: 1)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
+
+
+def run_speed(args: argparse.Namespace) -> int:
+    """Print each layer's time, its rate, and its share of the limit."""
+    from ..engines.cpu.inspect import limit_operations, measure_layers, peak_rate, plan_layers
+    from ..network import load_structure
+
+    network = load_structure(packaged_cfg(args.cfg) or args.cfg)
+    seconds, total = measure_layers(network.layers, args.batch, args.threads)
+    peak = peak_rate(args.threads)
+    rows = []
+    for plan in plan_layers(network.layers):
+        layer, took = plan.layer, seconds.get(plan.layer.index, 0.0)
+        if not took:
+            continue
+        rate = args.batch * layer.operations / took
+        share = args.batch * limit_operations(layer) / peak / took
+        rows.append(
+            (
+                str(layer.index),
+                layer.kind,
+                "x".join(map(str, layer.shape)),
+                plan.implementation,
+                f"{took * 1e3:.3f}",
+                f"{rate / 1e9:.0f}" if layer.operations else "",
+                f"{share:.0%}" if layer.operations else "",
+            )
+        )
+    rows.append(("all", "", "", "", f"{total * 1e3:.3f}", f"{args.batch * network.operations / total / 1e9:.0f}", ""))
+    print_table(("layer", "kind", "output", "implementation", "ms", "GFLOP/s", "of the limit"), rows)
+    return 0
+
+
+def add_warmup(parser: argparse.ArgumentParser) -> None:
+    """The options of ``warmup``: none."""
+
+
+def run_warmup(args: argparse.Namespace) -> int:
+    """Compile the kernels, or find them in the cache."""
+    from ..engines.cpu import load_kernels
+
+    load_kernels()
+    return 0

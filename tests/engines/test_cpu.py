@@ -1,0 +1,226 @@
+"""The CPU engine against the layers' definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import assert_close, make_network, random_array, random_parameters, run_engine
+
+from darknet_py.engines import open_engine
+from darknet_py.layers.activations import ACTIVATIONS
+
+BOUND = 5e-5
+SIDES = st.tuples(st.integers(1, 13), st.integers(1, 13))
+
+
+def check(network, seed=0, pictures=1):
+    """Hold what the network answers on the CPU engine to its layers' definitions."""
+    parameters = random_parameters(network.layers, seed)
+    batch = random_array((pictures, *network.input_shape), seed)
+    expected = run_engine("reference", network.layers, parameters, batch)
+    assert_close(run_engine("cpu", network.layers, parameters, batch), expected, BOUND)
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution of any geometry."""
+    height, width = draw(SIDES)
+    size = draw(st.sampled_from([1, 1, 2, 3, 3, 3, 5, 7]))
+    padding = draw(st.integers(max(0, (size - min(height, width) + 1) // 2), size))
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3, 8]))
+    options = {
+        "filters": groups * draw(st.integers(1, 20)),
+        "size": size,
+        "stride": draw(st.integers(1, 4)),
+        "padding": padding,
+        "groups": groups,
+        "batch_normalize": draw(st.integers(0, 1)),
+        "activation": draw(st.sampled_from(["linear", "leaky", "relu"])),
+    }
+    return make_network((groups * draw(st.integers(1, 20)), height, width), ("convolutional", options))
+
+
+@given(convolutions(), st.integers(0, 9))
+@settings(max_examples=300, deadline=None)
+def test_convolutions_of_any_geometry(network, seed):
+    check(network, seed)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 15, 16, 17, 31, 33, 64])
+@pytest.mark.parametrize("filters", [1, 7, 16, 29, 48])
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (3, 2)])
+def test_channels_that_no_vector_divides(channels, filters, size, stride):
+    options = {"filters": filters, "size": size, "stride": stride, "pad": 1, "activation": "leaky"}
+    check(make_network((channels, 9, 7), ("convolutional", options)))
+
+
+@pytest.mark.parametrize("side", range(1, 20))
+@pytest.mark.parametrize("size", [1, 3])
+def test_pictures_of_any_side(side, size):
+    options = {"filters": 20, "size": size, "pad": 1, "batch_normalize": 1, "activation": "leaky"}
+    check(make_network((20, side, side), ("convolutional", options)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((3, 227, 227), {"filters": 96, "size": 11, "stride": 4}),
+        ((3, 96, 64), {"filters": 64, "size": 7, "stride": 2, "pad": 1}),
+        ((96, 27, 27), {"filters": 40, "size": 5, "pad": 1}),
+        ((512, 7, 7), {"filters": 128, "size": 3, "pad": 1}),
+        ((1024, 7, 7), {"filters": 100, "size": 1}),
+        ((128, 14, 14), {"filters": 128, "size": 3, "pad": 1, "groups": 32}),
+        ((64, 14, 14), {"filters": 64, "size": 3, "pad": 1, "stride": 2, "groups": 64}),
+    ],
+    ids=str,
+)
+def test_convolutions_of_the_networks(shape, options):
+    check(make_network(shape, ("convolutional", {**options, "activation": "leaky"})))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("convolutional", {"filters": 18, "size": 3, "pad": 1}), ("connected", {"output": 19}), ("activation", {})],
+)
+def test_every_activation_after_every_kind_of_layer(kind, options, activation):
+    check(make_network((5, 6, 7), (kind, {**options, "activation": activation})))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("first", ["linear", "leaky"])
+def test_every_activation_after_a_residual(first, activation):
+    convolution = ("convolutional", {"filters": 17, "size": 3, "pad": 1, "activation": first})
+    shortcut = ("shortcut", {"from": 0, "activation": activation})
+    check(make_network((5, 6, 7), convolution, convolution, convolution, shortcut))
+
+
+@given(SIDES, st.integers(1, 40), st.integers(1, 5), st.integers(1, 4), st.data())
+@settings(deadline=None)
+def test_pooling_of_any_geometry(sides, channels, size, stride, data):
+    padding = data.draw(st.integers(max(0, size - min(sides)), 2 * size - 2))
+    check(make_network((channels, *sides), ("maxpool", {"size": size, "stride": stride, "padding": padding})))
+
+
+@pytest.mark.parametrize("channels", [1, 16, 37])
+@pytest.mark.parametrize(
+    "section",
+    [
+        ("avgpool", {}),
+        ("softmax", {}),
+        ("softmax", {"temperature": 3}),
+        ("batchnorm", {}),
+        ("crop", {"crop_height": 3, "crop_width": 4}),
+        ("crop", {"crop_height": 4, "crop_width": 4, "noadjust": 1}),
+        ("dropout", {}),
+        ("cost", {}),
+        ("route", {"layers": "0,0"}),
+        ("shortcut", {"from": 0, "alpha": 0.5, "beta": 3}),
+    ],
+    ids=str,
+)
+def test_other_layers_between_convolutions(channels, section):
+    convolution = ("convolutional", {"filters": channels, "size": 3, "pad": 1, "activation": "leaky"})
+    check(make_network((3, 5, 6), convolution, section, convolution))
+
+
+@given(st.integers(1, 5), SIDES, st.integers(1, 70), st.integers(0, 1))
+@settings(deadline=None)
+def test_connected_layers_of_any_size(channels, sides, outputs, normalized):
+    options = {"output": outputs, "batch_normalize": normalized, "activation": "leaky"}
+    check(make_network((channels, *sides), ("connected", options)))
+
+
+def test_transposed_matrices_are_read_as_such():
+    network = make_network((5, 3, 4), ("connected", {"output": 7}))
+    parameters = random_parameters(network.layers)
+    batch = random_array((1, 5, 3, 4))
+    plain = run_engine("cpu", network.layers, parameters, batch)
+    parameters[0]["matrix"] = np.asfortranarray(parameters[0]["matrix"])
+    assert (run_engine("cpu", network.layers, parameters, batch) == plain).all()
+
+
+# One of everything: its answers may depend on the picture alone.
+EVERYTHING = make_network(
+    (3, 61, 47),
+    ("convolutional", {"filters": 20, "size": 7, "stride": 2, "pad": 1, "batch_normalize": 1, "activation": "leaky"}),
+    ("maxpool", {"size": 3, "stride": 2}),
+    ("convolutional", {"filters": 20, "size": 3, "pad": 1, "activation": "relu"}),
+    ("shortcut", {"from": -2, "activation": "leaky"}),
+    ("convolutional", {"filters": 40, "size": 1, "activation": "tanh"}),
+    ("route", {"layers": "-1,-2"}),
+    ("convolutional", {"filters": 30, "size": 3, "pad": 1, "groups": 2, "activation": "leaky"}),
+    ("connected", {"output": 50, "activation": "relu"}),
+    ("dropout", {}),
+    ("connected", {"output": 11, "activation": "linear"}),
+    ("softmax", {}),
+)
+PARAMETERS = random_parameters(EVERYTHING.layers)
+BATCH = random_array((5, 3, 61, 47))
+
+
+def test_one_of_everything():
+    check(EVERYTHING, pictures=3)
+
+
+def test_batches_answer_as_single_pictures_bit_for_bit():
+    plan = open_engine("cpu", EVERYTHING.layers, PARAMETERS, 2).plan(EVERYTHING.layers)
+    together = plan.run(BATCH)
+    alone = [plan.run(BATCH[i : i + 1])[0] for i in range(len(BATCH))]
+    assert together.tobytes() == np.stack(alone).tobytes()
+    assert plan.run(BATCH[:0]).shape == (0, 11)
+
+
+def test_answers_do_not_depend_on_the_number_of_threads():
+    one, two = (run_engine("cpu", EVERYTHING.layers, PARAMETERS, BATCH, threads) for threads in (1, 2))
+    assert one.tobytes() == two.tobytes()
+
+
+def test_more_threads_than_cores_answer_the_same():
+    one, many = (run_engine("cpu", EVERYTHING.layers, PARAMETERS, BATCH[:1], threads) for threads in (1, 64))
+    assert one.tobytes() == many.tobytes()
+
+
+def test_answers_are_the_callers_own():
+    """A later run does not overwrite them, and the batch stays as it was."""
+    plan = open_engine("cpu", EVERYTHING.layers, PARAMETERS, 1).plan(EVERYTHING.layers)
+    batch = BATCH.copy()
+    first = plan.run(batch[:1])
+    kept = first.copy()
+    plan.run(batch[1:2])
+    assert (first == kept).all()
+    assert (batch == BATCH).all()
+
+
+def test_parameters_may_change_once_the_engine_is_open():
+    """They are mapped from a file, which may."""
+    network = make_network((3, 8, 8), ("convolutional", {"filters": 4}), ("batchnorm", {}), ("connected", {}))
+    parameters = random_parameters(network.layers)
+    for name in ("cpu", "reference"):
+        given = [{key: array.copy() for key, array in arrays.items()} for arrays in parameters]
+        plan = open_engine(name, network.layers, given, 1).plan(network.layers)
+        before = plan.run(random_array((1, 3, 8, 8)))
+        for arrays in given:
+            for array in arrays.values():
+                array[...] = 7
+        assert (plan.run(random_array((1, 3, 8, 8))) == before).all()
+
+
+def test_one_engine_serves_several_sizes():
+    network = make_network(
+        (3, 16, 16),
+        ("convolutional", {"filters": 20, "size": 3, "pad": 1, "activation": "leaky"}),
+        ("maxpool", {"stride": 2}),
+        ("convolutional", {"filters": 7, "activation": "linear"}),
+        ("avgpool", {}),
+    )
+    parameters = random_parameters(network.layers)
+    engine = open_engine("cpu", network.layers, parameters, 1)
+    sizes = [(16, 16), (31, 18), (5, 90), (1, 1)]
+    plans = [engine.plan(network.layers_at(*size)) for size in sizes]
+    for plan, size in zip(plans, sizes, strict=True):
+        batch = random_array((2, 3, *size))
+        expected = run_engine("reference", network.layers_at(*size), parameters, batch)
+        assert_close(plan.run(batch), expected, BOUND)

@@ -1,0 +1,244 @@
+"""Programs: every step reads what was written for it, wherever buffers are shared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from support import (
+    FIFTEEN,
+    RESIZABLE,
+    assert_close,
+    cfg_text,
+    make_network,
+    random_array,
+    random_parameters,
+    run_engine,
+)
+
+from darknet_py.engines.passes import INPUT, compile_steps, fold
+from darknet_py.network import load_structure
+
+CELLWISE = ("shortcut", "activation", "batchnorm")  # kinds that may write where they read
+NO_OPS = ("dropout", "cost")
+
+
+class Contents:
+    """For each layer's output, numbers that say of each of its values whose it is."""
+
+    def __init__(self, layers):
+        self.layers = layers
+
+    def __getitem__(self, layer):
+        if layer == INPUT:
+            return np.arange(self.layers[0].input_shapes[0].size)
+        if self.layers[layer].kind in (*NO_OPS, "route"):
+            return np.concatenate([self[source] for source in self.layers[layer].inputs])
+        return np.arange(self.layers[layer].shape.size) + ((layer + 1) << 32)
+
+
+def check_program(program, layers):
+    """Run `program` with numbers that name their writers instead of values, and hold each read to the layers."""
+    contents = Contents(layers)
+    buffers = [np.full(size, -1) for size in program.slot_sizes(layers)]
+
+    def cells(value):
+        """The cells where `value` lies, as (buffer, slice); the input lies in none."""
+        place = program.places[value]
+        plane = np.prod(program.shape(place.root, layers)[1:], dtype=int)
+        size = program.shape(value, layers).size
+        assert (place.channel * plane) + size <= len(buffers[place.slot])
+        return place.slot, slice(place.channel * plane, place.channel * plane + size)
+
+    def read(value):
+        if value == INPUT:
+            return contents[INPUT]
+        slot, part = cells(value)
+        return buffers[slot][part]
+
+    for step in program.steps:
+        target_slot, target = cells(step.target)
+        for value in set(step.reads) - {INPUT}:
+            slot, part = cells(value)
+            same = (slot, part) == (target_slot, target) and step.kind in CELLWISE
+            apart = slot != target_slot or part.stop <= target.start or target.stop <= part.start
+            assert same or apart, f"{step} writes over what it reads"
+        if step.kind == "copy":
+            buffers[target_slot][target] = read(step.source)
+            continue
+        layer, written = layers[step.layer], layers[step.target]
+        for value, source in zip(step.sources, layer.inputs, strict=True):
+            assert (read(value) == contents[source]).all(), f"{step} reads something else"
+        if step.residual is not None:
+            assert written.kind == "shortcut"
+            assert (read(step.residual) == contents[written.inputs[1]]).all(), f"{step} adds something else"
+        if written is not layer:
+            assert np.array_equal(contents[written.inputs[0]], contents[layer.index]), f"{step} skips a layer"
+        buffers[target_slot][target] = contents[written.index]
+    answer = next(layer.index for layer in reversed(layers) if layer.kind != "cost")
+    assert (read(program.output) == contents[answer]).all()
+
+
+@pytest.mark.parametrize("name", FIFTEEN)
+def test_every_step_reads_what_was_written_for_it(name):
+    network = load_structure(f"cfg/{name}.cfg")
+    program = compile_steps(network.layers)
+    check_program(program, network.layers)
+    if name in RESIZABLE:
+        check_program(program, network.layers_at(192, 256))
+
+
+def joined_shortcuts(program):
+    """The shortcuts that a convolution does as it stores its own values."""
+    return {step.target for step in program.steps if step.kind == "convolutional" and step.residual is not None}
+
+
+@pytest.mark.parametrize("name", FIFTEEN)
+def test_shortcuts_of_one_shape_join_the_convolution_before_them(name):
+    layers = load_structure(f"cfg/{name}.cfg").layers
+    shortcuts = [layer for layer in layers if layer.kind == "shortcut"]
+    alike = {layer.index for layer in shortcuts if layer.input_shapes[0] == layer.input_shapes[1]}
+    program = compile_steps(layers)
+    assert joined_shortcuts(program) == alike
+    assert len([step for step in program.steps if step.kind == "shortcut"]) == len(shortcuts) - len(alike)
+    assert all(
+        step.final_activation == layers[step.target].activation for step in program.steps if step.target in alike
+    )
+
+
+CONV = ("convolutional", {"filters": 2, "activation": "leaky"})
+ADD = ("shortcut", {"from": 0, "activation": "leaky"})
+
+
+@pytest.mark.parametrize(
+    ("sections", "joined"),
+    [
+        ([CONV, CONV, ADD], {2}),
+        ([CONV, CONV, ("dropout", {}), ADD], {3}),
+        ([CONV, CONV, ADD, ADD], {2}),
+        ([CONV, CONV, ADD, ("route", {"layers": "2,1"})], set()),
+        ([CONV, CONV, ("route", {"layers": 0}), CONV, ("route", {"layers": 1}), ("shortcut", {"from": 3})], set()),
+        ([CONV, ("convolutional", {"filters": 3}), ADD], set()),
+        ([CONV, ("convolutional", {"filters": 2, "activation": "tanh"}), ADD], set()),
+        ([CONV, CONV, ("shortcut", {"from": 0, "activation": "tanh"})], set()),
+        ([CONV, CONV, ("shortcut", {"from": 0, "alpha": 2})], set()),
+        ([CONV, CONV, ("shortcut", {"from": 0, "beta": 2})], set()),
+        ([CONV, ("maxpool", {"size": 3, "stride": 1}), ADD], set()),
+        ([("convolutional", {"filters": 4}), CONV, CONV, ("route", {"layers": "1,2"}), ADD], set()),
+    ],
+    ids=[
+        "plain", "past a dropout", "one a convolution", "read elsewhere", "the other comes later", "other channels",
+        "activation before", "activation after", "alpha", "beta", "no convolution", "a part of a route",
+    ],
+)  # fmt: skip
+def test_shortcuts_join_a_convolution_only_where_it_may_be_done(sections, joined):
+    network = make_network((3, 4, 4), *sections)
+    program = compile_steps(network.layers)
+    check_program(program, network.layers)
+    assert joined_shortcuts(program) == joined
+
+
+@pytest.mark.parametrize("name", FIFTEEN)
+def test_no_ops_and_copies_take_no_step(name):
+    kinds = {step.kind for step in compile_steps(load_structure(f"cfg/{name}.cfg").layers).steps}
+    assert kinds <= {"convolutional", "connected", "maxpool", "avgpool", "softmax", "shortcut", "crop"}
+
+
+def test_a_chain_of_layers_takes_turns_in_two_buffers():
+    layers = load_structure("cfg/darknet.cfg").layers
+    assert compile_steps(layers).slot_sizes(layers) == [16 * 224 * 224, 16 * 112 * 112]
+
+
+def test_dense_block_grows_in_place():
+    """DenseNet joins each block's outputs to all before them: they lie side by side from the start."""
+    network = load_structure("cfg/densenet201.cfg")
+    joined = [layer for layer in network.layers if layer.kind == "route"]
+    assert len(joined) == 98
+    program = compile_steps(network.layers)
+    assert sum(program.slot_sizes(network.layers)) < 0.1 * sum(layer.shape.size for layer in network.layers)
+
+
+def test_a_route_is_not_overwritten_while_somebody_reads_a_part_of_it():
+    network = make_network(
+        (3, 4, 4), CONV, CONV, ("route", {"layers": "1,0"}), ("batchnorm", {}),
+        ("activation", {"activation": "leaky"}), CONV, ("route", {"layers": "5,0"}), ("softmax", {}),
+    )  # fmt: skip
+    check_program(compile_steps(network.layers), network.layers)
+
+
+# Networks of all kinds of joins, by chance
+
+
+@st.composite
+def networks(draw):
+    """A network of a few layers whose joins go where they may."""
+    shapes = [(draw(st.integers(1, 5)), draw(st.integers(4, 9)), draw(st.integers(4, 9)))]
+    sections = []
+    for index in range(draw(st.integers(1, 9))):
+        channels, height, width = shapes[-1]
+        kinds = ["convolutional", "maxpool", "dropout", "activation", "batchnorm"]
+        kind = draw(st.sampled_from(kinds + ["route", "shortcut"] * 2 * (index > 0)))
+        options = {}
+        activation = st.sampled_from(["linear", "leaky", "relu", "tanh"])
+        if kind == "convolutional":
+            channels = draw(st.integers(1, 6))
+            size, stride = draw(st.sampled_from([(1, 1), (3, 1), (3, 2)]))
+            options = {"filters": channels, "size": size, "stride": stride, "pad": 1, "activation": draw(activation)}
+            options["batch_normalize"] = draw(st.integers(0, 1))
+            height, width = ((d - 1) // stride + 1 for d in (height, width))
+        elif kind == "maxpool":
+            options = {"size": 2, "stride": draw(st.integers(1, 2))}
+            height, width = ((d - 1) // options["stride"] + 1 for d in (height, width))
+        elif kind == "activation":
+            options = {"activation": draw(activation)}
+        elif kind == "route":
+            last = draw(st.integers(0, index - 1))
+            alike = [i for i in range(index) if shapes[i + 1][1:] == shapes[last + 1][1:]]
+            joined = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
+            options = {"layers": ",".join(map(str, joined))}
+            channels, height, width = sum(shapes[i + 1][0] for i in joined), *shapes[last + 1][1:]
+        elif kind == "shortcut":
+            sizes = [(height, width), (2 * height, 2 * width)]
+            alike = [i for i in range(index) if shapes[i + 1][1:] in sizes]
+            options = {"from": draw(st.sampled_from(alike)), "activation": draw(activation)}
+            options |= draw(st.sampled_from([{}, {}, {"alpha": 0.5, "beta": 2}]))
+        sections.append((kind, options))
+        shapes.append((channels, height, width))
+    sections += draw(st.sampled_from([[], [("cost", {})], [("avgpool", {}), ("softmax", {}), ("cost", {})]]))
+    note(cfg_text(sections))
+    return make_network(shapes[0], *sections)
+
+
+@given(networks())
+@settings(max_examples=300, deadline=None)
+def test_any_networks_steps_read_what_was_written_for_them(network):
+    check_program(compile_steps(network.layers), network.layers)
+
+
+@given(networks(), st.integers(0, 99))
+@settings(max_examples=150, deadline=None)
+def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(network, seed):
+    parameters = random_parameters(network.layers, seed)
+    batch = random_array((2, *network.input_shape), seed)
+    expected = run_engine("reference", network.layers, parameters, batch)
+    assert_close(run_engine("cpu", network.layers, parameters, batch), expected, 5e-5)
+
+
+# Folding
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("convolutional", {"filters": 3, "activation": "linear"}), ("connected", {"output": 4, "activation": "linear"})],
+)
+@pytest.mark.parametrize("normalized", [0, 1])
+def test_folded_factors_and_biases_give_what_the_layer_defines(kind, options, normalized):
+    (layer,) = make_network((2, 1, 1), (kind, {**options, "batch_normalize": normalized})).layers
+    (parameters,) = random_parameters([layer])
+    factor, bias = fold(parameters)
+    assert factor.dtype == bias.dtype == np.float32
+    x = random_array((1, 2, 1, 1))
+    expected = layer.forward([x], parameters).ravel()
+    weight = parameters["kernels" if kind == "convolutional" else "matrix"].reshape(-1, 2)
+    np.testing.assert_allclose(factor * (weight @ x.ravel()) + bias, expected, rtol=1e-5, atol=1e-6)

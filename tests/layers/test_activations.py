@@ -1,0 +1,64 @@
+"""Activation functions against their formulas, at the points where these change and far out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from darknet_py.layers.activations import ACTIVATIONS, activate
+
+
+def stair(x):
+    n = math.floor(x)
+    return math.floor(x / 2) if n % 2 == 0 else (x - n) + math.floor(x / 2)
+
+
+FORMULAS = {
+    "linear": lambda x: x,
+    "leaky": lambda x: 0.1 * x if x < 0 else x,
+    "relu": lambda x: x if x > 0 else 0,
+    "logistic": lambda x: 1 / (1 + math.exp(-x)),
+    "loggy": lambda x: 2 / (1 + math.exp(-x)) - 1,
+    "elu": lambda x: x if x >= 0 else math.exp(x) - 1,
+    "selu": lambda x: 1.0507 * (x if x >= 0 else 1.6732 * (math.exp(x) - 1)),
+    "relie": lambda x: x if x > 0 else 0.01 * x,
+    "ramp": lambda x: (x if x > 0 else 0) + 0.1 * x,
+    "tanh": math.tanh,
+    "plse": lambda x: 0.01 * (x + 4) if x < -4 else 0.01 * (x - 4) + 1 if x > 4 else 0.125 * x + 0.5,
+    "lhtan": lambda x: 0.001 * x if x < 0 else 0.001 * (x - 1) + 1 if x > 1 else x,
+    "hardtan": lambda x: min(max(x, -1), 1),
+    "stair": stair,
+}
+EDGES = (-4, -1, 0, 1, 2, 3, 4)
+POINTS = np.float32(
+    [*EDGES, *(edge + side for edge in EDGES for side in (-1e-3, 1e-3)), -80, -7.25, -2.5, -0.5, 0.5, 2.5, 7.25, 80]
+)
+
+
+def test_every_activation_is_held_to_a_formula():
+    assert ACTIVATIONS.keys() == FORMULAS.keys()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_activation_follows_its_formula(name):
+    expected = [FORMULAS[name](float(x)) for x in POINTS]
+    np.testing.assert_allclose(activate(name, POINTS), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_activation_keeps_type_and_shape_and_stands_huge_values(name):
+    x = np.float32([[-1e30, 1e30, -1000], [-200, 200, 1000]])
+    y = activate(name, x)
+    assert y.dtype == np.float32
+    assert y.shape == x.shape
+    assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("logistic", 0, 1), ("loggy", -1, 1), ("tanh", -1, 1), ("hardtan", -1, 1), ("elu", -1, 1000), ("relu", 0, 1000)],
+)
+def test_activation_reaches_its_limits(name, low, high):
+    assert activate(name, np.float32([-1000, 1000])).tolist() == [low, high]

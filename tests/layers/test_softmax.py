@@ -1,0 +1,51 @@
+"""[softmax]: values to probabilities, against the formula."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+from support import make_layer, random_array
+
+from darknet_py.errors import CfgError
+
+
+def test_shape_listing_and_row():
+    layer = make_layer("softmax", (1000, 1, 1))
+    assert layer.shape == (1000, 1, 1)
+    assert layer.listing() == "Softmax Layer: 1000 inputs"
+    assert layer.table_row() == "softmax                                        1000"
+    assert layer.operations == 0
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 12])
+@pytest.mark.parametrize("temperature", [1, 0.5, 3])
+def test_forward_equals_the_formula_in_each_group(groups, temperature):
+    layer = make_layer("softmax", (3, 2, 2), groups=groups, temperature=temperature)
+    x = 3 * random_array((2, 3, 2, 2))
+    y = layer.forward([x], {})
+    assert y.dtype == np.float32
+    assert y.shape == x.shape
+    for given, answered in zip(x.reshape(2 * groups, -1), y.reshape(2 * groups, -1), strict=True):
+        powers = [math.exp(value / temperature) for value in given.tolist()]
+        np.testing.assert_allclose(answered, [power / sum(powers) for power in powers], rtol=1e-5)
+
+
+def test_huge_values_do_not_overflow():
+    y = make_layer("softmax", (3, 1, 1)).forward([np.float32([1e4, 1e4, -1e4]).reshape(1, 3, 1, 1)], {})
+    assert y.ravel().tolist() == [0.5, 0.5, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": 5}, "groups=5: does not divide 12 inputs"),
+        ({"groups": 0}, "groups=0: at least 1 is expected"),
+        ({"temperature": 0}, "temperature=0: more than 0 is expected"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(CfgError, match=re.escape(message)):
+        make_layer("softmax", (3, 2, 2), **options)

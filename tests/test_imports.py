@@ -1,0 +1,122 @@
+"""Who may import whom, read from the sources; the rules that keep the rooms apart."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+PACKAGE = ROOT / "darknet_py"
+# For each file or folder of the package those of its neighbours that it may import; all may import EVERYWHERE.
+EVERYWHERE = {"errors", "files", "cache"}
+ALLOWED = {
+    "__main__": {"cli"},
+    "cache": set(),
+    "cfg": set(),
+    "classifier": {"cfg", "dataset", "engines", "image", "layers", "network", "weights"},
+    "cli": {"commands", "report"},
+    "commands": {"cfg", "classifier", "dataset", "engines", "export", "fetch", "image", "network", "report", "weights"},
+    "content_id": set(),
+    "dataset": {"cfg"},
+    "engines": {"layers"},
+    "errors": set(),
+    "export": {"engines", "layers", "network"},
+    "fetch": {"content_id"},
+    "files": set(),
+    "image": set(),
+    "layers": {"cfg"},
+    "network": {"cfg", "layers"},
+    "report": {"classifier"},
+    "weights": {"layers", "network"},
+}
+# Libraries that are heavy, or that not every machine has, and the only places where they may appear.
+CONFINED = {
+    "numba": ("engines/cpu",),
+    "llvmlite": ("engines/cpu",),
+    "cupy": ("engines/cuda",),
+    "PIL": ("image.py",),
+    "simplejpeg": ("image.py",),
+    "requests": ("fetch.py",),
+    "tqdm": ("fetch.py", "commands", "report.py"),
+    "cv2": (),
+    "onnx": ("export.py",),
+}
+SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+def parse(source):
+    return ast.parse((PACKAGE / source).read_text(), source)
+
+
+def imports(source):
+    """The full names of what a file imports, at its top or within functions."""
+    package = ["darknet_py", *source.split("/")[:-1]]
+    for node in ast.walk(parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            module = [*base, *(node.module.split(".") if node.module else [])]
+            yield from (".".join([*module, alias.name]) for alias in node.names)
+
+
+def room(source):
+    return source.split("/")[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source != "__init__.py"])
+def test_a_room_imports_only_those_that_it_may_know(source):
+    own = room(source)
+    assert own in ALLOWED, "a new room: say above whom it may import"
+    for name in imports(source):
+        parts = name.split(".")
+        if parts[0] == "darknet_py" and parts[1] not in (own, "__version__"):
+            assert parts[1] in ALLOWED[own] | EVERYWHERE, f"{source} imports {name}"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_libraries_stay_where_they_belong(source):
+    for name in imports(source):
+        top = name.split(".")[0]
+        if top in CONFINED:
+            assert any(source == place or source.startswith(place + "/") for place in CONFINED[top]), name
+
+
+@pytest.mark.parametrize(("one", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_engines_do_not_know_each_other(one, other):
+    for source in SOURCES:
+        if source.startswith(f"engines/{one}/"):
+            assert not any(name.startswith(f"darknet_py.engines.{other}") for name in imports(source)), source
+
+
+def test_layers_and_passes_know_no_engine():
+    for source in SOURCES:
+        if source.startswith("layers/") or source == "engines/passes.py":
+            assert not any(name.startswith("darknet_py.engines") for name in imports(source)), source
+
+
+def run_python(code):
+    """What `code` prints in a fresh interpreter."""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize("statement", ["import darknet_py", "import darknet_py.cli", "import darknet_py.engines"])
+def test_importing_loads_nothing_heavy(statement):
+    heavy = [*CONFINED, "pooch", "platformdirs"]
+    loaded = run_python(f"import sys; {statement}; print(*({set(heavy)} & sys.modules.keys()))")
+    assert loaded == []
+
+
+def test_importing_the_package_loads_no_numpy_and_still_names_all_it_offers():
+    code = (
+        "import sys, darknet_py; print('numpy' in sys.modules, all(hasattr(darknet_py, n) for n in darknet_py.__all__))"
+    )
+    assert run_python(code) == ["False", "True"]
+
+
+def test_the_reference_engine_needs_no_compiler():
+    assert run_python("import sys, darknet_py.engines.reference; print('numba' in sys.modules)") == ["False"]

@@ -1,0 +1,267 @@
+"""Reading and writing weights files."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+import numpy as np
+import pytest
+from support import make_network, random_parameters
+
+from darknet_py.errors import WeightsError
+from darknet_py.weights import _fill, load_weights, save_weights
+
+NETWORK = make_network(
+    (2, 4, 4),
+    ("convolutional", {"filters": 3, "size": 2, "batch_normalize": 1}),
+    ("batchnorm", {}),
+    ("connected", {"output": 4}),
+    ("softmax", {}),
+)
+# Where each array lies in a file: layer, name, first value, shape.
+ORDER = [
+    (0, "biases", 0, (3,)),
+    (0, "scales", 3, (3,)),
+    (0, "means", 6, (3,)),
+    (0, "variances", 9, (3,)),
+    (0, "kernels", 12, (3, 2, 2, 2)),
+    (1, "scales", 36, (3,)),
+    (1, "means", 39, (3,)),
+    (1, "variances", 42, (3,)),
+    (2, "biases", 45, (4,)),
+    (2, "matrix", 49, (4, 27)),
+]
+COUNT = 49 + 4 * 27
+WIDE = struct.pack("<iiiq", 0, 2, 0, 2**40)
+NARROW = struct.pack("<iiiI", 0, 1, 0, 2**32 - 1)
+VERSIONLESS = struct.pack("<fffI", 0.001, 0.9, 0.0005, 77)
+VALUES = np.arange(COUNT, dtype="<f4")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a weights file and say where it is."""
+
+    def write(header=WIDE, values=VALUES):
+        path = tmp_path / "x.weights"
+        path.write_bytes(header + np.asarray(values, "<f4").tobytes())
+        return path
+
+    return write
+
+
+def read_weights(path, network):
+    """The parameters in memory of their own, as an engine takes them."""
+    weights = load_weights(path, network)
+    parameters = list(weights.read())
+    weights.check_unchanged()
+    return parameters
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "seen", "version"),
+    [(WIDE, 20, 2**40, (0, 2, 0)), (NARROW, 16, 2**32 - 1, (0, 1, 0))],
+    ids=["64 bits", "32 bits"],
+)
+def test_every_array_is_found_after_either_header(write, header, size, seen, version):
+    weights = load_weights(write(header), NETWORK)
+    found = weights.header
+    assert (found.size, found.seen, found.transposed) == (size, seen, False)
+    assert (found.major, found.minor, found.revision) == version
+    for layer, name, first, shape in ORDER:
+        array = weights.parameters[layer][name]
+        assert array.dtype == np.float32
+        assert array.shape == shape
+        assert (array.ravel() == np.arange(first, first + array.size)).all()
+
+
+def test_file_without_a_version_holds_connected_matrices_transposed(write):
+    weights = load_weights(write(VERSIONLESS), NETWORK)
+    assert (weights.header.size, weights.header.seen, weights.header.transposed) == (16, 77, True)
+    matrix = weights.parameters[2]["matrix"]
+    assert matrix.shape == (4, 27)
+    for o, i in np.ndindex(4, 27):
+        assert matrix[o, i] == 49 + i * 4 + o
+    assert (weights.parameters[0]["kernels"].ravel() == np.arange(12, 36)).all()
+
+
+def test_parameters_cannot_be_written_to(write):
+    weights = load_weights(write(), NETWORK)
+    with pytest.raises(ValueError, match="read-only"):
+        weights.parameters[0]["biases"][0] = 1
+
+
+def test_network_without_parameters_takes_a_header_alone(write):
+    network = make_network((2, 4, 4), ("softmax", {}))
+    assert load_weights(write(WIDE, []), network).parameters == [{}]
+
+
+def test_every_other_size_is_refused_with_what_is_expected(tmp_path):
+    path = tmp_path / "x.weights"
+    right = {16 + 4 * COUNT, 20 + 4 * COUNT}
+    for size in range(40 + 4 * COUNT):
+        path.write_bytes(bytes(size))
+        if size in right:
+            load_weights(path, NETWORK)
+            continue
+        with pytest.raises(WeightsError) as error:
+            load_weights(path, NETWORK)
+        if size == 0:
+            reason = "an empty file"
+        elif size < 16:
+            reason = f"{size} bytes, shorter than a header"
+        else:
+            kind = "cut short" if size < 20 + 4 * COUNT else "longer"
+            reason = f"{size} bytes, {kind}: test.cfg takes {16 + 4 * COUNT} or {20 + 4 * COUNT}"
+        assert str(error.value).startswith(f"{path}: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"<!DOCTYPE html><html>not found</html>", "an HTML page, not weights"),
+        (b"\n<html lang='en'>" + bytes(5000), "an HTML page, not weights"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n", "a Git LFS pointer, not weights"),
+    ],
+)
+def test_pages_and_pointers_in_place_of_weights_are_recognized(tmp_path, content, reason):
+    path = tmp_path / "x.weights"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=reason):
+        load_weights(path, NETWORK)
+
+
+def test_missing_files_and_folders_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="no such file"):
+        load_weights(tmp_path / "none.weights", NETWORK)
+    with pytest.raises(WeightsError, match="is a folder"):
+        load_weights(tmp_path, NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "message"),
+    [
+        (20, np.nan, r"layer 0 \[convolutional\] kernels: NaN or infinity"),
+        (40, np.inf, r"layer 1 \[batchnorm\] means: NaN or infinity"),
+        (COUNT - 1, -np.inf, r"layer 2 \[connected\] matrix: NaN or infinity"),
+        (10, -0.5, r"layer 0 \[convolutional\] variances: -0.5, a negative variance"),
+        (42, -1e-9, r"layer 1 \[batchnorm\] variances: -1e-09, a negative variance"),
+    ],
+)
+def test_values_that_no_training_leaves_are_refused_with_their_layer(write, position, value, message):
+    values = VALUES.copy()
+    values[position] = value
+    with pytest.raises(WeightsError, match=message):
+        read_weights(write(values=values), NETWORK)
+
+
+def test_infinities_that_cancel_out_are_found(write):
+    values = VALUES.copy()
+    values[[20, 21]] = np.inf, -np.inf
+    with pytest.raises(WeightsError, match="NaN or infinity"):
+        read_weights(write(values=values), NETWORK)
+
+
+def test_finite_values_whose_sum_overflows_are_no_infinity(write):
+    assert read_weights(write(values=np.full(COUNT, 3e38)), NETWORK)[2]["matrix"].min() > 0
+
+
+def change_while_read(monkeypatch, change):
+    """Let `change` happen between the header and the values."""
+
+    def fill(stream, values):
+        change()
+        return _fill(stream, values)
+
+    monkeypatch.setattr("darknet_py.weights._fill", fill)
+
+
+@pytest.mark.parametrize("how", ["grown", "rewritten", "cut short"])
+def test_a_file_that_changes_while_it_is_read_is_noticed(write, monkeypatch, how):
+    path = write()
+
+    def change():
+        if how == "grown":
+            with path.open("ab") as stream:
+                stream.write(b"more")
+        elif how == "rewritten":
+            write(values=VALUES + 1)
+            os.utime(path, ns=(0, 1))  # some file systems' clocks tick slowly
+        else:
+            os.truncate(path, 100)
+
+    change_while_read(monkeypatch, change)
+    with pytest.raises(WeightsError, match="changed while it was read"):
+        read_weights(path, NETWORK)
+
+
+def test_what_is_read_is_what_is_mapped(write):
+    weights = load_weights(write(VERSIONLESS), NETWORK)
+    for read, mapped in zip(weights.read(), weights.parameters, strict=True):
+        assert read.keys() == mapped.keys()
+        assert all((read[name] == mapped[name]).all() for name in read)
+
+
+def test_what_was_read_stays_when_the_file_changes_later(write):
+    path = write()
+    parameters = read_weights(path, NETWORK)
+    os.truncate(path, 0)
+    assert parameters[0]["biases"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "reason"),
+    [
+        (WIDE, VALUES[1:], "cut short by 4 bytes"),
+        (NARROW, np.append(VALUES + 0.5, 7), "4 bytes too long"),
+    ],
+    ids=["cut short", "longer"],
+)
+def test_sizes_that_the_other_header_would_explain_are_refused(write, header, values, reason):
+    with pytest.raises(WeightsError, match=reason):
+        load_weights(write(header, values), NETWORK)
+
+
+def test_what_is_saved_is_read_back(tmp_path):
+    path = tmp_path / "x.weights"
+    parameters = random_parameters(NETWORK.layers)
+    save_weights(path, NETWORK, parameters, seen=2**33)
+    assert path.stat().st_size == 20 + 4 * COUNT
+    weights = load_weights(path, NETWORK)
+    assert (weights.header.major, weights.header.minor, weights.header.seen) == (0, 2, 2**33)
+    for saved, read in zip(parameters, weights.parameters, strict=True):
+        assert saved.keys() == read.keys()
+        assert all((saved[name] == read[name]).all() for name in saved)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.weights"]
+
+
+def test_transposed_weights_are_saved_the_usual_way(write, tmp_path):
+    old = load_weights(write(VERSIONLESS), NETWORK)
+    save_weights(tmp_path / "new.weights", NETWORK, old.parameters)
+    new = load_weights(tmp_path / "new.weights", NETWORK)
+    assert not new.header.transposed
+    assert (new.parameters[2]["matrix"] == old.parameters[2]["matrix"]).all()
+
+
+def test_failed_save_leaves_the_file_that_was_there(tmp_path):
+    path = tmp_path / "x.weights"
+    path.write_bytes(b"precious")
+    parameters = random_parameters(NETWORK.layers)
+    parameters[2]["matrix"] = parameters[2]["matrix"].T
+    with pytest.raises(WeightsError, match=r"layer 2 \[connected\] matrix: shape \(27, 4\); \(4, 27\) is expected"):
+        save_weights(path, NETWORK, parameters)
+    assert path.read_bytes() == b"precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.weights"]
+
+
+def test_save_over_a_folder_is_refused_and_leaves_nothing(tmp_path):
+    (tmp_path / "x.weights").mkdir()
+    with pytest.raises(WeightsError, match="is a folder"):
+        save_weights(tmp_path / "x.weights", NETWORK, random_parameters(NETWORK.layers))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.weights"]
+
+
+def test_save_into_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="no such file"):
+        save_weights(tmp_path / "none" / "x.weights", NETWORK, random_parameters(NETWORK.layers))
