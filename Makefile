@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check clean
+.PHONY: help run test lint types check bench bench-start clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -22,6 +22,13 @@ types: .venv/installed-dev
 check: .venv/installed-dev
 	$(BIN)/python -m pytest
 
+# PyTorch without CUDA: make bench PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+bench: .venv/installed-bench ## time the engine beside others; BENCH holds options, e.g. BENCH="--networks tiny"
+	$(BIN)/python -m scripts.bench $(BENCH)
+
+bench-start: .venv/installed-bench ## time the whole program, from its start to its answer
+	$(BIN)/python -m scripts.bench.start $(BENCH)
+
 clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -35,4 +42,8 @@ clean: ## remove what the other targets made
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+.venv/installed-bench: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[bench]'
 	@touch $@

@@ -36,6 +36,7 @@ COMMANDS = {
     "classifier predict": Command("predict", "predict", "classify pictures; without any, ask for them"),
     "classify": Command("predict", "predict", "the same"),
     "ops": Command("tools", "ops", "count a network's operations"),
+    "export": Command("export", "export", "write a network with its weights as ONNX"),
     "fetch": Command("tools", "fetch", "download published weights"),
     "plan": Command("inspect", "plan", "say how each layer of a network would run on the CPU"),
     "speed": Command("inspect", "speed", "time each layer of a network on the CPU"),

@@ -77,6 +77,10 @@ class EngineError(DarknetError):
     """An engine cannot be had on this machine, or cannot run this network."""
 
 
+class ExportError(DarknetError):
+    """A network cannot be written in another program's format."""
+
+
 class FetchError(DarknetError):
     """A weights file could not be downloaded."""
 

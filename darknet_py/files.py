@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import DarknetError
@@ -89,6 +90,35 @@ def read_text(
         if odd is not None:
             raise error(f"byte 0x{ord(odd):02x}: not a text file", file=shown, line=number)
     return text
+
+
+def write_atomically(
+    path: str | os.PathLike[str],
+    parts: Iterable[bytes | memoryview],
+    error: type[DarknetError],
+) -> None:
+    """Write `parts`, one after another, as the file at `path`; nothing or all of it; `error` where that fails.
+
+    A file that is there is replaced; of a link, what it points at.
+    """
+    import tempfile
+
+    target = Path(os.path.realpath(path))
+    if os.path.exists(target):
+        check_regular(target, error, path)
+    partial = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
+            partial = Path(stream.name)
+            for part in parts:
+                stream.write(part)
+        partial.chmod(0o644)
+        partial.replace(target)
+    except OSError as reason:
+        raise error(describe_oserror(reason), file=path) from None
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
 
 
 def describe_oserror(reason: Exception) -> str:

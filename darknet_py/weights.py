@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import WeightsError
-from .files import check_regular, describe_oserror, resolve
+from .files import check_regular, describe_oserror, resolve, write_atomically
 from .layers import Array, Layer
 from .network import Network
 
@@ -166,19 +165,8 @@ def save_weights(
                 reason = f"shape {array.shape}; {shape} is expected"
                 raise WeightsError(reason, file=file, option=_label(layer, name))
             arrays.append(array)
-    partial = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=Path(path).parent, prefix=".", delete=False) as stream:
-            partial = Path(stream.name)
-            stream.write(struct.pack("<iiiq", 0, 2, 0, seen))
-            for array in arrays:
-                stream.write(np.ascontiguousarray(array).data)
-        partial.chmod(0o644)
-        partial.replace(path)
-    except OSError as reason:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-        raise WeightsError(describe_oserror(reason), file=file) from None
+    header = struct.pack("<iiiq", 0, 2, 0, seen)
+    write_atomically(path, [header, *(np.ascontiguousarray(array).data for array in arrays)], WeightsError)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -18,11 +18,12 @@ ALLOWED = {
     "cfg": set(),
     "classifier": {"cfg", "dataset", "engines", "image", "layers", "network", "weights"},
     "cli": {"commands", "report"},
-    "commands": {"cfg", "classifier", "dataset", "engines", "fetch", "image", "network", "report", "weights"},
+    "commands": {"cfg", "classifier", "dataset", "engines", "export", "fetch", "image", "network", "report", "weights"},
     "content_id": set(),
     "dataset": {"cfg"},
     "engines": {"layers"},
     "errors": set(),
+    "export": {"engines", "layers", "network"},
     "fetch": {"content_id"},
     "files": set(),
     "image": set(),
@@ -42,6 +43,7 @@ CONFINED = {
     "requests": ("fetch.py",),
     "tqdm": ("fetch.py", "commands", "report.py"),
     "cv2": (),
+    "onnx": ("export.py",),
 }
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

@@ -257,7 +257,7 @@ def test_failed_save_leaves_the_file_that_was_there(tmp_path):
 
 def test_save_over_a_folder_is_refused_and_leaves_nothing(tmp_path):
     (tmp_path / "x.weights").mkdir()
-    with pytest.raises(WeightsError, match="is a directory"):
+    with pytest.raises(WeightsError, match="is a folder"):
         save_weights(tmp_path / "x.weights", NETWORK, random_parameters(NETWORK.layers))
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.weights"]
 

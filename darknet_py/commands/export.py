@@ -1,0 +1,42 @@
+"""darknet export: a network with its weights as an ONNX file."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import UsageError
+from ..report import print_line
+from .model import split_operands
+
+USAGE = "CFG WEIGHTS OUT.onnx"
+EPILOG = """\
+NAME alone stands for CFG and WEIGHTS: a network that comes with the program, its weights fetched by
+`darknet fetch NAME`. The model takes `images`, float32 (batch, 3, height, width) in 0..1, and gives
+`output0`, (batch, outputs). Needs the package onnx: pip install 'darknet_py[onnx]'.
+"""
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """The options of ``export``."""
+    parser.add_argument("operands", nargs="+", metavar=USAGE, help="what to write, and where; a file there is replaced")
+    parser.epilog = EPILOG
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Write the file; print where it lies."""
+    if len(args.operands) < 2:
+        raise UsageError(f"the file to write is missing; {USAGE} or NAME OUT.onnx is expected")
+    operands = split_operands(args.operands)
+    if len(operands.rest) != 1:
+        raise UsageError(f"{' '.join(args.operands)}: {USAGE} or NAME OUT.onnx is expected")
+    from ..export import save_onnx
+    from ..network import load_structure
+    from ..weights import load_weights
+
+    network = load_structure(operands.cfg)
+    weights = load_weights(operands.weights, network)
+    parameters = list(weights.read())
+    weights.check_unchanged()
+    save_onnx(operands.rest[0], network, parameters)
+    print_line(operands.rest[0])
+    return 0

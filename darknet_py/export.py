@@ -1,0 +1,357 @@
+"""A network and its parameters -> an ONNX model.
+
+Batch normalization goes into the kernels; dropout and cost leave nothing. Source of the operators' meaning:
+ONNX's ``docs/Operators.md``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import __version__
+from .engines.passes import fold
+from .errors import ExportError
+from .files import write_atomically
+from .layers import Array, Layer, Parameters
+from .layers.activation import Activation
+from .layers.activations import SELU_ALPHA, SELU_SCALE
+from .layers.avgpool import AvgPool
+from .layers.batchnorm import BatchNorm
+from .layers.connected import Connected
+from .layers.convolutional import Convolutional
+from .layers.crop import Crop
+from .layers.maxpool import MaxPool
+from .layers.route import Route
+from .layers.shortcut import Shortcut
+from .layers.softmax import Softmax
+from .network import Network
+
+try:
+    from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+except ImportError as reason:
+    raise ExportError(f"the package onnx is missing ({reason}); pip install 'darknet_py[onnx]'") from None
+
+INPUT, OUTPUT = "images", "output0"
+# Old enough for every runtime, new enough for all that is written here.
+OPSET, IR_VERSION = 17, 8
+MAX_BYTES = 2**31 - 2**20  # protobuf's limit, less room for the nodes
+
+
+class _Graph:
+    """Nodes and constants in the order in which layers add them.
+
+    A layer's output lies in one of two forms: planes (batch, channels, height, width) or flat (batch, size).
+
+    Attributes
+    ----------
+    values : dict of int to str
+        For each layer so far, and -1 for the network's input, the name of its output.
+    flat_values : set of str
+        Those that are flat.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+        self.values = {-1: INPUT}
+        self.flat_values: set[str] = set()
+        self.layer = ""
+        self._names: Counter[str] = Counter()
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node; the name of its output."""
+        name = self._name(operator)
+        self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
+        return name
+
+    def constant(self, name: str, values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> str:
+        """Add a constant; its name."""
+        name = self._name(name)
+        self.constants.append(
+            numpy_helper.from_array(np.ascontiguousarray(values, dtype).reshape(np.shape(values)), name)
+        )
+        return name
+
+    def padded(self, x: str, name: str, after: Sequence[int]) -> str:
+        """`x` with zeros after its last cells, axis by axis."""
+        pads = self.integers(name, [0] * len(after) + [*after])
+        return self.add("Pad", x, pads, mode="constant")  # the default, but pnnx wants it said
+
+    def integers(self, name: str, values: Sequence[int]) -> str:
+        """Add a constant of integers: positions or lengths."""
+        return self.constant(name, values, np.int64)
+
+    def planes(self, layer: Layer, which: int = 0) -> str:
+        """An input of `layer` as planes."""
+        value = self.values[layer.inputs[which]]
+        if value not in self.flat_values:
+            return value
+        return self.add("Reshape", value, self.integers("shape", [0, *layer.input_shapes[which]]))
+
+    def flat(self, index: int) -> str:
+        """The output of layer `index`, flat."""
+        value = self.values[index]
+        if value not in self.flat_values:
+            value = self.add("Flatten", value)
+            self.flat_values.add(value)
+        return value
+
+    def scaled(self, x: str, factor: float) -> str:
+        """`x` times a number."""
+        return x if factor == 1 else self.add("Mul", x, self.constant("factor", factor))
+
+    def activated(self, x: str, activation: str) -> str:
+        """`x` through an activation; in the form that it has."""
+        y = ACTIVATIONS[activation](self, x)
+        if x in self.flat_values:
+            self.flat_values.add(y)
+        return y
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a value another name."""
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                names[:] = [new if name == old else name for name in names]
+
+    def _name(self, part: str) -> str:
+        name = f"{self.layer}/{part}"
+        self._names[name] += 1
+        return name if self._names[name] == 1 else f"{name}_{self._names[name]}"
+
+
+def _simple(operator: str, **attributes: float) -> Callable[[_Graph, str], str]:
+    return lambda graph, x: graph.add(operator, x, **attributes)
+
+
+def _clipped(graph: _Graph, x: str, low: float, high: float) -> str:
+    return graph.add("Clip", x, graph.constant("low", low), graph.constant("high", high))
+
+
+def _bent(low: float, high: float, slope: float, outside: float, offset: float) -> Callable[[_Graph, str], str]:
+    """slope * x + offset between `low` and `high`, then on with the slope `outside`."""
+
+    def add(graph: _Graph, x: str) -> str:
+        inside = _clipped(graph, x, low, high)
+        rest = graph.scaled(graph.add("Sub", x, inside), outside)
+        y = graph.add("Add", graph.scaled(inside, slope), rest)
+        return graph.add("Add", y, graph.constant("offset", offset)) if offset else y
+
+    return add
+
+
+def _stair(graph: _Graph, x: str) -> str:
+    """Flat between even and odd numbers, rising between odd and even ones."""
+    floor = graph.add("Floor", x)
+    half = graph.add("Floor", graph.scaled(x, 0.5))
+    odd = graph.add("Sub", floor, graph.scaled(half, 2))
+    return graph.add("Add", half, graph.add("Mul", graph.add("Sub", x, floor), odd))
+
+
+ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
+    "linear": lambda graph, x: x,
+    "leaky": _simple("LeakyRelu", alpha=0.1),
+    "relu": _simple("Relu"),
+    "logistic": _simple("Sigmoid"),
+    "loggy": lambda graph, x: graph.add("Tanh", graph.scaled(x, 0.5)),  # 2 / (1 + exp(-x)) - 1 = tanh(x / 2)
+    "elu": _simple("Elu", alpha=1.0),
+    "selu": _simple("Selu", alpha=SELU_ALPHA, gamma=SELU_SCALE),
+    "relie": _simple("LeakyRelu", alpha=0.01),
+    "ramp": lambda graph, x: graph.add("Add", graph.add("Relu", x), graph.scaled(x, 0.1)),
+    "tanh": _simple("Tanh"),
+    "plse": _bent(-4, 4, 0.125, 0.01, 0.5),
+    "lhtan": _bent(0, 1, 1, 0.001, 0),
+    "hardtan": lambda graph, x: _clipped(graph, x, -1, 1),
+    "stair": _stair,
+}
+
+
+def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Parameters) -> str:
+    factor, bias = fold(parameters)
+    x = graph.add(
+        "Conv",
+        graph.planes(layer),
+        graph.constant("kernels", parameters["kernels"] * factor[:, None, None, None]),
+        graph.constant("biases", bias),
+        kernel_shape=[layer.size] * 2,
+        strides=[layer.stride] * 2,
+        pads=[layer.padding] * 4,
+        group=layer.groups,
+    )
+    return graph.activated(x, layer.activation)
+
+
+def _add_connected(graph: _Graph, layer: Connected, parameters: Parameters) -> str:
+    factor, bias = fold(parameters)
+    matrix = graph.constant("matrix", parameters["matrix"] * factor[:, None])
+    x = graph.add("Gemm", graph.flat(layer.inputs[0]), matrix, graph.constant("biases", bias), transB=1)
+    graph.flat_values.add(x)
+    return graph.activated(x, layer.activation)
+
+
+def _add_batchnorm(graph: _Graph, layer: BatchNorm, parameters: Parameters) -> str:
+    factor, bias = fold({"biases": np.zeros(layer.shape.channels, np.float32), **parameters})
+    scaled = graph.add("Mul", graph.planes(layer), graph.constant("factor", factor[:, None, None]))
+    return graph.add("Add", scaled, graph.constant("biases", bias[:, None, None]))
+
+
+def _add_activation(graph: _Graph, layer: Activation, parameters: Parameters) -> str:
+    return graph.activated(graph.values[layer.inputs[0]], layer.activation)
+
+
+def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Parameters) -> str:
+    first = layer.padding // 2
+    last = [
+        max(0, (out - 1) * layer.stride - first + layer.size - d)
+        for out, d in zip(layer.shape[1:], layer.input_shapes[0][1:], strict=True)
+    ]
+    pads = [first, first, *last]
+    return graph.add(
+        "MaxPool", graph.planes(layer), kernel_shape=[layer.size] * 2, strides=[layer.stride] * 2, pads=pads
+    )
+
+
+def _add_avgpool(graph: _Graph, layer: AvgPool, parameters: Parameters) -> str:
+    return graph.add("GlobalAveragePool", graph.planes(layer))
+
+
+def _add_softmax(graph: _Graph, layer: Softmax, parameters: Parameters) -> str:
+    x = graph.scaled(graph.flat(layer.inputs[0]), 1 / layer.temperature)
+    if layer.groups > 1:
+        x = graph.add("Reshape", x, graph.integers("groups", [0, layer.groups, -1]))
+    x = graph.add("Softmax", x, axis=-1)
+    if layer.groups > 1:
+        x = graph.add("Flatten", x)
+    graph.flat_values.add(x)
+    return x
+
+
+def _add_shortcut(graph: _Graph, layer: Shortcut, parameters: Parameters) -> str:
+    x, other = graph.planes(layer, 0), graph.planes(layer, 1)
+    shape, other_shape = layer.input_shapes
+    if shape != other_shape:
+        other = _fitted(graph, layer, other)
+    if layer.alpha != 1:
+        x = graph.add("Mul", x, graph.constant("alpha", _alphas(layer)))
+    return graph.activated(graph.add("Add", x, graph.scaled(other, layer.beta)), layer.activation)
+
+
+def _shared(layer: Shortcut) -> tuple[int, int, int]:
+    """How many channels, rows and columns take part in the sum."""
+    shape, other = layer.input_shapes
+    channels = min(shape.channels, other.channels)
+    rows, columns = (min(-(-a // layer.spread), -(-b // layer.step)) for a, b in zip(shape[1:], other[1:], strict=True))
+    return channels, rows, columns
+
+
+def _fitted(graph: _Graph, layer: Shortcut, other: str) -> str:
+    """What a shortcut adds, in its input's shape: cells left out, or zeros between and after them."""
+    shape, other_shape = layer.input_shapes
+    channels, rows, columns = _shared(layer)
+    step, spread = layer.step, layer.spread
+    if step > 1:
+        # A slice with steps would say the same; fewer programs know it.
+        other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[step, step])
+    ends = [channels, rows, columns]
+    if ends != [other_shape.channels, *(-(-d // step) for d in other_shape[1:])]:
+        starts, axes = graph.integers("starts", [0, 0, 0]), graph.integers("axes", [1, 2, 3])
+        other = graph.add("Slice", other, starts, graph.integers("ends", ends), axes)
+    if spread > 1:
+        other = graph.add("Reshape", other, graph.integers("cells", [0, channels, rows, 1, columns, 1]))
+        other = graph.padded(other, "between", [0, 0, 0, spread - 1, 0, spread - 1])
+        rows, columns = rows * spread, columns * spread
+        other = graph.add("Reshape", other, graph.integers("planes", [0, channels, rows, columns]))
+    after = [0, shape.channels - channels, shape.height - rows, shape.width - columns]
+    return graph.padded(other, "after", after) if any(after) else other
+
+
+def _alphas(layer: Shortcut) -> Array:
+    """Alpha where something is added, 1 elsewhere."""
+    channels, rows, columns = _shared(layer)
+    alphas = np.ones(layer.shape, np.float32)
+    alphas[:channels, :: layer.spread, :: layer.spread][:, :rows, :columns] = layer.alpha
+    return alphas
+
+
+def _add_route(graph: _Graph, layer: Route, parameters: Parameters) -> str:
+    if len(layer.inputs) == 1:
+        return graph.values[layer.inputs[0]]
+    return graph.add("Concat", *(graph.planes(layer, which) for which in range(len(layer.inputs))), axis=1)
+
+
+def _add_crop(graph: _Graph, layer: Crop, parameters: Parameters) -> str:
+    x = graph.add(
+        "Slice",
+        graph.planes(layer),
+        graph.integers("starts", [layer.top, layer.left]),
+        graph.integers("ends", [layer.top + layer.crop_height, layer.left + layer.crop_width]),
+        graph.integers("axes", [2, 3]),
+    )
+    return x if layer.noadjust else graph.add("Sub", graph.scaled(x, 2), graph.constant("one", 1))
+
+
+def _add_nothing(graph: _Graph, layer: Layer, parameters: Parameters) -> str:
+    return graph.values[layer.inputs[0]]
+
+
+# For each kind of layer what adds its nodes to a graph and names their output.
+LAYERS: dict[str, Callable[[_Graph, Any, Parameters], str]] = {
+    "activation": _add_activation,
+    "avgpool": _add_avgpool,
+    "batchnorm": _add_batchnorm,
+    "connected": _add_connected,
+    "convolutional": _add_convolutional,
+    "cost": _add_nothing,
+    "crop": _add_crop,
+    "dropout": _add_nothing,
+    "maxpool": _add_maxpool,
+    "route": _add_route,
+    "shortcut": _add_shortcut,
+    "softmax": _add_softmax,
+}
+
+
+def make_model(network: Network, parameters: Sequence[Mapping[str, Array]]) -> ModelProto:
+    """The ONNX model of `network` at its present size.
+
+    Its input ``images`` is float32 (batch, channels, height, width) in 0..1, its output ``output0``
+    (batch, outputs); any batch.
+
+    Raises
+    ------
+    ExportError
+        Where the parameters do not fit into an ONNX file.
+    """
+    size = 4 * network.parameter_count
+    if size > MAX_BYTES:
+        raise ExportError(f"{size / 2**30:.1f} GiB of parameters; an ONNX file holds less than 2", file=network.file)
+    graph = _Graph()
+    for layer, arrays in zip(network.layers, parameters, strict=True):
+        graph.layer = f"{layer.kind}_{layer.index}"
+        graph.values[layer.index] = LAYERS[layer.kind](graph, layer, arrays)
+    graph.rename(graph.flat(network.layers[-1].index), OUTPUT)
+    images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *network.input_shape])
+    output = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", network.outputs])
+    return helper.make_model(
+        helper.make_graph(graph.nodes, "darknet", [images], [output], graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="darknet_py",
+        producer_version=__version__,
+    )
+
+
+def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Sequence[Mapping[str, Array]]) -> None:
+    """Write `network` with `parameters` as an ONNX file, as `make_model`; nothing or all of it.
+
+    Raises
+    ------
+    ExportError
+        Where the parameters do not fit into an ONNX file, or it cannot be written.
+    """
+    write_atomically(path, [make_model(network, parameters).SerializeToString()], ExportError)

@@ -1,0 +1,192 @@
+"""Time this project's engine beside others: python -m scripts.bench, or make bench.
+
+All run in one process on the same files and pictures, in rounds (A B C A B C ...), so that what else the
+machine does meets them alike; medians are told. Threads that a library leaves spinning after a call would
+take the next one's cores: before each timed call everything rests for `PAUSE` seconds, after which all of them
+sleep, and one call goes unmeasured, which wakes the library's own. So each keeps its own way of waiting for
+work, which its users have too, and none pays for another's. Before all that each one's outputs are held to
+ours; one that differs is not timed.
+
+The ten networks take some 7 GB of cache in all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from typing import Any, TextIO
+
+import numpy as np
+
+from darknet_py import __version__
+from darknet_py.errors import DarknetError
+from darknet_py.layers import Array
+
+from .models import NETWORKS, Model, limit, prepare
+from .peers import OURS, PEERS, DarknetPy, Runner
+
+PAUSE = 0.2  # seconds; ONNX Runtime's threads spin longest, for some 0.1
+MAX_ERROR = 1e-3  # of an output, a probability
+
+
+def main() -> int:
+    """Run the benchmark; print its table."""
+    args = _parse_arguments()
+    results = _redirect_stdout()
+    report: dict[str, Any] = {
+        "threads": args.threads,
+        "batch": args.batch,
+        "rounds": args.rounds,
+        "versions": {OURS: __version__, **{name: _version(PEERS[name].distribution) for name in args.peers}},
+        "networks": {},
+    }
+    if args.format == "text":
+        print(f"{args.threads} threads, batch {args.batch}, medians of {args.rounds} rounds, ms", file=results)
+        print(_row("network", {name: name for name in _columns(args.peers)}, args.peers), file=results, flush=True)
+    for name in args.networks:
+        try:
+            entry = report["networks"][name] = _bench(prepare(name), args)
+        except DarknetError as error:
+            _say(str(error))
+            return 1
+        if args.format == "text":
+            print(_row(name, _cells(entry), args.peers), file=results, flush=True)
+    if args.format == "json":
+        print(json.dumps(report, indent=1), file=results, flush=True)
+    return 0
+
+
+def _bench(model: Model, args: argparse.Namespace) -> dict[str, Any]:
+    """What is told of one network."""
+    images = np.random.default_rng(1).random((args.batch, *model.network.input_shape), np.float32)
+    ours = DarknetPy(model, args.threads, args.batch)
+    expected = ours.run(images)
+    runners: dict[str, Runner] = {OURS: ours}
+    errors, left_out = {}, {}
+    for name in args.peers:
+        try:
+            runner = PEERS[name](model, args.threads, args.batch)
+            errors[name] = _error(runner.run(images), expected)
+            runners[name] = runner
+        except Exception as reason:  # whatever another program does wrong leaves only itself out
+            left_out[name] = " ".join(str(reason).split())[:200] or type(reason).__name__
+            _say(f"{model.name}: {name} is left out: {left_out[name]}")
+    _say(f"{model.name}: largest differences " + ", ".join(f"{name} {error:.1e}" for name, error in errors.items()))
+    times = _measure(runners, images, args.rounds)
+    own = times.pop(OURS)
+    best = min(times, key=lambda name: times[name], default=None)
+    del runners, ours
+    gc.collect()
+    return {
+        "ms": times,
+        OURS: own,
+        "best": best,
+        "ratio": None if best is None else own / times[best],
+        "limit": limit(model.network, args.batch, args.gflops, args.gbytes),
+        "errors": errors,
+        "left_out": left_out,
+    }
+
+
+def _error(outputs: Array, expected: Array) -> float:
+    """The largest difference; ValueError where it is too large."""
+    if outputs.shape != expected.shape:
+        raise ValueError(f"outputs of shape {outputs.shape}, not {expected.shape}")
+    error = float(np.abs(outputs - expected).max())
+    if not error <= MAX_ERROR:
+        raise ValueError(f"outputs differ from ours by {error:.1e}")
+    return error
+
+
+def _measure(runners: dict[str, Runner], images: Array, rounds: int) -> dict[str, float]:
+    """Median milliseconds of each."""
+    times: dict[str, list[float]] = {name: [] for name in runners}
+    for _ in range(rounds):
+        for name, runner in runners.items():
+            time.sleep(PAUSE)
+            runner.run(images)
+            start = time.perf_counter()
+            runner.run(images)
+            times[name].append(1000 * (time.perf_counter() - start))
+    return {name: median(values) for name, values in times.items()}
+
+
+def _columns(peers: list[str]) -> list[str]:
+    return [*peers, OURS, "best", "ratio", "limit"]
+
+
+def _cells(entry: dict[str, Any]) -> dict[str, str]:
+    """The entries of a network's row."""
+    cells = {name: f"{value:.1f}" for name, value in entry["ms"].items()}
+    cells |= {key: f"{entry[key]:.1f}" for key in (OURS, "limit")}
+    if entry["best"] is not None:
+        cells |= {"best": entry["best"], "ratio": f"{entry['ratio']:.2f}"}
+    return cells
+
+
+def _row(name: str, cells: dict[str, str], peers: list[str]) -> str:
+    return f"{name:14}" + "".join(f"{cells.get(column, '-'):>12}" for column in _columns(peers))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _redirect_stdout() -> TextIO:
+    """Standard output for the results alone: what libraries print goes to standard error."""
+    results = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return results
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="pictures at once (default: 1)")
+    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="timed calls of each (default: 9)")
+    parser.add_argument("--threads", type=int, default=cores, metavar="N", help="default: one a core")
+    for option, known in (("--networks", NETWORKS), ("--peers", tuple(PEERS))):
+        parser.add_argument(
+            option, type=_names(known), default=list(known), metavar="A,B", help=f"default: {','.join(known)}"
+        )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    of_limit = "of the limit: what {} reaches (default: {} of two cores with AVX-512)"
+    parser.add_argument("--gflops", type=float, default=229, help=of_limit.format("a micro-kernel", "the 229 GFLOP/s"))
+    parser.add_argument("--gbytes", type=float, default=47, help=of_limit.format("reading memory", "the 47 GB/s"))
+    args = parser.parse_args()
+    if min(args.batch, args.rounds, args.threads) < 1:
+        parser.error("--batch, --rounds and --threads must be at least 1")
+    return args
+
+
+def _names(known: tuple[str, ...]) -> Any:
+    def names(text: str) -> list[str]:
+        given = [name for name in text.split(",") if name]
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: unknown; one of {', '.join(known)} is expected")
+        return given
+
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

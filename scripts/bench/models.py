@@ -1,0 +1,94 @@
+"""The networks that are timed: made-up weights and an ONNX file in the cache, and how fast each could be."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from darknet_py import export
+from darknet_py.cache import cache_dir
+from darknet_py.layers.connected import Connected
+from darknet_py.layers.convolutional import Convolutional
+from darknet_py.network import Network, load_structure
+from darknet_py.weights import load_weights
+
+ROOT = Path(__file__).parents[2]
+MAKE_WEIGHTS = ROOT / "tests" / "golden" / "make_weights.py"
+NETWORKS = (
+    "tiny", "darknet", "alexnet", "extraction", "darknet19", "darknet19_448", "resnet50", "densenet201",
+    "resnet152", "vgg-16",
+)  # fmt: skip
+WINOGRAD_TILES = (2, 4, 6)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network's files.
+
+    Attributes
+    ----------
+    name : str
+    network : Network
+        Without weights.
+    cfg, weights, onnx : Path
+        What the others convert from `onnx` lies beside it.
+    """
+
+    name: str
+    network: Network
+    cfg: Path
+    weights: Path
+    onnx: Path
+
+
+def prepare(name: str) -> Model:
+    """The files of a packaged network, made where they are not in the cache yet.
+
+    They lie in a folder named after what they are made from, so none is ever out of date.
+    """
+    cfg = ROOT / "cfg" / f"{name}.cfg"
+    sources = b"".join(path.read_bytes() for path in (cfg, MAKE_WEIGHTS, Path(export.__file__)))
+    folder = cache_dir() / "bench" / f"{name}-{hashlib.sha256(sources).hexdigest()[:8]}"
+    for outdated in folder.parent.glob(f"{name}-????????"):
+        if outdated != folder:
+            shutil.rmtree(outdated)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = Model(name, load_structure(cfg), cfg, folder / f"{name}.weights", folder / f"{name}.onnx")
+    if not model.weights.exists():
+        partial = model.weights.with_suffix(".part")
+        subprocess.run([sys.executable, MAKE_WEIGHTS, cfg, partial], check=True)
+        partial.replace(model.weights)
+    if not model.onnx.exists():
+        export.save_onnx(model.onnx, model.network, list(load_weights(model.weights, model.network).read()))
+    return model
+
+
+def limit(network: Network, batch: int, gflops: float, gbytes: float) -> float:
+    """Milliseconds that no program can beat which multiplies at `gflops` and reads memory at `gbytes` a second.
+
+    Counted are the multiplications that remain with the best Winograd tile for each 3x3 convolution of
+    stride 1, all others direct, and the matrices of connected layers. Winograd's transforms and all other
+    traffic are left out, so it cannot quite be reached.
+    """
+    seconds = 0.0
+    for layer in network.layers:
+        if isinstance(layer, Convolutional):
+            seconds += 2 * batch * _multiplications(layer) / (gflops * 1e9)
+        elif isinstance(layer, Connected):
+            size = layer.output * layer.input_shapes[0].size
+            seconds += max(2 * batch * size / (gflops * 1e9), 4 * size / (gbytes * 1e9))
+    return 1000 * seconds
+
+
+def _multiplications(layer: Convolutional) -> int:
+    direct = layer.operations // 2
+    if (layer.size, layer.stride) != (3, 1):
+        return direct
+    height, width = layer.shape[1:]
+    pairs = layer.input_shapes[0].channels // layer.groups * layer.filters
+    tiled = (-(-height // m) * -(-width // m) * (m + 2) ** 2 * pairs for m in WINOGRAD_TILES)
+    return min(direct, *tiled)

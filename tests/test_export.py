@@ -1,0 +1,240 @@
+"""ONNX export: what onnxruntime makes of the file, against the reference engine."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from support import assert_close, make_network, random_array, random_parameters, run_engine
+
+from darknet_py.cli import main
+from darknet_py.layers import LAYERS
+from darknet_py.layers.activations import ACTIVATIONS
+from darknet_py.network import Network, load_structure
+from darknet_py.weights import save_weights
+
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'darknet_py[dev]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'darknet_py[dev]'")
+
+from darknet_py import export  # noqa: E402
+
+BOUND = 1e-5
+
+
+def convolution(filters=4, size=3, activation="linear", **options):
+    return "convolutional", {"filters": filters, "size": size, "pad": 1, "activation": activation, **options}
+
+
+def run_onnx(model, batch):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    (output,) = session.run(["output0"], {"images": batch})
+    return output
+
+
+def check_export(network: Network, batch: int = 2) -> onnx.ModelProto:
+    """Hold the model of `network` with random parameters to the reference engine; return it."""
+    parameters = random_parameters(network.layers)
+    images = random_array((batch, *network.input_shape))
+    model = export.make_model(network, parameters)
+    onnx.checker.check_model(model, full_check=True)
+    expected = run_engine("reference", network.layers, parameters, images)
+    assert_close(run_onnx(model, images), expected, BOUND)
+    return model
+
+
+def operators(model):
+    return [node.op_type for node in model.graph.node]
+
+
+def test_every_kind_of_layer_is_known():
+    assert export.LAYERS.keys() == {layer.kind for layer in LAYERS}
+    assert export.ACTIVATIONS.keys() == ACTIVATIONS.keys()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"batch_normalize": 1, "activation": "leaky"},
+        {"size": 5, "stride": 2},
+        {"size": 2, "pad": 0, "padding": 3, "stride": 3},
+        {"size": 1, "groups": 2},
+        {"groups": 4, "filters": 8, "batch_normalize": 1},
+    ],
+    ids=str,
+)
+def test_convolutional(options):
+    check_export(make_network((4, 7, 9), convolution(**options)))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(activation):
+    """Over values that reach every piece of a piecewise function."""
+    network = make_network((1, 16, 16), ("activation", {"activation": activation}))
+    images = np.linspace(-9.3, 9.3, 2 * 256, dtype=np.float32).reshape(2, 1, 16, 16)
+    expected = run_engine("reference", network.layers, [{}], images)
+    assert_close(run_onnx(export.make_model(network, [{}]), images), expected, BOUND)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_normalize": 1, "activation": "relu"}], ids=str)
+def test_connected(options):
+    connected = ("connected", {"output": 5, "activation": "leaky", **options})
+    check_export(make_network((3, 4, 5), connected, ("dropout", {}), connected))
+
+
+def test_planes_after_a_connected_layer():
+    check_export(make_network((3, 4, 5), ("connected", {"output": 6}), convolution(size=1), ("batchnorm", {})))
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 8), (3, 7, 9), (2, 5, 5)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": 2, "stride": 2},
+        {"size": 3, "stride": 2},
+        {"size": 3, "stride": 2, "padding": 1},
+        {"size": 2, "stride": 1},
+        {"size": 3, "stride": 3, "padding": 0},
+        {"size": 4, "stride": 2, "padding": 5},
+        {"stride": 4},
+    ],
+    ids=str,
+)
+def test_maxpool(shape, options):
+    check_export(make_network(shape, ("maxpool", options)))
+
+
+@pytest.mark.parametrize("options", [{}, {"noadjust": 1}], ids=str)
+def test_crop(options):
+    check_export(make_network((3, 8, 9), ("crop", {"crop_height": 5, "crop_width": 4, **options}), convolution()))
+
+
+@pytest.mark.parametrize("options", [{}, {"groups": 4, "temperature": 2.5}, {"groups": 2}], ids=str)
+@pytest.mark.parametrize("shape", [(8, 1, 1), (2, 2, 3)])
+def test_softmax(shape, options):
+    check_export(make_network(shape, ("softmax", options)))
+
+
+def test_softmax_keeps_its_shape_for_the_next_layer():
+    check_export(make_network((4, 2, 3), ("softmax", {"groups": 2}), convolution(), ("avgpool", {}), ("cost", {})))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"filters": 4},
+        {"filters": 3},
+        {"filters": 6},
+        {"filters": 6, "stride": 2},
+        {"filters": 3, "stride": 3},
+        {"filters": 6, "size": 2, "pad": 0},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("options", [{}, {"alpha": 0.5, "beta": -2, "activation": "leaky"}], ids=str)
+@pytest.mark.parametrize("size", [(8, 10), (7, 11)])
+def test_shortcut(other, options, size):
+    """Other and own of different channels and resolutions, the larger first and last."""
+    first, second = convolution(**other), ("route", {"layers": -2})
+    large = [convolution(filters=4), first, second, convolution(), ("shortcut", {"from": 1, **options})]
+    small = [convolution(filters=5), first, ("shortcut", {"from": 0, **options})]
+    check_export(make_network((2, *size), *large))
+    check_export(make_network((2, *size), *small))
+
+
+def test_shortcut_of_equal_shapes_is_one_addition():
+    model = check_export(make_network((2, 5, 5), convolution(), convolution(), ("shortcut", {"from": -2})))
+    assert operators(model) == ["Conv", "Conv", "Add", "Flatten"]
+
+
+def test_route():
+    sections = [convolution(), convolution(filters=3), ("route", {"layers": "-1,0"}), ("route", {"layers": -2})]
+    model = check_export(make_network((2, 5, 5), *sections, ("route", {"layers": "2,3,1"})))
+    assert operators(model).count("Concat") == 2
+
+
+def test_layers_of_training_leave_nothing():
+    model = check_export(make_network((2, 5, 5), convolution(), ("dropout", {}), ("avgpool", {}), ("cost", {})))
+    assert operators(model) == ["Conv", "GlobalAveragePool", "Flatten"]
+
+
+@pytest.mark.parametrize("kind", ["dropout", "cost", "avgpool"])
+def test_network_of_one_layer(kind):
+    check_export(make_network((2, 5, 5), (kind, {})))
+
+
+def test_batch_is_free_and_the_rest_is_named():
+    model = check_export(make_network((3, 5, 6), convolution(), ("avgpool", {})), batch=5)
+    dimensions = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert dimensions == {"images": ["batch", 3, 5, 6], "output0": ["batch", 4]}
+
+
+@pytest.mark.parametrize("name", ["shapes", pytest.param("tiny", marks=pytest.mark.slow)])
+def test_packaged_networks(name):
+    check_export(load_structure(f"cfg/{name}.cfg"), batch=1)
+
+
+@pytest.mark.slow
+def test_darknet_network():
+    check_export(load_structure("cfg/darknet.cfg"), batch=1)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The cfg and the weights file of a small network, and where to write."""
+    cfg, weights = tmp_path / "small.cfg", tmp_path / "small.weights"
+    cfg.write_text("[net]\nchannels=3\nheight=5\nwidth=6\n[convolutional]\nfilters=2\nsize=3\n[avgpool]\n")
+    network = load_structure(cfg)
+    save_weights(weights, network, random_parameters(network.layers))
+    return str(cfg), str(weights), tmp_path / "out.onnx"
+
+
+def test_command_writes_over_what_is_there(files, capsys):
+    cfg, weights, out = files
+    out.write_bytes(b"something else")
+    assert main(["export", cfg, weights, str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    onnx.checker.check_model(onnx.load(out))
+    assert [path.name for path in out.parent.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("operands", "code", "message"),
+    [
+        (lambda cfg, weights, out: [cfg], 2, "the file to write is missing"),
+        (lambda cfg, weights, out: [cfg, weights], 2, "NAME OUT.onnx is expected"),
+        (lambda cfg, weights, out: [cfg, weights, out, out], 2, "NAME OUT.onnx is expected"),
+        (lambda cfg, weights, out: [cfg, weights, f"{out}/below"], 1, "not a directory"),
+        (lambda cfg, weights, out: [cfg, weights, "/dev/null"], 1, "an ordinary file is expected"),
+        (lambda cfg, weights, out: [cfg, cfg, out], 1, "are they the weights of this network?"),
+    ],
+)
+def test_wrong_use_is_one_line(operands, code, message, files, capsys):
+    cfg, weights, out = map(str, files)
+    files[2].write_bytes(b"kept")
+    assert main(["export", *operands(cfg, weights, out)]) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert files[2].read_bytes() == b"kept"
+
+
+def test_missing_package_is_named(files, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "darknet_py.export")
+    monkeypatch.delattr("darknet_py.export")
+    assert main(["export", *map(str, files)]) == 1
+    assert "pip install 'darknet_py[onnx]'" in capsys.readouterr().err
+
+
+def test_too_large_for_the_format(monkeypatch):
+    monkeypatch.setattr(export, "MAX_BYTES", 100)
+    network = make_network((3, 5, 6), convolution())
+    with pytest.raises(export.ExportError, match="GiB of parameters"):
+        export.make_model(network, random_parameters(network.layers))
