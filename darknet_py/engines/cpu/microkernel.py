@@ -64,7 +64,7 @@ def _make_multiply(adjacent: bool) -> Any:
                     block = build.append_basic_block(f"tile{m}x{n}")
                     switch.add_case(I64(m * (COLUMNS + 1) + n), block)
                     build.position_at_end(block)
-                    _emit_tile(build, m, n, stride, *rest)
+                    _emit_tile(build, m, n, stride, adjacent, *rest)
                     build.branch(done)
             build.position_at_end(unreachable)
             build.unreachable()
@@ -77,7 +77,7 @@ def _make_multiply(adjacent: bool) -> Any:
 
 
 def _emit_tile(
-    build: Any, m: int, n: int, stride: Any, a: Any, taps: Any, tap_count: Any, depth: Any, b: Any, c: Any,
+    build: Any, m: int, n: int, stride: Any, ahead: bool, a: Any, taps: Any, tap_count: Any, depth: Any, b: Any, c: Any,
     plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
 ) -> None:  # fmt: skip
     """The code for a tile of `m` x `n`; ends in the block where it is stored."""
@@ -101,7 +101,7 @@ def _emit_tile(
     pixels = [pointer(build, build.add(k_a, offset), F32) for offset in offsets]
     b_base = pointer(build, k_b, REGISTER)
     for step in range(UNROLL):
-        for j in range(n):
+        for j in range(n if ahead else 0):
             prefetch(build, build.add(k_b, I64((step * n + j) * BLOCK + AHEAD)))
         kernels = [build.load(build.gep(b_base, [I64(step * n + j)]), align=4) for j in range(n)]
         for i in range(m):
