@@ -22,7 +22,6 @@ types: .venv/installed-dev
 check: .venv/installed-dev
 	$(BIN)/python -m pytest
 
-# PyTorch without CUDA: make bench PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 bench: .venv/installed-bench ## time the engine beside others; BENCH holds options, e.g. BENCH="--networks tiny"
 	$(BIN)/python -m scripts.bench $(BENCH)
 
