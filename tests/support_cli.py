@@ -19,6 +19,7 @@ from conftest import ROOT
 
 PROGRAM = (sys.executable, "-m", "darknet_py")
 PATIENCE = 300  # seconds; kernels may have to be compiled first
+SCREEN_PATIENCE = 60
 # A terminal becomes the one that controls the program, so that Ctrl-C typed there interrupts it.
 _TAKE_TERMINAL = """
 import fcntl, os, sys, termios
@@ -134,7 +135,7 @@ class Terminal:
 
     def read_until(self, text: str) -> str:
         """What appears up to `text` and with it."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + SCREEN_PATIENCE
         while text not in self.screen:
             assert self._read(end - time.monotonic()), f"{text!r} did not appear; {self.screen!r} did"
         seen, found, self.screen = self.screen.partition(text)
@@ -149,10 +150,10 @@ class Terminal:
 
     def finish(self) -> Answer:
         """Wait for the end; everything on the screen counts as output."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + SCREEN_PATIENCE
         while self._read(end - time.monotonic()):
             pass
-        return Answer(self.process.wait(PATIENCE), self.screen, "")
+        return Answer(self.process.wait(SCREEN_PATIENCE), self.screen, "")
 
     def _read(self, seconds: float) -> bool:
         """Read what has appeared; False where the program has ended or nothing comes in time."""
