@@ -44,6 +44,8 @@ def test_huge_values_do_not_overflow():
         ({"groups": 5}, "groups=5: does not divide 12 inputs"),
         ({"groups": 0}, "groups=0: at least 1 is expected"),
         ({"temperature": 0}, "temperature=0: more than 0 is expected"),
+        ({"tree": "data/9k.tree"}, "tree=data/9k.tree: not supported"),
+        ({"spatial": 1}, "spatial=1: not supported"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

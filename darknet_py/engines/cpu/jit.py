@@ -17,6 +17,7 @@ import numba
 from ...cache import cache_dir
 from ...errors import DarknetWarning
 from ...files import describe_oserror
+from .isa import ISA
 
 _kernels: list[tuple[Any, str]] = []
 _loaded = False
@@ -24,7 +25,7 @@ _loaded = False
 
 def _key() -> str:
     """What the compiled kernels depend on beyond the function that Numba itself looks at."""
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {ISA.name}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
@@ -32,15 +33,13 @@ def _key() -> str:
 
 def _open_cache() -> Path | None:
     """The folder of this version's kernels, made if need be; None where it cannot be written."""
-    folder = Path(os.environ["NUMBA_CACHE_DIR"]) if "NUMBA_CACHE_DIR" in os.environ else None
+    folder = cache_dir() / "numba" / _key()
     try:
-        if folder is None:
-            folder = cache_dir() / "numba" / _key()
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".{os.getpid()}"
         probe.touch()
         probe.unlink()
-    except (OSError, RuntimeError) as reason:
+    except OSError as reason:
         text = f"{folder}: kernels are compiled anew at every start, they cannot be kept: "
         warnings.warn(DarknetWarning(text + describe_oserror(reason)), stacklevel=2)
         return None
@@ -67,7 +66,9 @@ def load_kernels() -> None:
     global _loaded
     if _loaded:
         return
-    if _folder is None or not any(_folder.rglob("*.nbi")):
+    if _folder is None:
+        print("darknet: compiling kernels for this machine", file=sys.stderr, flush=True)
+    elif not any(_folder.rglob("*.nbi")):
         print("darknet: compiling kernels for this machine, once", file=sys.stderr, flush=True)
     try:
         _compile_all()
