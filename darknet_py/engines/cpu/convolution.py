@@ -1,150 +1,25 @@
-"""Convolutions and connected layers -> operations: kernels packed at load, products and transforms at each run."""
+"""Convolutions and connected layers -> operations: products and transforms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from ...layers import Array, Shape
+from ...layers import Shape
 from ...layers.convolutional import Convolutional
 from . import table as t
-from .arena import address, aligned, round_up
+from .arena import address
 from .builder import Table
 from .isa import ISA
-from .microkernel import BLOCK, COLUMNS, UNROLL
+from .kernels import Kernels, blocks
+from .microkernel import BLOCK, UNROLL
 from .select import Choice, bundle
 from .vector import LANES
-from .winograd import KERNEL_TRANSFORMS
 
 WINOGRAD_CHUNK = 4 << 20  # bytes of transformed tiles that are worked on at a time
 ITEMS = 16  # of work, at least, for each operation
 TILES_PER_ITEM = 24
-
-
-def blocks(channels: int) -> int:
-    """How many registers hold `channels`."""
-    return -(-channels // LANES)
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """A layer's kernels in the micro-kernel's order, [batch][panel][tap][depth][columns][LANES], and its biases.
-
-    Strides are in bytes.
-    """
-
-    data: npt.NDArray[np.uint8]
-    bias: Array
-    panels: int
-    last_columns: int
-    panel_stride: int
-    batch_stride: int
-    depth: int
-    taps: int
-
-
-def _allocate(bias: Array, out_channels: int, batches: int, taps: int, depth: int, bundles: int = 1) -> Kernels:
-    columns = blocks(out_channels)
-    panels = -(-columns // COLUMNS)
-    panel_stride = taps * depth * COLUMNS * BLOCK
-    batch_stride = taps * depth * columns * BLOCK
-    padded = np.zeros(bundles * columns * LANES, np.float32)
-    padded[: len(bias)] = bias
-    data = aligned(batches * batch_stride)
-    last = columns - (panels - 1) * COLUMNS
-    return Kernels(data, padded, panels, last, panel_stride, batch_stride, depth, taps)
-
-
-def pack_matrix(table: Table, kernels: Array, factor: Array, bias: Array) -> Kernels:
-    """Kernels (out channels, channels, taps) for products over blocks of channels and taps."""
-    out_channels, channels, taps = kernels.shape
-    packed = _allocate(bias, out_channels, 1, blocks(channels) * taps, LANES)
-    _pack(table, packed, kernels, factor, packed.data)
-    return packed
-
-
-def pack_kernels(
-    table: Table, choice: Choice, layer: Convolutional, kernels: Array, factor: Array, bias: Array
-) -> Kernels:
-    """The kernels of a convolution in the order that `choice` wants; the work is done when `table` has run."""
-    oc, ic, size, _ = kernels.shape
-    if choice.tile:
-        return _pack_winograd(table, choice.tile, kernels, factor, bias)
-    if choice.name == "direct_pixels":
-        return _pack_pixels(kernels, factor, bias)
-    together = bundle(layer)
-    assert together is not None
-    if layer.groups == 1:
-        return pack_matrix(table, kernels.reshape(oc, ic, size * size), factor, bias)
-    batches, out, into = layer.groups // together, oc // layer.groups, together * ic
-    packed = _allocate(bias, together * out, batches, blocks(into) * size * size, LANES, batches)
-    for batch in range(batches):
-        dense = np.zeros((together * out, into, size * size), np.float32)
-        first = batch * together * out
-        for group in range(together):
-            rows = slice(group * out, (group + 1) * out)
-            source = kernels[first + group * out : first + (group + 1) * out]
-            dense[rows, group * ic : (group + 1) * ic] = source.reshape(out, ic, -1)
-        start = batch * packed.batch_stride
-        _pack(table, packed, dense, factor[first : first + together * out], packed.data[start:])
-    return packed
-
-
-def _pack(table: Table, packed: Kernels, kernels: Array, factor: Array, target: npt.NDArray[np.uint8]) -> None:
-    out_channels, channels, taps = kernels.shape
-    table.add(
-        t.PACK,
-        a=table.keep(kernels),
-        a_batch=kernels.strides[0],
-        a_plane=kernels.strides[1],
-        a_row=kernels.strides[2],
-        b=address(target),
-        b_panel=packed.panel_stride,
-        panels=packed.panels,
-        last_columns=packed.last_columns,
-        channels=channels,
-        out_channels=out_channels,
-        size=taps,
-        residual=table.keep(np.ascontiguousarray(factor)),
-    )
-
-
-def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Array) -> Kernels:
-    oc, ic = kernels.shape[:2]
-    packed = _allocate(bias, oc, (m + 2) ** 2, blocks(ic), LANES)
-    transform = np.ascontiguousarray(KERNEL_TRANSFORMS[m], np.float32)
-    table.add(
-        t.PACK_WINOGRAD,
-        a=table.keep(np.ascontiguousarray(kernels)),
-        b=address(packed.data),
-        b_panel=packed.panel_stride,
-        b_batch=packed.batch_stride,
-        panels=packed.panels,
-        last_columns=packed.last_columns,
-        channels=ic,
-        out_channels=oc,
-        out_tile=m,
-        residual=table.keep(np.ascontiguousarray(factor)),
-        taps=table.keep(transform),
-    )
-    return packed
-
-
-def _pack_pixels(kernels: Array, factor: Array, bias: Array) -> Kernels:
-    """A tap is a row of the kernel: its columns and channels lie together in unblocked pictures."""
-    oc, ic, size, _ = kernels.shape
-    depth = round_up(size * ic, UNROLL)
-    packed = _allocate(bias, oc, 1, size, depth)
-    rows = np.zeros((blocks(oc) * LANES, size, depth), np.float32)
-    rows[:oc, :, : size * ic] = (kernels * factor.reshape(-1, 1, 1, 1)).transpose(0, 2, 3, 1).reshape(oc, size, -1)
-    for panel in range(packed.panels):
-        first = panel * COLUMNS * LANES
-        part = rows[first : first + COLUMNS * LANES].transpose(1, 2, 0)
-        data = packed.data[panel * packed.panel_stride :].view(np.float32)
-        data[: part.size] = part.ravel()
-    return packed
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from ...layers import Array, Layer, Shape
 from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
 from .builder import Table
-from .convolution import Call, lower_connected, pack_matrix, workspace_size
+from .convolution import Call, lower_connected, workspace_size
 from .execute import Team
 from .isa import ISA
+from .kernels import pack_matrix
 from .plan import CpuEngine
 from .select import CLOCK, Choice, choose
 from .vector import LANES

@@ -20,18 +20,10 @@ from ..passes import INPUT, SLOPES, Step, compile_steps, fold
 from . import table as t
 from .arena import LINE, address, aligned, round_up
 from .builder import Table
-from .convolution import (
-    Call,
-    Kernels,
-    blocks,
-    lower_connected,
-    lower_convolution,
-    pack_kernels,
-    pack_matrix,
-    workspace_size,
-)  # fmt: skip
+from .convolution import Call, lower_connected, lower_convolution, workspace_size
 from .execute import Team
 from .jit import load_kernels
+from .kernels import Kernels, blocks, pack_kernels, pack_matrix
 from .microkernel import BLOCK
 from .select import Choice, choose
 from .vector import LANES
