@@ -16,7 +16,7 @@ from .vector import F32, I64, LANES, REGISTER, multiply_add, pointer, prefetch, 
 
 ROWS, COLUMNS = ISA.rows, ISA.columns
 BLOCK = 4 * LANES  # bytes in a register
-UNROLL = 4  # input channels per turn of the inner loop; of one, a first layer takes 1.7 times as long
+UNROLL = 4  # input channels per turn of the inner loop
 AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching ends with each page
 
 
@@ -153,5 +153,6 @@ def _emit_tile(
     build.position_at_end(end)
 
 
-multiply_adjacent = _make_multiply(True)  # pixel_stride is BLOCK, known to the compiler: 3 % faster
+multiply_adjacent = _make_multiply(True)  # pixel_stride is BLOCK, known to the compiler; kernels are fetched ahead
+# Fetching ahead made a first layer (7 x 7, stride 2) take 4.0 ms for 2.6 on one core.
 multiply_strided = _make_multiply(False)

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from .vector import I64, pointer
 
-SPINS = 20_000  # turns of waiting before the core is offered to others, some 0.2 ms
+SPINS = 20_000  # turns of waiting before the core is offered to others
 _HAS_YIELD = os.name == "posix"
 
 
