@@ -27,6 +27,7 @@ def end_on_interrupt() -> None:
     modes = termios.tcgetattr(0) if terminal else []
 
     def leave(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one of those sent by `insist` may be on its way
         if terminal:
             termios.tcsetattr(0, termios.TCSANOW, modes)  # readline has changed them
         if os.isatty(2):
