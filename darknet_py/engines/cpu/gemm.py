@@ -8,6 +8,8 @@ from . import table as t
 from .microkernel import BLOCK, COLUMNS, ROWS, multiply_adjacent, multiply_strided
 from .sync import next_item
 
+AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching ends with each page
+
 
 @njit(nogil=True)
 def multiply(op, slope, final, counter):
@@ -22,14 +24,20 @@ def multiply(op, slope, final, counter):
     items = op[t.BATCHES] * op[t.PANELS] * chunks
     item = next_item(counter)
     while item < items:
+        following = next_item(counter) if op[t.CLAIM] else item
         batch, left = divmod(item, op[t.PANELS] * chunks)
         panel, first = divmod(left, chunks)
         columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
         a_batch = op[t.A] + batch * op[t.A_BATCH]
-        b = op[t.B] + batch * op[t.B_BATCH] + panel * op[t.B_PANEL]
+        b = _kernels(op, item, chunks)
         to_c = batch * op[t.C_BATCH] + panel * COLUMNS * op[t.C_PLANE]
         bias = op[t.BIAS] + batch * op[t.BIAS_BATCH] + panel * COLUMNS * BLOCK
-        for tile in range(first * chunk, min(first * chunk + chunk, op[t.ROW_COUNT] * tiles)):
+        last = min(first * chunk + chunk, op[t.ROW_COUNT] * tiles)
+        ahead, step, skip = b + AHEAD, BLOCK, 0
+        if op[t.CLAIM]:
+            ahead, step = _kernels(op, min(following, items - 1), chunks), BLOCK // (last - first * chunk)
+            skip = op[t.TAP_COUNT] * op[t.DEPTH] * columns * step
+        for tile in range(first * chunk, last):
             row, part = divmod(tile, tiles)
             start = part * small + min(part, larger)
             count = small + (1 if part < larger else 0)
@@ -38,9 +46,17 @@ def multiply(op, slope, final, counter):
             c = op[t.C] + offset
             residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
             taps, count_taps, depth, plane = op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], op[t.C_PLANE]
-            product = a, taps, count_taps, depth, b, c, plane, bias, slope, residual, final
+            product = a, taps, count_taps, depth, b, ahead, step, c, plane, bias, slope, residual, final
             if op[t.PIXEL] == BLOCK:
                 multiply_adjacent(BLOCK, count, columns, *product)
             else:
                 multiply_strided(op[t.PIXEL], count, columns, *product)
-        item = next_item(counter)
+            ahead += skip
+        item = following if op[t.CLAIM] else next_item(counter)
+
+
+@njit(nogil=True)
+def _kernels(op, item, chunks):
+    """Where the kernels of an item lie."""
+    batch, panel = divmod(item // chunks, op[t.PANELS])
+    return op[t.B] + batch * op[t.B_BATCH] + panel * op[t.B_PANEL]

@@ -17,14 +17,13 @@ from .vector import F32, I64, LANES, REGISTER, multiply_add, pointer, prefetch, 
 ROWS, COLUMNS = ISA.rows, ISA.columns
 BLOCK = 4 * LANES  # bytes in a register
 UNROLL = 4  # input channels per turn of the inner loop
-AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching ends with each page
 
 
 def _make_multiply(adjacent: bool) -> Any:
     @intrinsic
     def multiply(
         context: Any, pixel_stride: Any, rows: Any, columns: Any, a: Any, taps: Any, tap_count: Any, depth: Any,
-        b: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
+        b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
     ) -> Any:  # fmt: skip
         """c[column][row] = final(slope(products + bias) + residual), the products summed over taps and k:
         a[tap + row * pixel_stride + k] * b[tap, k, column].
@@ -42,6 +41,9 @@ def _make_multiply(adjacent: bool) -> Any:
             input channels; how many; how many input channels each spans, a multiple of UNROLL.
         b : int
             Kernels, [tap_count, depth, columns, LANES] float32.
+        ahead, ahead_step : int
+            Where what is wanted next lies, and how far to go on with each of the tap_count * depth * columns
+            registers of kernels: it is fetched into the second cache meanwhile.
         c, plane : int
             Where the tile goes, [columns, rows, LANES] with `plane` between columns.
         bias : int
@@ -51,7 +53,7 @@ def _make_multiply(adjacent: bool) -> Any:
         residual : int
             What is added before `final`, laid out like `c`; 0 where there is none.
         """
-        signature = types.void(*[types.intp] * 11, types.float32, types.intp, types.float32)
+        signature = types.void(*[types.intp] * 13, types.float32, types.intp, types.float32)
 
         def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
             pixel_stride, rows, columns, *rest = args
@@ -77,8 +79,8 @@ def _make_multiply(adjacent: bool) -> Any:
 
 
 def _emit_tile(
-    build: Any, m: int, n: int, stride: Any, ahead: bool, a: Any, taps: Any, tap_count: Any, depth: Any, b: Any, c: Any,
-    plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
+    build: Any, m: int, n: int, stride: Any, fetch: bool, a: Any, taps: Any, tap_count: Any, depth: Any, b: Any,
+    ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
 ) -> None:  # fmt: skip
     """The code for a tile of `m` x `n`; ends in the block where it is stored."""
     entry = build.block
@@ -88,21 +90,23 @@ def _emit_tile(
     build.branch(tap_loop)
 
     build.position_at_end(tap_loop)
-    tap, tap_b = build.phi(I64), build.phi(I64)
+    tap, tap_b, tap_ahead = build.phi(I64), build.phi(I64), build.phi(I64)
     tap_tile = [build.phi(REGISTER) for _ in range(m * n)]
     offset = build.load(pointer(build, build.add(taps, build.shl(tap, I64(3))), I64))
     first_a = build.add(a, offset)
     build.branch(k_loop)
 
     build.position_at_end(k_loop)
-    k, k_a, k_b = build.phi(I64), build.phi(I64), build.phi(I64)
+    k, k_a, k_b, k_ahead = build.phi(I64), build.phi(I64), build.phi(I64), build.phi(I64)
+    ahead_next = k_ahead
     tile = [build.phi(REGISTER) for _ in range(m * n)]
     values = list(tile)
     pixels = [pointer(build, build.add(k_a, offset), F32) for offset in offsets]
     b_base = pointer(build, k_b, REGISTER)
     for step in range(UNROLL):
-        for j in range(n if ahead else 0):
-            prefetch(build, build.add(k_b, I64((step * n + j) * BLOCK + AHEAD)))
+        for _ in range(n if fetch else 0):
+            prefetch(build, ahead_next)
+            ahead_next = build.add(ahead_next, ahead_step)
         kernels = [build.load(build.gep(b_base, [I64(step * n + j)]), align=4) for j in range(n)]
         for i in range(m):
             pixel = splat(build, build.load(build.gep(pixels[i], [I64(step)])))
@@ -112,7 +116,8 @@ def _emit_tile(
     a_next = build.add(k_a, I64(4 * UNROLL))
     b_next = build.add(k_b, I64(UNROLL * n * BLOCK))
     build.cbranch(build.icmp_signed("<", k_next, depth), k_loop, tap_end)
-    for phi, start, following in ((k, I64(0), k_next), (k_a, first_a, a_next), (k_b, tap_b, b_next)):
+    counters = (k, I64(0), k_next), (k_a, first_a, a_next), (k_b, tap_b, b_next), (k_ahead, tap_ahead, ahead_next)
+    for phi, start, following in counters:
         phi.add_incoming(start, tap_loop)
         phi.add_incoming(following, k_loop)
     for phi, start, following in zip(tile, tap_tile, values, strict=True):
@@ -122,7 +127,7 @@ def _emit_tile(
     build.position_at_end(tap_end)
     tap_next = build.add(tap, I64(1))
     build.cbranch(build.icmp_signed("<", tap_next, tap_count), tap_loop, store)
-    for phi, start, following in ((tap, I64(0), tap_next), (tap_b, b, b_next)):
+    for phi, start, following in ((tap, I64(0), tap_next), (tap_b, b, b_next), (tap_ahead, ahead, ahead_next)):
         phi.add_incoming(start, entry)
         phi.add_incoming(following, tap_end)
     for phi, following in zip(tap_tile, values, strict=True):
@@ -153,6 +158,6 @@ def _emit_tile(
     build.position_at_end(end)
 
 
-multiply_adjacent = _make_multiply(True)  # pixel_stride is BLOCK, known to the compiler; kernels are fetched ahead
+multiply_adjacent = _make_multiply(True)  # pixel_stride is BLOCK, known to the compiler; `ahead` is fetched
 # Fetching ahead made a first layer (7 x 7, stride 2) take 4.0 ms for 2.6 on one core.
 multiply_strided = _make_multiply(False)

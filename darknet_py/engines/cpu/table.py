@@ -14,6 +14,7 @@ from __future__ import annotations
     ROW_COUNT,  # rows of output pixels
     PIXELS,  # output pixels in a row
     CHUNK,  # tiles that a thread takes at a time
+    CLAIM,  # whether threads take their next item early, to fetch its kernels meanwhile
     PIXEL,  # from one pixel of a tile to the next in A
     A, A_BATCH, A_ROW,
     B, B_BATCH, B_PANEL,
@@ -24,7 +25,7 @@ from __future__ import annotations
     IMAGES, CHANNELS, OUT_CHANNELS, BLOCKS, SUMMED_BLOCKS, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, SIZE, STRIDE,
     PADDING, SPREAD, A_PLANE, TILE_ROWS, TILE_COLUMNS, FIRST_ROW, OUT_TILE, GROUP_SIZE,
     FIELDS,
-) = range(44)  # fmt: skip
+) = range(45)  # fmt: skip
 
 # Opcodes.
 (

@@ -58,11 +58,11 @@ def multiply_add(build: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def prefetch(build: Any, address: Any) -> None:
-    """Ask for the cache line at an integer address, which may lie anywhere."""
+    """Ask for the cache line at an integer address, which may lie anywhere, into the second cache."""
     byte = ir.IntType(8).as_pointer()
     signature = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
     function = cgutils.get_or_insert_function(build.module, signature, "llvm.prefetch.p0i8")
-    build.call(function, [build.inttoptr(address, byte), I32(0), I32(3), I32(1)])
+    build.call(function, [build.inttoptr(address, byte), I32(0), I32(2), I32(1)])
 
 
 def larger(build: Any, a: Any, b: Any) -> Any:
