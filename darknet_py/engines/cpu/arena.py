@@ -19,7 +19,7 @@ def aligned(size: int) -> npt.NDArray[np.uint8]:
 
 def address(array: npt.NDArray[Any]) -> int:
     """Where an array's first byte is."""
-    return int(array.ctypes.data)
+    return int(array.__array_interface__["data"][0])
 
 
 def round_up(size: int, multiple: int) -> int:

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from . import table as t
 from .arena import LINE, address, aligned
-from .execute import Team
-
-_UNTIMED = np.empty(0, np.int64)
+from .execute import CALL_FIELDS, CLOCK, NUMBERS, ROWS, SYNC, TABLE
+from .team import Team
 
 
 class Table:
@@ -47,16 +46,24 @@ class Table:
         self.table = np.array(self.rows, np.int64).reshape(-1, t.FIELDS)
         self.numbers = np.array(self.row_numbers, np.float32).reshape(-1, t.NUMBERS)
         self.sync = aligned((len(self.rows) + 1) * LINE)
+        self.clock = np.zeros(len(self.rows) + 1, np.int64)
+        self.call = np.zeros(CALL_FIELDS, np.int64)
+        self.call[ROWS] = len(self.rows)
+        self.call[TABLE], self.call[NUMBERS] = address(self.table), address(self.numbers)
+        self.call[SYNC] = address(self.sync)
+        self.call_address = address(self.call)
 
     def run(self, team: Team) -> None:
         """Run all operations, in order."""
-        team.run(self.table, self.numbers, _UNTIMED, self.sync)
+        if self.rows:
+            team.run(self.call_address)
 
     def measure(self, team: Team) -> list[tuple[int, float]]:
         """Run all operations; seconds that each took, with the index of its layer."""
-        clock = np.zeros(len(self.rows) + 1, np.int64)
+        self.call[CLOCK] = address(self.clock)
         start = time.perf_counter()
-        team.run(self.table, self.numbers, clock, self.sync)
+        self.run(team)
         seconds = time.perf_counter() - start
-        shares = np.diff(clock) / max(1, clock[-1] - clock[0])
+        self.call[CLOCK] = 0
+        shares = np.diff(self.clock) / max(1, self.clock[-1] - self.clock[0])
         return list(zip(self.layers, (shares * seconds).tolist(), strict=True))

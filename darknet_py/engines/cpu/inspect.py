@@ -15,7 +15,7 @@ from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
 from .builder import Table
 from .convolution import Call, lower_connected, workspace_size
-from .execute import Team
+from .team import Team
 from .isa import ISA
 from .kernels import pack_matrix
 from .plan import CpuEngine

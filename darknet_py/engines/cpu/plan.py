@@ -16,12 +16,13 @@ from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from ...layers.maxpool import MaxPool
 from ...layers.shortcut import Shortcut
+from ...layers.softmax import Softmax
 from ..passes import INPUT, SLOPES, Step, compile_steps, fold
 from . import table as t
 from .arena import LINE, address, aligned, round_up
 from .builder import Table
 from .convolution import Call, lower_connected, lower_convolution, workspace_size
-from .execute import Team
+from .team import Team
 from .jit import load_kernels
 from .kernels import Kernels, blocks, pack_kernels, pack_matrix
 from .microkernel import BLOCK
@@ -111,8 +112,8 @@ class _Run:
     def __init__(self, engine: CpuEngine, layers: Sequence[Layer], images: int) -> None:
         self.engine, self.layers, self.images = engine, layers, images
         self.program = engine.program
-        self.input = np.empty((images, *layers[0].input_shapes[0]), np.float32)
-        self.plain: dict[int, Array] = {INPUT: self.input}  # values that lie in plain layout
+        self.plain: dict[int, Array] = {INPUT: np.empty(0, np.float32)}  # values that lie in plain layout
+        self.input_rows: list[tuple[Table, int]] = []  # operations that are told at each run where the batch lies
         self.calls: list[Table | Callable[[], None]] = []
         self._lay_out()
         for step in self.program.steps:
@@ -124,7 +125,7 @@ class _Run:
 
     def run(self, batch: Array) -> Array:
         """Outputs (images, outputs)."""
-        self.input[:] = batch
+        self._take(batch)
         for call in self.calls:
             if isinstance(call, Table):
                 call.run(self.engine.team)
@@ -134,7 +135,7 @@ class _Run:
 
     def measure(self, batch: Array) -> dict[int, float]:
         """Seconds by layer."""
-        self.input[:] = batch
+        self._take(batch)
         seconds: dict[int, float] = defaultdict(float)
         for call in self.calls:
             if isinstance(call, Table):
@@ -143,6 +144,12 @@ class _Run:
             else:
                 call()
         return seconds
+
+    def _take(self, batch: Array) -> None:
+        self.plain[INPUT] = batch
+        start = address(batch)
+        for table, row in self.input_rows:
+            table.table[row, t.A] = start
 
     def _lay_out(self) -> None:
         """Give every value its address: slots one after another, then the workspace of convolutions."""
@@ -187,11 +194,10 @@ class _Run:
     def _blocked(self, value: int) -> int:
         """The address of a value in blocked layout."""
         if value in self.plain:
-            source = self.plain.pop(value) if value != INPUT else self.input
             shape = self._shape(value)
             self._table().add(
                 t.TO_BLOCKS,
-                a=self._table().keep(source),
+                a=self._plain_address(value),
                 c=self.addresses[value],
                 blocks=blocks(shape.channels),
                 channels=shape.channels,
@@ -199,7 +205,16 @@ class _Run:
                 height=shape.height,
                 width=shape.width,
             )
+            if value != INPUT:
+                del self.plain[value]
         return self.addresses[value]
+
+    def _plain_address(self, value: int) -> int:
+        """The address of a value in plain layout, for the operation that is added next."""
+        if value == INPUT:
+            self.input_rows.append((self._table(), len(self._table().rows)))
+            return 0
+        return self._table().keep(self.plain[value])
 
     def _view(self, value: int) -> Array:
         """A blocked value as (blocks, images, height, width, LANES)."""
@@ -230,6 +245,8 @@ class _Run:
             self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
         elif layer.kind == "avgpool":
             self._add_pooling(t.AVGPOOL, step)
+        elif isinstance(layer, Softmax) and layer.shape.height == layer.shape.width == 1:
+            self._add_softmax(step, layer)
         elif isinstance(layer, Shortcut) and slope is not None and self._addable(layer):
             self._add_shortcut(step, layer, slope)
         else:
@@ -239,8 +256,8 @@ class _Run:
         kernels = self.engine.kernels[layer.index]
         plain = layer.index in self.engine.choices and self.engine.choices[layer.index].name == "direct_pixels"
         plain = plain and step.source in self.plain
-        source = address(self.plain[step.source]) if plain else self._blocked(step.source)
         residual = 0 if step.residual is None else self._blocked(step.residual)
+        source = self._plain_address(step.source) if plain else self._blocked(step.source)
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,
             layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation], plain,
@@ -291,19 +308,37 @@ class _Run:
             beta=layer.beta,
         )
 
+    def _add_softmax(self, step: Step, layer: Softmax) -> None:
+        shape = layer.shape
+        source, target = self._blocked(step.source), np.empty((self.images, *shape), np.float32)
+        self._table().add(
+            t.SOFTMAX,
+            a=source,
+            c=self._table().keep(target),
+            images=self.images,
+            channels=shape.channels,
+            batches=layer.groups,
+            alpha=1 / layer.temperature,
+        )
+        self._define(step, target)
+
     def _add_definition(self, step: Step, layer: Layer) -> None:
         """What has no kernel of its own runs as its layer defines it."""
         shape = self._shape(step.target)
         target = np.empty((self.images, *shape), np.float32)
         parameters = self.engine.parameters.get(layer.index, {})
         sources = list(step.sources)
-        inputs = [self.plain.get(value) for value in sources]
+        inputs = [None if value == INPUT else self.plain.get(value) for value in sources]
 
         def run() -> None:
             given = [self._read(v) if plain is None else plain for v, plain in zip(sources, inputs, strict=True)]
             target[...] = layer.forward(given, parameters)
 
         self.calls.append(run)
+        self._define(step, target)
+
+    def _define(self, step: Step, target: Array) -> None:
+        """Let `target`, in plain layout, be what a step gives."""
         self.plain[step.target] = target
         if self.program.places[step.target].root != step.target:
             self._blocked(step.target)

@@ -41,7 +41,8 @@ from __future__ import annotations
     PACK,
     PACK_WINOGRAD,
     FLATTEN,
-) = range(12)
+    SOFTMAX,
+) = range(13)
 
 # Floats that go with a row.
 SLOPE, FINAL, ALPHA, BETA, NUMBERS = range(5)
