@@ -15,11 +15,11 @@ from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
 from .builder import Table
 from .convolution import Call, lower_connected, workspace_size
-from .team import Team
 from .isa import ISA
 from .kernels import pack_matrix
 from .plan import CpuEngine
 from .select import CLOCK, Choice, choose
+from .team import Team
 from .vector import LANES
 
 

@@ -79,7 +79,7 @@ def _make_multiply(adjacent: bool) -> Any:
 
 
 def _emit_tile(
-    build: Any, m: int, n: int, stride: Any, fetch: bool, a: Any, taps: Any, tap_count: Any, depth: Any, b: Any,
+    build: Any, m: int, n: int, stride: Any, adjacent: bool, a: Any, taps: Any, tap_count: Any, depth: Any, b: Any,
     ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
 ) -> None:  # fmt: skip
     """The code for a tile of `m` x `n`; ends in the block where it is stored."""
@@ -101,15 +101,15 @@ def _emit_tile(
     ahead_next = k_ahead
     tile = [build.phi(REGISTER) for _ in range(m * n)]
     values = list(tile)
-    pixels = [pointer(build, build.add(k_a, offset), F32) for offset in offsets]
     b_base = pointer(build, k_b, REGISTER)
     for step in range(UNROLL):
-        for _ in range(n if fetch else 0):
+        for _ in range(n if adjacent else 0):
             prefetch(build, ahead_next)
             ahead_next = build.add(ahead_next, ahead_step)
         kernels = [build.load(build.gep(b_base, [I64(step * n + j)]), align=4) for j in range(n)]
         for i in range(m):
-            pixel = splat(build, build.load(build.gep(pixels[i], [I64(step)])))
+            address = build.add(k_a, build.add(offsets[i], I64(4 * step)))
+            pixel = splat(build, build.load(pointer(build, address, F32)))
             for j in range(n):
                 values[i * n + j] = multiply_add(build, pixel, kernels[j], values[i * n + j])
     k_next = build.add(k, I64(UNROLL))

@@ -22,11 +22,11 @@ from . import table as t
 from .arena import LINE, address, aligned, round_up
 from .builder import Table
 from .convolution import Call, lower_connected, lower_convolution, workspace_size
-from .team import Team
 from .jit import load_kernels
 from .kernels import Kernels, blocks, pack_kernels, pack_matrix
 from .microkernel import BLOCK
 from .select import Choice, choose
+from .team import Team
 from .vector import LANES
 
 MAX_IMAGES = 8  # that run together; larger batches run in parts
