@@ -52,12 +52,15 @@ def to_pixels(op, counter):
         y = row - p
         d = op[t.C] + item * wide * channels * 4
         s = op[t.A] + image * op[t.A_BATCH] + y * op[t.A_ROW]
-        inside = 0 <= y < h
-        for c in range(channels):
-            for x in range(wide):
-                there = inside and p <= x < p + w
-                value = load_scalar(s + c * op[t.A_PLANE] + (x - p) * op[t.PIXEL]) if there else float32(0)
-                store_scalar(d + (x * channels + c) * 4, value)
+        pixel, plane = op[t.PIXEL], op[t.A_PLANE]
+        first, last = (p, p + w) if 0 <= y < h else (wide, wide)
+        for i in range(first * channels):
+            store_scalar(d + i * 4, float32(0))
+        for x in range(first, last):
+            for c in range(channels):
+                store_scalar(d + (x * channels + c) * 4, load_scalar(s + c * plane + (x - first) * pixel))
+        for i in range(last * channels, wide * channels):
+            store_scalar(d + i * 4, float32(0))
         item = next_item(counter)
 
 
