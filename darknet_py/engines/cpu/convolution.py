@@ -9,7 +9,7 @@ import numpy as np
 from ...layers import Shape
 from ...layers.convolutional import Convolutional
 from . import table as t
-from .arena import address
+from .arena import address, round_up
 from .builder import Table
 from .isa import ISA
 from .kernels import Kernels, blocks
@@ -17,6 +17,10 @@ from .microkernel import BLOCK, UNROLL
 from .select import Choice, bundle
 from .vector import LANES
 
+import os
+FUSED_BYTES = int(os.environ.get('FB','512')) << 10
+FUSED_KERNELS = int(float(os.environ.get('FK','4'))*(1 << 20))
+FUSED_TILES = int(os.environ.get('FT','6'))
 WINOGRAD_CHUNK = 4 << 20  # bytes of transformed tiles that are worked on at a time
 ITEMS = 16  # of work, at least, for each operation
 TILES_PER_ITEM = 24
@@ -38,6 +42,8 @@ class Call:
         Of one picture.
     slope, final : float
         Activations before and after the residual is added.
+    threads : int
+        That the operations are for; the results are the same for any.
     plain : bool
         Whether the source is in plain layout, not blocked.
     """
@@ -51,6 +57,7 @@ class Call:
     shape: Shape
     slope: float
     final: float
+    threads: int = 1
     plain: bool = False
 
     @property
@@ -64,13 +71,13 @@ class Call:
         return self.images * self.shape.height * self.shape.width * BLOCK
 
 
-def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Shape, shape: Shape) -> int:
+def workspace_size(
+    choice: Choice, layer: Convolutional, images: int, source: Shape, shape: Shape, threads: int
+) -> int:
     """Bytes that `lower_convolution` needs besides source and target."""
     if choice.tile:
-        _, columns, rows = _winograd_tiles(choice.tile, images, source, shape)
-        groups, size = _winograd_groups(rows * columns)
-        tiles = (groups + 1) * size  # the last turn's groups may be of another size
-        return (choice.tile + 2) ** 2 * tiles * (blocks(source.channels) + blocks(shape.channels)) * BLOCK
+        tiling = _tile(choice.tile, layer.size, images, source, shape, threads)
+        return tiling.workspace * (threads if tiling.fused else 1)
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
     if choice.name == "direct_pixels":
         return images * height * (width + _slack(source.channels)) * source.channels * 4
@@ -97,7 +104,7 @@ def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
 def lower_convolution(table: Table, choice: Choice, layer: Convolutional, kernels: Kernels, call: Call) -> None:
     """The operations of a convolution by the implementation `choice`."""
     if choice.tile:
-        _lower_winograd(table, choice.tile, layer.padding, kernels, call)
+        _lower_winograd(table, choice.tile, layer.size, layer.padding, kernels, call)
     elif choice.name == "direct_pixels":
         _lower_pixels(table, layer, kernels, call)
     else:
@@ -216,54 +223,128 @@ def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
         )
 
 
-def _winograd_tiles(m: int, images: int, source: Shape, shape: Shape) -> tuple[int, int, int]:
-    """Rows of tiles in all images, tiles in a row, and how many rows are worked on at a time."""
+@dataclass(frozen=True)
+class _Tiling:
+    """How a Winograd convolution is divided.
+
+    Attributes
+    ----------
+    n, m : int
+        Cells in a side of an input and an output tile.
+    rows, columns : int
+        Of tiles, in all images.
+    fused : bool
+        Whether threads transform, multiply and transform back groups of tiles on their own.
+    at_a_time : int
+        Rows of tiles that are worked on before the next ones, where they do not.
+    groups, size : int
+        Groups of tiles, of an item or worked on at a time, and tiles in a group.
+    tile_bytes : int
+        Of a tile and its products.
+    """
+
+    n: int
+    m: int
+    rows: int
+    columns: int
+    fused: bool
+    at_a_time: int
+    groups: int
+    size: int
+    tile_bytes: int
+
+    @property
+    def workspace(self) -> int:
+        """Bytes for tiles and products, of each thread where they are fused."""
+        return (self.groups + (not self.fused)) * self.size * self.tile_bytes  # the last turn's groups may be larger
+
+
+def _tile(m: int, r: int, images: int, source: Shape, shape: Shape, threads: int) -> _Tiling:
+    n, into, out = m + r - 1, blocks(source.channels), blocks(shape.channels)
     rows, columns = images * -(-shape.height // m), -(-shape.width // m)
-    row_bytes = (m + 2) ** 2 * columns * (blocks(source.channels) + blocks(shape.channels)) * BLOCK
-    turns = -(-rows // max(1, WINOGRAD_CHUNK // row_bytes))
-    return rows, columns, -(-rows // turns)
+    tile_bytes = n * n * (into + out) * BLOCK
+    own = FUSED_BYTES // tile_bytes
+    items = round_up(-(-rows * columns // max(own, 1)), threads)
+    each = -(-rows * columns // items)
+    if each >= FUSED_TILES and n * n * into * LANES * out * BLOCK <= FUSED_KERNELS:
+        return _Tiling(n, m, rows, columns, True, rows, *_groups(each), tile_bytes)
+    turns = -(-rows // max(1, WINOGRAD_CHUNK // (columns * tile_bytes)))
+    at_a_time = -(-rows // turns)
+    return _Tiling(n, m, rows, columns, False, at_a_time, *_groups(at_a_time * columns), tile_bytes)
 
 
-def _winograd_groups(tiles: int) -> tuple[int, int]:
+def _groups(tiles: int) -> tuple[int, int]:
     """How many groups of tiles there are, and tiles in each: as many as the micro-kernel takes, or a little less."""
     groups = -(-tiles // ISA.rows)
     return groups, -(-tiles // groups)
 
 
-def _lower_winograd(table: Table, m: int, padding: int, kernels: Kernels, call: Call) -> None:
+def _lower_winograd(table: Table, m: int, r: int, padding: int, kernels: Kernels, call: Call) -> None:
     source, shape = call.source_shape, call.shape
-    all_rows, columns, at_a_time = _winograd_tiles(m, call.images, source, shape)
-    positions, into, out = (m + 2) ** 2, blocks(source.channels), blocks(shape.channels)
+    tiling = _tile(m, r, call.images, source, shape, call.threads)
+    positions, into, out = tiling.n**2, blocks(source.channels), blocks(shape.channels)
     zeros = table.keep(np.zeros(out * LANES, np.float32))
     plain = replace(call, residual=0, slope=1, final=1)  # biases and activations come after the transform
-    for first in range(0, all_rows, at_a_time):
-        rows = min(at_a_time, all_rows - first)
-        groups, size = _winograd_groups(rows * columns)
+    for first in range(0, tiling.rows, tiling.at_a_time):
+        rows = min(tiling.at_a_time, tiling.rows - first)
+        groups, size = (tiling.groups, tiling.size) if tiling.fused else _groups(rows * tiling.columns)
         # [block of channels][group][position][tile][LANES]: all that is written for a tile lies close together.
         position = size * BLOCK
         group = positions * position
         plane = groups * group
         products = call.workspace + into * plane
-        tiling = dict(
+        taps = table.keep(np.arange(into, dtype=np.int64) * plane)
+        work = dict(
             row_count=rows,
             first_row=first,
             tile_rows=-(-shape.height // m),
-            tile_columns=columns,
+            tile_columns=tiling.columns,
+            in_tile=tiling.n,
             out_tile=m,
             group_size=size,
+            tiles=call.workspace,
+            tiles_plane=plane,
+            products=products,
         )
-        table.add(
-            t.WINOGRAD_INPUT,
-            **tiling,
+        given = dict(
             a=call.source,
             a_plane=call.source_plane,
             blocks=into,
             height=source.height,
             width=source.width,
             padding=padding,
-            c=call.workspace,
-            c_plane=plane,
         )
+        wanted = dict(
+            out_blocks=out,
+            out_height=shape.height,
+            out_width=shape.width,
+            c=call.target,
+            c_plane=call.plane,
+            bias=address(kernels.bias),
+            residual=call.residual,
+        )
+        if tiling.fused:
+            table.add(
+                t.WINOGRAD,
+                **work,
+                **given,
+                **wanted,
+                slope=call.slope,
+                final=call.final,
+                groups=groups,
+                thread_bytes=tiling.workspace,
+                panels=kernels.panels,
+                last_columns=kernels.last_columns,
+                b=address(kernels.data),
+                b_batch=kernels.batch_stride,
+                b_panel=kernels.panel_stride,
+                taps=taps,
+                tap_count=kernels.taps,
+                depth=kernels.depth,
+                no_bias=zeros,
+            )
+            continue
+        table.add(t.WINOGRAD_INPUT, **work, **given)
         _multiply(
             table,
             kernels,
@@ -281,21 +362,7 @@ def _lower_winograd(table: Table, m: int, padding: int, kernels: Kernels, call: 
             c_batch=position,
             c_row=group,
             c_plane=plane,
-            taps=table.keep(np.arange(into, dtype=np.int64) * plane),
+            taps=taps,
             bias=zeros,
         )
-        table.add(
-            t.WINOGRAD_OUTPUT,
-            **tiling,
-            a=products,
-            a_plane=plane,
-            blocks=out,
-            height=shape.height,
-            width=shape.width,
-            c=call.target,
-            c_plane=call.plane,
-            bias=address(kernels.bias),
-            residual=call.residual,
-            slope=call.slope,
-            final=call.final,
-        )
+        table.add(t.WINOGRAD_OUTPUT, **work, **wanted, slope=call.slope, final=call.final)

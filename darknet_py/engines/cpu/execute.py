@@ -13,7 +13,7 @@ from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
 from .sync import cycles, fetch_add, int64s, wait_for
 from .vector import load_scalar
-from .winograd import transform_input, transform_output
+from .winograd import convolve, transform_input, transform_output
 
 SCRATCH = 2 * 8 * 8 * 64  # bytes that a thread needs for itself: Winograd's largest tile, twice
 
@@ -48,6 +48,8 @@ def walk(call, scratch, thread, threads):
             transform_input(op, scratch, counter)
         elif code == t.WINOGRAD_OUTPUT:
             transform_output(op, slope, final, scratch, counter)
+        elif code == t.WINOGRAD:
+            convolve(op, slope, final, thread, scratch, counter)
         elif code == t.MAXPOOL:
             pool_maximum(op, counter)
         elif code == t.AVGPOOL:

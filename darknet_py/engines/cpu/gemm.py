@@ -12,6 +12,14 @@ AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching 
 
 
 @njit(nogil=True)
+def multiply_tile(count, columns, a, taps, tap_count, depth, b, ahead, step, c, plane, bias, slope, residual, final):
+    """`multiply_adjacent`, its code once for all that call it."""
+    multiply_adjacent(
+        BLOCK, count, columns, a, taps, tap_count, depth, b, ahead, step, c, plane, bias, slope, residual, final
+    )
+
+
+@njit(nogil=True)
 def multiply(op, slope, final, counter):
     """Run a `GEMM` operation: for each batch, panel of output channels and row of pixels, tile by tile.
 
@@ -46,11 +54,11 @@ def multiply(op, slope, final, counter):
             c = op[t.C] + offset
             residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
             taps, count_taps, depth, plane = op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], op[t.C_PLANE]
-            product = a, taps, count_taps, depth, b, ahead, step, c, plane, bias, slope, residual, final
+            rest = a, taps, count_taps, depth, b, ahead, step, c, plane, bias, slope, residual, final
             if op[t.PIXEL] == BLOCK:
-                multiply_adjacent(BLOCK, count, columns, *product)
+                multiply_tile(count, columns, *rest)
             else:
-                multiply_strided(op[t.PIXEL], count, columns, *product)
+                multiply_strided(op[t.PIXEL], count, columns, *rest)
             ahead += skip
         item = following if op[t.CLAIM] else next_item(counter)
 

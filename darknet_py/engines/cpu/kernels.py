@@ -15,7 +15,7 @@ from .builder import Table
 from .microkernel import BLOCK, COLUMNS, UNROLL
 from .select import Choice, bundle
 from .vector import LANES
-from .winograd import KERNEL_TRANSFORMS
+from .winograd import kernel_transform
 
 
 def blocks(channels: int) -> int:
@@ -107,9 +107,8 @@ def _pack(table: Table, packed: Kernels, kernels: Array, factor: Array, target: 
 
 
 def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Array) -> Kernels:
-    oc, ic = kernels.shape[:2]
-    packed = _allocate(bias, oc, (m + 2) ** 2, blocks(ic), LANES)
-    transform = np.ascontiguousarray(KERNEL_TRANSFORMS[m], np.float32)
+    oc, ic, r, _ = kernels.shape
+    packed = _allocate(bias, oc, (m + r - 1) ** 2, blocks(ic), LANES)
     table.add(
         t.PACK_WINOGRAD,
         a=table.keep(np.ascontiguousarray(kernels)),
@@ -120,9 +119,10 @@ def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Ar
         last_columns=packed.last_columns,
         channels=ic,
         out_channels=oc,
-        out_tile=m,
+        in_tile=m + r - 1,
+        size=r,
         residual=table.keep(np.ascontiguousarray(factor)),
-        taps=table.keep(transform),
+        taps=table.keep(kernel_transform(m, r)),
     )
     return packed
 

@@ -41,13 +41,14 @@ def pack(op, counter):
 
 @njit(nogil=True)
 def pack_winograd(op, scratch, counter):
-    """(out channels, channels, 3, 3) at A to G g G^T, [position][panel][channel][columns][LANES] at B.
+    """(out channels, channels, r, r) at A to G g G^T, [position][panel][channel][columns][LANES] at B.
 
-    G is the float32 matrix at TAPS, (`OUT_TILE` + 2) x 3. Otherwise as `pack`. `scratch` holds 33 registers.
+    G is the float32 matrix at TAPS, `IN_TILE` x r; `SIZE` is r. Otherwise as `pack`. `scratch` holds
+    r * r + r * `IN_TILE` registers.
     """
-    channels, out_channels, n = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.OUT_TILE] + 2
+    channels, out_channels, n, r = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.IN_TILE], op[t.SIZE]
     blocks = (channels + LANES - 1) // LANES
-    half = scratch + 9 * BLOCK
+    half = scratch + r * r * BLOCK
     item = next_item(counter)
     while item < op[t.PANELS] * blocks:
         panel, block = divmod(item, blocks)
@@ -59,32 +60,25 @@ def pack_winograd(op, scratch, counter):
                     oc = (panel * COLUMNS + column) * LANES + lane
                     there = c < channels and oc < out_channels
                     factor = load_scalar(op[t.RESIDUAL] + oc * 4) if there else float32(0)
-                    s = op[t.A] + (oc * channels + c) * 36
-                    for tap in range(9):
+                    s = op[t.A] + (oc * channels + c) * r * r * 4
+                    for tap in range(r * r):
                         value = load_scalar(s + tap * 4) * factor if there else float32(0)
                         store_scalar(scratch + tap * BLOCK + lane * 4, value)
                 for i in range(n):
-                    g0, g1, g2 = _row(op[t.TAPS] + i * 12)
-                    for x in range(3):
-                        total = load(scratch + x * BLOCK) * g0
-                        total = fma(load(scratch + (3 + x) * BLOCK), g1, total)
-                        total = fma(load(scratch + (6 + x) * BLOCK), g2, total)
-                        store(half + (i * 3 + x) * BLOCK, total)
+                    for x in range(r):
+                        store(half + (i * r + x) * BLOCK, _dot(op[t.TAPS] + i * r * 4, scratch + x * BLOCK, r * BLOCK, r))
                 d = op[t.B] + panel * op[t.B_PANEL] + (c * columns + column) * BLOCK
                 for j in range(n):
-                    g0, g1, g2 = _row(op[t.TAPS] + j * 12)
                     for i in range(n):
-                        s = half + i * 3 * BLOCK
-                        total = fma(load(s + 2 * BLOCK), g2, fma(load(s + BLOCK), g1, load(s) * g0))
+                        total = _dot(op[t.TAPS] + j * r * 4, half + i * r * BLOCK, BLOCK, r)
                         store(d + (i * n + j) * op[t.B_BATCH], total)
         item = next_item(counter)
 
 
 @njit(nogil=True)
-def _row(address):
-    """A row of G, each value in a register."""
-    return (
-        broadcast(load_scalar(address)),
-        broadcast(load_scalar(address + 4)),
-        broadcast(load_scalar(address + 8)),
-    )
+def _dot(row, s, ss, count):
+    """`count` scalars at `row` times registers at `s`, `ss` apart, summed."""
+    total = load(s) * broadcast(load_scalar(row))
+    for i in range(1, count):
+        total = fma(load(s + i * ss), broadcast(load_scalar(row + i * 4)), total)
+    return total

@@ -165,7 +165,7 @@ class _Run:
                 workspace = max(workspace, self._size(layer.input_shapes[0]))
             if isinstance(layer, Convolutional) and step.kind != "copy":
                 choice = self.engine.choices[layer.index]
-                need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape)
+                need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, self.engine.team.threads)
                 workspace = max(workspace, round_up(need, LINE))
         # The input's blocked form, where a layer wants it, lies behind the workspace.
         self.memory = self.engine.memory(int(starts[-1]) + workspace + self._size(self._shape(INPUT)))
@@ -260,7 +260,8 @@ class _Run:
         source = self._plain_address(step.source) if plain else self._blocked(step.source)
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,
-            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation], plain,
+            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation],
+            self.engine.team.threads, plain,
         )  # fmt: skip
         if isinstance(layer, Connected):
             lower_connected(self._table(), kernels, call)

@@ -15,9 +15,10 @@ from .vector import LANES
 CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
 WEIGHT_BYTES_PER_CYCLE = 6.5  # per core, streamed from memory with both cores at it
 TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
-# Cycles to transform a tile of one block of channels, F(m x m, 3 x 3): input, output. By counting instructions;
+# Cycles to transform a tile of n x n, of one block of channels: input, output. By counting instructions;
 # measured, early layers take two to three times as long.
-TRANSFORM_CYCLES = {2: (60, 50), 4: (190, 170), 6: (380, 330)}
+TRANSFORM_CYCLES = {4: (60, 50), 6: (190, 170), 8: (380, 330)}
+WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)  # m and r of F(m x m, r x r)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Choice:
     reason : str
         Why it declines; empty where it can.
     tile : int
-        m of Winograd's F(m x m, 3 x 3), else 0.
+        m of Winograd's F(m x m, r x r), else 0.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Choice:
 
 def choose(layer: Convolutional) -> list[Choice]:
     """All implementations, the one to take first, those that decline last."""
-    candidates = [*(_winograd(layer, m) for m in (6, 4, 2)), _direct(layer), _pixels(layer)]
+    candidates = [*(_winograd(layer, m, r) for m, r in WINOGRAD), _direct(layer), _pixels(layer)]
     candidates.append(Choice("definition", 1e15))
     return sorted(candidates, key=lambda choice: (bool(choice.reason), choice.cycles))
 
@@ -69,18 +70,19 @@ def _product_cycles(pixels: int, depth: int, channels: int, batches: int = 1) ->
     return max(arithmetic, batches * depth * columns * LANES * 4 / WEIGHT_BYTES_PER_CYCLE)
 
 
-def _winograd(layer: Convolutional, m: int) -> Choice:
-    name = f"wino_{m}x{m}_3x3"
+def _winograd(layer: Convolutional, m: int, r: int) -> Choice:
+    name = f"wino_{m}x{m}_{r}x{r}"
     source, shape = layer.input_shapes[0], layer.shape
-    if (layer.size, layer.stride, layer.groups) != (3, 1, 1):
-        return Choice(name, reason="needs a 3 x 3 kernel, stride 1, one group", tile=m)
+    if (layer.size, layer.stride, layer.groups) != (r, 1, 1):
+        return Choice(name, reason=f"needs a {r} x {r} kernel, stride 1, one group", tile=m)
     if source.channels < LANES:
         return Choice(name, reason=f"needs at least {LANES} channels", tile=m)
+    n = m + r - 1
     tiles = -(-shape.height // m) * -(-shape.width // m)
-    into, out = TRANSFORM_CYCLES[m]
+    into, out = TRANSFORM_CYCLES[n]
     transforms = tiles * (into * _blocks(source.channels) + out * _blocks(shape.channels))
     depth = _blocks(source.channels) * LANES
-    return Choice(name, transforms + _product_cycles(tiles, depth, shape.channels, (m + 2) ** 2), tile=m)
+    return Choice(name, transforms + _product_cycles(tiles, depth, shape.channels, n**2), tile=m)
 
 
 def bundle(layer: Convolutional) -> int | None:

@@ -23,15 +23,19 @@ from __future__ import annotations
     BIAS, BIAS_BATCH, RESIDUAL,
     # Of kernels that move, transform or pool pictures:
     IMAGES, CHANNELS, OUT_CHANNELS, BLOCKS, SUMMED_BLOCKS, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, SIZE, STRIDE,
-    PADDING, SPREAD, A_PLANE, TILE_ROWS, TILE_COLUMNS, FIRST_ROW, OUT_TILE, GROUP_SIZE,
+    PADDING, SPREAD, A_PLANE,
+    # Of Winograd's convolution: tiles in a column and a row of a picture, cells in a side of an input and output tile.
+    TILE_ROWS, TILE_COLUMNS, FIRST_ROW, IN_TILE, OUT_TILE, OUT_BLOCKS, GROUP_SIZE, GROUPS, TILES, TILES_PLANE, PRODUCTS,
+    THREAD_BYTES, NO_BIAS,
     FIELDS,
-) = range(45)  # fmt: skip
+) = range(53)  # fmt: skip
 
 # Opcodes.
 (
     GEMM,
     WINOGRAD_INPUT,
     WINOGRAD_OUTPUT,
+    WINOGRAD,
     PAD,
     TO_PIXELS,
     TO_BLOCKS,
@@ -42,7 +46,7 @@ from __future__ import annotations
     PACK_WINOGRAD,
     FLATTEN,
     SOFTMAX,
-) = range(13)
+) = range(14)
 
 # Floats that go with a row.
 SLOPE, FINAL, ALPHA, BETA, NUMBERS = range(5)

@@ -1,31 +1,34 @@
-"""Winograd's convolution: 3 x 3 kernels, stride 1, by F(m x m, 3 x 3) with m = 2, 4, 6.
+"""Winograd's convolution, stride 1: F(m x m, r x r) for m + r - 1 = 4, 6 or 8.
 
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015. Interpolation points are
-0, 1, -1, infinity; for m = 4 also 2, -2; for m = 6 also 1/2, -1/2.
+Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015. A tile of n x n inputs,
+n = m + r - 1, gives m x m outputs. The transforms of inputs depend on n alone, those of outputs are as many rows of
+one matrix as m says.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from numba import float32, njit
 
 from . import table as t
-from .microkernel import BLOCK
+from .gemm import multiply_tile
+from .microkernel import BLOCK, COLUMNS
 from .sync import next_item
 from .vector import activated, broadcast, fma, load, store
 
-# G of F(m, 3): the 1-d transform of kernels.
-KERNEL_TRANSFORMS = {
-    2: np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
-    4: np.array(
-        [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6],
-         [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
-    ),
-    6: np.array(
-        [[1, 0, 0], [-2 / 9, -2 / 9, -2 / 9], [-2 / 9, 2 / 9, -2 / 9], [1 / 90, 1 / 45, 2 / 45],
-         [1 / 90, -1 / 45, 2 / 45], [1 / 45, 1 / 90, 1 / 180], [1 / 45, -1 / 90, 1 / 180], [0, 0, 1]]
-    ),
-}  # fmt: skip
+# By n: interpolation points but the last, which is infinity, and what a kernel's value there is scaled by.
+POINTS = {
+    4: ((0, 1), (1, 1 / 2), (-1, 1 / 2)),
+    6: ((0, 1 / 4), (1, -1 / 6), (-1, -1 / 6), (2, 1 / 24), (-2, 1 / 24)),
+    8: ((0, 1), (1, -2 / 9), (-1, -2 / 9), (2, 1 / 90), (-2, 1 / 90), (1 / 2, 1 / 45), (-1 / 2, 1 / 45)),
+}
+
+
+def kernel_transform(m: int, r: int) -> npt.NDArray[np.float32]:
+    """G of F(m, r), (m + r - 1) x r: the 1-d transform of kernels."""
+    rows = [[scale * point**power for power in range(r)] for point, scale in POINTS[m + r - 1]]
+    return np.array([*rows, [0] * (r - 1) + [1]], np.float32)
 
 
 @njit(nogil=True)
@@ -40,7 +43,7 @@ def _plus(x, factor, y):
 
 
 @njit(nogil=True)
-def _input_2(s, ss, d, ds):
+def _input_4(s, ss, d, ds):
     """Four registers from `s`, `ss` apart, to four at `d`, `ds` apart."""
     d0, d1, d2, d3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
     store(d, d0 - d2)
@@ -50,15 +53,19 @@ def _input_2(s, ss, d, ds):
 
 
 @njit(nogil=True)
-def _output_2(s, ss, d, ds):
-    """Four registers to two."""
+def _output_4(m, s, ss, d, ds):
+    """Four registers to `m`."""
     m0, m1, m2, m3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
-    store(d, m0 + m1 + m2)
-    store(d + ds, m1 - m2 - m3)
+    a, b = m1 + m2, m1 - m2
+    store(d, m0 + a)
+    if m > 2:
+        store(d + ds, b)
+        b = a
+    store(d + (m - 1) * ds, b - m3)
 
 
 @njit(nogil=True)
-def _input_4(s, ss, d, ds):
+def _input_6(s, ss, d, ds):
     """Six registers to six."""
     d0, d1, d2 = load(s), load(s + ss), load(s + 2 * ss)
     d3, d4, d5 = load(s + 3 * ss), load(s + 4 * ss), load(s + 5 * ss)
@@ -73,19 +80,27 @@ def _input_4(s, ss, d, ds):
 
 
 @njit(nogil=True)
-def _output_4(s, ss, d, ds):
-    """Six registers to four."""
+def _output_6(m, s, ss, d, ds):
+    """Six registers to `m`."""
     m0, m1, m2 = load(s), load(s + ss), load(s + 2 * ss)
     m3, m4, m5 = load(s + 3 * ss), load(s + 4 * ss), load(s + 5 * ss)
     a, b, p, q = m1 + m2, m1 - m2, m3 + m4, m3 - m4
     store(d, m0 + a + p)
-    store(d + ds, _plus(b, 2.0, q))
-    store(d + 2 * ds, _plus(a, 4.0, p))
-    store(d + 3 * ds, _plus(b + m5, 8.0, q))
+    row = _plus(b, 2.0, q)
+    if m > 2:
+        store(d + ds, row)
+        row = _plus(a, 4.0, p)
+    if m > 3:
+        store(d + 2 * ds, row)
+        row = _plus(b, 8.0, q)
+    if m > 4:
+        store(d + 3 * ds, row)
+        row = _plus(a, 16.0, p)
+    store(d + (m - 1) * ds, row + m5)
 
 
 @njit(nogil=True)
-def _input_6(s, ss, d, ds):
+def _input_8(s, ss, d, ds):
     """Eight registers to eight."""
     d0, d1, d2, d3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
     d4, d5, d6, d7 = load(s + 4 * ss), load(s + 5 * ss), load(s + 6 * ss), load(s + 7 * ss)
@@ -105,117 +120,201 @@ def _input_6(s, ss, d, ds):
 
 
 @njit(nogil=True)
-def _output_6(s, ss, d, ds):
-    """Eight registers to six."""
+def _output_8(m, s, ss, d, ds):
+    """Eight registers to `m`, at least 4."""
     m0, m1, m2, m3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
     m4, m5, m6, m7 = load(s + 4 * ss), load(s + 5 * ss), load(s + 6 * ss), load(s + 7 * ss)
     a, b, p, q, u, v = m1 + m2, m1 - m2, m3 + m4, m3 - m4, m5 + m6, m5 - m6
     store(d, _plus(m0 + a + p, 32.0, u))
     store(d + ds, _plus(_plus(b, 2.0, q), 16.0, v))
     store(d + 2 * ds, _plus(_plus(a, 4.0, p), 8.0, u))
-    store(d + 3 * ds, _plus(_plus(b, 8.0, q), 4.0, v))
-    store(d + 4 * ds, _plus(_plus(a, 16.0, p), 2.0, u))
-    store(d + 5 * ds, _plus(m7 + b + v, 32.0, q))
+    row = _plus(_plus(b, 8.0, q), 4.0, v)
+    if m > 4:
+        store(d + 3 * ds, row)
+        row = _plus(_plus(a, 16.0, p), 2.0, u)
+    if m > 5:
+        store(d + 4 * ds, row)
+        row = _plus(b + v, 32.0, q)
+    if m > 6:
+        store(d + 5 * ds, row)
+        row = _plus(a + _times(u, 0.5), 64.0, p)
+    store(d + (m - 1) * ds, row + m7)
 
 
 @njit(nogil=True)
-def _input(m, s, ss, d, ds):
-    if m == 2:
-        _input_2(s, ss, d, ds)
-    elif m == 4:
-        _input_4(s, ss, d, ds)
+def _input(n, s, ss, d, ds, scratch):
+    """A tile of `n` x `n` registers at `s`, `ss` between rows, to its transform at `d`, `ds` between positions."""
+    row = n * BLOCK
+    if n == 8:
+        for x in range(8):
+            _input_8(s + x * BLOCK, ss, scratch + x * BLOCK, row)
+        for y in range(8):
+            _input_8(scratch + y * row, BLOCK, d + y * 8 * ds, ds)
+    elif n == 6:
+        for x in range(6):
+            _input_6(s + x * BLOCK, ss, scratch + x * BLOCK, row)
+        for y in range(6):
+            _input_6(scratch + y * row, BLOCK, d + y * 6 * ds, ds)
     else:
-        _input_6(s, ss, d, ds)
+        for x in range(4):
+            _input_4(s + x * BLOCK, ss, scratch + x * BLOCK, row)
+        for y in range(4):
+            _input_4(scratch + y * row, BLOCK, d + y * 4 * ds, ds)
 
 
 @njit(nogil=True)
-def _output(m, s, ss, d, ds):
-    if m == 2:
-        _output_2(s, ss, d, ds)
-    elif m == 4:
-        _output_4(s, ss, d, ds)
+def _output(n, m, s, ss, d, scratch):
+    """Products at `s`, `ss` between positions, to `m` x `m` registers at `d`."""
+    row = n * BLOCK
+    if n == 8:
+        for x in range(8):
+            _output_8(m, s + x * ss, 8 * ss, scratch + x * BLOCK, row)
+        for y in range(m):
+            _output_8(m, scratch + y * row, BLOCK, d + y * m * BLOCK, BLOCK)
+    elif n == 6:
+        for x in range(6):
+            _output_6(m, s + x * ss, 6 * ss, scratch + x * BLOCK, row)
+        for y in range(m):
+            _output_6(m, scratch + y * row, BLOCK, d + y * m * BLOCK, BLOCK)
     else:
-        _output_6(s, ss, d, ds)
+        for x in range(4):
+            _output_4(m, s + x * ss, 4 * ss, scratch + x * BLOCK, row)
+        for y in range(m):
+            _output_4(m, scratch + y * row, BLOCK, d + y * m * BLOCK, BLOCK)
 
 
 @njit(nogil=True)
-def _tile_offset(tile, group_size, positions):
-    """Where tile number `tile` lies in [group][position][tile of the group][LANES]."""
-    group, place = divmod(tile, group_size)
-    return (group * positions * group_size + place) * BLOCK
+def _place(op, tile):
+    """Image, top row and left column of the outputs of tile number `tile`."""
+    row, column = divmod(tile, op[t.TILE_COLUMNS])
+    image, tile_row = divmod(row + op[t.FIRST_ROW], op[t.TILE_ROWS])
+    return image, tile_row * op[t.OUT_TILE], column * op[t.OUT_TILE]
+
+
+@njit(nogil=True)
+def _transform_input(op, block, tile, d, ds, scratch):
+    """A tile of a block of channels, zeros where it lies outside its picture."""
+    n, h, w = op[t.IN_TILE], op[t.HEIGHT], op[t.WIDTH]
+    image, top, left = _place(op, tile)
+    top, left = top - op[t.PADDING], left - op[t.PADDING]
+    s, ss = op[t.A] + block * op[t.A_PLANE] + ((image * h + top) * w + left) * BLOCK, w * BLOCK
+    half = scratch + 64 * BLOCK
+    if top < 0 or left < 0 or top + n > h or left + n > w:
+        zero = broadcast(float32(0))
+        first, last = max(-left, 0), max(min(n, w - left), 0)
+        for y in range(n):
+            line = scratch + y * n * BLOCK
+            if top + y < 0 or top + y >= h:
+                for x in range(n):
+                    store(line + x * BLOCK, zero)
+            else:
+                for x in range(first):
+                    store(line + x * BLOCK, zero)
+                for x in range(first, last):
+                    store(line + x * BLOCK, load(s + y * ss + x * BLOCK))
+                for x in range(last, n):
+                    store(line + x * BLOCK, zero)
+        s, ss = scratch, n * BLOCK
+    _input(n, s, ss, d, ds, half)
+
+
+@njit(nogil=True)
+def _transform_output(op, slopes, finals, block, tile, s, ss, scratch):
+    """A tile's outputs, in a block of channels, from its products."""
+    n, m, h, w = op[t.IN_TILE], op[t.OUT_TILE], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+    image, top, left = _place(op, tile)
+    _output(n, m, s, ss, scratch, scratch + 64 * BLOCK)
+    bias = load(op[t.BIAS] + block * BLOCK)
+    to_picture = block * op[t.C_PLANE] + ((image * h + top) * w + left) * BLOCK
+    for y in range(min(m, h - top)):
+        line, offset = scratch + y * m * BLOCK, to_picture + y * w * BLOCK
+        if op[t.RESIDUAL] != 0:
+            for x in range(min(m, w - left)):
+                value = activated(load(line + x * BLOCK) + bias, slopes)
+                value = activated(value + load(op[t.RESIDUAL] + offset + x * BLOCK), finals)
+                store(op[t.C] + offset + x * BLOCK, value)
+        else:
+            for x in range(min(m, w - left)):
+                store(op[t.C] + offset + x * BLOCK, activated(load(line + x * BLOCK) + bias, slopes))
+
+
+@njit(nogil=True)
+def _to_tile(op, tile):
+    """From the start of a block to tile number `tile` in [group][position][tile of the group][LANES]."""
+    group, place = divmod(tile, op[t.GROUP_SIZE])
+    return (group * op[t.IN_TILE] ** 2 * op[t.GROUP_SIZE] + place) * BLOCK
 
 
 @njit(nogil=True)
 def transform_input(op, scratch, counter):
-    """Blocked pictures at A to tiles at C; a row of tiles an item.
+    """Blocked pictures at A to tiles at TILES; a row of a block's tiles an item.
 
-    Tiles lie as [block of channels][group][position][tile][LANES], `GROUP_SIZE` tiles in a group, `C_PLANE`
+    Tiles lie as [block of channels][group][position][tile][LANES], `GROUP_SIZE` tiles in a group, `TILES_PLANE`
     between blocks. `ROW_COUNT` rows of tiles are done, from `FIRST_ROW` on, counted through all images.
     `scratch` holds 2 * 8 * 8 registers.
     """
-    m, h, w, columns = op[t.OUT_TILE], op[t.HEIGHT], op[t.WIDTH], op[t.TILE_COLUMNS]
-    n = m + 2
-    ds = op[t.GROUP_SIZE] * BLOCK
-    half = scratch + 64 * BLOCK
-    zero = broadcast(float32(0))
-    items = op[t.BLOCKS] * op[t.ROW_COUNT]
+    columns, ds = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * BLOCK
     item = next_item(counter)
-    while item < items:
+    while item < op[t.BLOCKS] * op[t.ROW_COUNT]:
         block, row = divmod(item, op[t.ROW_COUNT])
-        image, tile_row = divmod(row + op[t.FIRST_ROW], op[t.TILE_ROWS])
-        top = tile_row * m - op[t.PADDING]
-        source = op[t.A] + block * op[t.A_PLANE] + image * h * w * BLOCK
-        target = op[t.C] + block * op[t.C_PLANE]
-        for column in range(columns):
-            left = column * m - op[t.PADDING]
-            s, ss = source + (top * w + left) * BLOCK, w * BLOCK
-            if top < 0 or left < 0 or top + n > h or left + n > w:
-                for y in range(n):
-                    for x in range(n):
-                        inside = 0 <= top + y < h and 0 <= left + x < w
-                        value = load(s + y * ss + x * BLOCK) if inside else zero
-                        store(scratch + (y * n + x) * BLOCK, value)
-                s, ss = scratch, n * BLOCK
-            for x in range(n):
-                _input(m, s + x * BLOCK, ss, half + x * BLOCK, n * BLOCK)
-            d = target + _tile_offset(row * columns + column, op[t.GROUP_SIZE], n * n)
-            for y in range(n):
-                _input(m, half + y * n * BLOCK, BLOCK, d + y * n * ds, ds)
+        for tile in range(row * columns, (row + 1) * columns):
+            d = op[t.TILES] + block * op[t.TILES_PLANE] + _to_tile(op, tile)
+            _transform_input(op, block, tile, d, ds, scratch)
         item = next_item(counter)
 
 
 @njit(nogil=True)
 def transform_output(op, slope, final, scratch, counter):
-    """Products at A, laid out like `transform_input`'s tiles, to blocked pictures at C; a row of tiles an item.
-
-    `A_PLANE` lies between blocks of products.
-    """
-    m, h, w, columns = op[t.OUT_TILE], op[t.HEIGHT], op[t.WIDTH], op[t.TILE_COLUMNS]
-    n = m + 2
-    ss = op[t.GROUP_SIZE] * BLOCK
-    half = scratch + 64 * BLOCK
+    """Products at PRODUCTS, laid out like tiles, to blocked pictures at C; a row of a block's tiles an item."""
+    columns, ss = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * BLOCK
     slopes, finals = broadcast(slope), broadcast(final)
-    items = op[t.BLOCKS] * op[t.ROW_COUNT]
     item = next_item(counter)
-    while item < items:
+    while item < op[t.OUT_BLOCKS] * op[t.ROW_COUNT]:
         block, row = divmod(item, op[t.ROW_COUNT])
-        image, tile_row = divmod(row + op[t.FIRST_ROW], op[t.TILE_ROWS])
-        top = tile_row * m
-        bias = load(op[t.BIAS] + block * BLOCK)
-        start = block * op[t.C_PLANE] + image * h * w * BLOCK
-        source = op[t.A] + block * op[t.A_PLANE]
-        for column in range(columns):
-            s = source + _tile_offset(row * columns + column, op[t.GROUP_SIZE], n * n)
-            for x in range(n):
-                _output(m, s + x * ss, n * ss, half + x * BLOCK, n * BLOCK)
-            for y in range(m):
-                _output(m, half + y * n * BLOCK, BLOCK, scratch + y * m * BLOCK, BLOCK)
-            left = column * m
-            for y in range(min(m, h - top)):
-                offset = start + ((top + y) * w + left) * BLOCK
-                for x in range(min(m, w - left)):
-                    value = activated(load(scratch + (y * m + x) * BLOCK) + bias, slopes)
-                    if op[t.RESIDUAL] != 0:
-                        value = activated(value + load(op[t.RESIDUAL] + offset + x * BLOCK), finals)
-                    store(op[t.C] + offset + x * BLOCK, value)
+        for tile in range(row * columns, (row + 1) * columns):
+            s = op[t.PRODUCTS] + block * op[t.TILES_PLANE] + _to_tile(op, tile)
+            _transform_output(op, slopes, finals, block, tile, s, ss, scratch)
+        item = next_item(counter)
+
+
+@njit(nogil=True)
+def convolve(op, slope, final, thread, scratch, counter):
+    """All three steps for `GROUPS` groups of tiles, an item, in memory that is the thread's own.
+
+    TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before the next one's. B is as for `multiply`, `TAPS` the
+    offsets of blocks from TILES, RESIDUAL and C as for
+    `transform_output`, and NO_BIAS a panel of zeros.
+    """
+    size, positions = op[t.GROUP_SIZE], op[t.IN_TILE] ** 2
+    ds = size * BLOCK
+    group_bytes = positions * ds
+    tiles, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
+    slopes, finals = broadcast(slope), broadcast(final)
+    all_tiles, tiles_an_item = op[t.ROW_COUNT] * op[t.TILE_COLUMNS], op[t.GROUPS] * size
+    item = next_item(counter)
+    while item * tiles_an_item < all_tiles:
+        first = item * tiles_an_item
+        count = min(tiles_an_item, all_tiles - first)
+        groups = (count + size - 1) // size
+        for block in range(op[t.BLOCKS]):
+            for i in range(count):
+                d = tiles + block * op[t.TILES_PLANE] + _to_tile(op, i)
+                _transform_input(op, block, first + i, d, ds, scratch)
+        for position in range(positions):
+            for panel in range(op[t.PANELS]):
+                columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
+                b = op[t.B] + position * op[t.B_BATCH] + panel * op[t.B_PANEL]
+                panel_bytes = op[t.TAP_COUNT] * op[t.DEPTH] * columns * BLOCK
+                for group in range(groups):
+                    offset = group * group_bytes + position * ds
+                    multiply_tile(
+                        min(size, count - group * size), columns, tiles + offset, op[t.TAPS], op[t.TAP_COUNT],
+                        op[t.DEPTH], b, b + panel_bytes + group * panel_bytes // groups, BLOCK // groups,
+                        products + panel * COLUMNS * op[t.TILES_PLANE] + offset, op[t.TILES_PLANE], op[t.NO_BIAS],
+                        float32(1), 0, float32(1),
+                    )  # fmt: skip
+        for block in range(op[t.OUT_BLOCKS]):
+            for i in range(count):
+                s = products + block * op[t.TILES_PLANE] + _to_tile(op, i)
+                _transform_output(op, slopes, finals, block, first + i, s, ds, scratch)
         item = next_item(counter)
