@@ -17,10 +17,11 @@ from .microkernel import BLOCK, UNROLL
 from .select import Choice, bundle
 from .vector import LANES
 
-import os
-FUSED_BYTES = int(os.environ.get('FB','512')) << 10
-FUSED_KERNELS = int(float(os.environ.get('FK','4'))*(1 << 20))
-FUSED_TILES = int(os.environ.get('FT','6'))
+# Winograd's three steps are one where a thread's tiles and products, of so many bytes at most, stay in its second
+# cache, and the kernels, which all groups of tiles read anew, in the third.
+FUSED_BYTES = 512 << 10
+FUSED_KERNELS = 4 << 20
+FUSED_TILES = 6  # of an item, at least
 WINOGRAD_CHUNK = 4 << 20  # bytes of transformed tiles that are worked on at a time
 ITEMS = 16  # of work, at least, for each operation
 TILES_PER_ITEM = 24

@@ -15,8 +15,8 @@ from .vector import LANES
 CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
 WEIGHT_BYTES_PER_CYCLE = 6.5  # per core, streamed from memory with both cores at it
 TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
-# Cycles to transform a tile of n x n, of one block of channels: input, output. By counting instructions;
-# measured, early layers take two to three times as long.
+# Cycles to transform a tile of n x n, of one block of channels: input, output. By counting instructions: to wait for
+# memory takes both about as much longer, so that the ratio of tiles of different sizes is right.
 TRANSFORM_CYCLES = {4: (60, 50), 6: (190, 170), 8: (380, 330)}
 WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)  # m and r of F(m x m, r x r)
 
