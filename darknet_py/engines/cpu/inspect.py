@@ -19,7 +19,7 @@ from .isa import ISA
 from .kernels import pack_matrix
 from .plan import CpuEngine
 from .select import CLOCK, Choice, choose
-from .team import Team
+from .team import Team, thread_count
 from .vector import LANES
 
 
@@ -76,11 +76,11 @@ def plan_layers(layers: Sequence[Layer]) -> list[LayerPlan]:
     return plans
 
 
-def plan_memory(layers: Sequence[Layer]) -> tuple[list[int], int]:
+def plan_memory(layers: Sequence[Layer], threads: int | None = None) -> tuple[list[int], int]:
     """Bytes of each buffer that layers share, and of the workspace of convolutions, for one picture."""
     slots = [4 * size for size in compile_steps(layers, LANES).slot_sizes(layers)]
     spaces = [
-        workspace_size(choose(layer)[0], layer, 1, layer.input_shapes[0], layer.shape)
+        workspace_size(choose(layer)[0], layer, 1, layer.input_shapes[0], layer.shape, thread_count(threads))
         for layer in layers
         if isinstance(layer, Convolutional)
     ]
@@ -108,7 +108,7 @@ def measure_layers(
 def peak_rate(threads: int | None) -> float:
     """Floating-point operations a second of the micro-kernel on operands that lie in the caches."""
     depth, channels, pixels = 512, 4 * ISA.columns * LANES, 64 * ISA.rows
-    team, table = Team(threads or 1), Table()
+    team, table = Team(threads), Table()
     values = np.ones((channels, depth, 1), np.float32)
     kernels = pack_matrix(table, values, np.ones(channels, np.float32), np.zeros(channels, np.float32))
     table.freeze()

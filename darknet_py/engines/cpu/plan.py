@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +28,8 @@ from .select import Choice, choose
 from .team import Team
 from .vector import LANES
 
-MAX_IMAGES = 8  # that run together; larger batches run in parts
+TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
+CACHE = 16 << 20  # bytes of a layer's input and output that the last cache holds
 
 
 class CpuEngine:
@@ -39,8 +39,7 @@ class CpuEngine:
 
     def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
         load_kernels()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.team = Team(min(threads or cores, cores))  # threads that wait for a core hold all others up
+        self.team = Team(threads)
         self.program = compile_steps(layers, LANES)
         self.choices: dict[int, Choice] = {}
         self.kernels: dict[int, Kernels] = {}
@@ -77,11 +76,18 @@ class CpuEngine:
 
 
 class CpuPlan:
-    """A network at one size of picture, for up to `MAX_IMAGES` at once."""
+    """A network at one size of picture.
+
+    Attributes
+    ----------
+    together : int
+        How many images run through the network at the same time; larger batches run in parts.
+    """
 
     def __init__(self, engine: CpuEngine, layers: Sequence[Layer]) -> None:
         self.engine = engine
         self.layers = layers
+        self.together = min(TOGETHER, key=self._bytes_an_image)
         self.runs: dict[int, _Run] = {}
 
     def run(self, batch: Array) -> Array:
@@ -89,16 +95,38 @@ class CpuPlan:
         outputs = np.empty(
             (len(batch), self.engine.program.shape(self.engine.program.output, self.layers).size), np.float32
         )
-        for first in range(0, len(batch), MAX_IMAGES):
-            part = batch[first : first + MAX_IMAGES]
+        first = 0
+        for part in self._parts(batch):
             with self.engine.lock:
                 outputs[first : first + len(part)] = self._run(len(part)).run(part)
+            first += len(part)
         return outputs
 
     def measure(self, batch: Array) -> dict[int, float]:
-        """Seconds that each layer takes for `batch`, at most `MAX_IMAGES`, in one run."""
-        with self.engine.lock:
-            return self._run(len(batch)).measure(batch)
+        """Seconds that each layer takes for `batch`, in one run."""
+        seconds: dict[int, float] = defaultdict(float)
+        for part in self._parts(batch):
+            with self.engine.lock:
+                for layer, took in self._run(len(part)).measure(part).items():
+                    seconds[layer] += took
+        return seconds
+
+    def _parts(self, batch: Array) -> list[Array]:
+        return [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
+
+    def _bytes_an_image(self, images: int) -> float:
+        """From memory, where that counts: connected layers' kernels, and what no cache keeps from layer to layer.
+
+        Kernels of convolutions do not count: they are fetched while others are worked with.
+        """
+        total = 0.0
+        for layer in self.layers:
+            passed = 4 * (layer.shape.size + sum(shape.size for shape in layer.input_shapes))
+            if images * passed > CACHE:
+                total += passed
+            if isinstance(layer, Connected):
+                total += self.engine.kernels[layer.index].data.nbytes / images
+        return total
 
     def _run(self, images: int) -> _Run:
         if images not in self.runs:

@@ -66,12 +66,24 @@ def serve(mailbox, done, scratch, thread, threads):
             turns = 0
 
 
-class Team:
-    """Threads that walk tables together with the caller."""
+def thread_count(wanted: int | None) -> int:
+    """How many threads work: one a core, or fewer where so many are wanted; one without a core holds all others up."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(wanted or cores, cores)
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self.scratch = aligned(threads * SCRATCH)
+
+class Team:
+    """Threads that walk tables together with the caller.
+
+    Parameters
+    ----------
+    threads : int, optional
+        With the caller, as `thread_count` has it.
+    """
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = thread_count(threads)
+        self.scratch = aligned(self.threads * SCRATCH)
         self._pid = 0
 
     def run(self, call: int) -> None:
