@@ -66,7 +66,8 @@ def pack_winograd(op, scratch, counter):
                         store_scalar(scratch + tap * BLOCK + lane * 4, value)
                 for i in range(n):
                     for x in range(r):
-                        store(half + (i * r + x) * BLOCK, _dot(op[t.TAPS] + i * r * 4, scratch + x * BLOCK, r * BLOCK, r))
+                        total = _dot(op[t.TAPS] + i * r * 4, scratch + x * BLOCK, r * BLOCK, r)
+                        store(half + (i * r + x) * BLOCK, total)
                 d = op[t.B] + panel * op[t.B_PANEL] + (c * columns + column) * BLOCK
                 for j in range(n):
                     for i in range(n):

@@ -193,7 +193,8 @@ class _Run:
                 workspace = max(workspace, self._size(layer.input_shapes[0]))
             if isinstance(layer, Convolutional) and step.kind != "copy":
                 choice = self.engine.choices[layer.index]
-                need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, self.engine.team.threads)
+                threads = self.engine.team.threads
+                need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, threads)
                 workspace = max(workspace, round_up(need, LINE))
         # The input's blocked form, where a layer wants it, lies behind the workspace.
         self.memory = self.engine.memory(int(starts[-1]) + workspace + self._size(self._shape(INPUT)))
