@@ -24,10 +24,10 @@ def test_kernels_are_compiled_once_and_anew_where_the_cache_is_broken(cache, tmp
     folder = tmp_path / "cache"
     shutil.copytree(cache, folder)
     assert not warm_up(folder)
-    indexes = list(folder.rglob("*.nbi"))
-    for index in indexes:
-        index.write_bytes(b"not what Numba wrote")
-    warm_up(folder)
-    assert indexes
-    assert all(index.read_bytes() != b"not what Numba wrote" for index in indexes)
+    (kept,) = (folder / "kernels").iterdir()
+    whole = kept.read_bytes()
+    for damaged in (b"not what was written", whole[:-1]):
+        kept.write_bytes(damaged)
+        assert warm_up(folder)
+        assert kept.stat().st_size == len(whole)
     assert not warm_up(folder)

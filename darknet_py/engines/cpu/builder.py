@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from . import table as t
 from .arena import LINE, address, aligned
-from .execute import CALL_FIELDS, CLOCK, NUMBERS, ROWS, SYNC, TABLE
 from .team import Team
 
 
@@ -47,10 +46,10 @@ class Table:
         self.numbers = np.array(self.row_numbers, np.float32).reshape(-1, t.NUMBERS)
         self.sync = aligned((len(self.rows) + 1) * LINE)
         self.clock = np.zeros(len(self.rows) + 1, np.int64)
-        self.call = np.zeros(CALL_FIELDS, np.int64)
-        self.call[ROWS] = len(self.rows)
-        self.call[TABLE], self.call[NUMBERS] = address(self.table), address(self.numbers)
-        self.call[SYNC] = address(self.sync)
+        self.call = np.zeros(t.CALL_FIELDS, np.int64)
+        self.call[t.ROWS] = len(self.rows)
+        self.call[t.TABLE], self.call[t.NUMBERS_AT] = address(self.table), address(self.numbers)
+        self.call[t.SYNC] = address(self.sync)
         self.call_address = address(self.call)
 
     def run(self, team: Team) -> None:
@@ -60,10 +59,10 @@ class Table:
 
     def measure(self, team: Team) -> list[tuple[int, float]]:
         """Run all operations; seconds that each took, with the index of its layer."""
-        self.call[CLOCK] = address(self.clock)
+        self.call[t.CLOCK] = address(self.clock)
         start = time.perf_counter()
         self.run(team)
         seconds = time.perf_counter() - start
-        self.call[CLOCK] = 0
+        self.call[t.CLOCK] = 0
         shares = np.diff(self.clock) / max(1, self.clock[-1] - self.clock[0])
         return list(zip(self.layers, (shares * seconds).tolist(), strict=True))

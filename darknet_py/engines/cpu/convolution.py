@@ -11,11 +11,9 @@ from ...layers.convolutional import Convolutional
 from . import table as t
 from .arena import address, round_up
 from .builder import Table
-from .isa import ISA
+from .isa import BLOCK, LANES, ROWS, UNROLL
 from .kernels import Kernels, blocks
-from .microkernel import BLOCK, UNROLL
 from .select import Choice, bundle
-from .vector import LANES
 
 # Winograd's three steps are one where a thread's tiles and products, of so many bytes at most, stay in its second
 # cache, and the kernels, which all groups of tiles read anew, in the third.
@@ -72,9 +70,7 @@ class Call:
         return self.images * self.shape.height * self.shape.width * BLOCK
 
 
-def workspace_size(
-    choice: Choice, layer: Convolutional, images: int, source: Shape, shape: Shape, threads: int
-) -> int:
+def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Shape, shape: Shape, threads: int) -> int:
     """Bytes that `lower_convolution` needs besides source and target."""
     if choice.tile:
         tiling = _tile(choice.tile, layer.size, images, source, shape, threads)
@@ -165,7 +161,7 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
     # Rows of one picture, and pictures, lie one after another; where no edge parts them, they are one long row.
     whole = layer.size == 1 and layer.stride == 1 and not p
     rows, pixels = (1, call.images * shape.height * shape.width) if whole else (shape.height, shape.width)
-    tiles = rows * -(-pixels // ISA.rows)
+    tiles = rows * -(-pixels // ROWS)
     for image in range(1 if whole else call.images):
         _multiply(
             table,
@@ -207,7 +203,7 @@ def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
     )
     row = width * source.channels * 4
     taps = np.arange(layer.size, dtype=np.int64) * row
-    tiles = shape.height * -(-shape.width // ISA.rows)
+    tiles = shape.height * -(-shape.width // ROWS)
     for image in range(call.images):
         _multiply(
             table,
@@ -276,7 +272,7 @@ def _tile(m: int, r: int, images: int, source: Shape, shape: Shape, threads: int
 
 def _groups(tiles: int) -> tuple[int, int]:
     """How many groups of tiles there are, and tiles in each: as many as the micro-kernel takes, or a little less."""
-    groups = -(-tiles // ISA.rows)
+    groups = -(-tiles // ROWS)
     return groups, -(-tiles // groups)
 
 

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
-import numba
 
 from ...errors import EngineError
 
@@ -23,7 +22,7 @@ class Isa:
     rows, columns : int
         The micro-kernel's tile: pixels, and registers of output channels.
     cpu, features : str
-        What LLVM compiles for where the instruction set was asked for by name.
+        What LLVM compiles for where DARKNET_PY_ISA names the instruction set, not for this very machine.
     """
 
     name: str
@@ -46,15 +45,16 @@ ISAS = {
 }
 
 
+ASKED = os.environ.get("DARKNET_PY_ISA")
+
+
 def _choose() -> Isa:
     """The best that this machine has, or the one that DARKNET_PY_ISA names."""
-    name = os.environ.get("DARKNET_PY_ISA")
-    if name is not None:
-        if name not in ISAS:
+    if ASKED is not None:
+        if ASKED not in ISAS:
             reason = f"unknown instruction set; one of {', '.join(ISAS)} is expected"
-            raise EngineError(reason, option=f"DARKNET_PY_ISA={name}")
-        numba.config.CPU_NAME, numba.config.CPU_FEATURES = ISAS[name].cpu, ISAS[name].features
-        return ISAS[name]
+            raise EngineError(reason, option=f"DARKNET_PY_ISA={ASKED}")
+        return ISAS[ASKED]
     features = llvm.get_host_cpu_features()
     if features.get("avx512f") and features.get("avx512vl"):
         return ISAS["avx512"]
@@ -64,3 +64,7 @@ def _choose() -> Isa:
 
 
 ISA = _choose()
+LANES = ISA.lanes
+BLOCK = 4 * LANES  # bytes in a register
+ROWS, COLUMNS = ISA.rows, ISA.columns
+UNROLL = 4  # input channels per turn of the micro-kernel's inner loop

@@ -1,86 +1,155 @@
-"""Compiling kernels, and keeping them for the next start."""
+"""Compiling the kernels, once on a machine, and loading what was compiled.
+
+Numba only compiles. A program that finds its kernels in the cache links their machine code with llvmlite and never
+imports Numba, which took half of its time on a small network.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
-import os
-import shutil
+import json
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llvmlite
-import numba
+import llvmlite.binding as llvm
 
 from ...cache import cache_dir
-from ...errors import DarknetWarning
-from ...files import describe_oserror
-from .isa import ISA
+from ...errors import DarknetWarning, EngineError
+from ...files import describe_oserror, write_atomically
+from .isa import ASKED, ISA
 
-_kernels: list[tuple[Any, str]] = []
-_loaded = False
+COUNTS = {"post": 3, "serve": 5}  # of int64 that each function of `compiled.entry` takes; all return one
+SOURCES = ("compiled/*.py", "arena.py", "isa.py", "table.py")
+
+
+@dataclass(frozen=True)
+class Code:
+    """A function's machine code: an object file, and the function's name in it."""
+
+    symbol: str
+    binary: bytes
+
+
+class Native:
+    """The functions of `compiled.entry`, compiled."""
+
+    post: Callable[..., int]
+    serve: Callable[..., int]
+
+    def __init__(self, codes: dict[str, Code]) -> None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        # What frees memory that an array owns; ours own none, but LLVM links nothing where a name is unknown.
+        never = ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value
+        llvm.add_symbol("NRT_MemInfo_call_dtor", never)
+        self._engines = [self._link(name, code) for name, code in codes.items()]
+
+    def _link(self, name: str, code: Code) -> Any:
+        machine = llvm.Target.from_default_triple().create_target_machine()
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code.binary))
+        engine.finalize_object()
+        # Numba's convention: results go to the address given first, exceptions, of which there are none, to the second.
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * (2 + COUNTS[name]))
+        function = prototype(engine.get_function_address(code.symbol))
+
+        def call(*arguments: int) -> int:
+            result, exception = ctypes.c_int64(), ctypes.c_void_p()
+            function(ctypes.addressof(result), ctypes.addressof(exception), *arguments)
+            return result.value
+
+        setattr(self, name, call)
+        return engine
+
+
+@cache
+def load_kernels() -> Native:
+    """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
+    path = cache_dir() / "kernels" / f"{_key()}.bin"
+    codes = _read(path)
+    if codes is None:
+        kept = _make_folder(path.parent)
+        print(f"darknet: compiling kernels for this machine{', once' * kept}", file=sys.stderr, flush=True)
+        codes = _compile()
+        if kept:
+            _keep(path, codes)
+    return Native(codes)
 
 
 def _key() -> str:
-    """What the compiled kernels depend on beyond the function that Numba itself looks at."""
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {ISA.name}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    """What the compiled kernels depend on."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256(f"{version('numba')} {version('llvmlite')} {ISA.name} {ASKED}".encode())
+    digest.update(f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode())
+    for source in sorted(path for pattern in SOURCES for path in folder.glob(pattern)):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _open_cache() -> Path | None:
-    """The folder of this version's kernels, made if need be; None where it cannot be written."""
-    folder = cache_dir() / "numba" / _key()
+def _read(path: Path) -> dict[str, Code] | None:
+    """What `_keep` wrote; None where it is not there, or not whole."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, body = content[:32], content[32:]
+    if hashlib.sha256(body).digest() != digest:
+        return None
+    header, _, binaries = body.partition(b"\n")
+    codes, start = {}, 0
+    for name, (symbol, size) in json.loads(header).items():
+        codes[name] = Code(symbol, binaries[start : start + size])
+        start += size
+    return codes
+
+
+def _keep(path: Path, codes: dict[str, Code]) -> None:
+    """Write the codes: a digest of what follows, a line that tells names and sizes, the binaries."""
+    header = json.dumps({name: (code.symbol, len(code.binary)) for name, code in codes.items()}).encode()
+    body = header + b"\n" + b"".join(code.binary for code in codes.values())
+    try:
+        write_atomically(path, [hashlib.sha256(body).digest(), body], EngineError)
+    except EngineError as error:
+        _warn(path.parent, error.reason)
+
+
+def _make_folder(folder: Path) -> bool:
+    """Make the kernels' folder if need be; False, with a warning, where nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as reason:
-        text = f"{folder}: kernels are compiled anew at every start, they cannot be kept: "
-        warnings.warn(DarknetWarning(text + describe_oserror(reason)), stacklevel=2)
-        return None
-    numba.config.CACHE_DIR = str(folder)
-    return folder
+        _warn(folder, describe_oserror(reason))
+        return False
+    return True
 
 
-_folder = _open_cache()
+def _warn(folder: Path, reason: str) -> None:
+    text = f"{folder}: kernels are compiled anew at every start, they cannot be kept: {reason}"
+    warnings.warn(DarknetWarning(text), stacklevel=2)
 
 
-def kernel(signature: str) -> Callable[[Callable[..., None]], Any]:
-    """Decorator: a function that `load_kernels` compiles for the types in `signature`."""
+def _compile() -> dict[str, Code]:
+    import numba
 
-    def decorate(function: Callable[..., None]) -> Any:
-        dispatcher = numba.njit(nogil=True, cache=_folder is not None)(function)
-        _kernels.append((dispatcher, signature))
-        return dispatcher
+    if ASKED:
+        numba.config.CPU_NAME, numba.config.CPU_FEATURES = ISA.cpu, ISA.features
+    from .compiled import entry
 
-    return decorate
-
-
-def load_kernels() -> None:
-    """Compile the kernels, or take them from the cache; a broken cache is made anew."""
-    global _loaded
-    if _loaded:
-        return
-    if _folder is None:
-        print("darknet: compiling kernels for this machine", file=sys.stderr, flush=True)
-    elif not any(_folder.rglob("*.nbi")):
-        print("darknet: compiling kernels for this machine, once", file=sys.stderr, flush=True)
-    try:
-        _compile_all()
-    except Exception:  # unpickling a damaged file raises nearly everything
-        if _folder is None:
-            raise
-        shutil.rmtree(_folder, ignore_errors=True)
-        _folder.mkdir(parents=True, exist_ok=True)
-        _compile_all()
-    _loaded = True
-
-
-def _compile_all() -> None:
-    for dispatcher, signature in _kernels:
-        dispatcher.compile(signature)
+    codes = {}
+    for name, count in COUNTS.items():
+        signature = f"int64({', '.join(['int64'] * count)})"
+        function = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(getattr(entry, name))
+        function.compile(signature)
+        (compiled,) = function.overloads.values()
+        codes[name] = Code(compiled.fndesc.llvm_func_name, compiled.library._get_compiled_object())
+    return codes

@@ -12,10 +12,22 @@ from ...layers.convolutional import Convolutional
 from . import table as t
 from .arena import address, aligned, round_up
 from .builder import Table
-from .microkernel import BLOCK, COLUMNS, UNROLL
+from .isa import BLOCK, COLUMNS, LANES, UNROLL
 from .select import Choice, bundle
-from .vector import LANES
-from .winograd import kernel_transform
+
+# Of Winograd's F(m, r), by n = m + r - 1: interpolation points but the last, which is infinity, and what a kernel's
+# value there is scaled by.
+POINTS = {
+    4: ((0, 1), (1, 1 / 2), (-1, 1 / 2)),
+    6: ((0, 1 / 4), (1, -1 / 6), (-1, -1 / 6), (2, 1 / 24), (-2, 1 / 24)),
+    8: ((0, 1), (1, -2 / 9), (-1, -2 / 9), (2, 1 / 90), (-2, 1 / 90), (1 / 2, 1 / 45), (-1 / 2, 1 / 45)),
+}
+
+
+def kernel_transform(m: int, r: int) -> npt.NDArray[np.float32]:
+    """G of F(m, r), (m + r - 1) x r: the 1-d transform of kernels."""
+    rows = [[scale * point**power for power in range(r)] for point, scale in POINTS[m + r - 1]]
+    return np.array([*rows, [0] * (r - 1) + [1]], np.float32)
 
 
 def blocks(channels: int) -> int:

@@ -21,12 +21,10 @@ from . import table as t
 from .arena import LINE, address, aligned, round_up
 from .builder import Table
 from .convolution import Call, lower_connected, lower_convolution, workspace_size
-from .jit import load_kernels
+from .isa import BLOCK, LANES
 from .kernels import Kernels, blocks, pack_kernels, pack_matrix
-from .microkernel import BLOCK
 from .select import Choice, choose
 from .team import Team
-from .vector import LANES
 
 TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
 CACHE = 16 << 20  # bytes of a layer's input and output that the last cache holds
@@ -38,7 +36,6 @@ class CpuEngine:
     name = "cpu"
 
     def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
-        load_kernels()
         self.team = Team(threads)
         self.program = compile_steps(layers, LANES)
         self.choices: dict[int, Choice] = {}

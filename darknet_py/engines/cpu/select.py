@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...layers.convolutional import Convolutional
-from .isa import ISA
-from .vector import LANES
+from .isa import COLUMNS, ISA, LANES, ROWS
 
 # Of a machine with 2 Zen 4 cores: 114.5 GFLOP/s a core, 47 GB/s for both. Only ratios decide.
 CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
@@ -63,10 +62,10 @@ def _blocks(channels: int) -> int:
 def _product_cycles(pixels: int, depth: int, channels: int, batches: int = 1) -> float:
     """Of `batches` products pixels x depth x channels: arithmetic, or the kernels' way from memory."""
     columns = _blocks(channels)
-    tiles = -(-pixels // ISA.rows)
+    tiles = -(-pixels // ROWS)
     # A tile of few pixels is bound by loading kernels: one load for each column, one broadcast a pixel.
-    loads = tiles * columns + pixels * columns / ISA.columns
-    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * TILE_OVERHEAD / ISA.columns)
+    loads = tiles * columns + pixels * columns / COLUMNS
+    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * TILE_OVERHEAD / COLUMNS)
     return max(arithmetic, batches * depth * columns * LANES * 4 / WEIGHT_BYTES_PER_CYCLE)
 
 

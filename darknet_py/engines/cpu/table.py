@@ -50,3 +50,14 @@ from __future__ import annotations
 
 # Floats that go with a row.
 SLOPE, FINAL, ALPHA, BETA, NUMBERS = range(5)
+
+# What a walk is given: the addresses of a table of so many rows, of its floats, of its counters, and of a clock.
+ROWS, TABLE, NUMBERS_AT, SYNC, CLOCK, CALL_FIELDS = range(6)
+
+# Bytes that a thread needs for itself: Winograd's largest tile, twice.
+SCRATCH = 2 * 8 * 8 * 64
+
+# A team's mailbox: how many calls were posted, the last one's address, and the core of who posted it; then, a line for
+# each thread, whether it sleeps and whether it must be woken.
+POSTED, CALL, CORE = 0, 1, 2
+ASLEEP, TO_WAKE = 0, 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from numba import njit
 
-from . import table as t
-from .arena import LINE
+from .. import table as t
+from ..arena import LINE
 from .gemm import multiply
 from .moves import flatten, pad, to_blocks, to_pixels
 from .packing import pack, pack_winograd
@@ -14,11 +14,6 @@ from .softmax import softmax
 from .sync import cycles, fetch_add, int64s, wait_for
 from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
-
-SCRATCH = 2 * 8 * 8 * 64  # bytes that a thread needs for itself: Winograd's largest tile, twice
-
-# What a walk is given: the addresses of a table of so many rows, of its floats, of its counters, and of a clock.
-ROWS, TABLE, NUMBERS, SYNC, CLOCK, CALL_FIELDS = range(6)
 
 
 @njit(nogil=True)
@@ -30,16 +25,15 @@ def walk(call, scratch, thread, threads):
     no other looks at the counters again. CLOCK, unless 0, is told when thread 0 starts and has done each
     operation, in cycles.
     """
-    fields = int64s(call, CALL_FIELDS)
-    rows, sync = fields[ROWS], fields[SYNC]
-    table = int64s(fields[TABLE], rows * t.FIELDS)
-    timed = thread == 0 and fields[CLOCK] != 0
-    clock = int64s(fields[CLOCK], rows + 1)
+    fields = int64s(call, t.CALL_FIELDS)
+    rows, sync = fields[t.ROWS], fields[t.SYNC]
+    timed = thread == 0 and fields[t.CLOCK] != 0
+    clock = int64s(fields[t.CLOCK], rows + 1)
     if timed:
         clock[0] = cycles()
     for i in range(rows):
-        op, counter = table[i * t.FIELDS : (i + 1) * t.FIELDS], sync + (i + 1) * LINE
-        numbers = fields[NUMBERS] + i * t.NUMBERS * 4
+        op, counter = int64s(fields[t.TABLE] + i * t.FIELDS * 8, t.FIELDS), sync + (i + 1) * LINE
+        numbers = fields[t.NUMBERS_AT] + i * t.NUMBERS * 4
         slope, final = load_scalar(numbers + t.SLOPE * 4), load_scalar(numbers + t.FINAL * 4)
         code = op[t.OPCODE]
         if code == t.GEMM:

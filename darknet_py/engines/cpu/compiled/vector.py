@@ -14,9 +14,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from .isa import ISA
+from ..isa import LANES
 
-LANES = ISA.lanes
 F32 = ir.FloatType()
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)

@@ -11,12 +11,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .isa import ISA
-from .vector import F32, I64, LANES, REGISTER, multiply_add, pointer, prefetch, slope_activation, splat
-
-ROWS, COLUMNS = ISA.rows, ISA.columns
-BLOCK = 4 * LANES  # bytes in a register
-UNROLL = 4  # input channels per turn of the inner loop
+from ..isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
+from .vector import F32, I64, REGISTER, multiply_add, pointer, prefetch, slope_activation, splat
 
 
 def _make_multiply(adjacent: bool) -> Any:

@@ -6,10 +6,10 @@ import math
 
 from numba import float32, njit
 
-from . import table as t
-from .microkernel import BLOCK
+from .. import table as t
+from ..isa import BLOCK, LANES
 from .sync import next_item
-from .vector import LANES, load_scalar, store_scalar
+from .vector import load_scalar, store_scalar
 
 
 @njit(nogil=True)

@@ -6,8 +6,8 @@ import math
 
 from numba import float32, njit
 
-from . import table as t
-from .microkernel import BLOCK
+from .. import table as t
+from ..isa import BLOCK
 from .sync import next_item
 from .vector import activated, broadcast, fma, load, maximum, store
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from numba import float32, njit
 
-from . import table as t
-from .microkernel import BLOCK, COLUMNS
+from .. import table as t
+from ..isa import BLOCK, COLUMNS, LANES
 from .sync import next_item
-from .vector import LANES, broadcast, fma, load, load_scalar, store, store_scalar
+from .vector import broadcast, fma, load, load_scalar, store, store_scalar
 
 
 @njit(nogil=True)

@@ -7,28 +7,13 @@ one matrix as m says.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 from numba import float32, njit
 
-from . import table as t
+from .. import table as t
+from ..isa import BLOCK, COLUMNS
 from .gemm import multiply_tile
-from .microkernel import BLOCK, COLUMNS
 from .sync import next_item
 from .vector import activated, broadcast, fma, load, store
-
-# By n: interpolation points but the last, which is infinity, and what a kernel's value there is scaled by.
-POINTS = {
-    4: ((0, 1), (1, 1 / 2), (-1, 1 / 2)),
-    6: ((0, 1 / 4), (1, -1 / 6), (-1, -1 / 6), (2, 1 / 24), (-2, 1 / 24)),
-    8: ((0, 1), (1, -2 / 9), (-1, -2 / 9), (2, 1 / 90), (-2, 1 / 90), (1 / 2, 1 / 45), (-1 / 2, 1 / 45)),
-}
-
-
-def kernel_transform(m: int, r: int) -> npt.NDArray[np.float32]:
-    """G of F(m, r), (m + r - 1) x r: the 1-d transform of kernels."""
-    rows = [[scale * point**power for power in range(r)] for point, scale in POINTS[m + r - 1]]
-    return np.array([*rows, [0] * (r - 1) + [1]], np.float32)
 
 
 @njit(nogil=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from numba import njit
 
-from . import table as t
-from .microkernel import BLOCK, COLUMNS, ROWS, multiply_adjacent, multiply_strided
+from .. import table as t
+from ..isa import BLOCK, COLUMNS, ROWS
+from .microkernel import multiply_adjacent, multiply_strided
 from .sync import next_item
 
 AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching ends with each page

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from numba import float32, njit
 
-from . import table as t
-from .microkernel import BLOCK
+from .. import table as t
+from ..isa import BLOCK, LANES
 from .sync import next_item
-from .vector import LANES, broadcast, load, load_scalar, store, store_scalar
+from .vector import broadcast, load, load_scalar, store, store_scalar
 
 
 @njit(nogil=True)

@@ -1,0 +1,1 @@
+"""The kernels, in Numba's Python; imported only to be compiled."""
