@@ -19,7 +19,7 @@ from .isa import COLUMNS, ISA, LANES, ROWS
 from .kernels import pack_matrix
 from .plan import CpuEngine
 from .select import CLOCK, Choice, choose
-from .team import Team, thread_count
+from .team import team_of, thread_count
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def measure_layers(
 def peak_rate(threads: int | None) -> float:
     """Floating-point operations a second of the micro-kernel on operands that lie in the caches."""
     depth, channels, pixels = 512, 4 * COLUMNS * LANES, 64 * ROWS
-    team, table = Team(threads), Table()
+    team, table = team_of(thread_count(threads)), Table()
     values = np.ones((channels, depth, 1), np.float32)
     kernels = pack_matrix(table, values, np.ones(channels, np.float32), np.zeros(channels, np.float32))
     table.freeze()

@@ -24,7 +24,7 @@ from .convolution import Call, lower_connected, lower_convolution, workspace_siz
 from .isa import BLOCK, LANES
 from .kernels import Kernels, blocks, pack_kernels, pack_matrix
 from .select import Choice, choose
-from .team import Team
+from .team import team_of, thread_count
 
 TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
 CACHE = 16 << 20  # bytes of a layer's input and output that the last cache holds
@@ -36,13 +36,13 @@ class CpuEngine:
     name = "cpu"
 
     def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
-        self.team = Team(threads)
+        self.team = team_of(thread_count(threads))
         self.program = compile_steps(layers, LANES)
         self.choices: dict[int, Choice] = {}
         self.kernels: dict[int, Kernels] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
         self.arena = aligned(0)
-        self.lock = threading.Lock()  # plans share memory and threads
+        self.lock = threading.Lock()  # plans share memory
         for layer, arrays in zip(layers, parameters, strict=True):
             self._prepare(layer, arrays)
 
@@ -182,7 +182,6 @@ class _Run:
         sizes = [0] * (1 + max(place.slot for place in places.values()))
         for place in places.values():
             sizes[place.slot] = max(sizes[place.slot], self._size(self._shape(place.root)))
-        starts = np.cumsum([0, *sizes])
         workspace = self._size(self._shape(INPUT))
         for step in self.program.steps:
             layer = self.layers[step.layer]
@@ -193,15 +192,18 @@ class _Run:
                 threads = self.engine.team.threads
                 need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, threads)
                 workspace = max(workspace, round_up(need, LINE))
-        # The input's blocked form, where a layer wants it, lies behind the workspace.
-        self.memory = self.engine.memory(int(starts[-1]) + workspace + self._size(self._shape(INPUT)))
-        base = address(self.memory)
-        self.workspace = base + int(starts[-1])
-        self.addresses = {INPUT: self.workspace + workspace}
+        # The input's blocked form, where a layer wants it, lies last. A line that nothing uses follows each buffer.
+        sizes += [workspace, self._size(self._shape(INPUT))]
+        starts = np.cumsum([0, *(size + LINE for size in sizes)]).tolist()
+        self.memory = self.engine.memory(starts[-1])
+        self.gaps = [slice(end - LINE, end) for end in starts[1:]]
+        starts = [address(self.memory) + start for start in starts]
+        self.workspace = starts[-3]
+        self.addresses = {INPUT: starts[-2]}
         for value, place in places.items():
             shape = self._shape(place.root)
             plane = self.images * shape.height * shape.width * BLOCK
-            self.addresses[value] = base + int(starts[place.slot]) + place.channel // LANES * plane
+            self.addresses[value] = starts[place.slot] + place.channel // LANES * plane
 
     def _shape(self, value: int) -> Shape:
         return self.program.shape(value, self.layers)

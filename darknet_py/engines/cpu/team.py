@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 
 import numpy as np
 
@@ -18,31 +19,33 @@ def thread_count(wanted: int | None) -> int:
     return min(wanted or cores, cores)
 
 
+@cache
+def team_of(threads: int) -> Team:
+    """The one team of so many threads: networks share it, and take turns."""
+    return Team(threads)
+
+
 class Team:
-    """Threads that walk tables together with the caller.
+    """Threads that walk tables together with the caller."""
 
-    Parameters
-    ----------
-    threads : int, optional
-        With the caller, as `thread_count` has it.
-    """
-
-    def __init__(self, threads: int | None) -> None:
-        self.threads = thread_count(threads)
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
         self._native = load_kernels()
         self.scratch = aligned(self.threads * t.SCRATCH)
         self._pid = 0
 
     def run(self, call: int) -> None:
-        """Walk the call at this address to its end; by one caller at a time."""
+        """Walk the call at this address to its end."""
         if self._pid != os.getpid():  # a forked child has none of its parent's threads
             self._start()
-        if self._native.post(self._mailbox_address, call, self.threads):
-            self._wake()
-        self._native.serve(self._mailbox_address, 0, self._scratch_address, 0, self.threads)
+        with self._lock:
+            if self._native.post(self._mailbox_address, call, self.threads):
+                self._wake()
+            self._native.serve(self._mailbox_address, 0, self._scratch_address, 0, self.threads)
 
     def _start(self) -> None:
         self._pid = os.getpid()
+        self._lock = threading.Lock()
         self._scratch_address = address(self.scratch)
         self._mailbox = aligned(self.threads * LINE).view(np.int64).reshape(self.threads, -1)
         self._mailbox_address = address(self._mailbox)

@@ -1,0 +1,131 @@
+"""Kernels take addresses: each implementation, at random shapes, reads and writes only where it may.
+
+What lies round every buffer is set to NaN before a run, and so are the buffers themselves: what a kernel reads by
+mistake spoils its answer, what it writes is found.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from support import assert_close, make_network, random_array, random_parameters, run_engine
+
+from darknet_py.engines import open_engine
+from darknet_py.engines.cpu import builder, kernels, plan
+from darknet_py.engines.cpu.arena import LINE, address
+from darknet_py.engines.cpu.select import WINOGRAD, choose
+
+BOUND = 5e-5
+GUARD = 1024  # bytes
+NAN = 0xFF
+EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "1000"))  # fewer where a slow instruction set is tried
+
+
+@contextmanager
+def guards():
+    """Let all memory that is allocated for kernels lie between guards; hold them to be whole at the end."""
+    allocated = []
+
+    def guarded(size):
+        raw = np.full(GUARD + LINE + size + GUARD, NAN, np.uint8)
+        start = GUARD + -(address(raw) + GUARD) % LINE
+        raw[start : start + size] = 0
+        allocated.append((raw[:start], raw[start + size :]))
+        return raw[start : start + size]
+
+    with mock.patch.multiple(plan, aligned=guarded), mock.patch.multiple(kernels, aligned=guarded):  # noqa: SIM117
+        with mock.patch.multiple(builder, aligned=guarded):
+            yield
+    assert allocated
+    for before, after in allocated:
+        assert (before == NAN).all()
+        assert (after == NAN).all()
+
+
+def check(network, batch, name=None):
+    """Hold the engine's answers, by the implementation `name`, to the definitions, and all guards to be whole."""
+    parameters = random_parameters(network.layers)
+    expected = run_engine("reference", network.layers, parameters, batch)
+
+    def prefer(layer):
+        choices = sorted(choose(layer), key=lambda choice: choice.name != name)
+        assume(not choices[0].reason)
+        return choices
+
+    with guards(), mock.patch.object(plan, "choose", prefer if name else choose):
+        prepared = open_engine("cpu", network.layers, parameters, 2).plan(network.layers)
+        for first in range(0, len(batch), prepared.together):
+            run = prepared._run(len(batch[first : first + prepared.together]))
+            run.memory[:] = NAN
+            part = slice(first, first + prepared.together)
+            assert_close(run.run(batch[part]), expected[part].reshape(len(expected[part]), -1), BOUND)
+            assert all((run.memory[gap] == NAN).all() for gap in run.gaps)
+
+
+@st.composite
+def convolutions(draw, sizes, strides, channels, paddings=(0, 1, 2, 3), groups=(1,)):
+    """A convolution, and pictures for it."""
+    size, parts = draw(st.sampled_from(sizes)), draw(st.sampled_from(groups))
+    padding = draw(st.sampled_from([p for p in paddings if p <= size]))
+    least = max(1, size - 2 * padding)
+    sides = st.integers(least, least + 19)
+    options = {
+        "filters": parts * draw(st.integers(1, 40)),
+        "size": size,
+        "stride": draw(st.sampled_from(strides)),
+        "padding": padding,
+        "groups": parts,
+        "batch_normalize": draw(st.integers(0, 1)),
+        "activation": draw(st.sampled_from(["linear", "leaky", "relu"])),
+    }
+    network = make_network((parts * draw(channels), draw(sides), draw(sides)), ("convolutional", options))
+    return network, random_array((draw(st.integers(1, 3)), *network.input_shape), draw(st.integers(0, 9)))
+
+
+GEOMETRIES = {
+    "gemm_1x1": convolutions([1], [1], st.integers(1, 70), [0]),
+    "direct": convolutions([1, 2, 3, 4, 5, 7], [1, 2, 3, 4], st.integers(1, 70)),
+    "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], st.integers(1, 15)),
+    **{f"wino_{m}x{m}_{r}x{r}": convolutions([r], [1], st.integers(16, 70)) for m, r in WINOGRAD},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_each_implementation_at_random_shapes(name):
+    @given(GEOMETRIES[name])
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+    def hold(case):
+        check(*case, name)
+
+    hold()
+
+
+@given(convolutions([1, 3], [1, 2], st.integers(1, 4), groups=(2, 4, 8, 32)))
+@settings(max_examples=200, deadline=None)
+def test_grouped_convolutions(case):
+    check(*case)
+
+
+@pytest.mark.parametrize("side", [1, 2, 13])
+def test_whole_networks(side):
+    convolution = {"size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}
+    network = make_network(
+        (3, side, side + 1),
+        ("convolutional", {"filters": 40, **convolution}),
+        ("maxpool", {"size": 2, "stride": 2}),
+        ("convolutional", {"filters": 40, **convolution}),
+        ("convolutional", {"filters": 40, **convolution, "activation": "linear"}),
+        ("shortcut", {"from": -2, "activation": "leaky"}),
+        ("convolutional", {"filters": 24, "size": 1, "activation": "leaky"}),
+        ("route", {"layers": "-1,-2"}),
+        ("connected", {"output": 21, "activation": "relu"}),
+        ("softmax", {}),
+    )
+    check(network, random_array((5, 3, side, side + 1)))
