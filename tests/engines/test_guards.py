@@ -49,7 +49,10 @@ def guards():
 
 
 def check(network, batch, name=None):
-    """Hold the engine's answers, by the implementation `name`, to the definitions, and all guards to be whole."""
+    """Hold the engine's answers, by the implementation `name`, to the definitions, and all guards to be whole.
+
+    All pictures run together, and the last alone: its answers are the same, bit for bit.
+    """
     parameters = random_parameters(network.layers)
     expected = run_engine("reference", network.layers, parameters, batch)
 
@@ -60,23 +63,27 @@ def check(network, batch, name=None):
 
     with guards(), mock.patch.object(plan, "choose", prefer if name else choose):
         prepared = open_engine("cpu", network.layers, parameters, 2).plan(network.layers)
-        for first in range(0, len(batch), prepared.together):
-            run = prepared._run(len(batch[first : first + prepared.together]))
-            run.memory[:] = NAN
-            part = slice(first, first + prepared.together)
-            assert_close(run.run(batch[part]), expected[part].reshape(len(expected[part]), -1), BOUND)
-            assert all((run.memory[gap] == NAN).all() for gap in run.gaps)
+        run = prepared._run(len(batch))
+        run.memory[:] = NAN
+        answers = run.run(batch).copy()
+        assert all((run.memory[gap] == NAN).all() for gap in run.gaps)
+        assert_close(answers, expected.reshape(len(batch), -1), BOUND)
+        alone = prepared._run(1).run(batch[-1:])
+        assert alone.tobytes() == answers[-1:].tobytes()
+
+
+SOME = st.integers(1, 40)
 
 
 @st.composite
-def convolutions(draw, sizes, strides, channels, paddings=(0, 1, 2, 3), groups=(1,)):
+def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2, 3), groups=(1,), least=1):
     """A convolution, and pictures for it."""
     size, parts = draw(st.sampled_from(sizes)), draw(st.sampled_from(groups))
     padding = draw(st.sampled_from([p for p in paddings if p <= size]))
-    least = max(1, size - 2 * padding)
+    least = max(least, size - 2 * padding)
     sides = st.integers(least, least + 19)
     options = {
-        "filters": parts * draw(st.integers(1, 40)),
+        "filters": parts * draw(filters),
         "size": size,
         "stride": draw(st.sampled_from(strides)),
         "padding": padding,
@@ -88,8 +95,10 @@ def convolutions(draw, sizes, strides, channels, paddings=(0, 1, 2, 3), groups=(
     return network, random_array((draw(st.integers(1, 3)), *network.input_shape), draw(st.integers(0, 9)))
 
 
+PAIRS = st.sampled_from([32, 64, 96])  # channels that make up an even number of blocks
 GEOMETRIES = {
-    "gemm_1x1": convolutions([1], [1], st.integers(1, 70), [0]),
+    "strassen_1x1": convolutions([1], [1], PAIRS, PAIRS, [0], least=12),
+    "gemm_1x1": convolutions([1], [1], st.integers(1, 70), paddings=[0]),
     "direct": convolutions([1, 2, 3, 4, 5, 7], [1, 2, 3, 4], st.integers(1, 70)),
     "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], st.integers(1, 15)),
     **{f"wino_{m}x{m}_{r}x{r}": convolutions([r], [1], st.integers(16, 70)) for m, r in WINOGRAD},

@@ -79,6 +79,8 @@ def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Sh
     if choice.tile:
         tiling = _tile(choice.tile, layer.size, images, source, shape, threads)
         return tiling.workspace * (threads if tiling.fused else 1)
+    if choice.name == "strassen_1x1":
+        return threads * _pairs(source, shape, threads)[1]
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
     if choice.name == "direct_pixels":
         return images * height * (width + _slack(source.channels)) * source.channels * 4
@@ -106,6 +108,8 @@ def lower_convolution(table: Table, choice: Choice, layer: Convolutional, kernel
     """The operations of a convolution by the implementation `choice`."""
     if choice.tile:
         _lower_winograd(table, choice.tile, layer.size, layer.padding, kernels, call)
+    elif choice.name == "strassen_1x1":
+        _lower_quarters(table, kernels, call)
     elif choice.name == "direct_pixels":
         _lower_pixels(table, layer, kernels, call)
     else:
@@ -184,6 +188,46 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
             taps=table.keep(taps),
             bias_batch=out * BLOCK,
         )
+
+
+def _pairs(source: Shape, shape: Shape, threads: int) -> tuple[int, int]:
+    """Pairs of pixels in an item of Strassen's algorithm, and bytes of their sums and products."""
+    pairs = -(-shape.height * shape.width // 2)
+    size = -(-pairs // round_up(-(-pairs // ROWS), threads))
+    return size, (4 * blocks(source.channels) // 2 + 7 * blocks(shape.channels) // 2) * size * BLOCK
+
+
+def _lower_quarters(table: Table, kernels: Kernels, call: Call) -> None:
+    source, shape = call.source_shape, call.shape
+    size, thread_bytes = _pairs(source, shape, call.threads)
+    offsets = np.arange(blocks(source.channels) // 2, dtype=np.int64)
+    table.add(
+        t.STRASSEN,
+        a=call.source,
+        a_plane=call.source_plane,
+        images=call.images,
+        pixels=shape.height * shape.width,
+        group_size=size,
+        blocks=blocks(source.channels),
+        out_blocks=blocks(shape.channels),
+        b=address(kernels.data),
+        b_batch=kernels.batch_stride,
+        b_panel=kernels.panel_stride,
+        panels=kernels.panels,
+        last_columns=kernels.last_columns,
+        taps=table.keep(offsets * call.source_plane),
+        sum_taps=table.keep(offsets * size * BLOCK),
+        tiles=call.workspace,
+        products=call.workspace + 2 * blocks(source.channels) * size * BLOCK,
+        thread_bytes=thread_bytes,
+        no_bias=table.keep(np.zeros(shape.channels, np.float32)),
+        c=call.target,
+        c_plane=call.plane,
+        bias=address(kernels.bias),
+        residual=call.residual,
+        slope=call.slope,
+        final=call.final,
+    )
 
 
 def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Call) -> None:

@@ -81,6 +81,8 @@ def pack_kernels(
         return _pack_winograd(table, choice.tile, kernels, factor, bias)
     if choice.name == "direct_pixels":
         return _pack_pixels(kernels, factor, bias)
+    if choice.name == "strassen_1x1":
+        return _pack_quarters(table, kernels.reshape(oc, ic), factor, bias)
     together = bundle(layer)
     assert together is not None
     if layer.groups == 1:
@@ -116,6 +118,21 @@ def _pack(table: Table, packed: Kernels, kernels: Array, factor: Array, target: 
         size=taps,
         residual=table.keep(np.ascontiguousarray(factor)),
     )
+
+
+def _pack_quarters(table: Table, kernels: Array, factor: Array, bias: Array) -> Kernels:
+    """The second factors of Strassen's products, the first of which are A11, A12, A22, S1, S2, S3, S4."""
+    oc, ic = kernels.shape
+    scaled = kernels * factor.reshape(-1, 1)
+    b11, b21 = scaled[: oc // 2, : ic // 2], scaled[: oc // 2, ic // 2 :]
+    b12, b22 = scaled[oc // 2 :, : ic // 2], scaled[oc // 2 :, ic // 2 :]
+    t1 = b12 - b11
+    t2 = b22 - t1
+    packed = _allocate(bias, oc // 2, 7, blocks(ic // 2), LANES, 2)
+    ones = np.ones(oc // 2, np.float32)
+    for product, quarter in enumerate((b11, b21, t2 - b21, t1, t2, b22 - b12, b22)):
+        _pack(table, packed, quarter[:, :, None], ones, packed.data[product * packed.batch_stride :])
+    return packed
 
 
 def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Array) -> Kernels:

@@ -17,6 +17,10 @@ TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
 # Cycles to transform a tile of n x n, of one block of channels: input, output. By counting instructions: to wait for
 # memory takes both about as much longer, so that the ratio of tiles of different sizes is right.
 TRANSFORM_CYCLES = {4: (60, 50), 6: (190, 170), 8: (380, 330)}
+QUARTER_PIXELS = 128  # with fewer, Strassen's seven smaller products wait for their kernels
+# Cycles of Strassen's additions for a pair of pixels and a pair of blocks: of inputs, of outputs. Measured at 16 x 16
+# and 32 x 32 pixels.
+SUM_CYCLES = 40, 100
 WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)  # m and r of F(m x m, r x r)
 
 
@@ -27,7 +31,7 @@ class Choice:
     Attributes
     ----------
     name : str
-        Of the algorithm: ``wino_4x4_3x3``, ``gemm_1x1``, ``direct``, ``direct_pixels``,
+        Of the algorithm: ``wino_4x4_3x3``, ``strassen_1x1``, ``gemm_1x1``, ``direct``, ``direct_pixels``,
         ``definition``.
     cycles : float
         Predicted, for one picture on one core.
@@ -50,7 +54,7 @@ class Choice:
 
 def choose(layer: Convolutional) -> list[Choice]:
     """All implementations, the one to take first, those that decline last."""
-    candidates = [*(_winograd(layer, m, r) for m, r in WINOGRAD), _direct(layer), _pixels(layer)]
+    candidates = [*(_winograd(layer, m, r) for m, r in WINOGRAD), _quarters(layer), _direct(layer), _pixels(layer)]
     candidates.append(Choice("definition", 1e15))
     return sorted(candidates, key=lambda choice: (bool(choice.reason), choice.cycles))
 
@@ -82,6 +86,22 @@ def _winograd(layer: Convolutional, m: int, r: int) -> Choice:
     transforms = tiles * (into * _blocks(source.channels) + out * _blocks(shape.channels))
     depth = _blocks(source.channels) * LANES
     return Choice(name, transforms + _product_cycles(tiles, depth, shape.channels, n**2), tile=m)
+
+
+def _quarters(layer: Convolutional) -> Choice:
+    name = "strassen_1x1"
+    source, shape = layer.input_shapes[0], layer.shape
+    if (layer.size, layer.stride, layer.padding, layer.groups) != (1, 1, 0, 1):
+        return Choice(name, reason="needs a 1 x 1 kernel, stride 1, no padding, one group")
+    if source.channels % (2 * LANES) or shape.channels % (2 * LANES):
+        return Choice(name, reason=f"needs channels in multiples of {2 * LANES}")
+    pixels = shape.height * shape.width
+    if pixels < QUARTER_PIXELS:
+        return Choice(name, reason=f"needs at least {QUARTER_PIXELS} pixels")
+    pairs = -(-pixels // 2)
+    into, out = SUM_CYCLES
+    sums = pairs * (into * source.channels + out * shape.channels) / (2 * LANES)
+    return Choice(name, sums + _product_cycles(pairs, source.channels // 2, shape.channels // 2, 7))
 
 
 def bundle(layer: Convolutional) -> int | None:

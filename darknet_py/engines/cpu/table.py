@@ -26,9 +26,9 @@ from __future__ import annotations
     PADDING, SPREAD, A_PLANE,
     # Of Winograd's convolution: tiles in a column and a row of a picture, cells in a side of an input and output tile.
     TILE_ROWS, TILE_COLUMNS, FIRST_ROW, IN_TILE, OUT_TILE, OUT_BLOCKS, GROUP_SIZE, GROUPS, TILES, TILES_PLANE, PRODUCTS,
-    THREAD_BYTES, NO_BIAS,
+    THREAD_BYTES, NO_BIAS, SUM_TAPS,
     FIELDS,
-) = range(53)  # fmt: skip
+) = range(54)  # fmt: skip
 
 # Opcodes.
 (
@@ -46,7 +46,8 @@ from __future__ import annotations
     PACK_WINOGRAD,
     FLATTEN,
     SOFTMAX,
-) = range(14)
+    STRASSEN,
+) = range(15)
 
 # Floats that go with a row.
 SLOPE, FINAL, ALPHA, BETA, NUMBERS = range(5)

@@ -11,6 +11,7 @@ from .moves import flatten, pad, to_blocks, to_pixels
 from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
+from .strassen import multiply_quarters
 from .sync import cycles, fetch_add, int64s, wait_for
 from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
@@ -38,6 +39,8 @@ def walk(call, scratch, thread, threads):
         code = op[t.OPCODE]
         if code == t.GEMM:
             multiply(op, slope, final, counter)
+        elif code == t.STRASSEN:
+            multiply_quarters(op, slope, final, thread, counter)
         elif code == t.WINOGRAD_INPUT:
             transform_input(op, scratch, counter)
         elif code == t.WINOGRAD_OUTPUT:
