@@ -32,23 +32,28 @@ class Team:
         self.threads = threads
         self._native = load_kernels()
         self.scratch = aligned(self.threads * t.SCRATCH)
-        self._pid = 0
+        self._scratch_address = address(self.scratch)
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
 
     def run(self, call: int) -> None:
         """Walk the call at this address to its end."""
-        if self._pid != os.getpid():  # a forked child has none of its parent's threads
-            self._start()
         with self._lock:
+            if not self._threads and self.threads > 1:
+                self._start()
             if self._native.post(self._mailbox_address, call, self.threads):
                 self._wake()
             self._native.serve(self._mailbox_address, 0, self._scratch_address, 0, self.threads)
 
-    def _start(self) -> None:
-        self._pid = os.getpid()
+    def _forget(self) -> None:
+        """Have no threads: a forked child has none of its parent's."""
         self._lock = threading.Lock()
-        self._scratch_address = address(self.scratch)
+        self._threads: list[threading.Thread] = []
         self._mailbox = aligned(self.threads * LINE).view(np.int64).reshape(self.threads, -1)
         self._mailbox_address = address(self._mailbox)
+
+    def _start(self) -> None:
         self._alarms = [threading.Lock() for _ in range(self.threads)]
         self._threads = [
             threading.Thread(target=self._serve, args=(thread,), daemon=True) for thread in range(1, self.threads)

@@ -19,7 +19,7 @@ def multiply_quarters(op, slope, final, thread, counter):
     """Pixels at A (two halves of a picture) times kernels, to C; a group of pairs of pixels an item.
 
     A pixel and its partner, `PIXELS` - `PIXELS` // 2 further on, are the rows of the quarters. B is
-    [product][panel][block][LANES][columns][LANES] of kernels.STRASSEN. `TAPS` are the offsets of the blocks of half the
+    [product][panel][block][LANES][columns][LANES], the second factors. `TAPS` are the offsets of the blocks of half the
     channels from A, `SUM_TAPS` from sums in memory that is the thread's own: TILES and PRODUCTS are thread 0's,
     `THREAD_BYTES` before the next one's. NO_BIAS is a panel of zeros.
     """
