@@ -77,8 +77,10 @@ class Call:
 def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Shape, shape: Shape, threads: int) -> int:
     """Bytes that `lower_convolution` needs besides source and target."""
     if choice.tile:
-        tiling = _tile(choice.tile, layer.size, images, source, shape, threads)
-        return tiling.workspace * (threads if tiling.fused else 1)
+        r, phases = _phases(layer, source, shape)
+        tiling = _tile(choice.tile, r, images, phases, shape, threads)
+        own = 0 if layer.stride == 1 else images * blocks(phases.channels) * phases.height * phases.width * BLOCK
+        return own + tiling.workspace * (threads if tiling.fused else 1)
     if choice.name == "strassen_1x1":
         return threads * _pairs(source, shape, threads)[1]
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
@@ -107,7 +109,7 @@ def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
 def lower_convolution(table: Table, choice: Choice, layer: Convolutional, kernels: Kernels, call: Call) -> None:
     """The operations of a convolution by the implementation `choice`."""
     if choice.tile:
-        _lower_winograd(table, choice.tile, layer.size, layer.padding, kernels, call)
+        _lower_winograd(table, choice.tile, layer, kernels, call)
     elif choice.name == "strassen_1x1":
         _lower_quarters(table, kernels, call)
     elif choice.name == "direct_pixels":
@@ -230,16 +232,21 @@ def _lower_quarters(table: Table, kernels: Kernels, call: Call) -> None:
     )
 
 
+def _plain_strides(call: Call) -> dict[str, int]:
+    """Strides of images, channels, rows and pixels of a source of fewer than `LANES` channels."""
+    source = call.source_shape
+    pixel, plane = (4, source.height * source.width * 4) if call.plain else (BLOCK, 4)
+    image = source.channels * plane if call.plain else source.height * source.width * BLOCK
+    return dict(a_batch=image, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
+
+
 def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Call) -> None:
     source, shape, p = call.source_shape, call.shape, layer.padding
-    pixel, plane = (4, source.height * source.width * 4) if call.plain else (BLOCK, 4)
-    images = source.channels * plane if call.plain else source.height * source.width * BLOCK
-    strides = dict(a_batch=images, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
     height, width = source.height + 2 * p, source.width + 2 * p + _slack(source.channels)
     table.add(
         t.TO_PIXELS,
         a=call.source,
-        **strides,
+        **_plain_strides(call),
         c=call.workspace,
         channels=source.channels,
         images=call.images,
@@ -326,7 +333,40 @@ def _groups(tiles: int) -> tuple[int, int]:
     return groups, -(-tiles // groups)
 
 
-def _lower_winograd(table: Table, m: int, r: int, padding: int, kernels: Kernels, call: Call) -> None:
+def _phases(layer: Convolutional, source: Shape, shape: Shape) -> tuple[int, Shape]:
+    """A kernel's side in a picture's phases, and their shape; of stride 1, in the picture itself."""
+    r = -(-layer.size // layer.stride)
+    if layer.stride == 1:
+        return r, source
+    return r, Shape(source.channels * layer.stride**2, shape.height + r - 1, shape.width + r - 1)
+
+
+def _split_phases(table: Table, layer: Convolutional, call: Call) -> Call:
+    """Split padded pictures into phases, as if they were channels; the call that then remains."""
+    _, phases = _phases(layer, call.source_shape, call.shape)
+    table.add(
+        t.TO_PHASES,
+        a=call.source,
+        **_plain_strides(call),
+        c=call.workspace,
+        channels=call.source_shape.channels,
+        images=call.images,
+        height=call.source_shape.height,
+        width=call.source_shape.width,
+        padding=layer.padding,
+        stride=layer.stride,
+        blocks=blocks(phases.channels),
+        out_height=phases.height,
+        out_width=phases.width,
+    )
+    size = call.images * blocks(phases.channels) * phases.height * phases.width * BLOCK
+    return replace(call, source=call.workspace, source_shape=phases, workspace=call.workspace + size)
+
+
+def _lower_winograd(table: Table, m: int, layer: Convolutional, kernels: Kernels, call: Call) -> None:
+    r, padding = -(-layer.size // layer.stride), layer.padding
+    if layer.stride > 1:
+        call, padding = _split_phases(table, layer, call), 0
     source, shape = call.source_shape, call.shape
     tiling = _tile(m, r, call.images, source, shape, call.threads)
     positions, into, out = tiling.n**2, blocks(source.channels), blocks(shape.channels)

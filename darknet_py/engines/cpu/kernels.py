@@ -78,6 +78,7 @@ def pack_kernels(
     """The kernels of a convolution in the order that `choice` wants; the work is done when `table` has run."""
     oc, ic, size, _ = kernels.shape
     if choice.tile:
+        kernels = split_phases(kernels, layer.stride)
         return _pack_winograd(table, choice.tile, kernels, factor, bias)
     if choice.name == "direct_pixels":
         return _pack_pixels(kernels, factor, bias)
@@ -118,6 +119,18 @@ def _pack(table: Table, packed: Kernels, kernels: Array, factor: Array, target: 
         size=taps,
         residual=table.keep(np.ascontiguousarray(factor)),
     )
+
+
+def split_phases(kernels: Array, stride: int) -> Array:
+    """Kernels (out channels, channels, k, k) as those of stride 1 for the phases of a picture.
+
+    Phase (y, x) of a picture has every `stride`-th row and column from y and x on; phases come before channels.
+    """
+    oc, ic, size, _ = kernels.shape
+    r = -(-size // stride)
+    more = (0, r * stride - size)
+    whole = np.pad(kernels, ((0, 0), (0, 0), more, more)).reshape(oc, ic, r, stride, r, stride)
+    return np.ascontiguousarray(whole.transpose(0, 3, 5, 1, 2, 4)).reshape(oc, -1, r, r)
 
 
 def _pack_quarters(table: Table, kernels: Array, factor: Array, bias: Array) -> Kernels:

@@ -282,7 +282,7 @@ class _Run:
 
     def _add_product(self, step: Step, layer: Convolutional | Connected, slope: float) -> None:
         kernels = self.engine.kernels[layer.index]
-        plain = layer.index in self.engine.choices and self.engine.choices[layer.index].name == "direct_pixels"
+        plain = layer.index in self.engine.choices and self.engine.choices[layer.index].plain
         plain = plain and step.source in self.plain
         residual = 0 if step.residual is None else self._blocked(step.residual)
         source = self._plain_address(step.source) if plain else self._blocked(step.source)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...layers import Shape
 from ...layers.convolutional import Convolutional
 from .isa import COLUMNS, ISA, LANES, ROWS
 
@@ -22,6 +23,7 @@ QUARTER_PIXELS = 128  # with fewer, Strassen's seven smaller products wait for t
 # and 32 x 32 pixels.
 SUM_CYCLES = 40, 100
 WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)  # m and r of F(m x m, r x r)
+PHASES = (5, 4), (3, 4), (6, 3), (4, 3)  # the same, of a strided kernel's phases
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,22 @@ class Choice:
     ----------
     name : str
         Of the algorithm: ``wino_4x4_3x3``, ``strassen_1x1``, ``gemm_1x1``, ``direct``, ``direct_pixels``,
-        ``definition``.
+        ``phases_wino_5x5_4x4``, ``definition``.
     cycles : float
         Predicted, for one picture on one core.
     reason : str
         Why it declines; empty where it can.
     tile : int
         m of Winograd's F(m x m, r x r), else 0.
+    plain : bool
+        Whether it can read pictures in plain layout.
     """
 
     name: str
     cycles: float = float("inf")
     reason: str = ""
     tile: int = 0
+    plain: bool = False
 
     @property
     def implementation(self) -> str:
@@ -54,7 +59,13 @@ class Choice:
 
 def choose(layer: Convolutional) -> list[Choice]:
     """All implementations, the one to take first, those that decline last."""
-    candidates = [*(_winograd(layer, m, r) for m, r in WINOGRAD), _quarters(layer), _direct(layer), _pixels(layer)]
+    candidates = [
+        *(_winograd(layer, m, r) for m, r in WINOGRAD),
+        *(_phases(layer, m, r) for m, r in PHASES),
+        _quarters(layer),
+        _direct(layer),
+        _pixels(layer),
+    ]
     candidates.append(Choice("definition", 1e15))
     return sorted(candidates, key=lambda choice: (bool(choice.reason), choice.cycles))
 
@@ -80,12 +91,27 @@ def _winograd(layer: Convolutional, m: int, r: int) -> Choice:
         return Choice(name, reason=f"needs a {r} x {r} kernel, stride 1, one group", tile=m)
     if source.channels < LANES:
         return Choice(name, reason=f"needs at least {LANES} channels", tile=m)
+    return Choice(name, _winograd_cycles(m, r, source.channels, shape), tile=m)
+
+
+def _phases(layer: Convolutional, m: int, r: int) -> Choice:
+    name = f"phases_wino_{m}x{m}_{r}x{r}"
+    source, shape, s = layer.input_shapes[0], layer.shape, layer.stride
+    if layer.groups != 1 or s == 1 or -(-layer.size // s) != r:
+        return Choice(name, reason=f"needs a stride of which {r} make a kernel's side, one group", tile=m)
+    if source.channels >= LANES:
+        return Choice(name, reason=f"needs fewer than {LANES} channels", tile=m)
+    split = source.size * 2.0  # cycles, about
+    return Choice(name, split + _winograd_cycles(m, r, source.channels * s * s, shape), tile=m, plain=True)
+
+
+def _winograd_cycles(m: int, r: int, channels: int, shape: Shape) -> float:
+    """Cycles for a picture of `channels`, by F(m x m, r x r), to `shape`."""
     n = m + r - 1
     tiles = -(-shape.height // m) * -(-shape.width // m)
     into, out = TRANSFORM_CYCLES[n]
-    transforms = tiles * (into * _blocks(source.channels) + out * _blocks(shape.channels))
-    depth = _blocks(source.channels) * LANES
-    return Choice(name, transforms + _product_cycles(tiles, depth, shape.channels, n**2), tile=m)
+    transforms = tiles * (into * _blocks(channels) + out * _blocks(shape.channels))
+    return transforms + _product_cycles(tiles, _blocks(channels) * LANES, shape.channels, n**2)
 
 
 def _quarters(layer: Convolutional) -> Choice:
@@ -135,4 +161,4 @@ def _pixels(layer: Convolutional) -> Choice:
     if source.channels >= LANES:
         return Choice(name, reason=f"needs fewer than {LANES} channels")
     depth = layer.size * -(-layer.size * source.channels // 4) * 4
-    return Choice(name, _product_cycles(shape.height * shape.width, depth, shape.channels))
+    return Choice(name, _product_cycles(shape.height * shape.width, depth, shape.channels), plain=True)

@@ -47,7 +47,8 @@ from __future__ import annotations
     FLATTEN,
     SOFTMAX,
     STRASSEN,
-) = range(15)
+    TO_PHASES,
+) = range(16)
 
 # Floats that go with a row.
 SLOPE, FINAL, ALPHA, BETA, NUMBERS = range(5)

@@ -65,6 +65,37 @@ def to_pixels(op, counter):
 
 
 @njit(nogil=True)
+def to_phases(op, counter):
+    """Pictures at A, zeros round them, to blocked pictures of their phases at C; a row of a picture an item.
+
+    `A_BATCH`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, channels, rows and pixels. Phase (y, x) has
+    every `STRIDE`-th row and column from y and x on, `PADDING` before A's first; its channels follow those of the
+    phases before it.
+    """
+    h, w, p, stride, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.STRIDE], op[t.CHANNELS]
+    tall, wide, images = op[t.OUT_HEIGHT], op[t.OUT_WIDTH], op[t.IMAGES]
+    zero = broadcast(float32(0))
+    item = next_item(counter)
+    while item < images * tall:
+        image, row = divmod(item, tall)
+        for block in range(op[t.BLOCKS]):
+            d = op[t.C] + (block * images * tall + item) * wide * BLOCK
+            for x in range(wide):
+                store(d + x * BLOCK, zero)
+            for lane in range(min(LANES, channels * stride * stride - block * LANES)):
+                phase, c = divmod(block * LANES + lane, channels)
+                y, left = row * stride + phase // stride - p, phase % stride - p
+                if 0 <= y < h:
+                    s = op[t.A] + image * op[t.A_BATCH] + c * op[t.A_PLANE] + y * op[t.A_ROW]
+                    first = max(0, (stride - 1 - left) // stride)
+                    last = min(wide, (w - left + stride - 1) // stride)
+                    for x in range(first, last):
+                        value = load_scalar(s + (x * stride + left) * op[t.PIXEL])
+                        store_scalar(d + x * BLOCK + lane * 4, value)
+        item = next_item(counter)
+
+
+@njit(nogil=True)
 def to_blocks(op, counter):
     """Plain pictures at A to blocked ones at C; a picture's block an item."""
     size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]

@@ -7,7 +7,7 @@ from numba import njit
 from .. import table as t
 from ..arena import LINE
 from .gemm import multiply
-from .moves import flatten, pad, to_blocks, to_pixels
+from .moves import flatten, pad, to_blocks, to_phases, to_pixels
 from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
@@ -58,6 +58,8 @@ def walk(call, scratch, thread, threads):
             pad(op, counter)
         elif code == t.TO_PIXELS:
             to_pixels(op, counter)
+        elif code == t.TO_PHASES:
+            to_phases(op, counter)
         elif code == t.TO_BLOCKS:
             to_blocks(op, counter)
         elif code == t.FLATTEN:
