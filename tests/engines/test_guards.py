@@ -19,6 +19,7 @@ from support import assert_close, make_network, random_array, random_parameters,
 from darknet_py.engines import open_engine
 from darknet_py.engines.cpu import builder, kernels, plan
 from darknet_py.engines.cpu.arena import LINE, address
+from darknet_py.engines.cpu.isa import LANES
 from darknet_py.engines.cpu.select import PHASES, WINOGRAD, choose
 
 BOUND = 5e-5
@@ -96,13 +97,17 @@ def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2
 
 
 PAIRS = st.sampled_from([32, 64, 96])  # channels that make up an even number of blocks
-SIDES = {3: [5, 6, 9, 11, 12], 4: [7, 8, 13, 15]}  # of kernels whose phases have 3 or 4, with stride 2 or 4
+FEW = st.integers(1, LANES - 1)  # channels that do not fill a block
+PHASED = {  # by the side of the phases' kernels
+    3: st.one_of(convolutions([5, 6], [2], FEW), convolutions([9, 11, 12], [4], FEW)),
+    4: st.one_of(convolutions([7, 8], [2], FEW), convolutions([13, 15], [4], FEW)),
+}
 GEOMETRIES = {
     "strassen_1x1": convolutions([1], [1], PAIRS, PAIRS, [0], least=12),
     "gemm_1x1": convolutions([1], [1], st.integers(1, 70), paddings=[0]),
     "direct": convolutions([1, 2, 3, 4, 5, 7], [1, 2, 3, 4], st.integers(1, 70)),
-    "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], st.integers(1, 15)),
-    **{f"phases_wino_{m}x{m}_{r}x{r}": convolutions(SIDES[r], [2, 4], st.integers(1, 15)) for m, r in PHASES},
+    "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], FEW),
+    **{f"phases_wino_{m}x{m}_{r}x{r}": PHASED[r] for m, r in PHASES},
     **{f"wino_{m}x{m}_{r}x{r}": convolutions([r], [1], st.integers(16, 70)) for m, r in WINOGRAD},
 }
 
