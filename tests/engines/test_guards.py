@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py.engines import open_engine
-from darknet_py.engines.cpu import builder, kernels, plan
-from darknet_py.engines.cpu.arena import LINE, address
+from darknet_py.engines.cpu import builder, plan
+from darknet_py.engines.cpu.arena import LINE, Store, address
 from darknet_py.engines.cpu.isa import LANES
 from darknet_py.engines.cpu.select import PHASES, WINOGRAD, choose
 
@@ -40,7 +40,7 @@ def guards():
         allocated.append((raw[:start], raw[start + size :]))
         return raw[start : start + size]
 
-    with mock.patch.multiple(plan, aligned=guarded), mock.patch.multiple(kernels, aligned=guarded):  # noqa: SIM117
+    with mock.patch.multiple(plan, huge=guarded), mock.patch.multiple(Store, take=staticmethod(guarded)):  # noqa: SIM117
         with mock.patch.multiple(builder, aligned=guarded):
             yield
     assert allocated

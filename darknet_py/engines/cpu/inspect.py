@@ -13,6 +13,7 @@ import numpy as np
 from ...layers import Array, Layer, Shape
 from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
+from .arena import Store
 from .builder import Table
 from .convolution import Call, lower_connected, workspace_size
 from .isa import COLUMNS, ISA, LANES, ROWS
@@ -109,7 +110,7 @@ def peak_rate(threads: int | None) -> float:
     depth, channels, pixels = 512, 4 * COLUMNS * LANES, 64 * ROWS
     team, table = team_of(thread_count(threads)), Table()
     values = np.ones((channels, depth, 1), np.float32)
-    kernels = pack_matrix(table, values, np.ones(channels, np.float32), np.zeros(channels, np.float32))
+    kernels = pack_matrix(table, Store(), values, np.ones(channels, np.float32), np.zeros(channels, np.float32))
     table.freeze()
     table.run(team)
     source = np.ones(depth * pixels, np.float32)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ...layers import Array
 from ...layers.convolutional import Convolutional
 from . import table as t
-from .arena import address, aligned, round_up
+from .arena import Store, address, round_up
 from .builder import Table
 from .isa import BLOCK, COLUMNS, LANES, UNROLL
 from .select import Choice, bundle
@@ -52,44 +52,46 @@ class Kernels:
     taps: int
 
 
-def _allocate(bias: Array, out_channels: int, batches: int, taps: int, depth: int, bundles: int = 1) -> Kernels:
+def _allocate(
+    store: Store, bias: Array, out_channels: int, batches: int, taps: int, depth: int, bundles: int = 1
+) -> Kernels:
     columns = blocks(out_channels)
     panels = -(-columns // COLUMNS)
     panel_stride = taps * depth * COLUMNS * BLOCK
     batch_stride = taps * depth * columns * BLOCK
     padded = np.zeros(bundles * columns * LANES, np.float32)
     padded[: len(bias)] = bias
-    data = aligned(batches * batch_stride)
+    data = store.take(batches * batch_stride)
     last = columns - (panels - 1) * COLUMNS
     return Kernels(data, padded, panels, last, panel_stride, batch_stride, depth, taps)
 
 
-def pack_matrix(table: Table, kernels: Array, factor: Array, bias: Array) -> Kernels:
+def pack_matrix(table: Table, store: Store, kernels: Array, factor: Array, bias: Array) -> Kernels:
     """Kernels (out channels, channels, taps) for products over blocks of channels and taps."""
     out_channels, channels, taps = kernels.shape
-    packed = _allocate(bias, out_channels, 1, blocks(channels) * taps, LANES)
+    packed = _allocate(store, bias, out_channels, 1, blocks(channels) * taps, LANES)
     _pack(table, packed, kernels, factor, packed.data)
     return packed
 
 
 def pack_kernels(
-    table: Table, choice: Choice, layer: Convolutional, kernels: Array, factor: Array, bias: Array
+    table: Table, store: Store, choice: Choice, layer: Convolutional, kernels: Array, factor: Array, bias: Array
 ) -> Kernels:
     """The kernels of a convolution in the order that `choice` wants; the work is done when `table` has run."""
     oc, ic, size, _ = kernels.shape
     if choice.tile:
         kernels = split_phases(kernels, layer.stride)
-        return _pack_winograd(table, choice.tile, kernels, factor, bias)
+        return _pack_winograd(table, store, choice.tile, kernels, factor, bias)
     if choice.name == "direct_pixels":
-        return _pack_pixels(kernels, factor, bias)
+        return _pack_pixels(store, kernels, factor, bias)
     if choice.name == "strassen_1x1":
-        return _pack_quarters(table, kernels.reshape(oc, ic), factor, bias)
+        return _pack_quarters(table, store, kernels.reshape(oc, ic), factor, bias)
     together = bundle(layer)
     assert together is not None
     if layer.groups == 1:
-        return pack_matrix(table, kernels.reshape(oc, ic, size * size), factor, bias)
+        return pack_matrix(table, store, kernels.reshape(oc, ic, size * size), factor, bias)
     batches, out, into = layer.groups // together, oc // layer.groups, together * ic
-    packed = _allocate(bias, together * out, batches, blocks(into) * size * size, LANES, batches)
+    packed = _allocate(store, bias, together * out, batches, blocks(into) * size * size, LANES, batches)
     for batch in range(batches):
         dense = np.zeros((together * out, into, size * size), np.float32)
         first = batch * together * out
@@ -133,7 +135,7 @@ def split_phases(kernels: Array, stride: int) -> Array:
     return np.ascontiguousarray(whole.transpose(0, 3, 5, 1, 2, 4)).reshape(oc, -1, r, r)
 
 
-def _pack_quarters(table: Table, kernels: Array, factor: Array, bias: Array) -> Kernels:
+def _pack_quarters(table: Table, store: Store, kernels: Array, factor: Array, bias: Array) -> Kernels:
     """The second factors of Strassen's products, the first of which are A11, A12, A22, S1, S2, S3, S4."""
     oc, ic = kernels.shape
     scaled = kernels * factor.reshape(-1, 1)
@@ -141,16 +143,16 @@ def _pack_quarters(table: Table, kernels: Array, factor: Array, bias: Array) -> 
     b12, b22 = scaled[oc // 2 :, : ic // 2], scaled[oc // 2 :, ic // 2 :]
     t1 = b12 - b11
     t2 = b22 - t1
-    packed = _allocate(bias, oc // 2, 7, blocks(ic // 2), LANES, 2)
+    packed = _allocate(store, bias, oc // 2, 7, blocks(ic // 2), LANES, 2)
     ones = np.ones(oc // 2, np.float32)
     for product, quarter in enumerate((b11, b21, t2 - b21, t1, t2, b22 - b12, b22)):
         _pack(table, packed, quarter[:, :, None], ones, packed.data[product * packed.batch_stride :])
     return packed
 
 
-def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Array) -> Kernels:
+def _pack_winograd(table: Table, store: Store, m: int, kernels: Array, factor: Array, bias: Array) -> Kernels:
     oc, ic, r, _ = kernels.shape
-    packed = _allocate(bias, oc, (m + r - 1) ** 2, blocks(ic), LANES)
+    packed = _allocate(store, bias, oc, (m + r - 1) ** 2, blocks(ic), LANES)
     table.add(
         t.PACK_WINOGRAD,
         a=table.keep(np.ascontiguousarray(kernels)),
@@ -169,11 +171,11 @@ def _pack_winograd(table: Table, m: int, kernels: Array, factor: Array, bias: Ar
     return packed
 
 
-def _pack_pixels(kernels: Array, factor: Array, bias: Array) -> Kernels:
+def _pack_pixels(store: Store, kernels: Array, factor: Array, bias: Array) -> Kernels:
     """A tap is a row of the kernel: its columns and channels lie together in unblocked pictures."""
     oc, ic, size, _ = kernels.shape
     depth = round_up(size * ic, UNROLL)
-    packed = _allocate(bias, oc, 1, size, depth)
+    packed = _allocate(store, bias, oc, 1, size, depth)
     rows = np.zeros((blocks(oc) * LANES, size, depth), np.float32)
     rows[:oc, :, : size * ic] = (kernels * factor.reshape(-1, 1, 1, 1)).transpose(0, 2, 3, 1).reshape(oc, size, -1)
     for panel in range(packed.panels):

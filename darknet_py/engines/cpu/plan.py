@@ -18,7 +18,7 @@ from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, SLOPES, Step, compile_steps, fold
 from . import table as t
-from .arena import LINE, address, aligned, round_up
+from .arena import LINE, Store, address, huge, round_up
 from .builder import Table
 from .convolution import Call, lower_connected, lower_convolution, workspace_size
 from .isa import BLOCK, LANES
@@ -41,21 +41,21 @@ class CpuEngine:
         self.choices: dict[int, Choice] = {}
         self.kernels: dict[int, Kernels] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
-        self.arena = aligned(0)
+        self.arena, self.store = huge(0), Store()
         self.lock = threading.Lock()  # plans share memory
         for layer, arrays in zip(layers, parameters, strict=True):
             self._prepare(layer, arrays)
 
     def _prepare(self, layer: Layer, arrays: Parameters) -> None:
         """Pack a layer's kernels, or keep its parameters for its definition."""
-        table = Table()
+        table, store = Table(), self.store
         if isinstance(layer, Convolutional):
             self.choices[layer.index] = choice = choose(layer)[0]
             if choice.name != "definition":
-                self.kernels[layer.index] = pack_kernels(table, choice, layer, arrays["kernels"], *fold(arrays))
+                self.kernels[layer.index] = pack_kernels(table, store, choice, layer, arrays["kernels"], *fold(arrays))
         elif isinstance(layer, Connected):
             matrix = arrays["matrix"].reshape(layer.output, layer.input_shapes[0].channels, -1)
-            self.kernels[layer.index] = pack_matrix(table, matrix, *fold(arrays))
+            self.kernels[layer.index] = pack_matrix(table, store, matrix, *fold(arrays))
         if layer.index not in self.kernels:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         table.freeze()
@@ -68,7 +68,7 @@ class CpuEngine:
     def memory(self, size: int) -> npt.NDArray[np.uint8]:
         """At least `size` bytes, shared by plans, which never run at the same time."""
         if self.arena.size < size:
-            self.arena = aligned(size)
+            self.arena = huge(size)
         return self.arena
 
 
