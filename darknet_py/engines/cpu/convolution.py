@@ -11,7 +11,7 @@ from ...layers.convolutional import Convolutional
 from . import table as t
 from .arena import address, round_up
 from .builder import Table
-from .isa import BLOCK, LANES, ROWS, UNROLL
+from .isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
 from .kernels import Kernels, blocks
 from .select import Choice, bundle
 
@@ -82,7 +82,7 @@ def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Sh
         own = 0 if layer.stride == 1 else images * blocks(phases.channels) * phases.height * phases.width * BLOCK
         return own + tiling.workspace * (threads if tiling.fused else 1)
     if choice.name == "strassen_1x1":
-        return threads * _pairs(source, shape, threads)[1]
+        return threads * _pairs(source, threads)[1]
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
     if choice.name == "direct_pixels":
         return images * height * (width + _slack(source.channels)) * source.channels * 4
@@ -192,16 +192,16 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
         )
 
 
-def _pairs(source: Shape, shape: Shape, threads: int) -> tuple[int, int]:
+def _pairs(source: Shape, threads: int) -> tuple[int, int]:
     """Pairs of pixels in an item of Strassen's algorithm, and bytes of their sums and products."""
-    pairs = -(-shape.height * shape.width // 2)
+    pairs = -(-source.height * source.width // 2)
     size = -(-pairs // round_up(-(-pairs // ROWS), threads))
-    return size, (4 * blocks(source.channels) // 2 + 7 * blocks(shape.channels) // 2) * size * BLOCK
+    return size, (4 * blocks(source.channels) // 2 + 7 * COLUMNS) * size * BLOCK
 
 
 def _lower_quarters(table: Table, kernels: Kernels, call: Call) -> None:
     source, shape = call.source_shape, call.shape
-    size, thread_bytes = _pairs(source, shape, call.threads)
+    size, thread_bytes = _pairs(source, call.threads)
     offsets = np.arange(blocks(source.channels) // 2, dtype=np.int64)
     table.add(
         t.STRASSEN,
@@ -213,16 +213,14 @@ def _lower_quarters(table: Table, kernels: Kernels, call: Call) -> None:
         blocks=blocks(source.channels),
         out_blocks=blocks(shape.channels),
         b=address(kernels.data),
-        b_batch=kernels.batch_stride,
         b_panel=kernels.panel_stride,
-        panels=kernels.panels,
-        last_columns=kernels.last_columns,
+        panels=blocks(shape.channels) // 2 // COLUMNS,
         taps=table.keep(offsets * call.source_plane),
         sum_taps=table.keep(offsets * size * BLOCK),
         tiles=call.workspace,
         products=call.workspace + 2 * blocks(source.channels) * size * BLOCK,
         thread_bytes=thread_bytes,
-        no_bias=table.keep(np.zeros(shape.channels, np.float32)),
+        no_bias=table.keep(np.zeros(COLUMNS * LANES, np.float32)),
         c=call.target,
         c_plane=call.plane,
         bias=address(kernels.bias),

@@ -119,8 +119,9 @@ def _quarters(layer: Convolutional) -> Choice:
     source, shape = layer.input_shapes[0], layer.shape
     if (layer.size, layer.stride, layer.padding, layer.groups) != (1, 1, 0, 1):
         return Choice(name, reason="needs a 1 x 1 kernel, stride 1, no padding, one group")
-    if source.channels % (2 * LANES) or shape.channels % (2 * LANES):
-        return Choice(name, reason=f"needs channels in multiples of {2 * LANES}")
+    panels = 2 * COLUMNS * LANES
+    if source.channels % (2 * LANES) or shape.channels % panels:
+        return Choice(name, reason=f"needs channels in multiples of {2 * LANES}, and of {panels} out of it")
     pixels = shape.height * shape.width
     if pixels < QUARTER_PIXELS:
         return Choice(name, reason=f"needs at least {QUARTER_PIXELS} pixels")
