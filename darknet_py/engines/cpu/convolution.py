@@ -220,7 +220,6 @@ def _lower_quarters(table: Table, kernels: Kernels, call: Call) -> None:
         tiles=call.workspace,
         products=call.workspace + 2 * blocks(source.channels) * size * BLOCK,
         thread_bytes=thread_bytes,
-        no_bias=table.keep(np.zeros(COLUMNS * LANES, np.float32)),
         c=call.target,
         c_plane=call.plane,
         bias=address(kernels.bias),

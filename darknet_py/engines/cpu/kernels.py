@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -144,10 +144,13 @@ def _pack_quarters(table: Table, store: Store, kernels: Array, factor: Array, bi
     t1 = b12 - b11
     t2 = b22 - t1
     products = np.stack((b11, b21, t2 - b21, t1, t2, b22 - b12, b22))
+    bias1, bias2 = bias[: oc // 2], bias[oc // 2 :]
+    none = np.zeros_like(bias1)
+    biases = np.stack((none, bias1, -bias1, bias2, none, none, none))  # both halves get theirs once, above and below
     # A panel of all seven, then the next: what becomes of their products is added up while it is in the first cache.
     panels = products.reshape(7, -1, COLUMNS * LANES, ic // 2).swapaxes(0, 1).reshape(-1, ic // 2, 1)
-    packed = pack_matrix(table, store, panels, np.ones(len(panels), np.float32), np.zeros(0, np.float32))
-    return replace(packed, bias=bias)
+    ones = np.ones(len(panels), np.float32)
+    return pack_matrix(table, store, panels, ones, biases.reshape(7, -1, COLUMNS * LANES).swapaxes(0, 1).ravel())
 
 
 def _pack_winograd(table: Table, store: Store, m: int, kernels: Array, factor: Array, bias: Array) -> Kernels:

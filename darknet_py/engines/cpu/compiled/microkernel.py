@@ -45,7 +45,7 @@ def _make_multiply(adjacent: bool) -> Any:
         bias : int
             [columns, LANES] float32.
         slope, final : float32
-            Activations x > 0 ? x : slope * x.
+            Activations x > 0 ? x : slope * x, of at most 1.
         residual : int
             What is added before `final`, laid out like `c`; 0 where there is none.
         """

@@ -65,7 +65,7 @@ def prefetch(build: Any, address: Any) -> None:
 
 
 def larger(build: Any, a: Any, b: Any) -> Any:
-    """The larger of `a` and `b`, lane by lane."""
+    """The larger of `a` and `b`, lane by lane; `b` where one is not a number."""
     return build.select(build.fcmp_ordered(">", a, b), a, b)
 
 
@@ -165,7 +165,7 @@ def maximum(context: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def activated(context: Any, x: Any, slope: Any) -> Any:
-    """x > 0 ? x : slope * x, lane by lane; `slope` is a register."""
+    """x > 0 ? x : slope * x, lane by lane; `slope` is a register, of at most 1."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         return slope_activation(build, *args)
@@ -174,6 +174,5 @@ def activated(context: Any, x: Any, slope: Any) -> Any:
 
 
 def slope_activation(build: Any, x: Any, slope: Any) -> Any:
-    """x > 0 ? x : slope * x."""
-    zero = ir.Constant(REGISTER, [0.0] * LANES)
-    return build.select(build.fcmp_ordered(">", x, zero), x, build.fmul(x, slope))
+    """x > 0 ? x : slope * x, for a slope of at most 1."""
+    return larger(build, build.fmul(x, slope), x)
