@@ -128,7 +128,10 @@ def peak_rate(threads: int | None) -> float:
 
 
 def limit_operations(layer: Layer) -> float:
-    """Operations that no known algorithm saves: those of the best Winograd tile, or all."""
+    """Operations with the best Winograd tile for a 3 x 3 kernel of stride 1, all of them else.
+
+    A yardstick, not a bound: Strassen's algorithm, and Winograd's for other kernels, need fewer.
+    """
     if not isinstance(layer, Convolutional) or (layer.size, layer.stride, layer.groups) != (3, 1, 1):
         return layer.operations
     _, height, width = layer.shape

@@ -144,13 +144,14 @@ def _compile() -> dict[str, Code]:
 
     if ASKED:
         numba.config.CPU_NAME, numba.config.CPU_FEATURES = ISA.cpu, ISA.features
-    from .compiled import entry
+    from .compiled import entry, kernel
 
     codes = {}
     for name, count in COUNTS.items():
         signature = f"int64({', '.join(['int64'] * count)})"
-        function = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(getattr(entry, name))
+        function = kernel(getattr(entry, name))
         function.compile(signature)
         (compiled,) = function.overloads.values()
-        codes[name] = Code(compiled.fndesc.llvm_func_name, compiled.library._get_compiled_object())
+        _, _, (binary, _) = compiled.library.serialize_using_object_code()
+        codes[name] = Code(compiled.fndesc.llvm_func_name, binary)
     return codes

@@ -11,17 +11,17 @@ from ...layers import Shape
 from ...layers.convolutional import Convolutional
 from .isa import COLUMNS, ISA, LANES, ROWS
 
-# Of a machine with 2 Zen 4 cores: 114.5 GFLOP/s a core, 47 GB/s for both. Only ratios decide.
+# Of a machine with 2 Zen 4 cores that multiplies at 114.5 GFLOP/s a core. Only ratios decide.
 CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
-WEIGHT_BYTES_PER_CYCLE = 6.5  # per core, streamed from memory with both cores at it
+WEIGHT_BYTES_PER_CYCLE = 4.4  # per core, streamed from memory at 32 GB/s with both cores at it
 TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
-# Cycles to transform a tile of n x n, of one block of channels: input, output. By counting instructions: to wait for
-# memory takes both about as much longer, so that the ratio of tiles of different sizes is right.
+# Cycles to transform a tile of n x n, of one block of channels: input, output. Instructions are counted, no waiting.
 TRANSFORM_CYCLES = {4: (60, 50), 6: (190, 170), 8: (380, 330)}
-QUARTER_PIXELS = 128  # with fewer, Strassen's seven smaller products wait for their kernels
+QUARTER_PIXELS = 128  # with fewer, Strassen's products are too small for the kernels they read
 # Cycles of Strassen's additions for a pair of pixels and a pair of blocks: of inputs, of outputs. Measured at 16 x 16
 # and 32 x 32 pixels.
 SUM_CYCLES = 40, 100
+SPLIT_CYCLES = 2.0  # a number of a picture that is split into phases
 WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)  # m and r of F(m x m, r x r)
 PHASES = (5, 4), (3, 4), (6, 3), (4, 3)  # the same, of a strided kernel's phases
 
@@ -101,7 +101,7 @@ def _phases(layer: Convolutional, m: int, r: int) -> Choice:
         return Choice(name, reason=f"needs a stride of which {r} make a kernel's side, one group", tile=m)
     if source.channels >= LANES:
         return Choice(name, reason=f"needs fewer than {LANES} channels", tile=m)
-    split = source.size * 2.0  # cycles, about
+    split = source.size * SPLIT_CYCLES
     return Choice(name, split + _winograd_cycles(m, r, source.channels * s * s, shape), tile=m, plain=True)
 
 

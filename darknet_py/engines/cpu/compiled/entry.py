@@ -7,8 +7,7 @@ from ..arena import LINE
 from .sync import current_core, exchange, fetch, fetch_add, int64s, yield_core
 from .walk import walk
 
-# Turns of looking for work, each with an offer of the core to others, before a thread sleeps: about a millisecond.
-# Waking it takes the caller some 0.1 ms, as waking does on most systems.
+# Turns of looking for work, each with an offer of the core to others, before a thread sleeps.
 PATIENCE = 2000
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, ROWS
+from . import kernel
 from .microkernel import multiply_adjacent, multiply_strided
 from .sync import next_item
 
 AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching ends with each page
 
 
-@njit(nogil=True)
+@kernel
 def multiply_tile(count, columns, a, taps, tap_count, depth, b, ahead, step, c, plane, bias, slope, residual, final):
     """`multiply_adjacent`, its code once for all that call it."""
     multiply_adjacent(
@@ -20,7 +19,7 @@ def multiply_tile(count, columns, a, taps, tap_count, depth, b, ahead, step, c, 
     )
 
 
-@njit(nogil=True)
+@kernel
 def multiply(op, slope, final, counter):
     """Run a `GEMM` operation: for each batch, panel of output channels and row of pixels, tile by tile.
 
@@ -64,7 +63,7 @@ def multiply(op, slope, final, counter):
         item = following if op[t.CLAIM] else next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def _kernels(op, item, chunks):
     """Where the kernels of an item lie."""
     batch, panel = divmod(item // chunks, op[t.PANELS])

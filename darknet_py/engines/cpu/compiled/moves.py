@@ -6,15 +6,16 @@ c % LANES of block c // LANES, lanes past the last channel zero. Pixels: (images
 
 from __future__ import annotations
 
-from numba import float32, njit
+from numba import float32
 
 from .. import table as t
 from ..isa import BLOCK, LANES
+from . import kernel
 from .sync import next_item
 from .vector import broadcast, load, load_scalar, store, store_scalar
 
 
-@njit(nogil=True)
+@kernel
 def pad(op, counter):
     """Blocked pictures at A to C with `PADDING` zeros on every side; a picture's block an item."""
     h, w, p = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING]
@@ -37,7 +38,7 @@ def pad(op, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def to_pixels(op, counter):
     """Pictures at A to pixels at C, zeros round them; a row an item.
 
@@ -64,7 +65,7 @@ def to_pixels(op, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def to_phases(op, counter):
     """Pictures at A, zeros round them, to blocked pictures of their phases at C; a row of a picture an item.
 
@@ -95,7 +96,7 @@ def to_phases(op, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def to_blocks(op, counter):
     """Plain pictures at A to blocked ones at C; a picture's block an item."""
     size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]
@@ -110,7 +111,7 @@ def to_blocks(op, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def flatten(op, counter):
     """Blocked pictures of `SIZE` cells at A to one-cell pictures at C, [block][cell][image][LANES]; a block an item."""
     cells, images = op[t.SIZE], op[t.IMAGES]

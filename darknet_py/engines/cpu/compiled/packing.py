@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from numba import float32, njit
+from numba import float32
 
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
+from . import kernel
 from .sync import next_item
 from .vector import broadcast, fma, load, load_scalar, store, store_scalar
 
 
-@njit(nogil=True)
+@kernel
 def pack(op, counter):
     """(out channels, channels, taps) at A to [panel][block of channels][tap][LANES][columns][LANES] at B.
 
@@ -39,7 +40,7 @@ def pack(op, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def pack_winograd(op, scratch, counter):
     """(out channels, channels, r, r) at A to G g G^T, [position][panel][channel][columns][LANES] at B.
 
@@ -76,7 +77,7 @@ def pack_winograd(op, scratch, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def _dot(row, s, ss, count):
     """`count` scalars at `row` times registers at `s`, `ss` apart, summed."""
     total = load(s) * broadcast(load_scalar(row))

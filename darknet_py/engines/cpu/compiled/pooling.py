@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
-from numba import float32, njit
+from numba import float32
 
 from .. import table as t
 from ..isa import BLOCK
+from . import kernel
 from .sync import next_item
 from .vector import activated, broadcast, fma, load, maximum, store
 
 
-@njit(nogil=True)
+@kernel
 def pool_maximum(op, counter):
     """Maximum of `SIZE` x `SIZE` windows, the first at -`PADDING`; a row of a picture's block an item."""
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
@@ -34,7 +35,7 @@ def pool_maximum(op, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def pool_average(op, counter):
     """The mean of each plane; a picture's block an item."""
     size = op[t.HEIGHT] * op[t.WIDTH]
@@ -47,7 +48,7 @@ def pool_average(op, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def add(op, alpha, beta, slope, counter):
     """C = slope(alpha * A + beta * RESIDUAL); a row of a picture's block an item.
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
-from numba import float32, njit
+from numba import float32
 
 from .. import table as t
 from ..isa import BLOCK, LANES
+from . import kernel
 from .sync import next_item
 from .vector import load_scalar, store_scalar
 
 
-@njit(nogil=True)
+@kernel
 def softmax(op, factor, counter):
     """Blocked pictures of one cell at A to plain ones at C: softmax of factor * A; a group of a picture an item.
 

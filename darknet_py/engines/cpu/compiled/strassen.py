@@ -5,16 +5,17 @@ Source: Strassen, Gaussian Elimination is not Optimal, 1969, in Winograd's form 
 
 from __future__ import annotations
 
-from numba import float32, njit
+from numba import float32
 
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
+from . import kernel
 from .gemm import multiply_tile
 from .sync import next_item
 from .vector import activated, broadcast, load, store
 
 
-@njit(nogil=True)
+@kernel
 def multiply_quarters(op, slope, final, thread, counter):
     """Pixels at A (two halves of a picture) times kernels, to C; a group of pairs of pixels an item.
 
@@ -64,7 +65,7 @@ def multiply_quarters(op, slope, final, thread, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def _sum(s, across, apart, count, d, ds):
     """The first factors that are sums of quarters: of a block of `count` pairs of pixels at `s`, `ds` apart at `d`."""
     for i in range(0, count * BLOCK, BLOCK):
@@ -78,7 +79,7 @@ def _sum(s, across, apart, count, d, ds):
         store(d + 3 * ds + i, a12 - s2)
 
 
-@njit(nogil=True)
+@kernel
 def _combine(op, slope, final, s, ss, count, alone, to):
     """Products of `count` pairs, `alone` of them without partner, at `s`, `ss` apart, to a block `to` bytes from C."""
     pixels = op[t.PIXELS]
@@ -98,7 +99,7 @@ def _combine(op, slope, final, s, ss, count, alone, to):
             _finish(c, residual, i + apart + across, slopes, finals, u3 + m5)
 
 
-@njit(nogil=True)
+@kernel
 def _finish(c, residual, to, slopes, finals, value):
     """Activate `value`, add the residual if there is one, and store it `to` bytes from `c`."""
     value = activated(value, slopes)

@@ -7,10 +7,11 @@ import sys
 from typing import Any
 
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from . import kernel
 from .vector import I64, pointer
 
 SPINS = 20_000  # turns of waiting before the core is offered to others
@@ -83,7 +84,7 @@ def _int64_pointer(context: Any, address: Any) -> Any:
     return types.CPointer(types.int64)(types.intp), codegen
 
 
-@njit(nogil=True)
+@kernel
 def int64s(address, count):
     """The `count` int64 at `address`, as an array."""
     return carray(_int64_pointer(address), (count,))
@@ -100,7 +101,7 @@ def cycles(context: Any) -> Any:
     return types.intp(), codegen
 
 
-@njit(nogil=True)
+@kernel
 def wait_for(address, count):
     """Return once the int64 at `address` is at least `count`."""
     spins = 0
@@ -110,7 +111,7 @@ def wait_for(address, count):
             yield_core()
 
 
-@njit(nogil=True)
+@kernel
 def next_item(counter):
     """The next number from 0 that no thread has had yet."""
     return fetch_add(counter, 1)

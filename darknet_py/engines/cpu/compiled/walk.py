@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from .. import table as t
 from ..arena import LINE
+from . import kernel
 from .gemm import multiply
 from .moves import flatten, pad, to_blocks, to_phases, to_pixels
 from .packing import pack, pack_winograd
@@ -17,7 +16,7 @@ from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
 
 
-@njit(nogil=True)
+@kernel
 def walk(call, scratch, thread, threads):
     """Run all operations of a table, together with `threads` - 1 other callers.
 

@@ -7,27 +7,28 @@ one matrix as m says.
 
 from __future__ import annotations
 
-from numba import float32, njit
+from numba import float32
 
 from .. import table as t
 from ..isa import BLOCK, COLUMNS
+from . import kernel
 from .gemm import multiply_tile
 from .sync import next_item
 from .vector import activated, broadcast, fma, load, store
 
 
-@njit(nogil=True)
+@kernel
 def _times(x, factor):
     return x * broadcast(float32(factor))
 
 
-@njit(nogil=True)
+@kernel
 def _plus(x, factor, y):
     """x + factor * y."""
     return fma(broadcast(float32(factor)), y, x)
 
 
-@njit(nogil=True)
+@kernel
 def _input_4(s, ss, d, ds):
     """Four registers from `s`, `ss` apart, to four at `d`, `ds` apart."""
     d0, d1, d2, d3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
@@ -37,7 +38,7 @@ def _input_4(s, ss, d, ds):
     store(d + 3 * ds, d1 - d3)
 
 
-@njit(nogil=True)
+@kernel
 def _output_4(m, s, ss, d, ds):
     """Four registers to `m`."""
     m0, m1, m2, m3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
@@ -49,7 +50,7 @@ def _output_4(m, s, ss, d, ds):
     store(d + (m - 1) * ds, b - m3)
 
 
-@njit(nogil=True)
+@kernel
 def _input_6(s, ss, d, ds):
     """Six registers to six."""
     d0, d1, d2 = load(s), load(s + ss), load(s + 2 * ss)
@@ -64,7 +65,7 @@ def _input_6(s, ss, d, ds):
     store(d + 5 * ds, _plus(_plus(d5, -5.0, d3), 4.0, d1))
 
 
-@njit(nogil=True)
+@kernel
 def _output_6(m, s, ss, d, ds):
     """Six registers to `m`."""
     m0, m1, m2 = load(s), load(s + ss), load(s + 2 * ss)
@@ -84,7 +85,7 @@ def _output_6(m, s, ss, d, ds):
     store(d + (m - 1) * ds, row + m5)
 
 
-@njit(nogil=True)
+@kernel
 def _input_8(s, ss, d, ds):
     """Eight registers to eight."""
     d0, d1, d2, d3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
@@ -104,7 +105,7 @@ def _input_8(s, ss, d, ds):
     store(d + 6 * ds, even - odd)
 
 
-@njit(nogil=True)
+@kernel
 def _output_8(m, s, ss, d, ds):
     """Eight registers to `m`, at least 4."""
     m0, m1, m2, m3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
@@ -126,7 +127,7 @@ def _output_8(m, s, ss, d, ds):
     store(d + (m - 1) * ds, row + m7)
 
 
-@njit(nogil=True)
+@kernel
 def _input(n, s, ss, d, ds, scratch):
     """A tile of `n` x `n` registers at `s`, `ss` between rows, to its transform at `d`, `ds` between positions."""
     row = n * BLOCK
@@ -147,7 +148,7 @@ def _input(n, s, ss, d, ds, scratch):
             _input_4(scratch + y * row, BLOCK, d + y * 4 * ds, ds)
 
 
-@njit(nogil=True)
+@kernel
 def _output(n, m, s, ss, d, scratch):
     """Products at `s`, `ss` between positions, to `m` x `m` registers at `d`."""
     row = n * BLOCK
@@ -168,7 +169,7 @@ def _output(n, m, s, ss, d, scratch):
             _output_4(m, scratch + y * row, BLOCK, d + y * m * BLOCK, BLOCK)
 
 
-@njit(nogil=True)
+@kernel
 def _place(op, tile):
     """Image, top row and left column of the outputs of tile number `tile`."""
     row, column = divmod(tile, op[t.TILE_COLUMNS])
@@ -176,7 +177,7 @@ def _place(op, tile):
     return image, tile_row * op[t.OUT_TILE], column * op[t.OUT_TILE]
 
 
-@njit(nogil=True)
+@kernel
 def _transform_input(op, block, tile, d, ds, scratch):
     """A tile of a block of channels, zeros where it lies outside its picture."""
     n, h, w = op[t.IN_TILE], op[t.HEIGHT], op[t.WIDTH]
@@ -203,7 +204,7 @@ def _transform_input(op, block, tile, d, ds, scratch):
     _input(n, s, ss, d, ds, half)
 
 
-@njit(nogil=True)
+@kernel
 def _transform_output(op, slopes, finals, block, tile, s, ss, scratch):
     """A tile's outputs, in a block of channels, from its products."""
     n, m, h, w = op[t.IN_TILE], op[t.OUT_TILE], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
@@ -223,14 +224,14 @@ def _transform_output(op, slopes, finals, block, tile, s, ss, scratch):
                 store(op[t.C] + offset + x * BLOCK, activated(load(line + x * BLOCK) + bias, slopes))
 
 
-@njit(nogil=True)
+@kernel
 def _to_tile(op, tile):
     """From the start of a block to tile number `tile` in [group][position][tile of the group][LANES]."""
     group, place = divmod(tile, op[t.GROUP_SIZE])
     return (group * op[t.IN_TILE] ** 2 * op[t.GROUP_SIZE] + place) * BLOCK
 
 
-@njit(nogil=True)
+@kernel
 def transform_input(op, scratch, counter):
     """Blocked pictures at A to tiles at TILES; a row of a block's tiles an item.
 
@@ -248,7 +249,7 @@ def transform_input(op, scratch, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def transform_output(op, slope, final, scratch, counter):
     """Products at PRODUCTS, laid out like tiles, to blocked pictures at C; a row of a block's tiles an item."""
     columns, ss = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * BLOCK
@@ -262,7 +263,7 @@ def transform_output(op, slope, final, scratch, counter):
         item = next_item(counter)
 
 
-@njit(nogil=True)
+@kernel
 def convolve(op, slope, final, thread, scratch, counter):
     """All three steps for `GROUPS` groups of tiles, an item, in memory that is the thread's own.
 
