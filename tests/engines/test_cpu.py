@@ -97,6 +97,11 @@ def test_every_activation_after_a_residual(first, activation):
     check(make_network((5, 6, 7), convolution, convolution, convolution, shortcut))
 
 
+def test_a_value_that_a_convolution_reads_and_adds_again():
+    """It leaves NumPy's hands once, though two ask for it."""
+    check(make_network((3, 5, 6), ("batchnorm", {}), ("convolutional", {"filters": 3}), ("shortcut", {"from": 0})))
+
+
 @given(SIDES, st.integers(1, 40), st.integers(1, 5), st.integers(1, 4), st.data())
 @settings(deadline=None)
 def test_pooling_of_any_geometry(sides, channels, size, stride, data):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import llvmlite.binding as llvm
 from ...cache import cache_dir
 from ...errors import DarknetWarning, EngineError
 from ...files import describe_oserror, write_atomically
+from . import table as t
 from .isa import ASKED, ISA
 
 COUNTS = {"post": 3, "serve": 5}  # of int64 that each function of `compiled.entry` takes; all return one
@@ -32,10 +34,10 @@ SOURCES = ("compiled/*.py", "arena.py", "isa.py", "table.py")
 
 @dataclass(frozen=True)
 class Code:
-    """A function's machine code: an object file, and the function's name in it."""
+    """Machine code: object files, and what the functions of `COUNTS` are called in them."""
 
-    symbol: str
-    binary: bytes
+    symbols: dict[str, str]
+    objects: list[bytes]
 
 
 class Native:
@@ -44,44 +46,53 @@ class Native:
     post: Callable[..., int]
     serve: Callable[..., int]
 
-    def __init__(self, codes: dict[str, Code]) -> None:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
+    def __init__(self, code: Code) -> None:
         # What frees memory that an array owns; ours own none, but LLVM links nothing where a name is unknown.
         never = ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value
         llvm.add_symbol("NRT_MemInfo_call_dtor", never)
-        self._engines = [self._link(name, code) for name, code in codes.items()]
+        self._engine = _link(code.objects)
+        for name, symbol in code.symbols.items():
+            setattr(self, name, _wrap(self._engine.get_function_address(symbol), COUNTS[name]))
 
-    def _link(self, name: str, code: Code) -> Any:
-        machine = llvm.Target.from_default_triple().create_target_machine()
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code.binary))
-        engine.finalize_object()
-        # Numba's convention: results go to the address given first, exceptions, of which there are none, to the second.
-        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * (2 + COUNTS[name]))
-        function = prototype(engine.get_function_address(code.symbol))
 
-        def call(*arguments: int) -> int:
-            result, exception = ctypes.c_int64(), ctypes.c_void_p()
-            function(ctypes.addressof(result), ctypes.addressof(exception), *arguments)
-            return result.value
+def _link(objects: list[bytes]) -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    for binary in objects:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(binary))
+    engine.finalize_object()
+    return engine
 
-        setattr(self, name, call)
-        return engine
+
+def _wrap(start: int, count: int) -> Callable[..., int]:
+    """The function at an address, of `count` int64, in Python.
+
+    Numba's convention: results go to the address given first, exceptions, of which there are none, to the second.
+    """
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * (2 + count))(start)
+
+    def call(*arguments: int) -> int:
+        result, exception = ctypes.c_int64(), ctypes.c_void_p()
+        function(ctypes.addressof(result), ctypes.addressof(exception), *arguments)
+        return result.value
+
+    return call
 
 
 @cache
 def load_kernels() -> Native:
     """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
     path = cache_dir() / "kernels" / f"{_key()}.bin"
-    codes = _read(path)
-    if codes is None:
+    code = _read(path)
+    if code is None:
         kept = _make_folder(path.parent)
         print(f"darknet: compiling kernels for this machine{', once' * kept}", file=sys.stderr, flush=True)
-        codes = _compile()
+        code = _compile()
         if kept:
-            _keep(path, codes)
-    return Native(codes)
+            _keep(path, code)
+    return Native(code)
 
 
 def _key() -> str:
@@ -94,7 +105,7 @@ def _key() -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(path: Path) -> dict[str, Code] | None:
+def _read(path: Path) -> Code | None:
     """What `_keep` wrote; None where it is not there, or not whole."""
     try:
         content = path.read_bytes()
@@ -104,17 +115,17 @@ def _read(path: Path) -> dict[str, Code] | None:
     if hashlib.sha256(body).digest() != digest:
         return None
     header, _, binaries = body.partition(b"\n")
-    codes, start = {}, 0
-    for name, (symbol, size) in json.loads(header).items():
-        codes[name] = Code(symbol, binaries[start : start + size])
-        start += size
-    return codes
+    fields = json.loads(header)
+    ends = list(accumulate(fields["sizes"]))
+    return Code(
+        fields["symbols"], [binaries[end - size : end] for size, end in zip(fields["sizes"], ends, strict=True)]
+    )
 
 
-def _keep(path: Path, codes: dict[str, Code]) -> None:
-    """Write the codes: a digest of what follows, a line that tells names and sizes, the binaries."""
-    header = json.dumps({name: (code.symbol, len(code.binary)) for name, code in codes.items()}).encode()
-    body = header + b"\n" + b"".join(code.binary for code in codes.values())
+def _keep(path: Path, code: Code) -> None:
+    """Write the code: a digest of what follows, a line that tells symbols and sizes, the object files."""
+    header = json.dumps({"symbols": code.symbols, "sizes": [len(binary) for binary in code.objects]}).encode()
+    body = header + b"\n" + b"".join(code.objects)
     try:
         write_atomically(path, [hashlib.sha256(body).digest(), body], EngineError)
     except EngineError as error:
@@ -139,19 +150,34 @@ def _warn(folder: Path, reason: str) -> None:
     warnings.warn(DarknetWarning(text), stacklevel=2)
 
 
-def _compile() -> dict[str, Code]:
+def _compile() -> Code:
     import numba
 
     if ASKED:
         numba.config.CPU_NAME, numba.config.CPU_FEATURES = ISA.cpu, ISA.features
-    from .compiled import entry, kernel
+    from .compiled import entry, kernel, microkernel
 
-    codes = {}
+    code = Code({}, [_assemble(microkernel.emit())])
+    engine = _link(code.objects)  # Numba links what it compiles, and must find these
+    for symbol in t.MULTIPLY:
+        llvm.add_symbol(symbol, engine.get_function_address(symbol))
     for name, count in COUNTS.items():
-        signature = f"int64({', '.join(['int64'] * count)})"
         function = kernel(getattr(entry, name))
-        function.compile(signature)
+        function.compile(f"int64({', '.join(['int64'] * count)})")
         (compiled,) = function.overloads.values()
         _, _, (binary, _) = compiled.library.serialize_using_object_code()
-        codes[name] = Code(compiled.fndesc.llvm_func_name, binary)
-    return codes
+        code.symbols[name] = compiled.fndesc.llvm_func_name
+        code.objects.append(binary)
+    return code
+
+
+def _assemble(module: str) -> bytes:
+    """Machine code of a module in LLVM's assembly, for this machine or the instruction set asked for."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    if ASKED:
+        cpu, features = ISA.cpu, ISA.features
+    machine = llvm.Target.from_default_triple().create_target_machine(cpu, features, opt=3, jit=True)
+    binary: bytes = machine.emit_object(llvm.parse_assembly(module))
+    return binary

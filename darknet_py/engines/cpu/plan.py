@@ -282,9 +282,9 @@ class _Run:
 
     def _add_product(self, step: Step, layer: Convolutional | Connected, slope: float) -> None:
         kernels = self.engine.kernels[layer.index]
+        residual = 0 if step.residual is None else self._blocked(step.residual)  # which the source may be, too
         plain = layer.index in self.engine.choices and self.engine.choices[layer.index].plain
         plain = plain and step.source in self.plain
-        residual = 0 if step.residual is None else self._blocked(step.residual)
         source = self._plain_address(step.source) if plain else self._blocked(step.source)
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,

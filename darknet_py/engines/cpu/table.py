@@ -1,7 +1,8 @@
-"""The columns of an operation: a row of int64 that says all about one call of a kernel.
+"""What Python and compiled code agree on: operations, calls, a team's mailbox.
 
-A plan is a table of such rows; compiled code walks it without coming back to Python. Addresses and strides are
-in bytes. Not every kernel uses every column, and some mean something of their own to a kernel, as said there.
+An operation is a row of int64 that says all about one call of a kernel. A plan is a table of such rows; compiled code
+walks it without coming back to Python. Addresses and strides are in bytes. Not every kernel uses every column, and
+some mean something of their own to a kernel, as said there.
 """
 
 from __future__ import annotations
@@ -63,3 +64,6 @@ SCRATCH = 2 * 8 * 8 * 64
 # each thread, whether it sleeps and whether it must be woken.
 POSTED, CALL, CORE = 0, 1, 2
 ASLEEP, TO_WAKE = 0, 1
+
+# The micro-kernel's functions, for pixels that lie side by side and others.
+MULTIPLY = "darknet_multiply_adjacent", "darknet_multiply_strided"

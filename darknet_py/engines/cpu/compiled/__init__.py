@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from numba import njit
 
-# Python never calls a kernel: without its wrappers all compile in 23 s for 30.
+# Python never calls a kernel, and needs no wrappers.
 kernel = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)

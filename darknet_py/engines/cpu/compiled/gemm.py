@@ -12,14 +12,6 @@ AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching 
 
 
 @kernel
-def multiply_tile(count, columns, a, taps, tap_count, depth, b, ahead, step, c, plane, bias, slope, residual, final):
-    """`multiply_adjacent`, its code once for all that call it."""
-    multiply_adjacent(
-        BLOCK, count, columns, a, taps, tap_count, depth, b, ahead, step, c, plane, bias, slope, residual, final
-    )
-
-
-@kernel
 def multiply(op, slope, final, counter):
     """Run a `GEMM` operation: for each batch, panel of output channels and row of pixels, tile by tile.
 
@@ -56,7 +48,7 @@ def multiply(op, slope, final, counter):
             taps, count_taps, depth, plane = op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], op[t.C_PLANE]
             rest = a, taps, count_taps, depth, b, ahead, step, c, plane, bias, slope, residual, final
             if op[t.PIXEL] == BLOCK:
-                multiply_tile(count, columns, *rest)
+                multiply_adjacent(BLOCK, count, columns, *rest)
             else:
                 multiply_strided(op[t.PIXEL], count, columns, *rest)
             ahead += skip

@@ -1,6 +1,7 @@
 """The GEMM micro-kernel: a tile of accumulators in vector registers, one rank-1 update per input channel.
 
-As in BLIS and oneDNN; emitted in LLVM's terms, since no compiler keeps such a tile in registers by itself.
+As in BLIS and oneDNN; written in LLVM's terms, since no compiler keeps such a tile in registers by itself. A module of
+its own, which Numba only links to: what calls it is compiled again and again, as it is inlined; this is once.
 """
 
 from __future__ import annotations
@@ -9,69 +10,40 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
 from .vector import F32, I64, REGISTER, multiply_add, pointer, prefetch, slope_activation, splat
 
+_SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 13 + [F32, I64, F32])
 
-def _make_multiply(adjacent: bool) -> Any:
-    @intrinsic
-    def multiply(
-        context: Any, pixel_stride: Any, rows: Any, columns: Any, a: Any, taps: Any, tap_count: Any, depth: Any,
-        b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
-    ) -> Any:  # fmt: skip
-        """c[column][row] = final(slope(products + bias) + residual), the products summed over taps and k:
-        a[tap + row * pixel_stride + k] * b[tap, k, column].
 
-        All addresses and strides are in bytes.
+def emit() -> str:
+    """The module, in LLVM's assembly: the functions that `table.MULTIPLY` names."""
+    module = ir.Module()
+    for symbol, adjacent in zip(t.MULTIPLY, (True, False), strict=True):
+        _emit_multiply(module, symbol, adjacent)
+    return str(module)
 
-        Parameters
-        ----------
-        pixel_stride : int
-            From one row's pixel to the next in `a`.
-        rows, columns : int
-            Of the tile: 1..ROWS pixels, 1..COLUMNS registers of output channels.
-        a, taps, tap_count, depth : int
-            The first row's pixel; int64 offsets that are added to it, one for each kernel tap and block of
-            input channels; how many; how many input channels each spans, a multiple of UNROLL.
-        b : int
-            Kernels, [tap_count, depth, columns, LANES] float32.
-        ahead, ahead_step : int
-            Where what is wanted next lies, and how far to go on with each of the tap_count * depth * columns
-            registers of kernels: it is fetched into the second cache meanwhile.
-        c, plane : int
-            Where the tile goes, [columns, rows, LANES] with `plane` between columns.
-        bias : int
-            [columns, LANES] float32.
-        slope, final : float32
-            Activations x > 0 ? x : slope * x, of at most 1.
-        residual : int
-            What is added before `final`, laid out like `c`; 0 where there is none.
-        """
-        signature = types.void(*[types.intp] * 13, types.float32, types.intp, types.float32)
 
-        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-            pixel_stride, rows, columns, *rest = args
-            stride = I64(BLOCK) if adjacent else pixel_stride
-            done = build.append_basic_block("done")
-            unreachable = build.append_basic_block("none")
-            switch = build.switch(build.add(build.mul(rows, I64(COLUMNS + 1)), columns), unreachable)
-            for m in range(1, ROWS + 1):
-                for n in range(1, COLUMNS + 1):
-                    block = build.append_basic_block(f"tile{m}x{n}")
-                    switch.add_case(I64(m * (COLUMNS + 1) + n), block)
-                    build.position_at_end(block)
-                    _emit_tile(build, m, n, stride, adjacent, *rest)
-                    build.branch(done)
-            build.position_at_end(unreachable)
-            build.unreachable()
-            build.position_at_end(done)
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return multiply
+def _emit_multiply(module: Any, symbol: str, adjacent: bool) -> None:
+    function = ir.Function(module, _SIGNATURE, symbol)
+    pixel_stride, rows, columns, *rest = function.args
+    build = ir.IRBuilder(function.append_basic_block())
+    stride = I64(BLOCK) if adjacent else pixel_stride
+    unreachable = build.append_basic_block("none")
+    switch = build.switch(build.add(build.mul(rows, I64(COLUMNS + 1)), columns), unreachable)
+    for m in range(1, ROWS + 1):
+        for n in range(1, COLUMNS + 1):
+            block = build.append_basic_block(f"tile{m}x{n}")
+            switch.add_case(I64(m * (COLUMNS + 1) + n), block)
+            build.position_at_end(block)
+            _emit_tile(build, m, n, stride, adjacent, *rest)
+            build.ret_void()
+    build.position_at_end(unreachable)
+    build.unreachable()
 
 
 def _emit_tile(
@@ -154,6 +126,51 @@ def _emit_tile(
     build.position_at_end(end)
 
 
-multiply_adjacent = _make_multiply(True)  # pixel_stride is BLOCK, known to the compiler; `ahead` is fetched
-# Fetching ahead made a first layer (7 x 7, stride 2) take 4.0 ms for 2.6 on one core.
-multiply_strided = _make_multiply(False)
+def _call(symbol: str) -> Any:
+    @intrinsic
+    def multiply(
+        context: Any, pixel_stride: Any, rows: Any, columns: Any, a: Any, taps: Any, tap_count: Any, depth: Any,
+        b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
+    ) -> Any:  # fmt: skip
+        """c[column][row] = final(slope(products + bias) + residual), the products summed over taps and k:
+        a[tap + row * pixel_stride + k] * b[tap, k, column].
+
+        All addresses and strides are in bytes.
+
+        Parameters
+        ----------
+        pixel_stride : int
+            From one row's pixel to the next in `a`.
+        rows, columns : int
+            Of the tile: 1..ROWS pixels, 1..COLUMNS registers of output channels.
+        a, taps, tap_count, depth : int
+            The first row's pixel; int64 offsets that are added to it, one for each kernel tap and block of
+            input channels; how many; how many input channels each spans, a multiple of UNROLL.
+        b : int
+            Kernels, [tap_count, depth, columns, LANES] float32.
+        ahead, ahead_step : int
+            Where what is wanted next lies, and how far to go on with each of the tap_count * depth * columns
+            registers of kernels: it is fetched into the second cache meanwhile.
+        c, plane : int
+            Where the tile goes, [columns, rows, LANES] with `plane` between columns.
+        bias : int
+            [columns, LANES] float32.
+        slope, final : float32
+            Activations x > 0 ? x : slope * x, of at most 1.
+        residual : int
+            What is added before `final`, laid out like `c`; 0 where there is none.
+        """
+        signature = types.void(*[types.intp] * 13, types.float32, types.intp, types.float32)
+
+        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+            build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, symbol), args)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return multiply
+
+
+# The first takes BLOCK for `pixel_stride`, known to the compiler, and fetches `ahead`. In the second that made a first
+# layer (7 x 7, stride 2) take 4.0 ms for 2.6 on one core.
+multiply_adjacent, multiply_strided = (_call(symbol) for symbol in t.MULTIPLY)

@@ -10,7 +10,7 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
 from . import kernel
-from .gemm import multiply_tile
+from .microkernel import multiply_adjacent
 from .sync import next_item
 from .vector import activated, broadcast, load, store
 
@@ -53,8 +53,8 @@ def multiply_quarters(op, slope, final, thread, counter):
                     taps, factor = op[t.SUM_TAPS], sums + (product - 3) * sum_bytes
                 number = panel * 7 + product
                 b = op[t.B] + number * op[t.B_PANEL]
-                multiply_tile(
-                    count, COLUMNS, factor, taps, blocks, LANES, b, b + op[t.B_PANEL], BLOCK,
+                multiply_adjacent(
+                    BLOCK, count, COLUMNS, factor, taps, blocks, LANES, b, b + op[t.B_PANEL], BLOCK,
                     products + product * product_bytes, size * BLOCK, op[t.BIAS] + number * bias_bytes,
                     float32(1), 0, float32(1),
                 )  # fmt: skip

@@ -12,7 +12,7 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK, COLUMNS
 from . import kernel
-from .gemm import multiply_tile
+from .microkernel import multiply_adjacent
 from .sync import next_item
 from .vector import activated, broadcast, fma, load, store
 
@@ -293,8 +293,8 @@ def convolve(op, slope, final, thread, scratch, counter):
                 panel_bytes = op[t.TAP_COUNT] * op[t.DEPTH] * columns * BLOCK
                 for group in range(groups):
                     offset = group * group_bytes + position * ds
-                    multiply_tile(
-                        min(size, count - group * size), columns, tiles + offset, op[t.TAPS], op[t.TAP_COUNT],
+                    multiply_adjacent(
+                        BLOCK, min(size, count - group * size), columns, tiles + offset, op[t.TAPS], op[t.TAP_COUNT],
                         op[t.DEPTH], b, b + panel_bytes + group * panel_bytes // groups, BLOCK // groups,
                         products + panel * COLUMNS * op[t.TILES_PLANE] + offset, op[t.TILES_PLANE], op[t.NO_BIAS],
                         float32(1), 0, float32(1),
