@@ -15,10 +15,11 @@ from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
 from .arena import Store
 from .builder import Table
-from .convolution import Call, lower_connected, workspace_size
+from .convolution import workspace_size
 from .isa import COLUMNS, ISA, LANES, ROWS
 from .kernels import pack_matrix
 from .plan import CpuEngine
+from .products import Call, lower_connected
 from .select import CLOCK, Choice, choose
 from .team import team_of, thread_count
 

@@ -51,6 +51,19 @@ class Kernels:
     depth: int
     taps: int
 
+    @property
+    def columns(self) -> dict[str, int]:
+        """What an operation that multiplies by them is told."""
+        return dict(
+            b=address(self.data),
+            b_batch=self.batch_stride,
+            b_panel=self.panel_stride,
+            panels=self.panels,
+            last_columns=self.last_columns,
+            tap_count=self.taps,
+            depth=self.depth,
+        )
+
 
 def _allocate(
     store: Store, bias: Array, out_channels: int, batches: int, taps: int, depth: int, bundles: int = 1

@@ -20,9 +20,10 @@ from ..passes import INPUT, SLOPES, Step, compile_steps, fold
 from . import table as t
 from .arena import LINE, Store, address, huge, round_up
 from .builder import Table
-from .convolution import Call, lower_connected, lower_convolution, workspace_size
+from .convolution import lower_convolution, workspace_size
 from .isa import BLOCK, LANES
 from .kernels import Kernels, blocks, pack_kernels, pack_matrix
+from .products import Call, lower_connected
 from .select import Choice, choose
 from .team import team_of, thread_count
 

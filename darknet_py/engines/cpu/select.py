@@ -39,8 +39,8 @@ class Choice:
         Predicted, for one picture on one core.
     reason : str
         Why it declines; empty where it can.
-    tile : int
-        m of Winograd's F(m x m, r x r), else 0.
+    tile, side : int
+        m and r of Winograd's F(m x m, r x r), else 0.
     plain : bool
         Whether it can read pictures in plain layout.
     """
@@ -49,6 +49,7 @@ class Choice:
     cycles: float = float("inf")
     reason: str = ""
     tile: int = 0
+    side: int = 0
     plain: bool = False
 
     @property
@@ -88,21 +89,22 @@ def _winograd(layer: Convolutional, m: int, r: int) -> Choice:
     name = f"wino_{m}x{m}_{r}x{r}"
     source, shape = layer.input_shapes[0], layer.shape
     if (layer.size, layer.stride, layer.groups) != (r, 1, 1):
-        return Choice(name, reason=f"needs a {r} x {r} kernel, stride 1, one group", tile=m)
+        return Choice(name, reason=f"needs a {r} x {r} kernel, stride 1, one group")
     if source.channels < LANES:
-        return Choice(name, reason=f"needs at least {LANES} channels", tile=m)
-    return Choice(name, _winograd_cycles(m, r, source.channels, shape), tile=m)
+        return Choice(name, reason=f"needs at least {LANES} channels")
+    return Choice(name, _winograd_cycles(m, r, source.channels, shape), tile=m, side=r)
 
 
 def _phases(layer: Convolutional, m: int, r: int) -> Choice:
     name = f"phases_wino_{m}x{m}_{r}x{r}"
     source, shape, s = layer.input_shapes[0], layer.shape, layer.stride
     if layer.groups != 1 or s == 1 or -(-layer.size // s) != r:
-        return Choice(name, reason=f"needs a stride of which {r} make a kernel's side, one group", tile=m)
+        return Choice(name, reason=f"needs a stride of which {r} make a kernel's side, one group")
     if source.channels >= LANES:
-        return Choice(name, reason=f"needs fewer than {LANES} channels", tile=m)
+        return Choice(name, reason=f"needs fewer than {LANES} channels")
     split = source.size * SPLIT_CYCLES
-    return Choice(name, split + _winograd_cycles(m, r, source.channels * s * s, shape), tile=m, plain=True)
+    cycles = split + _winograd_cycles(m, r, source.channels * s * s, shape)
+    return Choice(name, cycles, tile=m, side=r, plain=True)
 
 
 def _winograd_cycles(m: int, r: int, channels: int, shape: Shape) -> float:

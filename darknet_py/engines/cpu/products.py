@@ -1,0 +1,100 @@
+"""Products on which convolutions and connected layers come down: what they work on, and their operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...layers import Shape
+from . import table as t
+from .arena import address
+from .builder import Table
+from .isa import BLOCK
+from .kernels import Kernels, blocks
+
+ITEMS = 16  # of work, at least, for each operation
+TILES_PER_ITEM = 24
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a convolution or connected layer works on, in one plan.
+
+    Attributes
+    ----------
+    images : int
+    source, target, residual, workspace : int
+        Addresses; residual is 0 where there is none.
+    source_shape, shape : Shape
+        Of one picture.
+    slope, final : float
+        Activations before and after the residual is added.
+    threads : int
+        That the operations are for; the results are the same for any.
+    plain : bool
+        Whether the source is in plain layout, not blocked.
+    """
+
+    images: int
+    source: int
+    target: int
+    residual: int
+    workspace: int
+    source_shape: Shape
+    shape: Shape
+    slope: float
+    final: float
+    threads: int = 1
+    plain: bool = False
+
+    @property
+    def source_plane(self) -> int:
+        """Bytes from a block of the source's channels to the next."""
+        return self.images * self.source_shape.height * self.source_shape.width * BLOCK
+
+    @property
+    def plane(self) -> int:
+        """Bytes from a block of the target's channels to the next."""
+        return self.images * self.shape.height * self.shape.width * BLOCK
+
+
+def multiply(table: Table, kernels: Kernels, call: Call, image: int = 0, **columns: int) -> None:
+    """Add a GEMM for `image`, or from it on; `columns` of `table` come on top of what follows from the rest."""
+    offset = image * call.shape.height * call.shape.width * BLOCK
+    defaults = dict(
+        batches=1,
+        row_count=1,
+        **kernels.columns,
+        c=call.target + offset,
+        c_plane=call.plane,
+        c_row=call.shape.width * BLOCK,
+        bias=address(kernels.bias),
+        residual=call.residual and call.residual + offset,
+    )
+    table.add(t.GEMM, slope=call.slope, final=call.final, **(defaults | columns))
+
+
+def chunk(tiles: int, panels: int) -> int:
+    """Tiles an item: many for the sake of the kernels that they share, few enough that all threads have work."""
+    return max(1, min(TILES_PER_ITEM, tiles * panels // ITEMS))
+
+
+def plain_strides(call: Call) -> dict[str, int]:
+    """Strides of images, channels, rows and pixels of a source of fewer than `LANES` channels."""
+    source = call.source_shape
+    pixel, plane = (4, source.height * source.width * 4) if call.plain else (BLOCK, 4)
+    image = source.channels * plane if call.plain else source.height * source.width * BLOCK
+    return dict(a_batch=image, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
+
+
+def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
+    """A connected layer: a kernel as large as the picture, and images for pixels."""
+    start, cells = call.source, call.source_shape.height * call.source_shape.width
+    if cells > 1 and call.images > 1:
+        start = call.workspace
+        table.add(
+            t.FLATTEN, a=call.source, c=start, blocks=blocks(call.source_shape.channels), size=cells, images=call.images
+        )
+    taps = np.arange(kernels.taps, dtype=np.int64) * call.images * BLOCK
+    multiply(table, kernels, call, pixels=call.images, pixel=BLOCK, chunk=1, a=start, taps=table.keep(taps))
