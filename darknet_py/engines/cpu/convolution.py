@@ -25,7 +25,7 @@ def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Sh
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
     if choice.name == "direct_pixels":
         return images * height * (width + _slack(source.channels)) * source.channels * 4
-    return images * blocks(source.channels) * height * width * BLOCK if layer.padding else 0
+    return images * blocks(source.channels) * height * width * choice.cell if layer.padding or choice.narrow else 0
 
 
 def _slack(channels: int) -> int:
@@ -46,13 +46,14 @@ def lower_convolution(table: Table, choice: Choice, layer: Convolutional, kernel
 
 
 def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Call) -> None:
-    source, shape, p = call.source_shape, call.shape, layer.padding
+    source, shape, p, cell = call.source_shape, call.shape, layer.padding, kernels.cell
     height, width, start, plane = source.height, source.width, call.source, call.source_plane
-    if p:
+    if p or cell != BLOCK:
         table.add(
             t.PAD,
             a=start,
             c=call.workspace,
+            cell=cell,
             blocks=blocks(source.channels),
             images=call.images,
             height=height,
@@ -60,13 +61,13 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
             padding=p,
         )
         height, width, start = height + 2 * p, width + 2 * p, call.workspace
-        plane = call.images * height * width * BLOCK
+        plane = call.images * height * width * cell
     together = bundle(layer)
     assert together is not None
     batches = layer.groups // together
     into, out = blocks(source.channels // batches), blocks(shape.channels // batches)
-    cell = np.arange(layer.size)
-    cells = (cell[:, None] * width + cell).ravel() * BLOCK
+    side = np.arange(layer.size)
+    cells = (side[:, None] * width + side).ravel() * cell
     taps = (np.arange(into)[:, None] * plane + cells).ravel().astype(np.int64)
     # Rows of one picture, and pictures, lie one after another; where no edge parts them, they are one long row.
     whole = layer.size == 1 and layer.stride == 1 and not p
@@ -81,11 +82,11 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
             batches=batches,
             row_count=rows,
             pixels=pixels,
-            pixel=layer.stride * BLOCK,
+            pixel=layer.stride * cell,
             chunk=chunk(tiles, kernels.panels * batches),
-            a=start + image * height * width * BLOCK,
+            a=start + image * height * width * cell,
             a_batch=into * plane,
-            a_row=layer.stride * width * BLOCK,
+            a_row=layer.stride * width * cell,
             c_batch=out * call.plane,
             taps=table.keep(taps),
             bias_batch=out * BLOCK,

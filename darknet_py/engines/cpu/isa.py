@@ -66,5 +66,7 @@ def _choose() -> Isa:
 ISA = _choose()
 LANES = ISA.lanes
 BLOCK = 4 * LANES  # bytes in a register
+HALF = BLOCK // 2  # bytes of a register's values in bfloat16
+DOTS = ISA.name == "avx512" and not ASKED and bool(llvm.get_host_cpu_features().get("avx512bf16"))  # products of them
 ROWS, COLUMNS = ISA.rows, ISA.columns
 UNROLL = 4  # input channels per turn of the micro-kernel's inner loop

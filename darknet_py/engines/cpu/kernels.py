@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from ...layers.convolutional import Convolutional
 from . import table as t
 from .arena import Store, address, round_up
 from .builder import Table
-from .isa import BLOCK, COLUMNS, LANES, UNROLL
+from .isa import BLOCK, COLUMNS, HALF, LANES, UNROLL
 from .select import Choice, bundle
 
 # Of Winograd's F(m, r), by n = m + r - 1: interpolation points but the last, which is infinity, and what a kernel's
@@ -39,7 +40,7 @@ def blocks(channels: int) -> int:
 class Kernels:
     """A layer's kernels in the micro-kernel's order, [batch][panel][tap][depth][columns][LANES], and its biases.
 
-    Strides are in bytes.
+    Strides are in bytes; `cell` is what those LANES channels of a pixel take that are multiplied by them.
     """
 
     data: npt.NDArray[np.uint8]
@@ -50,6 +51,7 @@ class Kernels:
     batch_stride: int
     depth: int
     taps: int
+    cell: int = BLOCK
 
     @property
     def columns(self) -> dict[str, int]:
@@ -62,7 +64,37 @@ class Kernels:
             last_columns=self.last_columns,
             tap_count=self.taps,
             depth=self.depth,
+            cell=self.cell,
         )
+
+    def narrow(self, store: Store) -> Kernels:
+        """The same in bfloat16, two channels to a lane."""
+        data = store.take(self.data.size // 2)
+        for start, columns in self._panels():
+            size = self.taps * self.depth * columns * BLOCK
+            rows = round_to_bfloat16(self.data[start : start + size].view(np.uint32)).reshape(-1, 2, columns * LANES)
+            pairs = data[start // 2 : (start + size) // 2].view(np.uint32).reshape(-1, columns * LANES)
+            np.bitwise_or(rows[:, 0] >> 16, rows[:, 1], out=pairs)
+        return replace(
+            self,
+            data=data,
+            panel_stride=self.panel_stride // 2,
+            batch_stride=self.batch_stride // 2,
+            depth=self.depth // 2,
+            cell=HALF,
+        )
+
+    def _panels(self) -> Iterator[tuple[int, int]]:
+        """Where each panel starts, and its columns."""
+        for batch in range(self.data.size // self.batch_stride):
+            for panel in range(self.panels):
+                columns = self.last_columns if panel == self.panels - 1 else COLUMNS
+                yield batch * self.batch_stride + panel * self.panel_stride, columns
+
+
+def round_to_bfloat16(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Bits of float32, rounded to the nearest that bfloat16 has, of two the even one; the lower half is zero."""
+    return (bits + ((bits >> 16) & 1) + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)
 
 
 def _allocate(

@@ -23,7 +23,7 @@ from .builder import Table
 from .convolution import lower_convolution, workspace_size
 from .isa import BLOCK, LANES
 from .kernels import Kernels, blocks, pack_kernels, pack_matrix
-from .products import Call, lower_connected
+from .products import Call, connected_workspace, lower_connected
 from .select import Choice, choose
 from .team import team_of, thread_count
 
@@ -36,7 +36,14 @@ class CpuEngine:
 
     name = "cpu"
 
-    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        parameters: Iterable[Parameters],
+        threads: int | None,
+        precision: str = "float32",
+    ) -> None:
+        self.precision = precision
         self.team = team_of(thread_count(threads))
         self.program = compile_steps(layers, LANES)
         self.choices: dict[int, Choice] = {}
@@ -49,9 +56,12 @@ class CpuEngine:
 
     def _prepare(self, layer: Layer, arrays: Parameters) -> None:
         """Pack a layer's kernels, or keep its parameters for its definition."""
-        table, store = Table(), self.store
+        table, narrow = Table(), self.precision == "bfloat16"
         if isinstance(layer, Convolutional):
-            self.choices[layer.index] = choice = choose(layer)[0]
+            self.choices[layer.index] = choice = choose(layer, self.precision)[0]
+            narrow = choice.narrow
+        store = Store() if narrow else self.store
+        if isinstance(layer, Convolutional):
             if choice.name != "definition":
                 self.kernels[layer.index] = pack_kernels(table, store, choice, layer, arrays["kernels"], *fold(arrays))
         elif isinstance(layer, Connected):
@@ -61,6 +71,8 @@ class CpuEngine:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         table.freeze()
         table.run(self.team)
+        if narrow and layer.index in self.kernels:
+            self.kernels[layer.index] = self.kernels[layer.index].narrow(self.store)
 
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:
         """A plan for `layers`, shaped for some size of picture."""
@@ -187,7 +199,7 @@ class _Run:
         for step in self.program.steps:
             layer = self.layers[step.layer]
             if isinstance(layer, Connected):
-                workspace = max(workspace, self._size(layer.input_shapes[0]))
+                workspace = max(workspace, round_up(connected_workspace(layer.input_shapes[0], self.images), LINE))
             if isinstance(layer, Convolutional) and step.kind != "copy":
                 choice = self.engine.choices[layer.index]
                 threads = self.engine.team.threads

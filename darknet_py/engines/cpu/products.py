@@ -10,7 +10,7 @@ from ...layers import Shape
 from . import table as t
 from .arena import address
 from .builder import Table
-from .isa import BLOCK
+from .isa import BLOCK, HALF
 from .kernels import Kernels, blocks
 
 ITEMS = 16  # of work, at least, for each operation
@@ -91,10 +91,17 @@ def plain_strides(call: Call) -> dict[str, int]:
 def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
     """A connected layer: a kernel as large as the picture, and images for pixels."""
     start, cells = call.source, call.source_shape.height * call.source_shape.width
+    into, free = blocks(call.source_shape.channels), call.workspace
     if cells > 1 and call.images > 1:
-        start = call.workspace
-        table.add(
-            t.FLATTEN, a=call.source, c=start, blocks=blocks(call.source_shape.channels), size=cells, images=call.images
-        )
-    taps = np.arange(kernels.taps, dtype=np.int64) * call.images * BLOCK
-    multiply(table, kernels, call, pixels=call.images, pixel=BLOCK, chunk=1, a=start, taps=table.keep(taps))
+        table.add(t.FLATTEN, a=start, c=free, blocks=into, size=cells, images=call.images)
+        start, free = free, free + into * cells * call.images * BLOCK
+    if kernels.cell != BLOCK:
+        table.add(t.PAD, a=start, c=free, cell=kernels.cell, blocks=into * cells, images=1, height=1, width=call.images)
+        start = free
+    taps = np.arange(kernels.taps, dtype=np.int64) * call.images * kernels.cell
+    multiply(table, kernels, call, pixels=call.images, pixel=kernels.cell, chunk=1, a=start, taps=table.keep(taps))
+
+
+def connected_workspace(source: Shape, images: int) -> int:
+    """Bytes that `lower_connected` needs besides source and target."""
+    return blocks(source.channels) * source.height * source.width * images * (BLOCK + HALF)

@@ -16,6 +16,7 @@ from __future__ import annotations
     PIXELS,  # output pixels in a row
     CHUNK,  # tiles that a thread takes at a time
     CLAIM,  # whether threads take their next item early, to fetch its kernels meanwhile
+    CELL,  # bytes of a pixel's LANES channels in A, or in Winograd's tiles: BLOCK, or HALF where they are bfloat16
     PIXEL,  # from one pixel of a tile to the next in A
     A, A_BATCH, A_ROW,
     B, B_BATCH, B_PANEL,
@@ -27,9 +28,9 @@ from __future__ import annotations
     PADDING, SPREAD, A_PLANE,
     # Of Winograd's convolution: tiles in a column and a row of a picture, cells in a side of an input and output tile.
     TILE_ROWS, TILE_COLUMNS, FIRST_ROW, IN_TILE, OUT_TILE, OUT_BLOCKS, GROUP_SIZE, GROUPS, TILES, TILES_PLANE, PRODUCTS,
-    THREAD_BYTES, NO_BIAS, SUM_TAPS,
+    PRODUCTS_PLANE, THREAD_BYTES, NO_BIAS, SUM_TAPS,
     FIELDS,
-) = range(54)  # fmt: skip
+) = range(56)  # fmt: skip
 
 # Opcodes.
 (
@@ -65,5 +66,7 @@ SCRATCH = 2 * 8 * 8 * 64
 POSTED, CALL, CORE = 0, 1, 2
 ASLEEP, TO_WAKE = 0, 1
 
-# The micro-kernel's functions, for pixels that lie side by side and others.
-MULTIPLY = "darknet_multiply_adjacent", "darknet_multiply_strided"
+# The micro-kernel's functions, for pixels that lie side by side and others, in float32 and bfloat16.
+MULTIPLY = tuple(
+    f"darknet_multiply_{pixels}_{kind}" for kind in ("float32", "bfloat16") for pixels in ("adjacent", "strided")
+)

@@ -85,11 +85,11 @@ def _tile(choice: Choice, images: int, source: Shape, shape: Shape, threads: int
     m, n = choice.tile, choice.tile + choice.side - 1
     into, out = blocks(source.channels), blocks(shape.channels)
     rows, columns = images * -(-shape.height // m), -(-shape.width // m)
-    tile_bytes = n * n * (into + out) * BLOCK
+    tile_bytes = n * n * (into * choice.cell + out * BLOCK)
     own = FUSED_BYTES // tile_bytes
     items = round_up(-(-rows * columns // max(own, 1)), threads)
     each = -(-rows * columns // items)
-    kernel_bytes = n * n * into * LANES * out * BLOCK
+    kernel_bytes = n * n * into * LANES * out * choice.cell
     if each >= FUSED_TILES and kernel_bytes <= FUSED_KERNELS:
         return _Tiling(n, m, rows, columns, True, rows, *_groups(each), tile_bytes)
     chunk = WINOGRAD_CHUNK if kernel_bytes <= STREAMED_KERNELS else STREAMED_CHUNK
@@ -148,11 +148,9 @@ def lower_winograd(table: Table, choice: Choice, layer: Convolutional, kernels: 
         rows = min(tiling.at_a_time, tiling.rows - first)
         groups, size = (tiling.groups, tiling.size) if tiling.fused else _groups(rows * tiling.columns)
         # [block of channels][group][position][tile][LANES]: all that is written for a tile lies close together.
-        position = size * BLOCK
-        group = positions * position
-        plane = groups * group
-        products = call.workspace + into * plane
-        taps = table.keep(np.arange(into, dtype=np.int64) * plane)
+        cells, plane = positions * size, groups * positions * size
+        products = call.workspace + into * plane * kernels.cell
+        taps = table.keep(np.arange(into, dtype=np.int64) * plane * kernels.cell)
         work = dict(
             row_count=rows,
             first_row=first,
@@ -162,8 +160,9 @@ def lower_winograd(table: Table, choice: Choice, layer: Convolutional, kernels: 
             out_tile=tiling.m,
             group_size=size,
             tiles=call.workspace,
-            tiles_plane=plane,
+            tiles_plane=plane * kernels.cell,
             products=products,
+            products_plane=plane * BLOCK,
         )
         given = dict(
             a=call.source,
@@ -197,7 +196,7 @@ def lower_winograd(table: Table, choice: Choice, layer: Convolutional, kernels: 
                 no_bias=zeros,
             )
             continue
-        table.add(t.WINOGRAD_INPUT, **work, **given)
+        table.add(t.WINOGRAD_INPUT, **work, **given, cell=kernels.cell)
         multiply(
             table,
             kernels,
@@ -205,16 +204,16 @@ def lower_winograd(table: Table, choice: Choice, layer: Convolutional, kernels: 
             batches=positions,
             row_count=groups,
             pixels=size,
-            pixel=BLOCK,
+            pixel=kernels.cell,
             chunk=chunk(groups, positions * kernels.panels),
             claim=positions * kernels.batch_stride >= CLAIM_BYTES,
             a=call.workspace,
-            a_batch=position,
-            a_row=group,
+            a_batch=size * kernels.cell,
+            a_row=cells * kernels.cell,
             c=products,
-            c_batch=position,
-            c_row=group,
-            c_plane=plane,
+            c_batch=size * BLOCK,
+            c_row=cells * BLOCK,
+            c_plane=plane * BLOCK,
             taps=taps,
             bias=zeros,
         )

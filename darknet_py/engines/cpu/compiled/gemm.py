@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .. import table as t
-from ..isa import BLOCK, COLUMNS, ROWS
+from ..isa import BLOCK, COLUMNS, HALF, ROWS
 from . import kernel
-from .microkernel import multiply_adjacent, multiply_strided
+from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
 from .sync import next_item
 
 AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching ends with each page
@@ -47,7 +47,12 @@ def multiply(op, slope, final, counter):
             residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
             taps, count_taps, depth, plane = op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], op[t.C_PLANE]
             rest = a, taps, count_taps, depth, b, ahead, step, c, plane, bias, slope, residual, final
-            if op[t.PIXEL] == BLOCK:
+            if op[t.CELL] == HALF:
+                if op[t.PIXEL] == HALF:
+                    multiply_adjacent_narrow(HALF, count, columns, *rest)
+                else:
+                    multiply_strided_narrow(op[t.PIXEL], count, columns, *rest)
+            elif op[t.PIXEL] == BLOCK:
                 multiply_adjacent(BLOCK, count, columns, *rest)
             else:
                 multiply_strided(op[t.PIXEL], count, columns, *rest)

@@ -14,8 +14,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
-from ..isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
-from .vector import F32, I64, REGISTER, multiply_add, pointer, prefetch, slope_activation, splat
+from ..isa import BLOCK, COLUMNS, HALF, LANES, ROWS, UNROLL
+from .vector import F32, I64, REGISTER, multiply_add, multiply_pairs, pointer, prefetch, slope_activation, splat
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 13 + [F32, I64, F32])
 
@@ -23,16 +23,16 @@ _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 13 + [F32, I64, F32])
 def emit() -> str:
     """The module, in LLVM's assembly: the functions that `table.MULTIPLY` names."""
     module = ir.Module()
-    for symbol, adjacent in zip(t.MULTIPLY, (True, False), strict=True):
-        _emit_multiply(module, symbol, adjacent)
+    for symbol, narrow, adjacent in zip(t.MULTIPLY, (False, False, True, True), (True, False) * 2, strict=True):
+        _emit_multiply(module, symbol, adjacent, narrow)
     return str(module)
 
 
-def _emit_multiply(module: Any, symbol: str, adjacent: bool) -> None:
+def _emit_multiply(module: Any, symbol: str, adjacent: bool, narrow: bool) -> None:
     function = ir.Function(module, _SIGNATURE, symbol)
     pixel_stride, rows, columns, *rest = function.args
     build = ir.IRBuilder(function.append_basic_block())
-    stride = I64(BLOCK) if adjacent else pixel_stride
+    stride = I64(HALF if narrow else BLOCK) if adjacent else pixel_stride
     unreachable = build.append_basic_block("none")
     switch = build.switch(build.add(build.mul(rows, I64(COLUMNS + 1)), columns), unreachable)
     for m in range(1, ROWS + 1):
@@ -40,15 +40,16 @@ def _emit_multiply(module: Any, symbol: str, adjacent: bool) -> None:
             block = build.append_basic_block(f"tile{m}x{n}")
             switch.add_case(I64(m * (COLUMNS + 1) + n), block)
             build.position_at_end(block)
-            _emit_tile(build, m, n, stride, adjacent, *rest)
+            _emit_tile(build, multiply_pairs if narrow else multiply_add, m, n, stride, adjacent, *rest)
             build.ret_void()
     build.position_at_end(unreachable)
     build.unreachable()
 
 
 def _emit_tile(
-    build: Any, m: int, n: int, stride: Any, adjacent: bool, a: Any, taps: Any, tap_count: Any, depth: Any, b: Any,
-    ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
+    build: Any, accumulate: Any, m: int, n: int, stride: Any, adjacent: bool, a: Any, taps: Any, tap_count: Any,
+    depth: Any, b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any,
+    final: Any,
 ) -> None:  # fmt: skip
     """The code for a tile of `m` x `n`; ends in the block where it is stored."""
     entry = build.block
@@ -79,7 +80,7 @@ def _emit_tile(
             address = build.add(k_a, build.add(offsets[i], I64(4 * step)))
             pixel = splat(build, build.load(pointer(build, address, F32)))
             for j in range(n):
-                values[i * n + j] = multiply_add(build, pixel, kernels[j], values[i * n + j])
+                values[i * n + j] = accumulate(build, pixel, kernels[j], values[i * n + j])
     k_next = build.add(k, I64(UNROLL))
     a_next = build.add(k_a, I64(4 * UNROLL))
     b_next = build.add(k_b, I64(UNROLL * n * BLOCK))
@@ -145,9 +146,10 @@ def _call(symbol: str) -> Any:
             Of the tile: 1..ROWS pixels, 1..COLUMNS registers of output channels.
         a, taps, tap_count, depth : int
             The first row's pixel; int64 offsets that are added to it, one for each kernel tap and block of
-            input channels; how many; how many input channels each spans, a multiple of UNROLL.
+            input channels; how many; how many input channels each spans, or pairs of them in bfloat16, a multiple
+            of UNROLL.
         b : int
-            Kernels, [tap_count, depth, columns, LANES] float32.
+            Kernels, [tap_count, depth, columns, LANES] float32 or pairs of bfloat16.
         ahead, ahead_step : int
             Where what is wanted next lies, and how far to go on with each of the tap_count * depth * columns
             registers of kernels: it is fetched into the second cache meanwhile.
@@ -171,6 +173,6 @@ def _call(symbol: str) -> Any:
     return multiply
 
 
-# The first takes BLOCK for `pixel_stride`, known to the compiler, and fetches `ahead`. In the second that made a first
+# Where pixels are adjacent `pixel_stride` is known to the compiler, and `ahead` is fetched. Elsewhere that made a first
 # layer (7 x 7, stride 2) take 4.0 ms for 2.6 on one core.
-multiply_adjacent, multiply_strided = (_call(symbol) for symbol in t.MULTIPLY)
+multiply_adjacent, multiply_strided, multiply_adjacent_narrow, multiply_strided_narrow = map(_call, t.MULTIPLY)

@@ -12,29 +12,30 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .sync import next_item
-from .vector import broadcast, load, load_scalar, store, store_scalar
+from .vector import broadcast, load, load_scalar, store, store_narrow, store_scalar
 
 
 @kernel
 def pad(op, counter):
-    """Blocked pictures at A to C with `PADDING` zeros on every side; a picture's block an item."""
-    h, w, p = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING]
-    wide = w + 2 * p
-    zero = broadcast(float32(0))
+    """Blocked pictures at A to C, there of `CELL`, with `PADDING` zeros on every side; a row of a block an item."""
+    h, w, p, cell = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CELL]
+    tall, wide = h + 2 * p, w + 2 * p
     item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
-        s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * (h + 2 * p) * wide * BLOCK
-        for y in range(-p, h + p):
-            if y < 0 or y >= h:
-                for x in range(wide):
-                    store(d + x * BLOCK, zero)
+    while item < op[t.BLOCKS] * op[t.IMAGES] * tall:
+        picture, row = divmod(item, tall)
+        y = row - p
+        s, d = op[t.A] + (picture * h + y) * w * BLOCK, op[t.C] + item * wide * cell
+        first, last = (p, p + w) if 0 <= y < h else (wide, wide)
+        for i in range(0, first * cell, 4):
+            store_scalar(d + i, float32(0))
+        for x in range(first, last):
+            value = load(s + (x - p) * BLOCK)
+            if cell == BLOCK:
+                store(d + x * BLOCK, value)
             else:
-                for x in range(p):
-                    store(d + x * BLOCK, zero)
-                    store(d + (p + w + x) * BLOCK, zero)
-                for x in range(w):
-                    store(d + (p + x) * BLOCK, load(s + (y * w + x) * BLOCK))
-            d += wide * BLOCK
+                store_narrow(d + x * cell, value)
+        for i in range(last * cell, wide * cell, 4):
+            store_scalar(d + i, float32(0))
         item = next_item(counter)
 
 

@@ -9,17 +9,29 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from ..isa import LANES
+from ..isa import DOTS, LANES
 
 F32 = ir.FloatType()
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 REGISTER = ir.VectorType(F32, LANES)
+
+
+class _Bfloat(ir.Type):
+    """LLVM's bfloat, which llvmlite does not name."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+
+# What LLVM's instruction takes for pairs of bfloat16.
+PAIRS = ir.VectorType(_Bfloat(), 2 * LANES) if llvm.llvm_version_info[0] >= 16 else ir.VectorType(I32, LANES)
 
 
 class Vector(types.Type):
@@ -56,6 +68,24 @@ def multiply_add(build: Any, a: Any, b: Any, c: Any) -> Any:
     return build.call(cgutils.get_or_insert_function(build.module, signature, f"llvm.fma.v{LANES}f32"), [a, b, c])
 
 
+def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c of pairs of bfloat16, summed up in float32."""
+    if DOTS:
+        signature = ir.FunctionType(REGISTER, [REGISTER, PAIRS, PAIRS])
+        name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}"
+        function = cgutils.get_or_insert_function(build.module, signature, name)
+        return build.call(function, [c, build.bitcast(a, PAIRS), build.bitcast(b, PAIRS)])
+    bits = ir.VectorType(I32, LANES)
+    for part in (lambda x: build.shl(x, _each(16)), lambda x: build.and_(x, _each(0xFFFF0000))):
+        first, second = (build.bitcast(part(build.bitcast(x, bits)), REGISTER) for x in (a, b))
+        c = multiply_add(build, first, second, c)
+    return c
+
+
+def _each(value: int) -> Any:
+    return ir.Constant(ir.VectorType(I32, LANES), [value] * LANES)
+
+
 def prefetch(build: Any, address: Any) -> None:
     """Ask for the cache line at an integer address, which may lie anywhere, into the second cache."""
     byte = ir.IntType(8).as_pointer()
@@ -85,6 +115,21 @@ def store(context: Any, address: Any, value: Any) -> Any:
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         build.store(args[1], pointer(build, args[0]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, vector), codegen
+
+
+@intrinsic
+def store_narrow(context: Any, address: Any, value: Any) -> Any:
+    """Write the register `value` to `address` in bfloat16, rounded to the nearest, of two the even one."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        shorts = ir.VectorType(ir.IntType(16), LANES)
+        bits = build.bitcast(args[1], ir.VectorType(I32, LANES))
+        odd = build.and_(build.lshr(bits, _each(16)), _each(1))
+        rounded = build.add(bits, build.add(odd, _each(0x7FFF)))
+        build.store(build.trunc(build.lshr(rounded, _each(16)), shorts), pointer(build, args[0], shorts), align=2)
         return context.get_dummy_value()
 
     return types.void(types.intp, vector), codegen

@@ -10,11 +10,11 @@ from __future__ import annotations
 from numba import float32
 
 from .. import table as t
-from ..isa import BLOCK, COLUMNS
+from ..isa import BLOCK, COLUMNS, HALF
 from . import kernel
-from .microkernel import multiply_adjacent
+from .microkernel import multiply_adjacent, multiply_adjacent_narrow
 from .sync import next_item
-from .vector import activated, broadcast, fma, load, store
+from .vector import activated, broadcast, fma, load, store, store_narrow
 
 
 @kernel
@@ -201,7 +201,12 @@ def _transform_input(op, block, tile, d, ds, scratch):
                 for x in range(last, n):
                     store(line + x * BLOCK, zero)
         s, ss = scratch, n * BLOCK
-    _input(n, s, ss, d, ds, half)
+    if op[t.CELL] == BLOCK:
+        _input(n, s, ss, d, ds, half)
+    else:
+        _input(n, s, ss, scratch, BLOCK, half)
+        for i in range(n * n):
+            store_narrow(d + i * ds, load(scratch + i * BLOCK))
 
 
 @kernel
@@ -225,10 +230,10 @@ def _transform_output(op, slopes, finals, block, tile, s, ss, scratch):
 
 
 @kernel
-def _to_tile(op, tile):
+def _to_tile(op, tile, cell):
     """From the start of a block to tile number `tile` in [group][position][tile of the group][LANES]."""
     group, place = divmod(tile, op[t.GROUP_SIZE])
-    return (group * op[t.IN_TILE] ** 2 * op[t.GROUP_SIZE] + place) * BLOCK
+    return (group * op[t.IN_TILE] ** 2 * op[t.GROUP_SIZE] + place) * cell
 
 
 @kernel
@@ -236,29 +241,32 @@ def transform_input(op, scratch, counter):
     """Blocked pictures at A to tiles at TILES; a row of a block's tiles an item.
 
     Tiles lie as [block of channels][group][position][tile][LANES], `GROUP_SIZE` tiles in a group, `TILES_PLANE`
-    between blocks. `ROW_COUNT` rows of tiles are done, from `FIRST_ROW` on, counted through all images.
+    between blocks, of `CELL`. `ROW_COUNT` rows of tiles are done, from `FIRST_ROW` on, counted through all images.
     `scratch` holds 2 * 8 * 8 registers.
     """
-    columns, ds = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * BLOCK
+    columns, ds = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * op[t.CELL]
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.ROW_COUNT]:
         block, row = divmod(item, op[t.ROW_COUNT])
         for tile in range(row * columns, (row + 1) * columns):
-            d = op[t.TILES] + block * op[t.TILES_PLANE] + _to_tile(op, tile)
+            d = op[t.TILES] + block * op[t.TILES_PLANE] + _to_tile(op, tile, op[t.CELL])
             _transform_input(op, block, tile, d, ds, scratch)
         item = next_item(counter)
 
 
 @kernel
 def transform_output(op, slope, final, scratch, counter):
-    """Products at PRODUCTS, laid out like tiles, to blocked pictures at C; a row of a block's tiles an item."""
+    """Products at PRODUCTS to blocked pictures at C; a row of a block's tiles an item.
+
+    Products are laid out like tiles, `PRODUCTS_PLANE` between blocks.
+    """
     columns, ss = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * BLOCK
     slopes, finals = broadcast(slope), broadcast(final)
     item = next_item(counter)
     while item < op[t.OUT_BLOCKS] * op[t.ROW_COUNT]:
         block, row = divmod(item, op[t.ROW_COUNT])
         for tile in range(row * columns, (row + 1) * columns):
-            s = op[t.PRODUCTS] + block * op[t.TILES_PLANE] + _to_tile(op, tile)
+            s = op[t.PRODUCTS] + block * op[t.PRODUCTS_PLANE] + _to_tile(op, tile, BLOCK)
             _transform_output(op, slopes, finals, block, tile, s, ss, scratch)
         item = next_item(counter)
 
@@ -272,8 +280,7 @@ def convolve(op, slope, final, thread, scratch, counter):
     `transform_output`, and NO_BIAS a panel of zeros.
     """
     size, positions = op[t.GROUP_SIZE], op[t.IN_TILE] ** 2
-    ds = size * BLOCK
-    group_bytes = positions * ds
+    ds, ss = size * op[t.CELL], size * BLOCK
     tiles, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
     slopes, finals = broadcast(slope), broadcast(final)
     all_tiles, tiles_an_item = op[t.ROW_COUNT] * op[t.TILE_COLUMNS], op[t.GROUPS] * size
@@ -284,7 +291,7 @@ def convolve(op, slope, final, thread, scratch, counter):
         groups = (count + size - 1) // size
         for block in range(op[t.BLOCKS]):
             for i in range(count):
-                d = tiles + block * op[t.TILES_PLANE] + _to_tile(op, i)
+                d = tiles + block * op[t.TILES_PLANE] + _to_tile(op, i, op[t.CELL])
                 _transform_input(op, block, first + i, d, ds, scratch)
         for position in range(positions):
             for panel in range(op[t.PANELS]):
@@ -292,15 +299,20 @@ def convolve(op, slope, final, thread, scratch, counter):
                 b = op[t.B] + position * op[t.B_BATCH] + panel * op[t.B_PANEL]
                 panel_bytes = op[t.TAP_COUNT] * op[t.DEPTH] * columns * BLOCK
                 for group in range(groups):
-                    offset = group * group_bytes + position * ds
-                    multiply_adjacent(
-                        BLOCK, min(size, count - group * size), columns, tiles + offset, op[t.TAPS], op[t.TAP_COUNT],
-                        op[t.DEPTH], b, b + panel_bytes + group * panel_bytes // groups, BLOCK // groups,
-                        products + panel * COLUMNS * op[t.TILES_PLANE] + offset, op[t.TILES_PLANE], op[t.NO_BIAS],
+                    place = group * positions + position
+                    tile, plane = tiles + place * ds, op[t.PRODUCTS_PLANE]
+                    c = products + panel * COLUMNS * plane + place * ss
+                    rest = (
+                        min(size, count - group * size), columns, tile, op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], b,
+                        b + panel_bytes + group * panel_bytes // groups, BLOCK // groups, c, plane, op[t.NO_BIAS],
                         float32(1), 0, float32(1),
                     )  # fmt: skip
+                    if op[t.CELL] == BLOCK:
+                        multiply_adjacent(BLOCK, *rest)
+                    else:
+                        multiply_adjacent_narrow(HALF, *rest)
         for block in range(op[t.OUT_BLOCKS]):
             for i in range(count):
-                s = products + block * op[t.TILES_PLANE] + _to_tile(op, i)
-                _transform_output(op, slopes, finals, block, first + i, s, ds, scratch)
+                s = products + block * op[t.PRODUCTS_PLANE] + _to_tile(op, i, BLOCK)
+                _transform_output(op, slopes, finals, block, first + i, s, ss, scratch)
         item = next_item(counter)
