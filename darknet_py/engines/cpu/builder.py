@@ -10,13 +10,21 @@ import numpy.typing as npt
 
 from . import table as t
 from .arena import LINE, address, aligned
+from .isa import BLOCK
 from .team import Team
 
 
 class Table:
-    """Operations for a `Team`."""
+    """Operations for a `Team`.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    cell : int
+        Bytes of LANES channels of a pixel, for operations that are not told otherwise.
+    """
+
+    def __init__(self, cell: int = BLOCK) -> None:
+        self.cell = cell
         self.rows: list[npt.NDArray[np.int64]] = []
         self.row_numbers: list[tuple[float, ...]] = []
         self.kept: list[npt.NDArray[Any]] = []
@@ -26,9 +34,12 @@ class Table:
     def add(
         self, opcode: int, *, slope: float = 1, final: float = 1, alpha: float = 1, beta: float = 1, **columns: int
     ) -> None:
-        """Append an operation; `columns` are those of `table`, in lower case, 0 where they are not given."""
+        """Append an operation; `columns` are those of `table`, in lower case, 0 where they are not given.
+
+        Cells are the table's where they are not given.
+        """
         row = np.zeros(t.FIELDS, np.int64)
-        row[t.OPCODE] = opcode
+        row[t.OPCODE], row[t.CELL], row[t.OUT_CELL] = opcode, self.cell, self.cell
         for name, value in columns.items():
             row[getattr(t, name.upper())] = value
         self.rows.append(row)

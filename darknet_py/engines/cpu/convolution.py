@@ -25,7 +25,7 @@ def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Sh
     height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
     if choice.name == "direct_pixels":
         return images * height * (width + _slack(source.channels)) * source.channels * 4
-    return images * blocks(source.channels) * height * width * choice.cell if layer.padding or choice.narrow else 0
+    return images * blocks(source.channels) * height * width * choice.cell if layer.padding else 0
 
 
 def _slack(channels: int) -> int:
@@ -48,12 +48,11 @@ def lower_convolution(table: Table, choice: Choice, layer: Convolutional, kernel
 def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Call) -> None:
     source, shape, p, cell = call.source_shape, call.shape, layer.padding, kernels.cell
     height, width, start, plane = source.height, source.width, call.source, call.source_plane
-    if p or cell != BLOCK:
+    if p:
         table.add(
             t.PAD,
             a=start,
             c=call.workspace,
-            cell=cell,
             blocks=blocks(source.channels),
             images=call.images,
             height=height,

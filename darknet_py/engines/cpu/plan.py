@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,9 @@ from . import table as t
 from .arena import LINE, Store, address, huge, round_up
 from .builder import Table
 from .convolution import lower_convolution, workspace_size
-from .isa import BLOCK, LANES
-from .kernels import Kernels, blocks, pack_kernels, pack_matrix
-from .products import Call, connected_workspace, lower_connected
+from .isa import BLOCK, HALF, LANES
+from .kernels import Kernels, blocks, pack_kernels, pack_matrix, round_to_bfloat16
+from .products import Call, lower_connected
 from .select import Choice, choose
 from .team import team_of, thread_count
 
@@ -44,6 +45,7 @@ class CpuEngine:
         precision: str = "float32",
     ) -> None:
         self.precision = precision
+        self.cell = HALF if precision == "bfloat16" else BLOCK  # bytes of LANES channels of a pixel
         self.team = team_of(thread_count(threads))
         self.program = compile_steps(layers, LANES)
         self.choices: dict[int, Choice] = {}
@@ -131,7 +133,7 @@ class CpuPlan:
         """
         total = 0.0
         for layer in self.layers:
-            passed = 4 * (layer.shape.size + sum(shape.size for shape in layer.input_shapes))
+            passed = self.engine.cell // LANES * (layer.shape.size + sum(shape.size for shape in layer.input_shapes))
             if images * passed > CACHE:
                 total += passed
             if isinstance(layer, Connected):
@@ -199,7 +201,7 @@ class _Run:
         for step in self.program.steps:
             layer = self.layers[step.layer]
             if isinstance(layer, Connected):
-                workspace = max(workspace, round_up(connected_workspace(layer.input_shapes[0], self.images), LINE))
+                workspace = max(workspace, self._size(layer.input_shapes[0]))
             if isinstance(layer, Convolutional) and step.kind != "copy":
                 choice = self.engine.choices[layer.index]
                 threads = self.engine.team.threads
@@ -215,18 +217,18 @@ class _Run:
         self.addresses = {INPUT: starts[-2]}
         for value, place in places.items():
             shape = self._shape(place.root)
-            plane = self.images * shape.height * shape.width * BLOCK
+            plane = self.images * shape.height * shape.width * self.engine.cell
             self.addresses[value] = starts[place.slot] + place.channel // LANES * plane
 
     def _shape(self, value: int) -> Shape:
         return self.program.shape(value, self.layers)
 
     def _size(self, shape: Shape) -> int:
-        return self.images * blocks(shape.channels) * shape.height * shape.width * BLOCK
+        return self.images * blocks(shape.channels) * shape.height * shape.width * self.engine.cell
 
     def _table(self) -> Table:
         if not self.calls or not isinstance(self.calls[-1], Table):
-            self.calls.append(Table())
+            self.calls.append(Table(self.engine.cell))
         table = self.calls[-1]
         assert isinstance(table, Table)
         table.layer = self.layer
@@ -257,11 +259,12 @@ class _Run:
             return 0
         return self._table().keep(self.plain[value])
 
-    def _view(self, value: int) -> Array:
-        """A blocked value as (blocks, images, height, width, LANES)."""
+    def _view(self, value: int) -> npt.NDArray[Any]:
+        """A blocked value as (blocks, images, height, width, LANES), of float32 or the bits of bfloat16."""
         shape = self._shape(value)
         start = self.addresses[value] - address(self.memory)
-        flat = self.memory[start : start + self._size(shape)].view(np.float32)
+        kind = np.float32 if self.engine.cell == BLOCK else np.uint16
+        flat = self.memory[start : start + self._size(shape)].view(kind)
         return flat.reshape(blocks(shape.channels), self.images, shape.height, shape.width, LANES)
 
     def _read(self, value: int) -> Array:
@@ -269,7 +272,7 @@ class _Run:
         if value in self.plain:
             return self.plain[value]
         shape = self._shape(value)
-        plain = self._view(value).transpose(1, 0, 4, 2, 3).reshape(self.images, -1, *shape[1:])
+        plain = _to_float32(self._view(value)).transpose(1, 0, 4, 2, 3).reshape(self.images, -1, *shape[1:])
         return plain[:, : shape.channels]
 
     def _add(self, step: Step) -> None:
@@ -302,7 +305,7 @@ class _Run:
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,
             layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation],
-            self.engine.team.threads, plain,
+            self.engine.team.threads, plain, self.engine.cell, self.engine.cell,
         )  # fmt: skip
         if isinstance(layer, Connected):
             lower_connected(self._table(), kernels, call)
@@ -387,4 +390,10 @@ class _Run:
 
     def _activate(self, step: Step) -> None:
         view = self._view(step.target)
-        view[...] = activate(step.activation, view)
+        values = activate(step.activation, _to_float32(view))
+        view[...] = values if view.dtype == np.float32 else round_to_bfloat16(values.view(np.uint32)) >> 16
+
+
+def _to_float32(values: npt.NDArray[Any]) -> Array:
+    """Values as they are, or from the bits of bfloat16."""
+    return values if values.dtype == np.float32 else (values.astype(np.uint32) << 16).view(np.float32)

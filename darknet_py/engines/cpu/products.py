@@ -10,7 +10,7 @@ from ...layers import Shape
 from . import table as t
 from .arena import address
 from .builder import Table
-from .isa import BLOCK, HALF
+from .isa import BLOCK, LANES
 from .kernels import Kernels, blocks
 
 ITEMS = 16  # of work, at least, for each operation
@@ -34,6 +34,8 @@ class Call:
         That the operations are for; the results are the same for any.
     plain : bool
         Whether the source is in plain layout, not blocked.
+    source_cell, cell : int
+        Bytes of LANES channels of a pixel in the source, where that is blocked, and in the target and residual.
     """
 
     images: int
@@ -47,28 +49,30 @@ class Call:
     final: float
     threads: int = 1
     plain: bool = False
+    source_cell: int = BLOCK
+    cell: int = BLOCK
 
     @property
     def source_plane(self) -> int:
         """Bytes from a block of the source's channels to the next."""
-        return self.images * self.source_shape.height * self.source_shape.width * BLOCK
+        return self.images * self.source_shape.height * self.source_shape.width * self.source_cell
 
     @property
     def plane(self) -> int:
         """Bytes from a block of the target's channels to the next."""
-        return self.images * self.shape.height * self.shape.width * BLOCK
+        return self.images * self.shape.height * self.shape.width * self.cell
 
 
 def multiply(table: Table, kernels: Kernels, call: Call, image: int = 0, **columns: int) -> None:
     """Add a GEMM for `image`, or from it on; `columns` of `table` come on top of what follows from the rest."""
-    offset = image * call.shape.height * call.shape.width * BLOCK
+    offset = image * call.shape.height * call.shape.width * call.cell
     defaults = dict(
         batches=1,
         row_count=1,
         **kernels.columns,
         c=call.target + offset,
         c_plane=call.plane,
-        c_row=call.shape.width * BLOCK,
+        c_row=call.shape.width * call.cell,
         bias=address(kernels.bias),
         residual=call.residual and call.residual + offset,
     )
@@ -81,27 +85,24 @@ def chunk(tiles: int, panels: int) -> int:
 
 
 def plain_strides(call: Call) -> dict[str, int]:
-    """Strides of images, channels, rows and pixels of a source of fewer than `LANES` channels."""
+    """Cells, and strides of images, channels, rows and pixels, of a source of fewer than `LANES` channels."""
     source = call.source_shape
-    pixel, plane = (4, source.height * source.width * 4) if call.plain else (BLOCK, 4)
-    image = source.channels * plane if call.plain else source.height * source.width * BLOCK
-    return dict(a_batch=image, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
+    if call.plain:
+        cell, pixel, plane = BLOCK, 4, source.height * source.width * 4
+        image = source.channels * plane
+    else:
+        cell, pixel, plane = call.source_cell, call.source_cell, call.source_cell // LANES
+        image = source.height * source.width * pixel
+    return dict(cell=cell, a_batch=image, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
 
 
 def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
     """A connected layer: a kernel as large as the picture, and images for pixels."""
     start, cells = call.source, call.source_shape.height * call.source_shape.width
-    into, free = blocks(call.source_shape.channels), call.workspace
     if cells > 1 and call.images > 1:
-        table.add(t.FLATTEN, a=start, c=free, blocks=into, size=cells, images=call.images)
-        start, free = free, free + into * cells * call.images * BLOCK
-    if kernels.cell != BLOCK:
-        table.add(t.PAD, a=start, c=free, cell=kernels.cell, blocks=into * cells, images=1, height=1, width=call.images)
-        start = free
+        start = call.workspace
+        table.add(
+            t.FLATTEN, a=call.source, c=start, blocks=blocks(call.source_shape.channels), size=cells, images=call.images
+        )
     taps = np.arange(kernels.taps, dtype=np.int64) * call.images * kernels.cell
     multiply(table, kernels, call, pixels=call.images, pixel=kernels.cell, chunk=1, a=start, taps=table.keep(taps))
-
-
-def connected_workspace(source: Shape, images: int) -> int:
-    """Bytes that `lower_connected` needs besides source and target."""
-    return blocks(source.channels) * source.height * source.width * images * (BLOCK + HALF)

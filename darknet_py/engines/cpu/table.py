@@ -16,7 +16,8 @@ from __future__ import annotations
     PIXELS,  # output pixels in a row
     CHUNK,  # tiles that a thread takes at a time
     CLAIM,  # whether threads take their next item early, to fetch its kernels meanwhile
-    CELL,  # bytes of a pixel's LANES channels in A, or in Winograd's tiles: BLOCK, or HALF where they are bfloat16
+    CELL,  # bytes of a pixel's LANES channels in A, and in Winograd's tiles: BLOCK, or HALF where they are bfloat16
+    OUT_CELL,  # the same in C, and in RESIDUAL
     PIXEL,  # from one pixel of a tile to the next in A
     A, A_BATCH, A_ROW,
     B, B_BATCH, B_PANEL,
@@ -30,7 +31,7 @@ from __future__ import annotations
     TILE_ROWS, TILE_COLUMNS, FIRST_ROW, IN_TILE, OUT_TILE, OUT_BLOCKS, GROUP_SIZE, GROUPS, TILES, TILES_PLANE, PRODUCTS,
     PRODUCTS_PLANE, THREAD_BYTES, NO_BIAS, SUM_TAPS,
     FIELDS,
-) = range(56)  # fmt: skip
+) = range(57)  # fmt: skip
 
 # Opcodes.
 (

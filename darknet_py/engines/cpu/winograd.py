@@ -131,7 +131,7 @@ def _split_phases(table: Table, choice: Choice, layer: Convolutional, call: Call
         out_width=phases.width,
     )
     workspace = call.workspace + call.images * _picture_bytes(phases)
-    return replace(call, source=call.workspace, source_shape=phases, workspace=workspace)
+    return replace(call, source=call.workspace, source_shape=phases, source_cell=BLOCK, workspace=workspace)
 
 
 def lower_winograd(table: Table, choice: Choice, layer: Convolutional, kernels: Kernels, call: Call) -> None:
@@ -214,6 +214,7 @@ def lower_winograd(table: Table, choice: Choice, layer: Convolutional, kernels: 
             c_batch=size * BLOCK,
             c_row=cells * BLOCK,
             c_plane=plane * BLOCK,
+            out_cell=BLOCK,
             taps=taps,
             bias=zeros,
         )

@@ -42,11 +42,13 @@ def multiply(op, slope, final, counter):
             start = part * small + min(part, larger)
             count = small + (1 if part < larger else 0)
             a = a_batch + row * op[t.A_ROW] + start * op[t.PIXEL]
-            offset = to_c + row * op[t.C_ROW] + start * BLOCK
+            offset = to_c + row * op[t.C_ROW] + start * op[t.OUT_CELL]
             c = op[t.C] + offset
             residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
-            taps, count_taps, depth, plane = op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], op[t.C_PLANE]
-            rest = a, taps, count_taps, depth, b, ahead, step, c, plane, bias, slope, residual, final
+            rest = (
+                a, op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], b, ahead, step, c, op[t.C_PLANE], op[t.OUT_CELL],
+                bias, slope, residual, final,
+            )  # fmt: skip
             if op[t.CELL] == HALF:
                 if op[t.PIXEL] == HALF:
                     multiply_adjacent_narrow(HALF, count, columns, *rest)

@@ -15,24 +15,37 @@ from numba.extending import intrinsic
 
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF, LANES, ROWS, UNROLL
-from .vector import F32, I64, REGISTER, multiply_add, multiply_pairs, pointer, prefetch, slope_activation, splat
+from .vector import (
+    F32,
+    I64,
+    REGISTER,
+    SHORTS,
+    multiply_add,
+    multiply_pairs,
+    narrow,
+    pointer,
+    prefetch,
+    slope_activation,
+    splat,
+    widen,
+)  # fmt: skip
 
-_SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 13 + [F32, I64, F32])
+_SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 14 + [F32, I64, F32])
 
 
 def emit() -> str:
     """The module, in LLVM's assembly: the functions that `table.MULTIPLY` names."""
     module = ir.Module()
-    for symbol, narrow, adjacent in zip(t.MULTIPLY, (False, False, True, True), (True, False) * 2, strict=True):
-        _emit_multiply(module, symbol, adjacent, narrow)
+    for symbol, pairs, adjacent in zip(t.MULTIPLY, (False, False, True, True), (True, False) * 2, strict=True):
+        _emit_multiply(module, symbol, adjacent, pairs)
     return str(module)
 
 
-def _emit_multiply(module: Any, symbol: str, adjacent: bool, narrow: bool) -> None:
+def _emit_multiply(module: Any, symbol: str, adjacent: bool, pairs: bool) -> None:
     function = ir.Function(module, _SIGNATURE, symbol)
     pixel_stride, rows, columns, *rest = function.args
     build = ir.IRBuilder(function.append_basic_block())
-    stride = I64(HALF if narrow else BLOCK) if adjacent else pixel_stride
+    stride = I64(HALF if pairs else BLOCK) if adjacent else pixel_stride
     unreachable = build.append_basic_block("none")
     switch = build.switch(build.add(build.mul(rows, I64(COLUMNS + 1)), columns), unreachable)
     for m in range(1, ROWS + 1):
@@ -40,7 +53,7 @@ def _emit_multiply(module: Any, symbol: str, adjacent: bool, narrow: bool) -> No
             block = build.append_basic_block(f"tile{m}x{n}")
             switch.add_case(I64(m * (COLUMNS + 1) + n), block)
             build.position_at_end(block)
-            _emit_tile(build, multiply_pairs if narrow else multiply_add, m, n, stride, adjacent, *rest)
+            _emit_tile(build, multiply_pairs if pairs else multiply_add, m, n, stride, adjacent, *rest)
             build.ret_void()
     build.position_at_end(unreachable)
     build.unreachable()
@@ -48,8 +61,8 @@ def _emit_multiply(module: Any, symbol: str, adjacent: bool, narrow: bool) -> No
 
 def _emit_tile(
     build: Any, accumulate: Any, m: int, n: int, stride: Any, adjacent: bool, a: Any, taps: Any, tap_count: Any,
-    depth: Any, b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any,
-    final: Any,
+    depth: Any, b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, cell: Any, bias: Any, slope: Any,
+    residual: Any, final: Any,
 ) -> None:  # fmt: skip
     """The code for a tile of `m` x `n`; ends in the block where it is stored."""
     entry = build.block
@@ -108,22 +121,36 @@ def _emit_tile(
     bias_base = pointer(build, bias)
     biases = [build.load(build.gep(bias_base, [I64(j)]), align=4) for j in range(n)]
     activated = [slope_activation(build, build.fadd(x, biases[index % n]), slopes) for index, x in enumerate(values)]
-    targets = [pointer(build, build.add(c, build.mul(plane, I64(j)))) for j in range(n)]
-    plain, adding, end = (build.append_basic_block(name) for name in ("plain", "adding", "end"))
+    half, whole, end = (build.append_basic_block(name) for name in ("half", "whole", "end"))
+    build.cbranch(build.icmp_signed("==", cell, I64(HALF)), half, whole)
+    for block, kind in ((half, SHORTS), (whole, REGISTER)):
+        build.position_at_end(block)
+        _emit_store(build, activated, n, kind, c, plane, residual, finals)
+        build.branch(end)
+    build.position_at_end(end)
+
+
+def _emit_store(
+    build: Any, values: list[Any], n: int, kind: Any, c: Any, plane: Any, residual: Any, finals: Any
+) -> None:
+    """The code that writes a tile's values, `n` to a pixel, in registers of `kind`; ends in the block after it."""
+    align = 4 if kind is REGISTER else 2
+    plain, adding, end = (build.append_basic_block(name) for name in ("plain", "adding", "written"))
+    targets, others = (
+        [pointer(build, build.add(start, build.mul(plane, I64(j))), kind) for j in range(n)] for start in (c, residual)
+    )
     build.cbranch(build.icmp_signed("==", residual, I64(0)), plain, adding)
-
-    build.position_at_end(plain)
-    for index, x in enumerate(activated):
-        build.store(x, build.gep(targets[index % n], [I64(index // n)]), align=4)
-    build.branch(end)
-
-    build.position_at_end(adding)
-    others = [pointer(build, build.add(residual, build.mul(plane, I64(j)))) for j in range(n)]
-    for index, x in enumerate(activated):
-        other = build.load(build.gep(others[index % n], [I64(index // n)]), align=4)
-        x = slope_activation(build, build.fadd(x, other), finals)
-        build.store(x, build.gep(targets[index % n], [I64(index // n)]), align=4)
-    build.branch(end)
+    for block in (plain, adding):
+        build.position_at_end(block)
+        for index, x in enumerate(values):
+            place = [I64(index // n)]
+            if block is adding:
+                other = build.load(build.gep(others[index % n], place), align=align)
+                other = other if kind is REGISTER else widen(build, other)
+                x = slope_activation(build, build.fadd(x, other), finals)
+            x = x if kind is REGISTER else narrow(build, x)
+            build.store(x, build.gep(targets[index % n], place), align=align)
+        build.branch(end)
     build.position_at_end(end)
 
 
@@ -131,7 +158,8 @@ def _call(symbol: str) -> Any:
     @intrinsic
     def multiply(
         context: Any, pixel_stride: Any, rows: Any, columns: Any, a: Any, taps: Any, tap_count: Any, depth: Any,
-        b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, bias: Any, slope: Any, residual: Any, final: Any,
+        b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, cell: Any, bias: Any, slope: Any, residual: Any,
+        final: Any,
     ) -> Any:  # fmt: skip
         """c[column][row] = final(slope(products + bias) + residual), the products summed over taps and k:
         a[tap + row * pixel_stride + k] * b[tap, k, column].
@@ -153,8 +181,9 @@ def _call(symbol: str) -> Any:
         ahead, ahead_step : int
             Where what is wanted next lies, and how far to go on with each of the tap_count * depth * columns
             registers of kernels: it is fetched into the second cache meanwhile.
-        c, plane : int
-            Where the tile goes, [columns, rows, LANES] with `plane` between columns.
+        c, plane, cell : int
+            Where the tile goes, [columns, rows, LANES] with `plane` between columns: float32 where LANES of them take
+            `cell` = BLOCK bytes, else bfloat16.
         bias : int
             [columns, LANES] float32.
         slope, final : float32
@@ -162,7 +191,7 @@ def _call(symbol: str) -> Any:
         residual : int
             What is added before `final`, laid out like `c`; 0 where there is none.
         """
-        signature = types.void(*[types.intp] * 13, types.float32, types.intp, types.float32)
+        signature = types.void(*[types.intp] * 14, types.float32, types.intp, types.float32)
 
         def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
             build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, symbol), args)

@@ -11,29 +11,26 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
+from .cells import load_cell, load_lane, store_cell
 from .sync import next_item
-from .vector import broadcast, load, load_scalar, store, store_narrow, store_scalar
+from .vector import broadcast, load, load_scalar, store, store_scalar
 
 
 @kernel
 def pad(op, counter):
-    """Blocked pictures at A to C, there of `CELL`, with `PADDING` zeros on every side; a row of a block an item."""
+    """Blocked pictures at A to C with `PADDING` zeros on every side; a row of a block an item."""
     h, w, p, cell = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CELL]
     tall, wide = h + 2 * p, w + 2 * p
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES] * tall:
         picture, row = divmod(item, tall)
         y = row - p
-        s, d = op[t.A] + (picture * h + y) * w * BLOCK, op[t.C] + item * wide * cell
+        s, d = op[t.A] + (picture * h + y) * w * cell, op[t.C] + item * wide * cell
         first, last = (p, p + w) if 0 <= y < h else (wide, wide)
         for i in range(0, first * cell, 4):
             store_scalar(d + i, float32(0))
         for x in range(first, last):
-            value = load(s + (x - p) * BLOCK)
-            if cell == BLOCK:
-                store(d + x * BLOCK, value)
-            else:
-                store_narrow(d + x * cell, value)
+            store_cell(d + x * cell, load_cell(s + (x - p) * cell, cell), cell)
         for i in range(last * cell, wide * cell, 4):
             store_scalar(d + i, float32(0))
         item = next_item(counter)
@@ -60,7 +57,7 @@ def to_pixels(op, counter):
             store_scalar(d + i * 4, float32(0))
         for x in range(first, last):
             for c in range(channels):
-                store_scalar(d + (x * channels + c) * 4, load_scalar(s + c * plane + (x - first) * pixel))
+                store_scalar(d + (x * channels + c) * 4, load_lane(s + c * plane + (x - first) * pixel, op[t.CELL]))
         for i in range(last * channels, wide * channels):
             store_scalar(d + i * 4, float32(0))
         item = next_item(counter)
@@ -92,34 +89,35 @@ def to_phases(op, counter):
                     first = max(0, (stride - 1 - left) // stride)
                     last = min(wide, (w - left + stride - 1) // stride)
                     for x in range(first, last):
-                        value = load_scalar(s + (x * stride + left) * op[t.PIXEL])
+                        value = load_lane(s + (x * stride + left) * op[t.PIXEL], op[t.CELL])
                         store_scalar(d + x * BLOCK + lane * 4, value)
         item = next_item(counter)
 
 
 @kernel
-def to_blocks(op, counter):
-    """Plain pictures at A to blocked ones at C; a picture's block an item."""
-    size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]
+def to_blocks(op, scratch, counter):
+    """Plain pictures at A to blocked ones at C; a picture's block an item. `scratch` holds a register."""
+    size, channels, cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS], op[t.OUT_CELL]
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES]:
         block, image = divmod(item, op[t.IMAGES])
-        for lane in range(LANES):
-            c = block * LANES + lane
-            s, d = op[t.A] + (image * channels + c) * size * 4, op[t.C] + item * size * BLOCK + lane * 4
-            for i in range(size):
-                store_scalar(d + i * BLOCK, load_scalar(s + i * 4) if c < channels else float32(0))
+        for i in range(size):
+            for lane in range(LANES):
+                c = block * LANES + lane
+                s = op[t.A] + ((image * channels + c) * size + i) * 4
+                store_scalar(scratch + lane * 4, load_scalar(s) if c < channels else float32(0))
+            store_cell(op[t.C] + (item * size + i) * cell, load(scratch), cell)
         item = next_item(counter)
 
 
 @kernel
 def flatten(op, counter):
     """Blocked pictures of `SIZE` cells at A to one-cell pictures at C, [block][cell][image][LANES]; a block an item."""
-    cells, images = op[t.SIZE], op[t.IMAGES]
+    cells, images, cell = op[t.SIZE], op[t.IMAGES], op[t.CELL]
     item = next_item(counter)
     while item < op[t.BLOCKS]:
         for image in range(images):
-            for cell in range(cells):
-                s = op[t.A] + ((item * images + image) * cells + cell) * BLOCK
-                store(op[t.C] + ((item * cells + cell) * images + image) * BLOCK, load(s))
+            for i in range(cells):
+                s = op[t.A] + ((item * images + image) * cells + i) * cell
+                store_cell(op[t.C] + ((item * cells + i) * images + image) * cell, load_cell(s, cell), cell)
         item = next_item(counter)

@@ -7,44 +7,43 @@ import math
 from numba import float32
 
 from .. import table as t
-from ..isa import BLOCK
 from . import kernel
+from .cells import load_cell, store_cell
 from .sync import next_item
-from .vector import activated, broadcast, fma, load, maximum, store
+from .vector import activated, broadcast, fma, maximum
 
 
 @kernel
 def pool_maximum(op, counter):
     """Maximum of `SIZE` x `SIZE` windows, the first at -`PADDING`; a row of a picture's block an item."""
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    size, stride = op[t.SIZE], op[t.STRIDE]
+    size, stride, cell = op[t.SIZE], op[t.STRIDE], op[t.CELL]
     least = broadcast(float32(-math.inf))
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES] * oh:
         picture, y = divmod(item, oh)
         top = y * stride - op[t.PADDING]
-        source = op[t.A] + picture * h * w * BLOCK
-        d = op[t.C] + item * ow * BLOCK
+        source, d = op[t.A] + picture * h * w * cell, op[t.C] + item * ow * cell
         for x in range(ow):
             left = x * stride - op[t.PADDING]
             best = least
             for sy in range(max(top, 0), min(top + size, h)):
                 for sx in range(max(left, 0), min(left + size, w)):
-                    best = maximum(best, load(source + (sy * w + sx) * BLOCK))
-            store(d + x * BLOCK, best)
+                    best = maximum(best, load_cell(source + (sy * w + sx) * cell, cell))
+            store_cell(d + x * cell, best, cell)
         item = next_item(counter)
 
 
 @kernel
 def pool_average(op, counter):
     """The mean of each plane; a picture's block an item."""
-    size = op[t.HEIGHT] * op[t.WIDTH]
+    size, cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CELL]
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES]:
         total = broadcast(float32(0))
         for i in range(size):
-            total = total + load(op[t.A] + (item * size + i) * BLOCK)
-        store(op[t.C] + item * BLOCK, total * broadcast(float32(1) / float32(size)))
+            total = total + load_cell(op[t.A] + (item * size + i) * cell, cell)
+        store_cell(op[t.C] + item * cell, total * broadcast(float32(1) / float32(size)), cell)
         item = next_item(counter)
 
 
@@ -56,20 +55,20 @@ def add(op, alpha, beta, slope, counter):
     x `OUT_WIDTH`, added to every `SPREAD`-th cell. C may be A.
     """
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    step, spread = op[t.STRIDE], op[t.SPREAD]
+    step, spread, cell = op[t.STRIDE], op[t.SPREAD], op[t.CELL]
     alphas, betas, slopes = broadcast(alpha), broadcast(beta), broadcast(slope)
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES] * h:
         picture, y = divmod(item, h)
         block = picture // op[t.IMAGES]
-        s, d = op[t.A] + item * w * BLOCK, op[t.C] + item * w * BLOCK
+        s, d = op[t.A] + item * w * cell, op[t.C] + item * w * cell
         oy = y // spread * step
         summed = block < op[t.SUMMED_BLOCKS] and y % spread == 0 and oy < oh
-        other = op[t.RESIDUAL] + (picture * oh + oy) * ow * BLOCK
+        other = op[t.RESIDUAL] + (picture * oh + oy) * ow * cell
         for x in range(w):
-            value = load(s + x * BLOCK)
+            value = load_cell(s + x * cell, cell)
             ox = x // spread * step
             if summed and x % spread == 0 and ox < ow:
-                value = fma(load(other + ox * BLOCK), betas, value * alphas)
-            store(d + x * BLOCK, activated(value, slopes))
+                value = fma(load_cell(other + ox * cell, cell), betas, value * alphas)
+            store_cell(d + x * cell, activated(value, slopes), cell)
         item = next_item(counter)

@@ -7,8 +7,9 @@ import math
 from numba import float32
 
 from .. import table as t
-from ..isa import BLOCK, LANES
+from ..isa import LANES
 from . import kernel
+from .cells import load_lane
 from .sync import next_item
 from .vector import load_scalar, store_scalar
 
@@ -20,7 +21,7 @@ def softmax(op, factor, counter):
     A picture's channels are `BATCHES` groups, one after another.
     """
     groups, images = op[t.BATCHES], op[t.IMAGES]
-    size = op[t.CHANNELS] // groups
+    size, cell = op[t.CHANNELS] // groups, op[t.CELL]
     item = next_item(counter)
     while item < images * groups:
         image, group = divmod(item, groups)
@@ -29,7 +30,7 @@ def softmax(op, factor, counter):
         most = float32(-math.inf)
         for c in range(first, first + size):
             block, lane = divmod(c, LANES)
-            value = load_scalar(op[t.A] + (block * images + image) * BLOCK + lane * 4) * factor
+            value = load_lane(op[t.A] + (block * images + image) * cell + lane * (cell // LANES), cell) * factor
             store_scalar(d + (c - first) * 4, value)
             most = max(most, value)
         total = 0.0

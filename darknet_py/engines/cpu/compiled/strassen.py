@@ -55,7 +55,7 @@ def multiply_quarters(op, slope, final, thread, counter):
                 b = op[t.B] + number * op[t.B_PANEL]
                 multiply_adjacent(
                     BLOCK, count, COLUMNS, factor, taps, blocks, LANES, b, b + op[t.B_PANEL], BLOCK,
-                    products + product * product_bytes, size * BLOCK, op[t.BIAS] + number * bias_bytes,
+                    products + product * product_bytes, size * BLOCK, BLOCK, op[t.BIAS] + number * bias_bytes,
                     float32(1), 0, float32(1),
                 )  # fmt: skip
             for column in range(COLUMNS):

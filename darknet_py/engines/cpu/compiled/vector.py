@@ -21,6 +21,8 @@ F32 = ir.FloatType()
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 REGISTER = ir.VectorType(F32, LANES)
+INTS = ir.VectorType(I32, LANES)
+SHORTS = ir.VectorType(ir.IntType(16), LANES)
 
 
 class _Bfloat(ir.Type):
@@ -31,7 +33,7 @@ class _Bfloat(ir.Type):
 
 
 # What LLVM's instruction takes for pairs of bfloat16.
-PAIRS = ir.VectorType(_Bfloat(), 2 * LANES) if llvm.llvm_version_info[0] >= 16 else ir.VectorType(I32, LANES)
+PAIRS = ir.VectorType(_Bfloat(), 2 * LANES) if llvm.llvm_version_info[0] >= 16 else INTS
 
 
 class Vector(types.Type):
@@ -75,15 +77,31 @@ def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
         name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}"
         function = cgutils.get_or_insert_function(build.module, signature, name)
         return build.call(function, [c, build.bitcast(a, PAIRS), build.bitcast(b, PAIRS)])
-    bits = ir.VectorType(I32, LANES)
     for part in (lambda x: build.shl(x, _each(16)), lambda x: build.and_(x, _each(0xFFFF0000))):
-        first, second = (build.bitcast(part(build.bitcast(x, bits)), REGISTER) for x in (a, b))
+        first, second = (build.bitcast(part(build.bitcast(x, INTS)), REGISTER) for x in (a, b))
         c = multiply_add(build, first, second, c)
     return c
 
 
+def narrow(build: Any, x: Any) -> Any:
+    """A register's values in bfloat16, rounded to the nearest, of two the even one."""
+    if DOTS:
+        kind = ir.VectorType(_Bfloat(), LANES) if isinstance(PAIRS.element, _Bfloat) else SHORTS
+        name = f"llvm.x86.avx512bf16.cvtneps2bf16.{32 * LANES}"
+        function = cgutils.get_or_insert_function(build.module, ir.FunctionType(kind, [REGISTER]), name)
+        return build.bitcast(build.call(function, [x]), SHORTS)
+    bits = build.bitcast(x, INTS)
+    odd = build.and_(build.lshr(bits, _each(16)), _each(1))
+    return build.trunc(build.lshr(build.add(bits, build.add(odd, _each(0x7FFF))), _each(16)), SHORTS)
+
+
+def widen(build: Any, shorts: Any) -> Any:
+    """A register of float32 from bfloat16."""
+    return build.bitcast(build.shl(build.zext(shorts, INTS), _each(16)), REGISTER)
+
+
 def _each(value: int) -> Any:
-    return ir.Constant(ir.VectorType(I32, LANES), [value] * LANES)
+    return ir.Constant(INTS, [value] * LANES)
 
 
 def prefetch(build: Any, address: Any) -> None:
@@ -125,14 +143,31 @@ def store_narrow(context: Any, address: Any, value: Any) -> Any:
     """Write the register `value` to `address` in bfloat16, rounded to the nearest, of two the even one."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        shorts = ir.VectorType(ir.IntType(16), LANES)
-        bits = build.bitcast(args[1], ir.VectorType(I32, LANES))
-        odd = build.and_(build.lshr(bits, _each(16)), _each(1))
-        rounded = build.add(bits, build.add(odd, _each(0x7FFF)))
-        build.store(build.trunc(build.lshr(rounded, _each(16)), shorts), pointer(build, args[0], shorts), align=2)
+        build.store(narrow(build, args[1]), pointer(build, args[0], SHORTS), align=2)
         return context.get_dummy_value()
 
     return types.void(types.intp, vector), codegen
+
+
+@intrinsic
+def load_narrow(context: Any, address: Any) -> Any:
+    """The register of bfloat16 at `address`."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        return widen(build, build.load(pointer(build, args[0], SHORTS), align=2))
+
+    return vector(types.intp), codegen
+
+
+@intrinsic
+def load_narrow_scalar(context: Any, address: Any) -> Any:
+    """The bfloat16 at `address`."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        short = build.load(pointer(build, args[0], ir.IntType(16)), align=2)
+        return build.bitcast(build.shl(build.zext(short, I32), I32(16)), F32)
+
+    return types.float32(types.intp), codegen
 
 
 @intrinsic

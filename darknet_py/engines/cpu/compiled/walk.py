@@ -60,7 +60,7 @@ def walk(call, scratch, thread, threads):
         elif code == t.TO_PHASES:
             to_phases(op, counter)
         elif code == t.TO_BLOCKS:
-            to_blocks(op, counter)
+            to_blocks(op, scratch, counter)
         elif code == t.FLATTEN:
             flatten(op, counter)
         elif code == t.SOFTMAX:

@@ -12,9 +12,10 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF
 from . import kernel
+from .cells import load_cell, store_cell
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow
 from .sync import next_item
-from .vector import activated, broadcast, fma, load, store, store_narrow
+from .vector import activated, broadcast, fma, load, store
 
 
 @kernel
@@ -29,13 +30,18 @@ def _plus(x, factor, y):
 
 
 @kernel
-def _input_4(s, ss, d, ds):
+def _input_4(s, ss, cell, d, ds, out_cell):
     """Four registers from `s`, `ss` apart, to four at `d`, `ds` apart."""
-    d0, d1, d2, d3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
-    store(d, d0 - d2)
-    store(d + ds, d1 + d2)
-    store(d + 2 * ds, d2 - d1)
-    store(d + 3 * ds, d1 - d3)
+    d0, d1, d2, d3 = (
+        load_cell(s, cell),
+        load_cell(s + ss, cell),
+        load_cell(s + 2 * ss, cell),
+        load_cell(s + 3 * ss, cell),
+    )
+    store_cell(d, d0 - d2, out_cell)
+    store_cell(d + ds, d1 + d2, out_cell)
+    store_cell(d + 2 * ds, d2 - d1, out_cell)
+    store_cell(d + 3 * ds, d1 - d3, out_cell)
 
 
 @kernel
@@ -51,18 +57,18 @@ def _output_4(m, s, ss, d, ds):
 
 
 @kernel
-def _input_6(s, ss, d, ds):
+def _input_6(s, ss, cell, d, ds, out_cell):
     """Six registers to six."""
-    d0, d1, d2 = load(s), load(s + ss), load(s + 2 * ss)
-    d3, d4, d5 = load(s + 3 * ss), load(s + 4 * ss), load(s + 5 * ss)
+    d0, d1, d2 = load_cell(s, cell), load_cell(s + ss, cell), load_cell(s + 2 * ss, cell)
+    d3, d4, d5 = load_cell(s + 3 * ss, cell), load_cell(s + 4 * ss, cell), load_cell(s + 5 * ss, cell)
     even, odd = _plus(d4, -4.0, d2), _plus(d3, -4.0, d1)
     near, far = d4 - d2, _times(d3 - d1, 2.0)
-    store(d, _plus(_plus(d4, -5.0, d2), 4.0, d0))
-    store(d + ds, even + odd)
-    store(d + 2 * ds, even - odd)
-    store(d + 3 * ds, near + far)
-    store(d + 4 * ds, near - far)
-    store(d + 5 * ds, _plus(_plus(d5, -5.0, d3), 4.0, d1))
+    store_cell(d, _plus(_plus(d4, -5.0, d2), 4.0, d0), out_cell)
+    store_cell(d + ds, even + odd, out_cell)
+    store_cell(d + 2 * ds, even - odd, out_cell)
+    store_cell(d + 3 * ds, near + far, out_cell)
+    store_cell(d + 4 * ds, near - far, out_cell)
+    store_cell(d + 5 * ds, _plus(_plus(d5, -5.0, d3), 4.0, d1), out_cell)
 
 
 @kernel
@@ -86,23 +92,33 @@ def _output_6(m, s, ss, d, ds):
 
 
 @kernel
-def _input_8(s, ss, d, ds):
+def _input_8(s, ss, cell, d, ds, out_cell):
     """Eight registers to eight."""
-    d0, d1, d2, d3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
-    d4, d5, d6, d7 = load(s + 4 * ss), load(s + 5 * ss), load(s + 6 * ss), load(s + 7 * ss)
-    store(d, _plus(d0 - d6, 5.25, d4 - d2))
-    store(d + 7 * ds, _plus(d7 - d1, 5.25, d3 - d5))
+    d0, d1, d2, d3 = (
+        load_cell(s, cell),
+        load_cell(s + ss, cell),
+        load_cell(s + 2 * ss, cell),
+        load_cell(s + 3 * ss, cell),
+    )
+    d4, d5, d6, d7 = (
+        load_cell(s + 4 * ss, cell),
+        load_cell(s + 5 * ss, cell),
+        load_cell(s + 6 * ss, cell),
+        load_cell(s + 7 * ss, cell),
+    )
+    store_cell(d, _plus(d0 - d6, 5.25, d4 - d2), out_cell)
+    store_cell(d + 7 * ds, _plus(d7 - d1, 5.25, d3 - d5), out_cell)
     even, odd = _plus(d2 + d6, -4.25, d4), _plus(d1 + d5, -4.25, d3)
-    store(d + ds, even + odd)
-    store(d + 2 * ds, even - odd)
+    store_cell(d + ds, even + odd, out_cell)
+    store_cell(d + 2 * ds, even - odd, out_cell)
     even = _plus(_plus(d6, 0.25, d2), -1.25, d4)
     odd = _plus(_plus(_times(d1, 0.5), -2.5, d3), 2.0, d5)
-    store(d + 3 * ds, even + odd)
-    store(d + 4 * ds, even - odd)
+    store_cell(d + 3 * ds, even + odd, out_cell)
+    store_cell(d + 4 * ds, even - odd, out_cell)
     even = _plus(_plus(d6, 4.0, d2), -5.0, d4)
     odd = _plus(_plus(_times(d1, 2.0), -2.5, d3), 0.5, d5)
-    store(d + 5 * ds, even + odd)
-    store(d + 6 * ds, even - odd)
+    store_cell(d + 5 * ds, even + odd, out_cell)
+    store_cell(d + 6 * ds, even - odd, out_cell)
 
 
 @kernel
@@ -128,24 +144,24 @@ def _output_8(m, s, ss, d, ds):
 
 
 @kernel
-def _input(n, s, ss, d, ds, scratch):
+def _input(n, s, ss, cell, d, ds, out_cell, scratch):
     """A tile of `n` x `n` registers at `s`, `ss` between rows, to its transform at `d`, `ds` between positions."""
     row = n * BLOCK
     if n == 8:
         for x in range(8):
-            _input_8(s + x * BLOCK, ss, scratch + x * BLOCK, row)
+            _input_8(s + x * cell, ss, cell, scratch + x * BLOCK, row, BLOCK)
         for y in range(8):
-            _input_8(scratch + y * row, BLOCK, d + y * 8 * ds, ds)
+            _input_8(scratch + y * row, BLOCK, BLOCK, d + y * 8 * ds, ds, out_cell)
     elif n == 6:
         for x in range(6):
-            _input_6(s + x * BLOCK, ss, scratch + x * BLOCK, row)
+            _input_6(s + x * cell, ss, cell, scratch + x * BLOCK, row, BLOCK)
         for y in range(6):
-            _input_6(scratch + y * row, BLOCK, d + y * 6 * ds, ds)
+            _input_6(scratch + y * row, BLOCK, BLOCK, d + y * 6 * ds, ds, out_cell)
     else:
         for x in range(4):
-            _input_4(s + x * BLOCK, ss, scratch + x * BLOCK, row)
+            _input_4(s + x * cell, ss, cell, scratch + x * BLOCK, row, BLOCK)
         for y in range(4):
-            _input_4(scratch + y * row, BLOCK, d + y * 4 * ds, ds)
+            _input_4(scratch + y * row, BLOCK, BLOCK, d + y * 4 * ds, ds, out_cell)
 
 
 @kernel
@@ -183,7 +199,8 @@ def _transform_input(op, block, tile, d, ds, scratch):
     n, h, w = op[t.IN_TILE], op[t.HEIGHT], op[t.WIDTH]
     image, top, left = _place(op, tile)
     top, left = top - op[t.PADDING], left - op[t.PADDING]
-    s, ss = op[t.A] + block * op[t.A_PLANE] + ((image * h + top) * w + left) * BLOCK, w * BLOCK
+    cell = op[t.CELL]
+    s, ss = op[t.A] + block * op[t.A_PLANE] + ((image * h + top) * w + left) * cell, w * cell
     half = scratch + 64 * BLOCK
     if top < 0 or left < 0 or top + n > h or left + n > w:
         zero = broadcast(float32(0))
@@ -197,16 +214,12 @@ def _transform_input(op, block, tile, d, ds, scratch):
                 for x in range(first):
                     store(line + x * BLOCK, zero)
                 for x in range(first, last):
-                    store(line + x * BLOCK, load(s + y * ss + x * BLOCK))
+                    store(line + x * BLOCK, load_cell(s + y * ss + x * cell, cell))
                 for x in range(last, n):
                     store(line + x * BLOCK, zero)
-        s, ss = scratch, n * BLOCK
-    if op[t.CELL] == BLOCK:
-        _input(n, s, ss, d, ds, half)
+        _input(n, scratch, n * BLOCK, BLOCK, d, ds, cell, half)
     else:
-        _input(n, s, ss, scratch, BLOCK, half)
-        for i in range(n * n):
-            store_narrow(d + i * ds, load(scratch + i * BLOCK))
+        _input(n, s, ss, cell, d, ds, cell, half)
 
 
 @kernel
@@ -216,17 +229,18 @@ def _transform_output(op, slopes, finals, block, tile, s, ss, scratch):
     image, top, left = _place(op, tile)
     _output(n, m, s, ss, scratch, scratch + 64 * BLOCK)
     bias = load(op[t.BIAS] + block * BLOCK)
-    to_picture = block * op[t.C_PLANE] + ((image * h + top) * w + left) * BLOCK
+    cell = op[t.OUT_CELL]
+    to_picture = block * op[t.C_PLANE] + ((image * h + top) * w + left) * cell
     for y in range(min(m, h - top)):
-        line, offset = scratch + y * m * BLOCK, to_picture + y * w * BLOCK
+        line, offset = scratch + y * m * BLOCK, to_picture + y * w * cell
         if op[t.RESIDUAL] != 0:
             for x in range(min(m, w - left)):
                 value = activated(load(line + x * BLOCK) + bias, slopes)
-                value = activated(value + load(op[t.RESIDUAL] + offset + x * BLOCK), finals)
-                store(op[t.C] + offset + x * BLOCK, value)
+                value = activated(value + load_cell(op[t.RESIDUAL] + offset + x * cell, cell), finals)
+                store_cell(op[t.C] + offset + x * cell, value, cell)
         else:
             for x in range(min(m, w - left)):
-                store(op[t.C] + offset + x * BLOCK, activated(load(line + x * BLOCK) + bias, slopes))
+                store_cell(op[t.C] + offset + x * cell, activated(load(line + x * BLOCK) + bias, slopes), cell)
 
 
 @kernel
@@ -304,8 +318,8 @@ def convolve(op, slope, final, thread, scratch, counter):
                     c = products + panel * COLUMNS * plane + place * ss
                     rest = (
                         min(size, count - group * size), columns, tile, op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], b,
-                        b + panel_bytes + group * panel_bytes // groups, BLOCK // groups, c, plane, op[t.NO_BIAS],
-                        float32(1), 0, float32(1),
+                        b + panel_bytes + group * panel_bytes // groups, BLOCK // groups, c, plane, BLOCK,
+                        op[t.NO_BIAS], float32(1), 0, float32(1),
                     )  # fmt: skip
                     if op[t.CELL] == BLOCK:
                         multiply_adjacent(BLOCK, *rest)
