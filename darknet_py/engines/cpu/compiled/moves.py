@@ -18,21 +18,24 @@ from .vector import broadcast, load, load_scalar, store, store_scalar
 
 @kernel
 def pad(op, counter):
-    """Blocked pictures at A to C with `PADDING` zeros on every side; a row of a block an item."""
+    """Blocked pictures at A to C with `PADDING` zeros on every side; a picture's block an item."""
     h, w, p, cell = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CELL]
-    tall, wide = h + 2 * p, w + 2 * p
+    wide = w + 2 * p
+    zero = broadcast(float32(0))
     item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES] * tall:
-        picture, row = divmod(item, tall)
-        y = row - p
-        s, d = op[t.A] + (picture * h + y) * w * cell, op[t.C] + item * wide * cell
-        first, last = (p, p + w) if 0 <= y < h else (wide, wide)
-        for i in range(0, first * cell, 4):
-            store_scalar(d + i, float32(0))
-        for x in range(first, last):
-            store_cell(d + x * cell, load_cell(s + (x - p) * cell, cell), cell)
-        for i in range(last * cell, wide * cell, 4):
-            store_scalar(d + i, float32(0))
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        s, d = op[t.A] + item * h * w * cell, op[t.C] + item * (h + 2 * p) * wide * cell
+        for y in range(-p, h + p):
+            if y < 0 or y >= h:
+                for x in range(wide):
+                    store_cell(d + x * cell, zero, cell)
+            else:
+                for x in range(p):
+                    store_cell(d + x * cell, zero, cell)
+                    store_cell(d + (p + w + x) * cell, zero, cell)
+                for x in range(w):
+                    store_cell(d + (p + x) * cell, load_cell(s + (y * w + x) * cell, cell), cell)
+            d += wide * cell
         item = next_item(counter)
 
 
@@ -51,13 +54,13 @@ def to_pixels(op, counter):
         y = row - p
         d = op[t.C] + item * wide * channels * 4
         s = op[t.A] + image * op[t.A_BATCH] + y * op[t.A_ROW]
-        pixel, plane = op[t.PIXEL], op[t.A_PLANE]
+        pixel, plane, cell = op[t.PIXEL], op[t.A_PLANE], op[t.CELL]
         first, last = (p, p + w) if 0 <= y < h else (wide, wide)
         for i in range(first * channels):
             store_scalar(d + i * 4, float32(0))
         for x in range(first, last):
             for c in range(channels):
-                store_scalar(d + (x * channels + c) * 4, load_lane(s + c * plane + (x - first) * pixel, op[t.CELL]))
+                store_scalar(d + (x * channels + c) * 4, load_lane(s + c * plane + (x - first) * pixel, cell))
         for i in range(last * channels, wide * channels):
             store_scalar(d + i * 4, float32(0))
         item = next_item(counter)
@@ -86,10 +89,11 @@ def to_phases(op, counter):
                 y, left = row * stride + phase // stride - p, phase % stride - p
                 if 0 <= y < h:
                     s = op[t.A] + image * op[t.A_BATCH] + c * op[t.A_PLANE] + y * op[t.A_ROW]
+                    pixel, cell = op[t.PIXEL], op[t.CELL]
                     first = max(0, (stride - 1 - left) // stride)
                     last = min(wide, (w - left + stride - 1) // stride)
                     for x in range(first, last):
-                        value = load_lane(s + (x * stride + left) * op[t.PIXEL], op[t.CELL])
+                        value = load_lane(s + (x * stride + left) * pixel, cell)
                         store_scalar(d + x * BLOCK + lane * 4, value)
         item = next_item(counter)
 

@@ -7,15 +7,17 @@ one matrix as m says.
 
 from __future__ import annotations
 
+from functools import cache
+
 from numba import float32
 
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF
 from . import kernel
-from .cells import load_cell, store_cell
+from .cells import load_cell
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow
 from .sync import next_item
-from .vector import activated, broadcast, fma, load, store
+from .vector import activated, broadcast, fma, load, load_narrow, store, store_narrow
 
 
 @kernel
@@ -30,21 +32,6 @@ def _plus(x, factor, y):
 
 
 @kernel
-def _input_4(s, ss, cell, d, ds, out_cell):
-    """Four registers from `s`, `ss` apart, to four at `d`, `ds` apart."""
-    d0, d1, d2, d3 = (
-        load_cell(s, cell),
-        load_cell(s + ss, cell),
-        load_cell(s + 2 * ss, cell),
-        load_cell(s + 3 * ss, cell),
-    )
-    store_cell(d, d0 - d2, out_cell)
-    store_cell(d + ds, d1 + d2, out_cell)
-    store_cell(d + 2 * ds, d2 - d1, out_cell)
-    store_cell(d + 3 * ds, d1 - d3, out_cell)
-
-
-@kernel
 def _output_4(m, s, ss, d, ds):
     """Four registers to `m`."""
     m0, m1, m2, m3 = load(s), load(s + ss), load(s + 2 * ss), load(s + 3 * ss)
@@ -54,21 +41,6 @@ def _output_4(m, s, ss, d, ds):
         store(d + ds, b)
         b = a
     store(d + (m - 1) * ds, b - m3)
-
-
-@kernel
-def _input_6(s, ss, cell, d, ds, out_cell):
-    """Six registers to six."""
-    d0, d1, d2 = load_cell(s, cell), load_cell(s + ss, cell), load_cell(s + 2 * ss, cell)
-    d3, d4, d5 = load_cell(s + 3 * ss, cell), load_cell(s + 4 * ss, cell), load_cell(s + 5 * ss, cell)
-    even, odd = _plus(d4, -4.0, d2), _plus(d3, -4.0, d1)
-    near, far = d4 - d2, _times(d3 - d1, 2.0)
-    store_cell(d, _plus(_plus(d4, -5.0, d2), 4.0, d0), out_cell)
-    store_cell(d + ds, even + odd, out_cell)
-    store_cell(d + 2 * ds, even - odd, out_cell)
-    store_cell(d + 3 * ds, near + far, out_cell)
-    store_cell(d + 4 * ds, near - far, out_cell)
-    store_cell(d + 5 * ds, _plus(_plus(d5, -5.0, d3), 4.0, d1), out_cell)
 
 
 @kernel
@@ -89,36 +61,6 @@ def _output_6(m, s, ss, d, ds):
         store(d + 3 * ds, row)
         row = _plus(a, 16.0, p)
     store(d + (m - 1) * ds, row + m5)
-
-
-@kernel
-def _input_8(s, ss, cell, d, ds, out_cell):
-    """Eight registers to eight."""
-    d0, d1, d2, d3 = (
-        load_cell(s, cell),
-        load_cell(s + ss, cell),
-        load_cell(s + 2 * ss, cell),
-        load_cell(s + 3 * ss, cell),
-    )
-    d4, d5, d6, d7 = (
-        load_cell(s + 4 * ss, cell),
-        load_cell(s + 5 * ss, cell),
-        load_cell(s + 6 * ss, cell),
-        load_cell(s + 7 * ss, cell),
-    )
-    store_cell(d, _plus(d0 - d6, 5.25, d4 - d2), out_cell)
-    store_cell(d + 7 * ds, _plus(d7 - d1, 5.25, d3 - d5), out_cell)
-    even, odd = _plus(d2 + d6, -4.25, d4), _plus(d1 + d5, -4.25, d3)
-    store_cell(d + ds, even + odd, out_cell)
-    store_cell(d + 2 * ds, even - odd, out_cell)
-    even = _plus(_plus(d6, 0.25, d2), -1.25, d4)
-    odd = _plus(_plus(_times(d1, 0.5), -2.5, d3), 2.0, d5)
-    store_cell(d + 3 * ds, even + odd, out_cell)
-    store_cell(d + 4 * ds, even - odd, out_cell)
-    even = _plus(_plus(d6, 4.0, d2), -5.0, d4)
-    odd = _plus(_plus(_times(d1, 2.0), -2.5, d3), 0.5, d5)
-    store_cell(d + 5 * ds, even + odd, out_cell)
-    store_cell(d + 6 * ds, even - odd, out_cell)
 
 
 @kernel
@@ -143,25 +85,124 @@ def _output_8(m, s, ss, d, ds):
     store(d + (m - 1) * ds, row + m7)
 
 
-@kernel
-def _input(n, s, ss, cell, d, ds, out_cell, scratch):
-    """A tile of `n` x `n` registers at `s`, `ss` between rows, to its transform at `d`, `ds` between positions."""
-    row = n * BLOCK
-    if n == 8:
-        for x in range(8):
-            _input_8(s + x * cell, ss, cell, scratch + x * BLOCK, row, BLOCK)
-        for y in range(8):
-            _input_8(scratch + y * row, BLOCK, BLOCK, d + y * 8 * ds, ds, out_cell)
-    elif n == 6:
-        for x in range(6):
-            _input_6(s + x * cell, ss, cell, scratch + x * BLOCK, row, BLOCK)
-        for y in range(6):
-            _input_6(scratch + y * row, BLOCK, BLOCK, d + y * 6 * ds, ds, out_cell)
-    else:
-        for x in range(4):
-            _input_4(s + x * cell, ss, cell, scratch + x * BLOCK, row, BLOCK)
-        for y in range(4):
-            _input_4(scratch + y * row, BLOCK, BLOCK, d + y * 4 * ds, ds, out_cell)
+@cache
+def _make_steps(load, store):
+    """The transforms of a line of 4, 6 and 8 registers, that read and write in this way."""
+
+    @kernel
+    def transform_4(s, ss, d, ds):
+        """Four registers from `s`, `ss` apart, to four at `d`, `ds` apart."""
+        d0, d1, d2, d3 = (
+            load(s),
+            load(s + ss),
+            load(s + 2 * ss),
+            load(s + 3 * ss),
+        )
+        store(d, d0 - d2)
+        store(d + ds, d1 + d2)
+        store(d + 2 * ds, d2 - d1)
+        store(d + 3 * ds, d1 - d3)
+
+    @kernel
+    def transform_6(s, ss, d, ds):
+        """Six registers to six."""
+        d0, d1, d2 = load(s), load(s + ss), load(s + 2 * ss)
+        d3, d4, d5 = load(s + 3 * ss), load(s + 4 * ss), load(s + 5 * ss)
+        even, odd = _plus(d4, -4.0, d2), _plus(d3, -4.0, d1)
+        near, far = d4 - d2, _times(d3 - d1, 2.0)
+        store(d, _plus(_plus(d4, -5.0, d2), 4.0, d0))
+        store(d + ds, even + odd)
+        store(d + 2 * ds, even - odd)
+        store(d + 3 * ds, near + far)
+        store(d + 4 * ds, near - far)
+        store(d + 5 * ds, _plus(_plus(d5, -5.0, d3), 4.0, d1))
+
+    @kernel
+    def transform_8(s, ss, d, ds):
+        """Eight registers to eight."""
+        d0, d1, d2, d3 = (
+            load(s),
+            load(s + ss),
+            load(s + 2 * ss),
+            load(s + 3 * ss),
+        )
+        d4, d5, d6, d7 = (
+            load(s + 4 * ss),
+            load(s + 5 * ss),
+            load(s + 6 * ss),
+            load(s + 7 * ss),
+        )
+        store(d, _plus(d0 - d6, 5.25, d4 - d2))
+        store(d + 7 * ds, _plus(d7 - d1, 5.25, d3 - d5))
+        even, odd = _plus(d2 + d6, -4.25, d4), _plus(d1 + d5, -4.25, d3)
+        store(d + ds, even + odd)
+        store(d + 2 * ds, even - odd)
+        even = _plus(_plus(d6, 0.25, d2), -1.25, d4)
+        odd = _plus(_plus(_times(d1, 0.5), -2.5, d3), 2.0, d5)
+        store(d + 3 * ds, even + odd)
+        store(d + 4 * ds, even - odd)
+        even = _plus(_plus(d6, 4.0, d2), -5.0, d4)
+        odd = _plus(_plus(_times(d1, 2.0), -2.5, d3), 0.5, d5)
+        store(d + 5 * ds, even + odd)
+        store(d + 6 * ds, even - odd)
+
+    return transform_4, transform_6, transform_8
+
+
+def _make_input(load_source, store_target, cell):
+    """The transform of a tile, of so many bytes a cell, that is read and written in this way."""
+    first_4, first_6, first_8 = _make_steps(load_source, store)
+    second_4, second_6, second_8 = _make_steps(load, store_target)
+
+    @kernel
+    def transform(n, s, ss, d, ds, scratch):
+        """A tile of `n` x `n` registers at `s`, `ss` between rows, to its transform at `d`, `ds` between positions."""
+        row = n * BLOCK
+        if n == 8:
+            for x in range(8):
+                first_8(s + x * cell, ss, scratch + x * BLOCK, row)
+            for y in range(8):
+                second_8(scratch + y * row, BLOCK, d + y * 8 * ds, ds)
+        elif n == 6:
+            for x in range(6):
+                first_6(s + x * cell, ss, scratch + x * BLOCK, row)
+            for y in range(6):
+                second_6(scratch + y * row, BLOCK, d + y * 6 * ds, ds)
+        else:
+            for x in range(4):
+                first_4(s + x * cell, ss, scratch + x * BLOCK, row)
+            for y in range(4):
+                second_4(scratch + y * row, BLOCK, d + y * 4 * ds, ds)
+
+    return transform
+
+
+_input = _make_input(load, store, BLOCK)
+_input_narrow = _make_input(load_narrow, store_narrow, HALF)
+_input_edge_narrow = _make_input(load, store_narrow, BLOCK)  # a tile that was put together beside its picture
+
+
+def _make_output(load_residual, store_target, cell):
+    """The last step of a tile's outputs, that are written in this way."""
+
+    @kernel
+    def write(s, height, width, m, d, dd, bias, residual, slopes, finals):
+        """`height` x `width` of the `m` x `m` registers at `s`, activated, to `d`, `dd` between rows."""
+        for y in range(height):
+            line, offset = s + y * m * BLOCK, y * dd
+            if residual != 0:
+                for x in range(width):
+                    value = activated(load(line + x * BLOCK) + bias, slopes)
+                    value = activated(value + load_residual(residual + offset + x * cell), finals)
+                    store_target(d + offset + x * cell, value)
+            else:
+                for x in range(width):
+                    store_target(d + offset + x * cell, activated(load(line + x * BLOCK) + bias, slopes))
+
+    return write
+
+
+_write, _write_narrow = _make_output(load, store, BLOCK), _make_output(load_narrow, store_narrow, HALF)
 
 
 @kernel
@@ -217,9 +258,14 @@ def _transform_input(op, block, tile, d, ds, scratch):
                     store(line + x * BLOCK, load_cell(s + y * ss + x * cell, cell))
                 for x in range(last, n):
                     store(line + x * BLOCK, zero)
-        _input(n, scratch, n * BLOCK, BLOCK, d, ds, cell, half)
+        if cell == BLOCK:
+            _input(n, scratch, n * BLOCK, d, ds, half)
+        else:
+            _input_edge_narrow(n, scratch, n * BLOCK, d, ds, half)
+    elif cell == BLOCK:
+        _input(n, s, ss, d, ds, half)
     else:
-        _input(n, s, ss, cell, d, ds, cell, half)
+        _input_narrow(n, s, ss, d, ds, half)
 
 
 @kernel
@@ -230,17 +276,13 @@ def _transform_output(op, slopes, finals, block, tile, s, ss, scratch):
     _output(n, m, s, ss, scratch, scratch + 64 * BLOCK)
     bias = load(op[t.BIAS] + block * BLOCK)
     cell = op[t.OUT_CELL]
-    to_picture = block * op[t.C_PLANE] + ((image * h + top) * w + left) * cell
-    for y in range(min(m, h - top)):
-        line, offset = scratch + y * m * BLOCK, to_picture + y * w * cell
-        if op[t.RESIDUAL] != 0:
-            for x in range(min(m, w - left)):
-                value = activated(load(line + x * BLOCK) + bias, slopes)
-                value = activated(value + load_cell(op[t.RESIDUAL] + offset + x * cell, cell), finals)
-                store_cell(op[t.C] + offset + x * cell, value, cell)
-        else:
-            for x in range(min(m, w - left)):
-                store_cell(op[t.C] + offset + x * cell, activated(load(line + x * BLOCK) + bias, slopes), cell)
+    offset = block * op[t.C_PLANE] + ((image * h + top) * w + left) * cell
+    residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
+    rest = scratch, min(m, h - top), min(m, w - left), m, op[t.C] + offset, w * cell, bias, residual, slopes, finals
+    if cell == BLOCK:
+        _write(*rest)
+    else:
+        _write_narrow(*rest)
 
 
 @kernel
