@@ -66,6 +66,7 @@ class Classifier(Network):
         engine: str,
         threads: int | None,
         gpu: int | None,
+        precision: str,
     ) -> None:
         super().__init__(load_cfg(cfg), os.fspath(cfg))
         self.parameters = []
@@ -79,7 +80,7 @@ class Classifier(Network):
             self._check_memory(self.layers)
             loaded = load_weights(weights, self)
             self.parameters = loaded.parameters
-            self._engine = open_engine(engine, self.layers, loaded.read(), threads, gpu)
+            self._engine = open_engine(engine, self.layers, loaded.read(), threads, gpu, precision)
             loaded.check_unchanged()
 
     @property
@@ -243,6 +244,7 @@ def load_network(
     threads: int | None = None,
     *,
     gpu: int | None = None,
+    precision: str = "float32",
 ) -> Classifier:
     """A network from its cfg file and, to run it, its weights file.
 
@@ -258,10 +260,12 @@ def load_network(
         On the CPU; one for each core where absent.
     gpu : int, optional
         Which GPU, from 0.
+    precision : str
+        ``float32``, or ``bfloat16``: on a CPU with instructions for it faster, and good to about two digits.
 
     Raises
     ------
     CfgError, WeightsError, EngineError
         Where a file is missing or wrong, the two do not belong together, or the engine cannot be had.
     """
-    return Classifier(cfg, weights, engine, threads, gpu)
+    return Classifier(cfg, weights, engine, threads, gpu, precision)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 
 from ..report import print_table
-from .model import packaged_cfg, positive
+from .model import add_precision, packaged_cfg, positive
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """The options of ``plan``."""
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+    add_precision(parser)
 
 
 def run_plan(args: argparse.Namespace) -> int:
@@ -20,7 +21,7 @@ def run_plan(args: argparse.Namespace) -> int:
 
     network = load_structure(packaged_cfg(args.cfg) or args.cfg)
     rows = []
-    for plan in plan_layers(network.layers):
+    for plan in plan_layers(network.layers, args.precision):
         others = [
             f"{choice.name}: {choice.reason or f'{choice.cycles / plan.cycles:.2f} x the time'}"
             for choice in plan.declined
@@ -39,7 +40,7 @@ def run_plan(args: argparse.Namespace) -> int:
             )
         )
     print_table(("layer", "kind", "output", "implementation", "Mops", "MB", "ms a core", "others"), rows)
-    slots, workspace = plan_memory(network.layers)
+    slots, workspace = plan_memory(network.layers, args.precision)
     print_table(
         ("buffer", "MB"),
         [
@@ -55,6 +56,7 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="pictures at a time (default: 1)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
+    add_precision(parser)
 
 
 def run_speed(args: argparse.Namespace) -> int:
@@ -63,10 +65,10 @@ def run_speed(args: argparse.Namespace) -> int:
     from ..network import load_structure
 
     network = load_structure(packaged_cfg(args.cfg) or args.cfg)
-    seconds, total = measure_layers(network.layers, args.batch, args.threads)
+    seconds, total = measure_layers(network.layers, args.batch, args.threads, args.precision)
     peak = peak_rate(args.threads)
     rows = []
-    for plan in plan_layers(network.layers):
+    for plan in plan_layers(network.layers, args.precision):
         layer, took = plan.layer, seconds.get(plan.layer.index, 0.0)
         if not took:
             continue

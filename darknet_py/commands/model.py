@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..engines import ENGINES
+from ..engines import ENGINES, PRECISIONS
 from ..errors import UsageError, WeightsError
 from ..files import SHARE, resolve
 
@@ -84,8 +84,16 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Options that say on what a network runs."""
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: %(default)s)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
+    add_precision(parser)
     parser.add_argument("-i", "--gpu", type=index, metavar="N", help="run on this GPU")
     parser.add_argument("-nogpu", "--no-gpu", action="store_true", help="do not run on a GPU")
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """The option that says in which numbers a network runs."""
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="float32", help="of activations and weights (default: %(default)s)"
+    )
 
 
 def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
@@ -103,7 +111,7 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
         raise UsageError(
             f"at most {dataset.classes}, the classes of {dataset.file}, is expected", option=f"--top {args.top}"
         )
-    network = load_network(operands.cfg, operands.weights, engine, args.threads, gpu=args.gpu)
+    network = load_network(operands.cfg, operands.weights, engine, args.threads, gpu=args.gpu, precision=args.precision)
     network.dataset = dataset
     print_listing(network, args.style)
     print(f"Loading weights from {operands.weights}...Done!", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from ..errors import EngineError
 from ..layers import Array, Layer, Parameters
 
 ENGINES = ("auto", "cpu", "cuda", "reference")
+PRECISIONS = ("float32", "bfloat16")
 
 
 class Plan(Protocol):
@@ -33,6 +34,7 @@ def open_engine(
     parameters: Iterable[Parameters],
     threads: int | None = None,
     gpu: int | None = None,
+    precision: str = "float32",
 ) -> Engine:
     """The engine `name` with a network's parameters in it.
 
@@ -48,22 +50,30 @@ def open_engine(
         On the CPU; as many as it has cores where absent.
     gpu : int, optional
         Which GPU; asking for one rules out ``auto``'s CPU.
+    precision : str
+        ``float32``, or ``bfloat16`` for activations and kernels on the CPU; sums are float32.
 
     Raises
     ------
     EngineError
         Where the engine cannot be had on this machine or lacks one of the layers.
     """
+    if precision not in PRECISIONS:
+        reason = f"unknown precision; one of {', '.join(PRECISIONS)} is expected"
+        raise EngineError(reason, option=f"precision={precision}")
     if name == "auto":
         name = "cpu" if gpu is None else "cuda"
     if name == "reference":
         from .reference import ReferenceEngine
 
+        if precision != "float32":
+            reason = "the reference engine computes in float32 only; take engine=cpu"
+            raise EngineError(reason, option=f"precision={precision}")
         return ReferenceEngine(layers, parameters, threads)
     if name == "cpu":
         from .cpu import CpuEngine
 
-        return CpuEngine(layers, parameters, threads)
+        return CpuEngine(layers, parameters, threads, precision)
     if name == "cuda":
         asked = "engine=cuda" if gpu is None else f"gpu {gpu}"
         raise EngineError("no GPU engine in this version; run on the CPU", option=asked)

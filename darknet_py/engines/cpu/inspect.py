@@ -23,6 +23,8 @@ from .products import Call, lower_connected
 from .select import CLOCK, Choice, choose
 from .team import team_of, thread_count
 
+SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter
+
 
 @dataclass(frozen=True)
 class LayerPlan:
@@ -53,13 +55,13 @@ class LayerPlan:
         return self.cycles / CLOCK
 
 
-def plan_layers(layers: Sequence[Layer]) -> list[LayerPlan]:
+def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[LayerPlan]:
     """The plan of each layer."""
     program = compile_steps(layers, LANES)
     running = {step.layer for step in program.steps if step.kind != "copy"}
     plans = []
     for layer in layers:
-        choices = choose(layer) if isinstance(layer, Convolutional) else []
+        choices = choose(layer, precision) if isinstance(layer, Convolutional) else []
         if layer.index not in running:
             name = ""
         elif choices:
@@ -73,15 +75,17 @@ def plan_layers(layers: Sequence[Layer]) -> list[LayerPlan]:
         values = layer.shape.size + sum(shape.size for shape in layer.input_shapes)
         values += sum(math.prod(shape) for shape in layer.parameters.values())
         cycles = choices[0].cycles if choices else 0.0
-        plans.append(LayerPlan(layer, name, choices[1:], 4 * values, cycles))
+        plans.append(LayerPlan(layer, name, choices[1:], SIZES[precision] * values, cycles))
     return plans
 
 
-def plan_memory(layers: Sequence[Layer], threads: int | None = None) -> tuple[list[int], int]:
+def plan_memory(
+    layers: Sequence[Layer], precision: str = "float32", threads: int | None = None
+) -> tuple[list[int], int]:
     """Bytes of each buffer that layers share, and of the workspace of convolutions, for one picture."""
-    slots = [4 * size for size in compile_steps(layers, LANES).slot_sizes(layers)]
+    slots = [SIZES[precision] * size for size in compile_steps(layers, LANES).slot_sizes(layers)]
     spaces = [
-        workspace_size(choose(layer)[0], layer, 1, layer.input_shapes[0], layer.shape, thread_count(threads))
+        workspace_size(choose(layer, precision)[0], layer, 1, layer.input_shapes[0], layer.shape, thread_count(threads))
         for layer in layers
         if isinstance(layer, Convolutional)
     ]
@@ -89,10 +93,10 @@ def plan_memory(layers: Sequence[Layer], threads: int | None = None) -> tuple[li
 
 
 def measure_layers(
-    layers: Sequence[Layer], batch: int, threads: int | None, rounds: int = 15
+    layers: Sequence[Layer], batch: int, threads: int | None, precision: str = "float32", rounds: int = 15
 ) -> tuple[dict[int, float], float]:
     """Median seconds of each layer, and of a whole run, with made-up parameters."""
-    engine = CpuEngine(layers, _made_up(layers), threads)
+    engine = CpuEngine(layers, _made_up(layers), threads, precision)
     plan = engine.plan(layers)
     images = np.random.default_rng(0).random((batch, *layers[0].input_shapes[0]), np.float32)
     plan.run(images)

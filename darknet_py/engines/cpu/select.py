@@ -63,7 +63,7 @@ class Choice:
     @property
     def implementation(self) -> str:
         """The id: algorithm and instruction set."""
-        return self.name if self.name == "definition" else f"{self.name}:{ISA.name}"
+        return self.name if self.name == "definition" else f"{self.name}{'_bfloat16' * self.narrow}:{ISA.name}"
 
 
 def choose(layer: Convolutional, precision: str = "float32") -> list[Choice]:

@@ -50,16 +50,16 @@ def _output_6(m, s, ss, d, ds):
     m3, m4, m5 = load(s + 3 * ss), load(s + 4 * ss), load(s + 5 * ss)
     a, b, p, q = m1 + m2, m1 - m2, m3 + m4, m3 - m4
     store(d, m0 + a + p)
-    row = _plus(b, 2.0, q)
+    row = _plus(_times(b, 2 / 3), 3 / 2, q)
     if m > 2:
         store(d + ds, row)
-        row = _plus(a, 4.0, p)
+        row = _plus(_times(a, 4 / 9), 9 / 4, p)
     if m > 3:
         store(d + 2 * ds, row)
-        row = _plus(b, 8.0, q)
+        row = _plus(_times(b, 8 / 27), 27 / 8, q)
     if m > 4:
         store(d + 3 * ds, row)
-        row = _plus(a, 16.0, p)
+        row = _plus(_times(a, 16 / 81), 81 / 16, p)
     store(d + (m - 1) * ds, row + m5)
 
 
@@ -108,14 +108,14 @@ def _make_steps(load, store):
         """Six registers to six."""
         d0, d1, d2 = load(s), load(s + ss), load(s + 2 * ss)
         d3, d4, d5 = load(s + 3 * ss), load(s + 4 * ss), load(s + 5 * ss)
-        even, odd = _plus(d4, -4.0, d2), _plus(d3, -4.0, d1)
-        near, far = d4 - d2, _times(d3 - d1, 2.0)
-        store(d, _plus(_plus(d4, -5.0, d2), 4.0, d0))
-        store(d + ds, even + odd)
-        store(d + 2 * ds, even - odd)
-        store(d + 3 * ds, near + far)
-        store(d + 4 * ds, near - far)
-        store(d + 5 * ds, _plus(_plus(d5, -5.0, d3), 4.0, d1))
+        even, odd = _plus(d4, -9 / 4, d2), _plus(d3, -9 / 4, d1)
+        near, far = _plus(d4, -4 / 9, d2), _plus(d3, -4 / 9, d1)
+        store(d, _plus(d0 + d4, -97 / 36, d2))
+        store(d + ds, _plus(even, 2 / 3, odd))
+        store(d + 2 * ds, _plus(even, -2 / 3, odd))
+        store(d + 3 * ds, _plus(near, 3 / 2, far))
+        store(d + 4 * ds, _plus(near, -3 / 2, far))
+        store(d + 5 * ds, _plus(d1 + d5, -97 / 36, d3))
 
     @kernel
     def transform_8(s, ss, d, ds):
