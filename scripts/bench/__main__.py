@@ -29,10 +29,10 @@ from darknet_py.errors import DarknetError
 from darknet_py.layers import Array
 
 from .models import NETWORKS, Model, limit, prepare
-from .peers import OURS, PEERS, DarknetPy, Runner
+from .peers import NARROW, OURS, PEERS, DarknetPy, Runner
 
 PAUSE = 0.2  # seconds; ONNX Runtime's threads spin longest, for some 0.1
-MAX_ERROR = 1e-3  # of an output, a probability
+MAX_ERROR = {"float32": 1e-3, "bfloat16": 0.1}  # of an output, a probability
 
 
 def main() -> int:
@@ -42,12 +42,16 @@ def main() -> int:
     report: dict[str, Any] = {
         "threads": args.threads,
         "batch": args.batch,
+        "precision": args.precision,
         "rounds": args.rounds,
         "versions": {OURS: __version__, **{name: _version(PEERS[name].distribution) for name in args.peers}},
         "networks": {},
     }
     if args.format == "text":
-        print(f"{args.threads} threads, batch {args.batch}, medians of {args.rounds} rounds, ms", file=results)
+        print(
+            f"{args.threads} threads, batch {args.batch}, {args.precision}, medians of {args.rounds} rounds, ms",
+            file=results,
+        )
         print(_row("network", {name: name for name in _columns(args.peers)}, args.peers), file=results, flush=True)
     for name in args.networks:
         try:
@@ -65,14 +69,15 @@ def main() -> int:
 def _bench(model: Model, args: argparse.Namespace) -> dict[str, Any]:
     """What is told of one network."""
     images = np.random.default_rng(1).random((args.batch, *model.network.input_shape), np.float32)
-    ours = DarknetPy(model, args.threads, args.batch)
+    asked = {} if args.precision == "float32" else {"precision": args.precision}
+    ours = DarknetPy(model, args.threads, args.batch, **asked)
     expected = ours.run(images)
     runners: dict[str, Runner] = {OURS: ours}
     errors, left_out = {}, {}
     for name in args.peers:
         try:
-            runner = PEERS[name](model, args.threads, args.batch)
-            errors[name] = _error(runner.run(images), expected)
+            runner = PEERS[name](model, args.threads, args.batch, **asked)
+            errors[name] = _error(runner.run(images), expected, MAX_ERROR[args.precision])
             runners[name] = runner
         except Exception as reason:  # whatever another program does wrong leaves only itself out
             left_out[name] = " ".join(str(reason).split())[:200] or type(reason).__name__
@@ -94,12 +99,12 @@ def _bench(model: Model, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _error(outputs: Array, expected: Array) -> float:
+def _error(outputs: Array, expected: Array, most: float) -> float:
     """The largest difference; ValueError where it is too large."""
     if outputs.shape != expected.shape:
         raise ValueError(f"outputs of shape {outputs.shape}, not {expected.shape}")
     error = float(np.abs(outputs - expected).max())
-    if not error <= MAX_ERROR:
+    if not error <= most:
         raise ValueError(f"outputs differ from ours by {error:.1e}")
     return error
 
@@ -163,10 +168,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="pictures at once (default: 1)")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="timed calls of each (default: 9)")
     parser.add_argument("--threads", type=int, default=cores, metavar="N", help="default: one a core")
+    parser.add_argument("--precision", choices=tuple(MAX_ERROR), default="float32")
     for option, known in (("--networks", NETWORKS), ("--peers", tuple(PEERS))):
-        parser.add_argument(
-            option, type=_names(known), default=list(known), metavar="A,B", help=f"default: {','.join(known)}"
-        )
+        parser.add_argument(option, type=_names(known), metavar="A,B", help=f"default: all of {','.join(known)}")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     of_limit = "of the limit: what {} reaches (default: {} of two cores with AVX-512)"
     parser.add_argument("--gflops", type=float, default=229, help=of_limit.format("a micro-kernel", "the 229 GFLOP/s"))
@@ -174,6 +178,10 @@ def _parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if min(args.batch, args.rounds, args.threads) < 1:
         parser.error("--batch, --rounds and --threads must be at least 1")
+    able = list(PEERS) if args.precision == "float32" else list(NARROW)
+    args.networks, args.peers = args.networks or list(NETWORKS), args.peers or able
+    if not set(args.peers) <= set(able):
+        parser.error(f"--peers: only {', '.join(able)} in {args.precision}")
     return args
 
 

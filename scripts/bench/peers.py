@@ -28,10 +28,10 @@ class Runner(Protocol):
 class DarknetPy:
     """This project's CPU engine."""
 
-    def __init__(self, model: Model, threads: int, batch: int) -> None:
+    def __init__(self, model: Model, threads: int, batch: int, precision: str = "float32") -> None:
         from darknet_py import load_network
 
-        self.network = load_network(model.cfg, model.weights, "cpu", threads)
+        self.network = load_network(model.cfg, model.weights, "cpu", threads, precision=precision)
 
     def run(self, batch: Array) -> Array:
         return self.network.predict(batch)
@@ -80,14 +80,14 @@ class OpenVino:
 
     distribution = "openvino"
 
-    def __init__(self, model: Model, threads: int, batch: int) -> None:
+    def __init__(self, model: Model, threads: int, batch: int, precision: str = "float32") -> None:
         import openvino
 
         core = openvino.Core()
         network = core.read_model(model.onnx)
         network.reshape([batch, *model.network.input_shape])
         hints = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
         }
@@ -202,3 +202,4 @@ PEERS: dict[str, Any] = {
     "ncnn": Ncnn,
     "mnn": Mnn,
 }
+NARROW = ("openvino",)  # that run in bfloat16 too

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -155,6 +155,7 @@ class _Run:
         self.plain: dict[int, Array] = {INPUT: np.empty(0, np.float32)}  # values that lie in plain layout
         self.input_rows: list[tuple[Table, int]] = []  # operations that are told at each run where the batch lies
         self.calls: list[Table | Callable[[], None]] = []
+        self.precise = self._find_precise()
         self._lay_out()
         for step in self.program.steps:
             self.layer = step.layer
@@ -191,24 +192,43 @@ class _Run:
         for table, row in self.input_rows:
             table.table[row, t.A] = start
 
+    def _find_precise(self) -> set[int]:
+        """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of."""
+        places = self.program.places
+        read = [value for step in self.program.steps for value in (*step.sources, step.residual)]
+        softened = [step.source for step in self.program.steps if isinstance(self.layers[step.layer], Softmax)]
+        roots = Counter(place.root for place in places.values())
+        return {
+            step.target
+            for step in self.program.steps
+            if step.residual is None
+            and roots[step.target] == 1
+            and places[step.target].root == step.target
+            and read.count(step.target) == softened.count(step.target)
+        }
+
+    def _cell(self, value: int) -> int:
+        """Bytes of LANES channels of a pixel of a value in blocked layout."""
+        return BLOCK if value in self.precise else self.engine.cell
+
     def _lay_out(self) -> None:
         """Give every value its address: slots one after another, then the workspace of convolutions."""
         places = self.program.places
         sizes = [0] * (1 + max(place.slot for place in places.values()))
         for place in places.values():
-            sizes[place.slot] = max(sizes[place.slot], self._size(self._shape(place.root)))
-        workspace = self._size(self._shape(INPUT))
+            sizes[place.slot] = max(sizes[place.slot], self._size(place.root))
+        workspace = self._size(INPUT)
         for step in self.program.steps:
             layer = self.layers[step.layer]
             if isinstance(layer, Connected):
-                workspace = max(workspace, self._size(layer.input_shapes[0]))
+                workspace = max(workspace, self._size(step.source))
             if isinstance(layer, Convolutional) and step.kind != "copy":
                 choice = self.engine.choices[layer.index]
                 threads = self.engine.team.threads
                 need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, threads)
                 workspace = max(workspace, round_up(need, LINE))
         # The input's blocked form, where a layer wants it, lies last. A line that nothing uses follows each buffer.
-        sizes += [workspace, self._size(self._shape(INPUT))]
+        sizes += [workspace, self._size(INPUT)]
         starts = np.cumsum([0, *(size + LINE for size in sizes)]).tolist()
         self.memory = self.engine.memory(starts[-1])
         self.gaps = [slice(end - LINE, end) for end in starts[1:]]
@@ -217,14 +237,15 @@ class _Run:
         self.addresses = {INPUT: starts[-2]}
         for value, place in places.items():
             shape = self._shape(place.root)
-            plane = self.images * shape.height * shape.width * self.engine.cell
+            plane = self.images * shape.height * shape.width * self._cell(value)
             self.addresses[value] = starts[place.slot] + place.channel // LANES * plane
 
     def _shape(self, value: int) -> Shape:
         return self.program.shape(value, self.layers)
 
-    def _size(self, shape: Shape) -> int:
-        return self.images * blocks(shape.channels) * shape.height * shape.width * self.engine.cell
+    def _size(self, value: int) -> int:
+        shape = self._shape(value)
+        return self.images * blocks(shape.channels) * shape.height * shape.width * self._cell(value)
 
     def _table(self) -> Table:
         if not self.calls or not isinstance(self.calls[-1], Table):
@@ -242,6 +263,7 @@ class _Run:
                 t.TO_BLOCKS,
                 a=self._plain_address(value),
                 c=self.addresses[value],
+                out_cell=self._cell(value),
                 blocks=blocks(shape.channels),
                 channels=shape.channels,
                 images=self.images,
@@ -263,8 +285,8 @@ class _Run:
         """A blocked value as (blocks, images, height, width, LANES), of float32 or the bits of bfloat16."""
         shape = self._shape(value)
         start = self.addresses[value] - address(self.memory)
-        kind = np.float32 if self.engine.cell == BLOCK else np.uint16
-        flat = self.memory[start : start + self._size(shape)].view(kind)
+        kind = np.float32 if self._cell(value) == BLOCK else np.uint16
+        flat = self.memory[start : start + self._size(value)].view(kind)
         return flat.reshape(blocks(shape.channels), self.images, shape.height, shape.width, LANES)
 
     def _read(self, value: int) -> Array:
@@ -305,7 +327,7 @@ class _Run:
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,
             layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation],
-            self.engine.team.threads, plain, self.engine.cell, self.engine.cell,
+            self.engine.team.threads, plain, self._cell(step.source), self._cell(step.target),
         )  # fmt: skip
         if isinstance(layer, Connected):
             lower_connected(self._table(), kernels, call)
@@ -318,6 +340,8 @@ class _Run:
             opcode,
             a=self._blocked(step.source),
             c=self.addresses[step.target],
+            cell=self._cell(step.source),
+            out_cell=self._cell(step.target),
             blocks=blocks(source.channels),
             images=self.images,
             height=source.height,
@@ -339,6 +363,7 @@ class _Run:
             a=self._blocked(step.sources[0]),
             residual=self._blocked(step.sources[1]),
             c=self.addresses[step.target],
+            out_cell=self._cell(step.target),
             blocks=blocks(shape.channels),
             images=self.images,
             height=shape.height,
@@ -359,6 +384,7 @@ class _Run:
         self._table().add(
             t.SOFTMAX,
             a=source,
+            cell=self._cell(step.source),
             c=self._table().keep(target),
             images=self.images,
             channels=shape.channels,

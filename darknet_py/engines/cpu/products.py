@@ -73,6 +73,7 @@ def multiply(table: Table, kernels: Kernels, call: Call, image: int = 0, **colum
         c=call.target + offset,
         c_plane=call.plane,
         c_row=call.shape.width * call.cell,
+        out_cell=call.cell,
         bias=address(kernels.bias),
         residual=call.residual and call.residual + offset,
     )

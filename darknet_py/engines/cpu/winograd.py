@@ -180,6 +180,7 @@ def lower_winograd(table: Table, choice: Choice, layer: Convolutional, kernels: 
             c_plane=call.plane,
             bias=address(kernels.bias),
             residual=call.residual,
+            out_cell=call.cell,
         )
         if tiling.fused:
             table.add(

@@ -17,33 +17,33 @@ from .vector import activated, broadcast, fma, maximum
 def pool_maximum(op, counter):
     """Maximum of `SIZE` x `SIZE` windows, the first at -`PADDING`; a row of a picture's block an item."""
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    size, stride, cell = op[t.SIZE], op[t.STRIDE], op[t.CELL]
+    size, stride, cell, out_cell = op[t.SIZE], op[t.STRIDE], op[t.CELL], op[t.OUT_CELL]
     least = broadcast(float32(-math.inf))
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES] * oh:
         picture, y = divmod(item, oh)
         top = y * stride - op[t.PADDING]
-        source, d = op[t.A] + picture * h * w * cell, op[t.C] + item * ow * cell
+        source, d = op[t.A] + picture * h * w * cell, op[t.C] + item * ow * out_cell
         for x in range(ow):
             left = x * stride - op[t.PADDING]
             best = least
             for sy in range(max(top, 0), min(top + size, h)):
                 for sx in range(max(left, 0), min(left + size, w)):
                     best = maximum(best, load_cell(source + (sy * w + sx) * cell, cell))
-            store_cell(d + x * cell, best, cell)
+            store_cell(d + x * out_cell, best, out_cell)
         item = next_item(counter)
 
 
 @kernel
 def pool_average(op, counter):
     """The mean of each plane; a picture's block an item."""
-    size, cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CELL]
+    size, cell, out_cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CELL], op[t.OUT_CELL]
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES]:
         total = broadcast(float32(0))
         for i in range(size):
             total = total + load_cell(op[t.A] + (item * size + i) * cell, cell)
-        store_cell(op[t.C] + item * cell, total * broadcast(float32(1) / float32(size)), cell)
+        store_cell(op[t.C] + item * out_cell, total * broadcast(float32(1) / float32(size)), out_cell)
         item = next_item(counter)
 
 
@@ -55,13 +55,13 @@ def add(op, alpha, beta, slope, counter):
     x `OUT_WIDTH`, added to every `SPREAD`-th cell. C may be A.
     """
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    step, spread, cell = op[t.STRIDE], op[t.SPREAD], op[t.CELL]
+    step, spread, cell, out_cell = op[t.STRIDE], op[t.SPREAD], op[t.CELL], op[t.OUT_CELL]
     alphas, betas, slopes = broadcast(alpha), broadcast(beta), broadcast(slope)
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES] * h:
         picture, y = divmod(item, h)
         block = picture // op[t.IMAGES]
-        s, d = op[t.A] + item * w * cell, op[t.C] + item * w * cell
+        s, d = op[t.A] + item * w * cell, op[t.C] + item * w * out_cell
         oy = y // spread * step
         summed = block < op[t.SUMMED_BLOCKS] and y % spread == 0 and oy < oh
         other = op[t.RESIDUAL] + (picture * oh + oy) * ow * cell
@@ -70,5 +70,5 @@ def add(op, alpha, beta, slope, counter):
             ox = x // spread * step
             if summed and x % spread == 0 and ox < ow:
                 value = fma(load_cell(other + ox * cell, cell), betas, value * alphas)
-            store_cell(d + x * cell, activated(value, slopes), cell)
+            store_cell(d + x * out_cell, activated(value, slopes), out_cell)
         item = next_item(counter)
