@@ -59,10 +59,15 @@ def random_parameters(layers: Iterable[Layer], seed: int = 0) -> list[dict[str, 
 
 
 def run_engine(
-    name: str, layers: Sequence[Layer], parameters: Sequence[dict[str, Array]], batch: Array, threads: int = 1
+    name: str,
+    layers: Sequence[Layer],
+    parameters: Sequence[dict[str, Array]],
+    batch: Array,
+    threads: int = 1,
+    precision: str = "float32",
 ) -> Array:
     """What the engine `name` answers to `batch`."""
-    return open_engine(name, layers, parameters, threads).plan(layers).run(batch)
+    return open_engine(name, layers, parameters, threads, None, precision).plan(layers).run(batch)
 
 
 def assert_close(actual: Array, expected: Array, bound: float) -> None:

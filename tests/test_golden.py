@@ -131,5 +131,18 @@ def test_trained_network_gives_the_recorded_answers_to_jpeg_photographs(mode, tr
 
 
 @needs_reference
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["shorter", "center-crop"])
+def test_bfloat16_names_the_same_first_class(mode, trained):
+    """On 49 of the 50 photographs at least, as `predict` and `valid` fit them."""
+    weights = REFERENCE / "real" / "tiny.weights"
+    narrow = load_network(ROOT / "cfg" / "tiny.cfg", weights, engine="cpu", precision="bfloat16")
+    pictures = sorted((REFERENCE / "real" / "images").iterdir())
+    assert len(pictures) == 50
+    same = [predict(narrow, picture, mode).argmax() == predict(trained, picture, mode).argmax() for picture in pictures]
+    assert sum(same) >= 49
+
+
+@needs_reference
 def test_trained_network_knows_the_dog(trained):
     assert trained.classify(REFERENCE / "images" / "dog.png")[0].label == "malamute"

@@ -3,9 +3,9 @@
 All run in one process on the same files and pictures, in rounds (A B C A B C ...), so that what else the
 machine does meets them alike; medians are told. Threads that a library leaves spinning after a call would
 take the next one's cores: before each timed call everything rests for `PAUSE` seconds, after which all of them
-sleep, and one call goes unmeasured, which wakes the library's own. So each keeps its own way of waiting for
-work, which its users have too, and none pays for another's. Before all that each one's outputs are held to
-ours; one that differs is not timed.
+sleep, and calls go unmeasured for `WARM` seconds, which wakes the library's own. So each keeps its own way of
+waiting for work, which its users have too, and none pays for another's. Before all that each one's outputs are
+held to ours; one that differs is not timed.
 
 The ten networks take some 7 GB of cache in all.
 """
@@ -32,6 +32,7 @@ from .models import NETWORKS, Model, limit, prepare
 from .peers import NARROW, OURS, PEERS, DarknetPy, Runner
 
 PAUSE = 0.2  # seconds; ONNX Runtime's threads spin longest, for some 0.1
+WARM = 0.05  # seconds of unmeasured calls after that
 MAX_ERROR = {"float32": 1e-3, "bfloat16": 0.1}  # of an output, a probability
 
 
@@ -115,7 +116,9 @@ def _measure(runners: dict[str, Runner], images: Array, rounds: int) -> dict[str
     for _ in range(rounds):
         for name, runner in runners.items():
             time.sleep(PAUSE)
-            runner.run(images)
+            start = time.perf_counter()
+            while time.perf_counter() < start + WARM:
+                runner.run(images)
             start = time.perf_counter()
             runner.run(images)
             times[name].append(1000 * (time.perf_counter() - start))

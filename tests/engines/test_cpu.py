@@ -8,19 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
-from darknet_py.engines import open_engine
+from darknet_py.engines import PRECISIONS, open_engine
 from darknet_py.layers.activations import ACTIVATIONS
 
-BOUND = 5e-5
+BOUNDS = {"float32": 5e-5, "bfloat16": 0.1}
 SIDES = st.tuples(st.integers(1, 13), st.integers(1, 13))
 
 
 def check(network, seed=0, pictures=1):
-    """Hold what the network answers on the CPU engine to its layers' definitions."""
+    """Hold what the network answers on the CPU engine to its layers' definitions, in both precisions."""
     parameters = random_parameters(network.layers, seed)
     batch = random_array((pictures, *network.input_shape), seed)
     expected = run_engine("reference", network.layers, parameters, batch)
-    assert_close(run_engine("cpu", network.layers, parameters, batch), expected, BOUND)
+    for precision, bound in BOUNDS.items():
+        assert_close(run_engine("cpu", network.layers, parameters, batch, precision=precision), expected, bound)
 
 
 @st.composite
@@ -174,16 +175,18 @@ def test_one_of_everything():
     check(EVERYTHING, pictures=3)
 
 
-def test_batches_answer_as_single_pictures_bit_for_bit():
-    plan = open_engine("cpu", EVERYTHING.layers, PARAMETERS, 2).plan(EVERYTHING.layers)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_batches_answer_as_single_pictures_bit_for_bit(precision):
+    plan = open_engine("cpu", EVERYTHING.layers, PARAMETERS, 2, precision=precision).plan(EVERYTHING.layers)
     together = plan.run(BATCH)
     alone = [plan.run(BATCH[i : i + 1])[0] for i in range(len(BATCH))]
     assert together.tobytes() == np.stack(alone).tobytes()
     assert plan.run(BATCH[:0]).shape == (0, 11)
 
 
-def test_answers_do_not_depend_on_the_number_of_threads():
-    one, two = (run_engine("cpu", EVERYTHING.layers, PARAMETERS, BATCH, threads) for threads in (1, 2))
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_answers_do_not_depend_on_the_number_of_threads(precision):
+    one, two = (run_engine("cpu", EVERYTHING.layers, PARAMETERS, BATCH, n, precision) for n in (1, 2))
     assert one.tobytes() == two.tobytes()
 
 
@@ -232,4 +235,4 @@ def test_one_engine_serves_several_sizes():
     for plan, size in zip(plans, sizes, strict=True):
         batch = random_array((2, 3, *size))
         expected = run_engine("reference", network.layers_at(*size), parameters, batch)
-        assert_close(plan.run(batch), expected, BOUND)
+        assert_close(plan.run(batch), expected, BOUNDS["float32"])

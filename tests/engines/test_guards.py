@@ -16,13 +16,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
-from darknet_py.engines import open_engine
+from darknet_py.engines import PRECISIONS, open_engine
 from darknet_py.engines.cpu import builder, plan
 from darknet_py.engines.cpu.arena import LINE, Store, address
 from darknet_py.engines.cpu.isa import LANES
 from darknet_py.engines.cpu.select import PHASES, WINOGRAD, choose
 
-BOUND = 5e-5
+BOUNDS = {"float32": 5e-5, "bfloat16": 0.05}
 GUARD = 1024  # bytes
 NAN = 0xFF
 EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "1000"))  # fewer where a slow instruction set is tried
@@ -49,7 +49,7 @@ def guards():
         assert (after == NAN).all()
 
 
-def check(network, batch, name=None):
+def check(network, batch, name=None, precision="float32"):
     """Hold the engine's answers, by the implementation `name`, to the definitions, and all guards to be whole.
 
     All pictures run together, and the last alone: its answers are the same, bit for bit.
@@ -57,18 +57,18 @@ def check(network, batch, name=None):
     parameters = random_parameters(network.layers)
     expected = run_engine("reference", network.layers, parameters, batch)
 
-    def prefer(layer):
-        choices = sorted(choose(layer), key=lambda choice: choice.name != name)
+    def prefer(layer, precision):
+        choices = sorted(choose(layer, precision), key=lambda choice: choice.name != name)
         assume(not choices[0].reason)
         return choices
 
     with guards(), mock.patch.object(plan, "choose", prefer if name else choose):
-        prepared = open_engine("cpu", network.layers, parameters, 2).plan(network.layers)
+        prepared = open_engine("cpu", network.layers, parameters, 2, None, precision).plan(network.layers)
         run = prepared._run(len(batch))
         run.memory[:] = NAN
         answers = run.run(batch).copy()
         assert all((run.memory[gap] == NAN).all() for gap in run.gaps)
-        assert_close(answers, expected.reshape(len(batch), -1), BOUND)
+        assert_close(answers, expected.reshape(len(batch), -1), BOUNDS[precision])
         alone = prepared._run(1).run(batch[-1:])
         assert alone.tobytes() == answers[-1:].tobytes()
 
@@ -97,19 +97,24 @@ def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2
 
 
 PAIRS = st.sampled_from([32, 64, 96])  # channels that make up an even number of blocks
+PANELS = st.sampled_from([64, 128])  # and of panels
 FEW = st.integers(1, LANES - 1)  # channels that do not fill a block
 PHASED = {  # by the side of the phases' kernels
     3: st.one_of(convolutions([5, 6], [2], FEW), convolutions([9, 11, 12], [4], FEW)),
     4: st.one_of(convolutions([7, 8], [2], FEW), convolutions([13, 15], [4], FEW)),
 }
 GEOMETRIES = {
-    "strassen_1x1": convolutions([1], [1], PAIRS, PAIRS, [0], least=12),
+    "strassen_1x1": convolutions([1], [1], PAIRS, PANELS, [0], least=12),
     "gemm_1x1": convolutions([1], [1], st.integers(1, 70), paddings=[0]),
     "direct": convolutions([1, 2, 3, 4, 5, 7], [1, 2, 3, 4], st.integers(1, 70)),
     "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], FEW),
     **{f"phases_wino_{m}x{m}_{r}x{r}": PHASED[r] for m, r in PHASES},
     **{f"wino_{m}x{m}_{r}x{r}": convolutions([r], [1], st.integers(16, 70)) for m, r in WINOGRAD},
 }
+
+
+# Not done in bfloat16.
+IMPRECISE = ("strassen_1x1", "wino_6x6_3x3", "wino_4x4_5x5")
 
 
 @pytest.mark.slow
@@ -123,14 +128,27 @@ def test_each_implementation_at_random_shapes(name):
     hold()
 
 
-@given(convolutions([1, 3], [1, 2], st.integers(1, 4), groups=(2, 4, 8, 32)))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in GEOMETRIES if name not in IMPRECISE])
+def test_each_implementation_in_bfloat16(name):
+    @given(GEOMETRIES[name])
+    @settings(max_examples=EXAMPLES // 5, deadline=None, derandomize=True)
+    def hold(case):
+        check(*case, name, "bfloat16")
+
+    hold()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@given(case=convolutions([1, 3], [1, 2], st.integers(1, 4), groups=(2, 4, 8, 32)))
 @settings(max_examples=200, deadline=None)
-def test_grouped_convolutions(case):
-    check(*case)
+def test_grouped_convolutions(precision, case):
+    check(*case, precision=precision)
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("side", [1, 2, 13])
-def test_whole_networks(side):
+def test_whole_networks(side, precision):
     convolution = {"size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}
     network = make_network(
         (3, side, side + 1),
@@ -144,4 +162,4 @@ def test_whole_networks(side):
         ("connected", {"output": 21, "activation": "relu"}),
         ("softmax", {}),
     )
-    check(network, random_array((5, 3, side, side + 1)))
+    check(network, random_array((5, 3, side, side + 1)), precision=precision)
