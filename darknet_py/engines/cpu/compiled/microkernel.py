@@ -53,18 +53,20 @@ def _emit_multiply(module: Any, symbol: str, adjacent: bool, pairs: bool) -> Non
             block = build.append_basic_block(f"tile{m}x{n}")
             switch.add_case(I64(m * (COLUMNS + 1) + n), block)
             build.position_at_end(block)
-            _emit_tile(build, multiply_pairs if pairs else multiply_add, m, n, stride, adjacent, *rest)
+            _emit_tile(build, pairs, m, n, stride, adjacent, *rest)
             build.ret_void()
     build.position_at_end(unreachable)
     build.unreachable()
 
 
 def _emit_tile(
-    build: Any, accumulate: Any, m: int, n: int, stride: Any, adjacent: bool, a: Any, taps: Any, tap_count: Any,
+    build: Any, pairs: bool, m: int, n: int, stride: Any, adjacent: bool, a: Any, taps: Any, tap_count: Any,
     depth: Any, b: Any, ahead: Any, ahead_step: Any, c: Any, plane: Any, cell: Any, bias: Any, slope: Any,
     residual: Any, final: Any,
 ) -> None:  # fmt: skip
     """The code for a tile of `m` x `n`; ends in the block where it is stored."""
+    accumulate = multiply_pairs if pairs else multiply_add
+    unroll = min(UNROLL, LANES // 2) if pairs else UNROLL
     entry = build.block
     offsets = [build.mul(stride, I64(i)) for i in range(m)]
     tap_loop, k_loop, tap_end, store = (build.append_basic_block(name) for name in ("tap", "k", "next", "store"))
@@ -84,7 +86,7 @@ def _emit_tile(
     tile = [build.phi(REGISTER) for _ in range(m * n)]
     values = list(tile)
     b_base = pointer(build, k_b, REGISTER)
-    for step in range(UNROLL):
+    for step in range(unroll):
         for _ in range(n if adjacent else 0):
             prefetch(build, ahead_next)
             ahead_next = build.add(ahead_next, ahead_step)
@@ -94,9 +96,9 @@ def _emit_tile(
             pixel = splat(build, build.load(pointer(build, address, F32)))
             for j in range(n):
                 values[i * n + j] = accumulate(build, pixel, kernels[j], values[i * n + j])
-    k_next = build.add(k, I64(UNROLL))
-    a_next = build.add(k_a, I64(4 * UNROLL))
-    b_next = build.add(k_b, I64(UNROLL * n * BLOCK))
+    k_next = build.add(k, I64(unroll))
+    a_next = build.add(k_a, I64(4 * unroll))
+    b_next = build.add(k_b, I64(unroll * n * BLOCK))
     build.cbranch(build.icmp_signed("<", k_next, depth), k_loop, tap_end)
     counters = (k, I64(0), k_next), (k_a, first_a, a_next), (k_b, tap_b, b_next), (k_ahead, tap_ahead, ahead_next)
     for phi, start, following in counters:
