@@ -120,7 +120,15 @@ def test_outputs_that_are_no_numbers_are_an_error(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "command", [["plan", "shapes"], ["speed", "shapes", "--threads", "1"], ["warmup"]], ids=" ".join
+    "command",
+    [
+        ["plan", "shapes"],
+        ["plan", "shapes", "--precision", "bfloat16"],
+        ["speed", "shapes", "--threads", "1"],
+        ["speed", "shapes", "--precision", "bfloat16"],
+        ["warmup"],
+    ],
+    ids=" ".join,
 )
 def test_commands_that_look_at_the_cpu_engine(cache, command):
     environment = {**os.environ, "DARKNET_PY_CACHE": str(cache)}
@@ -132,3 +140,4 @@ def test_commands_that_look_at_the_cpu_engine(cache, command):
         lines = done.stdout.splitlines()
         assert lines[0].split()[:4] == ["layer", "kind", "output", "implementation"]
         assert lines[1].split()[:3] == ["0", "convolutional", "16x64x64"]
+        assert ("_bfloat16:" in done.stdout) == ("bfloat16" in command)

@@ -89,6 +89,24 @@ def test_compiled_engine_answers_the_same(darknet, expected):
         assert float(probability) == pytest.approx(float(value), abs=2e-5)
 
 
+def test_bfloat16_answers_nearly_the_same(darknet, expected):
+    answer = darknet(*PREDICT, STAR, "--precision", "bfloat16")
+    assert answer.code == 0
+    name, probability = answer.out.splitlines()[2].split(": ")
+    label, value = form_of_2016(expected).splitlines()[2].split(": ")
+    assert name == label
+    assert float(probability) == pytest.approx(float(value), abs=0.05)
+    assert probability != value
+
+
+def test_the_reference_engine_has_one_precision(darknet):
+    answer = darknet(*PREDICT, STAR, "--engine", "reference", "--precision", "bfloat16")
+    assert answer.code == 1
+    assert answer.err == (
+        "darknet: precision=bfloat16: the reference engine computes in float32 only; take engine=cpu\n"
+    )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
