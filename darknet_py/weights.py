@@ -98,6 +98,7 @@ class Weights:
                     arrays, _ = _slice(values, 0, layer, self.header)
                     _check_values(arrays, layer, self.file)
                     yield arrays
+                    del arrays, values  # before the next ones are read
         except OSError as reason:
             raise WeightsError(describe_oserror(reason), file=self.file) from None
 

@@ -36,14 +36,16 @@ class Store:
     """Gives out memory in huge pages, piece by piece; it is freed with the last of them."""
 
     def __init__(self) -> None:
-        self._free = huge(0)
+        self._free: list[npt.NDArray[np.uint8]] = []  # what is left of each stretch that the system gave
 
     def take(self, size: int) -> npt.NDArray[np.uint8]:
         """`size` bytes, zero, from the start of a cache line."""
-        if self._free.size < size:
-            self._free = huge(max(size, CHUNK))
-        piece, self._free = self._free[:size], self._free[round_up(size, LINE) :]
-        return piece
+        number = next((i for i, free in enumerate(self._free) if free.size >= size), len(self._free))
+        if number == len(self._free):
+            self._free.append(huge(round_up(max(size, CHUNK), HUGE)))
+        free = self._free[number]
+        self._free[number] = free[round_up(size, LINE) :]
+        return free[:size]
 
 
 def address(array: npt.NDArray[Any]) -> int:

@@ -53,8 +53,9 @@ class CpuEngine:
         self.parameters: dict[int, dict[str, Array]] = {}
         self.arena, self.store = huge(0), Store()
         self.lock = threading.Lock()  # plans share memory
-        for layer, arrays in zip(layers, parameters, strict=True):
-            self._prepare(layer, arrays)
+        source = iter(parameters)
+        for layer in layers:  # zip would hold a layer's arrays while the next one's are read
+            self._prepare(layer, next(source))
 
     def _prepare(self, layer: Layer, arrays: Parameters) -> None:
         """Pack a layer's kernels, or keep its parameters for its definition."""
