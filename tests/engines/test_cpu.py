@@ -98,6 +98,11 @@ def test_every_activation_after_a_residual(first, activation):
     check(make_network((5, 6, 7), convolution, convolution, convolution, shortcut))
 
 
+def test_a_network_that_computes_nothing():
+    check(make_network((3, 4, 5), ("dropout", {}), ("cost", {})))
+    check(make_network((3, 4, 5), ("dropout", {}), ("softmax", {})))
+
+
 def test_a_value_that_a_convolution_reads_and_adds_again():
     """It leaves NumPy's hands once, though two ask for it."""
     convolution, shortcut = (

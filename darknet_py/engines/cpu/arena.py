@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,12 @@ def huge(size: int) -> npt.NDArray[np.uint8]:
     # The address of a page must be looked up less often: extraction takes 17.3 ms for 17.6.
     if not hasattr(mmap, "MADV_HUGEPAGE"):
         return aligned(size)
-    pages = mmap.mmap(-1, round_up(size, HUGE) + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    pages.madvise(mmap.MADV_HUGEPAGE)
+    try:
+        pages = mmap.mmap(-1, round_up(size, HUGE) + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as reason:
+        raise MemoryError(str(reason)) from None
+    with suppress(OSError):  # a system without huge pages
+        pages.madvise(mmap.MADV_HUGEPAGE)
     raw = np.frombuffer(pages, np.uint8)
     start = -address(raw) % HUGE
     return raw[start : start + size]

@@ -23,7 +23,7 @@ from .products import Call, lower_connected
 from .select import CLOCK, Choice, choose
 from .team import team_of, thread_count
 
-SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter
+SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter, but a few
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,11 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Lay
     return plans
 
 
-def plan_memory(
-    layers: Sequence[Layer], precision: str = "float32", threads: int | None = None
-) -> tuple[list[int], int]:
+def plan_memory(layers: Sequence[Layer], precision: str = "float32") -> tuple[list[int], int]:
     """Bytes of each buffer that layers share, and of the workspace of convolutions, for one picture."""
     slots = [SIZES[precision] * size for size in compile_steps(layers, LANES).slot_sizes(layers)]
     spaces = [
-        workspace_size(choose(layer, precision)[0], layer, 1, layer.input_shapes[0], layer.shape, thread_count(threads))
+        workspace_size(choose(layer, precision)[0], layer, 1, layer.input_shapes[0], layer.shape, thread_count(None))
         for layer in layers
         if isinstance(layer, Convolutional)
     ]

@@ -29,7 +29,7 @@ from . import table as t
 from .isa import ASKED, ISA
 
 COUNTS = {"post": 3, "serve": 5}  # of int64 that each function of `compiled.entry` takes; all return one
-SOURCES = ("compiled/*.py", "arena.py", "isa.py", "table.py")
+SOURCES = ("compiled/*.py", "arena.py", "isa.py", "jit.py", "table.py")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,8 @@ def _compile() -> Code:
     from .compiled import entry, kernel, microkernel
 
     code = Code({}, [_assemble(microkernel.emit())])
-    engine = _link(code.objects)  # Numba links what it compiles, and must find these
+    # Numba links what it compiles, and must find these; `Native` links anew, to its own.
+    engine = _link(code.objects)
     for symbol in t.MULTIPLY:
         llvm.add_symbol(symbol, engine.get_function_address(symbol))
     for name, count in COUNTS.items():

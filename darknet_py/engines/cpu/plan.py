@@ -59,12 +59,12 @@ class CpuEngine:
 
     def _prepare(self, layer: Layer, arrays: Parameters) -> None:
         """Pack a layer's kernels, or keep its parameters for its definition."""
-        table, narrow = Table(), self.precision == "bfloat16"
+        choice = choose(layer, self.precision)[0] if isinstance(layer, Convolutional) else None
+        narrow = self.cell != BLOCK if choice is None else choice.narrow
+        table, store = Table(), Store() if narrow else self.store  # kernels are packed in float32 first
         if isinstance(layer, Convolutional):
-            self.choices[layer.index] = choice = choose(layer, self.precision)[0]
-            narrow = choice.narrow
-        store = Store() if narrow else self.store
-        if isinstance(layer, Convolutional):
+            assert choice is not None
+            self.choices[layer.index] = choice
             if choice.name != "definition":
                 self.kernels[layer.index] = pack_kernels(table, store, choice, layer, arrays["kernels"], *fold(arrays))
         elif isinstance(layer, Connected):
@@ -194,18 +194,18 @@ class _Run:
             table.table[row, t.A] = start
 
     def _find_precise(self) -> set[int]:
-        """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of."""
-        places = self.program.places
-        read = [value for step in self.program.steps for value in (*step.sources, step.residual)]
-        softened = [step.source for step in self.program.steps if isinstance(self.layers[step.layer], Softmax)]
-        roots = Counter(place.root for place in places.values())
+        """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of.
+
+        Not those that share their memory with another value, nor sums with a residual.
+        """
+        steps, places = self.program.steps, self.program.places
+        softmax = {step.layer for step in steps if isinstance(self.layers[step.layer], Softmax)}
+        read = {value for step in steps if step.layer not in softmax for value in step.reads}
+        inside = Counter(place.root for place in places.values())
         return {
             step.target
-            for step in self.program.steps
-            if step.residual is None
-            and roots[step.target] == 1
-            and places[step.target].root == step.target
-            and read.count(step.target) == softened.count(step.target)
+            for step in steps
+            if step.kind != "copy" and step.residual is None and step.target not in read and inside[step.target] == 1
         }
 
     def _cell(self, value: int) -> int:
@@ -218,7 +218,7 @@ class _Run:
         sizes = [0] * (1 + max(place.slot for place in places.values()))
         for place in places.values():
             sizes[place.slot] = max(sizes[place.slot], self._size(place.root))
-        workspace = self._size(INPUT)
+        workspace = 0
         for step in self.program.steps:
             layer = self.layers[step.layer]
             if isinstance(layer, Connected):
@@ -227,10 +227,10 @@ class _Run:
                 choice = self.engine.choices[layer.index]
                 threads = self.engine.team.threads
                 need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, threads)
-                workspace = max(workspace, round_up(need, LINE))
+                workspace = max(workspace, need)
         # The input's blocked form, where a layer wants it, lies last. A line that nothing uses follows each buffer.
         sizes += [workspace, self._size(INPUT)]
-        starts = np.cumsum([0, *(size + LINE for size in sizes)]).tolist()
+        starts = np.cumsum([0, *(round_up(size, LINE) + LINE for size in sizes)]).tolist()
         self.memory = self.engine.memory(starts[-1])
         self.gaps = [slice(end - LINE, end) for end in starts[1:]]
         starts = [address(self.memory) + start for start in starts]

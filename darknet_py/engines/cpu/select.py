@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ...layers import Shape
 from ...layers.convolutional import Convolutional
-from .isa import BLOCK, COLUMNS, HALF, ISA, LANES, ROWS
+from .isa import BLOCK, COLUMNS, DOTS, HALF, ISA, LANES, ROWS
 
 # Of a machine with 2 Zen 4 cores that multiplies at 114.5 GFLOP/s a core. Only ratios decide.
 CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
@@ -106,13 +106,14 @@ def _blocks(channels: int) -> int:
 def _product_cycles(pixels: int, depth: int, channels: int, batches: int = 1, narrow: bool = False) -> float:
     """Of `batches` products pixels x depth x channels: arithmetic, or the kernels' way from memory."""
     columns = _blocks(channels)
-    if narrow:
+    weights = batches * depth * columns * LANES * (2 if narrow else 4)
+    if narrow and DOTS:
         depth = depth // 2
     tiles = -(-pixels // ROWS)
     # A tile of few pixels is bound by loading kernels: one load for each column, one broadcast a pixel.
     loads = tiles * columns + pixels * columns / COLUMNS
     arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * TILE_OVERHEAD / COLUMNS)
-    return max(arithmetic, batches * depth * columns * LANES * 4 / WEIGHT_BYTES_PER_CYCLE)
+    return max(arithmetic, weights / WEIGHT_BYTES_PER_CYCLE)
 
 
 def _winograd(layer: Convolutional, m: int, r: int, narrow: bool = False) -> Choice:
@@ -180,6 +181,8 @@ def _direct(layer: Convolutional, narrow: bool = False) -> Choice:
     together = bundle(layer)
     if together is None:
         return Choice(name, reason=f"needs groups that make up whole blocks of {LANES} channels")
+    if narrow and source.channels < LANES:
+        return Choice(name, reason=f"needs at least {LANES} channels in bfloat16")
     batches = layer.groups // together
     depth = _blocks(source.channels // batches) * LANES * layer.size**2
     padding = 3 * source.height * source.width * _blocks(source.channels) if layer.padding or narrow else 0

@@ -36,8 +36,8 @@ _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 14 + [F32, I64, F32])
 def emit() -> str:
     """The module, in LLVM's assembly: the functions that `table.MULTIPLY` names."""
     module = ir.Module()
-    for symbol, pairs, adjacent in zip(t.MULTIPLY, (False, False, True, True), (True, False) * 2, strict=True):
-        _emit_multiply(module, symbol, adjacent, pairs)
+    for number, symbol in enumerate(t.MULTIPLY):
+        _emit_multiply(module, symbol, adjacent=number % 2 == 0, pairs=number >= 2)
     return str(module)
 
 
@@ -176,8 +176,8 @@ def _call(symbol: str) -> Any:
             Of the tile: 1..ROWS pixels, 1..COLUMNS registers of output channels.
         a, taps, tap_count, depth : int
             The first row's pixel; int64 offsets that are added to it, one for each kernel tap and block of
-            input channels; how many; how many input channels each spans, or pairs of them in bfloat16, a multiple
-            of UNROLL.
+            input channels; how many; how many input channels each spans, or pairs of them in bfloat16: a multiple
+            of UNROLL, or of LANES // 2 where that is less.
         b : int
             Kernels, [tap_count, depth, columns, LANES] float32 or pairs of bfloat16.
         ahead, ahead_step : int

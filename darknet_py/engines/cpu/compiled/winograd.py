@@ -332,8 +332,7 @@ def convolve(op, slope, final, thread, scratch, counter):
     """All three steps for `GROUPS` groups of tiles, an item, in memory that is the thread's own.
 
     TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before the next one's. B is as for `multiply`, `TAPS` the
-    offsets of blocks from TILES, RESIDUAL and C as for
-    `transform_output`, and NO_BIAS a panel of zeros.
+    offsets of blocks from TILES, RESIDUAL and C as for `transform_output`, and NO_BIAS a panel of zeros.
     """
     size, positions = op[t.GROUP_SIZE], op[t.IN_TILE] ** 2
     ds, ss = size * op[t.CELL], size * BLOCK
