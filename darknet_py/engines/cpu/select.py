@@ -84,8 +84,8 @@ def choose(layer: Convolutional, precision: str = "float32") -> list[Choice]:
 def _choose_narrow(layer: Convolutional) -> list[Choice]:
     """Those that multiply in bfloat16, and for few channels, which are a picture's, those in float32.
 
-    With the picture itself in bfloat16 two of 50 photographs were taken for something else. Tiles of 8 x 8 cells lose
-    too much: three of 50.
+    With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else. Tiles of 8 x 8
+    cells err by 0.046 of an output's spread, those of 6 x 6 by 0.011.
     """
     candidates = [
         replace(choice, reason="is not precise enough in bfloat16") if choice.tile + choice.side - 1 == 8 else choice

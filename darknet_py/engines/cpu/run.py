@@ -1,0 +1,308 @@
+"""Steps -> tables of operations on buffers, for some number of images."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...layers import Array, Layer, Shape
+from ...layers.activations import activate
+from ...layers.connected import Connected
+from ...layers.convolutional import Convolutional
+from ...layers.maxpool import MaxPool
+from ...layers.shortcut import Shortcut
+from ...layers.softmax import Softmax
+from ..passes import INPUT, SLOPES, Step
+from . import table as t
+from .arena import LINE, address, round_up
+from .builder import Table
+from .convolution import lower_convolution, workspace_size
+from .isa import BLOCK, LANES
+from .kernels import blocks, round_to_bfloat16
+from .products import Call, lower_connected
+
+if TYPE_CHECKING:
+    from .plan import CpuEngine
+
+
+class Run:
+    """The tables for some number of images, with what runs between them in NumPy."""
+
+    def __init__(self, engine: CpuEngine, layers: Sequence[Layer], images: int) -> None:
+        self.engine, self.layers, self.images = engine, layers, images
+        self.program = engine.program
+        self.plain: dict[int, Array] = {INPUT: np.empty(0, np.float32)}  # values that lie in plain layout
+        self.input_rows: list[tuple[Table, int]] = []  # operations that are told at each run where the batch lies
+        self.calls: list[Table | Callable[[], None]] = []
+        self.precise = self._find_precise()
+        self._lay_out()
+        for step in self.program.steps:
+            self.layer = step.layer
+            self._add(step)
+        for call in self.calls:
+            if isinstance(call, Table):
+                call.freeze()
+
+    def run(self, batch: Array) -> Array:
+        """Outputs (images, outputs)."""
+        self._take(batch)
+        for call in self.calls:
+            if isinstance(call, Table):
+                call.run(self.engine.team)
+            else:
+                call()
+        return self._read(self.program.output).reshape(self.images, -1)
+
+    def measure(self, batch: Array) -> dict[int, float]:
+        """Seconds by layer."""
+        self._take(batch)
+        seconds: dict[int, float] = defaultdict(float)
+        for call in self.calls:
+            if isinstance(call, Table):
+                for layer, took in call.measure(self.engine.team):
+                    seconds[layer] += took
+            else:
+                call()
+        return seconds
+
+    def _take(self, batch: Array) -> None:
+        self.plain[INPUT] = batch
+        start = address(batch)
+        for table, row in self.input_rows:
+            table.table[row, t.A] = start
+
+    def _find_precise(self) -> set[int]:
+        """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of.
+
+        Not those that share their memory with another value, nor sums with a residual.
+        """
+        steps, places = self.program.steps, self.program.places
+        softmax = {step.layer for step in steps if isinstance(self.layers[step.layer], Softmax)}
+        read = {value for step in steps if step.layer not in softmax for value in step.reads}
+        inside = Counter(place.root for place in places.values())
+        return {
+            step.target
+            for step in steps
+            if step.kind != "copy" and step.residual is None and step.target not in read and inside[step.target] == 1
+        }
+
+    def _cell(self, value: int) -> int:
+        """Bytes of LANES channels of a pixel of a value in blocked layout."""
+        return BLOCK if value in self.precise else self.engine.cell
+
+    def _lay_out(self) -> None:
+        """Give every value its address: slots one after another, then the workspace of convolutions."""
+        places = self.program.places
+        sizes = [0] * (1 + max(place.slot for place in places.values()))
+        for place in places.values():
+            sizes[place.slot] = max(sizes[place.slot], self._size(place.root))
+        workspace = 0
+        for step in self.program.steps:
+            layer = self.layers[step.layer]
+            if isinstance(layer, Connected):
+                workspace = max(workspace, self._size(step.source))
+            if isinstance(layer, Convolutional) and step.kind != "copy":
+                choice = self.engine.choices[layer.index]
+                threads = self.engine.team.threads
+                need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, threads)
+                workspace = max(workspace, need)
+        # The input's blocked form, where a layer wants it, lies last. A line that nothing uses follows each buffer.
+        sizes += [workspace, self._size(INPUT)]
+        starts = np.cumsum([0, *(round_up(size, LINE) + LINE for size in sizes)]).tolist()
+        self.memory = self.engine.memory(starts[-1])
+        self.gaps = [slice(end - LINE, end) for end in starts[1:]]
+        starts = [address(self.memory) + start for start in starts]
+        self.workspace = starts[-3]
+        self.addresses = {INPUT: starts[-2]}
+        for value, place in places.items():
+            shape = self._shape(place.root)
+            plane = self.images * shape.height * shape.width * self._cell(value)
+            self.addresses[value] = starts[place.slot] + place.channel // LANES * plane
+
+    def _shape(self, value: int) -> Shape:
+        return self.program.shape(value, self.layers)
+
+    def _size(self, value: int) -> int:
+        shape = self._shape(value)
+        return self.images * blocks(shape.channels) * shape.height * shape.width * self._cell(value)
+
+    def _table(self) -> Table:
+        if not self.calls or not isinstance(self.calls[-1], Table):
+            self.calls.append(Table(self.engine.cell))
+        table = self.calls[-1]
+        assert isinstance(table, Table)
+        table.layer = self.layer
+        return table
+
+    def _blocked(self, value: int) -> int:
+        """The address of a value in blocked layout."""
+        if value in self.plain:
+            shape = self._shape(value)
+            self._table().add(
+                t.TO_BLOCKS,
+                a=self._plain_address(value),
+                c=self.addresses[value],
+                out_cell=self._cell(value),
+                blocks=blocks(shape.channels),
+                channels=shape.channels,
+                images=self.images,
+                height=shape.height,
+                width=shape.width,
+            )
+            if value != INPUT:
+                del self.plain[value]
+        return self.addresses[value]
+
+    def _plain_address(self, value: int) -> int:
+        """The address of a value in plain layout, for the operation that is added next."""
+        if value == INPUT:
+            self.input_rows.append((self._table(), len(self._table().rows)))
+            return 0
+        return self._table().keep(self.plain[value])
+
+    def _view(self, value: int) -> npt.NDArray[Any]:
+        """A blocked value as (blocks, images, height, width, LANES), of float32 or the bits of bfloat16."""
+        shape = self._shape(value)
+        start = self.addresses[value] - address(self.memory)
+        kind = np.float32 if self._cell(value) == BLOCK else np.uint16
+        flat = self.memory[start : start + self._size(value)].view(kind)
+        return flat.reshape(blocks(shape.channels), self.images, shape.height, shape.width, LANES)
+
+    def _read(self, value: int) -> Array:
+        """A value in plain layout."""
+        if value in self.plain:
+            return self.plain[value]
+        shape = self._shape(value)
+        plain = _to_float32(self._view(value)).transpose(1, 0, 4, 2, 3).reshape(self.images, -1, *shape[1:])
+        return plain[:, : shape.channels]
+
+    def _add(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        slope = SLOPES.get(step.activation)
+        if step.kind == "copy":
+            self._blocked(step.source)
+            self.calls.append(lambda: np.copyto(self._view(step.target), self._view(step.source)))
+        elif isinstance(layer, (Convolutional, Connected)) and layer.index in self.engine.kernels:
+            self._add_product(step, layer, 1.0 if slope is None else slope)
+            if slope is None:
+                self.calls.append(lambda: self._activate(step))
+        elif isinstance(layer, MaxPool):
+            self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
+        elif layer.kind == "avgpool":
+            self._add_pooling(t.AVGPOOL, step)
+        elif isinstance(layer, Softmax) and layer.shape.height == layer.shape.width == 1:
+            self._add_softmax(step, layer)
+        elif isinstance(layer, Shortcut) and slope is not None and self._addable(layer):
+            self._add_shortcut(step, layer, slope)
+        else:
+            self._add_definition(step, layer)
+
+    def _add_product(self, step: Step, layer: Convolutional | Connected, slope: float) -> None:
+        kernels = self.engine.kernels[layer.index]
+        residual = 0 if step.residual is None else self._blocked(step.residual)  # which the source may be, too
+        plain = layer.index in self.engine.choices and self.engine.choices[layer.index].plain
+        plain = plain and step.source in self.plain
+        source = self._plain_address(step.source) if plain else self._blocked(step.source)
+        call = Call(
+            self.images, source, self.addresses[step.target], residual, self.workspace,
+            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation],
+            self.engine.team.threads, plain, self._cell(step.source), self._cell(step.target),
+        )  # fmt: skip
+        if isinstance(layer, Connected):
+            lower_connected(self._table(), kernels, call)
+        else:
+            lower_convolution(self._table(), self.engine.choices[layer.index], layer, kernels, call)
+
+    def _add_pooling(self, opcode: int, step: Step, **fields: int) -> None:
+        source, shape = self._shape(step.source), self._shape(step.target)
+        self._table().add(
+            opcode,
+            a=self._blocked(step.source),
+            c=self.addresses[step.target],
+            cell=self._cell(step.source),
+            out_cell=self._cell(step.target),
+            blocks=blocks(source.channels),
+            images=self.images,
+            height=source.height,
+            width=source.width,
+            out_height=shape.height,
+            out_width=shape.width,
+            **fields,
+        )
+
+    def _addable(self, layer: Shortcut) -> bool:
+        """Whether the channels that both have are whole blocks; else a block would be summed in part."""
+        channels = [shape.channels for shape in layer.input_shapes]
+        return channels[0] == channels[1] or min(channels) % LANES == 0
+
+    def _add_shortcut(self, step: Step, layer: Shortcut, slope: float) -> None:
+        shape, other = layer.input_shapes
+        self._table().add(
+            t.ADD,
+            a=self._blocked(step.sources[0]),
+            residual=self._blocked(step.sources[1]),
+            c=self.addresses[step.target],
+            out_cell=self._cell(step.target),
+            blocks=blocks(shape.channels),
+            images=self.images,
+            height=shape.height,
+            width=shape.width,
+            out_height=other.height,
+            out_width=other.width,
+            stride=layer.step,
+            spread=layer.spread,
+            summed_blocks=blocks(min(shape.channels, other.channels)),
+            slope=slope,
+            alpha=layer.alpha,
+            beta=layer.beta,
+        )
+
+    def _add_softmax(self, step: Step, layer: Softmax) -> None:
+        shape = layer.shape
+        source, target = self._blocked(step.source), np.empty((self.images, *shape), np.float32)
+        self._table().add(
+            t.SOFTMAX,
+            a=source,
+            cell=self._cell(step.source),
+            c=self._table().keep(target),
+            images=self.images,
+            channels=shape.channels,
+            batches=layer.groups,
+            alpha=1 / layer.temperature,
+        )
+        self._define(step, target)
+
+    def _add_definition(self, step: Step, layer: Layer) -> None:
+        """What has no kernel of its own runs as its layer defines it."""
+        shape = self._shape(step.target)
+        target = np.empty((self.images, *shape), np.float32)
+        parameters = self.engine.parameters.get(layer.index, {})
+        sources = list(step.sources)
+        inputs = [None if value == INPUT else self.plain.get(value) for value in sources]
+
+        def run() -> None:
+            given = [self._read(v) if plain is None else plain for v, plain in zip(sources, inputs, strict=True)]
+            target[...] = layer.forward(given, parameters)
+
+        self.calls.append(run)
+        self._define(step, target)
+
+    def _define(self, step: Step, target: Array) -> None:
+        """Let `target`, in plain layout, be what a step gives."""
+        self.plain[step.target] = target
+        if self.program.places[step.target].root != step.target:
+            self._blocked(step.target)
+
+    def _activate(self, step: Step) -> None:
+        view = self._view(step.target)
+        values = activate(step.activation, _to_float32(view))
+        view[...] = values if view.dtype == np.float32 else round_to_bfloat16(values.view(np.uint32)) >> 16
+
+
+def _to_float32(values: npt.NDArray[Any]) -> Array:
+    """Values as they are, or from the bits of bfloat16."""
+    return values if values.dtype == np.float32 else (values.astype(np.uint32) << 16).view(np.float32)
