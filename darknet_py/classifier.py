@@ -6,6 +6,7 @@ import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +164,8 @@ class Classifier(Network):
         """
         picture = to_picture(image)
         file = os.fspath(image) if isinstance(image, (str, os.PathLike)) else "image"
-        probabilities = self.predict(self.prepare(picture, self.mode_for(picture, preprocess, file))[None])[0]
+        (view,) = self.prepare(picture, self.mode_for(picture, preprocess, file))
+        probabilities = self.predict(view[None])[0]
         return self.rank(probabilities, top)
 
     def rank(self, probabilities: Array, top: int) -> list[Prediction]:
@@ -188,16 +190,24 @@ class Classifier(Network):
             raise UsageError(f"preprocess={mode}: one of {', '.join(PREDICT_MODES)} is expected")
         return mode
 
-    def prepare(self, picture: Picture, mode: str) -> Array:
-        """The network's input (3, height, width) that `mode` makes of `picture`."""
+    def prepare(self, picture: Picture, mode: str) -> list[Array]:
+        """The network's inputs (3, height, width) that `mode`, one of `image.MODES`, makes of `picture`."""
         if self.input_shape.channels != 3:
             raise UsageError(f"takes {self.input_shape.channels} channels; pictures have 3", file=self.file)
         height, width = self.input_shape[1:]
         if mode in RESIZING_MODES:
-            new_width, new_height = shorter_size(picture.shape[1], picture.shape[0], width)
             # Refused before the picture is blown up, not after.
-            self._layers_for(new_height, new_width)
-        return preprocess(picture, mode, width, height)[0]
+            for new_width, new_height in RESIZING_MODES[mode](picture.shape[1], picture.shape[0], width):
+                self._layers_for(new_height, new_width)
+        return preprocess(picture, mode, width, height)
+
+    def fork(self, threads: int) -> Classifier:
+        """The same network with `threads` threads of its own, to be run beside this one by another thread."""
+        if self._engine is None:
+            raise UsageError("no weights were loaded, so it cannot run", file=self.file)
+        classifier = copy(self)
+        classifier._engine, classifier._plans = self._engine.fork(threads), OrderedDict()
+        return classifier
 
     def _layers_for(self, height: int, width: int) -> Sequence[Layer]:
         if (height, width) == self.input_shape[1:]:

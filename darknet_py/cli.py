@@ -34,6 +34,14 @@ class Command:
 
 COMMANDS = {
     "classifier predict": Command("predict", "predict", "classify pictures; without any, ask for them"),
+    "classifier valid": Command("valid", "valid", "measure a network on a list of images, each cropped to its middle"),
+    "classifier validfull": Command("valid", "valid", "the same on whole images"),
+    "classifier valid10": Command("valid", "valid", "the same on ten crops of each"),
+    "classifier validmulti": Command("valid", "valid", "the same at four sizes, and mirrored"),
+    "classifier validcrop": Command("valid", "valid", "the same on images stretched to the network's size"),
+    "classifier label": Command("valid", "label", "name the best class of each image of a list"),
+    "classifier csv": Command("valid", "label", "number the best classes of each image of a list"),
+    "classifier fout": Command("valid", "label", "print all probabilities of each image of a list"),
     "classify": Command("predict", "predict", "the same"),
     "ops": Command("tools", "ops", "count a network's operations"),
     "export": Command("export", "export", "write a network with its weights as ONNX"),
@@ -101,6 +109,7 @@ def _run(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.set_defaults(command=words[-1])
     getattr(module, f"add_{command.name}")(parser)
     try:
         args = parser.parse_intermixed_args(argv[len(words) :])
@@ -124,7 +133,7 @@ def _move_flags(argv: list[str]) -> list[str]:
 
 
 def _help() -> str:
-    lines = [f"  {name:20} {command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:22} {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "usage: darknet COMMAND ...",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .cfg import Entry, add_entry, guess_key, parse_integer, shorten
@@ -32,6 +32,10 @@ class Dataset:
         What a picture's path is searched for, one for each class: ImageNet's WordNet ids.
     top : int
         How many guesses are printed.
+    lists : mapping of str to str
+        The lists of images that ``valid`` and ``test`` name, where they do.
+    path : Path
+        Where the .data file lies, from which what it names is looked for too.
     """
 
     file: str
@@ -39,6 +43,8 @@ class Dataset:
     names: list[str]
     wnids: list[str]
     top: int
+    lists: Mapping[str, str] = field(default_factory=dict)
+    path: Path = Path()
 
     def check_outputs(self, outputs: int, cfg: str) -> None:
         """Raise DatasetError unless the network `cfg` has as many outputs as there are classes."""
@@ -74,7 +80,8 @@ def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
         raise DatasetError("names= is missing: the file with the names of the classes", file=file)
     lists = {key: _load_names(entries[key], key, found, classes, file) for key in given}
     names = lists[given[0]]
-    return Dataset(file, classes, names, lists.get("labels", names), top)
+    images: dict[str, str] = {key: entries[key].value for key in ("valid", "test") if key in entries}
+    return Dataset(file, classes, names, lists.get("labels", names), top, images, found)
 
 
 def _parse_data(text: str, file: str) -> dict[str, Entry]:

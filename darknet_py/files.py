@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable
@@ -61,6 +62,18 @@ def read_bytes(
         return path.read_bytes()
     except OSError as reason:
         raise error(describe_oserror(reason), file=shown) from None
+
+
+def digest_file(path: Path, error: type[DarknetError]) -> str:
+    """SHA-256 of a file, in hexadecimal; `error` where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb", buffering=0) as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError as reason:
+        raise error(describe_oserror(reason), file=path) from None
+    return digest.hexdigest()
 
 
 def read_text(

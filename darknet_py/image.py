@@ -166,6 +166,17 @@ def to_picture(image: Any, file: str = "image") -> Picture:
     return array[..., :3]
 
 
+def thumbnail(picture: Picture, side: int) -> bytes:
+    """A small JPEG of `picture`: its longer side at most `side` pixels."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=80, optimize=True)
+    return stream.getvalue()
+
+
 def resize(picture: npt.NDArray[Any], width: int, height: int) -> Input:
     """Bilinear, rows first, corners on corners.
 
@@ -284,8 +295,11 @@ MODES: dict[str, Callable[[Picture, int, int], list[Input]]] = {
     "ten-crop": _ten_crop,
     "multi": _multi,
 }
-# Those whose inputs are not of the network's own size.
-RESIZING_MODES = frozenset({"shorter", "multi"})
+# The inputs' sizes where they are not the network's own, for a picture of width x height and the network's width.
+RESIZING_MODES: dict[str, Callable[[int, int, int], list[tuple[int, int]]]] = {
+    "shorter": lambda width, height, side: [shorter_size(width, height, side)],
+    "multi": lambda width, height, side: [longer_size(width, height, longer) for longer in MULTI_SIZES],
+}
 # Those that predict offers: one input a picture, nothing cut off twice.
 PREDICT_MODES = ("shorter", "letterbox", "center-crop", "stretch")
 

@@ -1,4 +1,4 @@
-"""Ctrl-C: the program ends at once, with 130, wherever it is."""
+"""Ctrl-C: the program ends at once, with 130, wherever it is; or when it is ready to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 if sys.platform != "win32":
@@ -47,6 +49,41 @@ def end_on_interrupt() -> None:
         os.set_blocking(told, False)
         signal.set_wakeup_fd(told)
         threading.Thread(target=insist, daemon=True).start()
+
+
+class Stop:
+    """Whether a signal has asked the program to stop.
+
+    Attributes
+    ----------
+    signum : int
+        The signal; 0 while none has come.
+    """
+
+    signum = 0
+
+    @property
+    def exit_code(self) -> int:
+        """Of a program that a signal has stopped."""
+        return 128 + self.signum
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Let SIGINT and SIGTERM ask for an end, the first time, and bring it at once the second time."""
+    stop = Stop()
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        if stop.signum:
+            os._exit(128 + signum)
+        stop.signum = signum
+
+    before = {signum: signal.signal(signum, ask) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def ignore_interrupt() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .classifier import Prediction
+    from .evaluation.outcome import Outcome
+    from .evaluation.samples import Sample
+    from .evaluation.totals import Summary, Totals
 
 FORMATS = ("text", "json", "jsonl", "csv")
 STYLES = ("lines", "table")
@@ -137,6 +140,62 @@ def open_report(format: str, style: str) -> Report:
     text = LinesReport if style == "lines" else TableReport
     reports: dict[str, type[Report]] = {"text": text, "json": JsonReport, "jsonl": JsonlReport, "csv": CsvReport}
     return reports[format]()
+
+
+def _print_running(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
+    if not outcome.error:
+        right, right_top = totals.accuracy, totals.accuracy_top
+        print(f"{outcome.index}: top 1: {right:f}, top {totals.top}: {right_top:f}")
+
+
+def _print_valid(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
+    if not outcome.error:
+        shown = "".join(f"{probability:f}, " for probability in outcome.shown)
+        print(f"{sample.file}, {sample.truth}, {shown}")
+    _print_running(sample, outcome, totals, names)
+
+
+def _print_label(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
+    # An empty line for an image that cannot be read: line n belongs to image n.
+    print("" if outcome.error else names[outcome.guesses[0][0]])
+
+
+def _print_csv(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
+    if not outcome.error:
+        print(sample.file, *(index for index, _ in outcome.guesses[: totals.top]), sep="\t")
+
+
+def _print_fout(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
+    if not outcome.error:
+        print(sample.file, *(f"{probability:g}" for probability in outcome.shown), sep="\t")
+
+
+# What darknet prints of each image; totals include it.
+LINES: dict[str, Callable[[Sample, Outcome, Totals, Sequence[str]], None]] = {
+    "valid": _print_valid,
+    "validfull": _print_running,
+    "valid10": _print_running,
+    "validmulti": _print_running,
+    "validcrop": _print_running,
+    "label": _print_label,
+    "csv": _print_csv,
+    "fout": _print_fout,
+}
+
+
+def print_summary(summary: Summary, format: str) -> None:
+    """What a run has found, as ``text`` or ``json``."""
+    if format == "json":
+        print(json.dumps(summary.fields(), indent=1), flush=True)
+        return
+    totals = summary.totals
+    for name, (right, share, (low, high)) in summary.figures().items():
+        print(f"{name}: {share:.2%} (95 % interval {low:.2%} to {high:.2%}), {right} of {totals.counted}")
+    excluded = [f"{totals.unreadable} unreadable"] * (totals.unreadable > 0)
+    excluded += [f"{totals.doubtful} of unknown class"] * (totals.doubtful > 0)
+    left = [f"{summary.images - totals.images} not done"] * (not summary.complete)
+    print(", ".join([f"{summary.images} images: {totals.counted} counted", *excluded, *left]))
+    print(summary.pace, flush=True)
 
 
 def print_operations(operations: int) -> None:

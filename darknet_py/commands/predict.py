@@ -72,7 +72,7 @@ def _classify(network: Classifier, path: str | ImageError, preprocess: str | Non
     picture = load_image(path)
     try:
         mode = network.mode_for(picture, preprocess, path)
-        image = network.prepare(picture, mode)
+        (image,) = network.prepare(picture, mode)
         start = time.perf_counter()
         probabilities = network.predict(image[None])[0]
         seconds = time.perf_counter() - start

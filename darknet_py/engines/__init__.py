@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -26,6 +27,14 @@ class Engine(Protocol):
 
     def plan(self, layers: Sequence[Layer]) -> Plan:
         """A plan for the network's layers, shaped for some size of picture."""
+
+    def fork(self, threads: int) -> Engine:
+        """An engine on the same parameters with `threads` threads of its own, whose plans run beside this one's."""
+
+
+def core_count() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_engine(

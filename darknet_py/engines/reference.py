@@ -22,6 +22,10 @@ class ReferenceEngine:
         """A plan for `layers`, shaped for some size of picture."""
         return ReferencePlan(layers, self.parameters)
 
+    def fork(self, threads: int) -> ReferenceEngine:
+        """Itself: plans share nothing that changes."""
+        return self
+
 
 class ReferencePlan:
     """The forward pass at one size of picture."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from .isa import BLOCK, HALF, LANES
 from .kernels import Kernels, pack_kernels, pack_matrix
 from .run import Run
 from .select import Choice, choose
-from .team import team_of, thread_count
+from .team import Team, team_of, thread_count
 
 TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
 CACHE = 16 << 20  # bytes of a layer's input and output that the last cache holds
@@ -73,6 +74,13 @@ class CpuEngine:
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:
         """A plan for `layers`, shaped for some size of picture."""
         return CpuPlan(self, layers)
+
+    def fork(self, threads: int) -> CpuEngine:
+        """An engine on the same kernels with `threads` threads of its own, whose plans run beside this one's."""
+        engine = copy(self)
+        engine.team = Team(threads)
+        engine.arena, engine.lock = huge(0), threading.Lock()
+        return engine
 
     def memory(self, size: int) -> npt.NDArray[np.uint8]:
         """At least `size` bytes, shared by plans, which never run at the same time."""

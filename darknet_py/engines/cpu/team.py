@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from .. import core_count
 from . import table as t
 from .arena import LINE, address, aligned
 from .jit import load_kernels
@@ -15,8 +16,7 @@ from .jit import load_kernels
 
 def thread_count(wanted: int | None) -> int:
     """How many threads work: one a core, or fewer where so many are wanted; one without a core holds all others up."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(wanted or cores, cores)
+    return min(wanted or core_count(), core_count())
 
 
 @cache

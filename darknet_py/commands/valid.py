@@ -1,0 +1,321 @@
+"""darknet classifier valid and its relatives: a network on a list of images."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..engines import core_count
+from ..errors import DarknetWarning, DatasetError, UsageError, one_line
+from ..image import MODES, RESIZING_MODES
+from ..interrupt import Stop, stop_on_signals
+from ..report import LINES, STYLES, print_summary
+from .model import Operands, add_engine_options, open_model, positive, split_operands
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from ..dataset import Dataset
+    from ..evaluation.job import Job
+    from ..evaluation.journal import Journal
+    from ..evaluation.outcome import Outcome
+    from ..evaluation.samples import Sample
+    from ..evaluation.totals import Totals
+
+USAGE = "[DATA] CFG WEIGHTS [LIST]"
+EPILOG = """\
+DATA is a .data file, or a folder with imagenet1k.data in it (default: ImageNet's 1000 classes). NAME alone stands
+for CFG and WEIGHTS: a network that comes with the program. LIST is a file with one path a line, or a folder of
+images (default: what the .data file names).
+"""
+GUESSES = 5  # that are kept of each image, or as many as are asked for
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a command does where it is not told otherwise.
+
+    Attributes
+    ----------
+    preprocess : str
+        How images are fitted.
+    lists : sequence of str
+        The options of the .data file that may name the images; the first that is there counts.
+    shown : int, optional
+        Of how many of the first classes it prints the probabilities; None: of all.
+    """
+
+    preprocess: str
+    lists: Sequence[str]
+    shown: int | None = 0
+
+
+COMMANDS = {
+    "valid": Usual("center-crop", ("valid",), 2),
+    "validfull": Usual("shorter", ("valid",)),
+    "valid10": Usual("ten-crop", ("valid",)),
+    "validmulti": Usual("multi", ("valid",)),
+    "validcrop": Usual("stretch", ("valid",)),
+    "label": Usual("resize-crop", ("test", "valid")),
+    "csv": Usual("letterbox", ("test", "valid")),
+    "fout": Usual("resize-crop", ("test", "valid"), None),
+}
+
+
+def add_valid(parser: argparse.ArgumentParser) -> None:
+    """The options of the commands that measure."""
+    _add_common(parser)
+    parser.add_argument(
+        "--match",
+        choices=("words", "substring"),
+        default="words",
+        help="how a path tells its class: by a label that is a word of its name or its folder's, or, as darknet does, "
+        "by the first label anywhere in it (default: %(default)s)",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+    parser.add_argument("--report", metavar="FILE", help="write a page to look at (.html)")
+
+
+def add_label(parser: argparse.ArgumentParser) -> None:
+    """The options of the commands that list answers."""
+    _add_common(parser)
+    parser.set_defaults(match=None, format="text", report=None)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, and on which images")
+    parser.add_argument(
+        "-t", "--top", type=positive, metavar="N", help="guesses that count (default: the .data file's)"
+    )
+    parser.add_argument("--preprocess", choices=MODES, help="how images are fitted (default: as darknet does)")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
+    parser.add_argument("--shard", type=shard, metavar="I/N", default=(1, 1), help="every N-th image from the I-th on")
+    parser.add_argument("--batch", type=positive, metavar="N", default=BATCH, help="images at a time (%(default)s)")
+    parser.add_argument("--workers", type=positive, metavar="N", help="images are worked on by N threads (one a core)")
+    parser.add_argument("--save", metavar="FILE", help="write a record for each image (.jsonl or .csv)")
+    parser.add_argument("--journal", metavar="FILE", help="keep what is done there (default: in the cache)")
+    parser.add_argument("--resume", action="store_true", help="go on with the journal of an earlier run")
+    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_engine_options(parser)
+    parser.epilog = EPILOG
+
+
+def shard(text: str) -> tuple[int, int]:
+    """The argument ``I/N``."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text}: I/N is expected, I from 1 to N")
+    return int(part), int(parts)
+
+
+def run_valid(args: argparse.Namespace) -> int:
+    """Measure; 3 where some images do not count, 1 where none does."""
+    return _run(args)
+
+
+def run_label(args: argparse.Namespace) -> int:
+    """List answers; 3 where some images could not be read, 1 where none could."""
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ..evaluation.results import check_target, save_results
+    from ..evaluation.totals import Summary, Totals
+
+    check_target("--save", args.save, ".jsonl", ".csv")
+    check_target("--report", args.report, ".html")
+    operands = split_operands(args.operands)
+    if len(operands.rest) > 1:
+        raise UsageError(f"{operands.rest[1]}: one LIST is expected, a file with one path a line or a folder")
+    usual = COMMANDS[args.command]
+    network = open_model(operands, args)
+    dataset = network.dataset
+    source = operands.rest[0] if operands.rest else _find_list(dataset, usual.lists)
+    samples = _load_samples(source, dataset, args)
+    totals = Totals(args.top or dataset.top)
+    job = _make_job(args, network, operands, max(totals.top, GUESSES))
+    start = time.perf_counter()
+    with _open_journal(args, operands, source, job, samples) as journal:
+        before = journal.done
+        with stop_on_signals() as stop:
+            _work(args, network, job, journal, samples, totals, stop)
+        for outcome in journal.outcomes():
+            if outcome.index >= totals.images:  # beyond a gap, where the run was stopped
+                totals.add(samples[outcome.index], outcome)
+        summary = Summary(
+            command=args.command,
+            preprocess=job.preprocess,
+            engine=job.engine,
+            precision=job.precision,
+            cfg=operands.cfg,
+            weights=operands.weights,
+            data=dataset.file,
+            images=len(samples),
+            totals=totals,
+            seconds=time.perf_counter() - start,
+            measured=journal.done - before,
+        )
+        if stop.signum:
+            _say(f"stopped after {journal.done} of {len(samples)} images; --resume goes on from there")
+        elif args.save:
+            save_results(args.save, totals.top, dataset, samples, journal.outcomes())
+        if args.report and not stop.signum:
+            from ..evaluation.page import save_page
+
+            save_page(args.report, summary, dataset, samples, journal.outcomes())
+    if args.match:
+        print_summary(summary, args.format)
+    else:
+        _say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
+    if stop.signum:
+        return stop.exit_code
+    if totals.counted == totals.images:
+        return 0
+    return 3 if totals.counted else 1
+
+
+def _find_list(dataset: Dataset, keys: Sequence[str]) -> str:
+    for key in keys:
+        if key in dataset.lists:
+            return dataset.lists[key]
+    reason = f"{keys[0]}= is missing: the list of images; name it there, or after the weights"
+    raise DatasetError(reason, file=dataset.file)
+
+
+def _load_samples(source: str, dataset: Dataset, args: argparse.Namespace) -> list[Sample]:
+    """The images of the list that are asked for; warnings of what is odd about them."""
+    from ..evaluation.samples import Sample, count_repeated, label_samples, load_list, take_part
+
+    paths = take_part(load_list(source, dataset), args.limit, args.shard)
+    if not paths:
+        raise DatasetError(f"no image of it is in --shard {'/'.join(map(str, args.shard))}", file=source)
+    repeated = count_repeated(paths)
+    if repeated:
+        _warn(f"{source}: {repeated} of {len(paths)} paths repeat others; they count each time")
+    if args.match is None:
+        return [Sample(path) for path in paths]
+    samples = label_samples(paths, dataset.wnids, args.match)
+    doubtful = [sample for sample in samples if sample.doubt]
+    if len(doubtful) == len(samples):
+        reason = f"no image's class is known, e.g. {samples[0].file}: {samples[0].doubt}"
+        raise DatasetError(f"{reason}; labels are such as {dataset.wnids[0]}", file=source)
+    if doubtful:
+        first = doubtful[0]
+        _warn(f"{source}: {len(doubtful)} images do not count, e.g. {first.file}: {first.doubt}")
+    return samples
+
+
+def _make_job(args: argparse.Namespace, network: Classifier, operands: Operands, keep: int) -> Job:
+    from ..evaluation.job import make_job
+
+    usual, classes = COMMANDS[args.command], network.dataset.classes
+    mode = args.preprocess or usual.preprocess
+    if mode in RESIZING_MODES and not network.resizable:
+        if args.preprocess or mode != "shorter":
+            reason = f"{mode} runs the network at other sizes, which {network.file} does not allow"
+            raise UsageError(reason, option=f"--preprocess {mode}" if args.preprocess else args.command)
+        mode = "letterbox"  # as predict
+    shown = classes if usual.shown is None else usual.shown
+    files = operands.cfg, operands.weights
+    return make_job(args.command, mode, network.engine, args.precision, *files, min(keep, classes), shown)
+
+
+def _open_journal(
+    args: argparse.Namespace, operands: Operands, source: str, job: Job, samples: Sequence[Sample]
+) -> Journal:
+    from ..evaluation.journal import open_journal, open_scratch, usual_path
+
+    measured = job.describe(samples)
+    if args.journal:
+        return open_journal(args.journal, measured, len(samples), args.resume)
+    names = (operands.data, operands.cfg, operands.weights, source)
+    settings = (args.match, job.preprocess, job.engine, job.precision, job.keep, args.limit, args.shard)
+    path = usual_path(args.command, names, settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path.parent, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        _warn(f"{path.parent}: cannot be written; this run cannot be taken up again")
+        return open_scratch(measured, len(samples))
+    return open_journal(str(path), measured, len(samples), args.resume, replace=True)
+
+
+def _work(
+    args: argparse.Namespace,
+    network: Classifier,
+    job: Job,
+    journal: Journal,
+    samples: Sequence[Sample],
+    totals: Totals,
+    stop: Stop,
+) -> None:
+    """Measure what is missing, tell of it, and count."""
+    line = LINES[args.command]
+    prints = args.format == "text" and (args.match is None or not sys.stdout.isatty())
+    names = network.dataset.names
+    with _open_bar(len(samples), hidden=prints and sys.stdout.isatty()) as bar:
+
+        def tell() -> None:
+            for outcome in journal.consecutive(totals.images):
+                sample = samples[outcome.index]
+                totals.add(sample, outcome)
+                if prints:
+                    line(sample, outcome, totals, names)
+            if args.match:
+                bar.set_postfix_str(_running(totals), refresh=False)
+            bar.update(journal.done - bar.n)
+            sys.stdout.flush()
+
+        tell()
+        for outcomes in _evaluate(args, network, job, journal, samples):
+            journal.append(outcomes)
+            for outcome in outcomes:
+                if outcome.error:
+                    with bar.external_write_mode(sys.stderr):
+                        _say(f"{samples[outcome.index].file}: {outcome.error}")
+            tell()
+            if stop.signum:
+                break
+
+
+def _evaluate(
+    args: argparse.Namespace, network: Classifier, job: Job, journal: Journal, samples: Sequence[Sample]
+) -> Iterator[list[Outcome]]:
+    """The outcomes of the images that are missing."""
+    from ..evaluation.evaluator import Evaluator, Pending, evaluate_here
+    from ..evaluation.samples import find_image
+
+    threads = args.threads or core_count()
+    workers = args.workers or threads
+    evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, threads // workers))
+    pending = (
+        Pending(index, samples[index].file, str(find_image(samples[index].file, network.dataset)))
+        for index in journal.missing()
+    )
+    return evaluate_here(evaluator, pending, args.batch, workers)
+
+
+def _running(totals: Totals) -> str:
+    return f"top-1 {totals.accuracy:.2%}, top-{totals.top} {totals.accuracy_top:.2%}"
+
+
+def _open_bar(images: int, hidden: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=images, unit="images", disable=True if hidden else None, dynamic_ncols=True)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(DarknetWarning(text), stacklevel=2)
+
+
+def _say(text: str) -> None:
+    print(f"darknet: {one_line(text)}", file=sys.stderr, flush=True)

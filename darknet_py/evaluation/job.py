@@ -1,0 +1,61 @@
+"""What is measured, told so that another run, or another machine, can measure the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+from .. import __version__
+from ..errors import CfgError, WeightsError
+from ..files import digest_file, resolve
+from .samples import Sample
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of each image.
+
+    Attributes
+    ----------
+    version : str
+        Of this package.
+    command, preprocess, engine, precision : str
+    cfg, weights : str
+        SHA-256 of the files.
+    keep, shown : int
+        Guesses and first classes' probabilities that an outcome holds.
+    """
+
+    version: str
+    command: str
+    preprocess: str
+    engine: str
+    precision: str
+    cfg: str
+    weights: str
+    keep: int
+    shown: int
+
+    def describe(self, samples: Sequence[Sample]) -> dict[str, str]:
+        """The job and the images, for a journal: two runs that differ in none of these have the same outcomes."""
+        return {
+            **{field.name: str(getattr(self, field.name)) for field in fields(self)},
+            "list": f"{len(samples)} images, {_digest(sample.file for sample in samples)}",
+            "classes of its images": _digest(str(sample.truth) for sample in samples),
+        }
+
+
+def make_job(
+    command: str, preprocess: str, engine: str, precision: str, cfg: str, weights: str, keep: int, shown: int
+) -> Job:
+    """The job for a cfg and a weights file, which are read."""
+    cfg_digest, weights_digest = digest_file(resolve(cfg), CfgError), digest_file(resolve(weights), WeightsError)
+    return Job(__version__, command, preprocess, engine, precision, cfg_digest, weights_digest, keep, shown)
+
+
+def _digest(texts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""A record for each image, for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..dataset import Dataset
+from ..errors import DatasetError, UsageError
+from ..files import write_atomically
+from .outcome import Outcome
+from .samples import Sample
+
+
+def check_target(option: str, path: str | None, *suffixes: str) -> None:
+    """Raise UsageError, before any work, where `path` names no file that could be written afterwards."""
+    if path is None:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    if not path.endswith(suffixes):
+        raise UsageError(f"a name that ends in {' or '.join(suffixes)} is expected", option=f"{option} {path}")
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise UsageError("no file can be written there", option=f"{option} {path}")
+
+
+def save_results(path: str, top: int, dataset: Dataset, samples: Sequence[Sample], outcomes: Iterable[Outcome]) -> None:
+    """Write the image's file, its class, and the `top` guesses of every outcome; as JSON lines, or as CSV by the name.
+
+    Raises
+    ------
+    DatasetError
+        Where the file cannot be written.
+    """
+    write = _write_csv if Path(path).suffix == ".csv" else _write_jsonl
+    write_atomically(path, write(top, dataset, samples, outcomes), DatasetError)
+
+
+def _write_jsonl(top: int, dataset: Dataset, samples: Sequence[Sample], outcomes: Iterable[Outcome]) -> Iterator[bytes]:
+    for outcome in outcomes:
+        sample = samples[outcome.index]
+        record: dict[str, Any] = {"index": outcome.index, "file": sample.file, "truth": None, "predictions": []}
+        if sample.truth >= 0:
+            record["truth"] = {"index": sample.truth, **_named(dataset, sample.truth)}
+        for index, probability in outcome.guesses[:top]:
+            record["predictions"].append({"index": index, **_named(dataset, index), "probability": probability})
+        excluded = outcome.error or sample.doubt
+        if excluded:
+            record["excluded"] = excluded
+        yield json.dumps(record).encode() + b"\n"
+
+
+def _named(dataset: Dataset, index: int) -> dict[str, str]:
+    return {"wnid": dataset.wnids[index], "label": dataset.names[index]}
+
+
+def _write_csv(top: int, dataset: Dataset, samples: Sequence[Sample], outcomes: Iterable[Outcome]) -> Iterator[bytes]:
+    ranks = range(1, top + 1)
+    header = ["index", "file", "truth", "excluded", *(f"{what}{rank}" for rank in ranks for what in ("class", "p"))]
+    yield _row(header)
+    for outcome in outcomes:
+        sample = samples[outcome.index]
+        truth = sample.truth if sample.truth >= 0 else ""
+        guesses: list[object] = [value for guess in outcome.guesses[:top] for value in guess]
+        guesses += [""] * (2 * top - len(guesses))
+        yield _row([outcome.index, sample.file, truth, outcome.error or sample.doubt, *guesses])
+
+
+def _row(cells: Sequence[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8", "surrogateescape")

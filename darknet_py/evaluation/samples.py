@@ -1,0 +1,134 @@
+"""Image lists, and which class each image is of."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..dataset import Dataset, find_listed
+from ..errors import DatasetError
+from ..files import read_bytes
+from ..image import SUFFIXES
+
+MAX_BYTES = 1 << 30
+# Labels are looked for as whole words: letters and digits, with anything else between them.
+_WORD = re.compile(r"[^\W_]+")
+
+
+class Sample(NamedTuple):
+    """An image of a list.
+
+    Attributes
+    ----------
+    file : str
+        As it is listed.
+    truth : int
+        Its class; -1 where none is known.
+    doubt : str
+        Why its class is not known, and it does not count; else empty.
+    """
+
+    file: str
+    truth: int = -1
+    doubt: str = ""
+
+
+def load_list(source: str, dataset: Dataset) -> list[str]:
+    """The paths that a list names, one a line, or the images in a folder and below it.
+
+    Raises
+    ------
+    DatasetError
+        Where the list cannot be read or names no image.
+    """
+    path = find_listed(source, dataset.path)
+    if path.is_dir():
+        paths = sorted(str(found) for found in path.rglob("*") if found.suffix.lower() in SUFFIXES and found.is_file())
+        if not paths:
+            raise DatasetError("no image in this folder or below it", file=source)
+        return paths
+    raw = read_bytes(path, DatasetError, source, MAX_BYTES)
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DatasetError("UTF-16 or UTF-32 text; save it as UTF-8", file=source)
+    # Names of files are bytes to the system, and need not be UTF-8.
+    text = raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    if "\0" in text:
+        raise DatasetError("byte 0x00: not a list of paths", file=source, line=text[: text.index("\0")].count("\n") + 1)
+    paths = [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+    if not paths:
+        raise DatasetError("an empty list; one path a line is expected", file=source)
+    return paths
+
+
+def take_part(paths: Sequence[str], limit: int | None, shard: tuple[int, int]) -> Sequence[str]:
+    """The first `limit` of `paths`, and of those every n-th from the i-th on, where `shard` is (i, n), from 1."""
+    part, parts = shard
+    return paths[:limit][part - 1 :: parts]
+
+
+def label_samples(paths: Sequence[str], labels: Sequence[str], match: str) -> list[Sample]:
+    """Say of each image which of `labels` its path bears; `match` is a key of `MATCHES`."""
+    find = MATCHES[match](labels)
+    return [Sample(path, *find(path)) for path in paths]
+
+
+def count_repeated(paths: Sequence[str]) -> int:
+    """How many paths have occurred before."""
+    return sum(Counter(paths).values()) - len(set(paths))
+
+
+def _by_words(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:
+    """Find the one class whose label is a word, or several in a row, of a file's name or of its folder's."""
+    classes: dict[tuple[str, ...], list[int]] = {}
+    for index, label in enumerate(labels):
+        classes.setdefault(tuple(_WORD.findall(label)), []).append(index)
+    classes.pop((), None)
+    longest = max(map(len, classes), default=0)
+
+    def find(path: str) -> tuple[int, str]:
+        found: dict[int, str] = {}
+        for part in re.split(r"[/\\]", path)[-2:]:
+            words = tuple(_WORD.findall(part))
+            at = 0
+            while at < len(words):
+                # A longer label wins over one that is a part of it.
+                size = next(
+                    (n for n in range(min(longest, len(words) - at), 0, -1) if words[at : at + n] in classes), 0
+                )
+                found |= {index: labels[index] for index in classes.get(words[at : at + size], ())}
+                at += size or 1
+        if len(found) == 1:
+            return next(iter(found)), ""
+        if not found:
+            return -1, "no label is a word of its name or folder"
+        first, second = sorted(found)[:2]
+        more = f" and {len(found) - 2} more" * (len(found) > 2)
+        return -1, f"labels of {len(found)} classes in its name or folder: {found[first]}, {found[second]}{more}"
+
+    return find
+
+
+def _by_substring(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:
+    """Find the first class whose label occurs anywhere in a path; without one, no guess is right. As darknet."""
+
+    def find(path: str) -> tuple[int, str]:
+        return next((index for index, label in enumerate(labels) if label in path), -1), ""
+
+    return find
+
+
+MATCHES: dict[str, Callable[[Sequence[str]], Callable[[str], tuple[int, str]]]] = {
+    "words": _by_words,
+    "substring": _by_substring,
+}
+
+
+def find_image(file: str, dataset: Dataset) -> Path:
+    """Where an image of a list lies: as files that a .data file names."""
+    return find_listed(file, dataset.path)
+
+
+open_path = find_image

@@ -1,0 +1,157 @@
+"""Counting right answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
+from typing import Any
+
+from .outcome import Outcome
+from .samples import Sample
+
+CONFIDENCE = 0.95
+
+
+@dataclass
+class Totals:
+    """Right answers so far.
+
+    Attributes
+    ----------
+    top : int
+        How many guesses count for the second figure.
+    counted : int
+        Images that were measured and whose class is known.
+    right, right_top : int
+        Of those, where the first guess, one of the first `top`, is right.
+    unreadable, doubtful : int
+        Images that do not count: that could not be measured, whose class is not known.
+    """
+
+    top: int
+    counted: int = 0
+    right: int = 0
+    right_top: int = 0
+    unreadable: int = 0
+    doubtful: int = 0
+
+    def add(self, sample: Sample, outcome: Outcome) -> None:
+        """Count one image."""
+        if outcome.error:
+            self.unreadable += 1
+        elif sample.doubt:
+            self.doubtful += 1
+        else:
+            self.counted += 1
+            self.right += outcome.guesses[0][0] == sample.truth
+            self.right_top += any(index == sample.truth for index, _ in outcome.guesses[: self.top])
+
+    @property
+    def images(self) -> int:
+        """All images so far."""
+        return self.counted + self.unreadable + self.doubtful
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images whose first guess is right; 0 where none counts."""
+        return self.right / max(self.counted, 1)
+
+    @property
+    def accuracy_top(self) -> float:
+        """Share of images one of whose first `top` guesses is right; 0 where none counts."""
+        return self.right_top / max(self.counted, 1)
+
+
+def interval(right: int, counted: int) -> tuple[float, float]:
+    """Wilson's interval for the share that `right` of `counted` estimate, at `CONFIDENCE`.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    if not counted:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share, spread = right / counted, z * z / counted
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * sqrt(share * (1 - share) / counted + spread / (4 * counted)) / (1 + spread)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run has found.
+
+    Attributes
+    ----------
+    command, preprocess, engine, precision : str
+        How was measured.
+    cfg, weights, data : str
+        What was measured, as the user named it.
+    images : int
+        In the list.
+    totals : Totals
+        Of the images done so far, all runs of a journal together.
+    seconds : float
+        That this run took.
+    measured : int
+        Images that this run did.
+    """
+
+    command: str
+    preprocess: str
+    engine: str
+    precision: str
+    cfg: str
+    weights: str
+    data: str
+    images: int
+    totals: Totals
+    seconds: float
+    measured: int
+
+    @property
+    def speed(self) -> float:
+        """Images a second, of this run."""
+        return self.measured / self.seconds if self.seconds else 0.0
+
+    @property
+    def pace(self) -> str:
+        """Time and speed, in words."""
+        return f"{self.seconds:.1f} s, {self.speed:.1f} images/s"
+
+    @property
+    def complete(self) -> bool:
+        """Whether all images are done."""
+        return self.totals.images == self.images
+
+    def figures(self) -> dict[str, tuple[int, float, tuple[float, float]]]:
+        """For ``top-1`` and ``top-k`` how many answers are right, their share, and its interval."""
+        totals = self.totals
+        counts = {"top-1": totals.right} | ({f"top-{totals.top}": totals.right_top} if totals.top > 1 else {})
+        return {
+            name: (right, right / max(totals.counted, 1), interval(right, totals.counted))
+            for name, right in counts.items()
+        }
+
+    def fields(self) -> dict[str, Any]:
+        """The summary for a program."""
+        totals = self.totals
+        return {
+            "command": self.command,
+            "preprocess": self.preprocess,
+            "engine": self.engine,
+            "precision": self.precision,
+            "cfg": self.cfg,
+            "weights": self.weights,
+            "data": self.data,
+            **{
+                name: {"right": right, "accuracy": share, "interval": list(bounds)}
+                for name, (right, share, bounds) in self.figures().items()
+            },
+            "images": self.images,
+            "counted": totals.counted,
+            "excluded": {"unreadable": totals.unreadable, "class unknown": totals.doubtful},
+            "complete": self.complete,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.speed, 2),
+        }
