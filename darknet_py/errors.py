@@ -85,5 +85,13 @@ class FetchError(DarknetError):
     """A weights file could not be downloaded."""
 
 
+class JournalError(DarknetError):
+    """A journal cannot be used, or cannot be written any further."""
+
+
+class ClusterError(DarknetError):
+    """A cluster cannot be reached, or its workers cannot do what is asked."""
+
+
 class DarknetWarning(UserWarning):
     """Something in a user's input that was passed over and may not be what was meant."""

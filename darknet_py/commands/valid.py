@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..engines import core_count
-from ..errors import DarknetWarning, DatasetError, UsageError, one_line
+from ..errors import DatasetError, UsageError
 from ..image import MODES, RESIZING_MODES
-from ..interrupt import Stop, stop_on_signals
-from ..report import LINES, STYLES, print_summary
+from ..interrupt import stop_on_signals
+from ..report import STYLES, print_summary
+from .evaluate import Setup, open_run_journal, say, tell_warning, work
 from .model import Operands, add_engine_options, open_model, positive, split_operands
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..dataset import Dataset
     from ..evaluation.job import Job
-    from ..evaluation.journal import Journal
-    from ..evaluation.outcome import Outcome
     from ..evaluation.samples import Sample
-    from ..evaluation.totals import Totals
 
 USAGE = "[DATA] CFG WEIGHTS [LIST]"
 EPILOG = """\
@@ -98,6 +92,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", type=shard, metavar="I/N", default=(1, 1), help="every N-th image from the I-th on")
     parser.add_argument("--batch", type=positive, metavar="N", default=BATCH, help="images at a time (%(default)s)")
     parser.add_argument("--workers", type=positive, metavar="N", help="images are worked on by N threads (one a core)")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="work on a dask cluster, or, local:N, on N processes here")
     parser.add_argument("--save", metavar="FILE", help="write a record for each image (.jsonl or .csv)")
     parser.add_argument("--journal", metavar="FILE", help="keep what is done there (default: in the cache)")
     parser.add_argument("--resume", action="store_true", help="go on with the journal of an earlier run")
@@ -130,40 +125,28 @@ def _run(args: argparse.Namespace) -> int:
 
     check_target("--save", args.save, ".jsonl", ".csv")
     check_target("--report", args.report, ".html")
-    operands = split_operands(args.operands)
-    if len(operands.rest) > 1:
-        raise UsageError(f"{operands.rest[1]}: one LIST is expected, a file with one path a line or a folder")
-    usual = COMMANDS[args.command]
-    network = open_model(operands, args)
-    dataset = network.dataset
-    source = operands.rest[0] if operands.rest else _find_list(dataset, usual.lists)
-    samples = _load_samples(source, dataset, args)
+    setup = _set_up(args)
+    dataset, samples, job = setup.network.dataset, setup.samples, setup.job
     totals = Totals(args.top or dataset.top)
-    job = _make_job(args, network, operands, max(totals.top, GUESSES))
     start = time.perf_counter()
-    with _open_journal(args, operands, source, job, samples) as journal:
+    with open_run_journal(setup) as journal:
         before = journal.done
         with stop_on_signals() as stop:
-            _work(args, network, job, journal, samples, totals, stop)
-        for outcome in journal.outcomes():
-            if outcome.index >= totals.images:  # beyond a gap, where the run was stopped
-                totals.add(samples[outcome.index], outcome)
+            work(setup, journal, totals, stop)
         summary = Summary(
             command=args.command,
             preprocess=job.preprocess,
             engine=job.engine,
             precision=job.precision,
-            cfg=operands.cfg,
-            weights=operands.weights,
+            cfg=setup.operands.cfg,
+            weights=setup.operands.weights,
             data=dataset.file,
             images=len(samples),
             totals=totals,
             seconds=time.perf_counter() - start,
             measured=journal.done - before,
         )
-        if stop.signum:
-            _say(f"stopped after {journal.done} of {len(samples)} images; --resume goes on from there")
-        elif args.save:
+        if args.save and not stop.signum:
             save_results(args.save, totals.top, dataset, samples, journal.outcomes())
         if args.report and not stop.signum:
             from ..evaluation.page import save_page
@@ -172,12 +155,24 @@ def _run(args: argparse.Namespace) -> int:
     if args.match:
         print_summary(summary, args.format)
     else:
-        _say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
+        say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
     if stop.signum:
+        say(f"stopped after {totals.images} of {len(samples)} images; --resume goes on from there")
         return stop.exit_code
     if totals.counted == totals.images:
         return 0
     return 3 if totals.counted else 1
+
+
+def _set_up(args: argparse.Namespace) -> Setup:
+    """Find and load all that the command line names."""
+    operands = split_operands(args.operands)
+    if len(operands.rest) > 1:
+        raise UsageError(f"{operands.rest[1]}: one LIST is expected, a file with one path a line or a folder")
+    network = open_model(operands, args)
+    source = operands.rest[0] if operands.rest else _find_list(network.dataset, COMMANDS[args.command].lists)
+    samples = _load_samples(source, network.dataset, args)
+    return Setup(args, operands, network, source, samples, _make_job(args, network, operands))
 
 
 def _find_list(dataset: Dataset, keys: Sequence[str]) -> str:
@@ -197,7 +192,7 @@ def _load_samples(source: str, dataset: Dataset, args: argparse.Namespace) -> li
         raise DatasetError(f"no image of it is in --shard {'/'.join(map(str, args.shard))}", file=source)
     repeated = count_repeated(paths)
     if repeated:
-        _warn(f"{source}: {repeated} of {len(paths)} paths repeat others; they count each time")
+        tell_warning(f"{source}: {repeated} of {len(paths)} paths repeat others; they count each time")
     if args.match is None:
         return [Sample(path) for path in paths]
     samples = label_samples(paths, dataset.wnids, args.match)
@@ -207,14 +202,15 @@ def _load_samples(source: str, dataset: Dataset, args: argparse.Namespace) -> li
         raise DatasetError(f"{reason}; labels are such as {dataset.wnids[0]}", file=source)
     if doubtful:
         first = doubtful[0]
-        _warn(f"{source}: {len(doubtful)} images do not count, e.g. {first.file}: {first.doubt}")
+        tell_warning(f"{source}: {len(doubtful)} images do not count, e.g. {first.file}: {first.doubt}")
     return samples
 
 
-def _make_job(args: argparse.Namespace, network: Classifier, operands: Operands, keep: int) -> Job:
+def _make_job(args: argparse.Namespace, network: Classifier, operands: Operands) -> Job:
     from ..evaluation.job import make_job
 
     usual, classes = COMMANDS[args.command], network.dataset.classes
+    keep = min(max(args.top or network.dataset.top, GUESSES), classes)
     mode = args.preprocess or usual.preprocess
     if mode in RESIZING_MODES and not network.resizable:
         if args.preprocess or mode != "shorter":
@@ -223,99 +219,4 @@ def _make_job(args: argparse.Namespace, network: Classifier, operands: Operands,
         mode = "letterbox"  # as predict
     shown = classes if usual.shown is None else usual.shown
     files = operands.cfg, operands.weights
-    return make_job(args.command, mode, network.engine, args.precision, *files, min(keep, classes), shown)
-
-
-def _open_journal(
-    args: argparse.Namespace, operands: Operands, source: str, job: Job, samples: Sequence[Sample]
-) -> Journal:
-    from ..evaluation.journal import open_journal, open_scratch, usual_path
-
-    measured = job.describe(samples)
-    if args.journal:
-        return open_journal(args.journal, measured, len(samples), args.resume)
-    names = (operands.data, operands.cfg, operands.weights, source)
-    settings = (args.match, job.preprocess, job.engine, job.precision, job.keep, args.limit, args.shard)
-    path = usual_path(args.command, names, settings)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path.parent, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        _warn(f"{path.parent}: cannot be written; this run cannot be taken up again")
-        return open_scratch(measured, len(samples))
-    return open_journal(str(path), measured, len(samples), args.resume, replace=True)
-
-
-def _work(
-    args: argparse.Namespace,
-    network: Classifier,
-    job: Job,
-    journal: Journal,
-    samples: Sequence[Sample],
-    totals: Totals,
-    stop: Stop,
-) -> None:
-    """Measure what is missing, tell of it, and count."""
-    line = LINES[args.command]
-    prints = args.format == "text" and (args.match is None or not sys.stdout.isatty())
-    names = network.dataset.names
-    with _open_bar(len(samples), hidden=prints and sys.stdout.isatty()) as bar:
-
-        def tell() -> None:
-            for outcome in journal.consecutive(totals.images):
-                sample = samples[outcome.index]
-                totals.add(sample, outcome)
-                if prints:
-                    line(sample, outcome, totals, names)
-            if args.match:
-                bar.set_postfix_str(_running(totals), refresh=False)
-            bar.update(journal.done - bar.n)
-            sys.stdout.flush()
-
-        tell()
-        for outcomes in _evaluate(args, network, job, journal, samples):
-            journal.append(outcomes)
-            for outcome in outcomes:
-                if outcome.error:
-                    with bar.external_write_mode(sys.stderr):
-                        _say(f"{samples[outcome.index].file}: {outcome.error}")
-            tell()
-            if stop.signum:
-                break
-
-
-def _evaluate(
-    args: argparse.Namespace, network: Classifier, job: Job, journal: Journal, samples: Sequence[Sample]
-) -> Iterator[list[Outcome]]:
-    """The outcomes of the images that are missing."""
-    from ..evaluation.evaluator import Evaluator, Pending, evaluate_here
-    from ..evaluation.samples import find_image
-
-    threads = args.threads or core_count()
-    workers = args.workers or threads
-    evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, threads // workers))
-    pending = (
-        Pending(index, samples[index].file, str(find_image(samples[index].file, network.dataset)))
-        for index in journal.missing()
-    )
-    return evaluate_here(evaluator, pending, args.batch, workers)
-
-
-def _running(totals: Totals) -> str:
-    return f"top-1 {totals.accuracy:.2%}, top-{totals.top} {totals.accuracy_top:.2%}"
-
-
-def _open_bar(images: int, hidden: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=images, unit="images", disable=True if hidden else None, dynamic_ncols=True)
-
-
-def _warn(text: str) -> None:
-    warnings.warn(DarknetWarning(text), stacklevel=2)
-
-
-def _say(text: str) -> None:
-    print(f"darknet: {one_line(text)}", file=sys.stderr, flush=True)
+    return make_job(args.command, mode, network.engine, args.precision, *files, keep, shown)

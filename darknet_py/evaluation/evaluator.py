@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -134,7 +134,7 @@ def _explain(reason: Exception, image: Pending) -> str:
     return str(reason).removeprefix(f"{image.path}: ")
 
 
-def evaluate_here(evaluator: Evaluator, images: Iterator[Pending], batch: int, workers: int) -> Iterator[list[Outcome]]:
+def evaluate_here(evaluator: Evaluator, images: Iterator[Pending], batch: int, workers: int) -> Generator[list[Outcome], None, None]:
     """Outcomes of `images` in their order, `batch` at a time, by `workers` threads."""
     window: deque[Future[list[Outcome]]] = deque()
     pool = ThreadPoolExecutor(workers, "evaluate")

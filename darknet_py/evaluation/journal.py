@@ -20,17 +20,14 @@ from typing import IO, Any
 import numpy as np
 
 from ..cache import cache_dir
-from ..errors import DarknetError
+from ..errors import JournalError
 from ..files import describe_oserror
 from .outcome import Outcome
 
 FORMAT = "darknet_py journal 1"
+START = json.dumps({"format": FORMAT})[:-1].encode()
 SYNC = 0.5  # seconds between the moments when what was written reaches the disk
 SEEN = 60  # characters of a value in a message
-
-
-class JournalError(DarknetError):
-    """A journal cannot be used, or cannot be written any further."""
 
 
 class Journal:
@@ -115,7 +112,7 @@ class Journal:
         """
         lines = iter(_read_lines(self._fd))
         first = next(lines, (0, b""))[1]
-        if not first.endswith(b"\n"):  # torn before anything was done
+        if _is_torn_start(first):  # before anything was done
             self._truncate(0)
             self.begin(measured)
             return
@@ -178,10 +175,12 @@ class Journal:
             start += len(part)
 
     def _sync(self) -> None:
-        """Bring what was written to the disk, until the journal is closed."""
-        while not self._closing.is_set():
+        """Bring what was written to the disk, until the journal is closed and all of it is there."""
+        last = False
+        while not last:
             self._dirty.wait()
             self._dirty.clear()
+            last = self._closing.is_set()
             try:
                 os.fsync(self._fd)
             except OSError as reason:
@@ -268,6 +267,12 @@ def _read_lines(fd: int) -> Iterator[tuple[int, bytes]]:
         for line in stream:
             yield start, line
             start += len(line)
+
+
+def _is_torn_start(line: bytes) -> bool:
+    """Whether `line` is the beginning of a journal's first line, and perhaps zeros that took the place of the rest."""
+    start = line.rstrip(b"\0")
+    return not start.endswith(b"\n") and START.startswith(start[: len(START)])
 
 
 def _seen(value: object) -> str:

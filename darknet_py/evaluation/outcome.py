@@ -46,9 +46,12 @@ class Outcome:
         fields = json.loads(line)
         try:
             guesses = [(int(index), float(probability)) for index, probability in fields.get("guesses", ())]
-            return cls(int(fields["image"]), guesses, fields.get("shown", []), fields.get("error", ""))
-        except (AttributeError, KeyError, TypeError) as reason:
+            outcome = cls(int(fields["image"]), guesses, fields.get("shown", []), fields.get("error", ""))
+        except (AttributeError, KeyError, TypeError, OverflowError) as reason:
             raise ValueError(str(reason)) from None
+        if not (outcome.guesses or outcome.error):
+            raise ValueError("neither guesses nor an error")
+        return outcome
 
 
 def summarize(index: int, probabilities: Array, keep: int, shown: int) -> Outcome:

@@ -90,7 +90,7 @@ def _by_words(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:
 
     def find(path: str) -> tuple[int, str]:
         found: dict[int, str] = {}
-        for part in re.split(r"[/\\]", path)[-2:]:
+        for part in re.split(r"[/\\]+", path)[-2:]:
             words = tuple(_WORD.findall(part))
             at = 0
             while at < len(words):

@@ -1,0 +1,160 @@
+"""Working through a list of images: here or on a cluster, into a journal, telling of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..engines import core_count
+from ..errors import ClusterError, DarknetWarning, one_line
+from ..files import resolve
+from ..interrupt import Stop
+from ..report import LINES
+from .model import Operands
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from ..evaluation.job import Job
+    from ..evaluation.journal import Journal
+    from ..evaluation.outcome import Outcome
+    from ..evaluation.samples import Sample
+    from ..evaluation.totals import Totals
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run works with.
+
+    Attributes
+    ----------
+    args : argparse.Namespace
+    operands : Operands
+    network : Classifier
+    source : str
+        The list.
+    samples : sequence of Sample
+        Its images, as many as are asked for.
+    job : Job
+    """
+
+    args: argparse.Namespace
+    operands: Operands
+    network: Classifier
+    source: str
+    samples: Sequence[Sample]
+    job: Job
+
+
+def open_run_journal(setup: Setup) -> Journal:
+    """The journal that is asked for, or the usual one in the cache; a passing one where that cannot be written."""
+    from ..evaluation.journal import open_journal, open_scratch, usual_path
+
+    args, operands, job = setup.args, setup.operands, setup.job
+    measured, count = job.describe(setup.samples), len(setup.samples)
+    if args.journal:
+        return open_journal(args.journal, measured, count, args.resume)
+    names = (operands.data, operands.cfg, operands.weights, setup.source)
+    settings = (args.match, job.preprocess, job.engine, job.precision, job.keep, args.limit, args.shard)
+    path = usual_path(args.command, names, settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path.parent, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        tell_warning(f"{path.parent}: no journal can be kept there; this run cannot be taken up again")
+        return open_scratch(measured, count)
+    return open_journal(str(path), measured, count, args.resume, replace=True)
+
+
+def work(setup: Setup, journal: Journal, totals: Totals, stop: Stop) -> None:
+    """Measure what is missing, print darknet's lines or show a bar, and count."""
+    args, samples, names = setup.args, setup.samples, setup.network.dataset.names
+    measures = args.match is not None
+    terminal = sys.stdout.isatty()
+    prints = args.format == "text" and not (measures and terminal)
+    with _open_bar(len(samples), hidden=prints and terminal) as bar:
+
+        def tell() -> None:
+            for outcome in journal.consecutive(totals.images):
+                sample = samples[outcome.index]
+                totals.add(sample, outcome)
+                if prints:
+                    LINES[args.command](sample, outcome, totals, names)
+            sys.stdout.flush()
+            if measures:
+                running = f"top-1 {totals.accuracy:.2%}, top-{totals.top} {totals.accuracy_top:.2%}"
+                bar.set_postfix_str(running, refresh=False)
+            bar.update(journal.done - bar.n)
+
+        tell()
+        with closing(_evaluate(setup, journal)) as evaluated:
+            for outcomes in evaluated:
+                journal.append(outcomes)
+                for outcome in outcomes:
+                    if outcome.error:
+                        with bar.external_write_mode(sys.stderr):
+                            say(f"{samples[outcome.index].file}: {outcome.error}")
+                tell()
+                if stop.signum:
+                    break
+    for outcome in journal.outcomes():
+        if outcome.index >= totals.images:  # beyond a gap that a cluster left when it was stopped
+            totals.add(samples[outcome.index], outcome)
+
+
+def _evaluate(setup: Setup, journal: Journal) -> Generator[list[Outcome], None, None]:
+    """The outcomes of the images that are missing; a cluster's as they come, else in the list's order."""
+    from ..evaluation.evaluator import Evaluator, Pending, evaluate_here
+    from ..evaluation.samples import find_image
+
+    args, network, job = setup.args, setup.network, setup.job
+    files = [sample.file for sample in setup.samples]
+    pending = (
+        Pending(index, files[index], os.path.abspath(find_image(files[index], network.dataset)))
+        for index in journal.missing()
+    )
+    if args.cluster:
+        with _connect(args.cluster) as client:
+            from ..evaluation.cluster import Coordinator
+
+            coordinator = Coordinator(client, job, resolve(network.file), resolve(setup.operands.weights), args.batch)
+            with closing(coordinator.evaluate(list(pending))) as evaluated:
+                yield from evaluated
+        return
+    threads = args.threads or core_count()
+    workers = args.workers or threads
+    evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, threads // workers))
+    with closing(evaluate_here(evaluator, pending, args.batch, workers)) as evaluated:
+        yield from evaluated
+
+
+def _connect(address: str) -> AbstractContextManager[Any]:
+    try:
+        from ..evaluation.cluster import connect
+    except ImportError as reason:
+        help = f"needs {reason.name}: pip install 'darknet_py[cluster]'"
+        raise ClusterError(help, option=f"--cluster {address}") from None
+    return connect(address)
+
+
+def _open_bar(images: int, hidden: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=images, unit="images", disable=True if hidden else None, dynamic_ncols=True)
+
+
+def tell_warning(text: str) -> None:
+    """A warning of the command's own."""
+    warnings.warn(DarknetWarning(text), stacklevel=2)
+
+
+def say(text: str) -> None:
+    """A line on standard error."""
+    print(f"darknet: {one_line(text)}", file=sys.stderr, flush=True)

@@ -1,0 +1,190 @@
+"""Measuring on a dask.distributed cluster: tasks of some images go out, outcomes come back as they are done."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import dask
+from distributed import Client, Future, KilledWorker, LocalCluster
+
+from .. import __version__
+from ..engines import core_count
+from ..errors import ClusterError
+from .evaluator import Pending
+from .job import Job
+from .outcome import Outcome
+from .worker import Refusal, Upload, dask_setup, measure
+
+LOCAL = "local:"  # before the number of workers to start
+LEAST, MOST = 64, 256  # images of a task
+PARTS = 8  # that the task of a worker that died is divided into
+KILLS = 3  # workers that an image may kill
+PATIENCE = 0.2  # seconds to wait for an outcome before the caller has a say
+GREETING = 20  # seconds in which a cluster must answer
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Client]:
+    """A client of the cluster at `address`, or of one started here for ``local:N``, which ends with it.
+
+    Raises
+    ------
+    ClusterError
+        Where there is no cluster, or a worker has another version of this package.
+    """
+    # Workers that die are a matter of course here; distributed would tell of each at length.
+    quiet = {"distributed.logging.distributed": "critical", "distributed.scheduler.allowed-failures": 0}
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(quiet))
+        where: str | LocalCluster = address
+        if address.startswith(LOCAL):
+            where = stack.enter_context(_start(int(address.removeprefix(LOCAL))))
+        try:
+            client = stack.enter_context(Client(where, timeout=GREETING, set_as_default=False))
+        except (OSError, ValueError) as reason:
+            raise ClusterError(f"no cluster answers there: {reason}", file=address) from None
+        _check_versions(client)
+        yield client
+
+
+def _start(workers: int) -> LocalCluster:
+    # Worker.py as a preload lets the workers be: Ctrl-C at a terminal reaches them too.
+    preload = [*dask.config.get("distributed.worker.preload"), dask_setup.__module__]
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=max(1, core_count() // workers),
+        processes=True,
+        dashboard_address=None,
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+        preload=preload,
+    )
+
+
+def _check_versions(client: Client) -> None:
+    def version() -> str:  # sent as code: a worker that lacks the package lacks its functions, too
+        try:
+            import darknet_py
+        except ImportError as reason:
+            return f"none ({reason})"
+        return darknet_py.__version__
+
+    for address, found in client.run(version, on_error="return").items():
+        if found != __version__:
+            raise ClusterError(f"its darknet_py is {found}; {__version__} is expected on all workers", file=address)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Images for a worker.
+
+    Attributes
+    ----------
+    images : sequence of Pending
+    kills : int
+        Workers that died while they had the task, or one that these images were a part of.
+    """
+
+    images: Sequence[Pending]
+    kills: int = 0
+
+
+class Coordinator:
+    """A job on its way through a cluster.
+
+    Parameters
+    ----------
+    client : Client
+    job : Job
+    cfg, weights : Path
+        The network's files, here.
+    batch : int
+        Images that run through the network at a time.
+    """
+
+    def __init__(self, client: Client, job: Job, cfg: Path, weights: Path, batch: int) -> None:
+        self.client, self.job, self.batch = client, job, batch
+        self.cfg, self.weights = cfg.absolute(), weights.absolute()
+        self._uploaded = False
+        self._running: dict[Future, Task] = {}
+        self._suspects: deque[Task] = deque()
+        self._done: SimpleQueue[Future] = SimpleQueue()
+
+    def evaluate(self, images: Sequence[Pending]) -> Generator[list[Outcome], None, None]:
+        """Outcomes as they come, now and then none."""
+        try:
+            yield from self._evaluate(iter(images), len(images))
+        finally:
+            self.client.cancel(list(self._running))
+
+    def _evaluate(self, images: Iterator[Pending], count: int) -> Generator[list[Outcome], None, None]:
+        size = min(max(count // (4 * max(1, self._threads())), LEAST), MOST)
+        while True:
+            # One more than they can work on, so that none has to wait for the next.
+            while len(self._running) < self._threads() + len(self.client.nthreads()):
+                if not (part := list(islice(images, size))):
+                    break
+                self._submit(Task(part))
+            # One at a time: who dies with a suspect becomes one.
+            if self._suspects and not any(task.kills for task in self._running.values()):
+                self._submit(self._suspects.popleft())
+            if not self._running:
+                if part:
+                    yield []
+                    continue
+                return
+            try:
+                future = self._done.get(timeout=PATIENCE)
+            except Empty:
+                yield []
+                continue
+            yield self._take(future, self._running.pop(future))
+
+    def _threads(self) -> int:
+        return sum(self.client.nthreads().values())
+
+    def _submit(self, task: Task) -> None:
+        files = str(self.cfg), str(self.weights)
+        future = self.client.submit(measure, self.job, *files, task.images, self.batch, pure=False)
+        self._running[future] = task
+        future.add_done_callback(self._done.put)
+
+    def _take(self, future: Future, task: Task) -> list[Outcome]:
+        """A task's outcomes; none where it must be done again."""
+        if future.status != "finished":
+            error = future.exception() if future.status == "error" else future.status
+            if isinstance(error, KilledWorker):
+                return self._divide(task, task.kills + error.allowed_failures + 1)
+            raise ClusterError(f"a task has failed: {error}", file=self.client.scheduler.address)
+        answer: list[Outcome] | Refusal = future.result()
+        if not isinstance(answer, Refusal):
+            return answer
+        if not answer.missing:
+            raise ClusterError(answer.reason)
+        self._upload()
+        self._submit(task)
+        return []
+
+    def _divide(self, task: Task, kills: int) -> list[Outcome]:
+        """Do a task again in parts, so that the image which kills workers is found; set it aside in the end."""
+        if len(task.images) == 1 and kills >= KILLS:
+            (image,) = task.images
+            return [Outcome(image.index, error=f"set aside: {kills} workers died while they worked on it")]
+        size = -(-len(task.images) // PARTS)
+        starts = range(0, len(task.images), size)
+        self._suspects.extend(Task(task.images[start : start + size], kills) for start in starts)
+        return []
+
+    def _upload(self) -> None:
+        """Send the network's files to all workers, once."""
+        if not self._uploaded:
+            contents = {self.job.cfg: self.cfg.read_bytes(), self.job.weights: self.weights.read_bytes()}
+            self.client.register_plugin(Upload(contents))
+            self._uploaded = True
