@@ -18,7 +18,7 @@ from .dataset import DEFAULT, Dataset, load_dataset
 from .engines import Engine, Plan, open_engine
 from .engines.passes import compile_steps
 from .errors import CfgError, DarknetWarning, UsageError, WeightsError
-from .image import PREDICT_MODES, RESIZING_MODES, Picture, preprocess, shorter_size, to_picture
+from .image import PREDICT_MODES, RESIZING_MODES, Picture, interpolate, preprocess, shorter_size, to_picture
 from .layers import Array, Layer
 from .network import Network
 from .weights import Parameters, load_weights
@@ -199,7 +199,8 @@ class Classifier(Network):
             # Refused before the picture is blown up, not after.
             for new_width, new_height in RESIZING_MODES[mode](picture.shape[1], picture.shape[0], width):
                 self._layers_for(new_height, new_width)
-        return preprocess(picture, mode, width, height)
+        fast = None if self._engine is None else self._engine.interpolate
+        return preprocess(picture, mode, width, height, fast or interpolate)
 
     def fork(self, threads: int) -> Classifier:
         """The same network with `threads` threads of its own, to be run beside this one by another thread."""

@@ -10,6 +10,7 @@ import io
 import os
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from .files import describe_oserror, read_bytes, resolve
 
 Picture = npt.NDArray[np.uint8]
 Input = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
+Interpolate = Callable[[Picture, Places, Input, Places, Input], Input]
+Resize = Callable[[Picture, int, int], Input]
 
 MAX_PIXELS = 1 << 28  # 268 million; more is a decompression bomb, not a photograph
 MAX_BYTES = 1 << 30
@@ -50,7 +54,7 @@ GREY = 0.5
 
 # What libjpeg-turbo says of headers that some cameras write, and that change no pixel.
 _HARMLESS = ("Invalid SOS parameters", "JFIF revision")
-_UNIT = (np.arange(256) / 255).astype(np.float32)
+UNIT: Input = (np.arange(256) / 255).astype(np.float32)
 
 
 def load_image(path: str | os.PathLike[str]) -> Picture:
@@ -177,48 +181,51 @@ def thumbnail(picture: Picture, side: int) -> bytes:
     return stream.getvalue()
 
 
-def resize(picture: npt.NDArray[Any], width: int, height: int) -> Input:
-    """Bilinear, rows first, corners on corners.
+def interpolate(picture: Picture, left: Places, across: Input, top: Places, down: Input) -> Input:
+    """Bilinear, along rows first.
 
     Parameters
     ----------
     picture : array
-        (h, w, 3), uint8 or float32 in 0..1.
-    width, height : int
-        Of the result, pixels.
+        uint8 (h, w, 3).
+    left, across : array
+        For each column of the result its left neighbour, and how far it lies beyond, of 0..1.
+    top, down : array
+        The same of rows.
 
     Returns
     -------
     array
-        float32 (height, width, 3) in 0..1.
+        float32 (rows, columns, 3) in 0..1.
     """
-    if picture.shape[:2] == (height, width):
-        return _to_unit(picture)
-    left, fraction = _sample(picture.shape[1], width)
-    left[-1], fraction[-1] = picture.shape[1] - 1, 0
-    right = np.minimum(left + 1, picture.shape[1] - 1)
-    fraction = fraction[:, None]
-    rows = (1 - fraction) * _to_unit(picture[:, left]) + fraction * _to_unit(picture[:, right])
-    top, fraction = _sample(picture.shape[0], height)
-    bottom = np.minimum(top + 1, picture.shape[0] - 1)
-    fraction = fraction[:, None, None]
-    resized = (1 - fraction) * rows[top] + fraction * rows[bottom]
+    right, bottom = np.minimum(left + 1, picture.shape[1] - 1), np.minimum(top + 1, picture.shape[0] - 1)
+    across, down = across[:, None], down[:, None, None]
+    rows = (1 - across) * UNIT[picture[:, left]] + across * UNIT[picture[:, right]]
+    resized: Input = (1 - down) * rows[top] + down * rows[bottom]
     # The last row has no lower part in darknet. Where rounding puts it a little above the picture's last
     # row, next to nothing is left of it; networks then see a black line, and so must ours.
-    resized[-1] = (1 - fraction[-1]) * rows[top[-1]]
+    resized[-1] = (1 - down[-1]) * rows[top[-1]]
     return resized
 
 
-def _sample(source: int, target: int) -> tuple[npt.NDArray[np.intp], Input]:
+def resize(picture: Picture, width: int, height: int, interpolate: Interpolate = interpolate) -> Input:
+    """A picture uint8 (h, w, 3) as float32 (height, width, 3) in 0..1, corners on corners.
+
+    `interpolate` is this module's function of that name, or a faster one with the same answers.
+    """
+    if picture.shape[:2] == (height, width):
+        return UNIT[picture]
+    left, across = _sample(picture.shape[1], width)
+    left[-1], across[-1] = picture.shape[1] - 1, 0
+    return interpolate(picture, left, across, *_sample(picture.shape[0], height))
+
+
+def _sample(source: int, target: int) -> tuple[Places, Input]:
     """For each of `target` cells its lower neighbour among `source` cells, and how far it lies beyond."""
     step = np.float32(source - 1) / np.float32(max(target - 1, 1))
     position = np.arange(target, dtype=np.float32) * step
-    lower = position.astype(np.intp)
+    lower = position.astype(np.int64)
     return lower, position - lower.astype(np.float32)
-
-
-def _to_unit(picture: npt.NDArray[Any]) -> Input:
-    return _UNIT[picture] if picture.dtype == np.uint8 else picture
 
 
 def crop(picture: npt.NDArray[Any], left: int, top: int, width: int, height: int) -> npt.NDArray[Any]:
@@ -239,15 +246,15 @@ def longer_size(width: int, height: int, side: int) -> tuple[int, int]:
     return max(size[0], 1), max(size[1], 1)
 
 
-def _stretch(picture: Picture, width: int, height: int) -> list[Input]:
+def _stretch(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     return [resize(picture, width, height)]
 
 
-def _shorter(picture: Picture, width: int, height: int) -> list[Input]:
+def _shorter(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     return [resize(picture, *shorter_size(picture.shape[1], picture.shape[0], width))]
 
 
-def _letterbox(picture: Picture, width: int, height: int) -> list[Input]:
+def _letterbox(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     h, w = picture.shape[:2]
     by_width = np.float32(width) / np.float32(w) < np.float32(height) / np.float32(h)
     new_width, new_height = (width, h * width // w) if by_width else (w * height // h, height)
@@ -258,35 +265,35 @@ def _letterbox(picture: Picture, width: int, height: int) -> list[Input]:
     return [boxed]
 
 
-def _center_crop(picture: Picture, width: int, height: int) -> list[Input]:
+def _center_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     h, w = picture.shape[:2]
     side = min(w, h)
     top, left = (h - side) // 2, (w - side) // 2
     return [resize(picture[top : top + side, left : left + side], width, height)]
 
 
-def _resize_crop(picture: Picture, width: int, height: int) -> list[Input]:
-    (resized,) = _shorter(picture, width, height)
+def _resize_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    (resized,) = _shorter(picture, width, height, resize)
     h, w = resized.shape[:2]
     # C's division, towards zero, where a network is higher than wide.
     return [crop(resized, int((w - width) / 2), int((h - height) / 2), width, height)]
 
 
-def _ten_crop(picture: Picture, width: int, height: int) -> list[Input]:
+def _ten_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     shift = TEN_CROP_SHIFT
     resized = resize(picture, width + shift, height + shift)
     corners = [(-shift, -shift), (shift, -shift), (0, 0), (-shift, shift), (shift, shift)]
     return [crop(side, *corner, width, height) for side in (resized, resized[:, ::-1]) for corner in corners]
 
 
-def _multi(picture: Picture, width: int, height: int) -> list[Input]:
+def _multi(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     h, w = picture.shape[:2]
     resized = [resize(picture, *longer_size(w, h, side)) for side in MULTI_SIZES]
     return [view for side in resized for view in (side, side[:, ::-1])]
 
 
 # How a picture becomes one or several inputs of a network of width x height.
-MODES: dict[str, Callable[[Picture, int, int], list[Input]]] = {
+MODES: dict[str, Callable[[Picture, int, int, Resize], list[Input]]] = {
     "shorter": _shorter,
     "letterbox": _letterbox,
     "center-crop": _center_crop,
@@ -304,8 +311,10 @@ RESIZING_MODES: dict[str, Callable[[int, int, int], list[tuple[int, int]]]] = {
 PREDICT_MODES = ("shorter", "letterbox", "center-crop", "stretch")
 
 
-def preprocess(picture: Picture, mode: str, width: int, height: int) -> list[Input]:
-    """The inputs that `mode` makes of a picture for a network of `width` x `height`.
+def preprocess(
+    picture: Picture, mode: str, width: int, height: int, interpolate: Interpolate = interpolate
+) -> list[Input]:
+    """The inputs that `mode` makes of a picture for a network of `width` x `height`; `interpolate` as in `resize`.
 
     Returns
     -------
@@ -320,4 +329,5 @@ def preprocess(picture: Picture, mode: str, width: int, height: int) -> list[Inp
     """
     if mode not in MODES:
         raise UsageError(f"preprocess={mode}: one of {', '.join(MODES)} is expected")
-    return [np.ascontiguousarray(view.transpose(2, 0, 1)) for view in MODES[mode](picture, width, height)]
+    views = MODES[mode](picture, width, height, partial(resize, interpolate=interpolate))
+    return [np.ascontiguousarray(view.transpose(2, 0, 1)) for view in views]

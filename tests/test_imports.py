@@ -18,11 +18,13 @@ ALLOWED = {
     "cfg": set(),
     "classifier": {"cfg", "dataset", "engines", "image", "layers", "network", "weights"},
     "cli": {"commands", "report"},
-    "commands": {"cfg", "classifier", "dataset", "engines", "export", "fetch", "image", "network", "report", "weights"},
+    "commands": {"cfg", "classifier", "dataset", "engines", "evaluation", "export", "fetch", "image", "interrupt"}
+    | {"network", "report", "weights"},
     "content_id": set(),
     "dataset": {"cfg"},
     "engines": {"layers"},
     "errors": set(),
+    "evaluation": {"classifier", "dataset", "engines", "image", "layers"},
     "export": {"engines", "layers", "network"},
     "fetch": {"content_id"},
     "files": set(),
@@ -30,7 +32,7 @@ ALLOWED = {
     "interrupt": set(),
     "layers": {"cfg"},
     "network": {"cfg", "layers"},
-    "report": {"classifier"},
+    "report": {"classifier", "evaluation"},
     "weights": {"layers", "network"},
 }
 # Libraries that are heavy, or that not every machine has, and the only places where they may appear.
@@ -44,6 +46,10 @@ CONFINED = {
     "tqdm": ("fetch.py", "commands", "report.py"),
     "cv2": (),
     "onnx": ("export.py",),
+    "dask": ("evaluation/cluster.py",),
+    "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
+    "filelock": ("evaluation/journal.py",),
+    "jinja2": ("evaluation/page.py",),
 }
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ..errors import EngineError
@@ -11,6 +11,7 @@ from ..layers import Array, Layer, Parameters
 
 ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "bfloat16")
+Interpolate = Callable[..., Array]
 
 
 class Plan(Protocol):
@@ -24,6 +25,7 @@ class Engine(Protocol):
     """A network's parameters, made ready once for all sizes of picture."""
 
     name: str
+    interpolate: Interpolate | None  # a faster `image.interpolate`, where there is one
 
     def plan(self, layers: Sequence[Layer]) -> Plan:
         """A plan for the network's layers, shaped for some size of picture."""

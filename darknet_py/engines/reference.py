@@ -13,6 +13,7 @@ class ReferenceEngine:
     """Layer by layer, every output kept until nothing needs it."""
 
     name = "reference"
+    interpolate = None
 
     def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
         # Copies: the caller's arrays may change later.

@@ -62,7 +62,9 @@ def draw_settling(points: Sequence[Point], top: int) -> Chart:
     def place(share: float) -> float:
         return round(100 - 100 * (share / step - bottom) / (ceiling - bottom), 2)
 
-    across = [round(100 * point.images / last, 2) for point in points]
+    counts = _round_counts(last)
+    width = max(last, counts[-1])
+    across = [round(100 * point.images / width, 2) for point in points]
     first = list(zip(across, [place(point.accuracy) for point in points], strict=True))
     second = list(zip(across, [place(point.accuracy_top) for point in points], strict=True))
     high = list(zip(across, [place(point.high) for point in points], strict=True))
@@ -74,7 +76,7 @@ def draw_settling(points: Sequence[Point], top: int) -> Chart:
     ]
     digits = 0 if step >= 0.01 else 1
     return Chart(
-        x=[Tick(round(100 * count / last, 2), f"{count:,}") for count in _round_counts(last)],
+        x=[Tick(round(100 * count / width, 2), f"{count:,}") for count in counts],
         y=[Tick(place(n * step), f"{percent(n * step, digits)}%") for n in range(bottom, ceiling + 1)],
         paths=paths | ({"second": _line(second)} if top > 1 else {}),
         reads=reads,
@@ -89,9 +91,9 @@ def _tell_point(point: Point, top: int) -> str:
 
 
 def _round_counts(last: int) -> list[int]:
-    """Round numbers from 0 to `last`, at most six."""
+    """Round numbers from 0 to `last`, or to the next one where little is missing; at most six."""
     step = next(n * 10**power for power in range(12) for n in (1, 2, 5) if last <= 5 * n * 10**power)
-    return list(range(0, last + 1, step))
+    return list(range(0, last + step // 20 + 1, step))
 
 
 def _line(places: Sequence[tuple[float, float]]) -> str:

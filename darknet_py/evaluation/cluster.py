@@ -69,14 +69,14 @@ def _start(workers: int) -> LocalCluster:
 
 
 def _check_versions(client: Client) -> None:
-    def version() -> str:  # sent as code: a worker that lacks the package lacks its functions, too
+    def find_version() -> str:  # sent as code: a worker that lacks the package lacks its functions, too
         try:
-            import darknet_py
+            from darknet_py import __version__ as version
         except ImportError as reason:
             return f"none ({reason})"
-        return darknet_py.__version__
+        return version
 
-    for address, found in client.run(version, on_error="return").items():
+    for address, found in client.run(find_version, on_error="return").items():
         if found != __version__:
             raise ClusterError(f"its darknet_py is {found}; {__version__} is expected on all workers", file=address)
 

@@ -1,4 +1,4 @@
-"""Images through a network, several threads at once, each from the file to the guesses.
+"""Images through a network, by several threads at once, each from the file to the guesses.
 
 A thread reads, decodes, fits and classifies a few images by itself, with a part of the cores for its own. So all cores
 work all the time, and nothing waits at a barrier: two threads with a core each did 1.17 times the images of one network
@@ -134,7 +134,9 @@ def _explain(reason: Exception, image: Pending) -> str:
     return str(reason).removeprefix(f"{image.path}: ")
 
 
-def evaluate_here(evaluator: Evaluator, images: Iterator[Pending], batch: int, workers: int) -> Generator[list[Outcome], None, None]:
+def evaluate_here(
+    evaluator: Evaluator, images: Iterator[Pending], batch: int, workers: int
+) -> Generator[list[Outcome], None, None]:
     """Outcomes of `images` in their order, `batch` at a time, by `workers` threads."""
     window: deque[Future[list[Outcome]]] = deque()
     pool = ThreadPoolExecutor(workers, "evaluate")

@@ -129,6 +129,3 @@ MATCHES: dict[str, Callable[[Sequence[str]], Callable[[str], tuple[int, str]]]] 
 def find_image(file: str, dataset: Dataset) -> Path:
     """Where an image of a list lies: as files that a .data file names."""
     return find_listed(file, dataset.path)
-
-
-open_path = find_image

@@ -39,7 +39,7 @@ class Refusal:
     missing: bool
 
 
-class Upload(WorkerPlugin):  # type: ignore[misc]
+class Upload(WorkerPlugin):
     """Files that every worker of a cluster gets, those that come later too.
 
     Parameters
@@ -51,7 +51,7 @@ class Upload(WorkerPlugin):  # type: ignore[misc]
     name = "darknet_py files"
 
     def __init__(self, contents: Mapping[str, bytes]) -> None:
-        self.contents = dict(contents)
+        self.contents, self.folder = dict(contents), Path()
 
     def setup(self, worker: Worker) -> None:
         """Write the files on the worker's own disk."""

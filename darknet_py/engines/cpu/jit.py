@@ -28,7 +28,8 @@ from ...files import describe_oserror, write_atomically
 from . import table as t
 from .isa import ASKED, ISA
 
-COUNTS = {"post": 3, "serve": 5}  # of int64 that each function of `compiled.entry` takes; all return one
+# How many int64 each function of `compiled.entry` takes; all return one.
+COUNTS = {"post": 3, "serve": 5, "interpolate": 13}
 SOURCES = ("compiled/*.py", "arena.py", "isa.py", "jit.py", "table.py")
 
 
@@ -45,6 +46,7 @@ class Native:
 
     post: Callable[..., int]
     serve: Callable[..., int]
+    interpolate: Callable[..., int]
 
     def __init__(self, code: Code) -> None:
         # What frees memory that an array owns; ours own none, but LLVM links nothing where a name is unknown.

@@ -17,6 +17,7 @@ from ..passes import compile_steps, fold
 from .arena import Store, huge
 from .builder import Table
 from .isa import BLOCK, HALF, LANES
+from .interpolate import interpolate
 from .kernels import Kernels, pack_kernels, pack_matrix
 from .run import Run
 from .select import Choice, choose
@@ -30,6 +31,7 @@ class CpuEngine:
     """A network's program, its kernels packed once for all sizes of picture."""
 
     name = "cpu"
+    interpolate = staticmethod(interpolate)
 
     def __init__(
         self,

@@ -1,9 +1,10 @@
-"""What Python calls: giving a team's threads work, and doing it; `jit` compiles these."""
+"""What Python calls: giving a team's threads work, and doing it, and `interpolate`; `jit` compiles these."""
 
 from __future__ import annotations
 
 from .. import table as t
 from ..arena import LINE
+from .resize import interpolate as interpolate
 from .sync import current_core, exchange, fetch, fetch_add, int64s, yield_core
 from .walk import walk
 

@@ -1,0 +1,229 @@
+"""What a run's outcomes say beyond the two totals: per class, which are confused, how sure wrong answers are."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import heappush, heappushpop
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .outcome import Outcome
+from .samples import Sample
+from .totals import interval
+
+POINTS = 400
+PAIRS = 30
+BINS = 15
+MISTAKES = 48
+EXCLUSIONS = 1000
+
+
+class Point(NamedTuple):
+    """Shares of right answers among the first `images` that count, `low` to `high` the interval of the first."""
+
+    images: int
+    accuracy: float
+    accuracy_top: float
+    low: float
+    high: float
+
+
+class ClassRow(NamedTuple):
+    """Class `number`, which has images; `taken` of them were taken for class `taken_for`, most often of all, or -1."""
+
+    number: int
+    images: int
+    right: int
+    right_top: int
+    taken_for: int
+    taken: int
+
+
+class Pair(NamedTuple):
+    """`taken` of the `images` of class `truth` were taken for class `guess`."""
+
+    truth: int
+    guess: int
+    taken: int
+    images: int
+
+
+class Bin(NamedTuple):
+    """Images whose first guess has a probability from `lower` to `upper`, on average `confidence`."""
+
+    lower: float
+    upper: float
+    images: int
+    right: int
+    confidence: float
+
+
+class Exclusion(NamedTuple):
+    """An image that does not count, and why."""
+
+    file: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a run's outcomes say.
+
+    Attributes
+    ----------
+    points : list of Point
+        The figures as they settled, in list order.
+    classes : list of ClassRow
+        Least accurate first; classes without an image are left out.
+    pairs : list of Pair
+        Most images first, at most `PAIRS` of `pairs_found`.
+    bins : list of Bin
+        `BINS` of equal width.
+    calibration_error : float
+        How far confidence and accuracy are apart, the mean over images (ECE).
+    mistakes : list of (Sample, Outcome)
+        Wrong first guesses, most probable first, at most `MISTAKES`.
+    exclusions : list of Exclusion
+        At most `EXCLUSIONS` of `excluded`.
+    unlabelled : int
+        Images that count although no class is known for them: every guess is wrong.
+    """
+
+    points: list[Point]
+    classes: list[ClassRow]
+    pairs: list[Pair]
+    pairs_found: int
+    bins: list[Bin]
+    calibration_error: float
+    mistakes: list[tuple[Sample, Outcome]]
+    exclusions: list[Exclusion]
+    excluded: int
+    unlabelled: int
+
+
+def study(samples: Sequence[Sample], outcomes: Iterable[Outcome], classes: int, top: int) -> Findings:
+    """Find in one pass over `outcomes`, in list order, what there is to say about a run.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        The list, of which outcomes may leave some out.
+    outcomes : iterable of Outcome
+    classes : int
+        How many there are.
+    top : int
+        How many guesses count for the second figure.
+    """
+    tally = _Tally(top)
+    for outcome in outcomes:
+        tally.add(samples[outcome.index], outcome)
+    truths, guesses = np.array(tally.truths, np.int64), np.array(tally.guesses, np.int64)
+    right, right_top = truths == guesses, np.array(tally.right_top, bool)
+    known = truths >= 0
+    images = np.bincount(truths[known], minlength=classes)
+    pairs = _rank_pairs(truths[known & ~right], guesses[known & ~right], images)
+    bins = _fill_bins(np.array(tally.probabilities, float), right)
+    return Findings(
+        points=_trace(right, right_top),
+        classes=_rank_classes(truths, right, right_top, images, pairs),
+        pairs=[Pair(*map(int, pair)) for pair in pairs[:PAIRS]],
+        pairs_found=len(pairs),
+        bins=bins,
+        calibration_error=sum(abs(bin.right - bin.images * bin.confidence) for bin in bins) / max(len(right), 1),
+        mistakes=[(samples[outcome.index], outcome) for _, _, outcome in sorted(tally.worst, reverse=True)],
+        exclusions=tally.exclusions,
+        excluded=tally.excluded,
+        unlabelled=int((~known).sum()),
+    )
+
+
+@dataclass
+class _Tally:
+    """What is kept of outcomes gone by: a few bytes of each that counts."""
+
+    top: int
+    truths: array[int] = field(default_factory=lambda: array("i"))
+    guesses: array[int] = field(default_factory=lambda: array("i"))
+    probabilities: array[float] = field(default_factory=lambda: array("d"))
+    right_top: bytearray = field(default_factory=bytearray)
+    worst: list[tuple[float, int, Outcome]] = field(default_factory=list)
+    exclusions: list[Exclusion] = field(default_factory=list)
+    excluded: int = 0
+
+    def add(self, sample: Sample, outcome: Outcome) -> None:
+        if outcome.error or sample.doubt:
+            self.excluded += 1
+            if len(self.exclusions) < EXCLUSIONS:
+                kind = "unreadable" if outcome.error else "class unknown"
+                self.exclusions.append(Exclusion(sample.file, kind, outcome.error or sample.doubt))
+            return
+        guess, probability = outcome.guesses[0]
+        # Of a network that diverged, or has no softmax: NaN has no place in an order or a bin.
+        probability = probability if probability == probability else 0.0
+        self.truths.append(sample.truth)
+        self.guesses.append(guess)
+        self.probabilities.append(probability)
+        self.right_top.append(any(index == sample.truth for index, _ in outcome.guesses[: self.top]))
+        if guess != sample.truth:
+            entry = (probability, -outcome.index, outcome)
+            if len(self.worst) < MISTAKES:
+                heappush(self.worst, entry)
+            else:
+                heappushpop(self.worst, entry)
+
+
+def _trace(right: npt.NDArray[Any], right_top: npt.NDArray[Any]) -> list[Point]:
+    """At most `POINTS`, evenly spaced, the last among them."""
+    counted = len(right)
+    if not counted:
+        return []
+    number = min(counted, POINTS)
+    places = np.linspace(counted / number, counted, number).round().astype(int).tolist()
+    sums, sums_top = np.cumsum(right).tolist(), np.cumsum(right_top).tolist()
+    return [Point(n, sums[n - 1] / n, sums_top[n - 1] / n, *interval(sums[n - 1], n)) for n in places]
+
+
+def _rank_pairs(truths: npt.NDArray[Any], guesses: npt.NDArray[Any], images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Rows of `Pair`: most images first, of equals the greater share of the class, then the lower classes."""
+    codes, counts = np.unique(truths * len(images) + guesses, return_counts=True)
+    truth, guess = np.divmod(codes, len(images))
+    pairs = np.stack([truth, guess, counts, images[truth]], axis=1)
+    return pairs[np.lexsort((codes, images[truth], -counts))]
+
+
+def _rank_classes(
+    truths: npt.NDArray[Any],
+    right: npt.NDArray[Any],
+    right_top: npt.NDArray[Any],
+    images: npt.NDArray[Any],
+    pairs: npt.NDArray[Any],
+) -> list[ClassRow]:
+    """Of the classes that have images, the least accurate first."""
+    hits = np.bincount(truths[right], minlength=len(images))
+    # Without a class no guess is right, so that these have one.
+    hits_top = np.bincount(truths[right_top], minlength=len(images))
+    # The first pair of a class is its most frequent.
+    mistaken, first = np.unique(pairs[:, 0], return_index=True)
+    taken = dict(zip(mistaken.tolist(), pairs[first, 1:3].tolist(), strict=True))
+    rows = [
+        ClassRow(number, int(images[number]), int(hits[number]), int(hits_top[number]), *taken.get(number, (-1, 0)))
+        for number in np.flatnonzero(images).tolist()
+    ]
+    return sorted(rows, key=lambda row: (row.right / row.images, row.right_top / row.images))
+
+
+def _fill_bins(probabilities: npt.NDArray[Any], right: npt.NDArray[Any]) -> list[Bin]:
+    """A probability between two bins belongs to the upper one; beyond 0 or 1, to the last on that side."""
+    places = (np.clip(probabilities, 0, 1) * BINS).astype(int).clip(max=BINS - 1)
+    images = np.bincount(places, minlength=BINS)
+    hits = np.bincount(places[right], minlength=BINS)
+    confidence = np.bincount(places, probabilities, minlength=BINS) / np.maximum(images, 1)
+    return [
+        Bin(place / BINS, (place + 1) / BINS, int(images[place]), int(hits[place]), float(confidence[place]))
+        for place in range(BINS)
+    ]

@@ -1,0 +1,51 @@
+"""The compiled interpolation of pictures against its definition: the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darknet_py.engines.cpu.interpolate import interpolate
+from darknet_py.image import MODES, preprocess, resize
+
+SIDES = st.integers(1, 80)
+
+
+def draw_picture(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@given(SIDES, SIDES, SIDES, SIDES)
+def test_any_size_to_any_other(height, width, new_height, new_width):
+    picture = draw_picture(height, width)
+    resized = resize(picture, new_width, new_height, interpolate)
+    assert resized.dtype == np.float32
+    np.testing.assert_array_equal(resized, resize(picture, new_width, new_height))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda picture: picture[3:40, 5:50],
+        lambda picture: picture[::-1],
+        lambda picture: picture[:, ::-1],
+        lambda picture: picture[..., ::-1],
+        lambda picture: np.asfortranarray(picture),
+    ],
+    ids=["part", "upside down", "mirrored", "BGR", "columns first"],
+)
+def test_a_view_of_a_picture(view):
+    picture = view(draw_picture(60, 70))
+    np.testing.assert_array_equal(resize(picture, 33, 47, interpolate), resize(picture, 33, 47))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_fitting(mode):
+    picture = draw_picture(375, 500)
+    for fast, plain in zip(
+        preprocess(picture, mode, 224, 224, interpolate), preprocess(picture, mode, 224, 224), strict=True
+    ):
+        assert fast.flags.c_contiguous
+        np.testing.assert_array_equal(fast, plain)
