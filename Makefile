@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check bench bench-start clean
+.PHONY: help run test lint types check bench bench-start bench-valid clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -22,8 +22,12 @@ types: .venv/installed-dev
 check: .venv/installed-dev
 	$(BIN)/python -m pytest
 
-bench: .venv/installed-bench ## time the engine beside others; BENCH holds options, e.g. BENCH="--networks tiny"
+bench: .venv/installed-bench ## time the engine beside others, then valid; BENCH="--networks tiny" holds options
 	$(BIN)/python -m scripts.bench $(BENCH)
+	$(BIN)/python -m scripts.bench.valid $(VALID)
+
+bench-valid: .venv/installed-bench ## time valid on 1,000 JPEGs; VALID="--images FOLDER" holds options
+	$(BIN)/python -m scripts.bench.valid $(VALID)
 
 bench-start: .venv/installed-bench ## time the whole program, from its start to its answer
 	$(BIN)/python -m scripts.bench.start $(BENCH)

@@ -25,7 +25,10 @@ class Engine(Protocol):
     """A network's parameters, made ready once for all sizes of picture."""
 
     name: str
-    interpolate: Interpolate | None  # a faster `image.interpolate`, where there is one
+
+    @property
+    def interpolate(self) -> Interpolate | None:
+        """A faster `image.interpolate`, where there is one."""
 
     def plan(self, layers: Sequence[Layer]) -> Plan:
         """A plan for the network's layers, shaped for some size of picture."""

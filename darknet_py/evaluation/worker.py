@@ -102,7 +102,7 @@ def _open(job: Job, cfg: str, weights: str) -> Evaluator:
 def _find(path: str, digest: str) -> str:
     """Where a file with this content lies: at the coordinator's own path, or where it was uploaded to."""
     upload = get_worker().plugins.get(Upload.name)
-    if upload is not None and (upload.folder / digest).is_file():
+    if isinstance(upload, Upload) and (upload.folder / digest).is_file():
         return str(upload.folder / digest)
     if os.path.isfile(path) and digest_file(Path(path), ClusterError) == digest:
         return path

@@ -28,7 +28,7 @@ _, _, height, width = session.get_inputs()[0].shape
 
 def load(path: str) -> np.ndarray:
     """The middle square at the network's size, in 0..1, channels first."""
-    picture = cv2.imread(path)
+    picture = np.asarray(cv2.imread(path))
     side = min(picture.shape[:2])
     top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
     square = cv2.resize(picture[top : top + side, left : left + side], (width, height))

@@ -16,8 +16,8 @@ from ...layers.convolutional import Convolutional
 from ..passes import compile_steps, fold
 from .arena import Store, huge
 from .builder import Table
-from .isa import BLOCK, HALF, LANES
 from .interpolate import interpolate
+from .isa import BLOCK, HALF, LANES
 from .kernels import Kernels, pack_kernels, pack_matrix
 from .run import Run
 from .select import Choice, choose
