@@ -85,11 +85,11 @@ def run_shell(line: str, cwd: Path, env: Mapping[str, str]) -> Answer:
     return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def start(*arguments: str | Path, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Start ``darknet ARGUMENTS`` with pipes and do not wait."""
+def start(*arguments: str | Path, cwd: Path, env: Mapping[str, str], **more: Any) -> subprocess.Popen[str]:
+    """Start ``darknet ARGUMENTS`` with pipes and do not wait; `more` is for Popen."""
     pipe = subprocess.PIPE
     command = [*PROGRAM, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(command, cwd=cwd, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, **more)
 
 
 def finish(process: subprocess.Popen[str]) -> Answer:

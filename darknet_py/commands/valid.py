@@ -92,13 +92,23 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", type=shard, metavar="I/N", default=(1, 1), help="every N-th image from the I-th on")
     parser.add_argument("--batch", type=positive, metavar="N", default=BATCH, help="images at a time (%(default)s)")
     parser.add_argument("--workers", type=positive, metavar="N", help="images are worked on by N threads (one a core)")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="work on a dask cluster, or, local:N, on N processes here")
+    parser.add_argument(
+        "--cluster", type=cluster, metavar="ADDRESS", help="work on a dask cluster, or, local:N, on N processes here"
+    )
     parser.add_argument("--save", metavar="FILE", help="write a record for each image (.jsonl or .csv)")
     parser.add_argument("--journal", metavar="FILE", help="keep what is done there (default: in the cache)")
     parser.add_argument("--resume", action="store_true", help="go on with the journal of an earlier run")
     parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
     add_engine_options(parser)
     parser.epilog = EPILOG
+
+
+def cluster(text: str) -> str:
+    """The argument ``HOST:PORT`` or ``local:N``."""
+    name, _, number = text.rpartition(":")
+    if not (name and number.isdecimal() and int(number)):
+        raise argparse.ArgumentTypeError(f"{text}: HOST:PORT of a scheduler is expected, or local:N for N workers here")
+    return text
 
 
 def shard(text: str) -> tuple[int, int]:

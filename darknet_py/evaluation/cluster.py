@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -20,14 +22,14 @@ from ..errors import ClusterError
 from .evaluator import Pending
 from .job import Job
 from .outcome import Outcome
-from .worker import Refusal, Upload, dask_setup, measure
+from .worker import Refusal, Upload, measure
 
 LOCAL = "local:"  # before the number of workers to start
 LEAST, MOST = 64, 256  # images of a task
 PARTS = 8  # that the task of a worker that died is divided into
 KILLS = 3  # workers that an image may kill
 PATIENCE = 0.2  # seconds to wait for an outcome before the caller has a say
-GREETING = 20  # seconds in which a cluster must answer
+GREETING = 8  # seconds in which a cluster must answer
 
 
 @contextmanager
@@ -45,7 +47,8 @@ def connect(address: str) -> Iterator[Client]:
         stack.enter_context(dask.config.set(quiet))
         where: str | LocalCluster = address
         if address.startswith(LOCAL):
-            where = stack.enter_context(_start(int(address.removeprefix(LOCAL))))
+            with _without_interrupts():
+                where = stack.enter_context(_start(int(address.removeprefix(LOCAL))))
         try:
             client = stack.enter_context(Client(where, timeout=GREETING, set_as_default=False))
         except (OSError, ValueError) as reason:
@@ -54,9 +57,21 @@ def connect(address: str) -> Iterator[Client]:
         yield client
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let threads and processes that start now, and those that they start, never see Ctrl-C, which is not for them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which would undo it, if it were started meanwhile
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(workers: int) -> LocalCluster:
-    # Worker.py as a preload lets the workers be: Ctrl-C at a terminal reaches them too.
-    preload = [*dask.config.get("distributed.worker.preload"), dask_setup.__module__]
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=max(1, core_count() // workers),
@@ -64,7 +79,6 @@ def _start(workers: int) -> LocalCluster:
         dashboard_address=None,
         memory_limit=0,
         silence_logs=logging.CRITICAL,
-        preload=preload,
     )
 
 

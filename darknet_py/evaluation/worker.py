@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,11 +58,6 @@ class Upload(WorkerPlugin):
         for digest, content in self.contents.items():
             (self.folder / digest).write_bytes(content)
         self.contents.clear()
-
-
-def dask_setup(worker: Worker) -> None:
-    """What dask calls where a worker of this machine preloads this module: Ctrl-C is for the coordinator alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def measure(job: Job, cfg: str, weights: str, images: Sequence[Pending], batch: int) -> list[Outcome] | Refusal:
