@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import REFERENCE, ROOT, needs_reference
+from support_cli import environment, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no bash, and links need a privilege")
 
@@ -322,3 +324,20 @@ def test_operands_are_refused(folder):
 def test_the_script_may_be_run_by_its_path(folder):
     assert os.access(SCRIPT, os.X_OK)
     assert bash(folder, shlex.quote(str(SCRIPT))).returncode == 0
+
+
+@needs_reference
+def test_from_the_archives_to_a_networks_figures(tmp_path, cache):
+    photographs = sorted((REFERENCE / "real" / "images").iterdir())
+    names = {path: image(number) for number, path in enumerate(photographs, 1)}
+    annotations = {f"val/{name}.xml": annotation(name, path.name.partition("_")[0]) for path, name in names.items()}
+    pack(tmp_path / "ILSVRC2012_bbox_val_v3.tgz", "w:gz", {xml: text.encode() for xml, text in annotations.items()})
+    pack(tmp_path / "ILSVRC2012_img_val.tar", "w", {f"{name}.JPEG": path.read_bytes() for path, name in names.items()})
+    (tmp_path / "data").mkdir()
+    done = bash(tmp_path, UNPACK_ANNOTATIONS, UNPACK_IMAGES, LABEL, "mv inet.val.list data/")
+    assert done.returncode == 0, done.stderr
+    weights = REFERENCE / "real" / "tiny.weights"
+    answer = run("classifier", "valid", "cfg/", "cfg/tiny.cfg", weights, cwd=tmp_path, env=environment(cache))
+    assert answer.code == 0
+    # The C program has 26 and 39.
+    assert re.search(r"^49: top 1: 0\.5[024]0000, top 5: 0\.(76|78|80)0000$", answer.out, re.MULTILINE)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..dataset import find_listed
 from ..errors import DatasetError, UsageError
 from ..image import MODES, RESIZING_MODES
 from ..interrupt import stop_on_signals
@@ -177,6 +178,8 @@ def _run(args: argparse.Namespace) -> int:
 def _set_up(args: argparse.Namespace) -> Setup:
     """Find and load all that the command line names."""
     operands = split_operands(args.operands)
+    if args.cluster and (args.workers or args.threads):
+        raise UsageError("--workers and --threads are of this machine; a cluster's workers have threads of their own")
     if len(operands.rest) > 1:
         raise UsageError(f"{operands.rest[1]}: one LIST is expected, a file with one path a line or a folder")
     network = open_model(operands, args)
@@ -188,7 +191,11 @@ def _set_up(args: argparse.Namespace) -> Setup:
 def _find_list(dataset: Dataset, keys: Sequence[str]) -> str:
     for key in keys:
         if key in dataset.lists:
-            return dataset.lists[key]
+            path = dataset.lists[key]
+            if not find_listed(path, dataset.path).exists():
+                reason = "no such file; scripts/imagenet_label.sh makes ImageNet's, or name a list after the weights"
+                raise DatasetError(reason, file=dataset.file, option=f"{key}={path}")
+            return path
     reason = f"{keys[0]}= is missing: the list of images; name it there, or after the weights"
     raise DatasetError(reason, file=dataset.file)
 
