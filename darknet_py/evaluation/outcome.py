@@ -57,11 +57,11 @@ class Outcome:
 def summarize(index: int, probabilities: Array, keep: int, shown: int) -> Outcome:
     """The outcome of an image whose classes have `probabilities` (outputs,).
 
-    Of equally probable ones the lower index comes first. Numbers are as short as float32 can be told.
+    Of equally probable ones the lower index comes first. Guesses are told as shortly as float32 allows.
     """
     best = np.argsort(-probabilities, kind="stable")[:keep]
     guesses = [(int(place), _shorten(probabilities[place])) for place in best]
-    return Outcome(index, guesses, [_shorten(value) for value in probabilities[:shown]])
+    return Outcome(index, guesses, probabilities[:shown].tolist())
 
 
 def _shorten(value: np.float32) -> float:
