@@ -44,6 +44,15 @@ def load_image(path, load=evaluator.load_image):
     return load(path)
 evaluator.load_image = load_image
 """,
+    "slow start": """
+import time
+from darknet_py.evaluation import evaluator
+def load_image(path, load=evaluator.load_image):
+    if "0001" in str(path):
+        time.sleep(20)
+    return load(path)
+evaluator.load_image = load_image
+""",
     "other version": """
 import darknet_py
 darknet_py.__version__ = "0.0.9"
@@ -234,3 +243,17 @@ def test_ctrl_c_ends_coordinator_and_workers_without_a_word_of_theirs(folder, ca
     assert "Traceback" not in answer.err
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+def test_what_was_done_beyond_a_slow_task_counts_when_the_run_is_stopped(folder, cache):
+    with running_cluster(folder, cache, "slow start", "slow start") as (address, _):
+        words = (*RUN, "--journal", "x.journal", "--cluster", address)
+        process = start(*words, cwd=folder, env=environment(cache))
+        wait_until_begun(folder, process)
+        process.terminate()
+        answer = finish(process)
+    summary = json.loads(answer.out)
+    done = {json.loads(line)["image"] for line in (folder / "x.journal").read_text().splitlines()[1:]}
+    assert (answer.code, summary["complete"]) == (143, False)
+    assert 0 not in done
+    assert summary["counted"] + summary["excluded"]["unreadable"] == len(done)

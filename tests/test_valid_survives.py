@@ -171,7 +171,7 @@ def test_a_signal_ends_a_run_with_the_totals_so_far(make_folder, cache, whole, s
     done = count_done(folder)
     assert 10 <= done < IMAGES
     assert answer.code == code
-    assert answer.complaints[-1] == f"stopped after {done} of {IMAGES} images; {PARTLY}"
+    assert answer.complaints[-1] == f"stopped: {done} of {IMAGES} images are done; {PARTLY}"
     assert "Traceback" not in answer.err
     top1, _, counts, _ = answer.out.splitlines()[-4:]
     counted = int(top1.rpartition(" ")[2])
@@ -212,7 +212,7 @@ def test_control_c_at_a_terminal_ends_it_with_the_totals_so_far(make_folder, cac
     assert answer.code == 130
     done = count_done(folder)
     assert re.search(rf"\ntop-1: .*\n.*\n.*, {IMAGES - done} not done\n.*\n", answer.out)
-    assert answer.out.endswith(f"\ndarknet: stopped after {done} of {IMAGES} images; {PARTLY}\n")
+    assert answer.out.endswith(f"\ndarknet: stopped: {done} of {IMAGES} images are done; {PARTLY}\n")
     assert "Traceback" not in answer.out
     assert results(folder, go_on(folder, cache).out) == whole
 
@@ -245,7 +245,7 @@ def test_a_full_disk_ends_it_and_what_was_written_is_whole(make_folder, cache, w
     answer = run(*words(), cwd=folder, env=surroundings(cache), preexec_fn=limit_files(size))
     done = max(count_done(folder), 0)
     assert (answer.code, answer.out) == (1, "")
-    assert answer.complaints[-1] == f"x.journal: file too large; {done} images are kept, {PARTLY}"
+    assert answer.complaints[-1] == f"x.journal: file too large; {done} of {IMAGES} images are done; {PARTLY}"
     assert "Traceback" not in answer.err
     content = (folder / "x.journal").read_bytes()
     assert whole.journal.startswith(content)

@@ -85,6 +85,9 @@ def work(setup: Setup, journal: Journal, totals: Totals, stop: Stop) -> None:
             for outcome in journal.consecutive(totals.images):
                 sample = samples[outcome.index]
                 totals.add(sample, outcome)
+                if outcome.error:
+                    with bar.external_write_mode(sys.stderr):
+                        say(f"{sample.file}: {outcome.error}")
                 if prints:
                     LINES[args.command](sample, outcome, totals, names)
             sys.stdout.flush()
@@ -97,10 +100,6 @@ def work(setup: Setup, journal: Journal, totals: Totals, stop: Stop) -> None:
         with closing(_evaluate(setup, journal)) as evaluated:
             for outcomes in evaluated:
                 journal.append(outcomes)
-                for outcome in outcomes:
-                    if outcome.error:
-                        with bar.external_write_mode(sys.stderr):
-                            say(f"{samples[outcome.index].file}: {outcome.error}")
                 tell()
                 if stop.signum:
                     break

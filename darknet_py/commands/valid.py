@@ -168,7 +168,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
     if stop.signum:
-        say(f"stopped after {totals.images} of {len(samples)} images; --resume goes on from there")
+        say(f"stopped: {journal.state}")
         return stop.exit_code
     if totals.counted == totals.images:
         return 0

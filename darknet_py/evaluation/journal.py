@@ -70,6 +70,12 @@ class Journal:
         """The outcome of image `index`, which must be done."""
         return Outcome.from_line(self._line_at(int(self._start[index])))
 
+    @property
+    def state(self) -> str:
+        """How far it has come, and what can be made of that."""
+        lasts = self._lock is not None
+        return f"{self.done} of {len(self._start)} images are done" + "; --resume goes on from there" * lasts
+
     def missing(self) -> Iterator[int]:
         """Images that are not done."""
         return iter(np.flatnonzero(self._start < 0).tolist())
@@ -150,6 +156,7 @@ class Journal:
         self._check()
         start = self._end
         try:
+            os.lseek(self._fd, 0, os.SEEK_END)
             left = memoryview(line)
             while left:
                 left = left[os.write(self._fd, left) :]
@@ -165,14 +172,14 @@ class Journal:
         self._end = size
 
     def _line_at(self, start: int) -> bytes:
+        os.lseek(self._fd, start, os.SEEK_SET)
         parts: list[bytes] = []
         while True:
-            part = os.pread(self._fd, 4096 << len(parts), start)
+            part = os.read(self._fd, 4096 << len(parts))
             head, newline, _ = part.partition(b"\n")
             parts.append(head)
             if newline or not part:
                 return b"".join(parts)
-            start += len(part)
 
     def _sync(self) -> None:
         """Bring what was written to the disk, until the journal is closed and all of it is there."""
@@ -192,8 +199,7 @@ class Journal:
             self._fail(self._failure)
 
     def _fail(self, reason: OSError) -> None:
-        kept = f"{self.done} images are kept, --resume goes on from there"
-        raise JournalError(f"{describe_oserror(reason)}; {kept}", file=self.file) from None
+        raise JournalError(f"{describe_oserror(reason)}; {self.state}", file=self.file) from None
 
 
 def usual_path(command: str, names: Iterable[str], settings: Iterable[object]) -> Path:

@@ -282,7 +282,7 @@ def test_a_disk_that_fails_later_is_told_at_the_next_image_or_at_the_end(file, m
     assert failed.wait(60)
     with pytest.raises(JournalError) as error:
         journal.__exit__(None, None, None)
-    assert str(error.value) == f"{file}: input/output error; 1 images are kept, --resume goes on from there"
+    assert str(error.value) == f"{file}: input/output error; 1 of {IMAGES} images are done; --resume goes on from there"
     assert threading.active_count() == threads
 
 
@@ -310,7 +310,7 @@ def test_a_disk_full_at_any_byte_leaves_whole_lines_to_go_on_from(file, tmp_path
         command = [sys.executable, "-c", script, str(file), str(size)]
         told = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         kept = sum(end <= size for end in ends[1:])
-        says = f"file too large; {kept} images are kept, --resume goes on from there\n"
+        says = f"file too large; {kept} of {IMAGES} images are done; --resume goes on from there\n"
         assert (told.returncode, told.stderr, told.stdout) == (0, "", says)
         assert file.read_bytes() == whole[: max((end for end in ends if end <= size), default=0)]
         assert write(file, *OUTCOMES[kept:]) == whole
