@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from darknet_py.dataset import Dataset
+from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.evaluation.samples import Sample
 from darknet_py.evaluation.totals import Summary, Totals
@@ -42,10 +43,7 @@ def summarize_run(samples: Sequence[Sample], outcomes: Iterable[Outcome], top: i
     for outcome in outcomes:
         totals.add(samples[outcome.index], outcome)
     return Summary(
-        command="valid",
-        preprocess="center-crop",
-        engine="cpu",
-        precision="float32",
+        job=Job("0.1.0", "valid", "center-crop", "cpu", "float32", "cfg's", "weights'", keep=5, shown=2),
         cfg=cfg,
         weights="tiny.weights",
         data="x.data",

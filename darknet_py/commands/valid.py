@@ -137,7 +137,7 @@ def _run(args: argparse.Namespace) -> int:
     check_target("--save", args.save, ".jsonl", ".csv")
     check_target("--report", args.report, ".html")
     setup = _set_up(args)
-    dataset, samples, job = setup.network.dataset, setup.samples, setup.job
+    dataset, samples = setup.network.dataset, setup.samples
     totals = Totals(args.top or dataset.top)
     start = time.perf_counter()
     with open_run_journal(setup) as journal:
@@ -145,10 +145,7 @@ def _run(args: argparse.Namespace) -> int:
         with stop_on_signals() as stop:
             work(setup, journal, totals, stop)
         summary = Summary(
-            command=args.command,
-            preprocess=job.preprocess,
-            engine=job.engine,
-            precision=job.precision,
+            job=setup.job,
             cfg=setup.operands.cfg,
             weights=setup.operands.weights,
             data=dataset.file,

@@ -7,6 +7,7 @@ from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
+from .job import Job
 from .outcome import Outcome
 from .samples import Sample
 
@@ -83,8 +84,8 @@ class Summary:
 
     Attributes
     ----------
-    command, preprocess, engine, precision : str
-        How was measured.
+    job : Job
+        What was asked of each image.
     cfg, weights, data : str
         What was measured, as the user named it.
     images : int
@@ -97,10 +98,7 @@ class Summary:
         Images that this run did.
     """
 
-    command: str
-    preprocess: str
-    engine: str
-    precision: str
+    job: Job
     cfg: str
     weights: str
     data: str
@@ -137,10 +135,10 @@ class Summary:
         """The summary for a program."""
         totals = self.totals
         return {
-            "command": self.command,
-            "preprocess": self.preprocess,
-            "engine": self.engine,
-            "precision": self.precision,
+            "command": self.job.command,
+            "preprocess": self.job.preprocess,
+            "engine": self.job.engine,
+            "precision": self.job.precision,
             "cfg": self.cfg,
             "weights": self.weights,
             "data": self.data,

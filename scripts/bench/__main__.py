@@ -29,6 +29,7 @@ from darknet_py.errors import DarknetError
 from darknet_py.layers import Array
 
 from .models import NETWORKS, Model, limit, prepare
+from .options import names
 from .peers import NARROW, OURS, PEERS, DarknetPy, Runner
 
 PAUSE = 0.2  # seconds; ONNX Runtime's threads spin longest, for some 0.1
@@ -173,7 +174,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=cores, metavar="N", help="default: one a core")
     parser.add_argument("--precision", choices=tuple(MAX_ERROR), default="float32")
     for option, known in (("--networks", NETWORKS), ("--peers", tuple(PEERS))):
-        parser.add_argument(option, type=_names(known), metavar="A,B", help=f"default: all of {','.join(known)}")
+        parser.add_argument(option, type=names(known), metavar="A,B", help=f"default: all of {','.join(known)}")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     of_limit = "of the limit: what {} reaches (default: {} of two cores with AVX-512)"
     parser.add_argument("--gflops", type=float, default=229, help=of_limit.format("a micro-kernel", "the 229 GFLOP/s"))
@@ -186,17 +187,6 @@ def _parse_arguments() -> argparse.Namespace:
     if not set(args.peers) <= set(able):
         parser.error(f"--peers: only {', '.join(able)} in {args.precision}")
     return args
-
-
-def _names(known: tuple[str, ...]) -> Any:
-    def names(text: str) -> list[str]:
-        given = [name for name in text.split(",") if name]
-        unknown = [name for name in given if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: unknown; one of {', '.join(known)} is expected")
-        return given
-
-    return names
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ first round goes unmeasured, and its best guesses must agree.
 
 from __future__ import annotations
 
-import argparse
-import os
 import subprocess
 import sys
 import time
@@ -17,7 +15,8 @@ from statistics import median
 
 from darknet_py.cache import cache_dir
 
-from .models import NETWORKS, ROOT, Model, prepare
+from .models import ROOT, Model, prepare
+from .options import make_program_parser
 
 DRAW = ROOT / "tests" / "golden" / "make_images.py"
 LABELS = ROOT / "data" / "imagenet.shortnames.list"
@@ -25,25 +24,13 @@ LABELS = ROOT / "data" / "imagenet.shortnames.list"
 
 def main() -> int:
     """Run both on each network; print their times and the ratio."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.bench.start",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
-    parser.add_argument("--networks", default="tiny,extraction", metavar="A,B", help="default: %(default)s")
+    parser = make_program_parser("scripts.bench.start", __doc__, rounds=9)
     args = parser.parse_args()
-    names = args.networks.split(",")
-    for name in names:
-        if name not in NETWORKS:
-            parser.error(f"--networks: {name}: unknown; one of {', '.join(NETWORKS)} is expected")
     if min(args.rounds, args.threads) < 1:
         parser.error("--rounds and --threads must be at least 1")
     picture = _picture()
     print(f"{'network':14}{'onnxruntime':>12}{'darknet':>12}{'ratio':>12}  (s)")
-    for name in names:
+    for name in args.networks:
         commands = _commands(prepare(name), picture, args.threads)
         guesses = {program: _best_guess(_run(command)) for program, command in commands.items()}
         if len(set(guesses.values())) > 1:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,8 @@ from statistics import median
 from darknet_py.cache import cache_dir
 from darknet_py.image import SUFFIXES
 
-from .models import NETWORKS, ROOT, Model, prepare
+from .models import ROOT, Model, prepare
+from .options import make_program_parser
 
 DRAW = ROOT / "tests" / "golden" / "make_images.py"
 LABELS = ROOT / "data" / "imagenet.labels.list"
@@ -31,22 +31,10 @@ DIFFERENCE = 0.02  # of the images, between the counts of right answers: OpenCV 
 
 def main() -> int:
     """Run both on each network; print images a second and the ratio."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.bench.valid",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_program_parser("scripts.bench.valid", __doc__, rounds=5)
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="of JPEGs, WNID_anything.JPEG (default: drawn)")
     parser.add_argument("--count", type=int, default=1000, metavar="N", help="images, taken in turn (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
-    parser.add_argument("--networks", default="tiny,extraction", metavar="A,B", help="default: %(default)s")
     args = parser.parse_args()
-    names = args.networks.split(",")
-    for name in names:
-        if name not in NETWORKS:
-            parser.error(f"--networks: {name}: unknown; one of {', '.join(NETWORKS)} is expected")
     if min(args.count, args.rounds, args.threads) < 1:
         parser.error("--count, --rounds and --threads must be at least 1")
     images = sorted(path for path in (args.images or _draw()).iterdir() if path.suffix.lower() in SUFFIXES)
@@ -54,7 +42,7 @@ def main() -> int:
         parser.error(f"--images {args.images}: no image in this folder")
     print(f"{'network':14}{'onnxruntime':>12}{'darknet':>12}{'ratio':>12}  (images/s)")
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
+        for name in args.networks:
             if not _bench(prepare(name), images, args, Path(folder, "images.list")):
                 return 1
     return 0

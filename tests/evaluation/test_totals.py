@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.evaluation.samples import Sample
 from darknet_py.evaluation.totals import Summary, Totals, interval
@@ -34,9 +35,8 @@ def count(pairs, top=TOP):
 
 
 def summarize(totals, images, seconds=2.0, measured=10):
-    return Summary(
-        "valid", "center-crop", "cpu", "float32", "x.cfg", "x.weights", "x.data", images, totals, seconds, measured
-    )
+    job = Job("0.1.0", "valid", "center-crop", "cpu", "float32", "cfg's", "weights'", keep=5, shown=2)
+    return Summary(job, "x.cfg", "x.weights", "x.data", images, totals, seconds, measured)
 
 
 @pytest.mark.parametrize("seed", range(5))

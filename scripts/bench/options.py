@@ -1,0 +1,38 @@
+"""Options of the benchmarks' command lines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+
+from .models import NETWORKS
+
+
+def names(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """The argument ``A,B``, names of which all must be `known`."""
+
+    def parse(text: str) -> list[str]:
+        given = [name for name in text.split(",") if name]
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: unknown; one of {', '.join(known)} is expected")
+        return given
+
+    return parse
+
+
+def make_program_parser(module: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """The parser of a benchmark that times whole programs: on which networks, how often, on how many threads."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help="default: %(default)s")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    parser.add_argument(
+        "--networks", type=names(NETWORKS), default="tiny,extraction", metavar="A,B", help="default: %(default)s"
+    )
+    return parser
