@@ -74,10 +74,6 @@ def test_unchanged_size_gives_the_pixels_by_255():
     assert (resize(PIXELS, 5, 6) == (PIXELS / 255).astype(np.float32)).all()
 
 
-def test_resize_takes_pictures_in_0_to_1_too():
-    assert (resize((PIXELS / 255).astype(np.float32), 7, 3) == resize(PIXELS, 7, 3)).all()
-
-
 def test_crop_beyond_the_edge_repeats_the_edge():
     left, top, width, height = -2, 3, 9, 7
     part = crop(PIXELS, left, top, width, height)

@@ -76,7 +76,7 @@ def _start(workers: int) -> LocalCluster:
         n_workers=workers,
         threads_per_worker=max(1, core_count() // workers),
         processes=True,
-        dashboard_address=None,
+        dashboard_address=":0",
         memory_limit=0,
         silence_logs=logging.CRITICAL,
     )
