@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from conftest import ROOT
@@ -102,9 +102,9 @@ def preload(folder, what):
     return path
 
 
-@contextmanager
+@contextlib.contextmanager
 def running_cluster(folder, cache, *workers: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and workers in processes of their own, each with the preload of that name or none; its address."""
+    """A scheduler, then workers, each with the preload of that name or none: the address, and their processes."""
     known = folder / "scheduler.json"
     quiet = {"env": environment(cache), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
     common = ("--scheduler-file", str(known), "--no-dashboard")
@@ -123,7 +123,7 @@ def running_cluster(folder, cache, *workers: str) -> Iterator[tuple[str, list[su
             time.sleep(0.05)
         address = json.loads(known.read_text())["address"]
         wait_for_workers(address, len(workers))
-        yield address, processes[1:]
+        yield address, processes
     finally:
         for process in reversed(processes):
             process.kill()
@@ -135,6 +135,16 @@ def wait_for_workers(address, count):
 
     with Client(address, set_as_default=False) as client:
         client.wait_for_workers(count, timeout=PATIENCE)
+
+
+def wait_until_gone(group):
+    """Return when no process of a group is left."""
+    end = time.monotonic() + PATIENCE
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < end:
+            os.killpg(group, 0)
+            time.sleep(0.05)
+        pytest.fail(f"some process of {group} is left")
 
 
 def wait_until_begun(folder, process):
@@ -171,11 +181,11 @@ def test_an_image_that_kills_workers_three_times_is_set_aside_and_named(folder, 
 
 
 def test_a_worker_that_is_killed_in_mid_run_loses_nothing(folder, cache, whole):
-    with running_cluster(folder, cache, "slow", "slow") as (address, workers):
+    with running_cluster(folder, cache, "slow", "slow") as (address, processes):
         words = (*RUN, "--journal", "x.journal", "--cluster", address)
         process = start(*words, cwd=folder, env=environment(cache))
         wait_until_begun(folder, process)
-        workers[0].kill()
+        processes[1].kill()
         answer = finish(process)
     assert read_results(folder, answer) == whole
 
@@ -189,6 +199,19 @@ def test_a_run_whose_coordinator_was_killed_goes_on_with_another(folder, cache, 
         process.communicate()
         answer = run(*words, cwd=folder, env=environment(cache))
     assert read_results(folder, answer) == whole
+
+
+def test_a_scheduler_that_is_killed_ends_the_run_which_can_go_on(folder, cache, whole):
+    with running_cluster(folder, cache, "slow", "slow") as (address, processes):
+        words = (*RUN, "--journal", "x.journal", "--resume")
+        process = start(*words, "--cluster", address, cwd=folder, env=environment(cache))
+        wait_until_begun(folder, process)
+        processes[0].kill()
+        answer = finish(process)
+    assert answer.code == 1
+    assert "Traceback" not in answer.err
+    assert answer.complaints[-1].startswith(f"{address}: ")
+    assert read_results(folder, run(*words, cwd=folder, env=environment(cache))) == whole
 
 
 def test_a_worker_that_lacks_the_networks_files_is_sent_them(folder, cache, whole):
@@ -241,11 +264,7 @@ def test_ctrl_c_ends_coordinator_and_workers_without_a_word_of_theirs(folder, ca
     answer = finish(process)
     assert answer.code == 130
     assert "Traceback" not in answer.err
-    end = time.monotonic() + PATIENCE
-    with pytest.raises(ProcessLookupError):  # all of its processes have gone, though not all at once
-        while time.monotonic() < end:
-            os.killpg(process.pid, 0)
-            time.sleep(0.05)
+    wait_until_gone(process.pid)
 
 
 def test_what_was_done_beyond_a_slow_task_counts_when_the_run_is_stopped(folder, cache):

@@ -6,7 +6,7 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import resource_tracker
@@ -44,6 +44,8 @@ def connect(address: str) -> Iterator[Client]:
     # Workers that die are a matter of course here; distributed would tell of each at length.
     quiet = {"distributed.logging.distributed": "critical", "distributed.scheduler.allowed-failures": 0}
     with ExitStack() as stack:
+        logging.disable(logging.CRITICAL)
+        stack.callback(logging.disable, logging.NOTSET)
         stack.enter_context(dask.config.set(quiet))
         where: str | LocalCluster = address
         if address.startswith(LOCAL):
@@ -76,7 +78,7 @@ def _start(workers: int) -> LocalCluster:
         n_workers=workers,
         threads_per_worker=max(1, core_count() // workers),
         processes=True,
-        dashboard_address=":0",
+        dashboard_address="127.0.0.1:0",
         memory_limit=0,
         silence_logs=logging.CRITICAL,
     )
@@ -126,6 +128,7 @@ class Coordinator:
     def __init__(self, client: Client, job: Job, cfg: Path, weights: Path, batch: int) -> None:
         self.client, self.job, self.batch = client, job, batch
         self.cfg, self.weights = cfg.absolute(), weights.absolute()
+        self.address = client.scheduler.address
         self._uploaded = False
         self._running: dict[Future, Task] = {}
         self._suspects: deque[Task] = deque()
@@ -135,8 +138,11 @@ class Coordinator:
         """Outcomes as they come, now and then none."""
         try:
             yield from self._evaluate(iter(images), len(images))
+        except OSError as reason:
+            raise self._lose(reason) from None
         finally:
-            self.client.cancel(list(self._running))
+            with suppress(OSError):
+                self.client.cancel(list(self._running))
 
     def _evaluate(self, images: Iterator[Pending], count: int) -> Generator[list[Outcome], None, None]:
         size = min(max(count // (4 * max(1, self._threads())), LEAST), MOST)
@@ -173,10 +179,12 @@ class Coordinator:
     def _take(self, future: Future, task: Task) -> list[Outcome]:
         """A task's outcomes; none where it must be done again."""
         if future.status != "finished":
-            error = future.exception() if future.status == "error" else future.status
+            if future.status != "error":
+                raise self._lose(f"a task was {future.status}")
+            error = future.exception()
             if isinstance(error, KilledWorker):
                 return self._divide(task, task.kills + error.allowed_failures + 1)
-            raise ClusterError(f"a task has failed: {error}", file=self.client.scheduler.address)
+            raise ClusterError(f"a task has failed: {error}", file=self.address)
         answer: list[Outcome] | Refusal = future.result()
         if not isinstance(answer, Refusal):
             return answer
@@ -185,6 +193,10 @@ class Coordinator:
         self._upload()
         self._submit(task)
         return []
+
+    def _lose(self, reason: object) -> ClusterError:
+        """The error for a cluster that is no more."""
+        return ClusterError(f"the cluster does not answer any more ({reason}); --resume goes on", file=self.address)
 
     def _divide(self, task: Task, kills: int) -> list[Outcome]:
         """Do a task again in parts, so that the image which kills workers is found; set it aside in the end."""
