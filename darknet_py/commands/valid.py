@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,8 +107,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def cluster(text: str) -> str:
     """The argument ``HOST:PORT`` or ``local:N``."""
-    name, _, number = text.rpartition(":")
-    if not (name and number.isdecimal() and int(number)):
+    if not re.fullmatch(r"(\w+://)?[^/:]+:0*[1-9]\d*", text) or text.startswith("http"):
         raise argparse.ArgumentTypeError(f"{text}: HOST:PORT of a scheduler is expected, or local:N for N workers here")
     return text
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import signal
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -18,11 +19,11 @@ from distributed import Client, Future, KilledWorker, LocalCluster
 
 from .. import __version__
 from ..engines import core_count
-from ..errors import ClusterError
+from ..errors import ClusterError, DarknetWarning
 from .evaluator import Pending
 from .job import Job
 from .outcome import Outcome
-from .worker import Refusal, Upload, measure
+from .worker import Refusal, Upload, make_check
 
 LOCAL = "local:"  # before the number of workers to start
 LEAST, MOST = 64, 256  # images of a task
@@ -39,7 +40,7 @@ def connect(address: str) -> Iterator[Client]:
     Raises
     ------
     ClusterError
-        Where there is no cluster, or a worker has another version of this package.
+        Where there is no cluster.
     """
     # Workers that die are a matter of course here; distributed would tell of each at length.
     quiet = {"distributed.logging.distributed": "critical", "distributed.scheduler.allowed-failures": 0}
@@ -55,7 +56,6 @@ def connect(address: str) -> Iterator[Client]:
             client = stack.enter_context(Client(where, timeout=GREETING, set_as_default=False))
         except (OSError, ValueError) as reason:
             raise ClusterError(f"no cluster answers there: {reason}", file=address) from None
-        _check_versions(client)
         yield client
 
 
@@ -84,19 +84,6 @@ def _start(workers: int) -> LocalCluster:
     )
 
 
-def _check_versions(client: Client) -> None:
-    def find_version() -> str:  # sent as code: a worker that lacks the package lacks its functions, too
-        try:
-            from darknet_py import __version__ as version
-        except ImportError as reason:
-            return f"none ({reason})"
-        return version
-
-    for address, found in client.run(find_version, on_error="return").items():
-        if found != __version__:
-            raise ClusterError(f"its darknet_py is {found}; {__version__} is expected on all workers", file=address)
-
-
 @dataclass(frozen=True)
 class Task:
     """Images for a worker.
@@ -106,10 +93,13 @@ class Task:
     images : sequence of Pending
     kills : int
         Workers that died while they had the task, or one that these images were a part of.
+    uploaded : bool
+        Whether all workers had the network's files when it was submitted.
     """
 
     images: Sequence[Pending]
     kills: int = 0
+    uploaded: bool = False
 
 
 class Coordinator:
@@ -129,50 +119,54 @@ class Coordinator:
         self.client, self.job, self.batch = client, job, batch
         self.cfg, self.weights = cfg.absolute(), weights.absolute()
         self.address = client.scheduler.address
-        self._uploaded = False
         self._running: dict[Future, Task] = {}
         self._suspects: deque[Task] = deque()
         self._done: SimpleQueue[Future] = SimpleQueue()
+        self._uploaded = self._waited = False
 
     def evaluate(self, images: Sequence[Pending]) -> Generator[list[Outcome], None, None]:
         """Outcomes as they come, now and then none."""
         try:
-            yield from self._evaluate(iter(images), len(images))
+            yield from self._evaluate(images)
         except OSError as reason:
             raise self._lose(reason) from None
         finally:
             with suppress(OSError):
                 self.client.cancel(list(self._running))
 
-    def _evaluate(self, images: Iterator[Pending], count: int) -> Generator[list[Outcome], None, None]:
-        size = min(max(count // (4 * max(1, self._threads())), LEAST), MOST)
-        while True:
-            # One more than they can work on, so that none has to wait for the next.
-            while len(self._running) < self._threads() + len(self.client.nthreads()):
-                if not (part := list(islice(images, size))):
-                    break
-                self._submit(Task(part))
-            # One at a time: who dies with a suspect becomes one.
-            if self._suspects and not any(task.kills for task in self._running.values()):
-                self._submit(self._suspects.popleft())
-            if not self._running:
-                if part:
-                    yield []
-                    continue
-                return
+    def _evaluate(self, images: Sequence[Pending]) -> Iterator[list[Outcome]]:
+        size = min(max(len(images) // (4 * max(1, sum(self._threads()))), LEAST), MOST)
+        fresh = deque(Task(images[start : start + size]) for start in range(0, len(images), size))
+        while fresh or self._suspects or self._running:
+            self._submit_from(fresh)
             try:
                 future = self._done.get(timeout=PATIENCE)
             except Empty:
                 yield []
-                continue
-            yield self._take(future, self._running.pop(future))
+            else:
+                yield self._take(future, self._running.pop(future))
 
-    def _threads(self) -> int:
-        return sum(self.client.nthreads().values())
+    def _threads(self) -> list[int]:
+        """How many threads each worker has."""
+        return list(self.client.nthreads().values())
+
+    def _submit_from(self, fresh: deque[Task]) -> None:
+        """Submit as many tasks as there is work for."""
+        threads = self._threads()
+        if not threads and not self._waited:
+            self._waited = True
+            warnings.warn(DarknetWarning(f"{self.address}: no workers; waiting for some"), stacklevel=2)
+        # One more for each worker than it can work on, so that it need not wait for the next.
+        while fresh and len(self._running) < sum(threads) + len(threads):
+            self._submit(fresh.popleft())
+        # One at a time: who dies with a suspect becomes one.
+        if threads and self._suspects and not any(task.kills for task in self._running.values()):
+            self._submit(self._suspects.popleft())
 
     def _submit(self, task: Task) -> None:
-        files = str(self.cfg), str(self.weights)
-        future = self.client.submit(measure, self.job, *files, task.images, self.batch, pure=False)
+        task = replace(task, uploaded=self._uploaded)
+        job = self.job, str(self.cfg), str(self.weights), task.images, self.batch
+        future = self.client.submit(make_check(), __version__, pickle.dumps(job), pure=False)
         self._running[future] = task
         future.add_done_callback(self._done.put)
 
@@ -185,11 +179,11 @@ class Coordinator:
             if isinstance(error, KilledWorker):
                 return self._divide(task, task.kills + error.allowed_failures + 1)
             raise ClusterError(f"a task has failed: {error}", file=self.address)
-        answer: list[Outcome] | Refusal = future.result()
-        if not isinstance(answer, Refusal):
+        answer: list[Outcome] | Refusal | str = future.result()
+        if isinstance(answer, list):
             return answer
-        if not answer.missing:
-            raise ClusterError(answer.reason)
+        if isinstance(answer, str) or not answer.missing or task.uploaded:
+            raise ClusterError(str(answer))
         self._upload()
         self._submit(task)
         return []

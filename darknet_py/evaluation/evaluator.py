@@ -17,10 +17,12 @@ from itertools import islice
 import numpy as np
 
 from ..classifier import Classifier
-from ..errors import CfgError, ImageError, UsageError, WeightsError
+from ..errors import CfgError, DarknetError, ImageError, UsageError, WeightsError
 from ..image import load_image
 from ..layers import Array
 from .outcome import Outcome, summarize
+
+Output = Array | DarknetError  # of the network, or why there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +68,22 @@ class Evaluator:
     def evaluate(self, images: Sequence[Pending]) -> list[Outcome]:
         """The outcomes of a few images, in their order, whatever thread calls."""
         network = self._forked()
-        outcomes: dict[int, Outcome] = {}
         views: dict[int, list[Array]] = {}
+        failures: dict[int, str] = {}
         for image in images:
             try:
                 views[image.index] = self._views(network, image)
             except (ImageError, CfgError, UsageError) as reason:
-                outcomes[image.index] = Outcome(image.index, error=_explain(reason, image))
+                failures[image.index] = str(reason).removeprefix(f"{image.path}: ")
             except MemoryError:
-                outcomes[image.index] = Outcome(image.index, error="not enough memory to fit it to the network")
-        files = {image.index: image for image in images}
-        for index, probabilities in self._probabilities(network, views).items():
-            if isinstance(probabilities, Exception):
-                outcomes[index] = Outcome(index, error=_explain(probabilities, files[index]))
-            else:
-                outcomes[index] = summarize(index, probabilities, self.keep, self.shown)
-        return [outcomes[image.index] for image in images]
+                failures[image.index] = "not enough memory to fit it to the network"
+        outputs = self._outputs(network, views)
+        return [
+            Outcome(image.index, error=failures[image.index])
+            if image.index in failures
+            else self._sum_up(image.index, outputs[image.index])
+            for image in images
+        ]
 
     def _forked(self) -> Classifier:
         if not hasattr(self._own, "network"):
@@ -96,28 +98,27 @@ class Evaluator:
             mode = network.mode_for(picture, None, image.file)
         return network.prepare(picture, mode)
 
-    def _probabilities(
-        self, network: Classifier, views: dict[int, list[Array]]
-    ) -> dict[int, Array | CfgError | WeightsError]:
-        """For each image the mean of its views' outputs, or why there is none."""
-        batches: dict[tuple[int, ...], list[tuple[int, Array]]] = defaultdict(list)
+    def _outputs(self, network: Classifier, views: dict[int, list[Array]]) -> dict[int, list[Output]]:
+        """For each image its views' outputs, in their order; inputs of one shape run together."""
+        batches: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
         for index, of_image in views.items():
-            for view in of_image:
-                batches[view.shape].append((index, view))
-        sums: dict[int, Array | CfgError | WeightsError] = {}
+            for number, view in enumerate(of_image):
+                batches[view.shape].append((index, number))
+        found: dict[tuple[int, int], Output] = {}
         for batch in batches.values():
-            for (index, _), outputs in zip(batch, self._run(network, [view for _, view in batch]), strict=True):
-                before = sums.get(index)
-                if isinstance(outputs, Exception) or before is None:
-                    sums[index] = outputs
-                elif not isinstance(before, Exception):
-                    sums[index] = before + outputs
-        return {
-            index: total if isinstance(total, Exception) else total / np.float32(len(views[index]))
-            for index, total in sums.items()
-        }
+            found |= zip(batch, self._run(network, [views[index][number] for index, number in batch]), strict=True)
+        return {index: [found[index, number] for number in range(len(of_image))] for index, of_image in views.items()}
 
-    def _run(self, network: Classifier, views: Sequence[Array]) -> Sequence[Array | CfgError | WeightsError]:
+    def _sum_up(self, index: int, outputs: Sequence[Output]) -> Outcome:
+        """The outcome of an image from its views' outputs, added up in their order."""
+        total = np.float32(0)
+        for output in outputs:
+            if isinstance(output, DarknetError):
+                return Outcome(index, error=str(output))
+            total = total + output
+        return summarize(index, total / np.float32(len(outputs)), self.keep, self.shown)
+
+    def _run(self, network: Classifier, views: Sequence[Array]) -> Sequence[Output]:
         """The outputs for inputs of one shape; where that fails, for each alone."""
         try:
             return list(network.predict(np.stack(views)))
@@ -127,11 +128,6 @@ class Evaluator:
             if isinstance(reason, MemoryError):
                 return [CfgError("not enough memory to run the network on it")]
             return [reason]
-
-
-def _explain(reason: Exception, image: Pending) -> str:
-    """What is wrong with an image, without its name."""
-    return str(reason).removeprefix(f"{image.path}: ")
 
 
 def evaluate_here(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from .. import __version__
 from ..classifier import load_network
 from ..errors import ClusterError, DarknetError
 from ..files import digest_file
@@ -37,6 +36,9 @@ class Refusal:
     reason: str
     missing: bool
 
+    def __str__(self) -> str:
+        return self.reason
+
 
 class Upload(WorkerPlugin):
     """Files that every worker of a cluster gets, those that come later too.
@@ -47,9 +49,8 @@ class Upload(WorkerPlugin):
         By their SHA-256.
     """
 
-    name = "darknet_py files"
-
     def __init__(self, contents: Mapping[str, bytes]) -> None:
+        self.name = upload_name(contents)
         self.contents, self.folder = dict(contents), Path()
 
     def setup(self, worker: Worker) -> None:
@@ -60,22 +61,46 @@ class Upload(WorkerPlugin):
         self.contents.clear()
 
 
+def upload_name(digests: Iterable[str]) -> str:
+    """What an upload of files with these digests is called; a cluster may have others from other runs."""
+    return " ".join(["darknet_py", *sorted(digests)])
+
+
+def make_check() -> Callable[[str, bytes], object]:
+    """What a task calls: `measure`, where the worker has the version that is asked for; else why not, as a text.
+
+    Pickle sends a function of a package as its name, and one that is made here as code, which workers with another
+    version or none can run, too.
+    """
+
+    def check(version: str, job: bytes) -> object:
+        import pickle
+
+        from distributed import get_worker
+
+        try:
+            from darknet_py import __version__ as found
+        except ImportError as reason:
+            found = f"missing ({reason})"
+        if found != version:
+            return f"{get_worker().address}: its darknet_py is {found}; {version} is expected on all workers"
+        from darknet_py.evaluation.worker import measure
+
+        return measure(*pickle.loads(job))
+
+    return check
+
+
 def measure(job: Job, cfg: str, weights: str, images: Sequence[Pending], batch: int) -> list[Outcome] | Refusal:
     """The outcomes of a task's images, or why there are none."""
     try:
-        return _measure(job, cfg, weights, images, batch)
+        evaluator = _open(job, cfg, weights)
+        parts = (images[first : first + batch] for first in range(0, len(images), batch))
+        return [outcome for part in parts for outcome in evaluator.evaluate(part)]
     except DarknetError as reason:
         return Refusal(str(reason), isinstance(reason, MissingFilesError))
     except Exception as reason:
         return Refusal(f"{_address()}: {type(reason).__name__}: {reason}", missing=False)
-
-
-def _measure(job: Job, cfg: str, weights: str, images: Sequence[Pending], batch: int) -> list[Outcome]:
-    if job.version != __version__:
-        raise ClusterError(f"darknet_py {__version__}; {job.version} is expected on all workers", file=_address())
-    evaluator = _open(job, cfg, weights)
-    parts = (images[first : first + batch] for first in range(0, len(images), batch))
-    return [outcome for part in parts for outcome in evaluator.evaluate(part)]
 
 
 _lock = threading.Lock()
@@ -87,15 +112,20 @@ def _open(job: Job, cfg: str, weights: str) -> Evaluator:
     with _lock:
         if job not in _opened:
             _opened.clear()
-            files = _find(cfg, job.cfg), _find(weights, job.weights)
-            network = load_network(*files, job.engine, threads=1, precision=job.precision)
+            network = load_network(
+                _find(cfg, job.cfg, job),
+                _find(weights, job.weights, job),
+                job.engine,
+                threads=1,
+                precision=job.precision,
+            )
             _opened[job] = Evaluator(network, job.preprocess, job.keep, job.shown)
         return _opened[job]
 
 
-def _find(path: str, digest: str) -> str:
+def _find(path: str, digest: str, job: Job) -> str:
     """Where a file with this content lies: at the coordinator's own path, or where it was uploaded to."""
-    upload = get_worker().plugins.get(Upload.name)
+    upload = get_worker().plugins.get(upload_name((job.cfg, job.weights)))
     if isinstance(upload, Upload) and (upload.folder / digest).is_file():
         return str(upload.folder / digest)
     if os.path.isfile(path) and digest_file(Path(path), ClusterError) == digest:
