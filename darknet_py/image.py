@@ -23,8 +23,8 @@ from .files import describe_oserror, read_bytes, resolve
 Picture = npt.NDArray[np.uint8]
 Input = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
-Interpolate = Callable[[Picture, Places, Input, Places, Input], Input]
-Resize = Callable[[Picture, int, int], Input]
+Interpolate = Callable[[Picture, Places, Input, Places, Input, Input], Input]
+Resize = Callable[..., Input]
 
 MAX_PIXELS = 1 << 28  # 268 million; more is a decompression bomb, not a photograph
 MAX_BYTES = 1 << 30
@@ -51,6 +51,7 @@ UNSAFE = frozenset(["EPS", "WMF"])  # which Pillow has other programs draw
 TEN_CROP_SHIFT = 32  # pixels
 MULTI_SIZES = (224, 256, 288, 320)  # pixels of the longer side
 GREY = 0.5
+ALL = slice(None)
 
 # What libjpeg-turbo says of headers that some cameras write, and that change no pixel.
 _HARMLESS = ("Invalid SOS parameters", "JFIF revision")
@@ -181,7 +182,7 @@ def thumbnail(picture: Picture, side: int) -> bytes:
     return stream.getvalue()
 
 
-def interpolate(picture: Picture, left: Places, across: Input, top: Places, down: Input) -> Input:
+def interpolate(picture: Picture, left: Places, across: Input, top: Places, upper: Input, lower: Input) -> Input:
     """Bilinear, along rows first.
 
     Parameters
@@ -190,8 +191,8 @@ def interpolate(picture: Picture, left: Places, across: Input, top: Places, down
         uint8 (h, w, 3).
     left, across : array
         For each column of the result its left neighbour, and how far it lies beyond, of 0..1.
-    top, down : array
-        The same of rows.
+    top, upper, lower : array
+        For each row its upper neighbour, and the shares of that and of the next one.
 
     Returns
     -------
@@ -199,25 +200,45 @@ def interpolate(picture: Picture, left: Places, across: Input, top: Places, down
         float32 (rows, columns, 3) in 0..1.
     """
     right, bottom = np.minimum(left + 1, picture.shape[1] - 1), np.minimum(top + 1, picture.shape[0] - 1)
-    across, down = across[:, None], down[:, None, None]
+    across, upper, lower = across[:, None], upper[:, None, None], lower[:, None, None]
     rows = (1 - across) * UNIT[picture[:, left]] + across * UNIT[picture[:, right]]
-    resized: Input = (1 - down) * rows[top] + down * rows[bottom]
-    # The last row has no lower part in darknet. Where rounding puts it a little above the picture's last
-    # row, next to nothing is left of it; networks then see a black line, and so must ours.
-    resized[-1] = (1 - down[-1]) * rows[top[-1]]
+    resized: Input = upper * rows[top] + lower * rows[bottom]
     return resized
 
 
-def resize(picture: Picture, width: int, height: int, interpolate: Interpolate = interpolate) -> Input:
-    """A picture uint8 (h, w, 3) as float32 (height, width, 3) in 0..1, corners on corners.
+def resize(
+    picture: Picture,
+    width: int,
+    height: int,
+    columns: Places | slice = ALL,
+    rows: Places | slice = ALL,
+    interpolate: Interpolate = interpolate,
+) -> Input:
+    """A picture uint8 (h, w, 3) at another size, corners on corners.
 
-    `interpolate` is this module's function of that name, or a faster one with the same answers.
+    Parameters
+    ----------
+    picture : array
+    width, height : int
+        Pixels.
+    columns, rows : array, optional
+        Those of the resized picture that are wanted.
+    interpolate : function
+        This module's function of that name, or a faster one with the same answers.
+
+    Returns
+    -------
+    array
+        float32 (rows, columns, 3) in 0..1.
     """
-    if picture.shape[:2] == (height, width):
-        return UNIT[picture]
     left, across = _sample(picture.shape[1], width)
     left[-1], across[-1] = picture.shape[1] - 1, 0
-    return interpolate(picture, left, across, *_sample(picture.shape[0], height))
+    top, lower = _sample(picture.shape[0], height)
+    upper = 1 - lower
+    # The last row has no lower part in darknet. Where rounding puts it a little above the picture's last
+    # row, next to nothing is left of it; networks then see a black line, and so must ours.
+    lower[-1] = 0
+    return interpolate(picture, left[columns], across[columns], top[rows], upper[rows], lower[rows])
 
 
 def _sample(source: int, target: int) -> tuple[Places, Input]:
@@ -228,11 +249,9 @@ def _sample(source: int, target: int) -> tuple[Places, Input]:
     return lower, position - lower.astype(np.float32)
 
 
-def crop(picture: npt.NDArray[Any], left: int, top: int, width: int, height: int) -> npt.NDArray[Any]:
-    """`width` x `height` pixels from column `left` and row `top`; beyond the edge, the edge's own pixels."""
-    rows = np.clip(np.arange(top, top + height), 0, picture.shape[0] - 1)
-    columns = np.clip(np.arange(left, left + width), 0, picture.shape[1] - 1)
-    return picture[rows[:, None], columns]
+def window(size: int, start: int, count: int) -> Places:
+    """`count` places from `start` on, of 0 to `size` - 1; beyond either end, that end."""
+    return np.clip(np.arange(start, start + count), 0, size - 1)
 
 
 def shorter_size(width: int, height: int, side: int) -> tuple[int, int]:
@@ -273,17 +292,19 @@ def _center_crop(picture: Picture, width: int, height: int, resize: Resize) -> l
 
 
 def _resize_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
-    (resized,) = _shorter(picture, width, height, resize)
-    h, w = resized.shape[:2]
+    w, h = shorter_size(picture.shape[1], picture.shape[0], width)
     # C's division, towards zero, where a network is higher than wide.
-    return [crop(resized, int((w - width) / 2), int((h - height) / 2), width, height)]
+    columns, rows = window(w, int((w - width) / 2), width), window(h, int((h - height) / 2), height)
+    return [resize(picture, w, h, columns, rows)]
 
 
 def _ten_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     shift = TEN_CROP_SHIFT
-    resized = resize(picture, width + shift, height + shift)
+    w, h = width + shift, height + shift
     corners = [(-shift, -shift), (shift, -shift), (0, 0), (-shift, shift), (shift, shift)]
-    return [crop(side, *corner, width, height) for side in (resized, resized[:, ::-1]) for corner in corners]
+    windows = [(window(w, left, width), window(h, top, height)) for left, top in corners]
+    mirrored = [(w - 1 - columns, rows) for columns, rows in windows]
+    return [resize(picture, w, h, columns, rows) for columns, rows in windows + mirrored]
 
 
 def _multi(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:

@@ -16,6 +16,7 @@ if sys.platform != "win32":
 
 EXIT_CODE = 130
 REPEAT = 0.02  # seconds
+ECHO = 0.5  # seconds in which a signal counts as the same: a wrapper may pass on what the terminal has sent
 
 
 def end_on_interrupt() -> None:
@@ -71,12 +72,17 @@ class Stop:
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
     """Let SIGINT and SIGTERM ask for an end, the first time, and bring it at once the second time."""
-    stop = Stop()
+    stop, asked = Stop(), 0.0
 
     def ask(signum: int, frame: FrameType | None) -> None:
-        if stop.signum:
+        nonlocal asked
+        now = time.monotonic()
+        if not stop.signum:
+            stop.signum, asked = signum, now
+            start = b"\n" if os.isatty(2) else b""  # below the terminal's ^C
+            os.write(2, start + b"darknet: stopping, when the images at work are done; once more leaves at once\n")
+        elif now - asked > ECHO:
             os._exit(128 + signum)
-        stop.signum = signum
 
     before = {signum: signal.signal(signum, ask) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -189,7 +189,7 @@ def print_summary(summary: Summary, format: str) -> None:
         print(json.dumps(summary.fields(), indent=1), flush=True)
         return
     totals = summary.totals
-    for name, (right, share, (low, high)) in summary.figures().items():
+    for name, (right, share, (low, high)) in summary.figures().items() if totals.counted else ():
         print(f"{name}: {share:.2%} (95 % interval {low:.2%} to {high:.2%}), {right} of {totals.counted}")
     excluded = [f"{totals.unreadable} unreadable"] * (totals.unreadable > 0)
     excluded += [f"{totals.doubtful} of unknown class"] * (totals.doubtful > 0)

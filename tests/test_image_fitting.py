@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py.errors import UsageError
-from darknet_py.image import crop, preprocess, resize
+from darknet_py.image import preprocess, resize, window
 
 RNG = np.random.default_rng(1)
 PIXELS = RNG.integers(0, 256, (6, 5, 3), np.uint8)
@@ -74,12 +74,13 @@ def test_unchanged_size_gives_the_pixels_by_255():
     assert (resize(PIXELS, 5, 6) == (PIXELS / 255).astype(np.float32)).all()
 
 
-def test_crop_beyond_the_edge_repeats_the_edge():
-    left, top, width, height = -2, 3, 9, 7
-    part = crop(PIXELS, left, top, width, height)
-    assert part.shape == (height, width, 3)
-    for row, column in np.ndindex(height, width):
-        assert (part[row, column] == PIXELS[min(max(row + top, 0), 5), min(max(column + left, 0), 4)]).all()
+def test_a_window_beyond_an_edge_repeats_the_edge():
+    assert window(5, -2, 9).tolist() == [0, 0, 0, 1, 2, 3, 4, 4, 4]
+
+
+def test_some_columns_and_rows_are_those_of_the_whole():
+    columns, rows = np.array([7, 0, 0, 3]), np.array([2, 9, 5])
+    assert (resize(PIXELS, 8, 10, columns, rows) == resize(PIXELS, 8, 10)[rows[:, None], columns]).all()
 
 
 # Modes: what they make of a picture for a network of 32 x 24 (width x height)
@@ -167,7 +168,8 @@ def test_resize_crop_for_a_network_higher_than_wide_repeats_the_edge():
 def test_ten_crop_takes_five_crops_of_the_picture_and_of_its_mirror():
     resized = resize(WIDE, 64, 56)
     corners = [(-32, -32), (32, -32), (0, 0), (-32, 32), (32, 32)]
-    expected = [crop(side, *corner, 32, 24) for side in (resized, resized[:, ::-1]) for corner in corners]
+    windows = [(window(64, left, 32), window(56, top, 24)[:, None]) for left, top in corners]
+    expected = [side[rows, columns] for side in (resized, resized[:, ::-1]) for columns, rows in windows]
     assert all((a == b).all() for a, b in zip(views(WIDE, "ten-crop"), expected, strict=True))
 
 

@@ -231,7 +231,7 @@ def test_workers_of_another_version_are_refused(folder, cache):
 def test_an_address_where_nobody_answers_is_refused(folder, cache):
     answer = run(*RUN, "--cluster", "tcp://127.0.0.1:9", cwd=folder, env=environment(cache))
     (complaint,) = answer.complaints
-    assert complaint.startswith("tcp://127.0.0.1:9: no cluster answers there")
+    assert complaint.startswith("tcp://127.0.0.1:9: no scheduler of a cluster answers there")
     assert (answer.code, answer.out) == (1, "")
 
 

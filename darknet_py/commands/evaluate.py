@@ -58,7 +58,7 @@ def open_run_journal(setup: Setup) -> Journal:
     args, operands, job = setup.args, setup.operands, setup.job
     measured, count = job.describe(setup.samples), len(setup.samples)
     if args.journal:
-        return open_journal(args.journal, measured, count, args.resume)
+        return _tell_start(open_journal(args.journal, measured, count, args.resume), args.resume)
     names = (operands.data, operands.cfg, operands.weights, setup.source)
     settings = (args.match, job.preprocess, job.engine, job.precision, job.keep, args.limit, args.shard)
     path = usual_path(args.command, names, settings)
@@ -70,7 +70,13 @@ def open_run_journal(setup: Setup) -> Journal:
     if not writable:
         tell_warning(f"{path.parent}: no journal can be kept there; this run cannot be taken up again")
         return open_scratch(measured, count)
-    return open_journal(str(path), measured, count, args.resume, replace=True)
+    return _tell_start(open_journal(str(path), measured, count, args.resume, replace=True), args.resume)
+
+
+def _tell_start(journal: Journal, resume: bool) -> Journal:
+    if resume and not journal.done:
+        say(f"{journal.file}: no image is done yet; this run begins anew")
+    return journal
 
 
 def work(setup: Setup, journal: Journal, totals: Totals, stop: Stop) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..dataset import find_listed
-from ..errors import DatasetError, UsageError
+from ..errors import ClusterError, DatasetError, JournalError, UsageError
 from ..image import MODES, RESIZING_MODES
 from ..interrupt import stop_on_signals
 from ..report import STYLES, print_summary
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..dataset import Dataset
     from ..evaluation.job import Job
+    from ..evaluation.journal import Journal
     from ..evaluation.samples import Sample
+    from ..evaluation.totals import Summary
 
 USAGE = "[DATA] CFG WEIGHTS [LIST]"
 EPILOG = """\
@@ -45,11 +47,14 @@ class Usual:
         The options of the .data file that may name the images; the first that is there counts.
     shown : int, optional
         Of how many of the first classes it prints the probabilities; None: of all.
+    measures : bool
+        Whether right answers are counted, or answers only listed.
     """
 
     preprocess: str
     lists: Sequence[str]
     shown: int | None = 0
+    measures: bool = True
 
 
 COMMANDS = {
@@ -58,33 +63,14 @@ COMMANDS = {
     "valid10": Usual("ten-crop", ("valid",)),
     "validmulti": Usual("multi", ("valid",)),
     "validcrop": Usual("stretch", ("valid",)),
-    "label": Usual("resize-crop", ("test", "valid")),
-    "csv": Usual("letterbox", ("test", "valid")),
-    "fout": Usual("resize-crop", ("test", "valid"), None),
+    "label": Usual("resize-crop", ("test", "valid"), measures=False),
+    "csv": Usual("letterbox", ("test", "valid"), measures=False),
+    "fout": Usual("resize-crop", ("test", "valid"), None, measures=False),
 }
 
 
 def add_valid(parser: argparse.ArgumentParser) -> None:
-    """The options of the commands that measure."""
-    _add_common(parser)
-    parser.add_argument(
-        "--match",
-        choices=("words", "substring"),
-        default="words",
-        help="how a path tells its class: by a label that is a word of its name or its folder's, or, as darknet does, "
-        "by the first label anywhere in it (default: %(default)s)",
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
-    parser.add_argument("--report", metavar="FILE", help="write a page to look at (.html)")
-
-
-def add_label(parser: argparse.ArgumentParser) -> None:
-    """The options of the commands that list answers."""
-    _add_common(parser)
-    parser.set_defaults(match=None, format="text", report=None)
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
+    """The options of all these commands, and of those that measure."""
     parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, and on which images")
     parser.add_argument(
         "-t", "--top", type=positive, metavar="N", help="guesses that count (default: the .data file's)"
@@ -103,6 +89,18 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
     add_engine_options(parser)
     parser.epilog = EPILOG
+    if not COMMANDS[parser.get_default("command")].measures:
+        parser.set_defaults(match=None, format="text", report=None)
+        return
+    parser.add_argument(
+        "--match",
+        choices=("words", "substring"),
+        default="words",
+        help="how a path tells its class: by a label that is a word of its name or its folder's, or, as darknet does, "
+        "by the first label anywhere in it (default: %(default)s)",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+    parser.add_argument("--report", metavar="FILE", help="write a page to look at (.html)")
 
 
 def cluster(text: str) -> str:
@@ -121,64 +119,66 @@ def shard(text: str) -> tuple[int, int]:
 
 
 def run_valid(args: argparse.Namespace) -> int:
-    """Measure; 3 where some images do not count, 1 where none does."""
-    return _run(args)
-
-
-def run_label(args: argparse.Namespace) -> int:
-    """List answers; 3 where some images could not be read, 1 where none could."""
-    return _run(args)
-
-
-def _run(args: argparse.Namespace) -> int:
-    from ..evaluation.results import check_target, save_results
+    """Measure, or list answers; 3 where some images do not count, 1 where none does."""
     from ..evaluation.totals import Summary, Totals
 
-    check_target("--save", args.save, ".jsonl", ".csv")
-    check_target("--report", args.report, ".html")
     setup = _set_up(args)
-    dataset, samples = setup.network.dataset, setup.samples
-    totals = Totals(args.top or dataset.top)
+    totals = Totals(args.top or setup.network.dataset.top)
     start = time.perf_counter()
-    with open_run_journal(setup) as journal:
+    failure = None
+    with open_run_journal(setup) as journal, stop_on_signals() as stop:
         before = journal.done
-        with stop_on_signals() as stop:
+        try:
             work(setup, journal, totals, stop)
-        summary = Summary(
-            job=setup.job,
-            cfg=setup.operands.cfg,
-            weights=setup.operands.weights,
-            data=dataset.file,
-            images=len(samples),
-            totals=totals,
-            seconds=time.perf_counter() - start,
-            measured=journal.done - before,
-        )
-        if args.save and not stop.signum:
-            save_results(args.save, totals.top, dataset, samples, journal.outcomes())
-        if args.report and not stop.signum:
-            from ..evaluation.page import save_page
-
-            save_page(args.report, summary, dataset, samples, journal.outcomes())
-    if args.match:
-        print_summary(summary, args.format)
-    else:
-        say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
-    if stop.signum:
-        say(f"stopped: {journal.state}")
-        return stop.exit_code
+        except (ClusterError, JournalError) as reason:
+            failure = reason
+        operands, seconds, measured = setup.operands, time.perf_counter() - start, journal.done - before
+        named = operands.cfg, operands.weights, setup.network.dataset.file
+        summary = Summary(setup.job, *named, len(setup.samples), totals, seconds, measured)
+        if args.match:
+            print_summary(summary, args.format)
+        else:
+            say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
+        if failure:
+            raise failure
+        if stop.signum:
+            say(f"stopped: {journal.state}")
+            return stop.exit_code
+        _save(setup, summary, journal)
     if totals.counted == totals.images:
         return 0
     return 3 if totals.counted else 1
 
 
+def _save(setup: Setup, summary: Summary, journal: Journal) -> None:
+    """Write the files that are asked for."""
+    args, dataset, samples = setup.args, setup.network.dataset, setup.samples
+    if args.save:
+        from ..evaluation.results import save_results
+
+        save_results(args.save, summary.totals.top, dataset, samples, journal.outcomes())
+    if args.report:
+        from ..evaluation.page import save_page
+
+        save_page(args.report, summary, dataset, samples, journal.outcomes())
+
+
 def _set_up(args: argparse.Namespace) -> Setup:
     """Find and load all that the command line names."""
+    from ..evaluation.results import check_target
+
     operands = split_operands(args.operands)
     if args.cluster and (args.workers or args.threads):
         raise UsageError("--workers and --threads are of this machine; a cluster's workers have threads of their own")
+    if args.workers and args.threads and args.workers > args.threads:
+        raise UsageError(
+            f"more than --threads {args.threads}; each works on its own", option=f"--workers {args.workers}"
+        )
     if len(operands.rest) > 1:
         raise UsageError(f"{operands.rest[1]}: one LIST is expected, a file with one path a line or a folder")
+    inputs = [operands.cfg, operands.weights, operands.data, *operands.rest, *([args.journal] if args.journal else [])]
+    check_target("--save", args.save, (".jsonl", ".csv"), inputs)
+    check_target("--report", args.report, (".html",), inputs)
     network = open_model(operands, args)
     source = operands.rest[0] if operands.rest else _find_list(network.dataset, COMMANDS[args.command].lists)
     samples = _load_samples(source, network.dataset, args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed import Client, Future, KilledWorker, LocalCluster, rpc
 
 from .. import __version__
 from ..engines import core_count
@@ -30,7 +31,7 @@ LEAST, MOST = 64, 256  # images of a task
 PARTS = 8  # that the task of a worker that died is divided into
 KILLS = 3  # workers that an image may kill
 PATIENCE = 0.2  # seconds to wait for an outcome before the caller has a say
-GREETING = 8  # seconds in which a cluster must answer
+GREETING = 5  # seconds in which a cluster must answer
 
 
 @contextmanager
@@ -52,11 +53,20 @@ def connect(address: str) -> Iterator[Client]:
         if address.startswith(LOCAL):
             with _without_interrupts():
                 where = stack.enter_context(_start(int(address.removeprefix(LOCAL))))
-        try:
-            client = stack.enter_context(Client(where, timeout=GREETING, set_as_default=False))
-        except (OSError, ValueError) as reason:
-            raise ClusterError(f"no cluster answers there: {reason}", file=address) from None
-        yield client
+        else:
+            asyncio.run(_greet(address))
+        yield stack.enter_context(Client(where, set_as_default=False))
+
+
+async def _greet(address: str) -> None:
+    """Raise ClusterError unless a scheduler answers; a client would try for long, and complain at its end."""
+    scheduler = rpc(address)
+    try:
+        await asyncio.wait_for(scheduler.identity(), GREETING)
+    except (OSError, ValueError, asyncio.TimeoutError):
+        raise ClusterError(f"no scheduler of a cluster answers there within {GREETING} seconds", file=address) from None
+    finally:
+        await scheduler.close_rpc()
 
 
 @contextmanager

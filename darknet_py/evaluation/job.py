@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from .. import __version__
 from ..errors import CfgError, WeightsError
 from ..files import digest_file, resolve
 from .samples import Sample
+
+SHOWN = 16  # digits of a SHA-256 that tell inputs apart
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,16 @@ class Job:
     def describe(self, samples: Sequence[Sample]) -> dict[str, str]:
         """The job and the images, for a journal: two runs that differ in none of these have the same outcomes."""
         return {
-            **{field.name: str(getattr(self, field.name)) for field in fields(self)},
-            "list": f"{len(samples)} images, {_digest(sample.file for sample in samples)}",
-            "classes of its images": _digest(str(sample.truth) for sample in samples),
+            "version": self.version,
+            "command": self.command,
+            "preprocess": self.preprocess,
+            "engine": self.engine,
+            "precision": self.precision,
+            "cfg": f"sha256 {self.cfg[:SHOWN]}",
+            "weights": f"sha256 {self.weights[:SHOWN]}",
+            "guesses kept (--top)": str(self.keep),
+            "list": f"{len(samples)} images, sha256 {_digest(sample.file for sample in samples)}",
+            "classes": f"sha256 {_digest(str(sample.truth) for sample in samples)}",
         }
 
 
@@ -58,4 +67,4 @@ def _digest(texts: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for text in texts:
         digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
-    return digest.hexdigest()
+    return digest.hexdigest()[:SHOWN]

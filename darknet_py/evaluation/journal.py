@@ -57,14 +57,18 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.close()
+        if kind is None:
+            self._check()
+
+    def close(self) -> None:
+        """Let all that was written reach the disk, and others have the file."""
         self._closing.set()
         self._dirty.set()
         self._syncer.join()
         self._stream.close()
         if self._lock is not None:
             self._lock.release()
-        if kind is None:
-            self._check()
 
     def __getitem__(self, index: int) -> Outcome:
         """The outcome of image `index`, which must be done."""
@@ -231,6 +235,9 @@ def open_journal(file: str, measured: Mapping[str, str], images: int, resume: bo
     from filelock import FileLock, Timeout
 
     path = os.path.realpath(file)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise JournalError("no file can be written in that folder", file=file)
     lock = FileLock(f"{path}.lock")
     try:
         if os.path.exists(path) and not os.path.isfile(path):
@@ -253,7 +260,7 @@ def open_journal(file: str, measured: Mapping[str, str], images: int, resume: bo
     try:
         (journal.resume if os.path.getsize(path) else journal.begin)(measured)
     except BaseException:
-        journal.__exit__(JournalError, None, None)
+        journal.close()
         raise
     return journal
 

@@ -7,7 +7,6 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..dataset import Dataset
@@ -17,15 +16,17 @@ from .outcome import Outcome
 from .samples import Sample
 
 
-def check_target(option: str, path: str | None, *suffixes: str) -> None:
-    """Raise UsageError, before any work, where `path` names no file that could be written afterwards."""
+def check_target(option: str, path: str | None, suffixes: tuple[str, ...], inputs: Sequence[str]) -> None:
+    """Raise UsageError, before any work, where `path` names no file that could be written, or one of `inputs`."""
     if path is None:
         return
     folder = os.path.dirname(os.path.abspath(path))
-    if not path.endswith(suffixes):
+    if not path.lower().endswith(suffixes):
         raise UsageError(f"a name that ends in {' or '.join(suffixes)} is expected", option=f"{option} {path}")
     if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise UsageError("no file can be written there", option=f"{option} {path}")
+    if os.path.realpath(path) in map(os.path.realpath, inputs):
+        raise UsageError("would replace a file that this run reads or writes; name another", option=f"{option} {path}")
 
 
 def save_results(path: str, top: int, dataset: Dataset, samples: Sequence[Sample], outcomes: Iterable[Outcome]) -> None:
@@ -36,7 +37,7 @@ def save_results(path: str, top: int, dataset: Dataset, samples: Sequence[Sample
     DatasetError
         Where the file cannot be written.
     """
-    write = _write_csv if Path(path).suffix == ".csv" else _write_jsonl
+    write = _write_csv if path.lower().endswith(".csv") else _write_jsonl
     write_atomically(path, write(top, dataset, samples, outcomes), DatasetError)
 
 

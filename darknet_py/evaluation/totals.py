@@ -143,7 +143,11 @@ class Summary:
             "weights": self.weights,
             "data": self.data,
             **{
-                name: {"right": right, "accuracy": share, "interval": list(bounds)}
+                name: {
+                    "right": right,
+                    "accuracy": share if totals.counted else None,
+                    "interval": list(bounds) if totals.counted else None,
+                }
                 for name, (right, share, bounds) in self.figures().items()
             },
             "images": self.images,

@@ -20,7 +20,7 @@ def draw_picture(height, width, seed=0):
 @given(SIDES, SIDES, SIDES, SIDES)
 def test_any_size_to_any_other(height, width, new_height, new_width):
     picture = draw_picture(height, width)
-    resized = resize(picture, new_width, new_height, interpolate)
+    resized = resize(picture, new_width, new_height, interpolate=interpolate)
     assert resized.dtype == np.float32
     np.testing.assert_array_equal(resized, resize(picture, new_width, new_height))
 
@@ -38,7 +38,7 @@ def test_any_size_to_any_other(height, width, new_height, new_width):
 )
 def test_a_view_of_a_picture(view):
     picture = view(draw_picture(60, 70))
-    np.testing.assert_array_equal(resize(picture, 33, 47, interpolate), resize(picture, 33, 47))
+    np.testing.assert_array_equal(resize(picture, 33, 47, interpolate=interpolate), resize(picture, 33, 47))
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -110,7 +110,7 @@ def test_targets_that_could_not_be_written_are_refused_before_the_work(tmp_path,
     Path("folder.csv").mkdir()
     Path("file").touch()
     with pytest.raises(UsageError) as error:
-        check_target("--save", path, ".jsonl", ".csv")
+        check_target("--save", path, (".jsonl", ".csv"), ["x.list"])
     assert str(error.value) == message
 
 
@@ -119,6 +119,13 @@ def test_targets_that_can_be_written_are_not_touched(tmp_path, monkeypatch, path
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path("there.jsonl").write_text("old")
-    check_target("--save", path, ".jsonl", ".csv")
+    check_target("--save", path, (".jsonl", ".csv"), ["x.list"])
     assert sorted(os.listdir(tmp_path)) == ["folder", "there.jsonl"]
     assert Path("there.jsonl").read_text() == "old"
+
+
+def test_a_target_that_the_run_itself_reads_or_writes_is_refused(tmp_path):
+    path = tmp_path / "x.csv"
+    path.symlink_to(tmp_path / "the.list.csv")
+    with pytest.raises(UsageError, match=r"would replace a file that this run reads or writes; name another$"):
+        check_target("--save", str(path), (".jsonl", ".csv"), ["other", str(tmp_path / "the.list.csv")])

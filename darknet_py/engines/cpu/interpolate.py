@@ -14,7 +14,12 @@ _UNIT = (np.arange(256) / 255).astype(np.float32)
 
 
 def interpolate(
-    picture: npt.NDArray[np.uint8], left: npt.NDArray[np.int64], across: Array, top: npt.NDArray[np.int64], down: Array
+    picture: npt.NDArray[np.uint8],
+    left: npt.NDArray[np.int64],
+    across: Array,
+    top: npt.NDArray[np.int64],
+    upper: Array,
+    lower: Array,
 ) -> Array:
     """See `image.interpolate`; the answer lies in memory as (3, rows, columns)."""
     if picture.strides[1:] != (3, 1) or picture.strides[0] < 0:
@@ -31,7 +36,8 @@ def interpolate(
         address(across),
         len(left),
         address(top),
-        address(down),
+        address(upper),
+        address(lower),
         len(top),
         address(_UNIT),
         address(rows),

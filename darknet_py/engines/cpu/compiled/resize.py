@@ -41,21 +41,23 @@ def _stretch_row(source, target, pitch, left, across, width, last, unit):
 
 
 @kernel
-def _blend_rows(a, b, rest, fraction, target, width):
-    """`rest` times one row of float32 plus `fraction` times another."""
+def _blend_rows(a, b, share, rest, target, width):
+    """`share` times one row of float32 plus `rest` times another."""
     whole = width // LANES * LANES
     for x in range(0, whole, LANES):
-        store(target + x * 4, broadcast(rest) * load(a + x * 4) + broadcast(fraction) * load(b + x * 4))
+        store(target + x * 4, broadcast(share) * load(a + x * 4) + broadcast(rest) * load(b + x * 4))
     for x in range(whole, width):
-        store_scalar(target + x * 4, rest * load_scalar(a + x * 4) + fraction * load_scalar(b + x * 4))
+        store_scalar(target + x * 4, share * load_scalar(a + x * 4) + rest * load_scalar(b + x * 4))
 
 
-def interpolate(source, stride, last_row, last_column, left, across, width, top, down, height, unit, rows, target):
+def interpolate(
+    source, stride, last_row, last_column, left, across, width, top, upper, lower, height, unit, rows, target
+):
     """RGB of 8 bits at `source`, its rows `stride` bytes apart, to float32 [channel][row][column] at `target`.
 
-    For each column LEFT (int64) is its left neighbour, ACROSS (float32) how far it lies beyond; TOP and DOWN are the
-    same of rows. UNIT holds the float32 of each of 256 values. ROWS has room for two rows of three channels, each
-    padded to whole registers.
+    For each column LEFT (int64) is its left neighbour, ACROSS (float32) how far it lies beyond; for each row TOP is its
+    upper neighbour, UPPER and LOWER are the shares of that and of the next one. UNIT holds the float32 of each of 256
+    values. ROWS has room for two rows of three channels, each padded to whole registers.
     """
     pitch = (width + LANES - 1) // LANES * LANES * 4
     starts = int64s(top, height)
@@ -68,11 +70,8 @@ def interpolate(source, stride, last_row, last_column, left, across, width, top,
                 place = rows + (row & 1) * 3 * pitch
                 _stretch_row(source + row * stride, place, pitch, left, across, width, last_column, unit)
                 held = (row, held[1]) if row & 1 == 0 else (held[0], row)
-        fraction = load_scalar(down + y * 4)
-        rest = float32(1) - fraction
-        if y == height - 1:
-            fraction = float32(0)
+        share, rest = load_scalar(upper + y * 4), load_scalar(lower + y * 4)
         for c in range(3):
             a, b = rows + ((first & 1) * 3 + c) * pitch, rows + ((second & 1) * 3 + c) * pitch
-            _blend_rows(a, b, rest, fraction, target + (c * height + y) * width * 4, width)
+            _blend_rows(a, b, share, rest, target + (c * height + y) * width * 4, width)
     return 0
