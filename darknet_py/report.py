@@ -183,6 +183,11 @@ LINES: dict[str, Callable[[Sample, Outcome, Totals, Sequence[str]], None]] = {
 }
 
 
+def flush_lines() -> None:
+    """Let what was printed be seen."""
+    sys.stdout.flush()
+
+
 def print_summary(summary: Summary, format: str) -> None:
     """What a run has found, as ``text`` or ``json``."""
     if format == "json":

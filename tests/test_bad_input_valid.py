@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from support_cli import Answer, run, run_shell
+from support_valid import surroundings
 from test_bad_input import BAD, CLOSED, DATA, NO_FILE, PLAIN, SOME, USAGE, Content, Row, make, rows
-from test_valid import surroundings
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="FIFOs and shells of POSIX")
 

@@ -11,36 +11,18 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
-from support_cli import Terminal, environment, run
+from support_cli import Terminal, run
+from support_valid import KINDS, draw_pictures, surroundings
 
 import darknet_py
 from darknet_py.evaluation.totals import interval
 from darknet_py.image import load_image
 from darknet_py.network import load_structure
 
-sys.path.insert(0, str(ROOT / "scripts"))
-from draw_shapes import KINDS, picture
-
 COUNT = 40
-SEED = 3  # training's is 1
 TOP = 3  # of shapes.data
 REFERENCE = ("--engine", "reference")  # starts faster than the compiled one and answers alike
 MEASURING = {"valid": "center-crop", "validfull": "shorter", "valid10": "ten-crop", "validcrop": "stretch"}
-
-
-def surroundings(cache):
-    """The environment of a run; on a busy machine several threads of a matrix product wait for each other."""
-    return environment(cache, OPENBLAS_NUM_THREADS="1")
-
-
-def draw_pictures(folder, count, seed=SEED):
-    """Draw pictures into a new folder."""
-    folder.mkdir()
-    for index in range(count):
-        kind, image = picture(seed, index)
-        image.save(folder / f"{index + 1:04d}.{kind}.png")
-    return folder
 
 
 @pytest.fixture(scope="module")

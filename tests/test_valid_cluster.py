@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from conftest import ROOT
 from support_cli import PATIENCE, environment, finish, run, start
-from test_valid import draw_pictures
+from support_valid import draw_pictures
 
 pytest.importorskip("distributed", reason="distributed is not installed (the extra [cluster])")
 pytestmark = [

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from support_cli import environment, finish, run, start
-from test_valid import draw_pictures
+from support_valid import draw_pictures
 
 pytestmark = [
     pytest.mark.slow,

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 from conftest import ROOT
 from support_cli import Terminal, finish, run, start
-from test_valid import draw_pictures, surroundings
+from support_valid import draw_pictures, surroundings
 
 pytestmark = [
     pytest.mark.slow,

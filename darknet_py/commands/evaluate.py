@@ -15,7 +15,7 @@ from ..engines import core_count
 from ..errors import ClusterError, DarknetWarning, one_line
 from ..files import resolve
 from ..interrupt import Stop
-from ..report import LINES
+from ..report import LINES, flush_lines
 from .model import Operands
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def work(setup: Setup, journal: Journal, totals: Totals, stop: Stop) -> None:
                         say(f"{sample.file}: {outcome.error}")
                 if prints:
                     LINES[args.command](sample, outcome, totals, names)
-            sys.stdout.flush()
+            flush_lines()
             if measures:
                 running = f"top-1 {totals.accuracy:.2%}, top-{totals.top} {totals.accuracy_top:.2%}"
                 bar.set_postfix_str(running, refresh=False)
