@@ -109,9 +109,14 @@ def work(setup: Setup, journal: Journal, totals: Totals, stop: Stop) -> None:
                 tell()
                 if stop.signum:
                     break
+
+
+def count_rest(setup: Setup, journal: Journal, totals: Totals) -> None:
+    """Count what was done beyond a gap, which a cluster leaves when it is stopped."""
+    counted = totals.images
     for outcome in journal.outcomes():
-        if outcome.index >= totals.images:  # beyond a gap that a cluster left when it was stopped
-            totals.add(samples[outcome.index], outcome)
+        if outcome.index >= counted:
+            totals.add(setup.samples[outcome.index], outcome)
 
 
 def _evaluate(setup: Setup, journal: Journal) -> Generator[list[Outcome], None, None]:

@@ -14,7 +14,7 @@ from ..errors import ClusterError, DatasetError, JournalError, UsageError
 from ..image import MODES, RESIZING_MODES
 from ..interrupt import stop_on_signals
 from ..report import STYLES, print_summary
-from .evaluate import Setup, open_run_journal, say, tell_warning, work
+from .evaluate import Setup, count_rest, open_run_journal, say, tell_warning, work
 from .model import Operands, add_engine_options, open_model, positive, split_operands
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def add_valid(parser: argparse.ArgumentParser) -> None:
 
 def cluster(text: str) -> str:
     """The argument ``HOST:PORT`` or ``local:N``."""
-    if not re.fullmatch(r"(\w+://)?[^/:]+:0*[1-9]\d*", text) or text.startswith("http"):
+    if not re.fullmatch(r"(\w+://)?[^/]+:0*[1-9]\d*", text) or text.startswith("http"):
         raise argparse.ArgumentTypeError(f"{text}: HOST:PORT of a scheduler is expected, or local:N for N workers here")
     return text
 
@@ -132,6 +132,7 @@ def run_valid(args: argparse.Namespace) -> int:
             work(setup, journal, totals, stop)
         except (ClusterError, JournalError) as reason:
             failure = reason
+        count_rest(setup, journal, totals)
         operands, seconds, measured = setup.operands, time.perf_counter() - start, journal.done - before
         named = operands.cfg, operands.weights, setup.network.dataset.file
         summary = Summary(setup.job, *named, len(setup.samples), totals, seconds, measured)

@@ -55,7 +55,11 @@ def connect(address: str) -> Iterator[Client]:
                 where = stack.enter_context(_start(int(address.removeprefix(LOCAL))))
         else:
             asyncio.run(_greet(address))
-        yield stack.enter_context(Client(where, set_as_default=False))
+        try:
+            client = stack.enter_context(Client(where, timeout=GREETING, set_as_default=False))
+        except OSError as reason:
+            raise ClusterError(f"the cluster does not answer: {reason}", file=address) from None
+        yield client
 
 
 async def _greet(address: str) -> None:
