@@ -131,6 +131,8 @@ def run_valid(args: argparse.Namespace) -> int:
         try:
             work(setup, journal, totals, stop)
         except (ClusterError, JournalError) as reason:
+            if not journal.done:
+                raise
             failure = reason
         count_rest(setup, journal, totals)
         operands, seconds, measured = setup.operands, time.perf_counter() - start, journal.done - before
