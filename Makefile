@@ -20,7 +20,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy
 
 check: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 bench: .venv/installed-bench ## time the engine beside others, then valid; BENCH="--networks tiny" holds options
 	$(BIN)/python -m scripts.bench $(BENCH)
