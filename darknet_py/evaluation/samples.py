@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -77,7 +76,7 @@ def label_samples(paths: Sequence[str], labels: Sequence[str], match: str) -> li
 
 def count_repeated(paths: Sequence[str]) -> int:
     """How many paths have occurred before."""
-    return sum(Counter(paths).values()) - len(set(paths))
+    return len(paths) - len(set(paths))
 
 
 def _by_words(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:

@@ -125,11 +125,10 @@ class Summary:
     def figures(self) -> dict[str, tuple[int, float, tuple[float, float]]]:
         """For ``top-1`` and ``top-k`` how many answers are right, their share, and its interval."""
         totals = self.totals
-        counts = {"top-1": totals.right} | ({f"top-{totals.top}": totals.right_top} if totals.top > 1 else {})
-        return {
-            name: (right, right / max(totals.counted, 1), interval(right, totals.counted))
-            for name, right in counts.items()
-        }
+        found = {"top-1": (totals.right, totals.accuracy)}
+        if totals.top > 1:
+            found[f"top-{totals.top}"] = totals.right_top, totals.accuracy_top
+        return {name: (right, share, interval(right, totals.counted)) for name, (right, share) in found.items()}
 
     def fields(self) -> dict[str, Any]:
         """The summary for a program."""
