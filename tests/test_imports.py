@@ -22,7 +22,7 @@ ALLOWED = {
     | {"network", "report", "weights"},
     "content_id": set(),
     "dataset": {"cfg"},
-    "engines": {"layers"},
+    "engines": {"image", "layers"},
     "errors": set(),
     "evaluation": {"classifier", "dataset", "engines", "image", "layers"},
     "export": {"engines", "layers", "network"},

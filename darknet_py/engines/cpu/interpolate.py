@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ...image import UNIT
 from ...layers import Array
 from .arena import address, round_up
 from .isa import LANES
 from .jit import load_kernels
-
-_UNIT = (np.arange(256) / 255).astype(np.float32)
 
 
 def interpolate(
@@ -39,7 +38,7 @@ def interpolate(
         address(upper),
         address(lower),
         len(top),
-        address(_UNIT),
+        address(UNIT),
         address(rows),
         address(target),
     )
