@@ -1,0 +1,7 @@
+"""The CUDA engine: kernels in kernels/, put together and launched by CuPy."""
+
+from __future__ import annotations
+
+from .plan import CudaEngine
+
+__all__ = ["CudaEngine"]

@@ -1,0 +1,164 @@
+"""The kernels' text: from the files in kernels/ to what a compiler takes, and the arguments that each kernel has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ...layers.activations import ACTIVATIONS
+from ..passes import SLOPES
+
+FOLDER = Path(__file__).parent / "kernels"
+# In this order, those that a slope describes first.
+ACTIVATION_CODES = {name: code for code, name in enumerate([*SLOPES, *(n for n in ACTIVATIONS if n not in SLOPES)])}
+TYPES = {"float32": "float", "tf32": "tfloat32", "float16": "half", "bfloat16": "bfloat16"}
+THREADS = 256  # a block, where a kernel does not need another number
+
+# For each kind of arguments the fields of its C structure. Strides are numbers from one pixel to the next.
+STRUCTURES = {
+    "Convolution": (
+        ("const void*", "source"),
+        ("const void*", "kernels"),
+        ("const float*", "biases"),
+        ("const void*", "residual"),  # null where there is none
+        ("void*", "target"),
+        ("float*", "workspace"),  # for blocks that share a tile
+        ("int*", "arrived"),  # for each tile how many of them are done; 0 between launches
+        ("int", "source_stride"),
+        ("int", "residual_stride"),
+        ("int", "target_stride"),
+        ("int", "pixels"),  # of all pictures' outputs
+        ("int", "height"),
+        ("int", "width"),
+        ("int", "out_height"),
+        ("int", "out_width"),
+        ("int", "size_y"),
+        ("int", "size_x"),
+        ("int", "step"),
+        ("int", "padding"),
+        ("int", "group_channels"),  # padded
+        ("int", "group_filters"),  # padded
+        ("int", "strips"),  # of 64 bytes in a row of the kernels
+        ("int", "splits"),  # blocks that share a tile
+        ("int", "column_tiles"),
+        ("int", "activation"),
+        ("int", "final_activation"),
+    ),
+    "Pooling": (
+        ("const void*", "source"),
+        ("void*", "target"),
+        ("int", "source_stride"),
+        ("int", "target_stride"),
+        ("int", "channels"),  # padded
+        ("int", "pixels"),  # of all pictures' outputs
+        ("int", "height"),
+        ("int", "width"),
+        ("int", "out_height"),
+        ("int", "out_width"),
+        ("int", "size"),
+        ("int", "step"),
+        ("int", "padding"),  # before the first row
+    ),
+    "Elements": (
+        ("const void*", "source"),
+        ("const void*", "other"),
+        ("const float*", "factors"),  # null where there are none
+        ("const float*", "biases"),
+        ("void*", "target"),
+        ("int", "source_stride"),
+        ("int", "other_stride"),
+        ("int", "target_stride"),
+        ("int", "channels"),  # padded, but for copies and the caller's arrays
+        ("int", "filled"),
+        ("int", "pixels"),  # of all pictures' outputs
+        ("int", "height"),
+        ("int", "width"),
+        ("int", "out_height"),
+        ("int", "out_width"),
+        ("int", "top"),
+        ("int", "left"),
+        ("int", "other_channels"),
+        ("int", "other_height"),
+        ("int", "other_width"),
+        ("int", "step"),
+        ("int", "spread"),
+        ("int", "activation"),
+        ("float", "alpha"),
+        ("float", "beta"),
+    ),
+    "Softmax": (
+        ("const void*", "source"),
+        ("void*", "target"),
+        ("int", "source_stride"),
+        ("int", "plane"),  # pixels of a picture
+        ("int", "size"),  # numbers of a group
+        ("int", "target_image"),  # strides of the target
+        ("int", "target_pixel"),
+        ("int", "target_channel"),
+        ("int", "channels"),
+        ("int", "padding"),  # channels after them that become 0
+        ("float", "temperature"),
+    ),
+}
+_NUMPY_TYPES = {"int": np.dtype(np.int32), "float": np.dtype(np.float32)}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that can be compiled.
+
+    Attributes
+    ----------
+    file : str
+        In kernels/, without ``.cu``.
+    call : str
+        The device function in it, with its template's arguments.
+    structure : str
+        The kind of its arguments.
+    threads : int
+        A block.
+    shared : int
+        Bytes of dynamic shared memory a block.
+    """
+
+    file: str
+    call: str
+    structure: str
+    threads: int = THREADS
+    shared: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of the compiled function."""
+        return "".join(c if c.isalnum() else "_" for c in self.call).strip("_")
+
+    def source(self, intrinsics: Path = FOLDER / "intrinsics.cuh") -> str:
+        """The whole text; `intrinsics` may be another file with the same functions."""
+        entry = (
+            f'extern "C" __global__ void __launch_bounds__({self.threads}) {self.name}'
+            f"(const __grid_constant__ {self.structure} arguments) {{\n    {self.call}(arguments);\n}}\n"
+        )
+        files = intrinsics, FOLDER / "common.cuh", FOLDER / f"{self.file}.cu"
+        intrinsics_text, common, text = (path.read_text(encoding="utf-8") for path in files)
+        return "\n".join([intrinsics_text, _declarations(), common, text, entry])
+
+
+def structure_dtype(name: str) -> np.dtype[np.void]:
+    """The memory layout of the C structure `name`."""
+    fields = [
+        (field, np.dtype(np.uint64) if kind.endswith("*") else _NUMPY_TYPES[kind]) for kind, field in STRUCTURES[name]
+    ]
+    return np.dtype(fields, align=True)
+
+
+@cache
+def _declarations() -> str:
+    codes = ", ".join(name.upper() for name in ACTIVATION_CODES)
+    structures = [
+        f"struct {name} {{\n" + "".join(f"    {kind} {field};\n" for kind, field in fields) + "};\n"
+        for name, fields in STRUCTURES.items()
+    ]
+    return "\n".join([f"enum Activation {{ {codes} }};\n", *structures])

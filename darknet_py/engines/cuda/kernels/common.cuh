@@ -1,0 +1,65 @@
+// What all kernels share: numbers, packs of them, activations.
+//
+// Activations lie as n, height, width, channels ("NHWC"); each picture's pixels are `stride` numbers apart, a multiple of
+// 8, or of 4 for a network's input. Numbers past a value's channels are finite, and meet weights of zero.
+
+__device__ inline float widen(float x) { return x; }
+__device__ inline float widen(tfloat32 x) { return x.value; }
+__device__ inline float widen(bfloat16 x) { return __uint_as_float((u32)x.bits << 16); }
+
+// To the nearest; a NaN stays one.
+__device__ inline void narrow(float x, float& y) { y = x; }
+__device__ inline void narrow(float x, tfloat32& y) {
+    y.value = x == x ? __uint_as_float((__float_as_uint(x) + 0x1000) & 0xffffe000) : x;
+}
+__device__ inline void narrow(float x, bfloat16& y) {
+    u32 bits = __float_as_uint(x);
+    y.bits = x == x ? (bits + 0x7fff + (bits >> 16 & 1)) >> 16 : 0x7fff;
+}
+
+// `N` numbers that are loaded and stored at once.
+template <class T, int N>
+struct alignas(N * sizeof(T)) Pack { T numbers[N]; };
+
+template <int N, class T>
+__device__ inline void load(float (&x)[N], const T* address) {
+    Pack<T, N> pack = *(const Pack<T, N>*)address;
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = widen(pack.numbers[i]);
+}
+
+template <int N, class T>
+__device__ inline void store(T* address, const float (&x)[N]) {
+    Pack<T, N> pack;
+#pragma unroll
+    for (int i = 0; i < N; i++) narrow(x[i], pack.numbers[i]);
+    *(Pack<T, N>*)address = pack;
+}
+
+// As layers/activations.py defines them.
+static __device__ __noinline__ float curve(int activation, float x) {
+    switch (activation) {
+        case LOGISTIC: return 1 / (1 + expf(-x));
+        case LOGGY: return 2 / (1 + expf(-x)) - 1;
+        case ELU: return x < 0 ? expm1f(x) : x;
+        case SELU: return 1.0507f * (x < 0 ? 1.6732f * expm1f(x) : x);
+        case RAMP: return x * (x > 0) + 0.1f * x;
+        case TANH: return tanhf(x);
+        case PLSE: return x < -4 ? 0.01f * (x + 4) : x > 4 ? 0.01f * (x - 4) + 1 : 0.125f * x + 0.5f;
+        case LHTAN: return x < 0 ? 0.001f * x : x > 1 ? 0.001f * (x - 1) + 1 : x;
+        case HARDTAN: return x < -1 ? -1 : x > 1 ? 1 : x;
+        default: {  // STAIR
+            float n = floorf(x), pairs = floorf(x / 2);
+            return n == 2 * floorf(n / 2) ? pairs : x - n + pairs;
+        }
+    }
+}
+
+__device__ inline float activate(int activation, float x) {
+    if (activation > RELIE) return curve(activation, x);
+    float slope = activation == LINEAR ? 1 : activation == LEAKY ? 0.1f : activation == RELU ? 0 : 0.01f;
+    return x > 0 ? x : slope * x;
+}
+
+// This thread's number among all of the grid.
+__device__ inline u32 thread_number() { return blockIdx.x * blockDim.x + threadIdx.x; }

@@ -1,0 +1,377 @@
+"""From a program's steps to launches of kernels: which memory each reads and writes, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, cast
+
+import numpy as np
+
+from ...layers import Layer, Shape
+from ...layers.convolutional import Convolutional
+from ...layers.crop import Crop
+from ...layers.maxpool import MaxPool
+from ...layers.shortcut import Shortcut
+from ...layers.softmax import Softmax
+from ..passes import INPUT, Program, Step
+from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, structure_dtype
+from .packing import ITEM_SIZES, NARROW, Groups, padded
+from .select import Choice, Product
+
+ALIGNMENT = 256  # bytes, of what is allocated
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel with its arguments.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    grid : tuple of int
+        Blocks.
+    arguments : structured scalar array
+        As the kernel's `structure` says.
+    layer : int
+        For which layer; -1 for the ways in and out.
+    """
+
+    kernel: Kernel
+    grid: tuple[int, int]
+    arguments: np.ndarray[Any, np.dtype[np.void]]
+    layer: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A convolution's or connected layer's kernels on the GPU.
+
+    Attributes
+    ----------
+    groups : Groups
+        As which it is computed.
+    strips : int
+        Of a row.
+    kernels, biases : int
+        Addresses.
+    """
+
+    groups: Groups
+    strips: int
+    kernels: int
+    biases: int
+
+
+@dataclass(frozen=True)
+class Value:
+    """Where a value lies.
+
+    Attributes
+    ----------
+    address : int
+        Of its first number.
+    shape : Shape
+        A picture's.
+    stride : int
+        Numbers from one pixel to the next.
+    channels : int
+        With the padding that belongs to it.
+    """
+
+    address: int
+    shape: Shape
+    stride: int
+    channels: int
+
+
+class Layout:
+    """Where the values of a program lie in memory, for some number of pictures.
+
+    Parameters
+    ----------
+    program : Program
+        Compiled for blocks of `packing.PACK` channels.
+    layers : sequence of Layer
+        Shaped for the pictures.
+    precision : str
+    pictures : int
+
+    Attributes
+    ----------
+    size : int
+        Bytes that all take, the network's input in the engine's layout included.
+    """
+
+    def __init__(self, program: Program, layers: Sequence[Layer], precision: str, pictures: int) -> None:
+        self.program, self.layers, self.pictures = program, layers, pictures
+        self.item = ITEM_SIZES[precision]
+        self._wide = wide_values(program)
+        sizes: dict[int, int] = {}  # by slot; the input's is INPUT
+        for value in (INPUT, *program.places):
+            root, _, slot = self._place(value)
+            _, height, width = self._shape(root)
+            numbers = pictures * height * width * self.stride(value)
+            sizes[slot] = max(sizes.get(slot, 0), padded(numbers * self.item, ALIGNMENT))
+        self.offsets: dict[int, int] = {}
+        self.size = 0
+        for slot, size in sizes.items():
+            self.offsets[slot] = self.size
+            self.size += size
+
+    def _place(self, value: int) -> tuple[int, int, int]:
+        if value == INPUT:
+            return INPUT, 0, INPUT
+        place = self.program.places[value]
+        return place.root, place.channel, place.slot
+
+    def _shape(self, value: int) -> Shape:
+        return self.program.shape(value, self.layers)
+
+    def stride(self, value: int) -> int:
+        """Numbers from one pixel of `value` to the next."""
+        root = self._place(value)[0]
+        return pixel_stride(self._shape(root).channels, root in self._wide)
+
+    def value(self, value: int, memory: int) -> Value:
+        """Where `value` lies, in memory that begins at the address `memory`."""
+        _, channel, slot = self._place(value)
+        shape, stride = self._shape(value), self.stride(value)
+        address = memory + self.offsets[slot] + channel * self.item
+        return Value(address, shape, stride, min(stride, padded(shape.channels)))
+
+
+def pixel_stride(channels: int, wide: bool) -> int:
+    """Numbers from one pixel to the next, where pixels have so many `channels`."""
+    return NARROW if channels <= NARROW and not wide else padded(channels)
+
+
+def wide_values(program: Program) -> set[int]:
+    """The root values that convolutions store or add, whole packs at a time, so that they are never narrow."""
+    values = [step.target for step in program.steps if step.kind in ("convolutional", "connected")]
+    values += [step.residual for step in program.steps if step.residual is not None]
+    return {INPUT if value == INPUT else program.places[value].root for value in values}
+
+
+def arguments_of(structure: str, **fields: float) -> np.ndarray[Any, np.dtype[np.void]]:
+    """The arguments of a kernel; 0 where they are not given."""
+    arguments = np.zeros((), structure_dtype(structure))
+    for name, value in fields.items():
+        arguments[name] = value
+    return arguments
+
+
+def product_of(layer: Layer, packed: Packed, source: Value, precision: str, pictures: int) -> Product:
+    """A convolution or connected layer as a product of matrices."""
+    pixels = pictures * layer.shape.height * layer.shape.width
+    piece = 16 // ITEM_SIZES[precision]
+    if source.stride == NARROW:
+        piece = min(piece, NARROW)
+    return Product(pixels, packed.groups.filters, packed.strips, packed.groups.count, precision, piece)
+
+
+class Lowering:
+    """Makes the launches of a program for one number of pictures.
+
+    Parameters
+    ----------
+    layout : Layout
+    precision : str
+    memory : int
+        Address of `layout.size` bytes.
+    packed : mapping of int to Packed
+        For convolutions and connected layers.
+    factors : mapping of int to (int, int)
+        For layers of batch normalization the addresses of factors and biases.
+    choices : mapping of int to Choice
+        For convolutions and connected layers.
+    workspace, arrived : int
+        Addresses of what blocks that share a tile need.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        precision: str,
+        memory: int,
+        packed: Mapping[int, Packed],
+        factors: Mapping[int, tuple[int, int]],
+        choices: Mapping[int, Choice],
+        workspace: int,
+        arrived: int,
+    ) -> None:
+        self.layout, self.precision, self.memory = layout, precision, memory
+        self.packed, self.factors, self.choices = packed, factors, choices
+        self.workspace, self.arrived = workspace, arrived
+        self.layers, self.pictures = layout.layers, layout.pictures
+
+    def launches(self, images: int, outputs: int) -> list[Launch]:
+        """All of them: from the caller's pictures at the address `images` to its answers at `outputs`."""
+        source = self._value(INPUT)
+        _, height, width = source.shape
+        launches = [
+            self._per_number(
+                "enter", source, source.stride // 4, INPUT,
+                source=images, target=source.address, target_stride=source.stride,
+                channels=source.shape.channels, height=height, width=width,
+            )
+        ]  # fmt: skip
+        program = self.layout.program
+        *steps, last = program.steps
+        for step in steps:
+            launches += STEPS[step.kind](self, step)
+        answer = self.layers[last.layer]
+        if last.kind == "softmax" and last.target == program.output:
+            plane = answer.shape.height * answer.shape.width
+            strides = {"target_image": answer.shape.size, "target_pixel": 1, "target_channel": plane}
+            return [*launches, self._softmax(last, "float", outputs, strides)]
+        launches += STEPS[last.kind](self, last)
+        value = self._value(program.output)
+        channels, height, width = value.shape
+        leave = self._per_number(
+            "leave", value, channels, INPUT, source=value.address, target=outputs, source_stride=value.stride,
+            channels=channels, height=height, width=width,
+        )  # fmt: skip
+        return [*launches, leave]
+
+    def convolution(self, step: Step, choice: Choice) -> Launch:
+        """A convolution or connected layer by `choice`."""
+        layer, packed = self.layers[step.layer], self.packed[step.layer]
+        source, target = self._value(step.source), self._value(step.target)
+        product = product_of(layer, packed, source, self.precision, self.pictures)
+        rows, columns = choice.tiles(product)
+        convolution = layer if isinstance(layer, Convolutional) else None  # else its window is the whole picture
+        _, height, width = source.shape
+        fields = {
+            "source": source.address, "source_stride": source.stride,
+            "target": target.address, "target_stride": target.stride,
+            "kernels": packed.kernels, "biases": packed.biases,
+            "workspace": self.workspace, "arrived": self.arrived,
+            "pixels": product.pixels, "height": height, "width": width,
+            "out_height": layer.shape.height, "out_width": layer.shape.width,
+            "size_y": convolution.size if convolution else height,
+            "size_x": convolution.size if convolution else width,
+            "step": convolution.stride if convolution else 1,
+            "padding": convolution.padding if convolution else 0,
+            "group_channels": packed.groups.channels, "group_filters": packed.groups.filters,
+            "strips": packed.strips, "splits": choice.splits, "column_tiles": columns,
+            "activation": ACTIVATION_CODES[step.activation],
+            "final_activation": ACTIVATION_CODES[step.final_activation],
+        }  # fmt: skip
+        if step.residual is not None:
+            residual = self._value(step.residual)
+            fields |= {"residual": residual.address, "residual_stride": residual.stride}
+        kernel = choice.tile.kernel(self.precision, product.piece)
+        grid = rows * columns, packed.groups.count * choice.splits
+        return Launch(kernel, grid, arguments_of("Convolution", **fields), step.layer)
+
+    def _value(self, value: int) -> Value:
+        return self.layout.value(value, self.memory)
+
+    def _chosen(self, step: Step) -> Iterator[Launch]:
+        yield self.convolution(step, self.choices[step.layer])
+
+    def _per_number(
+        self, function: str, over: Value, numbers: int, layer: int, structure: str = "Elements", **fields: float
+    ) -> Launch:
+        """A thread for each of `numbers` of each pixel of `over`."""
+        pixels = self.pictures * over.shape.height * over.shape.width
+        file = "pooling" if structure == "Pooling" else "elementwise"
+        kernel = Kernel(file, f"{function}<{TYPES[self.precision]}>", structure)
+        grid = ceil(pixels * numbers / THREADS), 1
+        return Launch(kernel, grid, arguments_of(structure, pixels=pixels, **fields), layer)
+
+    def _pool(self, step: Step) -> Iterator[Launch]:
+        layer, source, target = self.layers[step.layer], self._value(step.source), self._value(step.target)
+        _, height, width = source.shape
+        _, out_height, out_width = target.shape
+        window = {}
+        if isinstance(layer, MaxPool):
+            window = {"size": layer.size, "step": layer.stride, "padding": layer.padding // 2}
+        yield self._per_number(
+            "max_pool" if window else "average_pool", target, target.channels // 4, step.layer, "Pooling",
+            source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
+            channels=target.channels, height=height, width=width, out_height=out_height, out_width=out_width, **window,
+        )  # fmt: skip
+
+    def _scale(self, step: Step) -> Iterator[Launch]:
+        source, target = self._value(step.source), self._value(step.target)
+        factors, biases = self.factors.get(step.layer, (0, 0))
+        yield self._per_number(
+            "scale", target, target.channels // 4, step.layer,
+            source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
+            channels=target.channels, factors=factors, biases=biases, activation=ACTIVATION_CODES[step.activation],
+        )  # fmt: skip
+
+    def _crop(self, step: Step) -> Iterator[Launch]:
+        layer = cast(Crop, self.layers[step.layer])
+        source, target = self._value(step.source), self._value(step.target)
+        alpha, beta = (1, 0) if layer.noadjust else (2, -1)
+        yield self._per_number(
+            "crop", target, target.channels // 4, step.layer,
+            source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
+            channels=target.channels, height=source.shape.height, width=source.shape.width,
+            out_height=target.shape.height, out_width=target.shape.width, top=layer.top, left=layer.left,
+            alpha=alpha, beta=beta,
+        )  # fmt: skip
+
+    def _shortcut(self, step: Step) -> Iterator[Launch]:
+        layer = cast(Shortcut, self.layers[step.layer])
+        source, target = self._value(step.source), self._value(step.target)
+        other = self._value(step.sources[1])
+        yield self._per_number(
+            "add", target, target.channels // 4, step.layer,
+            source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
+            channels=target.channels, height=target.shape.height, width=target.shape.width,
+            other=other.address, other_stride=other.stride, other_channels=other.shape.channels,
+            other_height=other.shape.height, other_width=other.shape.width, step=layer.step, spread=layer.spread,
+            activation=ACTIVATION_CODES[step.activation], alpha=layer.alpha, beta=layer.beta,
+        )  # fmt: skip
+
+    def _copy(self, step: Step) -> Iterator[Launch]:
+        """The sources side by side; the last one's padding is filled up."""
+        target = self._value(step.target)
+        channel = 0
+        for number, source in enumerate(map(self._value, step.sources), 1):
+            channels = source.shape.channels
+            filled = channels if number < len(step.sources) else target.channels - channel
+            yield self._per_number(
+                "copy", target, filled, step.layer, source=source.address, source_stride=source.stride,
+                target=target.address + channel * self.layout.item, target_stride=target.stride,
+                channels=channels, filled=filled,
+            )  # fmt: skip
+            channel += channels
+
+    def _softmax(self, step: Step, to: str, address: int, strides: Mapping[str, int]) -> Launch:
+        """Softmax to numbers of the type `to`."""
+        layer, source = cast(Softmax, self.layers[step.layer]), self._value(step.source)
+        kernel = Kernel("softmax", f"softmax<{TYPES[self.precision]}, {to}>", "Softmax")
+        arguments = arguments_of(
+            "Softmax", source=source.address, source_stride=source.stride, target=address,
+            plane=source.shape.height * source.shape.width, size=layer.shape.size // layer.groups,
+            temperature=layer.temperature, **strides,
+        )  # fmt: skip
+        return Launch(kernel, (layer.groups, self.pictures), arguments, step.layer)
+
+    def _inner_softmax(self, step: Step) -> Iterator[Launch]:
+        target = self._value(step.target)
+        plane = target.shape.height * target.shape.width
+        strides = {"target_image": plane * target.stride, "target_pixel": target.stride, "target_channel": 1}
+        strides |= {"channels": target.shape.channels, "padding": target.channels - target.shape.channels}
+        yield self._softmax(step, TYPES[self.precision], target.address, strides)
+
+
+STEPS: dict[str, Callable[[Lowering, Step], Iterator[Launch]]] = {
+    "activation": Lowering._scale,
+    "avgpool": Lowering._pool,
+    "batchnorm": Lowering._scale,
+    "connected": Lowering._chosen,
+    "convolutional": Lowering._chosen,
+    "copy": Lowering._copy,
+    "crop": Lowering._crop,
+    "maxpool": Lowering._pool,
+    "route": Lowering._copy,
+    "shortcut": Lowering._shortcut,
+    "softmax": Lowering._inner_softmax,
+}

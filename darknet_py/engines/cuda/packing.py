@@ -1,0 +1,104 @@
+"""Kernels and biases as the GPU reads them: rows of whole strips, channels last and padded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...layers import Array
+
+PACK = 8  # channels: every value's pixels are a multiple of it apart
+NARROW = 4  # but for pictures of so few channels
+STRIP = 64  # bytes: what a block takes of each row at a time
+ITEM_SIZES = {"float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2}
+
+
+def padded(count: int, multiple: int = PACK) -> int:
+    """`count`, or the next `multiple` after it."""
+    return -(-count // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class Groups:
+    """How a convolution's groups are computed: as `count` groups, each of several with zeros between them.
+
+    Attributes
+    ----------
+    count : int
+    channels, filters : int
+        Of each, padded.
+    """
+
+    count: int
+    channels: int
+    filters: int
+
+
+def merge_groups(groups: int, channels: int, filters: int, pixel: int) -> Groups:
+    """The most groups whose channels and filters are whole packs; 1 where there are none.
+
+    `channels` and `filters` are those of all groups, `pixel` the channels of the source with its padding. Groups of
+    less than 32 channels would leave most of a strip empty, so they are joined too.
+    """
+    for count in range(groups, 1, -1):
+        parts = channels // count, filters // count
+        if groups % count == 0 and all(part % PACK == 0 and part >= 32 for part in parts):
+            return Groups(count, *parts)
+    return Groups(1, pixel, padded(filters))
+
+
+def pack_kernels(kernels: Array, factor: Array, groups: int, merged: Groups, precision: str) -> npt.NDArray[Any]:
+    """Rows of kernels, each padded with zeros to whole strips.
+
+    Parameters
+    ----------
+    kernels : array
+        (filters, channels of a group, height, width).
+    factor : array
+        (filters,), times which they are taken.
+    groups : int
+        That the convolution has.
+    merged : Groups
+        As which they are computed.
+    precision : str
+
+    Returns
+    -------
+    array
+        (`merged.count` * `merged.filters`, numbers); its numbers are those of a window: row, column, channel.
+    """
+    filters, channels, height, width = kernels.shape
+    numbers = height * width * merged.channels
+    row = padded(numbers, STRIP // ITEM_SIZES[precision])
+    rows = np.zeros((merged.count * merged.filters, row), np.float32)
+    windows = rows[:, :numbers].reshape(merged.count, merged.filters, height, width, merged.channels)
+    each, together = filters // groups, groups // merged.count
+    for group in range(groups):
+        of_group = slice(group * each, (group + 1) * each)
+        scaled = kernels[of_group] * factor[of_group].reshape(-1, 1, 1, 1)
+        home, place = divmod(group, together)
+        where = slice(place * each, (place + 1) * each), slice(place * channels, (place + 1) * channels)
+        windows[home, where[0], :, :, where[1]] = scaled.transpose(0, 2, 3, 1)
+    return round_to(rows, precision)
+
+
+def pad_channels(numbers: Array) -> Array:
+    """`numbers` (channels,) and zeros up to a whole pack."""
+    return np.pad(numbers.astype(np.float32), (0, padded(len(numbers)) - len(numbers)))
+
+
+def round_to(numbers: Array, precision: str) -> npt.NDArray[Any]:
+    """`numbers`, float32 and finite or not, to the nearest that `precision` has."""
+    if precision == "float32":
+        return numbers
+    if precision == "float16":
+        with np.errstate(over="ignore"):
+            return numbers.astype(np.float16)
+    bits = numbers.view(np.uint32)
+    if precision == "tf32":
+        return np.where(np.isnan(numbers), bits, (bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
+    rounded = (bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))) >> np.uint32(16)
+    return np.where(np.isnan(numbers), 0x7FFF, rounded).astype(np.uint16)

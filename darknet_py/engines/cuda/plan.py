@@ -1,0 +1,202 @@
+"""The CUDA engine: kernels packed once, and for each shape of a batch one CUDA graph."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from copy import copy
+
+import numpy as np
+
+from ...errors import CfgError, EngineError
+from ...layers import Array, Layer, Parameters
+from ...layers.connected import Connected
+from ...layers.convolutional import Convolutional
+from ..passes import compile_steps, fold
+from .device import Device, Memory, Queue
+from .launches import STEPS, Layout, Lowering, Packed, product_of
+from .packing import ITEM_SIZES, PACK, STRIP, merge_groups, pack_kernels, pad_channels
+from .select import Choice, candidates
+
+MAX_EXECUTIONS = 8  # shapes of batches whose memory and graphs are kept
+MOST_NUMBERS = 1 << 31  # that kernels count
+
+
+class CudaEngine:
+    """A network's program, its kernels on the GPU once for all shapes of batches.
+
+    Raises
+    ------
+    EngineError
+        Where the GPU cannot compute in `precision`, a layer has no kernel, or memory does not suffice.
+    """
+
+    name = "cuda"
+    interpolate = None
+
+    def __init__(
+        self, layers: Sequence[Layer], parameters: Iterable[Parameters], device: Device, precision: str
+    ) -> None:
+        if precision == "tf32" and device.capability < (8, 0):
+            version = ".".join(map(str, device.capability))
+            reason = f"{device.name} has compute capability {version}; 8.0 is expected; take float32 or float16"
+            raise EngineError(reason, option="precision=tf32")
+        self.device, self.precision = device, precision
+        self.program = compile_steps(layers, PACK)
+        for step in self.program.steps:
+            if step.kind not in STEPS:
+                raise EngineError(f"layer {step.layer}, [{step.kind}], has no kernel for GPUs; take the CPU: -nogpu")
+        self.packed: dict[int, Packed] = {}
+        self.factors: dict[int, tuple[int, int]] = {}
+        self._kept: list[Memory] = []
+        self._open_queue()
+        layout = Layout(self.program, layers, precision, 1)
+        source = iter(parameters)
+        try:
+            for layer in layers:  # zip would hold a layer's arrays while the next one's are read
+                self._prepare(layer, next(source), layout)
+        except MemoryError:
+            raise EngineError(f"its memory does not hold the network's weights; {_FREE}", option=device.name) from None
+
+    def _open_queue(self, blocking: bool = False) -> None:
+        self.queue: Queue = self.device.open_queue(blocking)
+        self.executions: OrderedDict[tuple[int, int, int], Execution] = OrderedDict()
+        self.lock = threading.Lock()  # executions share a queue
+
+    def _prepare(self, layer: Layer, arrays: Parameters, layout: Layout) -> None:
+        """Pack a layer's parameters and bring them to the GPU."""
+        if isinstance(layer, (Convolutional, Connected)):
+            (step,) = (step for step in self.program.steps if step.layer == layer.index and step.kind == layer.kind)
+            channels = layer.input_shapes[0].channels
+            kernels, groups = arrays.get("kernels"), getattr(layer, "groups", 1)
+            if kernels is None:
+                kernels = arrays["matrix"].reshape(layer.shape.channels, *layer.input_shapes[0])
+            merged = merge_groups(groups, channels, layer.shape.channels, layout.value(step.source, 0).channels)
+            factor, bias = fold(arrays)
+            rows = pack_kernels(kernels, factor, groups, merged, self.precision)
+            if self.precision == "float16" and not np.isfinite(rows).all() and np.isfinite(kernels).all():
+                reason = f"layer {layer.index} has weights beyond 65504; take bfloat16 or tf32"
+                raise EngineError(reason, option="precision=float16")
+            strips = rows.shape[1] * ITEM_SIZES[self.precision] // STRIP
+            self.packed[layer.index] = Packed(merged, strips, self._keep(rows), self._keep(pad_channels(bias)))
+        elif layer.kind == "batchnorm":
+            factor, bias = fold({**arrays, "biases": np.zeros_like(arrays["means"])})
+            self.factors[layer.index] = self._keep(pad_channels(factor)), self._keep(pad_channels(bias))
+
+    def _keep(self, array: Array) -> int:
+        self._kept.append(self.device.upload(array))
+        return self._kept[-1].address
+
+    def plan(self, layers: Sequence[Layer]) -> CudaPlan:
+        """A plan for `layers`, shaped for some size of picture."""
+        return CudaPlan(self, layers)
+
+    def fork(self, threads: int) -> CudaEngine:
+        """An engine on the same kernels with a queue of its own, whose plans run beside this one's."""
+        engine = copy(self)
+        engine._open_queue(blocking=True)
+        return engine
+
+    def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
+        """What runs `pictures` through `layers`, made where it is not there yet."""
+        _, height, width = layers[0].input_shapes[0]
+        key = height, width, pictures
+        if key not in self.executions:
+            while len(self.executions) >= MAX_EXECUTIONS:
+                self.executions.popitem(last=False)
+            self.executions[key] = self._make(layers, pictures)
+        self.executions.move_to_end(key)
+        return self.executions[key]
+
+    def _make(self, layers: Sequence[Layer], pictures: int) -> Execution:
+        """An execution, for which others are given up where memory does not suffice."""
+        while True:
+            try:
+                return Execution(self, layers, pictures)
+            except MemoryError:
+                if not self.executions:
+                    raise self._out_of_memory(layers, pictures) from None
+                self.executions.popitem(last=False)
+
+    def _out_of_memory(self, layers: Sequence[Layer], pictures: int) -> CfgError | EngineError:
+        """That `pictures` are too many, and how many would do."""
+        free = self.device.free_memory()
+        one = Layout(self.program, layers, self.precision, 1).size + 4 * layers[0].input_shapes[0].size
+        needed = f"{pictures * one / 2**30:.1f} GiB on {self.device.name}, of which {free / 2**30:.1f} are free"
+        if pictures == 1:
+            size = "{2} x {1}".format(*layers[0].input_shapes[0])
+            return CfgError(f"a picture of {size} takes {needed}; take the CPU: -nogpu")
+        fitting = max(1, min(pictures // 2, int(0.9 * free) // one))
+        return EngineError(f"takes {needed}; try --batch {1 << (fitting.bit_length() - 1)}", option=f"batch={pictures}")
+
+
+class CudaPlan:
+    """A network at one size of picture."""
+
+    def __init__(self, engine: CudaEngine, layers: Sequence[Layer]) -> None:
+        self.engine, self.layers = engine, layers
+        largest = max(layers, key=lambda layer: layer.shape.size).shape
+        pixels = max(layers[0].input_shapes[0].size, largest.size)
+        self.together = max(1, MOST_NUMBERS // (2 * PACK * pixels))
+
+    def run(self, batch: Array) -> Array:
+        """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
+        parts = [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
+        with self.engine.lock:
+            outputs = [self.engine.execution(self.layers, len(part)).run(part) for part in parts]
+        if not outputs:
+            return np.empty((0, self.engine.program.shape(self.engine.program.output, self.layers).size), np.float32)
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+
+class Execution:
+    """Memory and a graph for batches of one shape.
+
+    Attributes
+    ----------
+    launches : list of Launch
+    choices : dict of int to Choice
+        For convolutions and connected layers.
+    """
+
+    def __init__(self, engine: CudaEngine, layers: Sequence[Layer], pictures: int) -> None:
+        device, program = engine.device, engine.program
+        self.queue = engine.queue
+        self.layout = Layout(program, layers, engine.precision, pictures)
+        self.outputs = program.shape(program.output, layers).size
+        self.choices: dict[int, Choice] = {}
+        workspace = tiles = 1
+        for step in program.steps:
+            if step.layer not in engine.packed or step.kind not in ("convolutional", "connected"):
+                continue
+            source = self.layout.value(step.source, 0)
+            product = product_of(layers[step.layer], engine.packed[step.layer], source, engine.precision, pictures)
+            limits = device.capability, device.multiprocessors, device.shared_limit
+            choice = self.choices[step.layer] = candidates(product, *limits)[0]
+            rows, columns = choice.tiles(product)
+            if choice.splits > 1:
+                tiles = max(tiles, rows * columns * product.groups)
+                shared = rows * columns * product.groups * choice.splits * choice.tile.rows * choice.tile.columns
+                workspace = max(workspace, shared)
+        self.images = device.allocate(4 * pictures * layers[0].input_shapes[0].size)
+        self.answers = device.allocate(4 * pictures * self.outputs)
+        self.arena = device.allocate(self.layout.size)
+        self.workspace, self.arrived = device.allocate(4 * workspace), device.allocate(4 * tiles)
+        lowering = Lowering(
+            self.layout, engine.precision, self.arena.address, engine.packed, engine.factors, self.choices,
+            self.workspace.address, self.arrived.address,
+        )  # fmt: skip
+        self.launches = lowering.launches(self.images.address, self.answers.address)
+        self.recording = self.queue.record(self.launches)
+
+    def run(self, batch: Array) -> Array:
+        """Outputs for a batch of the execution's shape."""
+        outputs = np.empty((len(batch), self.outputs), np.float32)
+        self.queue.write(self.images, batch)
+        self.queue.replay(self.recording)
+        self.queue.read(self.answers, outputs)
+        return outputs
+
+
+_FREE = "stop what else runs there, or take the CPU: -nogpu"

@@ -1,0 +1,128 @@
+"""A GPU that is not there: the CUDA engine's kernels, compiled by g++ and run on this machine's CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+INTRINSICS = Path(__file__).parent / "host_gpu.cuh"
+GUARD = 256  # bytes round each memory, of NaN
+NAN = 0xFF
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++, which compiles kernels for the CPU")
+
+
+class HostMemory:
+    """Bytes between guards."""
+
+    def __init__(self, size):
+        self.size = size
+        self._raw = np.full(GUARD + size + 2 * GUARD, NAN, np.uint8)
+        start = GUARD + -(self._raw.ctypes.data + GUARD) % GUARD
+        self.bytes = self._raw[start : start + size]
+        self._guards = self._raw[:start], self._raw[start + size :]
+        self.address = self.bytes.ctypes.data
+        self.bytes[:] = 0
+
+    def check(self):
+        for guard in self._guards:
+            assert (guard == NAN).all(), "a kernel wrote beside its memory"
+
+
+class HostGpu:
+    """What `darknet_py.engines.cuda.device.Device` is, on the CPU."""
+
+    name = "host"
+    multiprocessors = 4
+    shared_limit = 99 << 10
+
+    def __init__(self, capability=(9, 0)):
+        self.capability = capability
+        self.memories = []
+
+    def allocate(self, size):
+        memory = HostMemory(size)
+        self.memories.append(memory)
+        return memory
+
+    def upload(self, array):
+        memory = self.allocate(array.nbytes)
+        memory.bytes[:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        return memory
+
+    def open_queue(self, blocking=False):
+        return HostQueue(self)
+
+    def check(self):
+        """Hold all guards to be whole."""
+        for memory in self.memories:
+            memory.check()
+
+
+class HostQueue:
+    """Does at once what it is asked for."""
+
+    def __init__(self, gpu):
+        self.gpu = gpu
+
+    def write(self, memory, array):
+        memory.bytes[: array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+    def read(self, memory, array):
+        array.reshape(-1).view(np.uint8)[:] = memory.bytes[: array.nbytes]
+
+    def record(self, launches):
+        return list(launches)
+
+    def replay(self, recording):
+        for launch in recording:
+            run(launch)
+
+    def measure(self, launches, times):
+        raise NotImplementedError("the host's times say nothing about a GPU's")
+
+
+def run(launch):
+    """Run one kernel over its grid."""
+    grid = (ctypes.c_uint32 * 2)(*launch.grid)
+    assert launch.arguments.nbytes == launch.arguments.dtype.itemsize
+    function, size = compile_kernel(launch.kernel)
+    assert size == launch.arguments.dtype.itemsize, "NumPy and C lay the structure out alike"
+    function(launch.arguments.ctypes.data_as(ctypes.c_void_p), grid, launch.kernel.threads)
+
+
+@cache
+def compile_kernel(kernel):
+    """The function that launches `kernel`, and the size of its arguments."""
+    entry = (
+        f'extern "C" void run(const void* arguments, const u32* grid, u32 threads) {{'
+        f" launch({kernel.name}, *(const {kernel.structure}*)arguments, grid, threads); }}\n"
+        f'extern "C" int size() {{ return sizeof({kernel.structure}); }}\n'
+    )
+    library = ctypes.CDLL(str(build(kernel.source(INTRINSICS) + entry)))
+    return library.run, library.size()
+
+
+@cache
+def folder():
+    """Where the compiled kernels of this run lie."""
+    return Path(tempfile.mkdtemp(prefix="host-gpu-"))
+
+
+def build(text):
+    """The path of a library made of `text`."""
+    path = folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
+    source = path.with_suffix(".cpp")
+    source.write_text(text)
+    flags = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-ffp-contract=fast", "-march=native", "-fPIC", "-shared", "-w"]
+    ran = subprocess.run(["g++", *flags, source, "-o", path], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[:2000]
+    return path
