@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 
 from ..report import print_table
+from ..engines import CPU_PRECISIONS
 from .model import add_precision, packaged_cfg, positive
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """The options of ``plan``."""
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
-    add_precision(parser)
+    add_precision(parser, CPU_PRECISIONS)
 
 
 def run_plan(args: argparse.Namespace) -> int:
@@ -56,7 +57,7 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="pictures at a time (default: 1)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
-    add_precision(parser)
+    add_precision(parser, CPU_PRECISIONS)
 
 
 def run_speed(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,15 +85,15 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Options that say on what a network runs."""
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: %(default)s)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
-    add_precision(parser)
+    add_precision(parser, PRECISIONS)
     parser.add_argument("-i", "--gpu", type=index, metavar="N", help="run on this GPU")
     parser.add_argument("-nogpu", "--no-gpu", action="store_true", help="do not run on a GPU")
 
 
-def add_precision(parser: argparse.ArgumentParser) -> None:
-    """The option that says in which numbers a network runs."""
+def add_precision(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
+    """The option that says in which of the `known` numbers a network runs."""
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default="float32", help="of activations and weights (default: %(default)s)"
+        "--precision", choices=known, default="float32", help="of activations and weights (default: %(default)s)"
     )
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from importlib.util import find_spec
+from typing import Any, Protocol
 
-from ..errors import EngineError
+from ..errors import DarknetWarning, EngineError
 from ..layers import Array, Layer, Parameters
 
 ENGINES = ("auto", "cpu", "cuda", "reference")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
+CPU_PRECISIONS = ("float32", "bfloat16")
+DRIVERS = ("libcuda.so.1", "nvcuda.dll")  # of NVIDIA's GPUs
 Interpolate = Callable[..., Array]
 
 
@@ -65,7 +70,8 @@ def open_engine(
     gpu : int, optional
         Which GPU; asking for one rules out ``auto``'s CPU.
     precision : str
-        ``float32``, or ``bfloat16`` for activations and kernels on the CPU; sums are float32.
+        Of activations and kernels; sums are float32. On the CPU ``float32`` or ``bfloat16``; on a GPU also
+        ``tf32`` (float32 of which 10 bits of the mantissa count) and ``float16``.
 
     Raises
     ------
@@ -75,8 +81,11 @@ def open_engine(
     if precision not in PRECISIONS:
         reason = f"unknown precision; one of {', '.join(PRECISIONS)} is expected"
         raise EngineError(reason, option=f"precision={precision}")
-    if name == "auto":
-        name = "cpu" if gpu is None else "cuda"
+    if name == "auto" and gpu is None:
+        device = _find_gpu()
+        name = "cpu" if device is None else "cuda"
+    elif name in ("auto", "cuda"):
+        device, name = _open_gpu(gpu or 0), "cuda"
     if name == "reference":
         from .reference import ReferenceEngine
 
@@ -87,8 +96,37 @@ def open_engine(
     if name == "cpu":
         from .cpu import CpuEngine
 
+        if precision not in CPU_PRECISIONS:
+            reason = "the CPU computes in float32 or bfloat16; this one needs a GPU: --engine cuda"
+            raise EngineError(reason, option=f"precision={precision}")
         return CpuEngine(layers, parameters, threads, precision)
     if name == "cuda":
-        asked = "engine=cuda" if gpu is None else f"gpu {gpu}"
-        raise EngineError("no GPU engine in this version; run on the CPU", option=asked)
+        from .cuda import CudaEngine
+
+        return CudaEngine(layers, parameters, device, precision)
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
+
+
+def _open_gpu(number: int) -> Any:
+    from .cuda import CupyDevice
+
+    return CupyDevice(number)
+
+
+def _find_gpu() -> Any:
+    """The first GPU, where CuPy is installed and the driver is there; a warning where they do not work."""
+    if find_spec("cupy") is None or not any(map(_can_load, DRIVERS)):
+        return None
+    try:
+        return _open_gpu(0)
+    except (EngineError, MemoryError) as reason:
+        warnings.warn(DarknetWarning(f"{reason}; the CPU is used"), stacklevel=2)
+        return None
+
+
+def _can_load(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

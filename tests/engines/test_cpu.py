@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
-from darknet_py.engines import PRECISIONS, open_engine
+from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.layers.activations import ACTIVATIONS
 
 BOUNDS = {"float32": 5e-5, "bfloat16": 0.2}
@@ -180,7 +180,7 @@ def test_one_of_everything():
     check(EVERYTHING, pictures=3)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", CPU_PRECISIONS)
 def test_batches_answer_as_single_pictures_bit_for_bit(precision):
     plan = open_engine("cpu", EVERYTHING.layers, PARAMETERS, 2, precision=precision).plan(EVERYTHING.layers)
     together = plan.run(BATCH)
@@ -189,7 +189,7 @@ def test_batches_answer_as_single_pictures_bit_for_bit(precision):
     assert plan.run(BATCH[:0]).shape == (0, 11)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", CPU_PRECISIONS)
 def test_answers_do_not_depend_on_the_number_of_threads(precision):
     one, two = (run_engine("cpu", EVERYTHING.layers, PARAMETERS, BATCH, n, precision) for n in (1, 2))
     assert one.tobytes() == two.tobytes()

@@ -16,7 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
-from darknet_py.engines import PRECISIONS, open_engine
+from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.engines.cpu import builder, plan
 from darknet_py.engines.cpu.arena import LINE, Store, address
 from darknet_py.engines.cpu.isa import LANES
@@ -144,14 +144,14 @@ def test_each_implementation_in_bfloat16(name):
     hold()
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", CPU_PRECISIONS)
 @given(case=convolutions([1, 3], [1, 2], st.integers(1, 4), groups=(2, 4, 8, 32)))
 @settings(max_examples=200, deadline=None)
 def test_grouped_convolutions(precision, case):
     check(*case, precision=precision)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", CPU_PRECISIONS)
 @pytest.mark.parametrize("side", [1, 2, 13])
 def test_whole_networks(side, precision):
     convolution = {"size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}

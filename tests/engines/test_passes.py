@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import (
     FIFTEEN,
     RESIZABLE,
     assert_close,
-    cfg_text,
     make_network,
     random_array,
     random_parameters,
     run_engine,
 )
+from support_networks import networks
 
+from darknet_py.engines.cpu.isa import LANES
+from darknet_py.engines.cuda.packing import PACK
 from darknet_py.engines.passes import INPUT, compile_steps, fold
 from darknet_py.network import load_structure
 
 CELLWISE = ("shortcut", "activation", "batchnorm")  # kinds that may write where they read
 NO_OPS = ("dropout", "cost")
+BLOCKS = 1, PACK, LANES  # the plain layout, the GPU's, the CPU's
 
 
 class Contents:
@@ -80,10 +83,11 @@ def check_program(program, layers):
     assert (read(program.output) == contents[answer]).all()
 
 
+@pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("name", FIFTEEN)
-def test_every_step_reads_what_was_written_for_it(name):
+def test_every_step_reads_what_was_written_for_it(name, block):
     network = load_structure(f"cfg/{name}.cfg")
-    program = compile_steps(network.layers)
+    program = compile_steps(network.layers, block)
     check_program(program, network.layers)
     if name in RESIZABLE:
         check_program(program, network.layers_at(192, 256))
@@ -170,50 +174,10 @@ def test_a_route_is_not_overwritten_while_somebody_reads_a_part_of_it():
 # Networks of all kinds of joins, by chance
 
 
-@st.composite
-def networks(draw):
-    """A network of a few layers whose joins go where they may."""
-    shapes = [(draw(st.integers(1, 5)), draw(st.integers(4, 9)), draw(st.integers(4, 9)))]
-    sections = []
-    for index in range(draw(st.integers(1, 9))):
-        channels, height, width = shapes[-1]
-        kinds = ["convolutional", "maxpool", "dropout", "activation", "batchnorm"]
-        kind = draw(st.sampled_from(kinds + ["route", "shortcut"] * 2 * (index > 0)))
-        options = {}
-        activation = st.sampled_from(["linear", "leaky", "relu", "tanh"])
-        if kind == "convolutional":
-            channels = draw(st.integers(1, 6))
-            size, stride = draw(st.sampled_from([(1, 1), (3, 1), (3, 2)]))
-            options = {"filters": channels, "size": size, "stride": stride, "pad": 1, "activation": draw(activation)}
-            options["batch_normalize"] = draw(st.integers(0, 1))
-            height, width = ((d - 1) // stride + 1 for d in (height, width))
-        elif kind == "maxpool":
-            options = {"size": 2, "stride": draw(st.integers(1, 2))}
-            height, width = ((d - 1) // options["stride"] + 1 for d in (height, width))
-        elif kind == "activation":
-            options = {"activation": draw(activation)}
-        elif kind == "route":
-            last = draw(st.integers(0, index - 1))
-            alike = [i for i in range(index) if shapes[i + 1][1:] == shapes[last + 1][1:]]
-            joined = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
-            options = {"layers": ",".join(map(str, joined))}
-            channels, height, width = sum(shapes[i + 1][0] for i in joined), *shapes[last + 1][1:]
-        elif kind == "shortcut":
-            sizes = [(height, width), (2 * height, 2 * width)]
-            alike = [i for i in range(index) if shapes[i + 1][1:] in sizes]
-            options = {"from": draw(st.sampled_from(alike)), "activation": draw(activation)}
-            options |= draw(st.sampled_from([{}, {}, {"alpha": 0.5, "beta": 2}]))
-        sections.append((kind, options))
-        shapes.append((channels, height, width))
-    sections += draw(st.sampled_from([[], [("cost", {})], [("avgpool", {}), ("softmax", {}), ("cost", {})]]))
-    note(cfg_text(sections))
-    return make_network(shapes[0], *sections)
-
-
-@given(networks())
+@given(networks(), st.sampled_from(BLOCKS))
 @settings(max_examples=300, deadline=None)
-def test_any_networks_steps_read_what_was_written_for_them(network):
-    check_program(compile_steps(network.layers), network.layers)
+def test_any_networks_steps_read_what_was_written_for_them(network, block):
+    check_program(compile_steps(network.layers, block), network.layers)
 
 
 @given(networks(), st.integers(0, 99))

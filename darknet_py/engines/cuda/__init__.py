@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .device import CupyDevice
 from .plan import CudaEngine
 
-__all__ = ["CudaEngine"]
+__all__ = ["CudaEngine", "CupyDevice"]

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import ctypes
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ...cache import cache_dir
 from ...errors import EngineError
+from .compiler import load_compiled
 from .kernels import Kernel
 from .launches import Launch
 
-INSTALL = "pip install 'darknet_py[cuda12]', or [cuda13] where the driver is of CUDA 13"
+INSTALL = "pip install 'darknet_py[cuda12]', or [cuda13] for a driver of CUDA 13"
+FREE_SHARED = 48 << 10  # bytes of shared memory that a block gets without asking
+MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 
 
 class Memory(Protocol):
@@ -44,9 +44,6 @@ class Queue(Protocol):
     def replay(self, recording: Any) -> None:
         """Do what was recorded; the caller does not wait for it."""
 
-    def measure(self, recording: Any, times: int) -> float:
-        """Seconds that `recording` takes, the least of so many `times`."""
-
 
 class Device(Protocol):
     """A GPU.
@@ -55,8 +52,6 @@ class Device(Protocol):
     ----------
     name : str
         As its maker calls it.
-    versions : str
-        Of the software on which the speed of kernels depends.
     capability : tuple of int
         Its compute capability.
     multiprocessors : int
@@ -65,7 +60,6 @@ class Device(Protocol):
     """
 
     name: str
-    versions: str
     capability: tuple[int, int]
     multiprocessors: int
     shared_limit: int
@@ -90,12 +84,21 @@ class Device(Protocol):
 
 
 class CupyMemory:
-    """Bytes on the GPU, and as many on the host through which copies go."""
+    """Bytes on the GPU, and as many on the host once copies have gone through them."""
 
-    def __init__(self, pointer: Any, size: int) -> None:
-        self.pointer, self.size = pointer, size
-        self.address: int = pointer.ptr
-        self.staging: npt.NDArray[np.uint8] | None = None
+    def __init__(self, cupy: Any, size: int) -> None:
+        self.size = size
+        self.memory = cupy.cuda.Memory(size)
+        self.address: int = self.memory.ptr
+        self._cupy = cupy
+        self._staging: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def staging(self) -> npt.NDArray[np.uint8]:
+        """Memory of the host that the GPU reads and writes by itself."""
+        if self._staging is None:
+            self._staging = np.frombuffer(self._cupy.cuda.alloc_pinned_memory(self.size), np.uint8, self.size)
+        return self._staging
 
 
 class CupyDevice:
@@ -115,65 +118,154 @@ class CupyDevice:
     def __init__(self, number: int) -> None:
         self.number = number
         self.cupy = _import_cupy()
+        self._functions: dict[Kernel, Any] = {}
+        self._lock = threading.Lock()
+        runtime = self.cupy.cuda.runtime
         with self._explained():
-            count = self.cupy.cuda.runtime.getDeviceCount()
+            count = runtime.getDeviceCount()
         if number >= count:
-            reason = f"this machine has {count}; 0 {f'to {count - 1} ' * (count > 1)}is expected"
-            raise EngineError(reason, option=f"gpu {number}")
-        with self._explained(), self.cupy.cuda.Device(number):
-            properties = self.cupy.cuda.runtime.getDeviceProperties(number)
-            self.name = properties["name"].decode()
-            self.capability = properties["major"], properties["minor"]
-            self.multiprocessors = properties["multiProcessorCount"]
-            self.shared_limit = properties["sharedMemPerBlockOptin"]
-            driver = self.cupy.cuda.runtime.driverGetVersion()
-            self.versions = f"driver {driver}, nvrtc {'.'.join(map(str, self.cupy.cuda.nvrtc.getVersion()))}"
-            # A pool would keep what is let go, and tell nobody how much that is.
-            self.allocator = self.cupy.cuda.MemoryPool()
-            self.allocator.malloc(512)  # fails here where the GPU does not work
+            expected = "0" if count == 1 else f"0 to {count - 1}"
+            raise EngineError(f"this machine has {count}; {expected} is expected", option=f"gpu {number}")
+        with self.current():
+            properties = runtime.getDeviceProperties(number)
+            self.name: str = properties["name"].decode()
+            self.capability: tuple[int, int] = properties["major"], properties["minor"]
+            self.multiprocessors: int = properties["multiProcessorCount"]
+            self.shared_limit: int = properties["sharedMemPerBlockOptin"]
+        try:
+            self.allocate(1)  # fails here where the GPU does not work
+        except MemoryError as reason:
+            raise _unusable(reason) from None
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Let this thread's calls go to this GPU, and put CUDA's errors in one line."""
+        with self._explained():
+            self.cupy.cuda.runtime.setDevice(self.number)
+            yield
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """CUDA's errors in one line."""
         try:
             yield
         except self.cupy.cuda.runtime.CUDARuntimeError as error:
-            raise EngineError(
-                f"no GPU can be used: {str(error).splitlines()[0]}; take the CPU: -nogpu", option="engine=cuda"
-            ) from None
+            if error.status == OUT_OF_MEMORY:
+                raise MemoryError(str(error)) from None
+            raise _unusable(error) from None
+        except self.cupy.cuda.driver.CUDADriverError as error:
+            raise _unusable(error) from None
 
     def allocate(self, size: int) -> CupyMemory:
-        with self.cupy.cuda.Device(self.number):
-            try:
-                pointer = self.allocator.malloc(size)
-            except self.cupy.cuda.memory.OutOfMemoryError:
-                self.allocator.free_all_blocks()
-                raise MemoryError(f"{size} bytes on {self.name}") from None
-            pointer.memset(0, size)
-            self.cupy.cuda.get_current_stream().synchronize()
-        return CupyMemory(pointer, size)
+        with self.current():
+            memory = CupyMemory(self.cupy, size)
+            self.cupy.cuda.runtime.memset(memory.address, 0, size)
+            self.cupy.cuda.runtime.deviceSynchronize()
+        return memory
 
     def upload(self, array: npt.NDArray[Any]) -> CupyMemory:
-        memory = self.allocate(array.nbytes)
         contiguous = np.ascontiguousarray(array)
-        with self.cupy.cuda.Device(self.number):
-            memory.pointer.copy_from_host(contiguous.ctypes.data_as(_VOID), contiguous.nbytes)
+        memory = self.allocate(contiguous.nbytes)
+        with self.current():
+            runtime = self.cupy.cuda.runtime
+            runtime.memcpy(memory.address, contiguous.ctypes.data, contiguous.nbytes, runtime.memcpyHostToDevice)
+            runtime.deviceSynchronize()
         return memory
 
     def free_memory(self) -> int:
-        with self.cupy.cuda.Device(self.number):
-            self.allocator.free_all_blocks()
+        with self.current():
             free: int = self.cupy.cuda.runtime.memGetInfo()[0]
         return free
 
     def open_queue(self, blocking: bool = False) -> CupyQueue:
         return CupyQueue(self, blocking)
 
-    @lru_cache(maxsize=None)  # noqa: B019 (a device lives as long as the program)
     def function(self, kernel: Kernel) -> Any:
-        """The compiled kernel, ready to launch."""
-        with self.cupy.cuda.Device(self.number):
-            function = self.cupy.RawModule(path=str(compiled(kernel, self.capability))).get_function(kernel.name)
-            if kernel.shared > 48 << 10:
-                function.max_dynamic_shared_size_bytes = kernel.shared
-        return function
+        """The compiled kernel, ready to be launched."""
+        with self._lock, self.current():
+            if kernel not in self._functions:
+                architecture = "sm_{}{}".format(*self.capability)
+                module = self.cupy.cuda.function.Module()
+                module.load(load_compiled(self.cupy.cuda.nvrtc, kernel, architecture))
+                function = module.get_function(kernel.name)
+                if kernel.shared > FREE_SHARED:
+                    self.cupy.cuda.driver.funcSetAttribute(function.ptr, MAX_DYNAMIC_SHARED, kernel.shared)
+                self._functions[kernel] = function
+            return self._functions[kernel]
+
+
+class CupyQueue:
+    """A stream.
+
+    Parameters
+    ----------
+    device : CupyDevice
+    blocking : bool
+        Whether who waits sleeps; else it asks again and again, which is sooner to notice.
+    """
+
+    def __init__(self, device: CupyDevice, blocking: bool) -> None:
+        self.device, self.cupy = device, device.cupy
+        with device.current():
+            self.stream = self.cupy.cuda.Stream(non_blocking=True)
+            self.event = self.cupy.cuda.Event(block=True, disable_timing=True) if blocking else None
+
+    def write(self, memory: CupyMemory, array: npt.NDArray[Any]) -> None:
+        numbers = np.ascontiguousarray(array)
+        with self.device.current():
+            staging = memory.staging[: numbers.nbytes]  # free again: every write is followed by a read, which waits
+            staging[:] = numbers.reshape(-1).view(np.uint8)
+            runtime = self.cupy.cuda.runtime
+            runtime.memcpyAsync(
+                memory.address, staging.ctypes.data, staging.size, runtime.memcpyHostToDevice, self.stream.ptr
+            )
+
+    def read(self, memory: CupyMemory, array: npt.NDArray[Any]) -> None:
+        with self.device.current():
+            staging = memory.staging[: array.nbytes]
+            runtime = self.cupy.cuda.runtime
+            runtime.memcpyAsync(
+                staging.ctypes.data, memory.address, staging.size, runtime.memcpyDeviceToHost, self.stream.ptr
+            )
+            if self.event is None:
+                self.stream.synchronize()
+            else:
+                self.event.record(self.stream)
+                self.event.synchronize()
+        array.reshape(-1).view(np.uint8)[:] = staging
+
+    def record(self, launches: Iterable[Launch]) -> Any:
+        listed = [(launch, self.device.function(launch.kernel)) for launch in launches]  # loading cannot be recorded
+        with self.device.current(), self.stream:
+            self.stream.begin_capture()
+            for launch, function in listed:
+                self._launch(launch, function)
+            graph = self.stream.end_capture()
+            graph.upload(self.stream)
+        return graph
+
+    def replay(self, recording: Any) -> None:
+        with self.device.current():
+            recording.launch(self.stream)
+
+    def _launch(self, launch: Launch, function: Any) -> None:
+        kernel = launch.kernel
+        pointers = (ctypes.c_void_p * 1)(launch.arguments.ctypes.data)  # the driver copies what it points at
+        self.cupy.cuda.driver.launchKernel(
+            function.ptr, *launch.grid, 1, kernel.threads, 1, 1, kernel.shared,
+            self.stream.ptr, ctypes.addressof(pointers), 0,
+        )  # fmt: skip
+
+
+def _import_cupy() -> Any:
+    try:
+        import cupy
+    except ImportError as reason:
+        missing = isinstance(reason, ModuleNotFoundError) and reason.name == "cupy"
+        text = "CuPy is not installed" if missing else f"CuPy cannot be loaded: {str(reason).strip().splitlines()[0]}"
+        raise EngineError(f"{text}; {INSTALL}, or take the CPU: -nogpu", option="engine=cuda") from None
+    return cupy
+
+
+def _unusable(error: Exception) -> EngineError:
+    reason = str(error).splitlines()[0]
+    return EngineError(f"no GPU can be used: {reason}; take the CPU: -nogpu", option="engine=cuda")

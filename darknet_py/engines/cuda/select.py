@@ -145,7 +145,9 @@ def has_tensor_cores(precision: str, capability: tuple[int, int]) -> bool:
 def _possible(product: Product, capability: tuple[int, int], shared_limit: int) -> Iterator[Choice]:
     for tile in TENSOR_TILES if has_tensor_cores(product.precision, capability) else SCALAR_TILES:
         if tile.shared <= shared_limit:
-            yield from (Choice(tile, splits) for splits in SPLITS if splits == 1 or 2 * splits <= product.strips)
+            for splits in SPLITS:
+                if splits == 1 or 2 * splits <= product.strips:
+                    yield Choice(tile, splits)
 
 
 def _cycles(choice: Choice, product: Product, multiprocessors: int) -> float:

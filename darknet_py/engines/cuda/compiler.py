@@ -1,0 +1,50 @@
+"""Kernels through NVRTC, which needs no GPU; what it made is kept in the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ...cache import cache_dir
+from ...errors import EngineError
+from ...files import write_atomically
+from .kernels import Kernel
+
+
+def compile_kernel(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
+    """`kernel` as a cubin for an `architecture` as ``sm_90``, or as PTX for one as ``compute_90``.
+
+    Raises
+    ------
+    EngineError
+        Where NVRTC, which is `cupy.cuda.nvrtc`, is not there or does not know the architecture.
+    """
+    program = nvrtc.createProgram(kernel.source(), f"{kernel.name}.cu", (), ())
+    try:
+        nvrtc.compileProgram(program, (f"-arch={architecture}", "-std=c++17"))
+        text: bytes | str = nvrtc.getCUBIN(program) if architecture[:3] == "sm_" else nvrtc.getPTX(program)
+    except nvrtc.NVRTCError as reason:
+        log = next(iter(nvrtc.getProgramLog(program).splitlines()), "")
+        raise EngineError(f"NVRTC cannot compile {kernel.name} for {architecture}: {reason}: {log}") from None
+    finally:
+        nvrtc.destroyProgram(program)
+    return text if isinstance(text, bytes) else text.encode()
+
+
+def load_compiled(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
+    """The compiled kernel, from the cache where it is there."""
+    made_of = f"{architecture}\n{nvrtc.getVersion()}\n{kernel.source()}"
+    path = _folder() / f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.cubin"
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    compiled = compile_kernel(nvrtc, kernel, architecture)
+    with contextlib.suppress(OSError, EngineError):  # without a cache it is compiled each time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, [compiled], EngineError)
+    return compiled
+
+
+def _folder() -> Path:
+    return cache_dir() / "cuda"

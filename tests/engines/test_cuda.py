@@ -1,0 +1,267 @@
+"""The CUDA engine against the layers' definitions: its own plans and kernels, on the CPU in place of a GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from host_gpu import HostGpu, needs_compiler
+from support import FIFTEEN, assert_close, make_network, random_array, random_parameters, run_engine
+from support_networks import networks
+
+from darknet_py import load_network
+from darknet_py.engines.cuda import CudaEngine
+from darknet_py.engines.cuda import plan as module
+from darknet_py.engines.cuda.launches import Layout
+from darknet_py.engines.cuda.packing import PACK, merge_groups, round_to
+from darknet_py.engines.cuda.select import Choice, candidates
+from darknet_py.engines.passes import INPUT, compile_steps
+from darknet_py.errors import CfgError, EngineError
+from darknet_py.image import load_image
+from darknet_py.layers.activations import ACTIVATIONS
+from darknet_py.network import load_structure
+
+BOUNDS = {"float32": 5e-5, "tf32": 0.02, "float16": 0.02, "bfloat16": 0.15}
+SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))
+OLD, NEW = (7, 5), (9, 0)  # compute capabilities without and with tensor cores
+
+
+def check(network, precision="float32", pictures=2, capability=NEW):
+    """Hold the engine's answers to the definitions, and all guards round its memories to be whole."""
+    parameters = random_parameters(network.layers)
+    batch = random_array((pictures, *network.input_shape))
+    expected = run_engine("reference", network.layers, parameters, batch)
+    gpu = HostGpu(capability)
+    engine = CudaEngine(network.layers, parameters, gpu, precision)
+    plan = engine.plan(network.layers)
+    execution = engine.execution(network.layers, pictures)
+    execution.arena.bytes[:] = 0xFF  # NaN: nothing may be read that was not written before
+    answers = plan.run(batch)
+    gpu.check()
+    assert_close(answers, expected, BOUNDS[precision])
+    assert plan.run(batch).tobytes() == answers.tobytes()
+    return execution
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution of any geometry."""
+    height, width = draw(SIDES)
+    size = draw(st.sampled_from([1, 2, 3, 3, 5]))
+    padding = draw(st.integers(max(0, (size - min(height, width) + 1) // 2), size))
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3, 8]))
+    options = {
+        "filters": groups * draw(st.integers(1, 20)),
+        "size": size,
+        "stride": draw(st.integers(1, 3)),
+        "padding": padding,
+        "groups": groups,
+        "batch_normalize": draw(st.integers(0, 1)),
+        "activation": draw(st.sampled_from(["linear", "leaky", "relu"])),
+    }
+    return make_network((groups * draw(st.integers(1, 20)), height, width), ("convolutional", options))
+
+
+@needs_compiler
+@given(convolutions(), st.sampled_from(list(BOUNDS)))
+@settings(max_examples=120)
+def test_convolutions_of_any_geometry(network, precision):
+    check(network, precision)
+
+
+@needs_compiler
+@given(networks(), st.sampled_from(list(BOUNDS)))
+@settings(max_examples=60)
+def test_any_network(network, precision):
+    check(network, precision)
+
+
+CONVOLUTION = make_network(
+    (24, 9, 7),
+    ("convolutional", {"filters": 40, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}),
+    ("convolutional", {"filters": 40, "size": 3, "pad": 1, "activation": "leaky"}),
+    ("shortcut", {"from": 0, "activation": "leaky"}),
+)
+
+
+def tiles(precision, capability):
+    """Every tile that a GPU of `capability` may be given, by one block each and by three."""
+    product = module.product_of(
+        CONVOLUTION.layers[1], module.Packed(merge_groups(1, 40, 40, 40), 20, 0, 0),
+        Layout(compile_steps(CONVOLUTION.layers, PACK), CONVOLUTION.layers, precision, 1).value(0, 0), precision, 1,
+    )  # fmt: skip
+    found = {choice.tile for choice in candidates(product, capability, 4, 99 << 10)}
+    return [Choice(tile, splits) for tile in sorted(found, key=str) for splits in (1, 3)]
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("precision", "capability", "choice"),
+    [
+        pytest.param(precision, capability, choice, id=f"{precision}-{choice.name}")
+        for precision, capability in (("float32", NEW), ("tf32", NEW), ("float16", NEW), ("float16", OLD))
+        for choice in tiles(precision, capability)
+    ],
+)
+def test_every_tile(precision, capability, choice, monkeypatch):
+    monkeypatch.setattr(module, "candidates", lambda *_: [choice])
+    execution = check(CONVOLUTION, precision, 1, capability)
+    assert set(execution.choices.values()) == {choice}
+
+
+@needs_compiler
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation(activation):
+    convolution = ("convolutional", {"filters": 9, "size": 1, "activation": activation})
+    check(make_network((5, 4, 3), convolution, ("activation", {"activation": activation})), "tf32")
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("channels", [1, 4, 5, 16])
+@pytest.mark.parametrize(
+    "section",
+    [
+        ("avgpool", {}),
+        ("maxpool", {"size": 3, "stride": 2}),
+        ("softmax", {"temperature": 3}),
+        ("batchnorm", {}),
+        ("crop", {"crop_height": 3, "crop_width": 4}),
+        ("crop", {"crop_height": 4, "crop_width": 4, "noadjust": 1}),
+        ("dropout", {}),
+        ("cost", {}),
+        ("route", {"layers": "0,0"}),
+        ("shortcut", {"from": 0, "alpha": 0.5, "beta": 3}),
+        ("connected", {"output": 11, "activation": "leaky"}),
+    ],
+    ids=str,
+)
+def test_other_layers_first_between_convolutions_and_last(precision, channels, section):
+    convolution = ("convolutional", {"filters": channels, "size": 1, "activation": "leaky"})
+    check(make_network((3, 5, 6), convolution, section, convolution), precision)
+    check(make_network((3, 5, 6), convolution, section), precision)
+    if section[0] not in ("route", "shortcut"):
+        check(make_network((channels, 5, 6), section, convolution), precision)
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_the_embedded_network_knows_the_star(precision):
+    network = load_network("cfg/shapes.cfg", "data/shapes.weights", "reference")
+    (view,) = network.prepare(load_image("data/star.png"), "letterbox")
+    engine = CudaEngine(network.layers, network.parameters, HostGpu(), precision)
+    answers = engine.plan(network.layers).run(view[None])
+    np.testing.assert_allclose(answers, network.predict(view[None]), rtol=0, atol=BOUNDS[precision])
+    assert answers.argmax() == 8
+
+
+@pytest.mark.parametrize("pictures", [1, 3])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("name", FIFTEEN)
+def test_values_lie_within_their_buffers_and_apart_from_what_is_alive(name, precision, pictures):
+    """That buffers hold what is read from them is test_passes.py's; here, that strides and padding keep to them."""
+    layers = load_structure(f"cfg/{name}.cfg").layers
+    program = compile_steps(layers, PACK)
+    layout = Layout(program, layers, precision, pictures)
+    ends = sorted([*layout.offsets.values(), layout.size])[1:]
+    starts = sorted(layout.offsets.values())
+    for value in (INPUT, *program.places):
+        where = layout.value(value, 0)
+        slot = INPUT if value == INPUT else program.places[value].slot
+        start = layout.offsets[slot]
+        end = ends[starts.index(start)]
+        pixels = pictures * where.shape.height * where.shape.width
+        last = where.address + ((pixels - 1) * where.stride + where.channels) * layout.item
+        assert start <= where.address
+        assert last <= end
+        assert where.shape.channels <= where.channels <= where.stride
+        assert where.address % (4 * layout.item) == 0, "packs of four"
+
+
+@pytest.mark.parametrize("name", FIFTEEN)
+def test_every_step_of_the_networks_has_a_kernel(name):
+    layers = load_structure(f"cfg/{name}.cfg").layers
+    assert {step.kind for step in compile_steps(layers, PACK).steps} <= module.STEPS.keys()
+
+
+def test_groups_are_computed_in_whole_packs():
+    assert merge_groups(32, 128, 128, 128) == module.merge_groups(4, 128, 128, 128)
+    assert merge_groups(32, 128, 128, 128).count == 4
+    assert merge_groups(3, 15, 6, 16).count == 1
+    assert merge_groups(2, 128, 64, 128).count == 2
+
+
+@pytest.mark.parametrize(("precision", "digits"), [("tf32", 11), ("bfloat16", 8)])
+def test_rounding_is_to_the_nearest(precision, digits):
+    numbers = random_array((1000,))
+    rounded = round_to(numbers, precision)
+    if precision == "bfloat16":
+        rounded = (rounded.astype(np.uint32) << 16).view(np.float32)
+    assert np.all(np.abs(rounded - numbers) <= np.abs(numbers) * 2.0**-digits)
+    special = np.array([np.nan, np.inf, -np.inf, 0], np.float32)
+    kept = round_to(special, precision)
+    kept = (kept.astype(np.uint32) << 16).view(np.float32) if precision == "bfloat16" else kept
+    np.testing.assert_array_equal(kept, special)
+
+
+class SmallGpu(HostGpu):
+    """A GPU with room for so many bytes besides what is there already."""
+
+    room = 1 << 40
+
+    def allocate(self, size):
+        if size > self.room:
+            raise MemoryError
+        return super().allocate(size)
+
+    def free_memory(self):
+        return self.room
+
+
+SMALL = make_network((3, 16, 16), ("convolutional", {"filters": 16, "activation": "leaky"}))
+
+
+def small_engine(room):
+    gpu = SmallGpu()
+    engine = CudaEngine(SMALL.layers, random_parameters(SMALL.layers), gpu, "float32")
+    gpu.room = room
+    return engine
+
+
+def test_a_batch_beyond_the_gpus_memory_names_the_one_to_try():
+    plan = small_engine(300_000).plan(SMALL.layers)
+    with pytest.raises(EngineError, match=r"batch=64: takes 0\.0 GiB on host, of which 0\.0 are free; try --batch 8$"):
+        plan.run(random_array((64, 3, 16, 16)))
+
+
+def test_a_picture_beyond_the_gpus_memory_is_told_of():
+    with pytest.raises(CfgError, match=r"a picture of 16 x 16 takes .* take the CPU: -nogpu$"):
+        small_engine(1000).plan(SMALL.layers).run(random_array((1, 3, 16, 16)))
+
+
+def test_weights_beyond_the_gpus_memory_are_told_of():
+    gpu = SmallGpu()
+    gpu.room = 100
+    with pytest.raises(EngineError, match="memory does not hold the network's weights"):
+        CudaEngine(SMALL.layers, random_parameters(SMALL.layers), gpu, "float32")
+
+
+def test_weights_beyond_float16_are_refused():
+    parameters = random_parameters(SMALL.layers)
+    parameters[0]["kernels"][0] = 1e6
+    with pytest.raises(EngineError, match="precision=float16: layer 0 has weights beyond 65504"):
+        CudaEngine(SMALL.layers, parameters, HostGpu(), "float16")
+
+
+def test_tf32_wants_tensor_cores():
+    with pytest.raises(EngineError, match=r"precision=tf32: host has compute capability 7\.5; 8\.0 is expected"):
+        CudaEngine(SMALL.layers, random_parameters(SMALL.layers), HostGpu(OLD), "tf32")
+
+
+def test_executions_are_let_go_of():
+    engine = small_engine(1 << 40)
+    for pictures in range(1, 2 * module.MAX_EXECUTIONS):
+        engine.execution(SMALL.layers, pictures)
+    assert len(engine.executions) == module.MAX_EXECUTIONS
