@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..report import print_table
 from ..engines import CPU_PRECISIONS
+from ..report import print_table
 from .model import add_precision, packaged_cfg, positive
 
 

@@ -85,7 +85,7 @@ def open_engine(
         device = _find_gpu()
         name = "cpu" if device is None else "cuda"
     elif name in ("auto", "cuda"):
-        device, name = _open_gpu(gpu or 0), "cuda"
+        device, name = _open_gpu(gpu), "cuda"
     if name == "reference":
         from .reference import ReferenceEngine
 
@@ -101,14 +101,14 @@ def open_engine(
             raise EngineError(reason, option=f"precision={precision}")
         return CpuEngine(layers, parameters, threads, precision)
     if name == "cuda":
-        from .cuda import CudaEngine
+        from .cuda.plan import CudaEngine
 
         return CudaEngine(layers, parameters, device, precision)
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
 
 
-def _open_gpu(number: int) -> Any:
-    from .cuda import CupyDevice
+def _open_gpu(number: int | None) -> Any:
+    from .cuda.device import CupyDevice
 
     return CupyDevice(number)
 
@@ -118,7 +118,7 @@ def _find_gpu() -> Any:
     if find_spec("cupy") is None or not any(map(_can_load, DRIVERS)):
         return None
     try:
-        return _open_gpu(0)
+        return _open_gpu(None)
     except (EngineError, MemoryError) as reason:
         warnings.warn(DarknetWarning(f"{reason}; the CPU is used"), stacklevel=2)
         return None

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT
+from host_gpu import HostGpu, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from host_gpu import HostGpu, needs_compiler
 from support import FIFTEEN, assert_close, make_network, random_array, random_parameters, run_engine
 from support_networks import networks
 
-from darknet_py import load_network
+from darknet_py import engines, load_network
 from darknet_py.engines.cuda import CudaEngine
 from darknet_py.engines.cuda import plan as module
 from darknet_py.engines.cuda.launches import Layout
 from darknet_py.engines.cuda.packing import PACK, merge_groups, round_to
 from darknet_py.engines.cuda.select import Choice, candidates
 from darknet_py.engines.passes import INPUT, compile_steps
-from darknet_py.errors import CfgError, EngineError
+from darknet_py.errors import CfgError, DarknetWarning, EngineError
 from darknet_py.image import load_image
 from darknet_py.layers.activations import ACTIVATIONS
 from darknet_py.network import load_structure
 
 BOUNDS = {"float32": 5e-5, "tf32": 0.02, "float16": 0.02, "bfloat16": 0.15}
 SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))
+needs_no_gpu = pytest.mark.skipif(any(map(engines._can_load, engines.DRIVERS)), reason="there is a GPU's driver")
 OLD, NEW = (7, 5), (9, 0)  # compute capabilities without and with tensor cores
 
 
@@ -265,3 +270,76 @@ def test_executions_are_let_go_of():
     for pictures in range(1, 2 * module.MAX_EXECUTIONS):
         engine.execution(SMALL.layers, pictures)
     assert len(engine.executions) == module.MAX_EXECUTIONS
+
+
+# Without a GPU
+
+
+def load_on(engine, **options):
+    return load_network("cfg/shapes.cfg", "data/shapes.weights", engine, **options)
+
+
+@pytest.mark.parametrize(("options", "asked"), [({}, "engine=cuda"), ({"gpu": 0}, "gpu 0"), ({"gpu": 3}, "gpu 3")])
+def test_without_cupy_the_engine_says_what_to_install(options, asked, monkeypatch):
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Hidden("cupy"), *sys.meta_path])
+    with pytest.raises(
+        EngineError, match=rf"^{asked}: CuPy is not installed; pip install .*, or take the CPU: -nogpu$"
+    ):
+        load_on("cuda", **options)
+
+
+class Hidden:
+    """Lets a package be missing."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def find_spec(self, name, path=None, target=None):
+        if name == self.name:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+
+@needs_no_gpu
+def test_without_a_gpu_the_engine_is_one_line():
+    pytest.importorskip("cupy", reason="no CuPy: pip install '.[cuda12]'")
+    with pytest.raises(EngineError, match=r"^engine=cuda: no GPU can be used: cuda\w+: .*; take the CPU: -nogpu$"):
+        load_on("cuda")
+
+
+@needs_no_gpu
+def test_auto_takes_the_cpu():
+    assert load_on("auto").engine == "cpu"
+
+
+def test_auto_takes_the_gpu_where_one_works(monkeypatch):
+    monkeypatch.setattr(engines, "_find_gpu", HostGpu)
+    monkeypatch.setattr(engines, "_open_gpu", lambda number: HostGpu())
+    assert [load_on(name).engine for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+    assert load_on("auto", gpu=1).engine == "cuda"
+
+
+def test_a_gpu_that_does_not_work_is_warned_of(monkeypatch):
+    def fail(number):
+        raise EngineError("no GPU can be used: too old", option="engine=cuda")
+
+    monkeypatch.setattr(engines, "find_spec", lambda name: True)
+    monkeypatch.setattr(engines, "_can_load", lambda library: True)
+    monkeypatch.setattr(engines, "_open_gpu", fail)
+    with pytest.warns(DarknetWarning, match="no GPU can be used: too old; the CPU is used$"):
+        assert load_on("auto").engine == "cpu"
+
+
+def test_nothing_loads_cupy_before_the_engine_is_asked_for():
+    code = (
+        "import sys, darknet_py; darknet_py.load_network('cfg/shapes.cfg', 'data/shapes.weights', 'cpu');"
+        "print('cupy' in sys.modules, 'darknet_py.engines.cuda' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert ran.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("precision", ["tf32", "float16"])
+def test_the_cpu_refuses_the_gpus_precisions(precision):
+    with pytest.raises(EngineError, match=f"^precision={precision}: the CPU computes in float32 or bfloat16"):
+        load_on("cpu", precision=precision)

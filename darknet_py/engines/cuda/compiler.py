@@ -26,7 +26,7 @@ def compile_kernel(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
         nvrtc.compileProgram(program, (f"-arch={architecture}", "-std=c++17"))
         text: bytes | str = nvrtc.getCUBIN(program) if architecture[:3] == "sm_" else nvrtc.getPTX(program)
     except nvrtc.NVRTCError as reason:
-        log = next(iter(nvrtc.getProgramLog(program).splitlines()), "")
+        log = next((line for line in nvrtc.getProgramLog(program).splitlines() if "error" in line), "no reason given")
         raise EngineError(f"NVRTC cannot compile {kernel.name} for {architecture}: {reason}: {log}") from None
     finally:
         nvrtc.destroyProgram(program)

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from ...errors import EngineError
 from .compiler import load_compiled
-from .kernels import Kernel
+from .kernels import STATIC_SHARED, Kernel
 from .launches import Launch
 
 INSTALL = "pip install 'darknet_py[cuda12]', or [cuda13] for a driver of CUDA 13"
-FREE_SHARED = 48 << 10  # bytes of shared memory that a block gets without asking
+FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a block gets without asking
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 
@@ -106,8 +106,8 @@ class CupyDevice:
 
     Parameters
     ----------
-    number : int
-        Which, from 0.
+    number : int, optional
+        Which, from 0; the first where absent.
 
     Raises
     ------
@@ -115,9 +115,10 @@ class CupyDevice:
         Where CuPy is not installed, or finds no such GPU.
     """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.cupy = _import_cupy()
+    def __init__(self, number: int | None = None) -> None:
+        self._asked = "engine=cuda" if number is None else f"gpu {number}"
+        self.number = number = number or 0
+        self.cupy = _import_cupy(self._asked)
         self._functions: dict[Kernel, Any] = {}
         self._lock = threading.Lock()
         runtime = self.cupy.cuda.runtime
@@ -125,7 +126,7 @@ class CupyDevice:
             count = runtime.getDeviceCount()
         if number >= count:
             expected = "0" if count == 1 else f"0 to {count - 1}"
-            raise EngineError(f"this machine has {count}; {expected} is expected", option=f"gpu {number}")
+            raise EngineError(f"this machine has {count}; {expected} is expected", option=self._asked)
         with self.current():
             properties = runtime.getDeviceProperties(number)
             self.name: str = properties["name"].decode()
@@ -135,7 +136,7 @@ class CupyDevice:
         try:
             self.allocate(1)  # fails here where the GPU does not work
         except MemoryError as reason:
-            raise _unusable(reason) from None
+            raise self._unusable(reason) from None
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -151,9 +152,13 @@ class CupyDevice:
         except self.cupy.cuda.runtime.CUDARuntimeError as error:
             if error.status == OUT_OF_MEMORY:
                 raise MemoryError(str(error)) from None
-            raise _unusable(error) from None
+            raise self._unusable(error) from None
         except self.cupy.cuda.driver.CUDADriverError as error:
-            raise _unusable(error) from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: Exception) -> EngineError:
+        reason = str(error).splitlines()[0]
+        return EngineError(f"no GPU can be used: {reason}; take the CPU: -nogpu", option=self._asked)
 
     def allocate(self, size: int) -> CupyMemory:
         with self.current():
@@ -256,16 +261,11 @@ class CupyQueue:
         )  # fmt: skip
 
 
-def _import_cupy() -> Any:
+def _import_cupy(asked: str) -> Any:
     try:
         import cupy
     except ImportError as reason:
         missing = isinstance(reason, ModuleNotFoundError) and reason.name == "cupy"
         text = "CuPy is not installed" if missing else f"CuPy cannot be loaded: {str(reason).strip().splitlines()[0]}"
-        raise EngineError(f"{text}; {INSTALL}, or take the CPU: -nogpu", option="engine=cuda") from None
+        raise EngineError(f"{text}; {INSTALL}, or take the CPU: -nogpu", option=asked) from None
     return cupy
-
-
-def _unusable(error: Exception) -> EngineError:
-    reason = str(error).splitlines()[0]
-    return EngineError(f"no GPU can be used: {reason}; take the CPU: -nogpu", option="engine=cuda")

@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent / "kernels"
 # In this order, those that a slope describes first.
 ACTIVATION_CODES = {name: code for code, name in enumerate([*SLOPES, *(n for n in ACTIVATIONS if n not in SLOPES)])}
 TYPES = {"float32": "float", "tf32": "tfloat32", "float16": "half", "bfloat16": "bfloat16"}
+STATIC_SHARED = 1 << 10  # bytes of shared memory, at most, that a kernel has besides what it is given
 THREADS = 256  # a block, where a kernel does not need another number
 
 # For each kind of arguments the fields of its C structure. Strides are numbers from one pixel to the next.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-from .kernels import TYPES, Kernel
+from .kernels import STATIC_SHARED, TYPES, Kernel
 from .packing import ITEM_SIZES, STRIP
 
 
@@ -122,8 +122,7 @@ SCALAR_TILES = tuple(
     )
 )
 SPLITS = 1, 2, 3, 4, 6, 8, 12, 16, 24, 32
-# Multiplications of two strips' numbers that a multiprocessor does in a cycle, in bytes x bytes: from NVIDIA's tables of
-# throughput (1024 of 2 x 2 bytes, 512 of 4 x 4, 128 in float32).
+# Multiplications that a multiprocessor does in a cycle (NVIDIA's tables of throughput), times the bytes of a number.
 RATES = {("TensorCores", 2): 1024 * 2, ("TensorCores", 4): 512 * 4, ("Scalar", 4): 128 * 4, ("Scalar", 2): 128 * 2}
 BYTES_A_CYCLE = 48  # that a multiprocessor reads from the second cache
 STRIP_CYCLES = 120  # at least, from one strip to the next: two barriers and the instructions round a product
@@ -144,7 +143,7 @@ def has_tensor_cores(precision: str, capability: tuple[int, int]) -> bool:
 
 def _possible(product: Product, capability: tuple[int, int], shared_limit: int) -> Iterator[Choice]:
     for tile in TENSOR_TILES if has_tensor_cores(product.precision, capability) else SCALAR_TILES:
-        if tile.shared <= shared_limit:
+        if tile.shared + STATIC_SHARED <= shared_limit:
             for splits in SPLITS:
                 if splits == 1 or 2 * splits <= product.strips:
                     yield Choice(tile, splits)

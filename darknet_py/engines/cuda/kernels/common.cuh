@@ -17,6 +17,8 @@ __device__ inline void narrow(float x, bfloat16& y) {
     y.bits = x == x ? (bits + 0x7fff + (bits >> 16 & 1)) >> 16 : 0x7fff;
 }
 
+__device__ inline float infinity() { return __uint_as_float(0x7f800000); }
+
 // `N` numbers that are loaded and stored at once.
 template <class T, int N>
 struct alignas(N * sizeof(T)) Pack { T numbers[N]; };

@@ -8,7 +8,7 @@ __device__ inline void max_pool(const Pooling& p) {
     int top = pixel / p.out_width % p.out_height * p.step - p.padding, left = pixel % p.out_width * p.step - p.padding;
     const T* image = (const T*)p.source
                      + (long long)(pixel / p.out_width / p.out_height) * p.height * p.width * p.source_stride;
-    float most[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+    float most[4] = {-infinity(), -infinity(), -infinity(), -infinity()};
     for (int y = max(top, 0); y < min(top + p.size, p.height); y++)
         for (int x = max(left, 0); x < min(left + p.size, p.width); x++) {
             float at[4];

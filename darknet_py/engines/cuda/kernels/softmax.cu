@@ -24,7 +24,7 @@ __device__ inline void softmax(const Softmax& p) {
     int first = blockIdx.x * p.size;
     const T* source = (const T*)p.source + (long long)blockIdx.y * p.plane * p.source_stride;
     To* target = (To*)p.target + (long long)blockIdx.y * p.target_image;
-    float most = -INFINITY;
+    float most = -infinity();
     for (int i = first + threadIdx.x; i < first + p.size; i += SOFTMAX_THREADS)
         most = fmaxf(most, widen(source[(long long)(i % p.plane) * p.source_stride + i / p.plane]));
     most = reduce<false>(most);

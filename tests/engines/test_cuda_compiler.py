@@ -1,0 +1,90 @@
+"""Every kernel compiles for GPUs, on a machine without one."""
+
+from __future__ import annotations
+
+import pytest
+
+from darknet_py.engines.cuda.compiler import compile_kernel, load_compiled
+from darknet_py.engines.cuda.kernels import STRUCTURES, TYPES, Kernel, structure_dtype
+from darknet_py.engines.cuda.packing import ITEM_SIZES
+from darknet_py.engines.cuda.select import SCALAR_TILES, TENSOR_TILES
+from darknet_py.errors import EngineError
+
+# NVRTC comes with the GPU's driver or as a package; CuPy finds it.
+nvrtc = pytest.importorskip("cupy", reason="no CuPy, by which kernels are compiled: pip install '.[cuda12]'").cuda.nvrtc
+OTHERS = {"pooling": ("max_pool", "average_pool"), "elementwise": ("enter", "leave", "copy", "scale", "crop", "add")}
+STRUCTURE_OF = {"pooling": "Pooling", "elementwise": "Elements"}
+
+
+def convolutions(precision):
+    pieces = {4, 16 // ITEM_SIZES[precision]}
+    tiles = [*SCALAR_TILES] if precision in ("float32", "float16", "bfloat16") else []
+    tiles += [*TENSOR_TILES] if precision != "float32" else []
+    return [tile.kernel(precision, piece) for tile in tiles for piece in sorted(pieces)]
+
+
+def others(precision):
+    kind = TYPES[precision]
+    kernels = [
+        Kernel(file, f"{function}<{kind}>", STRUCTURE_OF[file]) for file, names in OTHERS.items() for function in names
+    ]
+    return kernels + [Kernel("softmax", f"softmax<{kind}, {to}>", "Softmax") for to in (kind, "float")]
+
+
+def oldest():
+    """The oldest architecture that this NVRTC knows, of 7.0 and later."""
+    return min(architecture for architecture in nvrtc.getSupportedArchs() if architecture >= 70)
+
+
+def architectures(kernel):
+    """The oldest known, ``sm_80``, ``sm_90`` and PTX; of convolutions those for which they may be chosen."""
+    newer = ["sm_80", "sm_90", "compute_80"]
+    if "TensorCores" in kernel.call:
+        return newer
+    if "Scalar" in kernel.call and "float," not in kernel.call:
+        return [f"sm_{oldest()}"]
+    return [f"sm_{oldest()}", *newer]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", TYPES)
+def test_every_kernel_compiles(precision):
+    for kernel in [*convolutions(precision), *others(precision)]:
+        for architecture in architectures(kernel):
+            compiled = compile_kernel(nvrtc, kernel, architecture)
+            if architecture.startswith("sm_"):
+                assert compiled[:4] == b"\x7fELF"
+            else:
+                assert f".entry {kernel.name}(".encode() in compiled
+
+
+def test_an_unknown_architecture_is_one_line():
+    kernel = others("float32")[0]
+    with pytest.raises(EngineError, match=r"NVRTC cannot compile max_pool_float for sm_1: .*$") as caught:
+        compile_kernel(nvrtc, kernel, "sm_1")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_was_compiled_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
+    kernel = others("float16")[0]
+    compiled = load_compiled(nvrtc, kernel, "sm_80")
+    (kept,) = (tmp_path / "cuda").iterdir()
+    assert kept.read_bytes() == compiled
+    kept.write_bytes(b"from the cache")
+    assert load_compiled(nvrtc, kernel, "sm_80") == b"from the cache"
+    assert load_compiled(nvrtc, kernel, "sm_90") != b"from the cache"
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "file"))
+    assert load_compiled(nvrtc, others("float16")[0], "sm_80")[:4] == b"\x7fELF"
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_structures_have_no_gaps(name):
+    """But at their end: NumPy and C may fill others differently."""
+    dtype = structure_dtype(name)
+    sizes = sum(dtype[field].itemsize for field in dtype.names)
+    assert dtype.itemsize - sizes < 8
