@@ -102,8 +102,9 @@ def open_engine(
         return CpuEngine(layers, parameters, threads, precision)
     if name == "cuda":
         from .cuda.plan import CudaEngine
+        from .cuda.tune import Tuner
 
-        return CudaEngine(layers, parameters, device, precision)
+        return CudaEngine(layers, parameters, device, precision, Tuner(f"{device.name}, {device.versions}"))
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
 
 

@@ -44,6 +44,9 @@ class Queue(Protocol):
     def replay(self, recording: Any) -> None:
         """Do what was recorded; the caller does not wait for it."""
 
+    def measure(self, recording: Any, times: int) -> float:
+        """Seconds that `recording` takes, the least of so many `times`."""
+
 
 class Device(Protocol):
     """A GPU.
@@ -52,6 +55,8 @@ class Device(Protocol):
     ----------
     name : str
         As its maker calls it.
+    versions : str
+        Of the software on which the speed of kernels depends.
     capability : tuple of int
         Its compute capability.
     multiprocessors : int
@@ -60,6 +65,7 @@ class Device(Protocol):
     """
 
     name: str
+    versions: str
     capability: tuple[int, int]
     multiprocessors: int
     shared_limit: int
@@ -130,6 +136,8 @@ class CupyDevice:
         with self.current():
             properties = runtime.getDeviceProperties(number)
             self.name: str = properties["name"].decode()
+            nvrtc = ".".join(map(str, self.cupy.cuda.nvrtc.getVersion()))
+            self.versions = f"driver {runtime.driverGetVersion()}, nvrtc {nvrtc}"
             self.capability: tuple[int, int] = properties["major"], properties["minor"]
             self.multiprocessors: int = properties["multiProcessorCount"]
             self.shared_limit: int = properties["sharedMemPerBlockOptin"]
@@ -251,6 +259,20 @@ class CupyQueue:
     def replay(self, recording: Any) -> None:
         with self.device.current():
             recording.launch(self.stream)
+
+    def measure(self, recording: Any, times: int) -> float:
+        with self.device.current():
+            recording.launch(self.stream)
+            milliseconds = []
+            for _ in range(times):
+                start, end = self.cupy.cuda.Event(), self.cupy.cuda.Event()
+                start.record(self.stream)
+                recording.launch(self.stream)
+                end.record(self.stream)
+                end.synchronize()
+                milliseconds.append(self.cupy.cuda.get_elapsed_time(start, end))
+        seconds: float = min(milliseconds) / 1000
+        return seconds
 
     def _launch(self, launch: Launch, function: Any) -> None:
         kernel = launch.kernel

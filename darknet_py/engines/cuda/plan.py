@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from copy import copy
+from functools import partial
 
 import numpy as np
 
@@ -13,18 +14,29 @@ from ...errors import CfgError, EngineError
 from ...layers import Array, Layer, Parameters
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
-from ..passes import compile_steps, fold
+from ..passes import Step, compile_steps, fold
 from .device import Device, Memory, Queue
 from .launches import STEPS, Layout, Lowering, Packed, product_of
 from .packing import ITEM_SIZES, PACK, STRIP, merge_groups, pack_kernels, pad_channels
-from .select import Choice, candidates
+from .select import Choice, Product, candidates
+from .tune import MEASURED, Tuner
 
 MAX_EXECUTIONS = 8  # shapes of batches whose memory and graphs are kept
+REPEATED, TIMES = 10, 3  # launches in a row, and how often, where one is measured
 MOST_NUMBERS = 1 << 31  # that kernels count
 
 
 class CudaEngine:
     """A network's program, its kernels on the GPU once for all shapes of batches.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    parameters : iterable of mapping
+    device : Device
+    precision : str
+    tuner : Tuner, optional
+        By which implementations are chosen; by a model alone where absent.
 
     Raises
     ------
@@ -36,13 +48,19 @@ class CudaEngine:
     interpolate = None
 
     def __init__(
-        self, layers: Sequence[Layer], parameters: Iterable[Parameters], device: Device, precision: str
+        self,
+        layers: Sequence[Layer],
+        parameters: Iterable[Parameters],
+        device: Device,
+        precision: str,
+        tuner: Tuner | None = None,
     ) -> None:
         if precision == "tf32" and device.capability < (8, 0):
             version = ".".join(map(str, device.capability))
             reason = f"{device.name} has compute capability {version}; 8.0 is expected; take float32 or float16"
             raise EngineError(reason, option="precision=tf32")
-        self.device, self.precision = device, precision
+        self.device, self.precision, self.tuner = device, precision, tuner
+        self.own_size = layers[0].input_shapes[0]
         self.program = compile_steps(layers, PACK)
         for step in self.program.steps:
             if step.kind not in STEPS:
@@ -165,30 +183,45 @@ class Execution:
         self.queue = engine.queue
         self.layout = Layout(program, layers, engine.precision, pictures)
         self.outputs = program.shape(program.output, layers).size
-        self.choices: dict[int, Choice] = {}
+        # Pictures of other sizes come one by one: measuring would take longer than it saves.
+        tuner = engine.tuner if layers[0].input_shapes[0] == engine.own_size else None
+        considered: list[tuple[Step, Product, list[Choice]]] = []
         workspace = tiles = 1
         for step in program.steps:
-            if step.layer not in engine.packed or step.kind not in ("convolutional", "connected"):
+            if step.kind not in ("convolutional", "connected"):
                 continue
             source = self.layout.value(step.source, 0)
             product = product_of(layers[step.layer], engine.packed[step.layer], source, engine.precision, pictures)
             limits = device.capability, device.multiprocessors, device.shared_limit
-            choice = self.choices[step.layer] = candidates(product, *limits)[0]
-            rows, columns = choice.tiles(product)
-            if choice.splits > 1:
-                tiles = max(tiles, rows * columns * product.groups)
-                shared = rows * columns * product.groups * choice.splits * choice.tile.rows * choice.tile.columns
-                workspace = max(workspace, shared)
+            choices = candidates(product, *limits)[: MEASURED if tuner else 1]
+            considered.append((step, product, choices))
+            for choice in choices:
+                if choice.splits > 1:
+                    tiles = max(tiles, choice.count(product))
+                    workspace = max(workspace, choice.workspace(product))
         self.images = device.allocate(4 * pictures * layers[0].input_shapes[0].size)
         self.answers = device.allocate(4 * pictures * self.outputs)
         self.arena = device.allocate(self.layout.size)
-        self.workspace, self.arrived = device.allocate(4 * workspace), device.allocate(4 * tiles)
+        self.workspace, self.arrived = device.allocate(workspace), device.allocate(4 * tiles)
+        self.choices: dict[int, Choice] = {}
         lowering = Lowering(
             self.layout, engine.precision, self.arena.address, engine.packed, engine.factors, self.choices,
             self.workspace.address, self.arrived.address,
         )  # fmt: skip
+        for step, product, choices in considered:
+            self.choices[step.layer] = choices[0]
+            if tuner is not None:
+                measure = partial(self._measure, lowering, step)
+                self.choices[step.layer] = tuner.choose(product, choices, measure)
+        if tuner is not None:
+            tuner.save()
         self.launches = lowering.launches(self.images.address, self.answers.address)
         self.recording = self.queue.record(self.launches)
+
+    def _measure(self, lowering: Lowering, step: Step, product: Product, choice: Choice) -> float:
+        """Seconds that `choice` takes, in a row of several so that the begin does not count."""
+        recording = self.queue.record([lowering.convolution(step, choice)] * REPEATED)
+        return self.queue.measure(recording, TIMES) / REPEATED
 
     def run(self, batch: Array) -> Array:
         """Outputs for a batch of the execution's shape."""

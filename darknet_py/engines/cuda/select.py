@@ -91,6 +91,15 @@ class Choice:
         """How many lie below each other, and beside each other in each group."""
         return ceil(product.pixels / self.tile.rows), ceil(product.filters / self.tile.columns)
 
+    def count(self, product: Product) -> int:
+        """Tiles of all groups."""
+        rows, columns = self.tiles(product)
+        return rows * columns * product.groups
+
+    def workspace(self, product: Product) -> int:
+        """Bytes in which the blocks of a tile put their sums."""
+        return 4 * self.count(product) * self.splits * self.tile.rows * self.tile.columns
+
 
 TENSOR_TILES = tuple(
     Tile("TensorCores", *sizes)
@@ -152,8 +161,7 @@ def _possible(product: Product, capability: tuple[int, int], shared_limit: int) 
 def _cycles(choice: Choice, product: Product, multiprocessors: int) -> float:
     """How long it takes, roughly: the model knows arithmetic, the second cache and the waves of blocks."""
     tile = choice.tile
-    rows, columns = choice.tiles(product)
-    blocks = rows * columns * product.groups * choice.splits
+    blocks = choice.count(product) * choice.splits
     resident = max(1, min(1024 // tile.threads, (160 << 10) // tile.shared))  # blocks a multiprocessor
     waves = ceil(blocks / (resident * multiprocessors))
     together = min(resident, ceil(blocks / multiprocessors))
