@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check bench bench-start bench-valid clean
+.PHONY: help run test lint types check test-cuda bench bench-start bench-valid bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ types: .venv/installed-dev
 check: .venv/installed-dev
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
+test-cuda: .venv/installed-dev ## the tests that want an NVIDIA GPU
+	$(BIN)/python -m pytest tests/engines/test_cuda_gpu.py
+
 bench: .venv/installed-bench ## time the engine beside others, then valid; BENCH="--networks tiny" holds options
 	$(BIN)/python -m scripts.bench $(BENCH)
 	$(BIN)/python -m scripts.bench.valid $(VALID)
@@ -31,6 +34,10 @@ bench-valid: .venv/installed-bench ## time valid on 1,000 JPEGs; VALID="--images
 
 bench-start: .venv/installed-bench ## time the whole program, from its start to its answer
 	$(BIN)/python -m scripts.bench.start $(BENCH)
+
+bench-cuda: .venv/installed-bench ## time the GPU engine beside PyTorch; BENCH="--networks tiny" holds options
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[cuda12]'
+	$(BIN)/python -m scripts.bench.cuda $(BENCH)
 
 clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -265,6 +265,18 @@ def test_tf32_wants_tensor_cores():
         CudaEngine(SMALL.layers, random_parameters(SMALL.layers), HostGpu(OLD), "tf32")
 
 
+@needs_compiler
+def test_batches_of_more_numbers_than_kernels_count_run_in_parts(monkeypatch):
+    monkeypatch.setattr(module, "MOST_NUMBERS", 2 * 16 * 16 * 16 + 1)
+    engine = small_engine(1 << 40)
+    plan, batch = engine.plan(SMALL.layers), random_array((5, 3, 16, 16))
+    assert plan.together == 2
+    answers = plan.run(batch)
+    assert [key[-1] for key in engine.executions] == [2, 1]
+    assert_close(answers, run_engine("reference", SMALL.layers, random_parameters(SMALL.layers), batch), 5e-5)
+    assert plan.run(batch[:0]).shape == (0, SMALL.layers[-1].shape.size)
+
+
 def test_executions_are_let_go_of():
     engine = small_engine(1 << 40)
     for pictures in range(1, 2 * module.MAX_EXECUTIONS):

@@ -17,13 +17,13 @@ from ...layers.convolutional import Convolutional
 from ..passes import Step, compile_steps, fold
 from .device import Device, Memory, Queue
 from .launches import STEPS, Layout, Lowering, Packed, product_of
-from .packing import ITEM_SIZES, PACK, STRIP, merge_groups, pack_kernels, pad_channels
+from .packing import ITEM_SIZES, PACK, STRIP, merge_groups, pack_kernels, pad_channels, padded
 from .select import Choice, Product, candidates
 from .tune import MEASURED, Tuner
 
 MAX_EXECUTIONS = 8  # shapes of batches whose memory and graphs are kept
 REPEATED, TIMES = 10, 3  # launches in a row, and how often, where one is measured
-MOST_NUMBERS = 1 << 31  # that kernels count
+MOST_NUMBERS = 1 << 31  # of a value, that kernels can count
 
 
 class CudaEngine:
@@ -150,13 +150,19 @@ class CudaEngine:
 
 
 class CudaPlan:
-    """A network at one size of picture."""
+    """A network at one size of picture.
+
+    Attributes
+    ----------
+    together : int
+        How many pictures may run at the same time; larger batches run in parts.
+    """
 
     def __init__(self, engine: CudaEngine, layers: Sequence[Layer]) -> None:
         self.engine, self.layers = engine, layers
-        largest = max(layers, key=lambda layer: layer.shape.size).shape
-        pixels = max(layers[0].input_shapes[0].size, largest.size)
-        self.together = max(1, MOST_NUMBERS // (2 * PACK * pixels))
+        shapes = [layers[0].input_shapes[0], *(layer.shape for layer in layers)]
+        most = max(padded(channels) * height * width for channels, height, width in shapes)
+        self.together = max(1, (MOST_NUMBERS - 1) // most)
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
@@ -211,8 +217,9 @@ class Execution:
         for step, product, choices in considered:
             self.choices[step.layer] = choices[0]
             if tuner is not None:
-                measure = partial(self._measure, lowering, step)
-                self.choices[step.layer] = tuner.choose(product, choices, measure)
+                with tuner.lock:
+                    measure = partial(self._measure, lowering, step)
+                    self.choices[step.layer] = tuner.choose(product, choices, measure)
         if tuner is not None:
             tuner.save()
         self.launches = lowering.launches(self.images.address, self.answers.address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,11 +25,17 @@ class Tuner:
     ----------
     gpu : str
         Its name, and the versions of what it runs with.
+
+    Attributes
+    ----------
+    lock : Lock
+        To be held while choosing: measurements would disturb each other.
     """
 
     def __init__(self, gpu: str) -> None:
         made_of = gpu.encode() + b"".join(path.read_bytes() for path in sorted(FOLDER.iterdir()))
         self.path: Path = cache_dir() / "cuda" / f"choices-{hashlib.sha256(made_of).hexdigest()[:16]}.json"
+        self.lock = threading.Lock()
         self._known = self._load()
         self._saved = len(self._known)
 

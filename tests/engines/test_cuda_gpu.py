@@ -1,0 +1,121 @@
+"""What only a GPU can show: `make test-cuda`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import GOLDEN, REFERENCE, ROOT, needs_reference
+from support import FIFTEEN, make_network, random_array, random_parameters
+
+from darknet_py import engines, load_network
+from darknet_py.engines import PRECISIONS, open_engine
+from darknet_py.errors import EngineError
+from darknet_py.image import load_image, preprocess
+
+with_gpu = pytest.mark.skipif(engines._find_gpu() is None, reason="no NVIDIA GPU, or no CuPy: pip install '.[cuda12]'")
+pytestmark = [with_gpu, pytest.mark.slow]
+# Per probability, as for the CPU; without as many digits, what made-up weights, whose answers lie close, allow.
+BOUNDS = {"float32": 5e-5, "tf32": 5e-3, "float16": 5e-3, "bfloat16": 5e-2}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """The folder of the synthetic pictures."""
+    folder = tmp_path_factory.mktemp("drawn")
+    subprocess.run([sys.executable, GOLDEN / "make_images.py", folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module", params=FIFTEEN)
+def made_up(request, tmp_path_factory):
+    """A network's name and the file of its made-up weights."""
+    path = tmp_path_factory.mktemp("made-up") / f"{request.param}.weights"
+    old_header = ["--old-header"] if request.param == "tiny" else []
+    make = [sys.executable, GOLDEN / "make_weights.py", ROOT / "cfg" / f"{request.param}.cfg", path, *old_header]
+    subprocess.run(list(map(str, make)), check=True)
+    expected = json.loads((GOLDEN / "made_weights.json").read_text())[request.param]["sha256"]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == expected
+    yield request.param, path
+    path.unlink()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_made_up_weights_give_the_recorded_answers(made_up, precision, pictures):
+    name, weights = made_up
+    network = load_network(f"cfg/{name}.cfg", weights, "cuda", precision=precision)
+    with np.load(GOLDEN / "expected_synthetic.npz") as recorded:
+        for key in recorded:
+            of, *rest = key.split("/")
+            if of != name:
+                continue
+            mode, picture = rest
+            views = preprocess(
+                load_image(pictures / picture), mode, network.input_shape.width, network.input_shape.height
+            )
+            answers = sum(network.predict(view[None])[0] for view in views)
+            assert np.abs(answers - recorded[key]).max() <= BOUNDS[precision] * len(views), key
+
+
+@pytest.mark.parametrize("pictures_together", [1, 3, 32])
+def test_gpu_and_cpu_agree(made_up, pictures_together):
+    name, weights = made_up
+    gpu, cpu = (load_network(f"cfg/{name}.cfg", weights, engine) for engine in ("cuda", "cpu"))
+    batch = np.random.default_rng(0).random((pictures_together, *gpu.input_shape), np.float32)
+    answers = gpu.predict(batch)
+    assert np.abs(answers[:3] - cpu.predict(batch[:3])).max() <= BOUNDS["float32"]
+    assert gpu.predict(batch).tobytes() == answers.tobytes()
+
+
+@needs_reference
+@pytest.mark.parametrize("precision", ["tf32", "float16", "bfloat16"])
+@pytest.mark.parametrize("mode", ["shorter", "center-crop"])
+def test_other_precisions_name_the_same_first_class(mode, precision):
+    """On 49 of the 50 photographs at least."""
+    weights = REFERENCE / "real" / "tiny.weights"
+    exact, fast = (load_network("cfg/tiny.cfg", weights, "cuda", precision=p) for p in ("float32", precision))
+    pictures = sorted((REFERENCE / "real" / "images").iterdir())
+    assert len(pictures) == 50
+    same = 0
+    for picture in pictures:
+        (view,) = exact.prepare(load_image(picture), mode)
+        same += exact.predict(view[None]).argmax() == fast.predict(view[None]).argmax()
+    assert same >= 49
+
+
+SMALL = make_network(
+    (3, 64, 64), ("convolutional", {"filters": 32, "size": 3, "pad": 1, "activation": "leaky"}), ("avgpool", {})
+)
+
+
+def test_memory_stays_flat_over_10000_batches():
+    engine = open_engine("cuda", SMALL.layers, random_parameters(SMALL.layers))
+    plan = engine.plan(SMALL.layers)
+    batch = random_array((8, 3, 64, 64))
+    free = []
+    for number in range(10_000):
+        plan.run(batch[: 1 + number % 8])
+        if number in (100, 9_999):
+            free.append(engine.device.free_memory())
+    assert free[1] >= free[0] - (1 << 20)
+
+
+def test_a_batch_beyond_its_memory_names_one_that_runs():
+    engine = open_engine("cuda", SMALL.layers, random_parameters(SMALL.layers))
+    plan = engine.plan(SMALL.layers)
+    one = engine.execution(SMALL.layers, 1).layout.size
+    too_many = 2 * engine.device.free_memory() // one
+    with pytest.raises(EngineError, match=r"try --batch \d+$") as caught:
+        engine.execution(SMALL.layers, too_many)
+    fitting = int(str(caught.value).rsplit(" ", 1)[1])
+    assert engine.execution(SMALL.layers, fitting).layout.size > 0
+    assert plan.run(random_array((1, 3, 64, 64))).shape == (1, 32)
+
+
+def test_a_gpu_that_is_not_there():
+    with pytest.raises(EngineError, match=r"^gpu 99: this machine has \d+; "):
+        load_network("cfg/shapes.cfg", "data/shapes.weights", gpu=99)
