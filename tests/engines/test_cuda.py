@@ -277,6 +277,11 @@ def test_batches_of_more_numbers_than_kernels_count_run_in_parts(monkeypatch):
     assert plan.run(batch[:0]).shape == (0, SMALL.layers[-1].shape.size)
 
 
+def test_gpus_before_compute_capability_7_are_refused():
+    with pytest.raises(EngineError, match=r"host has compute capability 6\.1; 7\.0 is expected; take the CPU: -nogpu"):
+        CudaEngine(SMALL.layers, random_parameters(SMALL.layers), HostGpu((6, 1)), "float32")
+
+
 def test_executions_are_let_go_of():
     engine = small_engine(1 << 40)
     for pictures in range(1, 2 * module.MAX_EXECUTIONS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from darknet_py.engines.cuda.compiler import compile_kernel, load_compiled
+from darknet_py.engines.cuda.compiler import architecture_for, compile_kernel, load_compiled
 from darknet_py.engines.cuda.kernels import STRUCTURES, TYPES, Kernel, structure_dtype
 from darknet_py.engines.cuda.packing import ITEM_SIZES
 from darknet_py.engines.cuda.select import SCALAR_TILES, TENSOR_TILES
@@ -56,6 +56,18 @@ def test_every_kernel_compiles(precision):
                 assert compiled[:4] == b"\x7fELF"
             else:
                 assert f".entry {kernel.name}(".encode() in compiled
+
+
+def test_a_gpu_newer_than_nvrtc_gets_ptx():
+    class Known:
+        getSupportedArchs = staticmethod(lambda: (70, 80, 90))  # noqa: N815
+
+    assert [architecture_for(Known, version) for version in ((8, 0), (9, 0), (9, 9), (12, 1))] == [
+        "sm_80",
+        "sm_90",
+        "compute_90",
+        "compute_90",
+    ]
 
 
 def test_an_unknown_architecture_is_one_line():

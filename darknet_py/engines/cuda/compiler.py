@@ -33,6 +33,14 @@ def compile_kernel(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
     return text if isinstance(text, bytes) else text.encode()
 
 
+def architecture_for(nvrtc: Any, capability: tuple[int, int]) -> str:
+    """What to compile for a GPU: its own architecture, or PTX of the newest that NVRTC knows where the GPU is newer."""
+    wanted = 10 * capability[0] + capability[1]
+    known = [architecture for architecture in nvrtc.getSupportedArchs() if architecture <= wanted]
+    newest = max(known, default=wanted)
+    return f"sm_{wanted}" if newest == wanted else f"compute_{newest}"
+
+
 def load_compiled(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
     """The compiled kernel, from the cache where it is there."""
     made_of = f"{architecture}\n{nvrtc.getVersion()}\n{kernel.source()}"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import EngineError
-from .compiler import load_compiled
+from .compiler import architecture_for, load_compiled
 from .kernels import STATIC_SHARED, Kernel
 from .launches import Launch
 
@@ -196,7 +196,7 @@ class CupyDevice:
         """The compiled kernel, ready to be launched."""
         with self._lock, self.current():
             if kernel not in self._functions:
-                architecture = "sm_{}{}".format(*self.capability)
+                architecture = architecture_for(self.cupy.cuda.nvrtc, self.capability)
                 module = self.cupy.cuda.function.Module()
                 module.load(load_compiled(self.cupy.cuda.nvrtc, kernel, architecture))
                 function = module.get_function(kernel.name)

@@ -55,10 +55,12 @@ class CudaEngine:
         precision: str,
         tuner: Tuner | None = None,
     ) -> None:
-        if precision == "tf32" and device.capability < (8, 0):
-            version = ".".join(map(str, device.capability))
-            reason = f"{device.name} has compute capability {version}; 8.0 is expected; take float32 or float16"
-            raise EngineError(reason, option="precision=tf32")
+        least = (8, 0) if precision == "tf32" else (7, 0)
+        if device.capability < least:
+            has, wants = (".".join(map(str, capability)) for capability in (device.capability, least))
+            reason = f"{device.name} has compute capability {has}; {wants} is expected; take "
+            reason += "the CPU: -nogpu" if device.capability < (7, 0) else "float32 or float16"
+            raise EngineError(reason, option=f"precision={precision}")
         self.device, self.precision, self.tuner = device, precision, tuner
         self.own_size = layers[0].input_shapes[0]
         self.program = compile_steps(layers, PACK)
