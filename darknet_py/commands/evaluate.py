@@ -143,6 +143,15 @@ def _evaluate(setup: Setup, journal: Journal) -> Generator[list[Outcome], None, 
     evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, threads // workers))
     with closing(evaluate_here(evaluator, pending, args.batch, workers)) as evaluated:
         yield from evaluated
+    if network.engine == "cuda" and evaluator.running:
+        say(tell_limit(evaluator.preparing, evaluator.running))
+
+
+def tell_limit(preparing: float, running: float) -> str:
+    """What limits the speed where a GPU runs the network; seconds are those of the threads."""
+    share = preparing / (preparing + running)
+    limit = "decoding" if share >= 0.5 else "the GPU"
+    return f"limited by {limit}: {share:.0%} of the threads' time went into decoding and fitting, the rest to the GPU"
 
 
 def _connect(address: str) -> AbstractContextManager[Any]:

@@ -8,6 +8,7 @@ each network has both cores and is held up by whoever decodes there.
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,16 +59,24 @@ class Evaluator:
         Of how many of the first classes it holds the probabilities.
     threads : int
         That each calling thread gets for its own.
+
+    Attributes
+    ----------
+    preparing, running : float
+        Seconds that the calling threads have spent with decoding and fitting, and with the network.
     """
 
     def __init__(self, network: Classifier, preprocess: str, keep: int, shown: int, threads: int = 1) -> None:
         self.network, self.preprocess = network, preprocess
         self.keep, self.shown, self.threads = keep, shown, threads
+        self.preparing = self.running = 0.0
+        self._lock = threading.Lock()
         self._own = threading.local()
 
     def evaluate(self, images: Sequence[Pending]) -> list[Outcome]:
         """The outcomes of a few images, in their order, whatever thread calls."""
         network = self._forked()
+        start = time.perf_counter()
         views: dict[int, list[Array]] = {}
         failures: dict[int, str] = {}
         for image in images:
@@ -77,7 +86,11 @@ class Evaluator:
                 failures[image.index] = str(reason).removeprefix(f"{image.path}: ")
             except MemoryError:
                 failures[image.index] = "not enough memory to fit it to the network"
+        prepared = time.perf_counter()
         outputs = self._outputs(network, views)
+        with self._lock:
+            self.preparing += prepared - start
+            self.running += time.perf_counter() - prepared
         return [
             Outcome(image.index, error=failures[image.index])
             if image.index in failures

@@ -15,6 +15,7 @@ from support import FIFTEEN, assert_close, make_network, random_array, random_pa
 from support_networks import networks
 
 from darknet_py import engines, load_network
+from darknet_py.cli import main
 from darknet_py.engines.cuda import CudaEngine
 from darknet_py.engines.cuda import plan as module
 from darknet_py.engines.cuda.launches import Layout
@@ -334,6 +335,17 @@ def test_auto_takes_the_gpu_where_one_works(monkeypatch):
     monkeypatch.setattr(engines, "_open_gpu", lambda number: HostGpu())
     assert [load_on(name).engine for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
     assert load_on("auto", gpu=1).engine == "cuda"
+
+
+@needs_compiler
+def test_valid_on_a_gpu_says_what_limits_it(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(engines, "_open_gpu", lambda number: HostGpu())
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "star.png").write_bytes((ROOT / "data" / "star.png").read_bytes())
+    assert main(["classifier", "valid", "shapes", str(tmp_path), "-i", "0", "--workers", "1"]) == 0
+    told = capsys.readouterr()
+    assert "top-1: 100.00%" in told.out
+    assert "darknet: limited by the GPU: " in told.err
 
 
 def test_a_gpu_that_does_not_work_is_warned_of(monkeypatch):
