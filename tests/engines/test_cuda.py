@@ -212,6 +212,19 @@ def test_rounding_is_to_the_nearest(precision, digits):
     np.testing.assert_array_equal(kept, special)
 
 
+@needs_compiler
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_numbers_are_rounded_alike_on_both_sides(precision):
+    network = make_network((3, 16, 16), ("dropout", {}))
+    batch = random_array((1, 3, 16, 16))
+    batch[0, 0, 0, :4] = np.inf, -np.inf, np.nan, 0
+    rounded = round_to(batch, precision)
+    if precision == "bfloat16":
+        rounded = (rounded.astype(np.uint32) << 16).view(np.float32)
+    answers = CudaEngine(network.layers, [{}], HostGpu(), precision).plan(network.layers).run(batch)
+    np.testing.assert_array_equal(answers.reshape(batch.shape), rounded.astype(np.float32))
+
+
 class SmallGpu(HostGpu):
     """A GPU with room for so many bytes besides what is there already."""
 
