@@ -44,6 +44,13 @@ def test_the_fastest_of_the_first_few_is_taken_and_remembered():
     assert choose(Tuner("another"), lambda choice: choice != CHOICES[1])[0] == CHOICES[1]
 
 
+def test_blocks_share_tiles_only_where_there_are_few():
+    assert max(choice.splits for choice in CHOICES) > 1
+    many = Product(128 * 224 * 224, 64, 18, 1, "float16", 8)
+    assert {choice.splits for choice in candidates(many, (9, 0), 132, 227 << 10)} == {1}
+    assert all(choice.workspace(PRODUCT) <= 4 * 8 * 132 * 256 * 128 for choice in CHOICES if choice.splits > 1)
+
+
 def test_what_others_saved_meanwhile_is_kept():
     one, other = Tuner("a GPU"), Tuner("a GPU")
     choose(one, lambda choice: 0)

@@ -130,7 +130,8 @@ SCALAR_TILES = tuple(
         (16, 64, 16, 16, 4),
     )
 )
-SPLITS = 1, 2, 3, 4, 6, 8, 12, 16, 24, 32
+SPLITS = 2, 3, 4, 6, 8, 12, 16, 24, 32
+MAX_SHARING = 8  # blocks a multiprocessor, where they share tiles
 # Multiplications that a multiprocessor does in a cycle (NVIDIA's tables of throughput), times the bytes of a number.
 RATES = {("TensorCores", 2): 1024 * 2, ("TensorCores", 4): 512 * 4, ("Scalar", 4): 128 * 4, ("Scalar", 2): 128 * 2}
 BYTES_A_CYCLE = 48  # that a multiprocessor reads from the second cache
@@ -141,7 +142,7 @@ COLLECT_CYCLES = 2000  # more, where blocks share a tile
 
 def candidates(product: Product, capability: tuple[int, int], multiprocessors: int, shared_limit: int) -> list[Choice]:
     """All choices that can compute `product`, the probably fastest first."""
-    choices = _possible(product, capability, shared_limit)
+    choices = _possible(product, capability, multiprocessors, shared_limit)
     return sorted(choices, key=lambda choice: (_cycles(choice, product, multiprocessors), choice.name))
 
 
@@ -150,12 +151,18 @@ def has_tensor_cores(precision: str, capability: tuple[int, int]) -> bool:
     return precision != "float32" and capability >= (8, 0)
 
 
-def _possible(product: Product, capability: tuple[int, int], shared_limit: int) -> Iterator[Choice]:
+def _possible(
+    product: Product, capability: tuple[int, int], multiprocessors: int, shared_limit: int
+) -> Iterator[Choice]:
     for tile in TENSOR_TILES if has_tensor_cores(product.precision, capability) else SCALAR_TILES:
-        if tile.shared + STATIC_SHARED <= shared_limit:
-            for splits in SPLITS:
-                if splits == 1 or 2 * splits <= product.strips:
-                    yield Choice(tile, splits)
+        if tile.shared + STATIC_SHARED > shared_limit:
+            continue
+        yield Choice(tile, 1)
+        for splits in SPLITS:
+            choice = Choice(tile, splits)
+            # More blocks have nothing to gain, and each takes a tile's memory for its sums.
+            if 2 * splits <= product.strips and choice.count(product) * splits <= MAX_SHARING * multiprocessors:
+                yield choice
 
 
 def _cycles(choice: Choice, product: Product, multiprocessors: int) -> float:
