@@ -104,7 +104,8 @@ def open_engine(
         from .cuda.plan import CudaEngine
         from .cuda.tune import Tuner
 
-        return CudaEngine(layers, parameters, device, precision, Tuner(f"{device.name}, {device.versions}"))
+        tuner = Tuner(f"{device.name}, {device.versions}")
+        return CudaEngine(layers, parameters, device, precision, tuner, _interpolate)
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
 
 
@@ -123,6 +124,14 @@ def _find_gpu() -> Any:
     except (EngineError, MemoryError) as reason:
         warnings.warn(DarknetWarning(f"{reason}; the CPU is used"), stacklevel=2)
         return None
+
+
+def _interpolate(*arguments: Any) -> Array:
+    """The CPU engine's, which other engines do not know, loaded when it is first needed."""
+    from .cpu.interpolate import interpolate
+
+    answer: Array = interpolate(*arguments)
+    return answer
 
 
 def _can_load(library: str) -> bool:

@@ -350,6 +350,16 @@ def test_auto_takes_the_gpu_where_one_works(monkeypatch):
     assert load_on("auto", gpu=1).engine == "cuda"
 
 
+def test_forks_fit_pictures_by_the_compiled_kernel_to_the_same_bits(monkeypatch):
+    monkeypatch.setattr(engines, "_open_gpu", lambda number: HostGpu())
+    network = load_on("cuda")
+    fork = network.fork(1)
+    assert (network._engine.interpolate, fork._engine.interpolate) == (None, engines._interpolate)
+    picture = load_image("data/star.png")
+    one, other = (of.prepare(picture, "stretch")[0] for of in (network, fork))
+    assert one.tobytes() == np.ascontiguousarray(other).tobytes()
+
+
 @needs_compiler
 def test_valid_on_a_gpu_says_what_limits_it(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(engines, "_open_gpu", lambda number: HostGpu())

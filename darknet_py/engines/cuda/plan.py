@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import partial
 
@@ -21,6 +21,7 @@ from .packing import ITEM_SIZES, PACK, STRIP, merge_groups, pack_kernels, pad_ch
 from .select import Choice, Product, candidates
 from .tune import MEASURED, Tuner
 
+Interpolate = Callable[..., Array]
 MAX_EXECUTIONS = 8  # shapes of batches whose memory and graphs are kept
 REPEATED, TIMES = 10, 3  # launches in a row, and how often, where one is measured
 MOST_NUMBERS = 1 << 31  # of a value, that kernels can count
@@ -37,6 +38,8 @@ class CudaEngine:
     precision : str
     tuner : Tuner, optional
         By which implementations are chosen; by a model alone where absent.
+    interpolate : callable, optional
+        A faster `image.interpolate` for forks, which fit many pictures; loading it would hold up a single one.
 
     Raises
     ------
@@ -45,7 +48,7 @@ class CudaEngine:
     """
 
     name = "cuda"
-    interpolate = None
+    interpolate: Interpolate | None = None
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class CudaEngine:
         device: Device,
         precision: str,
         tuner: Tuner | None = None,
+        interpolate: Interpolate | None = None,
     ) -> None:
         least = (8, 0) if precision == "tf32" else (7, 0)
         if device.capability < least:
@@ -62,6 +66,7 @@ class CudaEngine:
             reason += "the CPU: -nogpu" if device.capability < (7, 0) else "float32 or float16"
             raise EngineError(reason, option=f"precision={precision}")
         self.device, self.precision, self.tuner = device, precision, tuner
+        self._fork_interpolate = interpolate
         self.own_size = layers[0].input_shapes[0]
         self.program = compile_steps(layers, PACK)
         for step in self.program.steps:
@@ -116,6 +121,7 @@ class CudaEngine:
         """An engine on the same kernels with a queue of its own, whose plans run beside this one's."""
         engine = copy(self)
         engine._open_queue(blocking=True)
+        engine.interpolate = self._fork_interpolate
         return engine
 
     def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
