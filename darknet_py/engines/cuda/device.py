@@ -157,11 +157,11 @@ class CupyDevice:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except self.cupy.cuda.runtime.CUDARuntimeError as error:
+        except (self.cupy.cuda.runtime.CUDARuntimeError, self.cupy.cuda.driver.CUDADriverError) as error:
             if error.status == OUT_OF_MEMORY:
                 raise MemoryError(str(error)) from None
             raise self._unusable(error) from None
-        except self.cupy.cuda.driver.CUDADriverError as error:
+        except RuntimeError as error:  # CuPy finds none of CUDA's libraries
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> EngineError:
@@ -172,7 +172,7 @@ class CupyDevice:
         with self.current():
             memory = CupyMemory(self.cupy, size)
             self.cupy.cuda.runtime.memset(memory.address, 0, size)
-            self.cupy.cuda.runtime.deviceSynchronize()
+            self.cupy.cuda.runtime.streamSynchronize(0)  # of the device would disturb what other threads record
         return memory
 
     def upload(self, array: npt.NDArray[Any]) -> CupyMemory:
@@ -181,7 +181,7 @@ class CupyDevice:
         with self.current():
             runtime = self.cupy.cuda.runtime
             runtime.memcpy(memory.address, contiguous.ctypes.data, contiguous.nbytes, runtime.memcpyHostToDevice)
-            runtime.deviceSynchronize()
+            runtime.streamSynchronize(0)
         return memory
 
     def free_memory(self) -> int:
@@ -250,9 +250,11 @@ class CupyQueue:
         listed = [(launch, self.device.function(launch.kernel)) for launch in launches]  # loading cannot be recorded
         with self.device.current(), self.stream:
             self.stream.begin_capture()
-            for launch, function in listed:
-                self._launch(launch, function)
-            graph = self.stream.end_capture()
+            try:
+                for launch, function in listed:
+                    self._launch(launch, function)
+            finally:  # or the stream would record for ever
+                graph = self.stream.end_capture()
             graph.upload(self.stream)
         return graph
 

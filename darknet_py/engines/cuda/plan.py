@@ -24,6 +24,7 @@ from .tune import MEASURED, Tuner
 Interpolate = Callable[..., Array]
 MAX_EXECUTIONS = 8  # shapes of batches whose memory and graphs are kept
 REPEATED, TIMES = 10, 3  # launches in a row, and how often, where one is measured
+MOST_PICTURES = 65535  # blocks of a grid's second axis
 MOST_NUMBERS = 1 << 31  # of a value, that kernels can count
 
 
@@ -141,9 +142,10 @@ class CudaEngine:
             try:
                 return Execution(self, layers, pictures)
             except MemoryError:
-                if not self.executions:
-                    raise self._out_of_memory(layers, pictures) from None
-                self.executions.popitem(last=False)
+                pass  # with the error goes what it had allocated
+            if not self.executions:
+                raise self._out_of_memory(layers, pictures)
+            self.executions.popitem(last=False)
 
     def _out_of_memory(self, layers: Sequence[Layer], pictures: int) -> CfgError | EngineError:
         """That `pictures` are too many, and how many would do."""
@@ -170,7 +172,7 @@ class CudaPlan:
         self.engine, self.layers = engine, layers
         shapes = [layers[0].input_shapes[0], *(layer.shape for layer in layers)]
         most = max(padded(channels) * height * width for channels, height, width in shapes)
-        self.together = max(1, (MOST_NUMBERS - 1) // most)
+        self.together = max(1, min(MOST_PICTURES, (MOST_NUMBERS - 1) // most))
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
