@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 INTRINSICS = Path(__file__).parent / "host_gpu.cuh"
+FOLDER = tempfile.TemporaryDirectory(prefix="host-gpu-")  # of the compiled kernels, as long as the tests run
 GUARD = 256  # bytes round each memory, of NaN
 NAN = 0xFF
 
@@ -113,15 +114,9 @@ def compile_kernel(kernel):
     return library.run, library.size()
 
 
-@cache
-def folder():
-    """Where the compiled kernels of this run lie."""
-    return Path(tempfile.mkdtemp(prefix="host-gpu-"))
-
-
 def build(text):
     """The path of a library made of `text`."""
-    path = folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
+    path = Path(FOLDER.name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
     source = path.with_suffix(".cpp")
     source.write_text(text)
     flags = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-ffp-contract=fast", "-march=native", "-fPIC", "-shared", "-w"]

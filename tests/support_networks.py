@@ -6,6 +6,27 @@ from hypothesis import note
 from hypothesis import strategies as st
 from support import cfg_text, make_network
 
+SIDES = st.tuples(st.integers(1, 13), st.integers(1, 13))
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution of any geometry."""
+    height, width = draw(SIDES)
+    size = draw(st.sampled_from([1, 1, 2, 3, 3, 3, 5, 7]))
+    padding = draw(st.integers(max(0, (size - min(height, width) + 1) // 2), size))
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3, 8]))
+    options = {
+        "filters": groups * draw(st.integers(1, 20)),
+        "size": size,
+        "stride": draw(st.integers(1, 4)),
+        "padding": padding,
+        "groups": groups,
+        "batch_normalize": draw(st.integers(0, 1)),
+        "activation": draw(st.sampled_from(["linear", "leaky", "relu"])),
+    }
+    return make_network((groups * draw(st.integers(1, 20)), height, width), ("convolutional", options))
+
 
 @st.composite
 def networks(draw):

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
+from support_networks import SIDES, convolutions
 
 from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.layers.activations import ACTIVATIONS
 
 BOUNDS = {"float32": 5e-5, "bfloat16": 0.2}
-SIDES = st.tuples(st.integers(1, 13), st.integers(1, 13))
 
 
 def check(network, seed=0, pictures=1):
@@ -22,25 +22,6 @@ def check(network, seed=0, pictures=1):
     expected = run_engine("reference", network.layers, parameters, batch)
     for precision, bound in BOUNDS.items():
         assert_close(run_engine("cpu", network.layers, parameters, batch, precision=precision), expected, bound)
-
-
-@st.composite
-def convolutions(draw):
-    """A convolution of any geometry."""
-    height, width = draw(SIDES)
-    size = draw(st.sampled_from([1, 1, 2, 3, 3, 3, 5, 7]))
-    padding = draw(st.integers(max(0, (size - min(height, width) + 1) // 2), size))
-    groups = draw(st.sampled_from([1, 1, 1, 2, 3, 8]))
-    options = {
-        "filters": groups * draw(st.integers(1, 20)),
-        "size": size,
-        "stride": draw(st.integers(1, 4)),
-        "padding": padding,
-        "groups": groups,
-        "batch_normalize": draw(st.integers(0, 1)),
-        "activation": draw(st.sampled_from(["linear", "leaky", "relu"])),
-    }
-    return make_network((groups * draw(st.integers(1, 20)), height, width), ("convolutional", options))
 
 
 @given(convolutions(), st.integers(0, 9))

@@ -12,7 +12,7 @@ from host_gpu import HostGpu, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import FIFTEEN, assert_close, make_network, random_array, random_parameters, run_engine
-from support_networks import networks
+from support_networks import convolutions, networks
 
 from darknet_py import engines, load_network
 from darknet_py.cli import main
@@ -28,7 +28,6 @@ from darknet_py.layers.activations import ACTIVATIONS
 from darknet_py.network import load_structure
 
 BOUNDS = {"float32": 5e-5, "tf32": 0.02, "float16": 0.02, "bfloat16": 0.15}
-SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 needs_no_gpu = pytest.mark.skipif(any(map(engines._can_load, engines.DRIVERS)), reason="there is a GPU's driver")
 OLD, NEW = (7, 5), (9, 0)  # compute capabilities without and with tensor cores
 
@@ -48,25 +47,6 @@ def check(network, precision="float32", pictures=2, capability=NEW):
     assert_close(answers, expected, BOUNDS[precision])
     assert plan.run(batch).tobytes() == answers.tobytes()
     return execution
-
-
-@st.composite
-def convolutions(draw):
-    """A convolution of any geometry."""
-    height, width = draw(SIDES)
-    size = draw(st.sampled_from([1, 2, 3, 3, 5]))
-    padding = draw(st.integers(max(0, (size - min(height, width) + 1) // 2), size))
-    groups = draw(st.sampled_from([1, 1, 1, 2, 3, 8]))
-    options = {
-        "filters": groups * draw(st.integers(1, 20)),
-        "size": size,
-        "stride": draw(st.integers(1, 3)),
-        "padding": padding,
-        "groups": groups,
-        "batch_normalize": draw(st.integers(0, 1)),
-        "activation": draw(st.sampled_from(["linear", "leaky", "relu"])),
-    }
-    return make_network((groups * draw(st.integers(1, 20)), height, width), ("convolutional", options))
 
 
 @needs_compiler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import partial
 
@@ -14,6 +14,7 @@ from ...errors import CfgError, EngineError
 from ...layers import Array, Layer, Parameters
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
+from .. import Interpolate
 from ..passes import Step, compile_steps, fold
 from .device import Device, Memory, Queue
 from .launches import STEPS, Layout, Lowering, Packed, product_of
@@ -21,7 +22,6 @@ from .packing import ITEM_SIZES, PACK, STRIP, merge_groups, pack_kernels, pad_ch
 from .select import Choice, Product, candidates
 from .tune import MEASURED, Tuner
 
-Interpolate = Callable[..., Array]
 MAX_EXECUTIONS = 8  # shapes of batches whose memory and graphs are kept
 REPEATED, TIMES = 10, 3  # launches in a row, and how often, where one is measured
 MOST_PICTURES = 65535  # blocks of a grid's second axis
