@@ -12,11 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import assert_close, random_array, random_parameters, run_engine
+
+from darknet_py.engines.cuda import CudaEngine
+from darknet_py.engines.cuda.kernels import Launch
 
 INTRINSICS = Path(__file__).parent / "host_gpu.cuh"
 FOLDER = tempfile.TemporaryDirectory(prefix="host-gpu-")  # of the compiled kernels, as long as the tests run
 GUARD = 256  # bytes round each memory, of NaN
 NAN = 0xFF
+OLD, NEW = (7, 5), (9, 0)  # compute capabilities without and with tensor cores
+BOUNDS = {"float32": 5e-5, "tf32": 0.02, "float16": 0.02, "bfloat16": 0.15}  # of errors
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++, which compiles kernels for the CPU")
 
@@ -46,8 +52,8 @@ class HostGpu:
     multiprocessors = 4
     shared_limit = 99 << 10
 
-    def __init__(self, capability=(9, 0)):
-        self.capability = capability
+    def __init__(self, capability=NEW, cudnn=None):
+        self.capability, self.cudnn = capability, cudnn
         self.memories = []
 
     def allocate(self, size):
@@ -86,11 +92,31 @@ class HostQueue:
 
     def replay(self, recording):
         for launch in recording:
-            run(launch)
+            if isinstance(launch, Launch):
+                run(launch)
+            else:
+                self.gpu.cudnn.execute(launch)
 
     def measure(self, recording, times):
-        """Not a time, which would say nothing about a GPU's, but something to compare: larger grids are faster."""
-        return 1 / sum(np.prod(launch.grid) for launch in recording)
+        """Not a time, which would say nothing about a GPU's: larger grids are faster, and cuDNN the fastest."""
+        return sum(1 / np.prod(launch.grid) for launch in recording if isinstance(launch, Launch))
+
+
+def check(network, precision="float32", pictures=2, capability=NEW, cudnn=None, tuner=None):
+    """Hold the engine's answers to the definitions, and all guards round its memories to be whole."""
+    parameters = random_parameters(network.layers)
+    batch = random_array((pictures, *network.input_shape))
+    expected = run_engine("reference", network.layers, parameters, batch)
+    gpu = HostGpu(capability, cudnn)
+    engine = CudaEngine(network.layers, parameters, gpu, precision, tuner)
+    plan = engine.plan(network.layers)
+    execution = engine.execution(network.layers, pictures)
+    execution.arena.bytes[:] = NAN  # nothing may be read that was not written before
+    answers = plan.run(batch)
+    gpu.check()
+    assert_close(answers, expected, BOUNDS[precision])
+    assert plan.run(batch).tobytes() == answers.tobytes()
+    return execution
 
 
 def run(launch):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
-from host_gpu import HostGpu, needs_compiler
+from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import FIFTEEN, assert_close, make_network, random_array, random_parameters, run_engine
@@ -18,7 +18,7 @@ from darknet_py import engines, load_network
 from darknet_py.cli import main
 from darknet_py.engines.cuda import CudaEngine
 from darknet_py.engines.cuda import plan as module
-from darknet_py.engines.cuda.launches import Layout
+from darknet_py.engines.cuda.launches import Layout, describe
 from darknet_py.engines.cuda.packing import PACK, merge_groups, round_to
 from darknet_py.engines.cuda.select import Choice, candidates
 from darknet_py.engines.passes import INPUT, compile_steps
@@ -27,26 +27,7 @@ from darknet_py.image import load_image
 from darknet_py.layers.activations import ACTIVATIONS
 from darknet_py.network import load_structure
 
-BOUNDS = {"float32": 5e-5, "tf32": 0.02, "float16": 0.02, "bfloat16": 0.15}
 needs_no_gpu = pytest.mark.skipif(any(map(engines._can_load, engines.DRIVERS)), reason="there is a GPU's driver")
-OLD, NEW = (7, 5), (9, 0)  # compute capabilities without and with tensor cores
-
-
-def check(network, precision="float32", pictures=2, capability=NEW):
-    """Hold the engine's answers to the definitions, and all guards round its memories to be whole."""
-    parameters = random_parameters(network.layers)
-    batch = random_array((pictures, *network.input_shape))
-    expected = run_engine("reference", network.layers, parameters, batch)
-    gpu = HostGpu(capability)
-    engine = CudaEngine(network.layers, parameters, gpu, precision)
-    plan = engine.plan(network.layers)
-    execution = engine.execution(network.layers, pictures)
-    execution.arena.bytes[:] = 0xFF  # NaN: nothing may be read that was not written before
-    answers = plan.run(batch)
-    gpu.check()
-    assert_close(answers, expected, BOUNDS[precision])
-    assert plan.run(batch).tobytes() == answers.tobytes()
-    return execution
 
 
 @needs_compiler
@@ -73,11 +54,11 @@ CONVOLUTION = make_network(
 
 def tiles(precision, capability):
     """Every tile that a GPU of `capability` may be given, by one block each and by three."""
-    product = module.product_of(
-        CONVOLUTION.layers[1], module.Packed(merge_groups(1, 40, 40, 40), 20, 0, 0),
-        Layout(compile_steps(CONVOLUTION.layers, PACK), CONVOLUTION.layers, precision, 1).value(0, 0), precision, 1,
-    )  # fmt: skip
-    found = {choice.tile for choice in candidates(product, capability, 4, 99 << 10)}
+    program = compile_steps(CONVOLUTION.layers, PACK)
+    layout = Layout(program, CONVOLUTION.layers, precision, 1)
+    (step,) = (step for step in program.steps if step.layer == 1)
+    convolution = describe(step, layout, merge_groups(1, 40, 40, 40))
+    found = {choice.tile for choice in candidates(convolution, capability, 4, 99 << 10)}
     return [Choice(tile, splits) for tile in sorted(found, key=str) for splits in (1, 3)]
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from host_gpu import HostGpu, needs_compiler
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py.engines.cuda import CudaEngine
-from darknet_py.engines.cuda.select import Product, candidates
-from darknet_py.engines.cuda.tune import MEASURED, Tuner
+from darknet_py.engines.cuda.convolution import Convolution
+from darknet_py.engines.cuda.packing import Groups
+from darknet_py.engines.cuda.select import candidates, most_shared
+from darknet_py.engines.cuda.tune import Tuner
 
-PRODUCT = Product(196, 256, 36, 1, "float16", 8)
-CHOICES = candidates(PRODUCT, (9, 0), 132, 227 << 10)
+CONVOLUTION = Convolution("float16", 1, 14, 14, 14, 14, 3, 3, 1, 1, Groups(1, 128, 256), 128, 256)
+H100 = (9, 0), 132, 227 << 10
+CHOICES = candidates(CONVOLUTION, *H100)
 
 
 @pytest.fixture(autouse=True)
@@ -23,38 +27,35 @@ def cache(tmp_path, monkeypatch):
 
 
 def choose(tuner, seconds):
-    """What `tuner` chooses where each choice takes what `seconds` says; and what it measured."""
-    measured = []
-
-    def measure(product, choice):
-        measured.append(choice)
-        return seconds(choice)
-
-    return tuner.choose(PRODUCT, CHOICES, measure), measured
+    """What `tuner` chooses where each choice takes what `seconds` says; and the name of what it knew."""
+    known = tuner.known(CONVOLUTION)
+    return tuner.choose(CONVOLUTION, CHOICES, seconds), known
 
 
-def test_the_fastest_of_the_first_few_is_taken_and_remembered():
+def test_the_fastest_is_taken_and_remembered():
     tuner = Tuner("a GPU")
-    best, measured = choose(tuner, lambda choice: choice != CHOICES[3])
-    assert best == CHOICES[3]
-    assert measured == CHOICES[:MEASURED]
-    assert choose(tuner, lambda choice: 0) == (best, [])
+    best, known = choose(tuner, lambda choice: choice != CHOICES[3])
+    assert (best, known) == (CHOICES[3], None)
+    assert tuner.known(CONVOLUTION) == best.name
     tuner.save()
-    assert choose(Tuner("a GPU"), lambda choice: 0) == (best, [])
-    assert choose(Tuner("another"), lambda choice: choice != CHOICES[1])[0] == CHOICES[1]
+    assert Tuner("a GPU").known(CONVOLUTION) == best.name
+    assert Tuner("another").known(CONVOLUTION) is None
+    assert tuner.known(replace(CONVOLUTION, pictures=2)) is None
 
 
 def test_blocks_share_tiles_only_where_there_are_few():
-    assert max(choice.splits for choice in CHOICES) > 1
-    many = Product(128 * 224 * 224, 64, 18, 1, "float16", 8)
-    assert {choice.splits for choice in candidates(many, (9, 0), 132, 227 << 10)} == {1}
-    assert all(choice.workspace(PRODUCT) <= 4 * 8 * 132 * 256 * 128 for choice in CHOICES if choice.splits > 1)
+    shared = [choice for choice in CHOICES if choice.splits > 1]
+    assert shared
+    assert all(choice.workspace(CONVOLUTION) <= 4 * 8 * 132 * 256 * 128 for choice in shared)
+    assert max(choice.count(CONVOLUTION) for choice in shared) <= most_shared(132)
+    many = replace(CONVOLUTION, pictures=128, out_height=224, out_width=224)
+    assert {choice.splits for choice in candidates(many, *H100)} == {1}
 
 
 def test_what_others_saved_meanwhile_is_kept():
     one, other = Tuner("a GPU"), Tuner("a GPU")
     choose(one, lambda choice: 0)
-    other.choose(Product(1, 8, 1, 1, "tf32", 4), CHOICES, lambda product, choice: 0)
+    other.choose(replace(CONVOLUTION, step=2), CHOICES, lambda choice: 0)
     one.save()
     other.save()
     assert len(json.loads(one.path.read_text())) == 2
@@ -68,7 +69,7 @@ def test_a_damaged_file_is_as_none(content):
     tuner = Tuner("a GPU")
     assert choose(tuner, lambda choice: choice != CHOICES[2])[0] == CHOICES[2]
     tuner.save()
-    assert choose(Tuner("a GPU"), lambda choice: 0)[0] == CHOICES[2]
+    assert Tuner("a GPU").known(CONVOLUTION) == CHOICES[2].name
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(cache):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-from pathlib import Path
 from typing import Any
 
-from ...cache import cache_dir
 from ...errors import EngineError
-from ...files import write_atomically
+from .kept import keep
 from .kernels import Kernel
 
 
@@ -44,15 +40,4 @@ def architecture_for(nvrtc: Any, capability: tuple[int, int]) -> str:
 def load_compiled(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
     """The compiled kernel, from the cache where it is there."""
     made_of = f"{architecture}\n{nvrtc.getVersion()}\n{kernel.source()}"
-    path = _folder() / f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.cubin"
-    with contextlib.suppress(OSError):
-        return path.read_bytes()
-    compiled = compile_kernel(nvrtc, kernel, architecture)
-    with contextlib.suppress(OSError, EngineError):  # without a cache it is compiled each time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, [compiled], EngineError)
-    return compiled
-
-
-def _folder() -> Path:
-    return cache_dir() / "cuda"
+    return keep(made_of, ".cubin", lambda: compile_kernel(nvrtc, kernel, architecture))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +14,8 @@ import numpy.typing as npt
 
 from ...errors import EngineError
 from .compiler import architecture_for, load_compiled
-from .kernels import STATIC_SHARED, Kernel
-from .launches import Launch
+from .cudnn import Cudnn, GraphLaunch, open_cudnn
+from .kernels import STATIC_SHARED, Kernel, Launch
 
 INSTALL = "pip install 'darknet_py[cuda12]', or [cuda13] for a driver of CUDA 13"
 FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a block gets without asking
@@ -38,8 +39,14 @@ class Queue(Protocol):
     def read(self, memory: Memory, array: npt.NDArray[Any]) -> None:
         """Copy from the begin of `memory` into `array`, once all that came before is done."""
 
-    def record(self, launches: Iterable[Launch]) -> Any:
-        """What `replay` does again and again with little effort."""
+    def record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
+        """What `replay` does again and again with little effort.
+
+        Raises
+        ------
+        UnsupportedError
+            Where cuDNN cannot do what it had planned.
+        """
 
     def replay(self, recording: Any) -> None:
         """Do what was recorded; the caller does not wait for it."""
@@ -62,6 +69,8 @@ class Device(Protocol):
     multiprocessors : int
     shared_limit : int
         Bytes of shared memory that a block may have.
+    cudnn : Cudnn or None
+        Where it is installed.
     """
 
     name: str
@@ -69,6 +78,7 @@ class Device(Protocol):
     capability: tuple[int, int]
     multiprocessors: int
     shared_limit: int
+    cudnn: Cudnn | None
 
     def allocate(self, size: int) -> Memory:
         """`size` bytes, all 0.
@@ -127,24 +137,32 @@ class CupyDevice:
         self.cupy = _import_cupy(self._asked)
         self._functions: dict[Kernel, Any] = {}
         self._lock = threading.Lock()
-        runtime = self.cupy.cuda.runtime
         with self._explained():
-            count = runtime.getDeviceCount()
+            count = self.cupy.cuda.runtime.getDeviceCount()
         if number >= count:
             expected = "0" if count == 1 else f"0 to {count - 1}"
             raise EngineError(f"this machine has {count}; {expected} is expected", option=self._asked)
+        try:
+            self._open()
+        except MemoryError as reason:
+            raise self._unusable(reason) from None
+
+    def _open(self) -> None:
+        """Ask for what the engine must know, and see whether the GPU works."""
+        runtime = self.cupy.cuda.runtime
         with self.current():
-            properties = runtime.getDeviceProperties(number)
+            properties = runtime.getDeviceProperties(self.number)
             self.name: str = properties["name"].decode()
             nvrtc = ".".join(map(str, self.cupy.cuda.nvrtc.getVersion()))
             self.versions = f"driver {runtime.driverGetVersion()}, nvrtc {nvrtc}"
             self.capability: tuple[int, int] = properties["major"], properties["minor"]
             self.multiprocessors: int = properties["multiProcessorCount"]
             self.shared_limit: int = properties["sharedMemPerBlockOptin"]
-        try:
-            self.allocate(1)  # fails here where the GPU does not work
-        except MemoryError as reason:
-            raise self._unusable(reason) from None
+        self.allocate(1)  # fails here where the GPU does not work
+        with self.current():
+            self.cudnn = open_cudnn(f"{self.name}, {self.versions}")
+        if self.cudnn is not None:
+            self.versions += f", {self.cudnn.version}"
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -218,6 +236,7 @@ class CupyQueue:
 
     def __init__(self, device: CupyDevice, blocking: bool) -> None:
         self.device, self.cupy = device, device.cupy
+        self._handle: Any = None  # cuDNN's
         with device.current():
             self.stream = self.cupy.cuda.Stream(non_blocking=True)
             self.event = self.cupy.cuda.Event(block=True, disable_timing=True) if blocking else None
@@ -246,13 +265,13 @@ class CupyQueue:
                 self.event.synchronize()
         array.reshape(-1).view(np.uint8)[:] = staging
 
-    def record(self, launches: Iterable[Launch]) -> Any:
-        listed = [(launch, self.device.function(launch.kernel)) for launch in launches]  # loading cannot be recorded
+    def record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
+        ready = [self._ready(launch) for launch in launches]  # loading cannot be recorded
         with self.device.current(), self.stream:
             self.stream.begin_capture()
             try:
-                for launch, function in listed:
-                    self._launch(launch, function)
+                for launch in ready:
+                    launch()
             finally:  # or the stream would record for ever
                 graph = self.stream.end_capture()
             graph.upload(self.stream)
@@ -276,7 +295,23 @@ class CupyQueue:
         seconds: float = min(milliseconds) / 1000
         return seconds
 
-    def _launch(self, launch: Launch, function: Any) -> None:
+    def _ready(self, launch: Launch | GraphLaunch) -> Callable[[], None]:
+        """What puts `launch` into the stream, with all loaded that it needs."""
+        if isinstance(launch, Launch):
+            return partial(self._launch_kernel, launch, self.device.function(launch.kernel))
+        execute = partial(self._execute_graph, launch)
+        with self.device.current():
+            execute()  # cuDNN loads its kernels when it first runs them
+        return execute
+
+    def _execute_graph(self, launch: GraphLaunch) -> None:
+        cudnn = self.device.cudnn
+        assert cudnn is not None, "only cuDNN makes graphs"
+        if self._handle is None:
+            self._handle = cudnn.open_handle(self, self.stream.ptr)
+        cudnn.execute(launch, self._handle)
+
+    def _launch_kernel(self, launch: Launch, function: Any) -> None:
         kernel = launch.kernel
         pointers = (ctypes.c_void_p * 1)(launch.arguments.ctypes.data)  # the driver copies what it points at
         self.cupy.cuda.driver.launchKernel(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -153,6 +154,35 @@ def structure_dtype(name: str) -> np.dtype[np.void]:
         (field, np.dtype(np.uint64) if kind.endswith("*") else _NUMPY_TYPES[kind]) for kind, field in STRUCTURES[name]
     ]
     return np.dtype(fields, align=True)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel with its arguments.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    grid : tuple of int
+        Blocks.
+    arguments : structured scalar array
+        As the kernel's `structure` says.
+    layer : int
+        For which layer; -1 for the ways in and out.
+    """
+
+    kernel: Kernel
+    grid: tuple[int, int]
+    arguments: np.ndarray[Any, np.dtype[np.void]]
+    layer: int
+
+
+def arguments_of(structure: str, **fields: float) -> np.ndarray[Any, np.dtype[np.void]]:
+    """The arguments of a kernel; 0 where they are not given."""
+    arguments = np.zeros((), structure_dtype(structure))
+    for name, value in fields.items():
+        arguments[name] = value
+    return arguments
 
 
 @cache

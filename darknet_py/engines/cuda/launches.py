@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, cast
-
-import numpy as np
+from typing import cast
 
 from ...layers import Layer, Shape
 from ...layers.convolutional import Convolutional
@@ -16,32 +14,12 @@ from ...layers.maxpool import MaxPool
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, Program, Step
-from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, structure_dtype
+from .convolution import Convolution, Implementation, Operands
+from .cudnn import GraphLaunch
+from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, Launch, arguments_of
 from .packing import ITEM_SIZES, NARROW, Groups, padded
-from .select import Choice, Product
 
 ALIGNMENT = 256  # bytes, of what is allocated
-
-
-@dataclass(frozen=True)
-class Launch:
-    """A kernel with its arguments.
-
-    Attributes
-    ----------
-    kernel : Kernel
-    grid : tuple of int
-        Blocks.
-    arguments : structured scalar array
-        As the kernel's `structure` says.
-    layer : int
-        For which layer; -1 for the ways in and out.
-    """
-
-    kernel: Kernel
-    grid: tuple[int, int]
-    arguments: np.ndarray[Any, np.dtype[np.void]]
-    layer: int
 
 
 @dataclass(frozen=True)
@@ -52,15 +30,15 @@ class Packed:
     ----------
     groups : Groups
         As which it is computed.
-    strips : int
-        Of a row.
     kernels, biases : int
         Addresses.
+    filters : int
+        The kernels again, in rows that are not padded; only cuDNN reads them.
     """
 
     groups: Groups
-    strips: int
     kernels: int
+    filters: int
     biases: int
 
 
@@ -105,7 +83,7 @@ class Layout:
     """
 
     def __init__(self, program: Program, layers: Sequence[Layer], precision: str, pictures: int) -> None:
-        self.program, self.layers, self.pictures = program, layers, pictures
+        self.program, self.layers, self.precision, self.pictures = program, layers, precision, pictures
         self.item = ITEM_SIZES[precision]
         self._wide = wide_values(program)
         sizes: dict[int, int] = {}  # by slot; the input's is INPUT
@@ -154,21 +132,18 @@ def wide_values(program: Program) -> set[int]:
     return {INPUT if value == INPUT else program.places[value].root for value in values}
 
 
-def arguments_of(structure: str, **fields: float) -> np.ndarray[Any, np.dtype[np.void]]:
-    """The arguments of a kernel; 0 where they are not given."""
-    arguments = np.zeros((), structure_dtype(structure))
-    for name, value in fields.items():
-        arguments[name] = value
-    return arguments
-
-
-def product_of(layer: Layer, packed: Packed, source: Value, precision: str, pictures: int) -> Product:
-    """A convolution or connected layer as a product of matrices."""
-    pixels = pictures * layer.shape.height * layer.shape.width
-    piece = 16 // ITEM_SIZES[precision]
-    if source.stride == NARROW:
-        piece = min(piece, NARROW)
-    return Product(pixels, packed.groups.filters, packed.strips, packed.groups.count, precision, piece)
+def describe(step: Step, layout: Layout, groups: Groups) -> Convolution:
+    """The convolution or connected layer of `step`, computed as `groups`."""
+    layer, source, target = layout.layers[step.layer], layout.value(step.source, 0), layout.value(step.target, 0)
+    _, height, width = source.shape
+    window = height, width, 1, 0
+    if isinstance(layer, Convolutional):
+        window = layer.size, layer.size, layer.stride, layer.padding
+    return Convolution(
+        layout.precision, layout.pictures, height, width, layer.shape.height, layer.shape.width, *window, groups,
+        source.stride, target.stride, 0 if step.residual is None else layout.stride(step.residual),
+        step.activation, step.final_activation,
+    )  # fmt: skip
 
 
 class Lowering:
@@ -177,15 +152,13 @@ class Lowering:
     Parameters
     ----------
     layout : Layout
-    precision : str
     memory : int
         Address of `layout.size` bytes.
     packed : mapping of int to Packed
         For convolutions and connected layers.
     factors : mapping of int to (int, int)
         For layers of batch normalization the addresses of factors and biases.
-    choices : mapping of int to Choice
-        For convolutions and connected layers.
+    choices : mapping of Convolution to Implementation
     workspace, arrived : int
         Addresses of what blocks that share a tile need.
     """
@@ -193,24 +166,23 @@ class Lowering:
     def __init__(
         self,
         layout: Layout,
-        precision: str,
         memory: int,
         packed: Mapping[int, Packed],
         factors: Mapping[int, tuple[int, int]],
-        choices: Mapping[int, Choice],
+        choices: Mapping[Convolution, Implementation],
         workspace: int,
         arrived: int,
     ) -> None:
-        self.layout, self.precision, self.memory = layout, precision, memory
+        self.layout, self.precision, self.memory = layout, layout.precision, memory
         self.packed, self.factors, self.choices = packed, factors, choices
         self.workspace, self.arrived = workspace, arrived
         self.layers, self.pictures = layout.layers, layout.pictures
 
-    def launches(self, images: int, outputs: int) -> list[Launch]:
+    def launches(self, images: int, outputs: int) -> list[Launch | GraphLaunch]:
         """All of them: from the caller's pictures at the address `images` to its answers at `outputs`."""
         source = self._value(INPUT)
         _, height, width = source.shape
-        launches = [
+        launches: list[Launch | GraphLaunch] = [
             self._per_number(
                 "enter", source, source.stride // 4, INPUT,
                 source=images, target=source.address, target_stride=source.stride,
@@ -235,42 +207,30 @@ class Lowering:
         )  # fmt: skip
         return [*launches, leave]
 
-    def convolution(self, step: Step, choice: Choice) -> Launch:
+    def describe(self, step: Step) -> Convolution:
+        """A convolution or connected layer, for what implements it."""
+        return describe(step, self.layout, self.packed[step.layer].groups)
+
+    def convolution(self, step: Step, choice: Implementation) -> Launch | GraphLaunch:
         """A convolution or connected layer by `choice`."""
-        layer, packed = self.layers[step.layer], self.packed[step.layer]
-        source, target = self._value(step.source), self._value(step.target)
-        product = product_of(layer, packed, source, self.precision, self.pictures)
-        rows, columns = choice.tiles(product)
-        convolution = layer if isinstance(layer, Convolutional) else None  # else its window is the whole picture
-        _, height, width = source.shape
-        fields = {
-            "source": source.address, "source_stride": source.stride,
-            "target": target.address, "target_stride": target.stride,
-            "kernels": packed.kernels, "biases": packed.biases,
-            "workspace": self.workspace, "arrived": self.arrived,
-            "pixels": product.pixels, "height": height, "width": width,
-            "out_height": layer.shape.height, "out_width": layer.shape.width,
-            "size_y": convolution.size if convolution else height,
-            "size_x": convolution.size if convolution else width,
-            "step": convolution.stride if convolution else 1,
-            "padding": convolution.padding if convolution else 0,
-            "group_channels": packed.groups.channels, "group_filters": packed.groups.filters,
-            "strips": packed.strips, "splits": choice.splits, "column_tiles": columns,
-            "activation": ACTIVATION_CODES[step.activation],
-            "final_activation": ACTIVATION_CODES[step.final_activation],
-        }  # fmt: skip
-        if step.residual is not None:
-            residual = self._value(step.residual)
-            fields |= {"residual": residual.address, "residual_stride": residual.stride}
-        kernel = choice.tile.kernel(self.precision, product.piece)
-        grid = rows * columns, packed.groups.count * choice.splits
-        return Launch(kernel, grid, arguments_of("Convolution", **fields), step.layer)
+        packed = self.packed[step.layer]
+        operands = Operands(
+            self._value(step.source).address,
+            self._value(step.target).address,
+            0 if step.residual is None else self._value(step.residual).address,
+            packed.kernels,
+            packed.filters,
+            packed.biases,
+            self.workspace,
+            self.arrived,
+        )
+        return choice.launch(self.describe(step), operands, step.layer)
 
     def _value(self, value: int) -> Value:
         return self.layout.value(value, self.memory)
 
-    def _chosen(self, step: Step) -> Iterator[Launch]:
-        yield self.convolution(step, self.choices[step.layer])
+    def _chosen(self, step: Step) -> Iterator[Launch | GraphLaunch]:
+        yield self.convolution(step, self.choices[self.describe(step)])
 
     def _per_number(
         self, function: str, over: Value, numbers: int, layer: int, structure: str = "Elements", **fields: float
@@ -362,7 +322,7 @@ class Lowering:
         yield self._softmax(step, TYPES[self.precision], target.address, strides)
 
 
-STEPS: dict[str, Callable[[Lowering, Step], Iterator[Launch]]] = {
+STEPS: dict[str, Callable[[Lowering, Step], Iterator[Launch | GraphLaunch]]] = {
     "activation": Lowering._scale,
     "avgpool": Lowering._pool,
     "batchnorm": Lowering._scale,

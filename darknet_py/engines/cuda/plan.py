@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from functools import partial
+from math import inf
 
 import numpy as np
+from tqdm import tqdm
 
 from ...errors import CfgError, EngineError
 from ...layers import Array, Layer, Parameters
@@ -16,13 +19,17 @@ from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from .. import Interpolate
 from ..passes import Step, compile_steps, fold
+from .convolution import Convolution, Implementation
+from .cudnn import GraphLaunch, UnsupportedError
 from .device import Device, Memory, Queue
-from .launches import STEPS, Layout, Lowering, Packed, product_of
-from .packing import ITEM_SIZES, PACK, STRIP, merge_groups, pack_kernels, pad_channels, padded
-from .select import Choice, Product, candidates
-from .tune import MEASURED, Tuner
+from .kernels import Launch
+from .launches import STEPS, Layout, Lowering, Packed, describe
+from .packing import PACK, merge_groups, pack_kernels, pad_channels, padded
+from .select import candidates, most_shared
+from .tune import Tuner
 
 MAX_EXECUTIONS = 8  # shapes of batches whose memory and graphs are kept
+MEASURED = 8  # tiles, those that the model thinks best
 REPEATED, TIMES = 10, 3  # launches in a row, and how often, where one is measured
 MOST_PICTURES = 65535  # blocks of a grid's second axis
 MOST_NUMBERS = 1 << 31  # of a value, that kernels can count
@@ -104,8 +111,11 @@ class CudaEngine:
             if self.precision == "float16" and not np.isfinite(rows).all() and np.isfinite(kernels).all():
                 reason = f"layer {layer.index} has weights beyond 65504; take bfloat16 or tf32"
                 raise EngineError(reason, option="precision=float16")
-            strips = rows.shape[1] * ITEM_SIZES[self.precision] // STRIP
-            self.packed[layer.index] = Packed(merged, strips, self._keep(rows), self._keep(pad_channels(bias)))
+            address = filters = self._keep(rows)
+            numbers = merged.channels * kernels.shape[2] * kernels.shape[3]
+            if self.device.cudnn is not None and numbers < rows.shape[1]:
+                filters = self._keep(rows[:, :numbers])
+            self.packed[layer.index] = Packed(merged, address, filters, self._keep(pad_channels(bias)))
         elif layer.kind == "batchnorm":
             factor, bias = fold({**arrays, "biases": np.zeros_like(arrays["means"])})
             self.factors[layer.index] = self._keep(pad_channels(factor)), self._keep(pad_channels(bias))
@@ -124,6 +134,20 @@ class CudaEngine:
         engine._open_queue(blocking=True)
         engine.interpolate = self._fork_interpolate
         return engine
+
+    def consider(self, convolution: Convolution, tuner: Tuner | None) -> list[Implementation]:
+        """What computes `convolution`: the fastest where it is known, else all among which to choose by measuring."""
+        device, graphs = self.device, self.device.cudnn
+        tiles: list[Implementation] = [
+            *candidates(convolution, device.capability, device.multiprocessors, device.shared_limit)
+        ]
+        if tuner is None:
+            return tiles[:1]
+        name = tuner.known(convolution)
+        known = [tile for tile in tiles if tile.name == name]
+        if graphs is not None and name is not None and not known:
+            known = [*filter(None, [graphs.named(convolution, name)])]
+        return known or [*tiles[:MEASURED], *(graphs.candidates(convolution) if graphs is not None else [])]
 
     def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
         """What runs `pictures` through `layers`, made where it is not there yet."""
@@ -189,9 +213,8 @@ class Execution:
 
     Attributes
     ----------
-    launches : list of Launch
-    choices : dict of int to Choice
-        For convolutions and connected layers.
+    launches : list of Launch or GraphLaunch
+    choices : dict of Convolution to Implementation
     """
 
     def __init__(self, engine: CudaEngine, layers: Sequence[Layer], pictures: int) -> None:
@@ -199,45 +222,52 @@ class Execution:
         self.queue = engine.queue
         self.layout = Layout(program, layers, engine.precision, pictures)
         self.outputs = program.shape(program.output, layers).size
+        steps = {
+            describe(step, self.layout, engine.packed[step.layer].groups): step
+            for step in program.steps
+            if step.layer in engine.packed
+        }
         # Pictures of other sizes come one by one: measuring would take longer than it saves.
         tuner = engine.tuner if layers[0].input_shapes[0] == engine.own_size else None
-        considered: list[tuple[Step, Product, list[Choice]]] = []
-        workspace = tiles = 1
-        for step in program.steps:
-            if step.kind not in ("convolutional", "connected"):
-                continue
-            source = self.layout.value(step.source, 0)
-            product = product_of(layers[step.layer], engine.packed[step.layer], source, engine.precision, pictures)
-            limits = device.capability, device.multiprocessors, device.shared_limit
-            choices = candidates(product, *limits)[: MEASURED if tuner else 1]
-            considered.append((step, product, choices))
-            for choice in choices:
-                if choice.splits > 1:
-                    tiles = max(tiles, choice.count(product))
-                    workspace = max(workspace, choice.workspace(product))
-        self.images = device.allocate(4 * pictures * layers[0].input_shapes[0].size)
-        self.answers = device.allocate(4 * pictures * self.outputs)
-        self.arena = device.allocate(self.layout.size)
-        self.workspace, self.arrived = device.allocate(workspace), device.allocate(4 * tiles)
-        self.choices: dict[int, Choice] = {}
-        lowering = Lowering(
-            self.layout, engine.precision, self.arena.address, engine.packed, engine.factors, self.choices,
-            self.workspace.address, self.arrived.address,
-        )  # fmt: skip
-        for step, product, choices in considered:
-            self.choices[step.layer] = choices[0]
-            if tuner is not None:
-                with tuner.lock:
-                    measure = partial(self._measure, lowering, step)
-                    self.choices[step.layer] = tuner.choose(product, choices, measure)
-        if tuner is not None:
-            tuner.save()
-        self.launches = lowering.launches(self.images.address, self.answers.address)
+        with tuner.lock if tuner else nullcontext():
+            considered = {convolution: engine.consider(convolution, tuner) for convolution in steps}
+            workspace = max((choice.workspace(c) for c, choices in considered.items() for choice in choices), default=0)
+            self.images = device.allocate(4 * pictures * layers[0].input_shapes[0].size)
+            self.answers = device.allocate(4 * pictures * self.outputs)
+            self.arena = device.allocate(self.layout.size)
+            self.workspace = device.allocate(max(1, workspace))
+            self.arrived = device.allocate(4 * most_shared(device.multiprocessors))
+            self.choices = {convolution: choices[0] for convolution, choices in considered.items()}
+            self.lowering = Lowering(
+                self.layout, self.arena.address, engine.packed, engine.factors, self.choices, self.workspace.address,
+                self.arrived.address,
+            )  # fmt: skip
+            unknown = {steps[convolution]: choices for convolution, choices in considered.items() if len(choices) > 1}
+            if tuner and unknown:
+                self._tune(tuner, unknown)
+        self.launches = self._lower()
         self.recording = self.queue.record(self.launches)
 
-    def _measure(self, lowering: Lowering, step: Step, product: Product, choice: Choice) -> float:
+    def _lower(self) -> list[Launch | GraphLaunch]:
+        return self.lowering.launches(self.images.address, self.answers.address)
+
+    def _tune(self, tuner: Tuner, unknown: Mapping[Step, Sequence[Implementation]]) -> None:
+        """Choose by measuring, on what random pictures leave in memory: zeros would heat the GPU less."""
+        pictures = np.random.default_rng(0).random(self.images.size // 4, np.float32)
+        self.queue.write(self.images, pictures)
+        self.queue.replay(self.queue.record(self._lower()))
+        told = tqdm(unknown.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=None)
+        for step, choices in told:
+            convolution = self.lowering.describe(step)
+            self.choices[convolution] = tuner.choose(convolution, choices, partial(self._measure, step))
+        tuner.save()
+
+    def _measure(self, step: Step, choice: Implementation) -> float:
         """Seconds that `choice` takes, in a row of several so that the begin does not count."""
-        recording = self.queue.record([lowering.convolution(step, choice)] * REPEATED)
+        try:
+            recording = self.queue.record([self.lowering.convolution(step, choice)] * REPEATED)
+        except UnsupportedError:
+            return inf
         return self.queue.measure(recording, TIMES) / REPEATED
 
     def run(self, batch: Array) -> Array:

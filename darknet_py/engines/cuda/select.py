@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import ceil
 
-from .kernels import STATIC_SHARED, TYPES, Kernel
+from .convolution import Convolution, Operands
+from .kernels import ACTIVATION_CODES, STATIC_SHARED, TYPES, Kernel, Launch, arguments_of
 from .packing import ITEM_SIZES, STRIP
-
-
-@dataclass(frozen=True)
-class Product:
-    """A convolution as a product of matrices.
-
-    Attributes
-    ----------
-    pixels : int
-        Rows: the output's, of all pictures.
-    filters : int
-        Columns of a group.
-    strips : int
-        Of 64 bytes, that are summed over.
-    groups : int
-    precision : str
-    piece : int
-        Numbers of a window that are copied at once: those that always lie side by side.
-    """
-
-    pixels: int
-    filters: int
-    strips: int
-    groups: int
-    precision: str
-    piece: int
 
 
 @dataclass(frozen=True)
@@ -87,18 +62,38 @@ class Choice:
         algorithm = "tensor" if tile.algorithm == "TensorCores" else "scalar"
         return f"implicit_gemm:{algorithm}_{tile.rows}x{tile.columns}/{self.splits}"
 
-    def tiles(self, product: Product) -> tuple[int, int]:
-        """How many lie below each other, and beside each other in each group."""
-        return ceil(product.pixels / self.tile.rows), ceil(product.filters / self.tile.columns)
-
-    def count(self, product: Product) -> int:
+    def count(self, convolution: Convolution) -> int:
         """Tiles of all groups."""
-        rows, columns = self.tiles(product)
-        return rows * columns * product.groups
+        rows, columns = self._tiles(convolution)
+        return rows * columns * convolution.groups.count
 
-    def workspace(self, product: Product) -> int:
+    def workspace(self, convolution: Convolution) -> int:
         """Bytes in which the blocks of a tile put their sums."""
-        return 4 * self.count(product) * self.splits * self.tile.rows * self.tile.columns
+        shared = self.splits if self.splits > 1 else 0
+        return 4 * self.count(convolution) * shared * self.tile.rows * self.tile.columns
+
+    def launch(self, convolution: Convolution, operands: Operands, layer: int) -> Launch:
+        """The kernel over all tiles."""
+        groups, (rows, columns) = convolution.groups, self._tiles(convolution)
+        same = "height", "width", "out_height", "out_width", "size_y", "size_x", "step", "padding", "strips", "pixels"
+        strides = "source_stride", "target_stride", "residual_stride"
+        arguments = arguments_of(
+            "Convolution",
+            **{name: getattr(convolution, name) for name in (*same, *strides)},
+            **{name: address for name, address in asdict(operands).items() if name != "filters"},
+            group_channels=groups.channels,
+            group_filters=groups.filters,
+            splits=self.splits,
+            column_tiles=columns,
+            activation=ACTIVATION_CODES[convolution.activation],
+            final_activation=ACTIVATION_CODES[convolution.final_activation],
+        )
+        kernel = self.tile.kernel(convolution.precision, convolution.piece)
+        return Launch(kernel, (rows * columns, groups.count * self.splits), arguments, layer)
+
+    def _tiles(self, convolution: Convolution) -> tuple[int, int]:
+        """How many lie below each other, and beside each other in each group."""
+        return ceil(convolution.pixels / self.tile.rows), ceil(convolution.groups.filters / self.tile.columns)
 
 
 TENSOR_TILES = tuple(
@@ -140,10 +135,17 @@ START_CYCLES = 2500  # of a block: its first copies, its epilogue
 COLLECT_CYCLES = 2000  # more, where blocks share a tile
 
 
-def candidates(product: Product, capability: tuple[int, int], multiprocessors: int, shared_limit: int) -> list[Choice]:
-    """All choices that can compute `product`, the probably fastest first."""
-    choices = _possible(product, capability, multiprocessors, shared_limit)
-    return sorted(choices, key=lambda choice: (_cycles(choice, product, multiprocessors), choice.name))
+def candidates(
+    convolution: Convolution, capability: tuple[int, int], multiprocessors: int, shared_limit: int
+) -> list[Choice]:
+    """All choices that can compute `convolution`, the probably fastest first."""
+    choices = _possible(convolution, capability, multiprocessors, shared_limit)
+    return sorted(choices, key=lambda choice: (_cycles(choice, convolution, multiprocessors), choice.name))
+
+
+def most_shared(multiprocessors: int) -> int:
+    """How many tiles of a convolution blocks share, at most."""
+    return MAX_SHARING * multiprocessors // 2
 
 
 def has_tensor_cores(precision: str, capability: tuple[int, int]) -> bool:
@@ -152,29 +154,29 @@ def has_tensor_cores(precision: str, capability: tuple[int, int]) -> bool:
 
 
 def _possible(
-    product: Product, capability: tuple[int, int], multiprocessors: int, shared_limit: int
+    convolution: Convolution, capability: tuple[int, int], multiprocessors: int, shared_limit: int
 ) -> Iterator[Choice]:
-    for tile in TENSOR_TILES if has_tensor_cores(product.precision, capability) else SCALAR_TILES:
+    for tile in TENSOR_TILES if has_tensor_cores(convolution.precision, capability) else SCALAR_TILES:
         if tile.shared + STATIC_SHARED > shared_limit:
             continue
         yield Choice(tile, 1)
         for splits in SPLITS:
             choice = Choice(tile, splits)
             # More blocks have nothing to gain, and each takes a tile's memory for its sums.
-            if 2 * splits <= product.strips and choice.count(product) * splits <= MAX_SHARING * multiprocessors:
+            if 2 * splits <= convolution.strips and choice.count(convolution) * splits <= MAX_SHARING * multiprocessors:
                 yield choice
 
 
-def _cycles(choice: Choice, product: Product, multiprocessors: int) -> float:
+def _cycles(choice: Choice, convolution: Convolution, multiprocessors: int) -> float:
     """How long it takes, roughly: the model knows arithmetic, the second cache and the waves of blocks."""
     tile = choice.tile
-    blocks = choice.count(product) * choice.splits
+    blocks = choice.count(convolution) * choice.splits
     resident = max(1, min(1024 // tile.threads, (160 << 10) // tile.shared))  # blocks a multiprocessor
     waves = ceil(blocks / (resident * multiprocessors))
     together = min(resident, ceil(blocks / multiprocessors))
-    rate = RATES[tile.algorithm, ITEM_SIZES[product.precision]]
+    rate = RATES[tile.algorithm, ITEM_SIZES[convolution.precision]]
     arithmetic = tile.rows * tile.columns * STRIP / rate
     traffic = (tile.rows + tile.columns) * STRIP / BYTES_A_CYCLE
     strip = max(together * arithmetic, together * traffic, STRIP_CYCLES)
     extra = START_CYCLES + (COLLECT_CYCLES if choice.splits > 1 else 0)
-    return waves * (ceil(product.strips / choice.splits) * strip + extra)
+    return waves * (ceil(convolution.strips / choice.splits) * strip + extra)

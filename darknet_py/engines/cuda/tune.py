@@ -1,4 +1,4 @@
-"""The fastest choice for each product: measured once, and remembered on disk for this GPU, driver and kernels."""
+"""The fastest implementation of each convolution: measured once, remembered on disk for this GPU and its software."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...cache import cache_dir
 from ...errors import EngineError
 from ...files import write_atomically
+from .convolution import Convolution, Implementation
+from .kept import cache_folder
 from .kernels import FOLDER
-from .select import Choice, Product
-
-MEASURED = 8  # candidates, those that the model thinks best
 
 
 class Tuner:
@@ -29,26 +27,29 @@ class Tuner:
     Attributes
     ----------
     lock : Lock
-        To be held while choosing: measurements would disturb each other.
+        To be held from asking what is known to the end of measuring, which others would disturb.
     """
 
     def __init__(self, gpu: str) -> None:
         made_of = gpu.encode() + b"".join(path.read_bytes() for path in sorted(FOLDER.iterdir()))
-        self.path: Path = cache_dir() / "cuda" / f"choices-{hashlib.sha256(made_of).hexdigest()[:16]}.json"
+        self.path: Path = cache_folder() / f"choices-{hashlib.sha256(made_of).hexdigest()[:16]}.json"
         self.lock = threading.Lock()
         self._known = self._load()
         self._saved = len(self._known)
 
+    def known(self, convolution: Convolution) -> str | None:
+        """The name of what was measured to be the fastest for `convolution`."""
+        return self._known.get(repr(convolution))
+
     def choose(
-        self, product: Product, choices: Sequence[Choice], measure: Callable[[Product, Choice], float]
-    ) -> Choice:
-        """The fastest of the first few `choices` by `measure`, which says how many seconds one takes."""
-        key = repr(product)
-        known = [choice for choice in choices if choice.name == self._known.get(key)]
-        if known:
-            return known[0]
-        best = min(choices[:MEASURED], key=lambda choice: measure(product, choice))
-        self._known[key] = best.name
+        self,
+        convolution: Convolution,
+        choices: Sequence[Implementation],
+        measure: Callable[[Implementation], float],
+    ) -> Implementation:
+        """The fastest of `choices` by `measure`, which says how many seconds one takes; it is known from now on."""
+        best = min(choices, key=measure)
+        self._known[repr(convolution)] = best.name
         return best
 
     def save(self) -> None:

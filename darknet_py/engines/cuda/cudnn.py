@@ -1,0 +1,272 @@
+"""Convolutions by cuDNN, where NVIDIA's frontend to it is installed: one fused graph for each."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import EngineError
+from ..passes import SLOPES
+from .convolution import Convolution, Operands
+from .kept import keep
+
+# As cuDNN calls them. Not float32, of which it makes tf32. What it stores in tf32 is not rounded, so that kernels of
+# ours that read it cut it off.
+PRECISIONS = {"tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
+SOURCE, KERNELS, BIASES, RESIDUAL, TARGET = range(1, 6)  # tensors of a graph
+MAX_WORKSPACE = 64 << 20  # bytes
+PER_ENGINE, CONSIDERED = 3, 6  # plans, those that cuDNN thinks best: each takes about half a second to compile
+
+
+class UnsupportedError(EngineError):
+    """cuDNN cannot compute a graph, or not in this way."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled graph.
+
+    Attributes
+    ----------
+    graph : cudnn.pygraph
+    workspace : int
+        Bytes that it needs.
+    """
+
+    graph: Any
+    workspace: int
+
+
+@dataclass(frozen=True)
+class GraphLaunch:
+    """A plan with its operands.
+
+    Attributes
+    ----------
+    plan : Plan
+    tensors : dict of int to int
+        Addresses by the graph's tensors.
+    workspace : int
+        Its address.
+    layer : int
+        For which layer.
+    """
+
+    plan: Plan
+    tensors: dict[int, int]
+    workspace: int
+    layer: int
+
+
+@dataclass(frozen=True)
+class GraphChoice:
+    """An engine of cuDNN with its settings, an `Implementation`.
+
+    Attributes
+    ----------
+    cudnn : Cudnn
+    name : str
+        Cudnn's own after ``cudnn:``.
+    """
+
+    cudnn: Cudnn
+    name: str
+
+    def workspace(self, convolution: Convolution) -> int:
+        """Bytes that any plan may need: it is not compiled to know."""
+        return MAX_WORKSPACE
+
+    def launch(self, convolution: Convolution, operands: Operands, layer: int) -> GraphLaunch:
+        """The graph's execution.
+
+        Raises
+        ------
+        UnsupportedError
+        """
+        tensors = {
+            SOURCE: operands.source,
+            KERNELS: operands.filters,
+            BIASES: operands.biases,
+            TARGET: operands.target,
+        }
+        if operands.residual:
+            tensors[RESIDUAL] = operands.residual
+        return GraphLaunch(self.cudnn.plan(convolution, self), tensors, operands.workspace, layer)
+
+
+def open_cudnn(gpu: str) -> Cudnn | None:
+    """The library for the current GPU; None where it, or NVIDIA's frontend to it, is not installed.
+
+    `gpu` is its name and the versions of its software, for which plans are kept.
+    """
+    try:
+        import cudnn
+
+        return Cudnn(cudnn, gpu, handle=cudnn.create_handle())
+    except (ImportError, RuntimeError):
+        return None
+
+
+class Cudnn:
+    """The library, for one GPU.
+
+    Parameters
+    ----------
+    library : module
+        cudnn, NVIDIA's frontend.
+    gpu : str
+        Its name and the versions of its software, for which plans are kept.
+    **where
+        ``handle`` or ``device_property``, by which the library knows the GPU.
+
+    Attributes
+    ----------
+    version : str
+        The library's and the frontend's.
+    """
+
+    def __init__(self, library: Any, gpu: str, **where: Any) -> None:
+        self.library, self._where = library, where
+        self.version = f"cudnn {library.backend_version()}, frontend {library.__version__}"
+        self._made_for = f"{gpu}, {self.version}"
+        self.lock = threading.Lock()
+        self._plans: dict[tuple[Convolution, str], Plan] = {}
+
+    def supports(self, convolution: Convolution) -> bool:
+        """Whether there is a graph for `convolution`."""
+        activations = {convolution.activation, convolution.final_activation}
+        return convolution.precision in PRECISIONS and activations <= SLOPES.keys()
+
+    def candidates(self, convolution: Convolution) -> list[GraphChoice]:
+        """The engines that may compute `convolution`, the probably fastest first."""
+        if not self.supports(convolution):
+            return []
+        try:
+            _, names = self._planned(convolution)
+        except (self.library.cudnnGraphNotSupportedError, RuntimeError):
+            return []
+        engines = Counter[str]()
+        choices = []
+        for name in names:
+            engine = name.split("_")[0]
+            engines[engine] += 1
+            if engines[engine] <= PER_ENGINE:
+                choices.append(GraphChoice(self, name))
+        return choices[:CONSIDERED]
+
+    def named(self, convolution: Convolution, name: str) -> GraphChoice | None:
+        """The choice of this `name`; None where it is not one of cuDNN's, or has become impossible."""
+        choice = GraphChoice(self, name)
+        try:
+            self.plan(convolution, choice)
+        except UnsupportedError:
+            return None
+        return choice
+
+    def plan(self, convolution: Convolution, choice: GraphChoice) -> Plan:
+        """The compiled graph, from the cache where it is there.
+
+        Raises
+        ------
+        UnsupportedError
+        """
+        key = convolution, choice.name
+        with self.lock:
+            if key not in self._plans:
+                made_of = f"{self._made_for}\n{convolution}\n{choice.name}"
+                try:
+                    compiled = keep(made_of, ".plan", lambda: self._compile(convolution, choice))
+                    graph = self.library.pygraph(**self._where)
+                    graph.deserialize(list(compiled))  # which takes no bytes
+                    workspace = graph.get_workspace_size()
+                except (self.library.cudnnGraphNotSupportedError, RuntimeError) as reason:
+                    raise UnsupportedError(str(reason)) from None
+                if workspace > MAX_WORKSPACE:
+                    raise UnsupportedError(f"takes a workspace of {workspace >> 20} MiB")
+                self._plans[key] = Plan(graph, workspace)
+            return self._plans[key]
+
+    def graph(self, convolution: Convolution) -> Any:
+        """y = final_activation(activation(convolution(x) + biases) + residual), channels last."""
+        kinds = self.library.data_type
+        kind = getattr(kinds, PRECISIONS[convolution.precision])
+        graph = self.library.pygraph(
+            io_data_type=kind, intermediate_data_type=kinds.FLOAT, compute_data_type=kinds.FLOAT, **self._where
+        )
+
+        def tensor(uid: int, dimensions: Sequence[int], stride: int, data_type: Any = kind) -> Any:
+            strides = _channels_last(dimensions, stride)
+            return graph.tensor(dim=list(dimensions), stride=strides, data_type=data_type, uid=uid)
+
+        groups = convolution.groups
+        pictures, filters = convolution.pictures, groups.count * groups.filters
+        target = pictures, filters, convolution.out_height, convolution.out_width
+        y = graph.conv_fprop(
+            tensor(
+                SOURCE,
+                (pictures, groups.count * groups.channels, convolution.height, convolution.width),
+                convolution.source_stride,
+            ),
+            tensor(KERNELS, (filters, groups.channels, convolution.size_y, convolution.size_x), groups.channels),
+            padding=[convolution.padding] * 2,
+            stride=[convolution.step] * 2,
+            dilation=[1, 1],
+        )
+        y = graph.bias(y, tensor(BIASES, (1, filters, 1, 1), filters, kinds.FLOAT))
+        y = _activate(graph, y, convolution.activation)
+        if convolution.residual_stride:
+            y = graph.add(y, tensor(RESIDUAL, target, convolution.residual_stride))
+            y = _activate(graph, y, convolution.final_activation)
+        y.set_output(True).set_data_type(kind).set_uid(TARGET)
+        y.set_dim(list(target)).set_stride(_channels_last(target, convolution.target_stride))
+        graph.validate()
+        return graph
+
+    def open_handle(self, owner: object, stream: int) -> Any:
+        """What executes graphs in a CUDA `stream`, as long as its `owner` lives."""
+        handle = self.library.create_handle()
+        weakref.finalize(owner, self.library.destroy_handle, handle).atexit = False  # CUDA may be gone by then
+        self.library.set_stream(handle, stream)
+        return handle
+
+    def execute(self, launch: GraphLaunch, handle: Any) -> None:
+        """Put a graph's work into the stream of `handle`.
+
+        Raises
+        ------
+        UnsupportedError
+        """
+        try:
+            with self.lock:
+                launch.plan.graph.execute(launch.tensors, launch.workspace, handle)
+        except (self.library.cudnnGraphNotSupportedError, RuntimeError) as reason:
+            raise UnsupportedError(f"cuDNN cannot execute what it compiled: {reason}") from None
+
+    def _planned(self, convolution: Convolution) -> tuple[Any, list[str]]:
+        """A graph and the names of its plans, by what cuDNN thinks of them."""
+        graph = self.graph(convolution)
+        graph.build_operation_graph()
+        graph.create_execution_plans([self.library.heur_mode.A])
+        count = graph.get_execution_plan_count()
+        return graph, [f"cudnn:{graph.get_plan_name_at_index(index)}" for index in range(count)]
+
+    def _compile(self, convolution: Convolution, choice: GraphChoice) -> bytes:
+        graph, names = self._planned(convolution)
+        if choice.name not in names:
+            raise UnsupportedError(f"cuDNN has no plan {choice.name}")
+        graph.build_plan_at_index(names.index(choice.name))
+        return bytes(graph.serialize())
+
+
+def _channels_last(dimensions: Sequence[int], stride: int) -> list[int]:
+    """Strides of (pictures, channels, height, width) whose pixels are `stride` apart."""
+    _, _, height, width = dimensions
+    return [height * width * stride, 1, width * stride, stride]
+
+
+def _activate(graph: Any, y: Any, activation: str) -> Any:
+    return y if activation == "linear" else graph.relu(y, negative_slope=SLOPES[activation])
