@@ -7,6 +7,7 @@ from host_cudnn import HostCudnn, needs_frontend
 from host_gpu import check, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import make_network
 from support_networks import convolutions, networks
 
 from darknet_py.engines.cuda.cudnn import PRECISIONS, GraphChoice
@@ -26,6 +27,7 @@ def check_graphs(network, precision):
     execution = check(network, precision, cudnn=cudnn, tuner=Tuner("host"))
     for convolution, choice in execution.choices.items():
         assert isinstance(choice, GraphChoice) == cudnn.supports(convolution)
+    return execution
 
 
 @needs_compiler
@@ -42,3 +44,21 @@ def test_convolutions_of_any_geometry(network, precision):
 @settings(max_examples=60)
 def test_any_network(network, precision):
     check_graphs(network, precision)
+
+
+@needs_compiler
+@needs_frontend
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_is_added_may_lie_within_a_wider_value(precision):
+    convolution = "convolutional", {"filters": 24, "size": 3, "pad": 1, "activation": "leaky"}
+    network = make_network(
+        (8, 9, 7),
+        convolution,
+        convolution,
+        ("route", {"layers": "0,1"}),
+        convolution,
+        ("shortcut", {"from": 0, "activation": "leaky"}),
+    )
+    execution = check_graphs(network, precision)
+    (added,) = (convolution for convolution in execution.choices if convolution.residual_stride)
+    assert (added.residual_stride, added.target_stride, added.final_activation) == (48, 24, "leaky")
