@@ -57,7 +57,7 @@ def tiles(precision, capability):
     program = compile_steps(CONVOLUTION.layers, PACK)
     layout = Layout(program, CONVOLUTION.layers, precision, 1)
     (step,) = (step for step in program.steps if step.layer == 1)
-    convolution = describe(step, layout, merge_groups(1, 40, 40, 40))
+    convolution = describe(step, layout)
     found = {choice.tile for choice in candidates(convolution, capability, 4, 99 << 10)}
     return [Choice(tile, splits) for tile in sorted(found, key=str) for splits in (1, 3)]
 

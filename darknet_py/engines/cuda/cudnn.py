@@ -138,8 +138,7 @@ class Cudnn:
 
     def supports(self, convolution: Convolution) -> bool:
         """Whether there is a graph for `convolution`."""
-        activations = {convolution.activation, convolution.final_activation}
-        return convolution.precision in PRECISIONS and activations <= SLOPES.keys()
+        return {convolution.activation, convolution.final_activation} <= SLOPES.keys()
 
     def candidates(self, convolution: Convolution) -> list[GraphChoice]:
         """The engines that may compute `convolution`, the probably fastest first."""
@@ -223,7 +222,6 @@ class Cudnn:
             y = _activate(graph, y, convolution.final_activation)
         y.set_output(True).set_data_type(kind).set_uid(TARGET)
         y.set_dim(list(target)).set_stride(_channels_last(target, convolution.target_stride))
-        graph.validate()
         return graph
 
     def open_handle(self, owner: object, stream: int) -> Any:
@@ -249,6 +247,7 @@ class Cudnn:
     def _planned(self, convolution: Convolution) -> tuple[Any, list[str]]:
         """A graph and the names of its plans, by what cuDNN thinks of them."""
         graph = self.graph(convolution)
+        graph.validate()
         graph.build_operation_graph()
         graph.create_execution_plans([self.library.heur_mode.A])
         count = graph.get_execution_plan_count()

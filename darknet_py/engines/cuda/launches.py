@@ -17,7 +17,7 @@ from ..passes import INPUT, Program, Step
 from .convolution import Convolution, Implementation, Operands
 from .cudnn import GraphLaunch
 from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, Launch, arguments_of
-from .packing import ITEM_SIZES, NARROW, Groups, padded
+from .packing import ITEM_SIZES, NARROW, merge_groups, padded
 
 ALIGNMENT = 256  # bytes, of what is allocated
 
@@ -28,15 +28,12 @@ class Packed:
 
     Attributes
     ----------
-    groups : Groups
-        As which it is computed.
     kernels, biases : int
         Addresses.
     filters : int
         The kernels again, in rows that are not padded; only cuDNN reads them.
     """
 
-    groups: Groups
     kernels: int
     filters: int
     biases: int
@@ -132,9 +129,12 @@ def wide_values(program: Program) -> set[int]:
     return {INPUT if value == INPUT else program.places[value].root for value in values}
 
 
-def describe(step: Step, layout: Layout, groups: Groups) -> Convolution:
-    """The convolution or connected layer of `step`, computed as `groups`."""
+def describe(step: Step, layout: Layout) -> Convolution:
+    """The convolution or connected layer of `step`, for what implements it."""
     layer, source, target = layout.layers[step.layer], layout.value(step.source, 0), layout.value(step.target, 0)
+    groups = merge_groups(
+        getattr(layer, "groups", 1), layer.input_shapes[0].channels, layer.shape.channels, source.channels
+    )
     _, height, width = source.shape
     window = height, width, 1, 0
     if isinstance(layer, Convolutional):
@@ -207,10 +207,6 @@ class Lowering:
         )  # fmt: skip
         return [*launches, leave]
 
-    def describe(self, step: Step) -> Convolution:
-        """A convolution or connected layer, for what implements it."""
-        return describe(step, self.layout, self.packed[step.layer].groups)
-
     def convolution(self, step: Step, choice: Implementation) -> Launch | GraphLaunch:
         """A convolution or connected layer by `choice`."""
         packed = self.packed[step.layer]
@@ -224,13 +220,13 @@ class Lowering:
             self.workspace,
             self.arrived,
         )
-        return choice.launch(self.describe(step), operands, step.layer)
+        return choice.launch(describe(step, self.layout), operands, step.layer)
 
     def _value(self, value: int) -> Value:
         return self.layout.value(value, self.memory)
 
     def _chosen(self, step: Step) -> Iterator[Launch | GraphLaunch]:
-        yield self.convolution(step, self.choices[self.describe(step)])
+        yield self.convolution(step, self.choices[describe(step, self.layout)])
 
     def _per_number(
         self, function: str, over: Value, numbers: int, layer: int, structure: str = "Elements", **fields: float

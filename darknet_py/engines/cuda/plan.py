@@ -20,11 +20,12 @@ from ...layers.convolutional import Convolutional
 from .. import Interpolate
 from ..passes import Step, compile_steps, fold
 from .convolution import Convolution, Implementation
+from .cudnn import PRECISIONS as CUDNN_PRECISIONS
 from .cudnn import GraphLaunch, UnsupportedError
 from .device import Device, Memory, Queue
 from .kernels import Launch
 from .launches import STEPS, Layout, Lowering, Packed, describe
-from .packing import PACK, merge_groups, pack_kernels, pad_channels, padded
+from .packing import PACK, pack_kernels, pad_channels, padded
 from .select import candidates, most_shared
 from .tune import Tuner
 
@@ -74,6 +75,7 @@ class CudaEngine:
             reason += "the CPU: -nogpu" if device.capability < (7, 0) else "float32 or float16"
             raise EngineError(reason, option=f"precision={precision}")
         self.device, self.precision, self.tuner = device, precision, tuner
+        self.cudnn = device.cudnn if precision in CUDNN_PRECISIONS else None
         self._fork_interpolate = interpolate
         self.own_size = layers[0].input_shapes[0]
         self.program = compile_steps(layers, PACK)
@@ -101,11 +103,10 @@ class CudaEngine:
         """Pack a layer's parameters and bring them to the GPU."""
         if isinstance(layer, (Convolutional, Connected)):
             (step,) = (step for step in self.program.steps if step.layer == layer.index and step.kind == layer.kind)
-            channels = layer.input_shapes[0].channels
             kernels, groups = arrays.get("kernels"), getattr(layer, "groups", 1)
             if kernels is None:
                 kernels = arrays["matrix"].reshape(layer.shape.channels, *layer.input_shapes[0])
-            merged = merge_groups(groups, channels, layer.shape.channels, layout.value(step.source, 0).channels)
+            merged = describe(step, layout).groups
             factor, bias = fold(arrays)
             rows = pack_kernels(kernels, factor, groups, merged, self.precision)
             if self.precision == "float16" and not np.isfinite(rows).all() and np.isfinite(kernels).all():
@@ -113,9 +114,9 @@ class CudaEngine:
                 raise EngineError(reason, option="precision=float16")
             address = filters = self._keep(rows)
             numbers = merged.channels * kernels.shape[2] * kernels.shape[3]
-            if self.device.cudnn is not None and numbers < rows.shape[1]:
+            if self.cudnn is not None and numbers < rows.shape[1]:
                 filters = self._keep(rows[:, :numbers])
-            self.packed[layer.index] = Packed(merged, address, filters, self._keep(pad_channels(bias)))
+            self.packed[layer.index] = Packed(address, filters, self._keep(pad_channels(bias)))
         elif layer.kind == "batchnorm":
             factor, bias = fold({**arrays, "biases": np.zeros_like(arrays["means"])})
             self.factors[layer.index] = self._keep(pad_channels(factor)), self._keep(pad_channels(bias))
@@ -137,7 +138,7 @@ class CudaEngine:
 
     def consider(self, convolution: Convolution, tuner: Tuner | None) -> list[Implementation]:
         """What computes `convolution`: the fastest where it is known, else all among which to choose by measuring."""
-        device, graphs = self.device, self.device.cudnn
+        device = self.device
         tiles: list[Implementation] = [
             *candidates(convolution, device.capability, device.multiprocessors, device.shared_limit)
         ]
@@ -145,9 +146,11 @@ class CudaEngine:
             return tiles[:1]
         name = tuner.known(convolution)
         known = [tile for tile in tiles if tile.name == name]
-        if graphs is not None and name is not None and not known:
-            known = [*filter(None, [graphs.named(convolution, name)])]
-        return known or [*tiles[:MEASURED], *(graphs.candidates(convolution) if graphs is not None else [])]
+        if self.cudnn is None:
+            return known or tiles[:MEASURED]
+        if name is not None and not known:
+            known = [*filter(None, [self.cudnn.named(convolution, name)])]
+        return known or [*tiles[:MEASURED], *self.cudnn.candidates(convolution)]
 
     def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
         """What runs `pictures` through `layers`, made where it is not there yet."""
@@ -222,11 +225,7 @@ class Execution:
         self.queue = engine.queue
         self.layout = Layout(program, layers, engine.precision, pictures)
         self.outputs = program.shape(program.output, layers).size
-        steps = {
-            describe(step, self.layout, engine.packed[step.layer].groups): step
-            for step in program.steps
-            if step.layer in engine.packed
-        }
+        steps = {describe(step, self.layout): step for step in program.steps if step.layer in engine.packed}
         # Pictures of other sizes come one by one: measuring would take longer than it saves.
         tuner = engine.tuner if layers[0].input_shapes[0] == engine.own_size else None
         with tuner.lock if tuner else nullcontext():
@@ -258,7 +257,7 @@ class Execution:
         self.queue.replay(self.queue.record(self._lower()))
         told = tqdm(unknown.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=None)
         for step, choices in told:
-            convolution = self.lowering.describe(step)
+            convolution = describe(step, self.layout)
             self.choices[convolution] = tuner.choose(convolution, choices, partial(self._measure, step))
         tuner.save()
 
