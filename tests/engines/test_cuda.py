@@ -19,7 +19,7 @@ from darknet_py.cli import main
 from darknet_py.engines.cuda import CudaEngine
 from darknet_py.engines.cuda import plan as module
 from darknet_py.engines.cuda.launches import Layout, describe
-from darknet_py.engines.cuda.packing import PACK, merge_groups, round_to
+from darknet_py.engines.cuda.packing import PACK, Groups, merge_groups, round_to
 from darknet_py.engines.cuda.select import Choice, candidates
 from darknet_py.engines.passes import INPUT, compile_steps
 from darknet_py.errors import CfgError, DarknetWarning, EngineError
@@ -111,6 +111,7 @@ def test_other_layers_first_between_convolutions_and_last(precision, channels, s
     check(make_network((3, 5, 6), convolution, section), precision)
     if section[0] not in ("route", "shortcut"):
         check(make_network((channels, 5, 6), section, convolution), precision)
+        check(make_network((channels, 5, 6), section, convolution, ("shortcut", {"from": 0})), precision)
 
 
 @needs_compiler
@@ -154,10 +155,9 @@ def test_every_step_of_the_networks_has_a_kernel(name):
 
 
 def test_groups_are_computed_in_whole_packs():
-    assert merge_groups(32, 128, 128, 128) == module.merge_groups(4, 128, 128, 128)
-    assert merge_groups(32, 128, 128, 128).count == 4
-    assert merge_groups(3, 15, 6, 16).count == 1
-    assert merge_groups(2, 128, 64, 128).count == 2
+    assert merge_groups(32, 128, 128, 128) == Groups(4, 32, 32)
+    assert merge_groups(3, 15, 6, 16) == Groups(1, 16, 8)
+    assert merge_groups(2, 128, 64, 128) == Groups(2, 64, 32)
 
 
 @pytest.mark.parametrize(("precision", "digits"), [("tf32", 11), ("bfloat16", 8)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from darknet_py.engines.cuda import compiler
 from darknet_py.engines.cuda.compiler import architecture_for, compile_kernel, load_compiled
 from darknet_py.engines.cuda.kernels import STRUCTURES, TYPES, Kernel, structure_dtype
 from darknet_py.engines.cuda.packing import ITEM_SIZES
@@ -81,11 +82,19 @@ def test_what_was_compiled_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
     kernel = others("float16")[0]
     compiled = load_compiled(nvrtc, kernel, "sm_80")
-    (kept,) = (tmp_path / "cuda").iterdir()
-    assert kept.read_bytes() == compiled
-    kept.write_bytes(b"from the cache")
-    assert load_compiled(nvrtc, kernel, "sm_80") == b"from the cache"
-    assert load_compiled(nvrtc, kernel, "sm_90") != b"from the cache"
+    monkeypatch.setattr(compiler, "compile_kernel", lambda *_: b"compiled anew")
+    assert load_compiled(nvrtc, kernel, "sm_80") == compiled
+    assert load_compiled(nvrtc, kernel, "sm_90") == b"compiled anew"
+
+
+@pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: whole[:-1], lambda whole: whole[:-1] + b"x"])
+def test_a_damaged_file_in_the_cache_is_compiled_anew(damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
+    kernel = others("float16")[0]
+    compiled = load_compiled(nvrtc, kernel, "sm_80")
+    (path,) = (tmp_path / "cuda").iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    assert load_compiled(nvrtc, kernel, "sm_80") == compiled
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from .cudnn import GraphLaunch
 from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, Launch, arguments_of
 from .packing import ITEM_SIZES, NARROW, merge_groups, padded
 
+BY_CHANNEL = "copy", "route", "softmax"  # steps that read only channels that are there
 ALIGNMENT = 256  # bytes, of what is allocated
 
 
@@ -82,7 +83,7 @@ class Layout:
     def __init__(self, program: Program, layers: Sequence[Layer], precision: str, pictures: int) -> None:
         self.program, self.layers, self.precision, self.pictures = program, layers, precision, pictures
         self.item = ITEM_SIZES[precision]
-        self._wide = wide_values(program)
+        self._narrow = narrow_values(program, layers)
         sizes: dict[int, int] = {}  # by slot; the input's is INPUT
         for value in (INPUT, *program.places):
             root, _, slot = self._place(value)
@@ -107,7 +108,7 @@ class Layout:
     def stride(self, value: int) -> int:
         """Numbers from one pixel of `value` to the next."""
         root = self._place(value)[0]
-        return pixel_stride(self._shape(root).channels, root in self._wide)
+        return NARROW if root in self._narrow else padded(self._shape(root).channels)
 
     def value(self, value: int, memory: int) -> Value:
         """Where `value` lies, in memory that begins at the address `memory`."""
@@ -117,16 +118,22 @@ class Layout:
         return Value(address, shape, stride, min(stride, padded(shape.channels)))
 
 
-def pixel_stride(channels: int, wide: bool) -> int:
-    """Numbers from one pixel to the next, where pixels have so many `channels`."""
-    return NARROW if channels <= NARROW and not wide else padded(channels)
+def narrow_values(program: Program, layers: Sequence[Layer]) -> set[int]:
+    """The root values whose pixels are `NARROW` apart: of so few channels, where no step takes whole packs of them."""
 
+    def root(value: int) -> int:
+        return INPUT if value == INPUT else program.places[value].root
 
-def wide_values(program: Program) -> set[int]:
-    """The root values that convolutions store or add, whole packs at a time, so that they are never narrow."""
-    values = [step.target for step in program.steps if step.kind in ("convolutional", "connected")]
-    values += [step.residual for step in program.steps if step.residual is not None]
-    return {INPUT if value == INPUT else program.places[value].root for value in values}
+    roots = map(root, [INPUT, *program.places])
+    narrow = {value for value in roots if program.shape(value, layers).channels <= NARROW}
+    for step in reversed(program.steps):  # a step's target knows already who reads it
+        if step.kind in ("convolutional", "connected"):
+            narrow.discard(root(step.target))
+        elif step.kind not in BY_CHANNEL and root(step.target) not in narrow:
+            narrow.discard(root(step.source))
+        if step.residual is not None:
+            narrow.discard(root(step.residual))
+    return narrow
 
 
 def describe(step: Step, layout: Layout) -> Convolution:
