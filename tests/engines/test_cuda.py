@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from weakref import finalize
 
 import numpy as np
 import pytest
 from conftest import ROOT
-from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
+from host_gpu import BOUNDS, NEW, OLD, HostGpu, HostMemory, check, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import FIFTEEN, assert_close, make_network, random_array, random_parameters, run_engine
@@ -262,6 +263,50 @@ def test_executions_are_let_go_of():
     for pictures in range(1, 2 * module.MAX_EXECUTIONS):
         engine.execution(SMALL.layers, pictures)
     assert len(engine.executions) == module.MAX_EXECUTIONS
+
+
+def test_a_smaller_batch_is_served_by_what_there_is_for_a_larger_one_the_first_time():
+    parameters = random_parameters(SMALL.layers)
+    engine = CudaEngine(SMALL.layers, parameters, HostGpu(), "float32")
+    plan = engine.plan(SMALL.layers)
+    plan.run(random_array((4, 3, 16, 16)))
+    batch = random_array((2, 3, 16, 16), 1)
+    expected = run_engine("reference", SMALL.layers, parameters, batch)
+    for counts in ([4], [4, 2]):
+        assert_close(plan.run(batch), expected, 5e-5)
+        assert sorted(pictures for _, _, pictures in engine.executions) == sorted(counts)
+
+
+class FullGpu(HostGpu):
+    """A GPU with room for one execution of 2 pictures of SMALL."""
+
+    room = 140_000
+
+    def allocate(self, size):
+        if size > self.room:
+            raise MemoryError
+        memory = HostMemory(size)
+        self.room -= size
+        finalize(memory, self.free, size)
+        return memory
+
+    def free(self, size):
+        self.room += size
+
+    def free_memory(self):
+        return self.room
+
+
+def test_forks_give_up_to_each_other_what_they_do_not_use():
+    engine = CudaEngine(SMALL.layers, random_parameters(SMALL.layers), FullGpu(), "float32")
+    forks = [engine.fork(1), engine.fork(1)]
+    plans = [fork.plan(SMALL.layers) for fork in forks]
+    batch = random_array((2, 3, 16, 16))
+    first = plans[0].run(batch)
+    assert np.array_equal(plans[1].run(batch), first)
+    assert [len(fork.executions) for fork in forks] == [0, 1]
+    with forks[1].lock, pytest.raises(EngineError, match=r"try --batch 1$"):
+        plans[0].run(batch)
 
 
 # Without a GPU

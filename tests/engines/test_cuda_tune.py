@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from host_gpu import HostGpu, needs_compiler
+from host_gpu import HostGpu, HostQueue, needs_compiler
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py.engines.cuda import CudaEngine
@@ -92,3 +92,22 @@ def test_an_engine_measures_at_its_own_size_and_answers_the_same():
     larger = network.layers_at(16, 20)
     engine.plan(larger).run(random_array((1, 8, 16, 20)))
     assert json.loads(tuner.path.read_text()) == known
+
+
+@needs_compiler
+def test_what_occurs_again_is_measured_once(monkeypatch):
+    measured = []
+    measure = HostQueue.measure
+
+    def count(queue, recording, times):
+        measured.append(recording)
+        return measure(queue, recording, times)
+
+    monkeypatch.setattr(HostQueue, "measure", count)
+    convolution = "convolutional", {"filters": 8, "size": 3, "pad": 1, "activation": "leaky"}
+    network = make_network((8, 6, 6), convolution, convolution, convolution)
+    for expected in (MEASURED, 0):
+        measured.clear()
+        engine = CudaEngine(network.layers, random_parameters(network.layers), HostGpu(), "float32", Tuner("host"))
+        engine.execution(network.layers, 1)
+        assert len(measured) == expected

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from copy import copy
 from functools import partial
 from math import inf
+from weakref import ref
 
 import numpy as np
 from tqdm import tqdm
@@ -85,10 +86,11 @@ class CudaEngine:
         self.packed: dict[int, Packed] = {}
         self.factors: dict[int, tuple[int, int]] = {}
         self._kept: list[Memory] = []
-        self._open_queue()
+        self._family: list[ref[CudaEngine]] = []  # this engine and its forks
         layout = Layout(self.program, layers, precision, 1)
         source = iter(parameters)
         try:
+            self._open_queue()
             for layer in layers:  # zip would hold a layer's arrays while the next one's are read
                 self._prepare(layer, next(source), layout)
         except MemoryError:
@@ -97,7 +99,9 @@ class CudaEngine:
     def _open_queue(self, blocking: bool = False) -> None:
         self.queue: Queue = self.device.open_queue(blocking)
         self.executions: OrderedDict[tuple[int, int, int], Execution] = OrderedDict()
+        self._served: set[tuple[int, int, int]] = set()
         self.lock = threading.Lock()  # executions share a queue
+        self._family.append(ref(self))
 
     def _prepare(self, layer: Layer, arrays: Parameters, layout: Layout) -> None:
         """Pack a layer's parameters and bring them to the GPU."""
@@ -153,9 +157,16 @@ class CudaEngine:
         return known or [*tiles[:MEASURED], *self.cudnn.candidates(convolution)]
 
     def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
-        """What runs `pictures` through `layers`, made where it is not there yet."""
+        """What runs `pictures` through `layers`, made where it is not there yet.
+
+        One for more pictures serves as well for a number that comes for the first time, as a dataset's last ones do.
+        """
         _, height, width = layers[0].input_shapes[0]
         key = height, width, pictures
+        larger = [other for other in self.executions if other[:2] == key[:2] and other[2] > pictures]
+        if larger and key not in self.executions and key not in self._served:
+            self._served.add(key)
+            key = min(larger)
         if key not in self.executions:
             while len(self.executions) >= MAX_EXECUTIONS:
                 self.executions.popitem(last=False)
@@ -170,9 +181,23 @@ class CudaEngine:
                 return Execution(self, layers, pictures)
             except MemoryError:
                 pass  # with the error goes what it had allocated
-            if not self.executions:
+            if not self._give_up_one():
                 raise self._out_of_memory(layers, pictures)
+
+    def _give_up_one(self) -> bool:
+        """Whether there was an execution that nobody needs now, of this engine or of those on the same kernels."""
+        if self.executions:
             self.executions.popitem(last=False)
+            return True
+        for engine in [reference() for reference in [*self._family]]:
+            if engine is not None and engine is not self and engine.lock.acquire(blocking=False):
+                try:
+                    if engine.executions:
+                        engine.executions.popitem(last=False)
+                        return True
+                finally:
+                    engine.lock.release()
+        return False
 
     def _out_of_memory(self, layers: Sequence[Layer], pictures: int) -> CfgError | EngineError:
         """That `pictures` are too many, and how many would do."""
