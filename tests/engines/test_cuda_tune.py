@@ -12,6 +12,7 @@ from support import assert_close, make_network, random_array, random_parameters,
 from darknet_py.engines.cuda import CudaEngine
 from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.packing import Groups
+from darknet_py.engines.cuda.plan import MEASURED
 from darknet_py.engines.cuda.select import candidates, most_shared
 from darknet_py.engines.cuda.tune import Tuner
 
