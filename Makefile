@@ -35,8 +35,8 @@ bench-valid: .venv/installed-bench ## time valid on 1,000 JPEGs; VALID="--images
 bench-start: .venv/installed-bench ## time the whole program, from its start to its answer
 	$(BIN)/python -m scripts.bench.start $(BENCH)
 
-bench-cuda: .venv/installed-bench ## time the GPU engine beside PyTorch; BENCH="--networks tiny" holds options
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[cuda12]'
+bench-cuda: .venv/installed-bench ## time the GPU engine, with PyTorch's cuDNN, beside PyTorch; BENCH="--networks tiny" holds options
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[cuda12]' 'nvidia-cudnn-frontend==1.28.*'
 	$(BIN)/python -m scripts.bench.cuda $(BENCH)
 
 clean: ## remove what the other targets made

@@ -10,10 +10,13 @@ import sys
 import numpy as np
 import pytest
 from conftest import GOLDEN, REFERENCE, ROOT, needs_reference
-from support import FIFTEEN, make_network, random_array, random_parameters
+from support import FIFTEEN, assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py import engines, load_network
 from darknet_py.engines import PRECISIONS, open_engine
+from darknet_py.engines.cuda import CudaEngine
+from darknet_py.engines.cuda.cudnn import CONSIDERED
+from darknet_py.engines.cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
 from darknet_py.errors import EngineError
 from darknet_py.image import load_image, preprocess
 
@@ -119,3 +122,39 @@ def test_a_batch_beyond_its_memory_names_one_that_runs():
 def test_a_gpu_that_is_not_there():
     with pytest.raises(EngineError, match=r"^gpu 99: this machine has \d+; "):
         load_network("cfg/shapes.cfg", "data/shapes.weights", gpu=99)
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    return engines._open_gpu(None)
+
+
+@pytest.mark.parametrize("precision", CUDNN_PRECISIONS)
+@pytest.mark.parametrize("rank", range(CONSIDERED))
+def test_every_plan_of_cudnn_gives_the_definitions_answers(gpu, rank, precision):
+    if gpu.cudnn is None:
+        pytest.skip("no cuDNN, or no frontend to it: pip install '.[cudnn12]'")
+
+    class Chosen(CudaEngine):
+        """Takes cuDNN's plan of this rank, or its last one."""
+
+        def consider(self, convolution, tuner):
+            choices = gpu.cudnn.candidates(convolution)
+            return [choices[min(rank, len(choices) - 1)]]
+
+    convolution = "convolutional", {"filters": 64, "size": 3, "pad": 1, "activation": "leaky"}
+    network = make_network(
+        (3, 20, 16),
+        convolution,
+        convolution,
+        ("route", {"layers": "0,1"}),
+        convolution,
+        ("shortcut", {"from": 0, "activation": "leaky"}),
+        ("convolutional", {"filters": 64, "size": 3, "pad": 1, "groups": 2, "activation": "relu"}),
+        ("convolutional", {"filters": 40, "size": 1, "stride": 2, "activation": "linear"}),
+        ("connected", {"output": 24, "activation": "leaky"}),
+    )
+    parameters, batch = random_parameters(network.layers), random_array((3, 3, 20, 16))
+    expected = run_engine("reference", network.layers, parameters, batch)
+    answers = Chosen(network.layers, parameters, gpu, precision).plan(network.layers).run(batch)
+    assert_close(answers, expected, BOUNDS[precision])

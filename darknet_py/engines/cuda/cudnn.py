@@ -77,8 +77,9 @@ class GraphChoice:
     name: str
 
     def workspace(self, convolution: Convolution) -> int:
-        """Bytes that any plan may need: it is not compiled to know."""
-        return MAX_WORKSPACE
+        """Bytes that the plan needs; what any may need where it is not compiled yet."""
+        plan = self.cudnn.plans.get((convolution, self.name))
+        return MAX_WORKSPACE if plan is None else plan.workspace
 
     def launch(self, convolution: Convolution, operands: Operands, layer: int) -> GraphLaunch:
         """The graph's execution.
@@ -127,6 +128,8 @@ class Cudnn:
     ----------
     version : str
         The library's and the frontend's.
+    plans : dict of (Convolution, str) to Plan
+        That are compiled or loaded, by the name of their choice.
     """
 
     def __init__(self, library: Any, gpu: str, **where: Any) -> None:
@@ -134,7 +137,7 @@ class Cudnn:
         self.version = f"cudnn {library.backend_version()}, frontend {library.__version__}"
         self._made_for = f"{gpu}, {self.version}"
         self.lock = threading.Lock()
-        self._plans: dict[tuple[Convolution, str], Plan] = {}
+        self.plans: dict[tuple[Convolution, str], Plan] = {}
 
     def supports(self, convolution: Convolution) -> bool:
         """Whether there is a graph for `convolution`."""
@@ -175,7 +178,7 @@ class Cudnn:
         """
         key = convolution, choice.name
         with self.lock:
-            if key not in self._plans:
+            if key not in self.plans:
                 made_of = f"{self._made_for}\n{convolution}\n{choice.name}"
                 try:
                     compiled = keep(made_of, ".plan", lambda: self._compile(convolution, choice))
@@ -186,8 +189,8 @@ class Cudnn:
                     raise UnsupportedError(str(reason)) from None
                 if workspace > MAX_WORKSPACE:
                     raise UnsupportedError(f"takes a workspace of {workspace >> 20} MiB")
-                self._plans[key] = Plan(graph, workspace)
-            return self._plans[key]
+                self.plans[key] = Plan(graph, workspace)
+            return self.plans[key]
 
     def graph(self, convolution: Convolution) -> Any:
         """y = final_activation(activation(convolution(x) + biases) + residual), channels last."""

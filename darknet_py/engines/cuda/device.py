@@ -244,7 +244,7 @@ class CupyQueue:
     def write(self, memory: CupyMemory, array: npt.NDArray[Any]) -> None:
         numbers = np.ascontiguousarray(array)
         with self.device.current():
-            staging = memory.staging[: numbers.nbytes]  # free again: every write is followed by a read, which waits
+            staging = memory.staging[: numbers.nbytes]  # free again: after a write comes what waits for it
             staging[:] = numbers.reshape(-1).view(np.uint8)
             runtime = self.cupy.cuda.runtime
             runtime.memcpyAsync(

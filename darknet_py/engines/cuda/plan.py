@@ -281,10 +281,12 @@ class Execution:
         self.queue.write(self.images, pictures)
         self.queue.replay(self.queue.record(self._lower()))
         told = tqdm(unknown.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=None)
-        for step, choices in told:
-            convolution = describe(step, self.layout)
-            self.choices[convolution] = tuner.choose(convolution, choices, partial(self._measure, step))
-        tuner.save()
+        try:
+            for step, choices in told:
+                convolution = describe(step, self.layout)
+                self.choices[convolution] = tuner.choose(convolution, choices, partial(self._measure, step))
+        finally:  # what is known when the user stops it stays known
+            tuner.save()
 
     def _measure(self, step: Step, choice: Implementation) -> float:
         """Seconds that `choice` takes, in a row of several so that the begin does not count."""
