@@ -22,6 +22,7 @@ from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.cudnn import PRECISIONS, Cudnn, GraphChoice, UnsupportedError, open_cudnn
 from darknet_py.engines.cuda.packing import Groups
 from darknet_py.engines.cuda.tune import Tuner
+from darknet_py.errors import DarknetWarning
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -182,12 +183,18 @@ def test_what_cudnn_cannot_do_is_no_choice(library, name):
         cudnn.plan(CONVOLUTION, GraphChoice(cudnn, name))
 
 
+def refuse():
+    raise RuntimeError("not here\nbut there")
+
+
 def test_without_cudnn_or_its_frontend_there_is_none(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cudnn", None)
-    assert open_cudnn("a GPU") is None
+    for frontend in (None, SimpleNamespace(backend_version=refuse)):
+        monkeypatch.setitem(sys.modules, "cudnn", frontend)
+        assert open_cudnn("a GPU") is None
 
-    def create_handle():
-        raise RuntimeError("no libcudnn")
 
-    monkeypatch.setitem(sys.modules, "cudnn", SimpleNamespace(create_handle=create_handle))
-    assert open_cudnn("a GPU") is None
+def test_cudnn_that_does_not_work_is_warned_of(monkeypatch):
+    frontend = SimpleNamespace(backend_version=lambda: 1, create_handle=refuse)
+    monkeypatch.setitem(sys.modules, "cudnn", frontend)
+    with pytest.warns(DarknetWarning, match=r"^cuDNN does not work and is left out: not here$"):
+        assert open_cudnn("a GPU") is None

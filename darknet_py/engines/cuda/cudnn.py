@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import warnings
 import weakref
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import EngineError
+from ...errors import DarknetWarning, EngineError
 from ..passes import SLOPES
 from .convolution import Convolution, Operands
 from .kept import keep
@@ -107,8 +108,14 @@ def open_cudnn(gpu: str) -> Cudnn | None:
     try:
         import cudnn
 
+        cudnn.backend_version()
+    except (ImportError, OSError, RuntimeError):
+        return None
+    try:
         return Cudnn(cudnn, gpu, handle=cudnn.create_handle())
-    except (ImportError, RuntimeError):
+    except RuntimeError as reason:
+        text = str(reason).strip().splitlines()[0]
+        warnings.warn(DarknetWarning(f"cuDNN does not work and is left out: {text}"), stacklevel=2)
         return None
 
 
