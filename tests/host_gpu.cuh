@@ -48,6 +48,7 @@ static Barrier block_barrier, warp_barriers[MOST / WARP];
 static char hands[MOST / WARP][2][WARP][32];
 alignas(128) static char block_memory[SHARED];
 static void (*entry)();
+static int conflicts;  // of banks of shared memory, which cost a GPU time
 #define threadIdx (Index{running, 0, 0})
 
 static void resume(u32 next) {
@@ -138,9 +139,14 @@ static void load_matrices(u32 (&words)[4], const void* row) {
     if ((size_t)row % 16) abort();
     auto rows = hand_in(row);
     for (int i = 0; i < 4; i++) {
-        const char* from;
-        memcpy(&from, rows[8 * i + running % WARP / 4], sizeof from);
-        memcpy(&words[i], from + running % 4 * 4, 4);
+        const char* from[8];
+        u32 banks = 0;
+        for (int r = 0; r < 8; r++) {
+            memcpy(&from[r], rows[8 * i + r], sizeof from[r]);
+            banks |= 1 << (size_t)from[r] / 16 % 8;
+        }
+        conflicts += banks != 0xff;  // eight rows of 16 bytes come at once where no two lie in the same banks
+        memcpy(&words[i], from[running % WARP / 4] + running % 4 * 4, 4);
     }
 }
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -170,6 +171,14 @@ def test_plans_are_compiled_once_and_kept(cache):
     assert len(library.compiled) == 2, "a damaged file is compiled anew"
     Cudnn(library, "another").plan(CONVOLUTION, choice)
     assert len(library.compiled) == 3
+
+
+def test_plans_that_were_not_chosen_are_let_go_of():
+    cudnn, other = Cudnn(Library(NAMES), "a GPU"), replace(CONVOLUTION, step=2)
+    for convolution, name in ((CONVOLUTION, "eng4_a"), (CONVOLUTION, "eng4_b"), (other, "eng4_a")):
+        cudnn.plan(convolution, GraphChoice(cudnn, f"cudnn:{name}"))
+    cudnn.settle(CONVOLUTION, "cudnn:eng4_b")
+    assert list(cudnn.plans) == [(CONVOLUTION, "cudnn:eng4_b"), (other, "cudnn:eng4_a")]
 
 
 @pytest.mark.parametrize(

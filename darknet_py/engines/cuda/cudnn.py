@@ -199,6 +199,12 @@ class Cudnn:
                 self.plans[key] = Plan(graph, workspace)
             return self.plans[key]
 
+    def settle(self, convolution: Convolution, chosen: str) -> None:
+        """Let go of the plans for `convolution` but the one of the `chosen` name."""
+        with self.lock:
+            for key in [key for key in self.plans if key[0] == convolution and key[1] != chosen]:
+                del self.plans[key]
+
     def graph(self, convolution: Convolution) -> Any:
         """y = final_activation(activation(convolution(x) + biases) + residual), channels last."""
         kinds = self.library.data_type

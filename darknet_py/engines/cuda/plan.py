@@ -22,7 +22,7 @@ from .. import Interpolate
 from ..passes import Step, compile_steps, fold
 from .convolution import Convolution, Implementation
 from .cudnn import PRECISIONS as CUDNN_PRECISIONS
-from .cudnn import GraphLaunch, UnsupportedError
+from .cudnn import Cudnn, GraphLaunch, UnsupportedError
 from .device import Device, Memory, Queue
 from .kernels import Launch
 from .launches import STEPS, Layout, Lowering, Packed, describe
@@ -268,14 +268,14 @@ class Execution:
             )  # fmt: skip
             unknown = {steps[convolution]: choices for convolution, choices in considered.items() if len(choices) > 1}
             if tuner and unknown:
-                self._tune(tuner, unknown)
+                self._tune(tuner, engine.cudnn, unknown)
         self.launches = self._lower()
         self.recording = self.queue.record(self.launches)
 
     def _lower(self) -> list[Launch | GraphLaunch]:
         return self.lowering.launches(self.images.address, self.answers.address)
 
-    def _tune(self, tuner: Tuner, unknown: Mapping[Step, Sequence[Implementation]]) -> None:
+    def _tune(self, tuner: Tuner, cudnn: Cudnn | None, unknown: Mapping[Step, Sequence[Implementation]]) -> None:
         """Choose by measuring, on what random pictures leave in memory: zeros would heat the GPU less."""
         pictures = np.random.default_rng(0).random(self.images.size // 4, np.float32)
         self.queue.write(self.images, pictures)
@@ -284,7 +284,10 @@ class Execution:
         try:
             for step, choices in told:
                 convolution = describe(step, self.layout)
-                self.choices[convolution] = tuner.choose(convolution, choices, partial(self._measure, step))
+                best = tuner.choose(convolution, choices, partial(self._measure, step))
+                self.choices[convolution] = best
+                if cudnn is not None:
+                    cudnn.settle(convolution, best.name)
         finally:  # what is known when the user stops it stays known
             tuner.save()
 
