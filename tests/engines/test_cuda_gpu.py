@@ -22,8 +22,9 @@ from darknet_py.image import load_image, preprocess
 
 with_gpu = pytest.mark.skipif(engines._find_gpu() is None, reason="no NVIDIA GPU, or no CuPy: pip install '.[cuda12]'")
 pytestmark = [with_gpu, pytest.mark.slow]
-# Per probability, as for the CPU; without as many digits, what made-up weights, whose answers lie close, allow.
-BOUNDS = {"float32": 5e-5, "tf32": 5e-3, "float16": 5e-3, "bfloat16": 5e-2}
+# Per probability, as for the CPU; without as many digits, what made-up weights, whose answers lie close, allow. In tf32
+# what cuDNN stores is cut off by the next layer: all layers together, computed so by NumPy, were 0.008 off.
+BOUNDS = {"float32": 5e-5, "tf32": 1e-2, "float16": 5e-3, "bfloat16": 5e-2}
 
 
 @pytest.fixture(scope="module")
