@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from darknet_py.engines.cuda.cudnn import Cudnn, GraphChoice, Plan
+from darknet_py.engines.cuda.cudnn import Cudnn, GraphChoice, Plan, UnsupportedError
 
 try:
     import cudnn
@@ -19,19 +19,34 @@ needs_frontend = pytest.mark.skipif(cudnn is None, reason="nvidia-cudnn-frontend
 
 
 class HostCudnn(Cudnn):
-    """One plan for each graph, which has as much to do with cuDNN as its frontend has."""
+    """Computes every graph, by plans of these `names`; "cudnn:undone" cannot be compiled, "cudnn:broken" not executed.
 
-    def __init__(self):
+    Attributes
+    ----------
+    refused : list of str
+        The plans that it was told to let go of.
+    """
+
+    def __init__(self, *names):
         shown = {name: getattr(cudnn, name) for name in ("__version__", "pygraph", "data_type")}
         super().__init__(SimpleNamespace(**shown, backend_version=lambda: 0), "host")
+        self.names = names or ("cudnn:host",)
+        self.refused = []
 
     def candidates(self, convolution):
-        return [GraphChoice(self, "cudnn:host")] if self.supports(convolution) else []
+        return [GraphChoice(self, name) for name in self.names if self.supports(convolution)]
 
     def plan(self, convolution, choice):
-        return Plan(self.graph(convolution), 0)
+        if choice.name not in self.names or choice.name == "cudnn:undone":
+            raise UnsupportedError("not compiled")
+        return Plan(None if choice.name == "cudnn:broken" else self.graph(convolution), 0)
+
+    def settle(self, convolution, refused):
+        self.refused += refused
 
     def execute(self, launch, handle=None):
+        if launch.plan.graph is None:
+            raise UnsupportedError("not executed")
         values = {}
         for node in launch.plan.graph.nodes:
             operands = [

@@ -52,8 +52,8 @@ class HostGpu:
     multiprocessors = 4
     shared_limit = 99 << 10
 
-    def __init__(self, capability=NEW, cudnn=None):
-        self.capability, self.cudnn = capability, cudnn
+    def __init__(self, capability=NEW):
+        self.capability = capability
         self.memories = []
 
     def allocate(self, size):
@@ -88,26 +88,28 @@ class HostQueue:
         array.reshape(-1).view(np.uint8)[:] = memory.bytes[: array.nbytes]
 
     def record(self, launches):
-        return list(launches)
+        recording = list(launches)
+        self.replay(launch for launch in recording if not isinstance(launch, Launch))  # as graphs are, to be loaded
+        return recording
 
     def replay(self, recording):
         for launch in recording:
             if isinstance(launch, Launch):
                 run(launch)
             else:
-                self.gpu.cudnn.execute(launch)
+                launch.cudnn.execute(launch)
 
     def measure(self, recording, times):
         """Not a time, which would say nothing about a GPU's: larger grids are faster, and cuDNN the fastest."""
         return sum(1 / np.prod(launch.grid) for launch in recording if isinstance(launch, Launch))
 
 
-def check(network, precision="float32", pictures=2, capability=NEW, cudnn=None, tuner=None):
+def check(network, precision="float32", pictures=2, capability=NEW, tuner=None):
     """Hold the engine's answers to the definitions, and all guards round its memories to be whole."""
     parameters = random_parameters(network.layers)
     batch = random_array((pictures, *network.input_shape))
     expected = run_engine("reference", network.layers, parameters, batch)
-    gpu = HostGpu(capability, cudnn)
+    gpu = HostGpu(capability)
     engine = CudaEngine(network.layers, parameters, gpu, precision, tuner)
     plan = engine.plan(network.layers)
     execution = engine.execution(network.layers, pictures)

@@ -101,10 +101,12 @@ def open_engine(
             raise EngineError(reason, option=f"precision={precision}")
         return CpuEngine(layers, parameters, threads, precision)
     if name == "cuda":
+        from .cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
         from .cuda.plan import CudaEngine
         from .cuda.tune import Tuner
 
-        tuner = Tuner(f"{device.name}, {device.versions}")
+        cudnn = device.open_cudnn() if precision in CUDNN_PRECISIONS else None
+        tuner = Tuner(f"{device.name}, {device.versions}", cudnn)
         return CudaEngine(layers, parameters, device, precision, tuner, _interpolate)
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
 

@@ -13,14 +13,26 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT
 from host_cudnn import HostCudnn, needs_frontend
-from host_gpu import check, needs_compiler
+from host_gpu import BOUNDS, check, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import make_network
 from support_networks import convolutions, networks
 
-from darknet_py.engines.cuda.convolution import Convolution
-from darknet_py.engines.cuda.cudnn import PRECISIONS, Cudnn, GraphChoice, UnsupportedError, open_cudnn
+from darknet_py.engines.cuda.convolution import Convolution, Operands
+from darknet_py.engines.cuda.cudnn import (
+    BIASES,
+    KERNELS,
+    MAX_WORKSPACE,
+    PRECISIONS,
+    SOURCE,
+    TARGET,
+    Cudnn,
+    GraphChoice,
+    Plan,
+    UnsupportedError,
+    open_cudnn,
+)
 from darknet_py.engines.cuda.packing import Groups
 from darknet_py.engines.cuda.tune import Tuner
 from darknet_py.errors import DarknetWarning
@@ -42,15 +54,51 @@ def cache(tmp_path, monkeypatch):
 def check_graphs(network, precision):
     """Hold graphs to the definitions, and to compute all that they can."""
     cudnn = HostCudnn()
-    execution = check(network, precision, cudnn=cudnn, tuner=Tuner("host"))
+    execution = check(network, precision, tuner=Tuner("host", cudnn))
     for convolution, choice in execution.choices.items():
         assert isinstance(choice, GraphChoice) == cudnn.supports(convolution)
+        assert precision in PRECISIONS or not cudnn.supports(convolution)
     return execution
+
+
+NETWORK = make_network((8, 6, 6), ("convolutional", {"filters": 8, "size": 3, "pad": 1, "activation": "leaky"}))
+
+
+def choose(cudnn):
+    """What an engine chooses for NETWORK."""
+    execution = check(NETWORK, "float16", tuner=Tuner("choose", cudnn))
+    (choice,) = execution.choices.values()
+    return choice
 
 
 @needs_compiler
 @needs_frontend
-@given(convolutions(), st.sampled_from(list(PRECISIONS)))
+def test_plans_that_fail_are_not_chosen_and_the_fastest_is_remembered(cache):
+    cudnn = HostCudnn("cudnn:undone", "cudnn:broken", "cudnn:host", "cudnn:other")
+    assert choose(cudnn).name == "cudnn:host"
+    assert {"cudnn:undone", "cudnn:broken", "cudnn:other"} <= set(cudnn.refused)
+    assert "cudnn:host" not in cudnn.refused
+    later = HostCudnn("cudnn:other", "cudnn:host")
+    assert choose(later).name == "cudnn:host"
+    assert not later.refused
+    assert choose(HostCudnn("cudnn:other")).name == "cudnn:other"
+
+
+@needs_compiler
+@needs_frontend
+def test_a_plan_that_fails_later_is_done_without(cache):
+    cudnn = HostCudnn("cudnn:host")
+    tuner = Tuner("later", cudnn)
+    check(NETWORK, "float16", tuner=tuner)
+    cudnn.plan = lambda convolution, choice: Plan(None, 0)
+    with pytest.warns(DarknetWarning, match=r"^not executed; kernels without cuDNN are used$"):
+        execution = check(NETWORK, "float16", tuner=tuner)
+    assert not any(isinstance(choice, GraphChoice) for choice in execution.choices.values())
+
+
+@needs_compiler
+@needs_frontend
+@given(convolutions(), st.sampled_from(list(BOUNDS)))
 @settings(max_examples=120)
 def test_convolutions_of_any_geometry(network, precision):
     check_graphs(network, precision)
@@ -58,7 +106,7 @@ def test_convolutions_of_any_geometry(network, precision):
 
 @needs_compiler
 @needs_frontend
-@given(networks(), st.sampled_from(list(PRECISIONS)))
+@given(networks(), st.sampled_from(list(BOUNDS)))
 @settings(max_examples=60)
 def test_any_network(network, precision):
     check_graphs(network, precision)
@@ -111,6 +159,14 @@ class Library:
         self.data_type = SimpleNamespace(HALF="half", FLOAT="float")
         self.heur_mode = SimpleNamespace(A="A")
         self.compiled = []
+        self.handles = []
+
+    def create_handle(self):
+        self.handles.append(f"handle {len(self.handles)}")
+        return self.handles[-1]
+
+    def set_stream(self, handle, stream):
+        assert stream
 
     def backend_version(self):
         return 1
@@ -128,6 +184,9 @@ class Graph:
 
     def __getattr__(self, name):
         return lambda *arguments, **options: self
+
+    def execute(self, tensors, workspace, handle):
+        raise RuntimeError("a kernel cannot be loaded")
 
     def get_execution_plan_count(self):
         return len(self.library.names)
@@ -156,8 +215,44 @@ NAMES = ["eng4_a", "eng4_b", "eng4_c", "eng4_d", "bad7_a", "eng9", "eng2_a", "en
 
 def test_the_first_plans_of_several_engines_are_considered():
     choices = Cudnn(Library(NAMES), "a GPU").candidates(CONVOLUTION)
-    names = ["eng4_a", "eng4_b", "eng4_c", "bad7_a", "eng9", "eng2_a"]
+    names = ["eng4_a", "eng4_b", "bad7_a", "eng9"]
     assert [choice.name for choice in choices] == [f"cudnn:{name}" for name in names]
+
+
+def test_a_graph_that_cudnn_refuses_has_no_plans(monkeypatch):
+    monkeypatch.setattr(Graph, "validate", refuse, raising=False)
+    assert Cudnn(Library(NAMES), "a GPU").candidates(CONVOLUTION) == []
+
+
+def test_an_execution_that_fails_is_told_apart():
+    cudnn = Cudnn(Library(NAMES), "a GPU")
+    launch = GraphChoice(cudnn, "cudnn:eng9").launch(CONVOLUTION, Operands(1, 2, 0, 3, 4, 5, 6, 7), 0)
+    assert launch.tensors == {SOURCE: 1, KERNELS: 4, BIASES: 5, TARGET: 2}
+    with pytest.raises(UnsupportedError, match=r"cuDNN cannot do what it had planned: a kernel cannot be loaded"):
+        cudnn.execute(launch, "a handle")
+
+
+def test_a_plans_workspace_is_known_once_it_is_compiled():
+    cudnn = Cudnn(Library(NAMES, 4096), "a GPU")
+    choice = GraphChoice(cudnn, "cudnn:eng9")
+    assert choice.workspace(CONVOLUTION) == MAX_WORKSPACE
+    cudnn.plan(CONVOLUTION, choice)
+    assert choice.workspace(CONVOLUTION) == 4096
+
+
+class Owner:
+    """Of a handle."""
+
+
+def test_handles_are_used_again():
+    library = Library(NAMES)
+    cudnn = Cudnn(library, "a GPU")
+    owners = [Owner(), Owner()]
+    assert [cudnn.open_handle(owner, 1) for owner in owners] == ["handle 0", "handle 1"]
+    del owners[0]
+    third = Owner()
+    assert cudnn.open_handle(third, 2) == "handle 0"
+    assert len(library.handles) == 2
 
 
 def test_plans_are_compiled_once_and_kept(cache):
@@ -171,14 +266,17 @@ def test_plans_are_compiled_once_and_kept(cache):
     assert len(library.compiled) == 2, "a damaged file is compiled anew"
     Cudnn(library, "another").plan(CONVOLUTION, choice)
     assert len(library.compiled) == 3
+    Cudnn(library, "kept").plan(replace(CONVOLUTION, step=2), choice)
+    assert len(library.compiled) == 4
 
 
-def test_plans_that_were_not_chosen_are_let_go_of():
+def test_plans_that_were_refused_are_let_go_of(cache):
     cudnn, other = Cudnn(Library(NAMES), "a GPU"), replace(CONVOLUTION, step=2)
     for convolution, name in ((CONVOLUTION, "eng4_a"), (CONVOLUTION, "eng4_b"), (other, "eng4_a")):
         cudnn.plan(convolution, GraphChoice(cudnn, f"cudnn:{name}"))
-    cudnn.settle(CONVOLUTION, "cudnn:eng4_b")
+    cudnn.settle(CONVOLUTION, ["implicit_gemm", "cudnn:eng4_a"])
     assert list(cudnn.plans) == [(CONVOLUTION, "cudnn:eng4_b"), (other, "cudnn:eng4_a")]
+    assert len([*(cache / "cuda").iterdir()]) == 2
 
 
 @pytest.mark.parametrize(
@@ -192,18 +290,27 @@ def test_what_cudnn_cannot_do_is_no_choice(library, name):
         cudnn.plan(CONVOLUTION, GraphChoice(cudnn, name))
 
 
-def refuse():
+def refuse(*arguments):
     raise RuntimeError("not here\nbut there")
 
 
-def test_without_cudnn_or_its_frontend_there_is_none(monkeypatch):
-    for frontend in (None, SimpleNamespace(backend_version=refuse)):
-        monkeypatch.setitem(sys.modules, "cudnn", frontend)
-        assert open_cudnn("a GPU") is None
-
-
-def test_cudnn_that_does_not_work_is_warned_of(monkeypatch):
-    frontend = SimpleNamespace(backend_version=lambda: 1, create_handle=refuse)
+@pytest.mark.parametrize("frontend", [None, SimpleNamespace(backend_version=refuse)])
+def test_without_cudnn_or_its_frontend_there_is_none(frontend, monkeypatch):
     monkeypatch.setitem(sys.modules, "cudnn", frontend)
-    with pytest.warns(DarknetWarning, match=r"^cuDNN does not work and is left out: not here$"):
+    assert open_cudnn("a GPU") is None
+
+
+@pytest.mark.parametrize(
+    ("frontend", "reason"),
+    [
+        (SimpleNamespace(backend_version=lambda: 1, create_handle=refuse, __version__="1.28.0"), "not here"),
+        (
+            SimpleNamespace(backend_version=lambda: 1, __version__="1.9.0"),
+            r"its frontend is 1\.9\.0; .* pip install .*",
+        ),
+    ],
+)
+def test_cudnn_that_does_not_work_is_warned_of(frontend, reason, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cudnn", frontend)
+    with pytest.warns(DarknetWarning, match=rf"^cuDNN is left out: {reason}$"):
         assert open_cudnn("a GPU") is None

@@ -27,19 +27,14 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-def choose(tuner, seconds):
-    """What `tuner` chooses where each choice takes what `seconds` says; and the name of what it knew."""
-    known = tuner.known(CONVOLUTION)
-    return tuner.choose(CONVOLUTION, CHOICES, seconds), known
-
-
-def test_the_fastest_is_taken_and_remembered():
+def test_the_fastest_is_remembered():
     tuner = Tuner("a GPU")
-    best, known = choose(tuner, lambda choice: choice != CHOICES[3])
-    assert (best, known) == (CHOICES[3], None)
-    assert tuner.known(CONVOLUTION) == best.name
-    tuner.save()
-    assert Tuner("a GPU").known(CONVOLUTION) == best.name
+    assert tuner.known(CONVOLUTION) is None
+    for name in ("first", "measured anew"):
+        tuner.remember(CONVOLUTION, name)
+        assert tuner.known(CONVOLUTION) == name
+        tuner.save()
+        assert Tuner("a GPU").known(CONVOLUTION) == name
     assert Tuner("another").known(CONVOLUTION) is None
     assert tuner.known(replace(CONVOLUTION, pictures=2)) is None
 
@@ -55,8 +50,8 @@ def test_blocks_share_tiles_only_where_there_are_few():
 
 def test_what_others_saved_meanwhile_is_kept():
     one, other = Tuner("a GPU"), Tuner("a GPU")
-    choose(one, lambda choice: 0)
-    other.choose(replace(CONVOLUTION, step=2), CHOICES, lambda choice: 0)
+    one.remember(CONVOLUTION, "one")
+    other.remember(replace(CONVOLUTION, step=2), "another")
     one.save()
     other.save()
     assert len(json.loads(one.path.read_text())) == 2
@@ -68,15 +63,16 @@ def test_a_damaged_file_is_as_none(content):
     path.parent.mkdir()
     path.write_bytes(content)
     tuner = Tuner("a GPU")
-    assert choose(tuner, lambda choice: choice != CHOICES[2])[0] == CHOICES[2]
+    assert tuner.known(CONVOLUTION) is None
+    tuner.remember(CONVOLUTION, "the fastest")
     tuner.save()
-    assert Tuner("a GPU").known(CONVOLUTION) == CHOICES[2].name
+    assert Tuner("a GPU").known(CONVOLUTION) == "the fastest"
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(cache):
     (cache / "cuda").touch()
     tuner = Tuner("a GPU")
-    choose(tuner, lambda choice: 0)
+    tuner.remember(CONVOLUTION, "the fastest")
     tuner.save()
 
 

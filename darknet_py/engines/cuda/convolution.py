@@ -106,4 +106,10 @@ class Implementation(Protocol):
         """Bytes that it needs."""
 
     def launch(self, convolution: Convolution, operands: Operands, layer: int) -> Launch | GraphLaunch:
-        """The work for a queue."""
+        """The work for a queue.
+
+        Raises
+        ------
+        UnsupportedError
+            Where it cannot compute this after all.
+        """

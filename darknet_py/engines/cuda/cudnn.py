@@ -6,21 +6,26 @@ import threading
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ...errors import DarknetWarning, EngineError
 from ..passes import SLOPES
 from .convolution import Convolution, Operands
-from .kept import keep
+from .kept import forget, keep
 
 # As cuDNN calls them. Not float32, of which it makes tf32. What it stores in tf32 is not rounded, so that kernels of
 # ours that read it cut it off.
 PRECISIONS = {"tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
 SOURCE, KERNELS, BIASES, RESIDUAL, TARGET = range(1, 6)  # tensors of a graph
 MAX_WORKSPACE = 64 << 20  # bytes
-PER_ENGINE, CONSIDERED = 3, 6  # plans, those that cuDNN thinks best: each takes about half a second to compile
+PER_ENGINE, CONSIDERED = 2, 4  # plans, those that cuDNN thinks best: each takes about half a second to compile
+INSTALL = "pip install 'darknet_py[cudnn12]', or [cudnn13] for a driver of CUDA 13"
+SUFFIX = ".plan"  # of files in the cache
+FRONTEND = "1.28."  # whose interface this is written for; later ones need much more
 
 
 class UnsupportedError(EngineError):
@@ -48,6 +53,8 @@ class GraphLaunch:
 
     Attributes
     ----------
+    cudnn : Cudnn
+        That executes it.
     plan : Plan
     tensors : dict of int to int
         Addresses by the graph's tensors.
@@ -57,6 +64,7 @@ class GraphLaunch:
         For which layer.
     """
 
+    cudnn: Cudnn
     plan: Plan
     tensors: dict[int, int]
     workspace: int
@@ -97,7 +105,7 @@ class GraphChoice:
         }
         if operands.residual:
             tensors[RESIDUAL] = operands.residual
-        return GraphLaunch(self.cudnn.plan(convolution, self), tensors, operands.workspace, layer)
+        return GraphLaunch(self.cudnn, self.cudnn.plan(convolution, self), tensors, operands.workspace, layer)
 
 
 def open_cudnn(gpu: str) -> Cudnn | None:
@@ -107,16 +115,27 @@ def open_cudnn(gpu: str) -> Cudnn | None:
     """
     try:
         import cudnn
-
-        cudnn.backend_version()
-    except (ImportError, OSError, RuntimeError):
+    except ImportError:
+        return None
+    except (AssertionError, OSError) as reason:
+        _warn(reason)
         return None
     try:
+        cudnn.backend_version()
+    except RuntimeError:  # only the frontend is there
+        return None
+    try:
+        if not cudnn.__version__.startswith(FRONTEND):
+            raise RuntimeError(f"its frontend is {cudnn.__version__}; {FRONTEND}* is expected: {INSTALL}")
         return Cudnn(cudnn, gpu, handle=cudnn.create_handle())
     except RuntimeError as reason:
-        text = str(reason).strip().splitlines()[0]
-        warnings.warn(DarknetWarning(f"cuDNN does not work and is left out: {text}"), stacklevel=2)
+        _warn(reason)
         return None
+
+
+def _warn(reason: Exception) -> None:
+    text = (str(reason).strip() or type(reason).__name__).splitlines()[0]
+    warnings.warn(DarknetWarning(f"cuDNN is left out: {text}"), stacklevel=3)
 
 
 class Cudnn:
@@ -133,6 +152,7 @@ class Cudnn:
 
     Attributes
     ----------
+    library : module
     version : str
         The library's and the frontend's.
     plans : dict of (Convolution, str) to Plan
@@ -141,17 +161,21 @@ class Cudnn:
 
     def __init__(self, library: Any, gpu: str, **where: Any) -> None:
         self.library, self._where = library, where
+        # The graphs' own text: an old plan of another graph would compute something else.
+        self._made_of = Path(__file__).read_text(encoding="utf-8") + repr(SLOPES)
         self.version = f"cudnn {library.backend_version()}, frontend {library.__version__}"
         self._made_for = f"{gpu}, {self.version}"
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._idle: list[Any] = []  # handles that nobody uses: destroying one would disturb what others record
         self.plans: dict[tuple[Convolution, str], Plan] = {}
 
     def supports(self, convolution: Convolution) -> bool:
         """Whether there is a graph for `convolution`."""
-        return {convolution.activation, convolution.final_activation} <= SLOPES.keys()
+        activations = {convolution.activation, convolution.final_activation}
+        return convolution.precision in PRECISIONS and activations <= SLOPES.keys()
 
     def candidates(self, convolution: Convolution) -> list[GraphChoice]:
-        """The engines that may compute `convolution`, the probably fastest first."""
+        """Plans that may compute `convolution`, the probably fastest first."""
         if not self.supports(convolution):
             return []
         try:
@@ -184,11 +208,10 @@ class Cudnn:
         UnsupportedError
         """
         key = convolution, choice.name
-        with self.lock:
+        with self._lock:
             if key not in self.plans:
-                made_of = f"{self._made_for}\n{convolution}\n{choice.name}"
                 try:
-                    compiled = keep(made_of, ".plan", lambda: self._compile(convolution, choice))
+                    compiled = keep(self._content(*key), SUFFIX, lambda: self._compile(convolution, choice))
                     graph = self.library.pygraph(**self._where)
                     graph.deserialize(list(compiled))  # which takes no bytes
                     workspace = graph.get_workspace_size()
@@ -199,11 +222,16 @@ class Cudnn:
                 self.plans[key] = Plan(graph, workspace)
             return self.plans[key]
 
-    def settle(self, convolution: Convolution, chosen: str) -> None:
-        """Let go of the plans for `convolution` but the one of the `chosen` name."""
-        with self.lock:
-            for key in [key for key in self.plans if key[0] == convolution and key[1] != chosen]:
-                del self.plans[key]
+    def settle(self, convolution: Convolution, refused: Iterable[str]) -> None:
+        """Let go of the plans for `convolution` of the `refused` names, in the cache too."""
+        with self._lock:
+            for name in refused:
+                if self.plans.pop((convolution, name), None) is not None:
+                    forget(self._content(convolution, name), SUFFIX)
+
+    def _content(self, convolution: Convolution, name: str) -> str:
+        """What decides a compiled plan."""
+        return "\n".join([self._made_for, self._made_of, repr(convolution), name])
 
     def graph(self, convolution: Convolution) -> Any:
         """y = final_activation(activation(convolution(x) + biases) + residual), channels last."""
@@ -240,13 +268,6 @@ class Cudnn:
         y.set_dim(list(target)).set_stride(_channels_last(target, convolution.target_stride))
         return graph
 
-    def open_handle(self, owner: object, stream: int) -> Any:
-        """What executes graphs in a CUDA `stream`, as long as its `owner` lives."""
-        handle = self.library.create_handle()
-        weakref.finalize(owner, self.library.destroy_handle, handle).atexit = False  # CUDA may be gone by then
-        self.library.set_stream(handle, stream)
-        return handle
-
     def execute(self, launch: GraphLaunch, handle: Any) -> None:
         """Put a graph's work into the stream of `handle`.
 
@@ -254,11 +275,21 @@ class Cudnn:
         ------
         UnsupportedError
         """
-        try:
-            with self.lock:
-                launch.plan.graph.execute(launch.tensors, launch.workspace, handle)
-        except (self.library.cudnnGraphNotSupportedError, RuntimeError) as reason:
-            raise UnsupportedError(f"cuDNN cannot execute what it compiled: {reason}") from None
+        with self._lock, _explained(self.library):
+            launch.plan.graph.execute(launch.tensors, launch.workspace, handle)
+
+    def open_handle(self, owner: object, stream: int) -> Any:
+        """What executes graphs in a CUDA `stream`, as long as its `owner` lives.
+
+        Raises
+        ------
+        UnsupportedError
+        """
+        with self._lock, _explained(self.library):
+            handle = self._idle.pop() if self._idle else self.library.create_handle()
+            weakref.finalize(owner, self._idle.append, handle).atexit = False
+            self.library.set_stream(handle, stream)
+        return handle
 
     def _planned(self, convolution: Convolution) -> tuple[Any, list[str]]:
         """A graph and the names of its plans, by what cuDNN thinks of them."""
@@ -275,6 +306,15 @@ class Cudnn:
             raise UnsupportedError(f"cuDNN has no plan {choice.name}")
         graph.build_plan_at_index(names.index(choice.name))
         return bytes(graph.serialize())
+
+
+@contextmanager
+def _explained(library: Any) -> Iterator[None]:
+    """Make of the library's errors `UnsupportedError`."""
+    try:
+        yield
+    except (library.cudnnGraphNotSupportedError, RuntimeError) as reason:
+        raise UnsupportedError(f"cuDNN cannot do what it had planned: {reason}") from None
 
 
 def _channels_last(dimensions: Sequence[int], stride: int) -> list[int]:

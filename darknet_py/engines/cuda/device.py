@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -69,8 +69,6 @@ class Device(Protocol):
     multiprocessors : int
     shared_limit : int
         Bytes of shared memory that a block may have.
-    cudnn : Cudnn or None
-        Where it is installed.
     """
 
     name: str
@@ -78,7 +76,6 @@ class Device(Protocol):
     capability: tuple[int, int]
     multiprocessors: int
     shared_limit: int
-    cudnn: Cudnn | None
 
     def allocate(self, size: int) -> Memory:
         """`size` bytes, all 0.
@@ -159,10 +156,6 @@ class CupyDevice:
             self.multiprocessors: int = properties["multiProcessorCount"]
             self.shared_limit: int = properties["sharedMemPerBlockOptin"]
         self.allocate(1)  # fails here where the GPU does not work
-        with self.current():
-            self.cudnn = open_cudnn(f"{self.name}, {self.versions}")
-        if self.cudnn is not None:
-            self.versions += f", {self.cudnn.version}"
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -209,6 +202,11 @@ class CupyDevice:
 
     def open_queue(self, blocking: bool = False) -> CupyQueue:
         return CupyQueue(self, blocking)
+
+    def open_cudnn(self) -> Cudnn | None:
+        """cuDNN for this GPU; None where it is not installed."""
+        with self.current():
+            return open_cudnn(f"{self.name}, {self.versions}")
 
     def function(self, kernel: Kernel) -> Any:
         """The compiled kernel, ready to be launched."""
@@ -272,8 +270,11 @@ class CupyQueue:
             try:
                 for launch in ready:
                     launch()
-            finally:  # or the stream would record for ever
-                graph = self.stream.end_capture()
+            except BaseException:  # the stream would record for ever; that it has recorded in vain is no news
+                with suppress(Exception):
+                    self.stream.end_capture()
+                raise
+            graph = self.stream.end_capture()
             graph.upload(self.stream)
         return graph
 
@@ -305,11 +306,9 @@ class CupyQueue:
         return execute
 
     def _execute_graph(self, launch: GraphLaunch) -> None:
-        cudnn = self.device.cudnn
-        assert cudnn is not None, "only cuDNN makes graphs"
         if self._handle is None:
-            self._handle = cudnn.open_handle(self, self.stream.ptr)
-        cudnn.execute(launch, self._handle)
+            self._handle = launch.cudnn.open_handle(self, self.stream.ptr)
+        launch.cudnn.execute(launch, self._handle)
 
     def _launch_kernel(self, launch: Launch, function: Any) -> None:
         kernel = launch.kernel

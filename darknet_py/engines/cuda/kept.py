@@ -21,7 +21,7 @@ def cache_folder() -> Path:
 
 def keep(made_of: str, suffix: str, make: Callable[[], bytes]) -> bytes:
     """What `make` returns, which `made_of` decides: from the cache where it is there and whole."""
-    path = cache_folder() / f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}{suffix}"
+    path = _path(made_of, suffix)
     with contextlib.suppress(OSError):
         kept = path.read_bytes()
         if hashlib.sha256(kept[DIGEST:]).digest() == kept[:DIGEST]:
@@ -31,3 +31,13 @@ def keep(made_of: str, suffix: str, make: Callable[[], bytes]) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, [hashlib.sha256(made).digest(), made], EngineError)
     return made
+
+
+def forget(made_of: str, suffix: str) -> None:
+    """Let the cache no longer have it."""
+    with contextlib.suppress(OSError):
+        _path(made_of, suffix).unlink()
+
+
+def _path(made_of: str, suffix: str) -> Path:
+    return cache_folder() / f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}{suffix}"

@@ -167,7 +167,7 @@ class Lowering:
         For layers of batch normalization the addresses of factors and biases.
     choices : mapping of Convolution to Implementation
     workspace, arrived : int
-        Addresses of what blocks that share a tile need.
+        Addresses of what implementations need besides, as `Operands` says.
     """
 
     def __init__(

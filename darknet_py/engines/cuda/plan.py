@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import copy
-from functools import partial
 from math import inf
 from weakref import ref
 
 import numpy as np
 from tqdm import tqdm
 
-from ...errors import CfgError, EngineError
+from ...errors import CfgError, DarknetWarning, EngineError
 from ...layers import Array, Layer, Parameters
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from .. import Interpolate
 from ..passes import Step, compile_steps, fold
 from .convolution import Convolution, Implementation
-from .cudnn import PRECISIONS as CUDNN_PRECISIONS
-from .cudnn import Cudnn, GraphLaunch, UnsupportedError
+from .cudnn import GraphChoice, GraphLaunch, UnsupportedError
 from .device import Device, Memory, Queue
 from .kernels import Launch
 from .launches import STEPS, Layout, Lowering, Packed, describe
@@ -76,7 +75,6 @@ class CudaEngine:
             reason += "the CPU: -nogpu" if device.capability < (7, 0) else "float32 or float16"
             raise EngineError(reason, option=f"precision={precision}")
         self.device, self.precision, self.tuner = device, precision, tuner
-        self.cudnn = device.cudnn if precision in CUDNN_PRECISIONS else None
         self._fork_interpolate = interpolate
         self.own_size = layers[0].input_shapes[0]
         self.program = compile_steps(layers, PACK)
@@ -90,13 +88,14 @@ class CudaEngine:
         layout = Layout(self.program, layers, precision, 1)
         source = iter(parameters)
         try:
-            self._open_queue()
+            self._join_family()
             for layer in layers:  # zip would hold a layer's arrays while the next one's are read
                 self._prepare(layer, next(source), layout)
         except MemoryError:
             raise EngineError(f"its memory does not hold the network's weights; {_FREE}", option=device.name) from None
 
-    def _open_queue(self, blocking: bool = False) -> None:
+    def _join_family(self, blocking: bool = False) -> None:
+        """Begin with a queue, and nothing else, of its own."""
         self.queue: Queue = self.device.open_queue(blocking)
         self.executions: OrderedDict[tuple[int, int, int], Execution] = OrderedDict()
         self._served: set[tuple[int, int, int]] = set()
@@ -118,7 +117,7 @@ class CudaEngine:
                 raise EngineError(reason, option="precision=float16")
             address = filters = self._keep(rows)
             numbers = merged.channels * kernels.shape[2] * kernels.shape[3]
-            if self.cudnn is not None and numbers < rows.shape[1]:
+            if self.tuner is not None and self.tuner.cudnn is not None and numbers < rows.shape[1]:
                 filters = self._keep(rows[:, :numbers])
             self.packed[layer.index] = Packed(address, filters, self._keep(pad_channels(bias)))
         elif layer.kind == "batchnorm":
@@ -136,7 +135,7 @@ class CudaEngine:
     def fork(self, threads: int) -> CudaEngine:
         """An engine on the same kernels with a queue of its own, whose plans run beside this one's."""
         engine = copy(self)
-        engine._open_queue(blocking=True)
+        engine._join_family(blocking=True)
         engine.interpolate = self._fork_interpolate
         return engine
 
@@ -150,21 +149,22 @@ class CudaEngine:
             return tiles[:1]
         name = tuner.known(convolution)
         known = [tile for tile in tiles if tile.name == name]
-        if self.cudnn is None:
+        if tuner.cudnn is None:
             return known or tiles[:MEASURED]
         if name is not None and not known:
-            known = [*filter(None, [self.cudnn.named(convolution, name)])]
-        return known or [*tiles[:MEASURED], *self.cudnn.candidates(convolution)]
+            known = [*filter(None, [tuner.cudnn.named(convolution, name)])]
+        return known or [*tiles[:MEASURED], *tuner.cudnn.candidates(convolution)]
 
     def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
         """What runs `pictures` through `layers`, made where it is not there yet.
 
-        One for more pictures serves as well for a number that comes for the first time, as a dataset's last ones do.
+        One for less than twice as many serves as well; one for more where their number comes for the first time, as
+        that of a dataset's last ones.
         """
         _, height, width = layers[0].input_shapes[0]
         key = height, width, pictures
         larger = [other for other in self.executions if other[:2] == key[:2] and other[2] > pictures]
-        if larger and key not in self.executions and key not in self._served:
+        if larger and key not in self.executions and (min(larger)[2] < 2 * pictures or key not in self._served):
             self._served.add(key)
             key = min(larger)
         if key not in self.executions:
@@ -189,7 +189,8 @@ class CudaEngine:
         if self.executions:
             self.executions.popitem(last=False)
             return True
-        for engine in [reference() for reference in [*self._family]]:
+        self._family[:] = [reference for reference in self._family if reference() is not None]
+        for engine in [reference() for reference in self._family]:
             if engine is not None and engine is not self and engine.lock.acquire(blocking=False):
                 try:
                     if engine.executions:
@@ -268,33 +269,50 @@ class Execution:
             )  # fmt: skip
             unknown = {steps[convolution]: choices for convolution, choices in considered.items() if len(choices) > 1}
             if tuner and unknown:
-                self._tune(tuner, engine.cudnn, unknown)
-        self.launches = self._lower()
+                self._tune(tuner, unknown)
+        try:
+            self._record()
+        except UnsupportedError as reason:
+            warnings.warn(DarknetWarning(f"{reason}; kernels without cuDNN are used"), stacklevel=2)
+            for convolution, choice in self.choices.items():
+                if isinstance(choice, GraphChoice):
+                    (self.choices[convolution],) = engine.consider(convolution, None)
+            self._record()
+
+    def _record(self) -> None:
+        self.launches = self.lowering.launches(self.images.address, self.answers.address)
         self.recording = self.queue.record(self.launches)
 
-    def _lower(self) -> list[Launch | GraphLaunch]:
-        return self.lowering.launches(self.images.address, self.answers.address)
-
-    def _tune(self, tuner: Tuner, cudnn: Cudnn | None, unknown: Mapping[Step, Sequence[Implementation]]) -> None:
+    def _tune(self, tuner: Tuner, unknown: Mapping[Step, Sequence[Implementation]]) -> None:
         """Choose by measuring, on what random pictures leave in memory: zeros would heat the GPU less."""
         pictures = np.random.default_rng(0).random(self.images.size // 4, np.float32)
+        self._record()
         self.queue.write(self.images, pictures)
-        self.queue.replay(self.queue.record(self._lower()))
+        self.queue.replay(self.recording)
         told = tqdm(unknown.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=None)
         try:
             for step, choices in told:
                 convolution = describe(step, self.layout)
-                best = tuner.choose(convolution, choices, partial(self._measure, step))
-                self.choices[convolution] = best
-                if cudnn is not None:
-                    cudnn.settle(convolution, best.name)
+                seconds = {choice: self._measure(launch) for choice, launch in self._compile(step, choices).items()}
+                self.choices[convolution] = best = min(seconds, key=seconds.__getitem__)
+                tuner.remember(convolution, best.name)
+                if tuner.cudnn is not None:
+                    tuner.cudnn.settle(convolution, [choice.name for choice in choices if choice is not best])
         finally:  # what is known when the user stops it stays known
             tuner.save()
 
-    def _measure(self, step: Step, choice: Implementation) -> float:
-        """Seconds that `choice` takes, in a row of several so that the begin does not count."""
+    def _compile(self, step: Step, choices: Sequence[Implementation]) -> dict[Implementation, Launch | GraphLaunch]:
+        """The launches of those `choices` that can be had."""
+        launches = {}
+        for choice in choices:
+            with suppress(UnsupportedError):
+                launches[choice] = self.lowering.convolution(step, choice)
+        return launches
+
+    def _measure(self, launch: Launch | GraphLaunch) -> float:
+        """Seconds that `launch` takes, in a row of several so that the begin does not count."""
         try:
-            recording = self.queue.record([self.lowering.convolution(step, choice)] * REPEATED)
+            recording = self.queue.record([launch] * REPEATED)
         except UnsupportedError:
             return inf
         return self.queue.measure(recording, TIMES) / REPEATED

@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...errors import EngineError
 from ...files import write_atomically
-from .convolution import Convolution, Implementation
+from .convolution import Convolution
+from .cudnn import Cudnn
 from .kept import cache_folder
 from .kernels import FOLDER
 
@@ -23,6 +23,8 @@ class Tuner:
     ----------
     gpu : str
         Its name, and the versions of what it runs with.
+    cudnn : Cudnn, optional
+        Whose plans are measured too.
 
     Attributes
     ----------
@@ -30,34 +32,30 @@ class Tuner:
         To be held from asking what is known to the end of measuring, which others would disturb.
     """
 
-    def __init__(self, gpu: str) -> None:
-        made_of = gpu.encode() + b"".join(path.read_bytes() for path in sorted(FOLDER.iterdir()))
+    def __init__(self, gpu: str, cudnn: Cudnn | None = None) -> None:
+        self.cudnn = cudnn
+        software = gpu if cudnn is None else f"{gpu}, {cudnn.version}"
+        made_of = software.encode() + b"".join(path.read_bytes() for path in sorted(FOLDER.iterdir()))
         self.path: Path = cache_folder() / f"choices-{hashlib.sha256(made_of).hexdigest()[:16]}.json"
         self.lock = threading.Lock()
         self._known = self._load()
-        self._saved = len(self._known)
+        self._changed = False
 
     def known(self, convolution: Convolution) -> str | None:
         """The name of what was measured to be the fastest for `convolution`."""
         return self._known.get(repr(convolution))
 
-    def choose(
-        self,
-        convolution: Convolution,
-        choices: Sequence[Implementation],
-        measure: Callable[[Implementation], float],
-    ) -> Implementation:
-        """The fastest of `choices` by `measure`, which says how many seconds one takes; it is known from now on."""
-        best = min(choices, key=measure)
-        self._known[repr(convolution)] = best.name
-        return best
+    def remember(self, convolution: Convolution, name: str) -> None:
+        """That what has this `name` was measured to be the fastest."""
+        self._known[repr(convolution)] = name
+        self._changed = True
 
     def save(self) -> None:
         """Write down what is new; where that fails it is measured again next time."""
-        if len(self._known) == self._saved:
+        if not self._changed:
             return
         self._known = self._load() | self._known  # what other processes have found meanwhile
-        self._saved = len(self._known)
+        self._changed = False
         text = json.dumps(self._known, indent=0, sort_keys=True)
         with contextlib.suppress(OSError, EngineError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
