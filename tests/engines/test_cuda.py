@@ -229,6 +229,15 @@ def test_weights_beyond_the_gpus_memory_are_told_of():
         CudaEngine(SMALL.layers, random_parameters(SMALL.layers), gpu, "float32")
 
 
+def test_a_gpu_too_full_for_a_queue_is_told_of(monkeypatch):
+    def refuse(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(HostGpu, "open_queue", refuse)
+    with pytest.raises(EngineError, match="memory does not hold the network's weights"):
+        small_engine(1 << 40)
+
+
 def test_weights_beyond_float16_are_refused():
     parameters = random_parameters(SMALL.layers)
     parameters[0]["kernels"][0] = 1e6

@@ -95,6 +95,9 @@ class Device(Protocol):
     def open_queue(self, blocking: bool = False) -> Queue:
         """A queue of its own; where it is `blocking`, who waits for it leaves the core to others."""
 
+    def open_cudnn(self) -> Cudnn | None:
+        """cuDNN for this GPU; None where it is not installed."""
+
 
 class CupyMemory:
     """Bytes on the GPU, and as many on the host once copies have gone through them."""
@@ -204,7 +207,6 @@ class CupyDevice:
         return CupyQueue(self, blocking)
 
     def open_cudnn(self) -> Cudnn | None:
-        """cuDNN for this GPU; None where it is not installed."""
         with self.current():
             return open_cudnn(f"{self.name}, {self.versions}")
 
