@@ -10,6 +10,7 @@ import ctypes
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from darknet_py.engines.cuda.cudnn import Cudnn
@@ -68,11 +69,11 @@ def main(folder, precision, *names):
 
     where = {"device_property": library.create_device_properties(json.dumps(H100))}
     for name in names:
-        cudnn = Cudnn(library, "an H100", **where)
+        cudnn = Cudnn(library, "an H100", nullcontext, **where)
         counts, choices = plan(cudnn, load_structure(f"{name}.cfg"), precision)
         first = next(convolution for convolution in choices if choices[convolution])
         compiled = [cudnn.plan(first, choice).workspace for choice in choices[first]]
-        cudnn = Cudnn(library, "an H100", **where)
+        cudnn = Cudnn(library, "an H100", nullcontext, **where)
         cudnn._compile = None  # what was compiled must come from the cache
         assert [cudnn.plan(first, choice).workspace for choice in choices[first]] == compiled
         print(json.dumps([name, *counts, len(compiled)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,7 +30,7 @@ class HostCudnn(Cudnn):
 
     def __init__(self, *names):
         shown = {name: getattr(cudnn, name) for name in ("__version__", "pygraph", "data_type")}
-        super().__init__(SimpleNamespace(**shown, backend_version=lambda: 0), "host")
+        super().__init__(SimpleNamespace(**shown, backend_version=lambda: 0), "host", nullcontext)
         self.names = names or ("cudnn:host",)
         self.refused = []
 

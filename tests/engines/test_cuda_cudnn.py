@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -214,26 +215,26 @@ NAMES = ["eng4_a", "eng4_b", "eng4_c", "eng4_d", "bad7_a", "eng9", "eng2_a", "en
 
 
 def test_the_first_plans_of_several_engines_are_considered():
-    choices = Cudnn(Library(NAMES), "a GPU").candidates(CONVOLUTION)
+    choices = Cudnn(Library(NAMES), "a GPU", nullcontext).candidates(CONVOLUTION)
     names = ["eng4_a", "eng4_b", "bad7_a", "eng9"]
     assert [choice.name for choice in choices] == [f"cudnn:{name}" for name in names]
 
 
 def test_a_graph_that_cudnn_refuses_has_no_plans(monkeypatch):
     monkeypatch.setattr(Graph, "validate", refuse, raising=False)
-    assert Cudnn(Library(NAMES), "a GPU").candidates(CONVOLUTION) == []
+    assert Cudnn(Library(NAMES), "a GPU", nullcontext).candidates(CONVOLUTION) == []
 
 
 def test_an_execution_that_fails_is_told_apart():
-    cudnn = Cudnn(Library(NAMES), "a GPU")
+    cudnn = Cudnn(Library(NAMES), "a GPU", nullcontext)
     launch = GraphChoice(cudnn, "cudnn:eng9").launch(CONVOLUTION, Operands(1, 2, 0, 3, 4, 5, 6, 7), 0)
     assert launch.tensors == {SOURCE: 1, KERNELS: 4, BIASES: 5, TARGET: 2}
-    with pytest.raises(UnsupportedError, match=r"cuDNN cannot do what it had planned: a kernel cannot be loaded"):
+    with pytest.raises(UnsupportedError, match=r"cuDNN declines: a kernel cannot be loaded"):
         cudnn.execute(launch, "a handle")
 
 
 def test_a_plans_workspace_is_known_once_it_is_compiled():
-    cudnn = Cudnn(Library(NAMES, 4096), "a GPU")
+    cudnn = Cudnn(Library(NAMES, 4096), "a GPU", nullcontext)
     choice = GraphChoice(cudnn, "cudnn:eng9")
     assert choice.workspace(CONVOLUTION) == MAX_WORKSPACE
     cudnn.plan(CONVOLUTION, choice)
@@ -246,7 +247,7 @@ class Owner:
 
 def test_handles_are_used_again():
     library = Library(NAMES)
-    cudnn = Cudnn(library, "a GPU")
+    cudnn = Cudnn(library, "a GPU", nullcontext)
     owners = [Owner(), Owner()]
     assert [cudnn.open_handle(owner, 1) for owner in owners] == ["handle 0", "handle 1"]
     del owners[0]
@@ -257,21 +258,45 @@ def test_handles_are_used_again():
 
 def test_plans_are_compiled_once_and_kept(cache):
     library, choice = Library(NAMES), GraphChoice(None, "cudnn:eng4_c")
-    assert Cudnn(library, "kept").plan(CONVOLUTION, choice).graph.deserialized == "eng4_c"
-    assert Cudnn(library, "kept").plan(CONVOLUTION, choice).graph.deserialized == "eng4_c"
+    assert Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, choice).graph.deserialized == "eng4_c"
+    assert Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, choice).graph.deserialized == "eng4_c"
     assert library.compiled == ["eng4_c"]
     (path,) = (cache / "cuda").glob("*.plan")
     path.write_bytes(path.read_bytes()[:-1])
-    Cudnn(library, "kept").plan(CONVOLUTION, choice)
+    Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, choice)
     assert len(library.compiled) == 2, "a damaged file is compiled anew"
-    Cudnn(library, "another").plan(CONVOLUTION, choice)
+    Cudnn(library, "another", nullcontext).plan(CONVOLUTION, choice)
     assert len(library.compiled) == 3
-    Cudnn(library, "kept").plan(replace(CONVOLUTION, step=2), choice)
+    Cudnn(library, "kept", nullcontext).plan(replace(CONVOLUTION, step=2), choice)
     assert len(library.compiled) == 4
 
 
+def test_cudnn_is_asked_only_while_its_gpu_is_current():
+    current = []
+
+    @contextmanager
+    def make_current():
+        current.append(True)
+        yield
+        current.pop()
+
+    class OneGpu(Library):
+        def pygraph(self, **options):
+            assert current
+            return super().pygraph(**options)
+
+        def create_handle(self):
+            assert current
+            return super().create_handle()
+
+    cudnn, owner = Cudnn(OneGpu(NAMES), "a GPU", make_current), Owner()
+    assert cudnn.candidates(CONVOLUTION)
+    assert cudnn.named(CONVOLUTION, "cudnn:eng9")
+    assert cudnn.open_handle(owner, 1)
+
+
 def test_plans_that_were_refused_are_let_go_of(cache):
-    cudnn, other = Cudnn(Library(NAMES), "a GPU"), replace(CONVOLUTION, step=2)
+    cudnn, other = Cudnn(Library(NAMES), "a GPU", nullcontext), replace(CONVOLUTION, step=2)
     for convolution, name in ((CONVOLUTION, "eng4_a"), (CONVOLUTION, "eng4_b"), (other, "eng4_a")):
         cudnn.plan(convolution, GraphChoice(cudnn, f"cudnn:{name}"))
     cudnn.settle(CONVOLUTION, ["implicit_gemm", "cudnn:eng4_a"])
@@ -284,7 +309,7 @@ def test_plans_that_were_refused_are_let_go_of(cache):
     [(Library(NAMES), "cudnn:eng5"), (Library(NAMES), "cudnn:bad7_a"), (Library(["eng1"], 1 << 30), "cudnn:eng1")],
 )
 def test_what_cudnn_cannot_do_is_no_choice(library, name):
-    cudnn = Cudnn(library, "a GPU")
+    cudnn = Cudnn(library, "a GPU", nullcontext)
     assert cudnn.named(CONVOLUTION, name) is None
     with pytest.raises(UnsupportedError, match=r"not supported|no plan|workspace of 1024 MiB"):
         cudnn.plan(CONVOLUTION, GraphChoice(cudnn, name))
@@ -297,7 +322,7 @@ def refuse(*arguments):
 @pytest.mark.parametrize("frontend", [None, SimpleNamespace(backend_version=refuse)])
 def test_without_cudnn_or_its_frontend_there_is_none(frontend, monkeypatch):
     monkeypatch.setitem(sys.modules, "cudnn", frontend)
-    assert open_cudnn("a GPU") is None
+    assert open_cudnn("a GPU", nullcontext) is None
 
 
 @pytest.mark.parametrize(
@@ -313,4 +338,4 @@ def test_without_cudnn_or_its_frontend_there_is_none(frontend, monkeypatch):
 def test_cudnn_that_does_not_work_is_warned_of(frontend, reason, monkeypatch):
     monkeypatch.setitem(sys.modules, "cudnn", frontend)
     with pytest.warns(DarknetWarning, match=rf"^cuDNN is left out: {reason}$"):
-        assert open_cudnn("a GPU") is None
+        assert open_cudnn("a GPU", nullcontext) is None

@@ -6,8 +6,8 @@ import threading
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,8 @@ class GraphChoice:
         return GraphLaunch(self.cudnn, self.cudnn.plan(convolution, self), tensors, operands.workspace, layer)
 
 
-def open_cudnn(gpu: str) -> Cudnn | None:
-    """The library for the current GPU; None where it, or NVIDIA's frontend to it, is not installed.
-
-    `gpu` is its name and the versions of its software, for which plans are kept.
-    """
+def open_cudnn(gpu: str, current: Callable[[], AbstractContextManager[None]]) -> Cudnn | None:
+    """The library for a GPU, by the parameters of `Cudnn`; None where it, or the frontend, is not installed."""
     try:
         import cudnn
     except ImportError:
@@ -127,15 +124,19 @@ def open_cudnn(gpu: str) -> Cudnn | None:
     try:
         if not cudnn.__version__.startswith(FRONTEND):
             raise RuntimeError(f"its frontend is {cudnn.__version__}; {FRONTEND}* is expected: {INSTALL}")
-        return Cudnn(cudnn, gpu, handle=cudnn.create_handle())
-    except RuntimeError as reason:
+        with current():
+            return Cudnn(cudnn, gpu, current, handle=cudnn.create_handle())
+    except (RuntimeError, EngineError) as reason:
         _warn(reason)
         return None
 
 
 def _warn(reason: Exception) -> None:
-    text = (str(reason).strip() or type(reason).__name__).splitlines()[0]
-    warnings.warn(DarknetWarning(f"cuDNN is left out: {text}"), stacklevel=3)
+    warnings.warn(DarknetWarning(f"cuDNN is left out: {_first_line(reason)}"), stacklevel=3)
+
+
+def _first_line(reason: Exception) -> str:
+    return (str(reason).strip() or type(reason).__name__).splitlines()[0]
 
 
 class Cudnn:
@@ -147,6 +148,8 @@ class Cudnn:
         cudnn, NVIDIA's frontend.
     gpu : str
         Its name and the versions of its software, for which plans are kept.
+    current : callable
+        A context in which the calling thread's calls go to this GPU.
     **where
         ``handle`` or ``device_property``, by which the library knows the GPU.
 
@@ -159,8 +162,10 @@ class Cudnn:
         That are compiled or loaded, by the name of their choice.
     """
 
-    def __init__(self, library: Any, gpu: str, **where: Any) -> None:
-        self.library, self._where = library, where
+    def __init__(
+        self, library: Any, gpu: str, current: Callable[[], AbstractContextManager[None]], **where: Any
+    ) -> None:
+        self.library, self._current, self._where = library, current, where
         # The graphs' own text: an old plan of another graph would compute something else.
         self._made_of = Path(__file__).read_text(encoding="utf-8") + repr(SLOPES)
         self.version = f"cudnn {library.backend_version()}, frontend {library.__version__}"
@@ -179,8 +184,9 @@ class Cudnn:
         if not self.supports(convolution):
             return []
         try:
-            _, names = self._planned(convolution)
-        except (self.library.cudnnGraphNotSupportedError, RuntimeError):
+            with self._working():
+                _, names = self._planned(convolution)
+        except UnsupportedError:
             return []
         engines = Counter[str]()
         choices = []
@@ -208,15 +214,12 @@ class Cudnn:
         UnsupportedError
         """
         key = convolution, choice.name
-        with self._lock:
+        with self._working():
             if key not in self.plans:
-                try:
-                    compiled = keep(self._content(*key), SUFFIX, lambda: self._compile(convolution, choice))
-                    graph = self.library.pygraph(**self._where)
-                    graph.deserialize(list(compiled))  # which takes no bytes
-                    workspace = graph.get_workspace_size()
-                except (self.library.cudnnGraphNotSupportedError, RuntimeError) as reason:
-                    raise UnsupportedError(str(reason)) from None
+                compiled = keep(self._content(*key), SUFFIX, lambda: self._compile(convolution, choice))
+                graph = self.library.pygraph(**self._where)
+                graph.deserialize(list(compiled))  # which takes no bytes
+                workspace = graph.get_workspace_size()
                 if workspace > MAX_WORKSPACE:
                     raise UnsupportedError(f"takes a workspace of {workspace >> 20} MiB")
                 self.plans[key] = Plan(graph, workspace)
@@ -226,8 +229,8 @@ class Cudnn:
         """Let go of the plans for `convolution` of the `refused` names, in the cache too."""
         with self._lock:
             for name in refused:
-                if self.plans.pop((convolution, name), None) is not None:
-                    forget(self._content(convolution, name), SUFFIX)
+                self.plans.pop((convolution, name), None)
+                forget(self._content(convolution, name), SUFFIX)
 
     def _content(self, convolution: Convolution, name: str) -> str:
         """What decides a compiled plan."""
@@ -275,7 +278,7 @@ class Cudnn:
         ------
         UnsupportedError
         """
-        with self._lock, _explained(self.library):
+        with self._working():
             launch.plan.graph.execute(launch.tensors, launch.workspace, handle)
 
     def open_handle(self, owner: object, stream: int) -> Any:
@@ -285,11 +288,20 @@ class Cudnn:
         ------
         UnsupportedError
         """
-        with self._lock, _explained(self.library):
+        with self._working():
             handle = self._idle.pop() if self._idle else self.library.create_handle()
             weakref.finalize(owner, self._idle.append, handle).atexit = False
             self.library.set_stream(handle, stream)
         return handle
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Let the library work for this thread alone, and make of its errors `UnsupportedError`."""
+        with self._lock, self._current():
+            try:
+                yield
+            except (self.library.cudnnGraphNotSupportedError, RuntimeError) as reason:
+                raise UnsupportedError(f"cuDNN declines: {_first_line(reason)}") from None
 
     def _planned(self, convolution: Convolution) -> tuple[Any, list[str]]:
         """A graph and the names of its plans, by what cuDNN thinks of them."""
@@ -306,15 +318,6 @@ class Cudnn:
             raise UnsupportedError(f"cuDNN has no plan {choice.name}")
         graph.build_plan_at_index(names.index(choice.name))
         return bytes(graph.serialize())
-
-
-@contextmanager
-def _explained(library: Any) -> Iterator[None]:
-    """Make of the library's errors `UnsupportedError`."""
-    try:
-        yield
-    except (library.cudnnGraphNotSupportedError, RuntimeError) as reason:
-        raise UnsupportedError(f"cuDNN cannot do what it had planned: {reason}") from None
 
 
 def _channels_last(dimensions: Sequence[int], stride: int) -> list[int]:

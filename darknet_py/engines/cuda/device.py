@@ -207,8 +207,7 @@ class CupyDevice:
         return CupyQueue(self, blocking)
 
     def open_cudnn(self) -> Cudnn | None:
-        with self.current():
-            return open_cudnn(f"{self.name}, {self.versions}")
+        return open_cudnn(f"{self.name}, {self.versions}", self.current)
 
     def function(self, kernel: Kernel) -> Any:
         """The compiled kernel, ready to be launched."""
