@@ -40,7 +40,8 @@ class HostCudnn(Cudnn):
     def plan(self, convolution, choice):
         if choice.name not in self.names or choice.name == "cudnn:undone":
             raise UnsupportedError("not compiled")
-        return Plan(None if choice.name == "cudnn:broken" else self.graph(convolution), 0)
+        plan = Plan(None if choice.name == "cudnn:broken" else self.graph(convolution), 0)
+        return self.plans.setdefault((convolution, choice.name), plan)
 
     def settle(self, convolution, refused):
         self.refused += refused

@@ -62,7 +62,7 @@ def check_graphs(network, precision):
     return execution
 
 
-NETWORK = make_network((8, 6, 6), ("convolutional", {"filters": 8, "size": 3, "pad": 1, "activation": "leaky"}))
+NETWORK = make_network((256, 6, 6), ("convolutional", {"filters": 8, "size": 3, "pad": 1, "activation": "leaky"}))
 
 
 def choose(cudnn):
@@ -91,10 +91,12 @@ def test_a_plan_that_fails_later_is_done_without(cache):
     cudnn = HostCudnn("cudnn:host")
     tuner = Tuner("later", cudnn)
     check(NETWORK, "float16", tuner=tuner)
-    cudnn.plan = lambda convolution, choice: Plan(None, 0)
+    for key in cudnn.plans:
+        cudnn.plans[key] = Plan(None, 0)
     with pytest.warns(DarknetWarning, match=r"^not executed; kernels without cuDNN are used$"):
         execution = check(NETWORK, "float16", tuner=tuner)
     assert not any(isinstance(choice, GraphChoice) for choice in execution.choices.values())
+    assert execution.workspace.size == 1
 
 
 @needs_compiler

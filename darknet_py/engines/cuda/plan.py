@@ -139,12 +139,14 @@ class CudaEngine:
         engine.interpolate = self._fork_interpolate
         return engine
 
+    def tilings(self, convolution: Convolution) -> list[Implementation]:
+        """Our own kernels for `convolution`, the probably fastest first."""
+        device = self.device
+        return [*candidates(convolution, device.capability, device.multiprocessors, device.shared_limit)]
+
     def consider(self, convolution: Convolution, tuner: Tuner | None) -> list[Implementation]:
         """What computes `convolution`: the fastest where it is known, else all among which to choose by measuring."""
-        device = self.device
-        tiles: list[Implementation] = [
-            *candidates(convolution, device.capability, device.multiprocessors, device.shared_limit)
-        ]
+        tiles = self.tilings(convolution)
         if tuner is None:
             return tiles[:1]
         name = tuner.known(convolution)
@@ -276,7 +278,8 @@ class Execution:
             warnings.warn(DarknetWarning(f"{reason}; kernels without cuDNN are used"), stacklevel=2)
             for convolution, choice in self.choices.items():
                 if isinstance(choice, GraphChoice):
-                    (self.choices[convolution],) = engine.consider(convolution, None)
+                    tilings = engine.tilings(convolution)
+                    self.choices[convolution] = next(t for t in tilings if t.workspace(convolution) <= workspace)
             self._record()
 
     def _record(self) -> None:
