@@ -22,7 +22,8 @@ types: .venv/installed-dev
 check: .venv/installed-dev
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-test-cuda: .venv/installed-dev ## the tests that want an NVIDIA GPU
+test-cuda: .venv/installed-dev ## the tests that want an NVIDIA GPU, with cuDNN
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[cudnn12]'
 	$(BIN)/python -m pytest tests/engines/test_cuda_gpu.py
 
 bench: .venv/installed-bench ## time the engine beside others, then valid; BENCH="--networks tiny" holds options

@@ -69,7 +69,10 @@ class PyTorch:
         }
         self.torch = torch
         self.images = torch.from_numpy(images).to("cuda", kind).contiguous(memory_format=torch.channels_last)
-        self.network: Any = torch.compile(network, mode="max-autotune") if mode == "compile" else network
+        self.network: Any = network
+        if mode == "compile":
+            torch._dynamo.reset()  # or it would make one program for all shapes, and give up after some
+            self.network = torch.compile(network, mode="max-autotune", dynamic=False)
         self.graph: Any = None
         with torch.inference_mode():
             side = torch.cuda.Stream()
@@ -145,6 +148,8 @@ def _bench(model: Model, precision: str, batch: int, rounds: int) -> str:
     gpu = ours.gpu
     del runners, runner, ours
     gc.collect()
+    if "torch" in sys.modules:
+        sys.modules["torch"].cuda.empty_cache()
     return gpu
 
 

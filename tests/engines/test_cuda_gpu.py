@@ -28,6 +28,14 @@ pytestmark = [with_gpu, pytest.mark.slow]
 BOUNDS = {"float32": 5e-5, "tf32": 1e-2, "float16": 5e-3, "bfloat16": 5e-2}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    """What is measured under tests is for nobody else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DARKNET_PY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """The folder of the synthetic pictures."""
@@ -143,6 +151,7 @@ def test_every_plan_of_cudnn_gives_the_definitions_answers(gpu, rank, precision)
 
         def consider(self, convolution, tuner):
             choices = [choice for choice in cudnn.candidates(convolution) if cudnn.named(convolution, choice.name)]
+            assert choices, convolution
             return [choices[min(rank, len(choices) - 1)]]
 
     convolution = "convolutional", {"filters": 64, "size": 3, "pad": 1, "activation": "leaky"}

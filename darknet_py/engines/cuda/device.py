@@ -137,6 +137,8 @@ class CupyDevice:
         self.cupy = _import_cupy(self._asked)
         self._functions: dict[Kernel, Any] = {}
         self._lock = threading.Lock()
+        # What a thread records breaks where another one makes the GPU wait, as these things may.
+        self.setting_up = threading.RLock()
         with self._explained():
             count = self.cupy.cuda.runtime.getDeviceCount()
         if number >= count:
@@ -183,7 +185,7 @@ class CupyDevice:
         return EngineError(f"no GPU can be used: {reason}; take the CPU: -nogpu", option=self._asked)
 
     def allocate(self, size: int) -> CupyMemory:
-        with self.current():
+        with self.setting_up, self.current():
             memory = CupyMemory(self.cupy, size)
             self.cupy.cuda.runtime.memset(memory.address, 0, size)
             self.cupy.cuda.runtime.streamSynchronize(0)  # of the device would disturb what other threads record
@@ -265,6 +267,10 @@ class CupyQueue:
         array.reshape(-1).view(np.uint8)[:] = staging
 
     def record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
+        with self.device.setting_up:
+            return self._record(launches)
+
+    def _record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
         ready = [self._ready(launch) for launch in launches]  # loading cannot be recorded
         with self.device.current(), self.stream:
             self.stream.begin_capture()

@@ -166,8 +166,13 @@ class Lowering:
     factors : mapping of int to (int, int)
         For layers of batch normalization the addresses of factors and biases.
     choices : mapping of Convolution to Implementation
-    workspace, arrived : int
-        Addresses of what implementations need besides, as `Operands` says.
+    arrived : int
+        As `Operands` says.
+
+    Attributes
+    ----------
+    workspace : int
+        As `Operands` says; to be set where implementations need some.
     """
 
     def __init__(
@@ -177,12 +182,11 @@ class Lowering:
         packed: Mapping[int, Packed],
         factors: Mapping[int, tuple[int, int]],
         choices: Mapping[Convolution, Implementation],
-        workspace: int,
         arrived: int,
     ) -> None:
         self.layout, self.precision, self.memory = layout, layout.precision, memory
         self.packed, self.factors, self.choices = packed, factors, choices
-        self.workspace, self.arrived = workspace, arrived
+        self.workspace, self.arrived = 0, arrived
         self.layers, self.pictures = layout.layers, layout.pictures
 
     def launches(self, images: int, outputs: int) -> list[Launch | GraphLaunch]:

@@ -139,14 +139,9 @@ class CudaEngine:
         engine.interpolate = self._fork_interpolate
         return engine
 
-    def tilings(self, convolution: Convolution) -> list[Implementation]:
-        """Our own kernels for `convolution`, the probably fastest first."""
-        device = self.device
-        return [*candidates(convolution, device.capability, device.multiprocessors, device.shared_limit)]
-
     def consider(self, convolution: Convolution, tuner: Tuner | None) -> list[Implementation]:
         """What computes `convolution`: the fastest where it is known, else all among which to choose by measuring."""
-        tiles = self.tilings(convolution)
+        tiles = tilings(convolution, self.device)
         if tuner is None:
             return tiles[:1]
         name = tuner.known(convolution)
@@ -214,6 +209,11 @@ class CudaEngine:
         return EngineError(f"takes {needed}; try --batch {1 << (fitting.bit_length() - 1)}", option=f"batch={pictures}")
 
 
+def tilings(convolution: Convolution, device: Device) -> list[Implementation]:
+    """Our own kernels for `convolution`, the probably fastest first."""
+    return [*candidates(convolution, device.capability, device.multiprocessors, device.shared_limit)]
+
+
 class CudaPlan:
     """A network at one size of picture.
 
@@ -249,8 +249,8 @@ class Execution:
     """
 
     def __init__(self, engine: CudaEngine, layers: Sequence[Layer], pictures: int) -> None:
-        device, program = engine.device, engine.program
-        self.queue = engine.queue
+        program = engine.program
+        self.device, self.queue = engine.device, engine.queue
         self.layout = Layout(program, layers, engine.precision, pictures)
         self.outputs = program.shape(program.output, layers).size
         steps = {describe(step, self.layout): step for step in program.steps if step.layer in engine.packed}
@@ -258,39 +258,45 @@ class Execution:
         tuner = engine.tuner if layers[0].input_shapes[0] == engine.own_size else None
         with tuner.lock if tuner else nullcontext():
             considered = {convolution: engine.consider(convolution, tuner) for convolution in steps}
-            workspace = max((choice.workspace(c) for c, choices in considered.items() for choice in choices), default=0)
-            self.images = device.allocate(4 * pictures * layers[0].input_shapes[0].size)
-            self.answers = device.allocate(4 * pictures * self.outputs)
-            self.arena = device.allocate(self.layout.size)
-            self.workspace = device.allocate(max(1, workspace))
-            self.arrived = device.allocate(4 * most_shared(device.multiprocessors))
             self.choices = {convolution: choices[0] for convolution, choices in considered.items()}
+            self.images = self.device.allocate(4 * pictures * layers[0].input_shapes[0].size)
+            self.answers = self.device.allocate(4 * pictures * self.outputs)
+            self.arena = self.device.allocate(self.layout.size)
+            self.arrived = self.device.allocate(4 * most_shared(self.device.multiprocessors))
             self.lowering = Lowering(
-                self.layout, self.arena.address, engine.packed, engine.factors, self.choices, self.workspace.address,
-                self.arrived.address,
-            )  # fmt: skip
+                self.layout, self.arena.address, engine.packed, engine.factors, self.choices, self.arrived.address
+            )
+            self._allocate_workspace(considered)
             unknown = {steps[convolution]: choices for convolution, choices in considered.items() if len(choices) > 1}
             if tuner and unknown:
                 self._tune(tuner, unknown)
-        try:
+                self._allocate_workspace({convolution: [choice] for convolution, choice in self.choices.items()})
             self._record()
+
+    def _allocate_workspace(self, considered: Mapping[Convolution, Sequence[Implementation]]) -> None:
+        """As much as any of the choices needs."""
+        sizes = [choice.workspace(convolution) for convolution, choices in considered.items() for choice in choices]
+        self.workspace: Memory | None = None  # the old one goes first
+        self.workspace = self.device.allocate(max([1, *sizes]))
+        self.lowering.workspace = self.workspace.address
+
+    def _record(self) -> None:
+        """Make the graph; with our own kernels in place of cuDNN's plans where one of these fails after all."""
+        try:
+            self.launches = self.lowering.launches(self.images.address, self.answers.address)
+            self.recording = self.queue.record(self.launches)
         except UnsupportedError as reason:
             warnings.warn(DarknetWarning(f"{reason}; kernels without cuDNN are used"), stacklevel=2)
             for convolution, choice in self.choices.items():
                 if isinstance(choice, GraphChoice):
-                    tilings = engine.tilings(convolution)
-                    self.choices[convolution] = next(t for t in tilings if t.workspace(convolution) <= workspace)
+                    fitting = (tile for tile in tilings(convolution, self.device) if tile.workspace(convolution) == 0)
+                    self.choices[convolution] = next(fitting)
             self._record()
-
-    def _record(self) -> None:
-        self.launches = self.lowering.launches(self.images.address, self.answers.address)
-        self.recording = self.queue.record(self.launches)
 
     def _tune(self, tuner: Tuner, unknown: Mapping[Step, Sequence[Implementation]]) -> None:
         """Choose by measuring, on what random pictures leave in memory: zeros would heat the GPU less."""
-        pictures = np.random.default_rng(0).random(self.images.size // 4, np.float32)
         self._record()
-        self.queue.write(self.images, pictures)
+        self.queue.write(self.images, np.random.default_rng(0).random(self.images.size // 4, np.float32))
         self.queue.replay(self.recording)
         told = tqdm(unknown.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=None)
         try:
