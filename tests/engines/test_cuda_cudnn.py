@@ -105,7 +105,7 @@ def test_a_plan_that_fails_later_is_done_without(network, cache):
 @needs_compiler
 @needs_frontend
 @given(convolutions(), st.sampled_from(list(BOUNDS)))
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_convolutions_of_any_geometry(network, precision):
     check_graphs(network, precision)
 
@@ -113,7 +113,7 @@ def test_convolutions_of_any_geometry(network, precision):
 @needs_compiler
 @needs_frontend
 @given(networks(), st.sampled_from(list(BOUNDS)))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_any_network(network, precision):
     check_graphs(network, precision)
 
