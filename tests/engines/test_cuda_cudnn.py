@@ -136,6 +136,15 @@ def test_what_is_added_may_lie_within_a_wider_value(precision):
     assert (added.residual_stride, added.target_stride, added.final_activation) == (48, 24, "leaky")
 
 
+@needs_compiler
+@needs_frontend
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_connected_layers_window_is_the_whole_picture(precision):
+    network = make_network((16, 6, 4), ("connected", {"output": 24, "activation": "relu"}))
+    (connected,) = check_graphs(network, precision).choices
+    assert (connected.size_y, connected.size_x) == (6, 4)
+
+
 @needs_frontend
 @pytest.mark.slow
 @pytest.mark.skipif(
