@@ -6,6 +6,19 @@ from hypothesis import note
 from hypothesis import strategies as st
 from support import cfg_text, make_network
 
+OTHER_LAYERS = (
+    ("avgpool", {}),
+    ("maxpool", {"size": 3, "stride": 2}),
+    ("softmax", {}),
+    ("softmax", {"temperature": 3}),
+    ("batchnorm", {}),
+    ("crop", {"crop_height": 3, "crop_width": 4}),
+    ("crop", {"crop_height": 4, "crop_width": 4, "noadjust": 1}),
+    ("dropout", {}),
+    ("cost", {}),
+    ("route", {"layers": "0,0"}),
+    ("shortcut", {"from": 0, "alpha": 0.5, "beta": 3}),
+)
 SIDES = st.tuples(st.integers(1, 13), st.integers(1, 13))
 
 

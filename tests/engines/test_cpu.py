@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
-from support_networks import SIDES, convolutions
+from support_networks import OTHER_LAYERS, SIDES, convolutions
 
 from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.layers.activations import ACTIVATIONS
@@ -101,22 +101,7 @@ def test_pooling_of_any_geometry(sides, channels, size, stride, data):
 
 
 @pytest.mark.parametrize("channels", [1, 16, 37])
-@pytest.mark.parametrize(
-    "section",
-    [
-        ("avgpool", {}),
-        ("softmax", {}),
-        ("softmax", {"temperature": 3}),
-        ("batchnorm", {}),
-        ("crop", {"crop_height": 3, "crop_width": 4}),
-        ("crop", {"crop_height": 4, "crop_width": 4, "noadjust": 1}),
-        ("dropout", {}),
-        ("cost", {}),
-        ("route", {"layers": "0,0"}),
-        ("shortcut", {"from": 0, "alpha": 0.5, "beta": 3}),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("section", OTHER_LAYERS, ids=str)
 def test_other_layers_between_convolutions(channels, section):
     convolution = ("convolutional", {"filters": channels, "size": 3, "pad": 1, "activation": "leaky"})
     check(make_network((3, 5, 6), convolution, section, convolution))

@@ -241,7 +241,7 @@ def test_a_graph_that_cudnn_refuses_has_no_plans(monkeypatch):
 
 def test_an_execution_that_fails_is_told_apart():
     cudnn = Cudnn(Library(NAMES), "a GPU", nullcontext)
-    launch = GraphChoice(cudnn, "cudnn:eng9").launch(CONVOLUTION, Operands(1, 2, 0, 3, 4, 5, 6, 7), 0)
+    launch = GraphChoice(cudnn, "cudnn:eng9").launch(CONVOLUTION, Operands(1, 2, 0, 3, 4, 5, 6, 7))
     assert launch.tensors == {SOURCE: 1, KERNELS: 4, BIASES: 5, TARGET: 2}
     with pytest.raises(UnsupportedError, match=r"cuDNN declines: a kernel cannot be loaded"):
         cudnn.execute(launch, "a handle")

@@ -54,7 +54,7 @@ def record(cupy, failing=1 << 30):
     """Record two graphs."""
     cudnn = Cudnn(cupy.cuda.Stream.return_value, failing)
     queue = module.CupyDevice().open_queue()
-    queue.record([GraphLaunch(cudnn, Plan(None, 0), {}, 0, layer) for layer in range(2)])
+    queue.record([GraphLaunch(cudnn, Plan(None, 0), {}, 0) for _ in range(2)])
     return cudnn
 
 

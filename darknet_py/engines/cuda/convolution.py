@@ -105,7 +105,7 @@ class Implementation(Protocol):
     def workspace(self, convolution: Convolution) -> int:
         """Bytes that it needs."""
 
-    def launch(self, convolution: Convolution, operands: Operands, layer: int) -> Launch | GraphLaunch:
+    def launch(self, convolution: Convolution, operands: Operands) -> Launch | GraphLaunch:
         """The work for a queue.
 
         Raises

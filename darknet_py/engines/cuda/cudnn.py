@@ -60,15 +60,12 @@ class GraphLaunch:
         Addresses by the graph's tensors.
     workspace : int
         Its address.
-    layer : int
-        For which layer.
     """
 
     cudnn: Cudnn
     plan: Plan
     tensors: dict[int, int]
     workspace: int
-    layer: int
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class GraphChoice:
         plan = self.cudnn.plans.get((convolution, self.name))
         return MAX_WORKSPACE if plan is None else plan.workspace
 
-    def launch(self, convolution: Convolution, operands: Operands, layer: int) -> GraphLaunch:
+    def launch(self, convolution: Convolution, operands: Operands) -> GraphLaunch:
         """The graph's execution.
 
         Raises
@@ -105,7 +102,7 @@ class GraphChoice:
         }
         if operands.residual:
             tensors[RESIDUAL] = operands.residual
-        return GraphLaunch(self.cudnn, self.cudnn.plan(convolution, self), tensors, operands.workspace, layer)
+        return GraphLaunch(self.cudnn, self.cudnn.plan(convolution, self), tensors, operands.workspace)
 
 
 def open_cudnn(gpu: str, current: Callable[[], AbstractContextManager[None]]) -> Cudnn | None:
@@ -144,7 +141,7 @@ class Cudnn:
 
     Parameters
     ----------
-    library : module
+    frontend : module
         cudnn, NVIDIA's frontend.
     gpu : str
         Its name and the versions of its software, for which plans are kept.
@@ -155,7 +152,7 @@ class Cudnn:
 
     Attributes
     ----------
-    library : module
+    frontend : module
     version : str
         The library's and the frontend's.
     plans : dict of (Convolution, str) to Plan
@@ -163,12 +160,12 @@ class Cudnn:
     """
 
     def __init__(
-        self, library: Any, gpu: str, current: Callable[[], AbstractContextManager[None]], **where: Any
+        self, frontend: Any, gpu: str, current: Callable[[], AbstractContextManager[None]], **where: Any
     ) -> None:
-        self.library, self._current, self._where = library, current, where
+        self.frontend, self._current, self._where = frontend, current, where
         # The graphs' own text: an old plan of another graph would compute something else.
         self._made_of = Path(__file__).read_text(encoding="utf-8") + repr(SLOPES)
-        self.version = f"cudnn {library.backend_version()}, frontend {library.__version__}"
+        self.version = f"cudnn {frontend.backend_version()}, frontend {frontend.__version__}"
         self._made_for = f"{gpu}, {self.version}"
         self._lock = threading.Lock()
         self._idle: list[Any] = []  # handles that nobody uses: destroying one would disturb what others record
@@ -217,7 +214,7 @@ class Cudnn:
         with self._working():
             if key not in self.plans:
                 compiled = keep(self._content(*key), SUFFIX, lambda: self._compile(convolution, choice))
-                graph = self.library.pygraph(**self._where)
+                graph = self.frontend.pygraph(**self._where)
                 graph.deserialize(list(compiled))  # which takes no bytes
                 workspace = graph.get_workspace_size()
                 if workspace > MAX_WORKSPACE:
@@ -238,9 +235,9 @@ class Cudnn:
 
     def graph(self, convolution: Convolution) -> Any:
         """y = final_activation(activation(convolution(x) + biases) + residual), channels last."""
-        kinds = self.library.data_type
+        kinds = self.frontend.data_type
         kind = getattr(kinds, PRECISIONS[convolution.precision])
-        graph = self.library.pygraph(
+        graph = self.frontend.pygraph(
             io_data_type=kind, intermediate_data_type=kinds.FLOAT, compute_data_type=kinds.FLOAT, **self._where
         )
 
@@ -289,9 +286,9 @@ class Cudnn:
         UnsupportedError
         """
         with self._working():
-            handle = self._idle.pop() if self._idle else self.library.create_handle()
+            handle = self._idle.pop() if self._idle else self.frontend.create_handle()
             weakref.finalize(owner, self._idle.append, handle).atexit = False
-            self.library.set_stream(handle, stream)
+            self.frontend.set_stream(handle, stream)
         return handle
 
     @contextmanager
@@ -300,7 +297,7 @@ class Cudnn:
         with self._lock, self._current():
             try:
                 yield
-            except (self.library.cudnnGraphNotSupportedError, RuntimeError) as reason:
+            except (self.frontend.cudnnGraphNotSupportedError, RuntimeError) as reason:
                 raise UnsupportedError(f"cuDNN declines: {_first_line(reason)}") from None
 
     def _planned(self, convolution: Convolution) -> tuple[Any, list[str]]:
@@ -308,7 +305,7 @@ class Cudnn:
         graph = self.graph(convolution)
         graph.validate()
         graph.build_operation_graph()
-        graph.create_execution_plans([self.library.heur_mode.A])
+        graph.create_execution_plans([self.frontend.heur_mode.A])
         count = graph.get_execution_plan_count()
         return graph, [f"cudnn:{graph.get_plan_name_at_index(index)}" for index in range(count)]
 

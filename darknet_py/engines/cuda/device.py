@@ -136,7 +136,6 @@ class CupyDevice:
         self.number = number = number or 0
         self.cupy = _import_cupy(self._asked)
         self._functions: dict[Kernel, Any] = {}
-        self._lock = threading.Lock()
         # What a thread records breaks where another one makes the GPU wait, as these things may.
         self.setting_up = threading.RLock()
         with self._explained():
@@ -213,7 +212,7 @@ class CupyDevice:
 
     def function(self, kernel: Kernel) -> Any:
         """The compiled kernel, ready to be launched."""
-        with self._lock, self.current():
+        with self.setting_up, self.current():
             if kernel not in self._functions:
                 architecture = architecture_for(self.cupy.cuda.nvrtc, self.capability)
                 module = self.cupy.cuda.function.Module()
@@ -267,12 +266,8 @@ class CupyQueue:
         array.reshape(-1).view(np.uint8)[:] = staging
 
     def record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
-        with self.device.setting_up:
-            return self._record(launches)
-
-    def _record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
-        ready = [self._ready(launch) for launch in launches]  # loading cannot be recorded
-        with self.device.current(), self.stream:
+        with self.device.setting_up, self.device.current(), self.stream:
+            ready = [self._ready(launch) for launch in launches]  # loading cannot be recorded
             self.stream.begin_capture()
             try:
                 for launch in ready:
@@ -308,8 +303,7 @@ class CupyQueue:
         if isinstance(launch, Launch):
             return partial(self._launch_kernel, launch, self.device.function(launch.kernel))
         execute = partial(self._execute_graph, launch)
-        with self.device.current():
-            execute()  # cuDNN loads its kernels when it first runs them
+        execute()  # cuDNN loads its kernels when it first runs them
         return execute
 
     def _execute_graph(self, launch: GraphLaunch) -> None:

@@ -167,14 +167,11 @@ class Launch:
         Blocks.
     arguments : structured scalar array
         As the kernel's `structure` says.
-    layer : int
-        For which layer; -1 for the ways in and out.
     """
 
     kernel: Kernel
     grid: tuple[int, int]
     arguments: np.ndarray[Any, np.dtype[np.void]]
-    layer: int
 
 
 def arguments_of(structure: str, **fields: float) -> np.ndarray[Any, np.dtype[np.void]]:

@@ -195,7 +195,7 @@ class Lowering:
         _, height, width = source.shape
         launches: list[Launch | GraphLaunch] = [
             self._per_number(
-                "enter", source, source.stride // 4, INPUT,
+                "enter", source, source.stride // 4,
                 source=images, target=source.address, target_stride=source.stride,
                 channels=source.shape.channels, height=height, width=width,
             )
@@ -213,7 +213,7 @@ class Lowering:
         value = self._value(program.output)
         channels, height, width = value.shape
         leave = self._per_number(
-            "leave", value, channels, INPUT, source=value.address, target=outputs, source_stride=value.stride,
+            "leave", value, channels, source=value.address, target=outputs, source_stride=value.stride,
             channels=channels, height=height, width=width,
         )  # fmt: skip
         return [*launches, leave]
@@ -231,7 +231,7 @@ class Lowering:
             self.workspace,
             self.arrived,
         )
-        return choice.launch(describe(step, self.layout), operands, step.layer)
+        return choice.launch(describe(step, self.layout), operands)
 
     def _value(self, value: int) -> Value:
         return self.layout.value(value, self.memory)
@@ -240,14 +240,14 @@ class Lowering:
         yield self.convolution(step, self.choices[describe(step, self.layout)])
 
     def _per_number(
-        self, function: str, over: Value, numbers: int, layer: int, structure: str = "Elements", **fields: float
+        self, function: str, over: Value, numbers: int, structure: str = "Elements", **fields: float
     ) -> Launch:
         """A thread for each of `numbers` of each pixel of `over`."""
         pixels = self.pictures * over.shape.height * over.shape.width
         file = "pooling" if structure == "Pooling" else "elementwise"
         kernel = Kernel(file, f"{function}<{TYPES[self.precision]}>", structure)
         grid = ceil(pixels * numbers / THREADS), 1
-        return Launch(kernel, grid, arguments_of(structure, pixels=pixels, **fields), layer)
+        return Launch(kernel, grid, arguments_of(structure, pixels=pixels, **fields))
 
     def _pool(self, step: Step) -> Iterator[Launch]:
         layer, source, target = self.layers[step.layer], self._value(step.source), self._value(step.target)
@@ -257,7 +257,7 @@ class Lowering:
         if isinstance(layer, MaxPool):
             window = {"size": layer.size, "step": layer.stride, "padding": layer.padding // 2}
         yield self._per_number(
-            "max_pool" if window else "average_pool", target, target.channels // 4, step.layer, "Pooling",
+            "max_pool" if window else "average_pool", target, target.channels // 4, "Pooling",
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
             channels=target.channels, height=height, width=width, out_height=out_height, out_width=out_width, **window,
         )  # fmt: skip
@@ -266,7 +266,7 @@ class Lowering:
         source, target = self._value(step.source), self._value(step.target)
         factors, biases = self.factors.get(step.layer, (0, 0))
         yield self._per_number(
-            "scale", target, target.channels // 4, step.layer,
+            "scale", target, target.channels // 4,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
             channels=target.channels, factors=factors, biases=biases, activation=ACTIVATION_CODES[step.activation],
         )  # fmt: skip
@@ -276,7 +276,7 @@ class Lowering:
         source, target = self._value(step.source), self._value(step.target)
         alpha, beta = (1, 0) if layer.noadjust else (2, -1)
         yield self._per_number(
-            "crop", target, target.channels // 4, step.layer,
+            "crop", target, target.channels // 4,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
             channels=target.channels, height=source.shape.height, width=source.shape.width,
             out_height=target.shape.height, out_width=target.shape.width, top=layer.top, left=layer.left,
@@ -288,7 +288,7 @@ class Lowering:
         source, target = self._value(step.source), self._value(step.target)
         other = self._value(step.sources[1])
         yield self._per_number(
-            "add", target, target.channels // 4, step.layer,
+            "add", target, target.channels // 4,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
             channels=target.channels, height=target.shape.height, width=target.shape.width,
             other=other.address, other_stride=other.stride, other_channels=other.shape.channels,
@@ -304,7 +304,7 @@ class Lowering:
             channels = source.shape.channels
             filled = channels if number < len(step.sources) else target.channels - channel
             yield self._per_number(
-                "copy", target, filled, step.layer, source=source.address, source_stride=source.stride,
+                "copy", target, filled, source=source.address, source_stride=source.stride,
                 target=target.address + channel * self.layout.item, target_stride=target.stride,
                 channels=channels, filled=filled,
             )  # fmt: skip
@@ -319,7 +319,7 @@ class Lowering:
             plane=source.shape.height * source.shape.width, size=layer.shape.size // layer.groups,
             temperature=layer.temperature, **strides,
         )  # fmt: skip
-        return Launch(kernel, (layer.groups, self.pictures), arguments, step.layer)
+        return Launch(kernel, (layer.groups, self.pictures), arguments)
 
     def _inner_softmax(self, step: Step) -> Iterator[Launch]:
         target = self._value(step.target)

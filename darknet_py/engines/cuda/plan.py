@@ -251,6 +251,7 @@ class Execution:
     def __init__(self, engine: CudaEngine, layers: Sequence[Layer], pictures: int) -> None:
         program = engine.program
         self.device, self.queue = engine.device, engine.queue
+        self._kept = engine._kept  # the recording reads it
         self.layout = Layout(program, layers, engine.precision, pictures)
         self.outputs = program.shape(program.output, layers).size
         steps = {describe(step, self.layout): step for step in program.steps if step.layer in engine.packed}

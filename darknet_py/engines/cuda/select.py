@@ -72,7 +72,7 @@ class Choice:
         shared = self.splits if self.splits > 1 else 0
         return 4 * self.count(convolution) * shared * self.tile.rows * self.tile.columns
 
-    def launch(self, convolution: Convolution, operands: Operands, layer: int) -> Launch:
+    def launch(self, convolution: Convolution, operands: Operands) -> Launch:
         """The kernel over all tiles."""
         groups, (rows, columns) = convolution.groups, self._tiles(convolution)
         same = "height", "width", "out_height", "out_width", "size_y", "size_x", "step", "padding", "strips", "pixels"
@@ -89,7 +89,7 @@ class Choice:
             final_activation=ACTIVATION_CODES[convolution.final_activation],
         )
         kernel = self.tile.kernel(convolution.precision, convolution.piece)
-        return Launch(kernel, (rows * columns, groups.count * self.splits), arguments, layer)
+        return Launch(kernel, (rows * columns, groups.count * self.splits), arguments)
 
     def _tiles(self, convolution: Convolution) -> tuple[int, int]:
         """How many lie below each other, and beside each other in each group."""
