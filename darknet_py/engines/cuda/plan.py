@@ -83,7 +83,7 @@ class CudaEngine:
                 raise EngineError(f"layer {step.layer}, [{step.kind}], has no kernel for GPUs; take the CPU: -nogpu")
         self.packed: dict[int, Packed] = {}
         self.factors: dict[int, tuple[int, int]] = {}
-        self._kept: list[Memory] = []
+        self.weights: list[Memory] = []
         self._family: list[ref[CudaEngine]] = []  # this engine and its forks
         layout = Layout(self.program, layers, precision, 1)
         source = iter(parameters)
@@ -125,8 +125,8 @@ class CudaEngine:
             self.factors[layer.index] = self._keep(pad_channels(factor)), self._keep(pad_channels(bias))
 
     def _keep(self, array: Array) -> int:
-        self._kept.append(self.device.upload(array))
-        return self._kept[-1].address
+        self.weights.append(self.device.upload(array))
+        return self.weights[-1].address
 
     def plan(self, layers: Sequence[Layer]) -> CudaPlan:
         """A plan for `layers`, shaped for some size of picture."""
@@ -251,7 +251,7 @@ class Execution:
     def __init__(self, engine: CudaEngine, layers: Sequence[Layer], pictures: int) -> None:
         program = engine.program
         self.device, self.queue = engine.device, engine.queue
-        self._kept = engine._kept  # the recording reads it
+        self.weights = engine.weights  # the recording reads it
         self.layout = Layout(program, layers, engine.precision, pictures)
         self.outputs = program.shape(program.output, layers).size
         steps = {describe(step, self.layout): step for step in program.steps if step.layer in engine.packed}
