@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ from .cfg import load_cfg
 from .dataset import DEFAULT, Dataset, load_dataset
 from .engines import Engine, Plan, open_engine
 from .engines.passes import compile_steps
+from .engines.reference import ReferenceEngine
 from .errors import CfgError, DarknetWarning, UsageError, WeightsError
+from .forks import renew_after_fork
 from .image import PREDICT_MODES, RESIZING_MODES, Picture, interpolate, preprocess, shorter_size, to_picture
 from .layers import Array, Layer
 from .network import Network
@@ -72,7 +75,8 @@ class Classifier(Network):
         super().__init__(load_cfg(cfg), os.fspath(cfg))
         self.parameters = []
         self._engine: Engine | None = None
-        self._plans: OrderedDict[tuple[int, int], Plan] = OrderedDict()
+        self.renew()
+        renew_after_fork(self)
         self._program = compile_steps(self.layers)
         self._dataset: Dataset | None = None
         if threads is not None and threads < 1:
@@ -81,8 +85,14 @@ class Classifier(Network):
             self._check_memory(self.layers)
             loaded = load_weights(weights, self)
             self.parameters = loaded.parameters
+            self._weights = loaded
             self._engine = open_engine(engine, self.layers, loaded.read(), threads, gpu, precision)
             loaded.check_unchanged()
+
+    def renew(self) -> None:
+        """Have no plans, and a lock that nobody holds."""
+        self._plans: OrderedDict[tuple[int, int], Plan] = OrderedDict()
+        self._lock = threading.Lock()
 
     @property
     def engine(self) -> str:
@@ -110,7 +120,7 @@ class Classifier(Network):
         Parameters
         ----------
         batch : array
-            (n, channels, height, width), values in 0..1. Height and width may differ from the network's
+            (n, channels, height, width), finite, usually in 0..1. Height and width may differ from the network's
             where it can be resized; the network itself stays as it is.
 
         Returns
@@ -121,7 +131,7 @@ class Classifier(Network):
         Raises
         ------
         UsageError
-            Where there are no weights, or the batch's shape is not one that the network takes.
+            Where there are no weights, or the batch is not one that the network takes.
         CfgError
             Where a layer cannot run at that height and width, or memory does not suffice.
         WeightsError
@@ -134,13 +144,34 @@ class Classifier(Network):
         if array.ndim != 4 or array.shape[1] != channels:
             reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"
             raise UsageError(reason, file=self.file)
+        if not np.isfinite(array).all():
+            raise UsageError("NaN or infinity in the batch; finite numbers are expected", file=self.file)
         with np.errstate(all="ignore"):  # what comes of it is found below
             outputs = self._plan(*array.shape[2:]).run(array)
-        if not np.isfinite(outputs).all():
-            raise WeightsError(
-                "gives NaN or infinity; its weights do not belong to it, or training diverged", file=self.file
-            )
+            damaged = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+            if damaged.size:
+                outputs[damaged] = self._define(array[damaged])
         return outputs
+
+    def _define(self, batch: Array) -> Array:
+        """The outputs by the layers' definitions, for where an engine's own arithmetic went beyond its numbers.
+
+        Raises
+        ------
+        WeightsError
+            Where these give NaN or infinity, too.
+        """
+        layers = self._layers_for(*batch.shape[2:])
+        engine = ReferenceEngine(layers, self._weights.read())
+        first = ""
+        for layer, output in engine.plan(layers).outputs(batch):
+            if not first and not np.isfinite(output).all():
+                first = f"layer {layer.index} [{layer.section.name}]"
+        self._weights.check_unchanged()
+        if not np.isfinite(output).all():
+            reason = "gives NaN or infinity; its weights do not belong to it, or training diverged"
+            raise WeightsError(f"{first} {reason}", file=self.file)
+        return output.reshape(len(batch), -1)
 
     def classify(self, image: Any, top: int = 5, preprocess: str | None = None) -> list[Prediction]:
         """The `top` most probable classes of a picture, most probable first, of equals the lower index.
@@ -207,7 +238,9 @@ class Classifier(Network):
         if self._engine is None:
             raise UsageError("no weights were loaded, so it cannot run", file=self.file)
         classifier = copy(self)
-        classifier._engine, classifier._plans = self._engine.fork(threads), OrderedDict()
+        classifier._engine = self._engine.fork(threads)
+        classifier.renew()
+        renew_after_fork(classifier)
         return classifier
 
     def _layers_for(self, height: int, width: int) -> Sequence[Layer]:
@@ -221,12 +254,12 @@ class Classifier(Network):
     def _plan(self, height: int, width: int) -> Plan:
         assert self._engine is not None
         key = height, width
-        if key not in self._plans:
-            while len(self._plans) >= MAX_PLANS:
+        with self._lock:
+            plan = self._plans.pop(key, None) or self._engine.plan(self._layers_for(height, width))
+            self._plans[key] = plan
+            while len(self._plans) > MAX_PLANS:
                 self._plans.popitem(last=False)
-            self._plans[key] = self._engine.plan(self._layers_for(height, width))
-        self._plans.move_to_end(key)
-        return self._plans[key]
+        return plan
 
     def _check_memory(self, layers: Sequence[Layer]) -> None:
         """Refuse what this machine's memory cannot hold, before anything is allocated."""

@@ -172,7 +172,8 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 
 
 def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Parameters) -> str:
-    factor, bias = fold(parameters)
+    factor, bias, after = fold(parameters)
+    (above, below), (left, right) = layer.edges
     x = graph.add(
         "Conv",
         graph.planes(layer),
@@ -180,24 +181,34 @@ def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Paramete
         graph.constant("biases", bias),
         kernel_shape=[layer.size] * 2,
         strides=[layer.stride] * 2,
-        pads=[layer.padding] * 4,
+        pads=[above, left, below, right],
         group=layer.groups,
     )
+    x = _add_scale(graph, x, after, planes=True)
     return graph.activated(x, layer.activation)
 
 
 def _add_connected(graph: _Graph, layer: Connected, parameters: Parameters) -> str:
-    factor, bias = fold(parameters)
+    factor, bias, after = fold(parameters)
     matrix = graph.constant("matrix", parameters["matrix"] * factor[:, None])
     x = graph.add("Gemm", graph.flat(layer.inputs[0]), matrix, graph.constant("biases", bias), transB=1)
+    x = _add_scale(graph, x, after, planes=False)
     graph.flat_values.add(x)
     return graph.activated(x, layer.activation)
 
 
+def _add_scale(graph: _Graph, x: str, scale: tuple[Array, Array] | None, planes: bool) -> str:
+    """`x` times the first number of each channel, plus the second, where there are any."""
+    if scale is None:
+        return x
+    factor, bias = (numbers[:, None, None] if planes else numbers for numbers in scale)
+    return graph.add("Add", graph.add("Mul", x, graph.constant("factor", factor)), graph.constant("biases", bias))
+
+
 def _add_batchnorm(graph: _Graph, layer: BatchNorm, parameters: Parameters) -> str:
-    factor, bias = fold({"biases": np.zeros(layer.shape.channels, np.float32), **parameters})
-    scaled = graph.add("Mul", graph.planes(layer), graph.constant("factor", factor[:, None, None]))
-    return graph.add("Add", scaled, graph.constant("biases", bias[:, None, None]))
+    factor, bias, after = fold(parameters)
+    scaled = _add_scale(graph, graph.planes(layer), (factor, bias), planes=True)
+    return _add_scale(graph, scaled, after, planes=True)
 
 
 def _add_activation(graph: _Graph, layer: Activation, parameters: Parameters) -> str:

@@ -6,6 +6,7 @@ import difflib
 import math
 import os
 from collections.abc import Sequence
+from functools import cached_property
 
 from .cfg import Section, integer, load_cfg
 from .errors import CfgError, UsageError
@@ -78,8 +79,8 @@ class Network:
 
     @property
     def resizable(self) -> bool:
-        """Whether the network can run at other heights and widths than the cfg's."""
-        return all(layer.resizable for layer in self.layers)
+        """Whether the network can run, with as many outputs, at other heights and widths than the cfg's."""
+        return not self._fixed
 
     def resize(self, height: int, width: int) -> None:
         """Shape the layers for pictures of `height` x `width`.
@@ -87,7 +88,7 @@ class Network:
         Raises
         ------
         UsageError
-            Where the network has layers that fix its input's size.
+            Where the network has layers that fix its input's size, or outputs that grow with it.
         CfgError
             Where a layer's input would be smaller than its window.
         """
@@ -99,15 +100,25 @@ class Network:
 
     def check_resizable(self, height: int, width: int) -> None:
         """Raise UsageError unless the network can run at `height` x `width`."""
-        fixed = next((layer for layer in self.layers if not layer.resizable), None)
-        if fixed is not None and (height, width) != self.input_shape[1:]:
-            reason = (
-                f"cannot run at {width} x {height}: layer {fixed.index} [{fixed.section.name}] fixes the input at"
-                f" {self.input_shape.width} x {self.input_shape.height}"
-            )
-            raise UsageError(reason, file=self.file)
+        if self._fixed and (height, width) != self.input_shape[1:]:
+            own = f"{self.input_shape.width} x {self.input_shape.height}"
+            raise UsageError(f"cannot run at {width} x {height} but only at {own}: {self._fixed}", file=self.file)
         if height < 1 or width < 1:
             raise UsageError(f"cannot run at {width} x {height}", file=self.file)
+
+    @cached_property
+    def _fixed(self) -> str:
+        """Why the input's size is fixed; empty where it is not."""
+        fixed = next((layer for layer in self.layers if not layer.resizable), None)
+        if fixed is not None:
+            return f"layer {fixed.index} [{fixed.section.name}] fixes the input's size"
+        grown = {-1}  # outputs that grow with the input
+        for layer in self.layers:
+            if not layer.pools_all and not grown.isdisjoint(layer.inputs):
+                grown.add(layer.index)
+        if self.output_layer.index in grown:
+            return "another input's size would give another number of outputs"
+        return ""
 
     @property
     def output_layer(self) -> Layer:

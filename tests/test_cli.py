@@ -334,5 +334,5 @@ def test_network_that_cannot_be_resized_letterboxes_and_refuses_shorter(darknet,
     assert json.loads(darknet(*command).out)["preprocess"] == "letterbox"
     refused = darknet(*command, "--preprocess", "shorter")
     assert (refused.code, refused.out) == (1, "")
-    reason = "cannot run at 10 x 8: layer 0 [connected] fixes the input at 8 x 8"
+    reason = "cannot run at 10 x 8 but only at 8 x 8: layer 0 [connected] fixes the input's size"
     assert refused.complaints == [f"{STAR}: fixed.cfg: {reason}"]

@@ -101,13 +101,14 @@ def test_resize_shapes_every_layer_anew_and_back():
 
 def test_resize_of_a_fixed_network_names_the_layer_that_forbids_it():
     network = load_structure("cfg/alexnet.cfg")
-    with pytest.raises(UsageError, match=r"cannot run at 300 x 227: layer 8 \[connected\] fixes the input"):
+    reason = r"cannot run at 300 x 227 but only at 227 x 227: layer 8 \[connected\] fixes the input"
+    with pytest.raises(UsageError, match=reason):
         network.resize(227, 300)
     network.resize(227, 227)  # its own size: nothing to do
 
 
 def test_resize_to_nothing_or_below_a_window_is_refused_and_changes_nothing():
-    network = make_network((3, 16, 16), ("convolutional", {"size": 5}))
+    network = make_network((3, 16, 16), ("convolutional", {"size": 5}), ("avgpool", {}))
     with pytest.raises(UsageError, match="cannot run at 0 x 16"):
         network.resize(16, 0)
     with pytest.raises(CfgError, match="size=5: larger than its input, 4 x 16"):

@@ -92,7 +92,7 @@ def open_engine(
         if precision != "float32":
             reason = "the reference engine computes in float32 only; take engine=cpu"
             raise EngineError(reason, option=f"precision={precision}")
-        return ReferenceEngine(layers, parameters, threads)
+        return ReferenceEngine(layers, parameters)
     if name == "cpu":
         from .cpu import CpuEngine
 

@@ -11,9 +11,9 @@ input, or an index past the last layer for a copy that a route needs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -23,48 +23,91 @@ from ..layers.route import Route
 from ..layers.shortcut import Shortcut
 
 INPUT = -1
+# What normalization subtracts may be so many times the output's own order of magnitude; beyond, float32 would lose the
+# output in the sum. Trained networks reach 6.
+MOST_CANCELLED = 256
 # Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
 _ACTIVATED = ("convolutional", "connected", "shortcut", "activation")
 
 
 @dataclass(frozen=True)
+class Sum:
+    """A shortcut that is computed with the layer before it: y = activation(x + other).
+
+    Attributes
+    ----------
+    layer : int
+        The shortcut.
+    other : int
+        The value that it adds.
+    activation : str
+    """
+
+    layer: int
+    other: int
+    activation: str
+
+
+@dataclass(frozen=True)
 class Step:
-    """One operation: y = final_activation(activation(layer(source)) + residual).
+    """One operation: a layer, and perhaps a shortcut that takes what it gives.
 
     Attributes
     ----------
     kind : str
-        The layer's, or ``copy``.
+        The layer's; ``copy``; or ``scale``: what `Folded.after` says, in place, then the layer's activation.
     layer : int
         The layer whose options and parameters apply.
     sources : tuple of int
         Values that the layer takes.
     target : int
         The value written.
-    residual : int, optional
-        The value that a shortcut adds which was fused into the convolution.
-    activation, final_activation : str
-        Names; linear where there is none.
+    activation : str
+        The layer's; linear where there is none.
+    sum : Sum, optional
+        What else is done before the value is written.
     """
 
     kind: str
     layer: int
     sources: tuple[int, ...]
     target: int
-    residual: int | None = None
     activation: str = "linear"
-    final_activation: str = "linear"
+    sum: Sum | None = None
 
     @property
     def reads(self) -> tuple[int, ...]:
         """The values that it reads."""
-        return self.sources if self.residual is None else (*self.sources, self.residual)
+        return self.sources if self.sum is None else (*self.sources, self.sum.other)
 
     @property
     def source(self) -> int:
         """The first value that the layer takes."""
         return self.sources[0]
+
+    @property
+    def final_activation(self) -> str:
+        """The shortcut's; linear where there is none."""
+        return "linear" if self.sum is None else self.sum.activation
+
+    def define(
+        self, layers: Sequence[Layer], parameters: Mapping[int, Parameters], read: Callable[[int], Array]
+    ) -> Array:
+        """What the step comes to by the definitions of all its layers.
+
+        Parameters
+        ----------
+        layers : sequence of Layer
+        parameters : mapping of int to mapping
+            By the layers' indices; layers without any may be missing.
+        read : callable
+            A value's array (n, channels, height, width).
+        """
+        answer = layers[self.layer].forward([read(value) for value in self.sources], parameters.get(self.layer, {}))
+        if self.sum is None:
+            return answer
+        return layers[self.sum.layer].forward([answer, read(self.sum.other)], {})
 
 
 @dataclass(frozen=True)
@@ -138,16 +181,51 @@ def compile_steps(layers: Sequence[Layer], block: int = 1) -> Program:
     return Program(tuple(builder.steps), output, places, builder.copies)
 
 
-def fold(parameters: Parameters) -> tuple[Array, Array]:
+class Folded(NamedTuple):
     """What a layer's batch normalization and biases come to: y = factor * x + bias, float32, channel by channel.
 
-    The factor can go into the kernels: a scaled sum of products is a sum of scaled products.
+    The factor can go into the weights: a scaled sum of products is a sum of scaled products.
+
+    Attributes
+    ----------
+    factor, bias : array
+    after : (array, array), optional
+        A second factor and bias, to be applied to y, where y alone would lose what is small beside the mean.
     """
-    bias = parameters["biases"]
+
+    factor: Array
+    bias: Array
+    after: tuple[Array, Array] | None = None
+
+
+def fold(parameters: Parameters) -> Folded:
+    """The factors and biases of a layer with these parameters; ``biases`` may be missing."""
     if "scales" not in parameters:
-        return np.ones_like(bias), np.array(bias)
-    factor = parameters["scales"] / (np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON)
-    return factor.astype(np.float32), (bias - parameters["means"] * factor).astype(np.float32)
+        bias = parameters["biases"]
+        return Folded(np.ones_like(bias), np.array(bias))
+    scales, means = parameters["scales"], parameters["means"]
+    biases = parameters.get("biases", np.zeros_like(means))
+    factor = scales / (np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON)
+    apart = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
+    folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)
+    after = np.where(apart, factor, 1), np.where(apart, biases, 0)
+    first, second = ((f.astype(np.float32), b.astype(np.float32)) for f, b in (folded, after))
+    return Folded(*first, second if apart.any() else None)
+
+
+def scale_after(program: Program, layers: Collection[int]) -> Program:
+    """`program` with a step ``scale`` behind those `layers` that `fold` asks it for, before what else they do."""
+    steps: list[Step] = []
+    for step in program.steps:
+        if step.layer not in layers or step.kind == "copy":
+            steps.append(step)
+            continue
+        target = step.target
+        steps.append(replace(step, activation="linear", sum=None))
+        steps.append(Step("scale", step.layer, (target,), target, step.activation))
+        if step.sum is not None:
+            steps.append(Step("shortcut", step.sum.layer, (target, step.sum.other), target, step.sum.activation))
+    return replace(program, steps=tuple(steps))
 
 
 def _add(builder: _Builder, layer: Layer) -> None:
@@ -165,7 +243,7 @@ def _add(builder: _Builder, layer: Layer) -> None:
             channel += shape.channels
         return
     activation = getattr(layer, "activation", "linear") if layer.kind in _ACTIVATED else "linear"
-    builder.steps.append(Step(layer.kind, layer.index, tuple(inputs), layer.index, None, activation))
+    builder.steps.append(Step(layer.kind, layer.index, tuple(inputs), layer.index, activation))
 
 
 def _copy(builder: _Builder, value: int) -> int:
@@ -199,16 +277,15 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             before >= 0
             and convolution.target == step.source  # and not the last part of a route
             and convolution.kind == "convolutional"
-            and convolution.residual is None
+            and convolution.sum is None
             and readers[step.source] == 1
             and other < before
             and shortcut.input_shapes[0] == shortcut.input_shapes[1]
             and shortcut.alpha == shortcut.beta == 1
             and {convolution.activation, step.activation} <= SLOPES.keys()
         ):
-            builder.steps[before] = replace(
-                convolution, target=step.target, residual=step.sources[1], final_activation=step.activation
-            )
+            added = Sum(step.layer, step.sources[1], step.activation)
+            builder.steps[before] = replace(convolution, target=step.target, sum=added)
             position[step.target] = before
             fused.add(number)
     builder.steps = [step for number, step in enumerate(builder.steps) if number not in fused]
@@ -236,17 +313,26 @@ def _run_in_place(builder: _Builder, output: int) -> None:
             builder.parents[step.source] = (step.target, 0)
 
 
+def _find_roots(builder: _Builder) -> dict[int, tuple[int, int]]:
+    """For each value the one in which it lies at the end, and from which channel on."""
+    joined = [parent for parent, _ in builder.parents.values()]
+    root: dict[int, tuple[int, int]] = {}
+    for value in [*builder.parents, *joined, *(step.target for step in builder.steps)]:
+        chain = [value]  # up to one whose root is known
+        while chain[-1] not in root and chain[-1] in builder.parents:
+            chain.append(builder.parents[chain[-1]][0])
+        root.setdefault(chain[-1], (chain[-1], 0))
+        for below in chain[-2::-1]:
+            parent, offset = builder.parents[below]
+            top, channel = root[parent]
+            root[below] = top, channel + offset
+    return root
+
+
 def _assign_slots(builder: _Builder, output: int) -> dict[int, Place]:
     """Give each root value a buffer that nothing alive lies in; the best-fitting free one."""
     program = Program(tuple(builder.steps), output, {}, builder.copies)
-    root = {}
-    joined = [parent for parent, _ in builder.parents.values()]
-    for value in [*builder.parents, *joined, *(step.target for step in builder.steps)]:
-        top, channel = value, 0
-        while top in builder.parents:
-            top, offset = builder.parents[top]
-            channel += offset
-        root[value] = (top, channel)
+    root = _find_roots(builder)
     last: dict[int, int] = {}
     for number, step in enumerate(builder.steps):
         for value in (*step.reads, step.target):

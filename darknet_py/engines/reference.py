@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class ReferenceEngine:
     name = "reference"
     interpolate = None
 
-    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters], threads: int | None) -> None:
+    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters]) -> None:
         # Copies: the caller's arrays may change later.
         self.parameters = [{name: np.array(a) for name, a in arrays.items()} for arrays in parameters]
 
@@ -38,12 +38,18 @@ class ReferencePlan:
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for float32 `batch` (n, channels, height, width)."""
+        for _, output in self.outputs(batch):
+            answer = output
+        return answer.reshape(len(batch), -1)
+
+    def outputs(self, batch: Array) -> Iterator[tuple[Layer, Array]]:
+        """Each layer and what it gives for `batch`, in order; none for a cost that comes last."""
         values = {-1: batch}
         for layer, parameters in zip(self.layers, self.parameters, strict=True):
-            if layer.kind == "cost" and layer.index == len(self.layers) - 1:
-                return values[layer.index - 1].reshape(len(batch), -1)
+            if layer.kind == "cost" and layer.index == len(self.layers) - 1 and layer.index:
+                return
             values[layer.index] = layer.forward([values[i] for i in layer.inputs], parameters)
+            yield layer, values[layer.index]
             for source in set(layer.inputs):
                 if self.last_use[source] == layer.index:
                     del values[source]
-        return values[len(self.layers) - 1].reshape(len(batch), -1)

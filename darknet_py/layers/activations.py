@@ -42,7 +42,7 @@ def _stair(x: Any) -> Any:
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda x: x,
     "leaky": lambda x: np.where(x < 0, 0.1 * x, x),
-    "relu": lambda x: np.maximum(x, 0),
+    "relu": lambda x: x * (x > 0),
     "logistic": _logistic,
     "loggy": lambda x: 2 * _logistic(x) - 1,
     "elu": _elu,
@@ -60,7 +60,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 def activate(name: str, x: Array) -> Array:
     """`x` through the activation `name`; float32, the shape of `x`.
 
-    Source: darknet's ``activations.h``. Overflow of the exponential is its limit, not an error.
+    Source: darknet's ``activations.h``. Overflow of the exponential is its limit, and what is not a number stays so.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return ACTIVATIONS[name](x).astype(np.float32, copy=False)

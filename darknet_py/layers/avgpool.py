@@ -12,6 +12,7 @@ class AvgPool(Layer):
 
     kind = "avgpool"
     aliases = ("avg",)
+    pools_all = True
 
     def _set_up(self, source: Shape) -> Shape:
         return Shape(source.channels, 1, 1)

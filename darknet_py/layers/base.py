@@ -33,6 +33,14 @@ class Shape(NamedTuple):
         return self.channels * self.height * self.width
 
 
+def count_windows(room: int, size: int, stride: int) -> int:
+    """How many windows of `size` lie `stride` apart in `room` cells; 0 where none does.
+
+    One may be up to `stride` - 1 larger than the room, as in C, whose division rounds towards zero.
+    """
+    return 0 if room - size <= -stride else max(0, room - size) // stride + 1
+
+
 class Layer:
     """One section of a cfg, with its shapes.
 
@@ -55,6 +63,7 @@ class Layer:
     options: ClassVar[Mapping[str, Option]] = {}
     ignored: ClassVar[tuple[str, ...]] = ()
     resizable: ClassVar[bool] = True
+    pools_all: ClassVar[bool] = False  # its output has one size, whatever the input's
 
     index: int
     inputs: tuple[int, ...]

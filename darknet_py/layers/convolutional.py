@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import choice, flag, integer
 from .activations import ACTIVATIONS, activate
-from .base import Array, Layer, Parameters, Shape
+from .base import Array, Layer, Parameters, Shape, count_windows
 from .batchnorm import normalize, statistics
 
 
@@ -57,11 +57,16 @@ class Convolutional(Layer):
         for key, channels in (("groups", source.channels), ("groups", self.filters)):
             if channels % self.groups:
                 raise self.section.error(f"does not divide {channels} channels", key)
-        height, width = (d + 2 * self.padding - self.size for d in source[1:])
-        if height < 0 or width < 0:
+        windows = [count_windows(d + 2 * self.padding, self.size, self.stride) for d in source[1:]]
+        if 0 in windows:
             reason = f"larger than its input, {source.width} x {source.height} with padding {self.padding}"
             raise self.section.error(reason, "size")
-        return Shape(self.filters, height // self.stride + 1, width // self.stride + 1)
+        return Shape(self.filters, *windows)
+
+    @property
+    def edges(self) -> list[tuple[int, int]]:
+        """Zeros before the first and after the last row, then column; more after it where a window is larger."""
+        return [(self.padding, max(self.padding, self.size - d - self.padding)) for d in self.input_shapes[0][1:]]
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
@@ -94,8 +99,7 @@ class Convolutional(Layer):
         )
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
-        edge = (self.padding, self.padding)
-        padded = np.pad(inputs[0], ((0, 0), (0, 0), edge, edge))
+        padded = np.pad(inputs[0], ((0, 0), (0, 0), *self.edges))
         windows = sliding_window_view(padded, (self.size, self.size), axis=(2, 3))
         windows = windows[:, :, :: self.stride, :: self.stride]
         n, channels, height, width = windows.shape[:4]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import integer
-from .base import Array, Layer, Parameters, Shape
+from .base import Array, Layer, Parameters, Shape, count_windows
 
 
 class MaxPool(Layer):
@@ -35,11 +35,11 @@ class MaxPool(Layer):
         if (self.padding + 1) // 2 >= self.size:
             reason = f"a window of {self.size} would lie wholly outside the picture"
             raise self.section.error(reason, "padding")
-        height, width = (d + self.padding - self.size for d in source[1:])
-        if height < 0 or width < 0:
+        windows = [count_windows(d + self.padding, self.size, self.stride) for d in source[1:]]
+        if 0 in windows:
             reason = f"larger than its input, {source.width} x {source.height} with padding {self.padding}"
             raise self.section.error(reason, "size")
-        return Shape(source.channels, height // self.stride + 1, width // self.stride + 1)
+        return Shape(source.channels, *windows)
 
     def listing(self) -> str:
         channels, height, width = self.input_shapes[0]

@@ -73,9 +73,9 @@ def check_program(program, layers):
         layer, written = layers[step.layer], layers[step.target]
         for value, source in zip(step.sources, layer.inputs, strict=True):
             assert (read(value) == contents[source]).all(), f"{step} reads something else"
-        if step.residual is not None:
+        if step.sum is not None:
             assert written.kind == "shortcut"
-            assert (read(step.residual) == contents[written.inputs[1]]).all(), f"{step} adds something else"
+            assert (read(step.sum.other) == contents[written.inputs[1]]).all(), f"{step} adds something else"
         if written is not layer:
             assert np.array_equal(contents[written.inputs[0]], contents[layer.index]), f"{step} skips a layer"
         buffers[target_slot][target] = contents[written.index]
@@ -95,7 +95,7 @@ def test_every_step_reads_what_was_written_for_it(name, block):
 
 def joined_shortcuts(program):
     """The shortcuts that a convolution does as it stores its own values."""
-    return {step.target for step in program.steps if step.kind == "convolutional" and step.residual is not None}
+    return {step.target for step in program.steps if step.kind == "convolutional" and step.sum is not None}
 
 
 @pytest.mark.parametrize("name", FIFTEEN)
@@ -200,8 +200,9 @@ def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(network, see
 def test_folded_factors_and_biases_give_what_the_layer_defines(kind, options, normalized):
     (layer,) = make_network((2, 1, 1), (kind, {**options, "batch_normalize": normalized})).layers
     (parameters,) = random_parameters([layer])
-    factor, bias = fold(parameters)
+    factor, bias, after = fold(parameters)
     assert factor.dtype == bias.dtype == np.float32
+    assert after is None
     x = random_array((1, 2, 1, 1))
     expected = layer.forward([x], parameters).ravel()
     weight = parameters["kernels" if kind == "convolutional" else "matrix"].reshape(-1, 2)

@@ -1,37 +1,109 @@
-"""The CPU engine's threads."""
+"""The CPU engine's threads: who works, who sleeps, and what exceptions and forks leave of them."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from support import make_network, random_array, random_parameters
 
 from darknet_py.engines import open_engine
+from darknet_py.engines.cpu import table as t
+from darknet_py.engines.cpu.arena import LINE
 from darknet_py.engines.cpu.team import team_of, thread_count
 
 NETWORK = make_network((3, 40, 40), ("convolutional", {"filters": 64, "size": 3, "pad": 1}), ("avgpool", {}))
 BATCH = random_array((2, 3, 40, 40))
 
-FORK = """
-import os
+LOAD = """
+import os, signal, sys, threading, time
 import numpy as np
-from darknet_py.engines.cpu.team import team_of
 from darknet_py import load_network
 
 network = load_network("cfg/shapes.cfg", "data/shapes.weights", engine="cpu", threads=2)
 batch = np.ones((1, *network.input_shape), np.float32)
-before = network.predict(batch)
-child = os.fork()
-if child == 0:
-    os._exit(0 if (network.predict(batch) == before).all() else 1)
-assert os.waitpid(child, 0)[1] == 0
-assert (network.predict(batch) == before).all()
+count = int(sys.argv[1])
 """
+# Exceptions at any moment of predict and between two, from one that begins to one that has long ended.
+INTERRUPTED = """
+class Interrupt(Exception):
+    pass
+
+def interrupt(signum, frame):
+    raise Interrupt
+
+if sys.argv[2] == "denied":
+    def deny(*arguments):
+        raise PermissionError
+    os.sched_setaffinity = deny
+expected = load_network("cfg/shapes.cfg", "data/shapes.weights", engine="cpu", threads=1).predict(batch)
+signal.signal(signal.SIGALRM, interrupt)
+random = np.random.default_rng(0)
+raised = 0
+while raised < count:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 3e-3))
+        while True:
+            network.predict(batch)
+            if random.random() < 0.02:
+                time.sleep(random.uniform(0, 0.02))  # so long that threads go to sleep
+    except Interrupt:
+        raised += 1
+    if raised % 100 == 0 or count < 100:
+        start = time.monotonic()
+        assert (network.predict(batch) == expected).all()
+        assert time.monotonic() - start < 10, "the next answer comes late"
+"""
+FORKED = """
+expected = network.predict(batch)
+over = threading.Event()
+
+def predict():
+    while not over.is_set():
+        assert (network.predict(batch) == expected).all()
+
+threads = [threading.Thread(target=predict) for _ in range(4)]
+for thread in threads:
+    thread.start()
+random = np.random.default_rng(0)
+failed = 0
+for _ in range(count):
+    time.sleep(random.uniform(0, 0.01))
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # ends a child that hangs
+        os._exit(0 if (network.predict(batch) == expected).all() else 1)
+    failed += os.waitpid(child, 0)[1] != 0
+over.set()
+for thread in threads:
+    thread.join()
+assert failed == 0, f"{failed} of {count} children"
+assert (network.predict(batch) == expected).all()
+"""
+# One after another, since limits are of the user, and root has none.
+CRAMPED = """
+start = threading.Thread.start
+
+def refuse(self):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = refuse
+answer = network.predict(batch)
+threading.Thread.start = start
+assert (answer == load_network("cfg/shapes.cfg", "data/shapes.weights", engine="cpu", threads=1).predict(batch)).all()
+"""
+
+
+def run_script(script, *arguments, options=()):
+    command = [sys.executable, *options, "-c", LOAD + script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+    assert done.returncode == 0, done.stderr
 
 
 def open_plan(threads):
@@ -50,16 +122,42 @@ def test_there_are_no_more_threads_than_cores():
 def test_threads_that_went_to_sleep_are_woken():
     plan = open_plan(2)
     first = plan.run(BATCH)
-    team = plan.engine.team
+    mailbox = plan.engine.team._crew._mailbox.view(np.int64).reshape(2, LINE // 8)
     for _ in range(3):
         until = time.monotonic() + 60
-        while not team._mailbox[1, 0] and time.monotonic() < until:
+        while not mailbox[1, t.ASLEEP] and time.monotonic() < until:
             time.sleep(0.001)
-        assert team._mailbox[1, 0], "the thread looks for work for a minute"
+        assert mailbox[1, t.ASLEEP], "the thread looks for work for a minute"
         assert (plan.run(BATCH) == first).all()
 
 
+@pytest.mark.skipif(thread_count(None) < 2, reason="needs two cores")
+def test_a_team_that_nobody_needs_leaves_no_threads():
+    engine = open_engine("cpu", NETWORK.layers, random_parameters(NETWORK.layers), 1).fork(2)
+    engine.plan(NETWORK.layers).run(BATCH)
+    tasks = f"/proc/{os.getpid()}/task"
+    before = len(os.listdir(tasks))
+    del engine
+    gc.collect()  # plans hold each other
+    until = time.monotonic() + 60
+    while len(os.listdir(tasks)) == before and time.monotonic() < until:
+        time.sleep(0.001)
+    assert len(os.listdir(tasks)) == before - 1
+
+
+def test_threads_that_the_system_refuses_are_done_without():
+    run_script(CRAMPED, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("affinity", ["allowed", "denied"])
+@pytest.mark.parametrize("options", [(), ("-X", "dev")], ids=["plain", "dev"])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals and timers")
+def test_an_exception_at_any_moment_leaves_the_threads_ready(affinity, options):
+    run_script(INTERRUPTED, os.environ.get("DARKNET_PY_EXCEPTIONS", 200), affinity, options=options)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_forked_child_has_threads_of_its_own():
-    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert done.returncode == 0, done.stderr
+def test_a_child_forked_while_threads_predict_has_threads_and_locks_of_its_own():
+    run_script(FORKED, os.environ.get("DARKNET_PY_FORKS", 20))

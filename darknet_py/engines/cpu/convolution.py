@@ -22,10 +22,17 @@ def workspace_size(choice: Choice, layer: Convolutional, images: int, source: Sh
         return winograd_workspace(choice, layer, images, source, shape, threads)
     if choice.name == "strassen_1x1":
         return threads * _pairs(source, threads)[1]
-    height, width = source.height + 2 * layer.padding, source.width + 2 * layer.padding
+    height, width = _padded(layer)
     if choice.name == "direct_pixels":
         return images * height * (width + _slack(source.channels)) * source.channels * 4
-    return images * blocks(source.channels) * height * width * choice.cell if layer.padding else 0
+    return images * blocks(source.channels) * height * width * choice.cell if (height, width) != source[1:] else 0
+
+
+def _padded(layer: Convolutional) -> tuple[int, int]:
+    """Height and width of the input with its edges."""
+    (above, below), (left, right) = layer.edges
+    _, height, width = layer.input_shapes[0]
+    return above + height + below, left + width + right
 
 
 def _slack(channels: int) -> int:
@@ -46,21 +53,24 @@ def lower_convolution(table: Table, choice: Choice, layer: Convolutional, kernel
 
 
 def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Call) -> None:
-    source, shape, p, cell = call.source_shape, call.shape, layer.padding, kernels.cell
-    height, width, start, plane = source.height, source.width, call.source, call.source_plane
-    if p:
+    source, shape, cell = call.source_shape, call.shape, kernels.cell
+    start, plane = call.source, call.source_plane
+    height, width = _padded(layer)
+    padded = (height, width) != source[1:]
+    if padded:
         table.add(
             t.PAD,
             a=start,
             c=call.workspace,
             blocks=blocks(source.channels),
             images=call.images,
-            height=height,
-            width=width,
-            padding=p,
+            height=source.height,
+            width=source.width,
+            padding=layer.padding,
+            out_height=height,
+            out_width=width,
         )
-        height, width, start = height + 2 * p, width + 2 * p, call.workspace
-        plane = call.images * height * width * cell
+        start, plane = call.workspace, call.images * height * width * cell
     together = bundle(layer)
     assert together is not None
     batches = layer.groups // together
@@ -69,7 +79,7 @@ def _lower_direct(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
     cells = (side[:, None] * width + side).ravel() * cell
     taps = (np.arange(into)[:, None] * plane + cells).ravel().astype(np.int64)
     # Rows of one picture, and pictures, lie one after another; where no edge parts them, they are one long row.
-    whole = layer.size == 1 and layer.stride == 1 and not p
+    whole = layer.size == 1 and layer.stride == 1 and not padded
     rows, pixels = (1, call.images * shape.height * shape.width) if whole else (shape.height, shape.width)
     tiles = rows * -(-pixels // ROWS)
     for image in range(1 if whole else call.images):
@@ -130,8 +140,9 @@ def _lower_quarters(table: Table, kernels: Kernels, call: Call) -> None:
 
 
 def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Call) -> None:
-    source, shape, p = call.source_shape, call.shape, layer.padding
-    height, width = source.height + 2 * p, source.width + 2 * p + _slack(source.channels)
+    source, shape = call.source_shape, call.shape
+    height, width = _padded(layer)
+    width += _slack(source.channels)
     table.add(
         t.TO_PIXELS,
         a=call.source,
@@ -141,7 +152,7 @@ def _lower_pixels(table: Table, layer: Convolutional, kernels: Kernels, call: Ca
         images=call.images,
         height=source.height,
         width=source.width,
-        padding=p,
+        padding=layer.padding,
         out_height=height,
         out_width=width,
     )

@@ -29,7 +29,7 @@ from . import table as t
 from .isa import ASKED, ISA
 
 # How many int64 each function of `compiled.entry` takes; all return one.
-COUNTS = {"post": 3, "serve": 5, "interpolate": 14}
+COUNTS = {"run": 4, "serve": 3, "interpolate": 14}
 SOURCES = ("compiled/*.py", "arena.py", "isa.py", "jit.py", "table.py")
 
 
@@ -44,7 +44,7 @@ class Code:
 class Native:
     """The functions of `compiled.entry`, compiled."""
 
-    post: Callable[..., int]
+    run: Callable[..., int]
     serve: Callable[..., int]
     interpolate: Callable[..., int]
 
@@ -52,9 +52,16 @@ class Native:
         # What frees memory that an array owns; ours own none, but LLVM links nothing where a name is unknown.
         never = ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value
         llvm.add_symbol("NRT_MemInfo_call_dtor", never)
+        _add_locks()
         self._engine = _link(code.objects)
         for name, symbol in code.symbols.items():
             setattr(self, name, _wrap(self._engine.get_function_address(symbol), COUNTS[name]))
+
+
+def _add_locks() -> None:
+    """Let LLVM find Python's own locks."""
+    for name in ("PyThread_acquire_lock", "PyThread_release_lock"):
+        llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
 
 
 def _link(objects: list[bytes]) -> Any:
@@ -160,6 +167,7 @@ def _compile() -> Code:
     from .compiled import entry, kernel, microkernel
 
     code = Code({}, [_assemble(microkernel.emit())])
+    _add_locks()
     # Numba links what it compiles, and must find these; `Native` links anew, to its own.
     engine = _link(code.objects)
     for symbol in t.MULTIPLY:

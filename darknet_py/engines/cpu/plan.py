@@ -10,10 +10,11 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
+from ...forks import renew_after_fork
 from ...layers import Array, Layer, Parameters
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
-from ..passes import compile_steps, fold
+from ..passes import compile_steps, fold, scale_after
 from .arena import Store, huge
 from .builder import Table
 from .interpolate import interpolate
@@ -47,11 +48,18 @@ class CpuEngine:
         self.choices: dict[int, Choice] = {}
         self.kernels: dict[int, Kernels] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
+        self.scales: dict[int, tuple[Array, Array]] = {}
         self.arena, self.store = huge(0), Store()
-        self.lock = threading.Lock()  # plans share memory
+        self.renew()
+        renew_after_fork(self)
         source = iter(parameters)
         for layer in layers:  # zip would hold a layer's arrays while the next one's are read
             self._prepare(layer, next(source))
+        self.program = scale_after(self.program, self.scales.keys())
+
+    def renew(self) -> None:
+        """Let plans, which share memory, take turns anew."""
+        self.lock = threading.Lock()
 
     def _prepare(self, layer: Layer, arrays: Parameters) -> None:
         """Pack a layer's kernels, or keep its parameters for its definition."""
@@ -62,16 +70,24 @@ class CpuEngine:
             assert choice is not None
             self.choices[layer.index] = choice
             if choice.name != "definition":
-                self.kernels[layer.index] = pack_kernels(table, store, choice, layer, arrays["kernels"], *fold(arrays))
+                factor, bias = self._fold(layer, arrays)
+                self.kernels[layer.index] = pack_kernels(table, store, choice, layer, arrays["kernels"], factor, bias)
         elif isinstance(layer, Connected):
             matrix = arrays["matrix"].reshape(layer.output, layer.input_shapes[0].channels, -1)
-            self.kernels[layer.index] = pack_matrix(table, store, matrix, *fold(arrays))
+            self.kernels[layer.index] = pack_matrix(table, store, matrix, *self._fold(layer, arrays))
         if layer.index not in self.kernels:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         table.freeze()
         table.run(self.team)
         if narrow and layer.index in self.kernels:
             self.kernels[layer.index] = self.kernels[layer.index].narrow(self.store)
+
+    def _fold(self, layer: Layer, arrays: Parameters) -> tuple[Array, Array]:
+        """The factors and biases that go into a layer's kernels; those that come after them are kept."""
+        folded = fold(arrays)
+        if folded.after is not None:
+            self.scales[layer.index] = folded.after
+        return folded.factor, folded.bias
 
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:
         """A plan for `layers`, shaped for some size of picture."""
@@ -81,7 +97,9 @@ class CpuEngine:
         """An engine on the same kernels with `threads` threads of its own, whose plans run beside this one's."""
         engine = copy(self)
         engine.team = Team(threads)
-        engine.arena, engine.lock = huge(0), threading.Lock()
+        engine.arena = huge(0)
+        engine.renew()
+        renew_after_fork(engine)
         return engine
 
     def memory(self, size: int) -> npt.NDArray[np.uint8]:

@@ -87,7 +87,7 @@ class Run:
         return {
             step.target
             for step in steps
-            if step.kind != "copy" and step.residual is None and step.target not in read and inside[step.target] == 1
+            if step.kind != "copy" and step.sum is None and step.target not in read and inside[step.target] == 1
         }
 
     def _cell(self, value: int) -> int:
@@ -186,6 +186,8 @@ class Run:
         if step.kind == "copy":
             self._blocked(step.source)
             self.calls.append(lambda: np.copyto(self._view(step.target), self._view(step.source)))
+        elif step.kind == "scale":
+            self.calls.append(lambda: self._scale(step))
         elif isinstance(layer, (Convolutional, Connected)) and layer.index in self.engine.kernels:
             self._add_product(step, layer, 1.0 if slope is None else slope)
             if slope is None:
@@ -199,11 +201,11 @@ class Run:
         elif isinstance(layer, Shortcut) and slope is not None and self._addable(layer):
             self._add_shortcut(step, layer, slope)
         else:
-            self._add_definition(step, layer)
+            self._add_definition(step)
 
     def _add_product(self, step: Step, layer: Convolutional | Connected, slope: float) -> None:
         kernels = self.engine.kernels[layer.index]
-        residual = 0 if step.residual is None else self._blocked(step.residual)  # which the source may be, too
+        residual = 0 if step.sum is None else self._blocked(step.sum.other)  # which the source may be, too
         plain = layer.index in self.engine.choices and self.engine.choices[layer.index].plain
         plain = plain and step.source in self.plain
         source = self._plain_address(step.source) if plain else self._blocked(step.source)
@@ -276,19 +278,16 @@ class Run:
         )
         self._define(step, target)
 
-    def _add_definition(self, step: Step, layer: Layer) -> None:
-        """What has no kernel of its own runs as its layer defines it."""
-        shape = self._shape(step.target)
-        target = np.empty((self.images, *shape), np.float32)
-        parameters = self.engine.parameters.get(layer.index, {})
-        sources = list(step.sources)
-        inputs = [None if value == INPUT else self.plain.get(value) for value in sources]
+    def _add_definition(self, step: Step) -> None:
+        """What has no kernel of its own runs as its layers define it."""
+        target = np.empty((self.images, *self._shape(step.target)), np.float32)
+        inputs = {value: None if value == INPUT else self.plain.get(value) for value in step.reads}
 
-        def run() -> None:
-            given = [self._read(v) if plain is None else plain for v, plain in zip(sources, inputs, strict=True)]
-            target[...] = layer.forward(given, parameters)
+        def read(value: int) -> Array:
+            plain = inputs[value]
+            return self._read(value) if plain is None else plain
 
-        self.calls.append(run)
+        self.calls.append(lambda: np.copyto(target, step.define(self.layers, self.engine.parameters, read)))
         self._define(step, target)
 
     def _define(self, step: Step, target: Array) -> None:
@@ -297,10 +296,24 @@ class Run:
         if self.program.places[step.target].root != step.target:
             self._blocked(step.target)
 
+    def _scale(self, step: Step) -> None:
+        factor, bias = (_pad_channels(array) for array in self.engine.scales[step.layer])
+        view = self._view(step.target)
+        self._overwrite(view, activate(step.activation, factor * _to_float32(view) + bias))
+
     def _activate(self, step: Step) -> None:
         view = self._view(step.target)
-        values = activate(step.activation, _to_float32(view))
+        self._overwrite(view, activate(step.activation, _to_float32(view)))
+
+    def _overwrite(self, view: npt.NDArray[Any], values: Array) -> None:
         view[...] = values if view.dtype == np.float32 else round_to_bfloat16(values.view(np.uint32)) >> 16
+
+
+def _pad_channels(values: Array) -> Array:
+    """A number for each channel, as a view of a blocked value takes them."""
+    padded = np.zeros(blocks(len(values)) * LANES, np.float32)
+    padded[: len(values)] = values
+    return padded.reshape(-1, 1, 1, 1, LANES)
 
 
 def _to_float32(values: npt.NDArray[Any]) -> Array:

@@ -62,10 +62,11 @@ ROWS, TABLE, NUMBERS_AT, SYNC, CLOCK, CALL_FIELDS = range(6)
 # Bytes that a thread needs for itself: Winograd's largest tile, twice.
 SCRATCH = 2 * 8 * 8 * 64
 
-# A team's mailbox: how many calls were posted, the last one's address, and the core of who posted it; then, a line for
-# each thread, whether it sleeps and whether it must be woken.
-POSTED, CALL, CORE = 0, 1, 2
-ASLEEP, TO_WAKE = 0, 1
+# A team's mailbox: how many calls were posted; the last one's address, or 0 where all threads are to leave; how many
+# threads walk it. Then, a line for each thread: whether it sleeps, the lock that wakes it, and its number in the
+# system, 0 where that is not known.
+POSTED, CALL, THREADS = 0, 1, 2
+ASLEEP, ALARM, NUMBER = 0, 1, 2
 
 # The micro-kernel's functions, for pixels that lie side by side and others, in float32 and bfloat16.
 MULTIPLY = tuple(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import ctypes
 import threading
 from functools import cache
+from itertools import count
+from weakref import finalize
 
-import numpy as np
-
+from ...forks import renew_after_fork
 from .. import core_count
 from . import table as t
 from .arena import LINE, address, aligned
-from .jit import load_kernels
+from .jit import Native, load_kernels
 
 
 def thread_count(wanted: int | None) -> int:
@@ -26,58 +27,78 @@ def team_of(threads: int) -> Team:
 
 
 class Team:
-    """Threads that walk tables together with the caller."""
+    """Threads that walk tables together with the caller.
+
+    An exception may come at any moment of the caller's Python code, from a signal's handler or another thread: what
+    is done there is whole after each instruction, or can be done again.
+
+    Attributes
+    ----------
+    threads : int
+        At most; fewer work where the system gives no more.
+    """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._native = load_kernels()
-        self.scratch = aligned(self.threads * t.SCRATCH)
-        self._scratch_address = address(self.scratch)
-        self._forget()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget)
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Have no threads but the caller's."""
+        self._lock = threading.Lock()
+        self._crew = _Crew(self.threads, self._native)
+        finalize(self, self._crew.dismiss).atexit = False
 
     def run(self, call: int) -> None:
         """Walk the call at this address to its end."""
         with self._lock:
-            if not self._threads and self.threads > 1:
-                self._start()
-            if self._native.post(self._mailbox_address, call, self.threads):
-                self._wake()
-            self._native.serve(self._mailbox_address, 0, self._scratch_address, 0, self.threads)
+            self._crew.run(call)
 
-    def _forget(self) -> None:
-        """Have no threads: a forked child has none of its parent's."""
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._mailbox = aligned(self.threads * LINE).view(np.int64).reshape(self.threads, -1)
-        self._mailbox_address = address(self._mailbox)
 
-    def _start(self) -> None:
-        self._alarms = [threading.Lock() for _ in range(self.threads)]
-        self._threads = [
-            threading.Thread(target=self._serve, args=(thread,), daemon=True) for thread in range(1, self.threads)
-        ]
-        for alarm, thread in zip(self._alarms[1:], self._threads, strict=True):
-            alarm.acquire()
-            thread.start()
+class _Crew:
+    """The threads of a team, and the memory through which they are told what to do; it lives as long as they do."""
 
-    def _serve(self, thread: int) -> None:
-        mailbox, alarm, done = self._mailbox_address, self._alarms[thread], 0
-        while True:
-            done = self._native.serve(mailbox, done, self._scratch_address + thread * t.SCRATCH, thread, self.threads)
-            alarm.acquire()
+    def __init__(self, threads: int, native: Native) -> None:
+        self._native, self._wanted, self._present = native, threads, 1
+        self._numbers = count(1)
+        self._mailbox = aligned(threads * LINE)
+        self._scratch = aligned(threads * t.SCRATCH)
+        self._addresses = address(self._mailbox), address(self._scratch)
 
-    def _wake(self) -> None:
-        """Wake the threads that sleep, on other cores than the caller's.
+    def run(self, call: int) -> None:
+        while self._present < self._wanted:
+            try:
+                # If this is done and not counted, one more is started, which finds no place and ends.
+                threading.Thread(target=self._serve, daemon=True).start()
+            except RuntimeError:  # the system gives no more
+                self._wanted = self._present
+                break
+            self._present += 1
+        mailbox, scratch = self._addresses
+        self._native.run(mailbox, call, scratch, self._present)
 
-        Linux, in a virtual machine, often puts a thread on the core of the one that wakes it: on two cores a
-        network of 3.8 ms then took 6.1.
-        """
-        core = int(self._mailbox[0, t.CORE])
-        others = os.sched_getaffinity(0) - {core} if core >= 0 else set()
-        for thread in np.flatnonzero(self._mailbox[1:, t.TO_WAKE]).tolist():
-            ident = self._threads[thread].native_id
-            if others and ident is not None:
-                os.sched_setaffinity(ident, others)
-            self._alarms[thread + 1].release()
+    def dismiss(self) -> None:
+        """Let the threads end."""
+        mailbox, scratch = self._addresses
+        self._native.run(mailbox, 0, scratch, self._present)
+
+    def _serve(self) -> None:
+        thread = next(self._numbers)
+        if thread >= len(self._mailbox) // LINE:
+            return
+        mailbox, scratch = self._addresses
+        line = self._mailbox[thread * LINE :].view("i8")
+        line[t.ALARM] = _make_alarm()
+        line[t.NUMBER] = threading.get_native_id()
+        self._native.serve(mailbox, scratch + thread * t.SCRATCH, thread)
+
+
+def _make_alarm() -> int:
+    """The address of one of Python's locks, taken: who takes it again sleeps until it is released."""
+    locks = ctypes.pythonapi
+    locks.PyThread_allocate_lock.restype = ctypes.c_void_p
+    locks.PyThread_acquire_lock.argtypes = ctypes.c_void_p, ctypes.c_int
+    lock: int = locks.PyThread_allocate_lock()
+    locks.PyThread_acquire_lock(lock, 1)
+    return lock

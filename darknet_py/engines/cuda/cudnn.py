@@ -174,7 +174,9 @@ class Cudnn:
     def supports(self, convolution: Convolution) -> bool:
         """Whether there is a graph for `convolution`."""
         activations = {convolution.activation, convolution.final_activation}
-        return convolution.precision in PRECISIONS and activations <= SLOPES.keys()
+        c = convolution
+        inside = c.size_y <= c.height + 2 * c.padding and c.size_x <= c.width + 2 * c.padding
+        return c.precision in PRECISIONS and activations <= SLOPES.keys() and inside
 
     def candidates(self, convolution: Convolution) -> list[GraphChoice]:
         """Plans that may compute `convolution`, the probably fastest first."""

@@ -131,8 +131,8 @@ def narrow_values(program: Program, layers: Sequence[Layer]) -> set[int]:
             narrow.discard(root(step.target))
         elif step.kind not in BY_CHANNEL and root(step.target) not in narrow:
             narrow.discard(root(step.source))
-        if step.residual is not None:
-            narrow.discard(root(step.residual))
+        if step.sum is not None:
+            narrow.discard(root(step.sum.other))
     return narrow
 
 
@@ -148,7 +148,7 @@ def describe(step: Step, layout: Layout) -> Convolution:
         window = layer.size, layer.size, layer.stride, layer.padding
     return Convolution(
         layout.precision, layout.pictures, height, width, layer.shape.height, layer.shape.width, *window, groups,
-        source.stride, target.stride, 0 if step.residual is None else layout.stride(step.residual),
+        source.stride, target.stride, 0 if step.sum is None else layout.stride(step.sum.other),
         step.activation, step.final_activation,
     )  # fmt: skip
 
@@ -163,8 +163,8 @@ class Lowering:
         Address of `layout.size` bytes.
     packed : mapping of int to Packed
         For convolutions and connected layers.
-    factors : mapping of int to (int, int)
-        For layers of batch normalization the addresses of factors and biases.
+    factors : mapping of (int, str) to (int, int)
+        For layers, and the kinds of their steps that scale, the addresses of factors and biases.
     choices : mapping of Convolution to Implementation
     arrived : int
         As `Operands` says.
@@ -180,7 +180,7 @@ class Lowering:
         layout: Layout,
         memory: int,
         packed: Mapping[int, Packed],
-        factors: Mapping[int, tuple[int, int]],
+        factors: Mapping[tuple[int, str], tuple[int, int]],
         choices: Mapping[Convolution, Implementation],
         arrived: int,
     ) -> None:
@@ -224,7 +224,7 @@ class Lowering:
         operands = Operands(
             self._value(step.source).address,
             self._value(step.target).address,
-            0 if step.residual is None else self._value(step.residual).address,
+            0 if step.sum is None else self._value(step.sum.other).address,
             packed.kernels,
             packed.filters,
             packed.biases,
@@ -264,7 +264,7 @@ class Lowering:
 
     def _scale(self, step: Step) -> Iterator[Launch]:
         source, target = self._value(step.source), self._value(step.target)
-        factors, biases = self.factors.get(step.layer, (0, 0))
+        factors, biases = self.factors.get((step.layer, step.kind), (0, 0))
         yield self._per_number(
             "scale", target, target.channels // 4,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
@@ -339,6 +339,7 @@ STEPS: dict[str, Callable[[Lowering, Step], Iterator[Launch | GraphLaunch]]] = {
     "crop": Lowering._crop,
     "maxpool": Lowering._pool,
     "route": Lowering._copy,
+    "scale": Lowering._scale,
     "shortcut": Lowering._shortcut,
     "softmax": Lowering._inner_softmax,
 }

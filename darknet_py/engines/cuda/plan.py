@@ -19,7 +19,7 @@ from ...layers import Array, Layer, Parameters
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from .. import Interpolate
-from ..passes import Step, compile_steps, fold
+from ..passes import Folded, Step, compile_steps, fold, scale_after
 from .convolution import Convolution, Implementation
 from .cudnn import GraphChoice, GraphLaunch, UnsupportedError
 from .device import Device, Memory, Queue
@@ -82,7 +82,7 @@ class CudaEngine:
             if step.kind not in STEPS:
                 raise EngineError(f"layer {step.layer}, [{step.kind}], has no kernel for GPUs; take the CPU: -nogpu")
         self.packed: dict[int, Packed] = {}
-        self.factors: dict[int, tuple[int, int]] = {}
+        self.factors: dict[tuple[int, str], tuple[int, int]] = {}
         self.weights: list[Memory] = []
         self._family: list[ref[CudaEngine]] = []  # this engine and its forks
         layout = Layout(self.program, layers, precision, 1)
@@ -93,6 +93,7 @@ class CudaEngine:
                 self._prepare(layer, next(source), layout)
         except MemoryError:
             raise EngineError(f"its memory does not hold the network's weights; {_FREE}", option=device.name) from None
+        self.program = scale_after(self.program, [layer for layer, kind in self.factors if kind == "scale"])
 
     def _join_family(self, blocking: bool = False) -> None:
         """Begin with a queue, and nothing else, of its own."""
@@ -110,8 +111,8 @@ class CudaEngine:
             if kernels is None:
                 kernels = arrays["matrix"].reshape(layer.shape.channels, *layer.input_shapes[0])
             merged = describe(step, layout).groups
-            factor, bias = fold(arrays)
-            rows = pack_kernels(kernels, factor, groups, merged, self.precision)
+            folded = fold(arrays)
+            rows = pack_kernels(kernels, folded.factor, groups, merged, self.precision)
             if self.precision == "float16" and not np.isfinite(rows).all() and np.isfinite(kernels).all():
                 reason = f"layer {layer.index} has weights beyond 65504; take bfloat16 or tf32"
                 raise EngineError(reason, option="precision=float16")
@@ -119,10 +120,19 @@ class CudaEngine:
             numbers = merged.channels * kernels.shape[2] * kernels.shape[3]
             if self.tuner is not None and self.tuner.cudnn is not None and numbers < rows.shape[1]:
                 filters = self._keep(rows[:, :numbers])
-            self.packed[layer.index] = Packed(address, filters, self._keep(pad_channels(bias)))
+            self.packed[layer.index] = Packed(address, filters, self._keep(pad_channels(folded.bias)))
+            self._keep_after(layer, folded)
         elif layer.kind == "batchnorm":
-            factor, bias = fold({**arrays, "biases": np.zeros_like(arrays["means"])})
-            self.factors[layer.index] = self._keep(pad_channels(factor)), self._keep(pad_channels(bias))
+            folded = fold(arrays)
+            self.factors[layer.index, layer.kind] = self._keep_pair(folded.factor, folded.bias)
+            self._keep_after(layer, folded)
+
+    def _keep_after(self, layer: Layer, folded: Folded) -> None:
+        if folded.after is not None:
+            self.factors[layer.index, "scale"] = self._keep_pair(*folded.after)
+
+    def _keep_pair(self, factor: Array, bias: Array) -> tuple[int, int]:
+        return self._keep(pad_channels(factor)), self._keep(pad_channels(bias))
 
     def _keep(self, array: Array) -> int:
         self.weights.append(self.device.upload(array))
@@ -254,7 +264,8 @@ class Execution:
         self.weights = engine.weights  # the recording reads it
         self.layout = Layout(program, layers, engine.precision, pictures)
         self.outputs = program.shape(program.output, layers).size
-        steps = {describe(step, self.layout): step for step in program.steps if step.layer in engine.packed}
+        products = [step for step in program.steps if step.layer in engine.packed and step.kind != "scale"]
+        steps = {describe(step, self.layout): step for step in products}
         # Pictures of other sizes come one by one: measuring would take longer than it saves.
         tuner = engine.tuner if layers[0].input_shapes[0] == engine.own_size else None
         with tuner.lock if tuner else nullcontext():

@@ -18,23 +18,24 @@ from .vector import broadcast, load, load_scalar, store, store_scalar
 
 @kernel
 def pad(op, counter):
-    """Blocked pictures at A to C with `PADDING` zeros on every side; a picture's block an item."""
+    """Blocked pictures at A to C, zeros round them; a picture's block an item.
+
+    C's are `OUT_HEIGHT` x `OUT_WIDTH`, and their row and column `PADDING` are the first of A's.
+    """
     h, w, p, cell = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CELL]
-    wide = w + 2 * p
+    tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     zero = broadcast(float32(0))
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES]:
-        s, d = op[t.A] + item * h * w * cell, op[t.C] + item * (h + 2 * p) * wide * cell
-        for y in range(-p, h + p):
-            if y < 0 or y >= h:
-                for x in range(wide):
-                    store_cell(d + x * cell, zero, cell)
-            else:
-                for x in range(p):
-                    store_cell(d + x * cell, zero, cell)
-                    store_cell(d + (p + w + x) * cell, zero, cell)
-                for x in range(w):
-                    store_cell(d + (p + x) * cell, load_cell(s + (y * w + x) * cell, cell), cell)
+        s, d = op[t.A] + item * h * w * cell, op[t.C] + item * tall * wide * cell
+        for y in range(-p, tall - p):
+            first, last = (p, p + w) if 0 <= y < h else (wide, wide)
+            for x in range(first):
+                store_cell(d + x * cell, zero, cell)
+            for x in range(first, last):
+                store_cell(d + x * cell, load_cell(s + (y * w + x - first) * cell, cell), cell)
+            for x in range(last, wide):
+                store_cell(d + x * cell, zero, cell)
             d += wide * cell
         item = next_item(counter)
 

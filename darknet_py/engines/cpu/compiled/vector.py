@@ -112,11 +112,6 @@ def prefetch(build: Any, address: Any) -> None:
     build.call(function, [build.inttoptr(address, byte), I32(0), I32(2), I32(1)])
 
 
-def larger(build: Any, a: Any, b: Any) -> Any:
-    """The larger of `a` and `b`, lane by lane; `b` where one is not a number."""
-    return build.select(build.fcmp_ordered(">", a, b), a, b)
-
-
 @intrinsic
 def load(context: Any, address: Any) -> Any:
     """The register at `address`."""
@@ -235,17 +230,18 @@ _binary(operator.mul, lambda build, a, b: build.fmul(a, b))
 
 @intrinsic
 def maximum(context: Any, a: Any, b: Any) -> Any:
-    """The larger of two registers, lane by lane."""
+    """The larger of two registers, lane by lane; not a number where one is not."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        return larger(build, *args)
+        a, b = args
+        return build.select(build.or_(build.fcmp_ordered(">", b, a), build.fcmp_unordered("uno", b, b)), b, a)
 
     return vector(vector, vector), codegen
 
 
 @intrinsic
 def activated(context: Any, x: Any, slope: Any) -> Any:
-    """x > 0 ? x : slope * x, lane by lane; `slope` is a register, of at most 1."""
+    """x > 0 ? x : slope * x, lane by lane; `slope` is a register."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         return slope_activation(build, *args)
@@ -254,5 +250,5 @@ def activated(context: Any, x: Any, slope: Any) -> Any:
 
 
 def slope_activation(build: Any, x: Any, slope: Any) -> Any:
-    """x > 0 ? x : slope * x, for a slope of at most 1."""
-    return larger(build, build.fmul(x, slope), x)
+    """x > 0 ? x : slope * x."""
+    return build.select(build.fcmp_ordered(">", x, ir.Constant(REGISTER, None)), x, build.fmul(x, slope))
