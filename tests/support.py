@@ -70,9 +70,23 @@ def run_engine(
     return open_engine(name, layers, parameters, threads, None, precision).plan(layers).run(batch)
 
 
+def own_error(layers: Sequence[Layer], parameters: Sequence[dict[str, Array]], batch: Array, answers: Array) -> float:
+    """How far the definitions' `answers` move, relative to their scale, where `batch` moves by float32's rounding.
+
+    A network that divides by what is next to nothing makes large errors of small ones.
+    """
+    noise = np.float32(1) + np.float32(3e-7) * random_array(batch.shape, 1)
+    return float(np.abs(run_engine("reference", layers, parameters, batch * noise) - answers).max() / scale_of(answers))
+
+
+def scale_of(answers: Array) -> float:
+    """Their largest magnitude, or 1 where all are smaller."""
+    return max(float(np.abs(answers).max(initial=0)), 1)
+
+
 def assert_close(actual: Array, expected: Array, bound: float) -> None:
     """Hold `actual` to `expected` within `bound`, relative to the largest value, or to 1 where all are smaller."""
     assert actual.dtype == np.float32
     assert actual.shape == expected.shape
-    scale = max(float(np.abs(expected).max()), 1)
+    scale = scale_of(expected)
     np.testing.assert_allclose(actual / scale, expected / scale, rtol=0, atol=bound)

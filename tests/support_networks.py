@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from hypothesis import note
 from hypothesis import strategies as st
-from support import cfg_text, make_network
+from support import Words, cfg_text, make_layer, make_network
+
+from darknet_py.layers import Shape
+from darknet_py.layers.activations import ACTIVATIONS
 
 OTHER_LAYERS = (
     ("avgpool", {}),
@@ -43,39 +46,112 @@ def convolutions(draw):
 
 @st.composite
 def networks(draw):
-    """A network of a few layers whose joins go where they may."""
-    shapes = [(draw(st.integers(1, 5)), draw(st.integers(4, 9)), draw(st.integers(4, 9)))]
-    sections = []
-    for index in range(draw(st.integers(1, 9))):
-        channels, height, width = shapes[-1]
-        kinds = ["convolutional", "maxpool", "dropout", "activation", "batchnorm"]
-        kind = draw(st.sampled_from(kinds + ["route", "shortcut"] * 2 * (index > 0)))
-        options = {}
-        activation = st.sampled_from(["linear", "leaky", "relu", "tanh"])
-        if kind == "convolutional":
-            channels = draw(st.integers(1, 6))
-            size, stride = draw(st.sampled_from([(1, 1), (3, 1), (3, 2)]))
-            options = {"filters": channels, "size": size, "stride": stride, "pad": 1, "activation": draw(activation)}
-            options["batch_normalize"] = draw(st.integers(0, 1))
-            height, width = ((d - 1) // stride + 1 for d in (height, width))
-        elif kind == "maxpool":
-            options = {"size": 2, "stride": draw(st.integers(1, 2))}
-            height, width = ((d - 1) // options["stride"] + 1 for d in (height, width))
-        elif kind == "activation":
-            options = {"activation": draw(activation)}
-        elif kind == "route":
-            last = draw(st.integers(0, index - 1))
-            alike = [i for i in range(index) if shapes[i + 1][1:] == shapes[last + 1][1:]]
-            joined = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
-            options = {"layers": ",".join(map(str, joined))}
-            channels, height, width = sum(shapes[i + 1][0] for i in joined), *shapes[last + 1][1:]
-        elif kind == "shortcut":
-            sizes = [(height, width), (2 * height, 2 * width)]
-            alike = [i for i in range(index) if shapes[i + 1][1:] in sizes]
-            options = {"from": draw(st.sampled_from(alike)), "activation": draw(activation)}
-            options |= draw(st.sampled_from([{}, {}, {"alpha": 0.5, "beta": 2}]))
+    """A network of a few layers of all kinds, whose joins go where they may."""
+    side = st.sampled_from([1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 20])
+    shapes = [Shape(draw(st.sampled_from([1, 2, 3, 4, 5, 8, 16, 17, 33])), draw(side), draw(side))]
+    sections: list[Words] = []
+
+    def add(kind, options):
         sections.append((kind, options))
-        shapes.append((channels, height, width))
-    sections += draw(st.sampled_from([[], [("cost", {})], [("avgpool", {}), ("softmax", {}), ("cost", {})]]))
-    note(cfg_text(sections))
+        shapes.append(make_layer(kind, *shapes, **options).shape)
+
+    for _ in range(draw(st.integers(1, 9))):
+        later = ["route", "route", "shortcut", "shortcut", "residual", "residual", "residual"] * (len(shapes) > 1)
+        kind = draw(st.sampled_from(["convolutional"] * 4 + ["maxpool", "maxpool", *SINGLE, *later]))
+        if kind == "residual":
+            add("convolutional", draw(_convolutional(shapes, alike=True)))
+            add("shortcut", {"from": -2, "activation": draw(_slopes)})
+        else:
+            add(kind, draw(OPTIONS[kind](shapes)))
+    sections += draw(st.sampled_from([[], [], [("cost", {})], [("avgpool", {}), ("softmax", {}), ("cost", {})]]))
+    note(cfg_text([("net", shapes[0]._asdict()), *sections]))
     return make_network(shapes[0], *sections)
+
+
+# A stair would make a large difference of a small one.
+_activations = st.sampled_from([name for name in ACTIVATIONS if name != "stair"])
+_slopes = st.sampled_from(["linear", "leaky", "relu", "relie"])
+_switches = st.integers(0, 1)
+
+
+@st.composite
+def _convolutional(draw, shapes, alike=False):
+    """With `alike` the output's shape is the input's, as shortcuts mostly want it."""
+    source = shapes[-1]
+    groups = draw(st.sampled_from([n for n in (1, 1, 2, 3, 4, 8, 17) if source.channels % n == 0]))
+    activation = draw(st.one_of(_slopes, _activations))
+    rest = {"groups": groups, "batch_normalize": draw(_switches), "activation": activation}
+    if alike:
+        return {"filters": source.channels, "size": draw(st.sampled_from([1, 3, 5])), "pad": 1, **rest}
+    size = draw(st.sampled_from([1, 1, 2, 3, 3, 3, 4, 5]))
+    stride = draw(st.sampled_from([1, 1, 1, 2, 3, 4]))
+    # Windows may be up to `stride` - 1 larger than the padded input.
+    least = max(0, -(-(size - min(source[1:]) - stride + 1) // 2))
+    return {
+        "filters": groups * draw(st.sampled_from([1, 2, 3, 5, 8, 16, 20])),
+        "size": size,
+        "stride": stride,
+        "padding": max(least, draw(st.sampled_from([0, size // 2, size // 2, size - 1]))),
+        **rest,
+    }
+
+
+@st.composite
+def _maxpool(draw, shapes):
+    size, stride = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    least = max(0, size - min(shapes[-1][1:]) - stride + 1)
+    return {"size": size, "stride": stride, "padding": draw(st.integers(min(least, 2 * size - 2), 2 * size - 2))}
+
+
+@st.composite
+def _crop(draw, shapes):
+    _, height, width = shapes[-1]
+    sides = {"crop_height": draw(st.integers(1, height)), "crop_width": draw(st.integers(1, width))}
+    return {**sides, "noadjust": draw(_switches)}
+
+
+@st.composite
+def _softmax(draw, shapes):
+    groups = draw(st.sampled_from([n for n in (1, 2, 3, 5) if shapes[-1].size % n == 0]))
+    return {"groups": groups, "temperature": draw(st.sampled_from([1, 0.5, 3]))}
+
+
+@st.composite
+def _route(draw, shapes):
+    last = draw(st.sampled_from(shapes[1:]))
+    alike = [i for i, shape in enumerate(shapes[1:]) if shape[1:] == last[1:]]
+    layers = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=4))
+    return {"layers": ",".join(map(str, layers))}
+
+
+@st.composite
+def _shortcut(draw, shapes):
+    _, height, width = shapes[-1]
+
+    def joins(shape):
+        steps = shape.height // height, shape.width // width
+        spreads = height // shape.height, width // shape.width
+        return max(1, steps[0]) == max(1, steps[1]) and max(1, spreads[0]) == max(1, spreads[1])
+
+    sources = [i for i, shape in enumerate(shapes[1:]) if joins(shape)]
+    factors = draw(st.sampled_from([{}, {}, {}, {"alpha": 0.5, "beta": 2}]))
+    return {"from": draw(st.sampled_from(sources)), "activation": draw(_activations), **factors}
+
+
+OPTIONS = {
+    "convolutional": _convolutional,
+    "maxpool": _maxpool,
+    "crop": _crop,
+    "softmax": _softmax,
+    "route": _route,
+    "shortcut": _shortcut,
+    "connected": lambda shapes: st.fixed_dictionaries(
+        {"output": st.integers(1, 40), "batch_normalize": _switches, "activation": _activations}
+    ),
+    "activation": lambda shapes: st.fixed_dictionaries({"activation": _activations}),
+    "avgpool": lambda shapes: st.just({}),
+    "batchnorm": lambda shapes: st.just({}),
+    "dropout": lambda shapes: st.just({}),
+    "cost": lambda shapes: st.just({}),
+}
+SINGLE = "activation", "avgpool", "batchnorm", "connected", "cost", "crop", "dropout", "softmax"
