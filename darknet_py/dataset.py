@@ -71,10 +71,10 @@ def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
     classes = _integer(entries, "classes", 2, file)
     top = _integer(entries, "top", 1, file)
     if top > classes:
-        entry = entries.get("top", Entry("1", 1))
-        raise DatasetError(
-            f"at most {classes}, the classes, is expected", file=file, line=entry.line, option=f"top={top}"
-        )
+        entry, reason = entries["top"], f"more than the {classes} classes; {classes} is taken"
+        where = DatasetError(reason, file=file, line=entry.line, option=f"top={top}")
+        warnings.warn(DarknetWarning(str(where)), stacklevel=2)
+        top = classes
     given = [key for key in ("names", "labels") if key in entries]
     if not given:
         raise DatasetError("names= is missing: the file with the names of the classes", file=file)
@@ -132,6 +132,13 @@ def find_listed(path: str, data_file: Path) -> Path:
 
     Darknet looks from the working directory alone, which is where cfg/ and data/ lie; the folder above the
     .data file's is the same place, wherever one stands.
+
+    Raises
+    ------
+    DatasetError
+        Where `path` is empty: it would be the folder itself.
     """
+    if not path:
+        raise DatasetError("a name is expected, of a file or a folder", file=path)
     above = data_file.absolute().parent.parent / path
     return above if not os.path.lexists(path) and os.path.exists(above) else resolve(path)

@@ -78,11 +78,11 @@ EXPECTED = "an empty list; one path a line is expected"
     Row(50, "test", {}, "x.data: test= is missing: the list of images", COMMAND.replace("valid", "label")),
     listed(53, "UTF-16", LIST.encode("utf-16"), ": UTF-16 or UTF-32 text; save it as UTF-8"),
     listed(53, "a picture", PICTURE, ":3: byte 0x00: not a list of paths"),
-    Row(55, "-t above", {}, "--top 5: at most 4, the classes of x.data, is expected", f"{VALID} -t 5", USAGE),
     Row(56, "classes", {"x.data": "classes=3\nnames=x.names"}, "x.data: classes: 3, but x.cfg has 4 outputs;", VALID),
     listed(57, "no class at all", "star.png\nx/heart.png\n", f": no image's class is known, e.g. star.png: {NONE};"),
     listed(57, "labels unlike names", "a/north1.png\n", ": no image's class is known, e.g. a/north1.png: "),
     listed(58, "empty", "", f": {EXPECTED}"),
+    Row(58, "no name", {}, "'': a name is expected, of a file or a folder", f"{COMMAND} "),
     listed(58, "blank", "\n \r\n", f": {EXPECTED}"),
     Row(58, "in no shard", {}, "x.list: no image of it is in --shard 4/4", f"{VALID} --shard 4/4"),
 )
@@ -105,6 +105,13 @@ def test_lists_are_accepted(tmp_path, darknet, row, plain):
     make(tmp_path, {**FILES, **row.files})
     answer = darknet(row.command)
     assert (answer.code, answer.complaints, untimed(answer)) == (0, [], plain)
+
+
+def test_of_a_top_55_above_the_classes_as_many_as_there_are_count_with_a_warning(tmp_path, darknet, plain):
+    make(tmp_path, FILES)
+    answer = darknet(f"{VALID} -t 5")
+    assert (answer.code, untimed(answer)) == (0, plain)
+    assert answer.complaints == ["warning: --top 5: more than the 4 classes of x.data; 4 is taken"]
 
 
 def test_lists_53_may_name_files_that_are_not_utf_8(tmp_path, darknet, plain):

@@ -69,6 +69,11 @@ def test_first_value_of_a_repeated_key_counts_with_a_warning(load):
         assert load(FULL + "top=1\n").top == 2
 
 
+def test_of_more_guesses_than_classes_as_many_as_there_are_count_with_a_warning(load):
+    with pytest.warns(DarknetWarning, match=r"x\.data:2: top=5: more than the 2 classes; 2 is taken"):
+        assert load("names=data/names.list\ntop=5").top == 2
+
+
 def test_lists_that_are_not_utf_8_are_latin_1(load, tmp_path):
     (tmp_path / "data" / "names.list").write_bytes(b"caf\xe9\nb\n")
     assert load("names=data/names.list").names == ["café", "b"]
@@ -88,7 +93,6 @@ def test_lists_that_are_not_utf_8_are_latin_1(load, tmp_path):
         ("classes=0\nnames=data/names.list", ":1: classes=0: at least 1 is expected"),
         ("classes=many\nnames=data/names.list", ":1: classes=many: not a number"),
         ("names=data/names.list\ntop=0", ":2: top=0: at least 1 is expected"),
-        ("names=data/names.list\ntop=3", ":2: top=3: at most 2, the classes, is expected"),
         (b"names=\x00", "byte 0x00: not a text file"),
     ],
 )
@@ -121,3 +125,8 @@ def test_listed_files_are_sought_from_here_then_above_the_data_file(tmp_path, mo
     assert find_listed("data/a.list", data_file).absolute() == here / "data" / "a.list"
     assert find_listed("data/b.list", data_file) == there / "data" / "b.list"
     assert find_listed("data/imagenet.labels.list", data_file).exists()  # packaged
+
+
+def test_a_listed_file_without_a_name_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match=r"^'': a name is expected, of a file or a folder$"):
+        find_listed("", tmp_path / "cfg" / "x.data")

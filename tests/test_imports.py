@@ -49,7 +49,7 @@ CONFINED = {
     "onnx": ("export.py",),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
-    "filelock": ("evaluation/journal.py",),
+    "filelock": ("evaluation/journals.py",),
     "jinja2": ("evaluation/page.py",),
 }
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))

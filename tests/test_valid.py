@@ -278,32 +278,6 @@ def test_at_a_terminal_answers_are_listed_without_a_bar(folder, cache, darknet):
     assert shown.startswith(darknet("label", "pics").out + "darknet: 40 images, 0 unreadable; ")
 
 
-# The journal
-
-
-def test_to_resume_a_finished_run_prints_the_same_and_measures_nothing(darknet, folder):
-    words = ("valid", "pics", "--journal", "x.journal", "--save", "x.jsonl")
-    first, saved = darknet(*words), (folder / "x.jsonl").read_bytes()
-    (folder / "pics").unlink()
-    (folder / "pics").mkdir()
-    for index in range(COUNT):
-        (folder / "pics" / f"{index + 1:04d}.{KINDS[index % len(KINDS)]}.png").touch()  # empty now
-    again = darknet(*words, "--resume")
-    assert (again.code, split_summary(again.out)) == (0, split_summary(first.out))
-    assert again.out.endswith(", 0.0 images/s\n")
-    assert (folder / "x.jsonl").read_bytes() == saved
-
-
-def test_a_journal_that_is_there_is_not_written_over(darknet, folder):
-    words = ("label", "pics", "--limit", "3", "--journal", "x.journal")
-    darknet(*words)
-    before = (folder / "x.journal").read_bytes()
-    answer = darknet(*words)
-    assert (answer.code, answer.out) == (1, "")
-    assert answer.complaints == ["x.journal: is there already; --resume goes on with it, or name another file"]
-    assert (folder / "x.journal").read_bytes() == before
-
-
 # The figure
 
 

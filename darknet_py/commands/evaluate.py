@@ -53,12 +53,14 @@ class Setup:
 
 def open_run_journal(setup: Setup) -> Journal:
     """The journal that is asked for, or the usual one in the cache; a passing one where that cannot be written."""
-    from ..evaluation.journal import open_journal, open_scratch, usual_path
+    from ..evaluation.journals import open_journal, open_scratch, remove_old, usual_path
+    from ..evaluation.outcome import Form
 
     args, operands, job = setup.args, setup.operands, setup.job
-    measured, count = job.describe(setup.samples), len(setup.samples)
+    measured = job.describe(setup.samples)
+    form = Form(len(setup.samples), setup.network.dataset.classes, job.keep, job.shown)
     if args.journal:
-        return _tell_start(open_journal(args.journal, measured, count, args.resume), args.resume)
+        return _tell_start(open_journal(args.journal, measured, form, args.resume), args.resume)
     names = (operands.data, operands.cfg, operands.weights, setup.source)
     settings = (args.match, job.preprocess, job.engine, job.precision, job.keep, args.limit, args.shard)
     path = usual_path(args.command, names, settings)
@@ -69,13 +71,19 @@ def open_run_journal(setup: Setup) -> Journal:
         writable = False
     if not writable:
         tell_warning(f"{path.parent}: no journal can be kept there; this run cannot be taken up again")
-        return open_scratch(measured, count)
-    return _tell_start(open_journal(str(path), measured, count, args.resume, replace=True), args.resume)
+        return open_scratch(measured, form)
+    remove_old(path.parent, path)
+    return _tell_start(open_journal(str(path), measured, form, args.resume, replace=True), args.resume)
 
 
 def _tell_start(journal: Journal, resume: bool) -> Journal:
+    """Say what a run begins with, where that may not be what was meant."""
+    if journal.replaced:
+        say(f"{journal.file}: {journal.replaced}")
+    if journal.damaged:
+        say(f"{journal.file}: {journal.damaged} damaged lines are passed over; their images are measured again")
     if resume and not journal.done:
-        say(f"{journal.file}: no image is done yet; this run begins anew")
+        say(f"{journal.file}: nothing to go on with: no image is done with these files and options; all are measured")
     return journal
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..engines import ENGINES, PRECISIONS
-from ..errors import UsageError, WeightsError
+from ..errors import DarknetWarning, UsageError, WeightsError
 from ..files import SHARE, resolve
 
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ def add_precision(parser: argparse.ArgumentParser, known: Sequence[str]) -> None
 
 
 def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
-    """The network that `operands` name, on the engine that `args` name; its listing goes to stderr."""
+    """The network that `operands` name, on the engine that `args` name; its listing goes to stderr.
+
+    Its dataset's `top` is that of `args`, where they name one.
+    """
     from ..classifier import load_network
     from ..dataset import load_dataset
 
@@ -108,10 +112,12 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
             raise UsageError("--no-gpu together with --gpu or --engine cuda")
         engine = "cpu" if engine == "auto" else engine
     dataset = load_dataset(operands.data)
-    if args.top is not None and args.top > dataset.classes:
-        raise UsageError(
-            f"at most {dataset.classes}, the classes of {dataset.file}, is expected", option=f"--top {args.top}"
-        )
+    if args.top is not None:
+        top = min(args.top, dataset.classes)
+        if top < args.top:
+            reason = f"more than the {top} classes of {dataset.file}; {top} is taken"
+            warnings.warn(DarknetWarning(f"--top {args.top}: {reason}"), stacklevel=2)
+        dataset = replace(dataset, top=top)
     network = load_network(operands.cfg, operands.weights, engine, args.threads, gpu=args.gpu, precision=args.precision)
     network.dataset = dataset
     print_listing(network, args.style)

@@ -47,7 +47,7 @@ def run_predict(args: argparse.Namespace) -> int:
     """Classify; 3 where some pictures failed, 1 where all did."""
     operands = split_operands(args.operands)
     network = open_model(operands, args)
-    top = args.top or network.dataset.top
+    top = network.dataset.top
     report = open_report(args.format, args.style)
     prompted = not operands.rest
     done = failed = 0

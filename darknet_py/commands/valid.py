@@ -123,7 +123,7 @@ def run_valid(args: argparse.Namespace) -> int:
     from ..evaluation.totals import Summary, Totals
 
     setup = _set_up(args)
-    totals = Totals(args.top or setup.network.dataset.top)
+    totals = Totals(setup.network.dataset.top)
     start = time.perf_counter()
     failure = None
     with open_run_journal(setup) as journal, stop_on_signals() as stop:
@@ -227,13 +227,13 @@ def _make_job(args: argparse.Namespace, network: Classifier, operands: Operands)
     from ..evaluation.job import make_job
 
     usual, classes = COMMANDS[args.command], network.dataset.classes
-    keep = min(max(args.top or network.dataset.top, GUESSES), classes)
+    keep = min(max(network.dataset.top, GUESSES), classes)
     mode = args.preprocess or usual.preprocess
     if mode in RESIZING_MODES and not network.resizable:
         if args.preprocess or mode != "shorter":
             reason = f"{mode} runs the network at other sizes, which {network.file} does not allow"
             raise UsageError(reason, option=f"--preprocess {mode}" if args.preprocess else args.command)
         mode = "letterbox"  # as predict
-    shown = classes if usual.shown is None else usual.shown
+    shown = classes if usual.shown is None else min(usual.shown, classes)
     files = operands.cfg, operands.weights
     return make_job(args.command, mode, network.engine, args.precision, *files, keep, shown)

@@ -1,50 +1,57 @@
 """The file that a run's outcomes are appended to, so that it can be taken up again after any end.
 
-The first line tells what is measured; every other line is an outcome, in the order in which they came. All that is told
-at the end is read from here, whether there was one run or several.
+The first line tells what is measured, and a key that no other journal has; every other line is an outcome, in the order
+in which they came. Lines are sealed, outcomes with that key, so that damage and lines of other journals are told from
+what was written here. All that is told at the end is read from here, whether there was one run or several.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import tempfile
+import re
+import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
 
-from ..cache import cache_dir
 from ..errors import JournalError
 from ..files import describe_oserror
-from .outcome import Outcome
+from .outcome import Form, Outcome
+from .seal import seal, unseal
 
-FORMAT = "darknet_py journal 1"
-START = json.dumps({"format": FORMAT})[:-1].encode()
+VERSION = 2
+FORMAT = "darknet_py journal"
+START = json.dumps({"format": f"{FORMAT} {VERSION}"})[:-1].encode()
 SYNC = 0.5  # seconds between the moments when what was written reaches the disk
 SEEN = 60  # characters of a value in a message
 
 
 class Journal:
-    """Outcomes on disk; made by `open_journal`, closed as a context manager.
+    """Outcomes on disk; made by `journals.open_journal`, closed as a context manager.
 
     Attributes
     ----------
     done : int
         Images whose outcome is known.
+    damaged : int
+        Lines that were found and are not as they were written; they count as not written.
+    replaced : str
+        What became of an earlier journal in its place, in words; else empty.
     """
 
-    def __init__(self, stream: IO[bytes], file: str, images: int, lock: Any = None) -> None:
+    def __init__(self, stream: IO[bytes], file: str, form: Form, lock: Any = None) -> None:
         self.file = file
-        self.done = 0
-        self._stream, self._lock = stream, lock
+        self.done = self.damaged = 0
+        self.replaced = ""
+        self._stream, self._form, self._lock = stream, form, lock
+        self._key = b""
         self._fd = stream.fileno()
-        self._start = np.full(images, -1, np.int64)  # of each image's line
+        self._start = np.full(form.images, -1, np.int64)  # of each image's line
         self._end = 0
         self._dirty, self._closing = threading.Event(), threading.Event()
         self._failure: OSError | None = None
@@ -71,8 +78,22 @@ class Journal:
             self._lock.release()
 
     def __getitem__(self, index: int) -> Outcome:
-        """The outcome of image `index`, which must be done."""
-        return Outcome.from_line(self._line_at(int(self._start[index])))
+        """The outcome of image `index`, which must be done.
+
+        Raises
+        ------
+        JournalError
+            Where the file has changed since, or cannot be read.
+        """
+        try:
+            outcome = self._parse(self._line_at(int(self._start[index])))
+            if outcome.index == index:
+                return outcome
+        except ValueError:
+            pass
+        except OSError as reason:
+            self._fail(reason)
+        raise JournalError(f"what was written of image {index} has changed; {self.state}", file=self.file)
 
     @property
     def state(self) -> str:
@@ -96,7 +117,7 @@ class Journal:
             yield self[index]
 
     def append(self, outcomes: Iterable[Outcome]) -> None:
-        """Write outcomes; within `SYNC` seconds they are on disk.
+        """Write outcomes; within `SYNC` seconds they are on disk. Of an image that is done nothing more is written.
 
         Raises
         ------
@@ -104,13 +125,17 @@ class Journal:
             Where they cannot be written; what was written before is whole.
         """
         for outcome in outcomes:
-            start = self._end
-            self._write(outcome.to_line().encode())
-            self._note(outcome.index, start)
+            if self._start[outcome.index] < 0:
+                start = self._end
+                self._write(seal(outcome.to_line().encode(), self._key))
+                self._note(outcome.index, start)
 
     def begin(self, measured: Mapping[str, str]) -> None:
         """Write the first line."""
-        self._write(json.dumps({"format": FORMAT, "measured": measured}).encode() + b"\n")
+        key = secrets.token_hex(8)
+        first = {"format": f"{FORMAT} {VERSION}", "key": key, "measured": measured}
+        self._write(seal(json.dumps(first).encode() + b"\n", b""))
+        self._key = key.encode()
 
     def resume(self, measured: Mapping[str, str]) -> None:
         """Take up what an earlier run has left; a line that is not whole counts as not written.
@@ -126,35 +151,47 @@ class Journal:
             self._truncate(0)
             self.begin(measured)
             return
-        self._check_measured(first, measured)
+        self._key = self._check_first(first, measured)
         self._end = len(first)
         for start, line in lines:
             if not line.endswith(b"\n"):
                 self._truncate(start)
                 break
             self._end = start + len(line)
-            with contextlib.suppress(ValueError):
-                outcome = Outcome.from_line(line)
-                if 0 <= outcome.index < len(self._start):
-                    self._note(outcome.index, start)
+            try:
+                self._note(self._parse(line).index, start)
+            except ValueError:
+                self.damaged += 1
 
-    def _check_measured(self, first: bytes, measured: Mapping[str, str]) -> None:
+    def _check_first(self, first: bytes, measured: Mapping[str, str]) -> bytes:
+        """The key that a journal's first line names; JournalError where no run over `measured` can go on with it."""
+        started = re.match(rb'\{"format": "%s (\d{1,9})"' % FORMAT.encode(), first)
+        if started is None:
+            raise JournalError("not a journal; name another file", file=self.file)
+        if int(started[1]) != VERSION:
+            reason = f"a journal of version {int(started[1])}; this program goes on with version {VERSION} alone"
+            raise JournalError(f"{reason}; name another, or begin anew", file=self.file)
         try:
-            fields = json.loads(first)
-            known = fields["format"] == FORMAT
-            before = dict(fields["measured"])
+            fields = json.loads(unseal(first, b""))
+            before, key = dict(fields["measured"]), str(fields["key"]).encode()
         except (ValueError, KeyError, TypeError):
-            known = False
-        if not known:
-            raise JournalError("not a journal of this version; name another file", file=self.file)
-        differing = [key for key in {**before, **measured} if before.get(key) != measured.get(key)]
+            raise JournalError("its first line is damaged; name another, or begin anew", file=self.file) from None
+        differing = [name for name in {**before, **measured} if before.get(name) != measured.get(name)]
         if differing:
-            what = "; ".join(f"{key} {_seen(before.get(key))}, now {_seen(measured.get(key))}" for key in differing)
+            what = "; ".join(f"{name} {_seen(before.get(name))}, now {_seen(measured.get(name))}" for name in differing)
             raise JournalError(f"a journal of something else: {what}; name another, or begin anew", file=self.file)
+        return key
+
+    def _parse(self, line: bytes) -> Outcome:
+        """The outcome that was written as `line`; ValueError where it is not as it was written."""
+        outcome = Outcome.from_line(unseal(line, self._key))
+        self._form.check(outcome)
+        return outcome
 
     def _note(self, index: int, start: int) -> None:
-        self.done += self._start[index] < 0
-        self._start[index] = start
+        if self._start[index] < 0:
+            self._start[index] = start
+            self.done += 1
 
     def _write(self, line: bytes) -> None:
         self._check()
@@ -181,7 +218,7 @@ class Journal:
         while True:
             part = os.read(self._fd, 4096 << len(parts))
             head, newline, _ = part.partition(b"\n")
-            parts.append(head)
+            parts += [head, newline]
             if newline or not part:
                 return b"".join(parts)
 
@@ -204,72 +241,6 @@ class Journal:
 
     def _fail(self, reason: OSError) -> None:
         raise JournalError(f"{describe_oserror(reason)}; {self.state}", file=self.file) from None
-
-
-def usual_path(command: str, names: Iterable[str], settings: Iterable[object]) -> Path:
-    """Where in the cache a run's journal lies, told by the names of its files and by its settings."""
-    key = repr([*map(os.path.abspath, names), *settings])
-    return cache_dir() / "journals" / f"{command}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.jsonl"
-
-
-def open_journal(file: str, measured: Mapping[str, str], images: int, resume: bool, replace: bool = False) -> Journal:
-    """The journal at `file`, locked, for a run over `images` images.
-
-    Parameters
-    ----------
-    file : str
-    measured : mapping
-        What is measured, in words: a run that differs in any of them cannot go on with this journal.
-    images : int
-        In the list.
-    resume : bool
-        Go on with what is there, if anything is.
-    replace : bool
-        Without `resume`: put what is there aside, as ``FILE~``; else it is refused.
-
-    Raises
-    ------
-    JournalError
-        Where another run holds the journal, it is of something else, or it cannot be written.
-    """
-    from filelock import FileLock, Timeout
-
-    path = os.path.realpath(file)
-    folder = os.path.dirname(path)
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise JournalError("no file can be written in that folder", file=file)
-    lock = FileLock(f"{path}.lock")
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise JournalError("not an ordinary file", file=file)
-        lock.acquire(timeout=0)
-        if not resume and os.path.exists(path) and os.path.getsize(path):
-            if not replace:
-                raise JournalError("is there already; --resume goes on with it, or name another file", file=file)
-            os.replace(path, f"{path}~")
-        stream = open(path, "a+b", buffering=0)  # noqa: SIM115
-    except Timeout:
-        raise JournalError("another run is writing this journal", file=file) from None
-    except OSError as reason:
-        lock.release()
-        raise JournalError(describe_oserror(reason), file=file) from None
-    except JournalError:
-        lock.release()
-        raise
-    journal = Journal(stream, file, images, lock)
-    try:
-        (journal.resume if os.path.getsize(path) else journal.begin)(measured)
-    except BaseException:
-        journal.close()
-        raise
-    return journal
-
-
-def open_scratch(measured: Mapping[str, str], images: int) -> Journal:
-    """A journal that nothing can go on with, for where none can be kept."""
-    journal = Journal(tempfile.TemporaryFile(), "journal", images)  # noqa: SIM115
-    journal.begin(measured)
-    return journal
 
 
 def _read_lines(fd: int) -> Iterator[tuple[int, bytes]]:

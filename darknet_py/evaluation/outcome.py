@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index as integer
 from typing import Any
 
 import numpy as np
@@ -43,15 +44,47 @@ class Outcome:
     @classmethod
     def from_line(cls, line: bytes) -> Outcome:
         """What `to_line` wrote; ValueError where it is something else."""
-        fields = json.loads(line)
         try:
-            guesses = [(int(index), float(probability)) for index, probability in fields.get("guesses", ())]
-            outcome = cls(int(fields["image"]), guesses, fields.get("shown", []), fields.get("error", ""))
-        except (AttributeError, KeyError, TypeError, OverflowError) as reason:
+            fields = json.loads(line)
+            guesses = [(integer(place), value) for place, value in fields.pop("guesses", ())]
+            shown = list(fields.pop("shown", ()))
+            outcome = cls(integer(fields.pop("image")), guesses, shown, fields.pop("error", ""))
+        except (AttributeError, KeyError, TypeError, RecursionError) as reason:
             raise ValueError(str(reason)) from None
-        if not (outcome.guesses or outcome.error):
-            raise ValueError("neither guesses nor an error")
+        if not {*map(type, shown), *(type(value) for _, value in guesses)} <= {float}:
+            raise ValueError("probabilities are expected")
+        if fields or not isinstance(outcome.error, str) or bool(outcome.error) == bool(guesses or shown):
+            raise ValueError("guesses or an error, and nothing else, are expected")
         return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the outcomes of a run look like.
+
+    Attributes
+    ----------
+    images : int
+        In the list.
+    classes : int
+    guesses, shown : int
+        That an outcome has of each; none where the image could not be measured.
+    """
+
+    images: int
+    classes: int
+    guesses: int
+    shown: int
+
+    def check(self, outcome: Outcome) -> None:
+        """Raise ValueError where `outcome` cannot be of such a run."""
+        numbers = (0, 0) if outcome.error else (self.guesses, self.shown)
+        if not (
+            0 <= outcome.index < self.images
+            and (len(outcome.guesses), len(outcome.shown)) == numbers
+            and all(0 <= place < self.classes for place, _ in outcome.guesses)
+        ):
+            raise ValueError("an outcome of another run")
 
 
 def summarize(index: int, probabilities: Array, keep: int, shown: int) -> Outcome:

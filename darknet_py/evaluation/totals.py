@@ -115,7 +115,8 @@ class Summary:
     @property
     def pace(self) -> str:
         """Time and speed, in words."""
-        return f"{self.seconds:.1f} s, {self.speed:.1f} images/s"
+        speed = f"{self.speed:.1f} images/s" if self.measured else "no image measured in this run"
+        return f"{self.seconds:.1f} s, {speed}"
 
     @property
     def complete(self) -> bool:
@@ -154,5 +155,5 @@ class Summary:
             "excluded": {"unreadable": totals.unreadable, "class unknown": totals.doubtful},
             "complete": self.complete,
             "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.speed, 2),
+            "images_per_second": round(self.speed, 2) if self.measured else None,
         }

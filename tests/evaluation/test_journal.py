@@ -11,38 +11,18 @@ import threading
 
 import pytest
 from conftest import ROOT
+from support_journal import IMAGES, MEASURED, OUTCOMES, plain_journal, reopen, write
 
+from darknet_py.errors import JournalError
 from darknet_py.evaluation import journal as module
-from darknet_py.evaluation.journal import FORMAT, JournalError, open_journal, open_scratch, usual_path
-from darknet_py.evaluation.outcome import Outcome
+from darknet_py.evaluation.outcome import Form, Outcome
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="reads at a place as POSIX does")
-
-IMAGES = 5
-MEASURED = {"version": "1", "command": "valid", "weights": "aa", "cfg": "bb", "list": "5 images, cc"}
-OUTCOMES = [
-    Outcome(0, [(1, 0.5), (0, 0.25)], [0.25, 0.5]),
-    Outcome(1, [], [], "no such file"),
-    Outcome(2, [(3, 0.75)], [0.125]),
-    Outcome(3, [(2, 1e-10)], [0.5] * 3000),  # longer than what is read at once
-    Outcome(4, [(0, 1.0)], []),
-]
 
 
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "x.jsonl"
-
-
-def reopen(file, measured=MEASURED, images=IMAGES, resume=True, **options):
-    return open_journal(str(file), measured, images, resume, **options)
-
-
-def write(file, *outcomes):
-    """A journal with these outcomes; its content."""
-    with reopen(file) as journal:
-        journal.append(outcomes)
-    return file.read_bytes()
 
 
 # Written and found again
@@ -61,8 +41,23 @@ def test_runs_one_after_another_leave_the_file_of_one_run(file, tmp_path):
     whole = write(tmp_path / "whole.jsonl", *OUTCOMES)
     for outcome in OUTCOMES:
         write(file, outcome)
-    assert file.read_bytes() == whole
-    assert json.loads(whole.split(b"\n")[0]) == {"format": FORMAT, "measured": MEASURED}
+    assert plain_journal(file.read_bytes()) == plain_journal(whole)
+
+
+def test_every_line_is_an_object_of_json(file):
+    first, *lines = map(json.loads, write(file, *OUTCOMES).splitlines())
+    assert (first["format"], first["measured"]) == ("darknet_py journal 2", MEASURED)
+    assert [line["image"] for line in lines] == list(range(IMAGES))
+
+
+def test_lines_may_be_longer_than_what_is_read_at_once(file):
+    form = Form(2, 4, 1, 3000)
+    outcomes = [Outcome(index, [(2, 1e-10)], [0.5] * 3000) for index in range(2)]
+    with reopen(file, form=form) as journal:
+        journal.append(outcomes)
+        assert list(journal.outcomes()) == outcomes
+    with reopen(file, form=form) as journal:
+        assert list(journal.outcomes()) == outcomes
 
 
 def test_outcomes_can_be_read_while_others_are_written(file):
@@ -75,12 +70,9 @@ def test_outcomes_can_be_read_while_others_are_written(file):
         assert (journal[3], journal.done) == (OUTCOMES[3], 4)
 
 
-def test_an_image_done_twice_counts_once_and_its_last_outcome_is_told(file):
-    again = Outcome(0, [(4, 0.5)], [])
-    write(file, *OUTCOMES[:2], again)
-    with reopen(file) as journal:
-        assert journal.done == 2
-        assert list(journal.outcomes()) == [again, OUTCOMES[1]]
+def test_of_an_image_done_twice_nothing_more_is_written(file):
+    content = write(file, *OUTCOMES[:2])
+    assert write(file, Outcome(0, error="gone"), OUTCOMES[1]) == content
 
 
 def test_an_empty_file_is_begun(file):
@@ -110,7 +102,7 @@ def test_a_first_line_torn_anywhere_is_begun_anew(file):
     for size in range(len(whole)):
         for tail in (b"", b"\0" * 7):
             file.write_bytes(whole[:size] + tail)
-            assert write(file) == whole
+            assert plain_journal(write(file)) == plain_journal(whole)
 
 
 @pytest.mark.parametrize("size", [1, 5000, 100_000])
@@ -134,6 +126,9 @@ def test_zeros_at_the_end_are_left_out(file, size):
         b'{"image":5,"guesses":[[0,0.5]]}\n',
         b'{"image":-1,"guesses":[[0,0.5]]}\n',
         b'{"image":1e999,"guesses":[[0,0.5]]}\n',
+        b'{"image":4,"guesses":[[5000,0.5],[0,0.5]],"shown":[0.5]}\n',
+        b'{"image":4,"guesses":[[0,0.5],[1,0.5]],"shown":"ab"}\n',
+        b"[" * 100_000 + b"\n",
     ],
 )
 def test_garbage_between_lines_costs_no_other_line(file, garbage):
@@ -141,7 +136,7 @@ def test_garbage_between_lines_costs_no_other_line(file, garbage):
     lines.insert(2, garbage)
     file.write_bytes(b"".join(lines))
     with reopen(file) as journal:
-        assert list(journal.missing()) == [1, 3, 4]
+        assert (list(journal.missing()), journal.damaged) == ([1, 3, 4], 1)
         journal.append([OUTCOMES[1]])
         assert list(journal.outcomes()) == OUTCOMES[:3]
 
@@ -176,12 +171,11 @@ def test_all_that_differs_is_told_and_long_values_are_cut(file):
         b"a letter of mine",
         b"\x89PNG\r\n\x1a\n\0\0",
         b"\x89PNG\0\0",
-        b'{"format": "darknet_py journal 0", "measured": {}}\n',
-        b'{"format": "darknet_py journal 1"}\n',
-        b'{"format": "darknet_py journal 1", "measured": 7}\n',
+        b'{"form": "darknet_py journal 2"}\n',
         b"[]\n",
         b"null\n",
         b"{}",
+        b"[" * 100_000 + b"\n",
     ],
 )
 @pytest.mark.parametrize("resume", [True, False])
@@ -189,45 +183,29 @@ def test_what_is_no_journal_is_refused_and_left_alone(file, content, resume):
     file.write_bytes(content)
     with pytest.raises(JournalError) as error:
         reopen(file, resume=resume)
-    says = "not a journal of this version; name another file" if resume else "is there already; --resume goes on"
+    says = "not a journal; name another file" if resume else "is there already; --resume goes on"
     assert str(error.value).startswith(f"{file}: {says}")
     assert file.read_bytes() == content
 
 
-def test_a_journal_that_is_there_is_refused_without_resume_or_put_aside_where_asked_for(file, tmp_path):
-    content = write(file, *OUTCOMES)
-    with pytest.raises(JournalError, match=r": is there already; --resume goes on with it, or name another file$"):
-        reopen(file, resume=False)
-    assert file.read_bytes() == content
-    with reopen(file, resume=False, replace=True) as journal:
-        assert journal.done == 0
-    assert (tmp_path / "x.jsonl~").read_bytes() == content
-
-
-@pytest.mark.parametrize("resume", [True, False])
-def test_a_second_run_on_a_journal_is_refused_while_the_first_lasts(file, tmp_path, resume):
-    (tmp_path / "linked.jsonl").symlink_to("x.jsonl")
-    with reopen(file) as journal:
-        journal.append(OUTCOMES[:1])
-        for name in ("x.jsonl", "linked.jsonl"):
-            with pytest.raises(JournalError, match=r": another run is writing this journal$"):
-                reopen(tmp_path / name, resume=resume, replace=True)
-        journal.append(OUTCOMES[1:2])
-    with reopen(file) as journal:
-        assert list(journal.outcomes()) == OUTCOMES[:2]
-
-
-@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "FIFO"])
-def test_a_journal_that_is_no_ordinary_file_is_refused(file, make):
-    make(file)
-    with pytest.raises(JournalError, match=r": not an ordinary file$"):
+@pytest.mark.parametrize("version", [0, 1, 3, 22])
+def test_a_journal_of_another_version_is_refused_by_name(file, version):
+    content = b'{"format": "darknet_py journal %d", "measured": {}}\n{"image":0,"guesses":[[1,0.5]]}\n' % version
+    file.write_bytes(content)
+    with pytest.raises(JournalError) as error:
         reopen(file)
+    says = f"a journal of version {version}; this program goes on with version 2 alone; name another, or begin anew"
+    assert str(error.value) == f"{file}: {says}"
+    assert file.read_bytes() == content
 
 
-def test_a_journal_where_no_file_can_be_is_refused(file):
-    file.touch()
-    with pytest.raises(JournalError, match=r"below\.jsonl: no file can be written in that folder$"):
-        reopen(file / "below.jsonl")
+@pytest.mark.parametrize(
+    "damage", [b"", b', "measured": 7', b', "key": "00", "measured": {}, "check":"0123456789abcdef"']
+)
+def test_a_first_line_that_is_not_as_it_was_written_is_refused(file, damage):
+    file.write_bytes(b'{"format": "darknet_py journal 2"%s}\n' % damage)
+    with pytest.raises(JournalError, match=r": its first line is damaged; name another, or begin anew$"):
+        reopen(file)
 
 
 # On disk
@@ -288,12 +266,11 @@ def test_a_disk_that_fails_later_is_told_at_the_next_image_or_at_the_end(file, m
 
 FULL = """
     import resource, sys
-    from darknet_py.evaluation.journal import JournalError, open_journal
-    sys.path.insert(0, {tests!r})
-    from test_journal import IMAGES, MEASURED, OUTCOMES
+    from darknet_py.errors import JournalError
+    from support_journal import OUTCOMES, reopen
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
     try:
-        with open_journal(sys.argv[1], MEASURED, IMAGES, True) as journal:
+        with reopen(sys.argv[1]) as journal:
             journal.append(OUTCOMES)
     except JournalError as error:
         print(str(error).partition(": ")[2])
@@ -303,36 +280,44 @@ FULL = """
 def test_a_disk_full_at_any_byte_leaves_whole_lines_to_go_on_from(file, tmp_path):
     whole = write(tmp_path / "whole.jsonl", *OUTCOMES)
     ends = [end for end in range(1, len(whole) + 1) if whole[end - 1 : end] == b"\n"]
-    script = textwrap.dedent(FULL.format(tests=os.path.dirname(__file__)))
+    script = textwrap.dedent(FULL)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    for size in (0, 10, ends[0], ends[0] + 1, ends[1] + 20, ends[3] + 5000, len(whole) - 1):
+    for size in (0, 10, ends[0], ends[0] + 1, ends[1] + 20, ends[3] + 50, len(whole) - 1):
         file.unlink(missing_ok=True)
         command = [sys.executable, "-c", script, str(file), str(size)]
         told = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         kept = sum(end <= size for end in ends[1:])
         says = f"file too large; {kept} of {IMAGES} images are done; --resume goes on from there\n"
         assert (told.returncode, told.stderr, told.stdout) == (0, "", says)
-        assert file.read_bytes() == whole[: max((end for end in ends if end <= size), default=0)]
-        assert write(file, *OUTCOMES[kept:]) == whole
+        end = max((end for end in ends if end <= size), default=0)
+        assert plain_journal(file.read_bytes()) == plain_journal(whole[:end])
+        assert plain_journal(write(file, *OUTCOMES[kept:])) == plain_journal(whole)
 
 
-def test_a_scratch_journal_serves_a_run_and_is_gone(tmp_path, monkeypatch):
-    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
-    with open_scratch(MEASURED, IMAGES) as journal:
+# Read again
+
+
+@pytest.mark.parametrize(
+    "change", [lambda line: line.replace(b"0.5", b"0.7"), lambda line: line[:-9], lambda line: b""]
+)
+def test_what_has_changed_since_it_was_written_is_not_told(file, change):
+    with reopen(file) as journal:
         journal.append(OUTCOMES)
-        assert list(journal.outcomes()) == OUTCOMES
-    assert os.listdir(tmp_path) == []
+        first, line, *lines = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(first + change(line) + b"".join(lines))
+        with pytest.raises(JournalError) as error:
+            list(journal.outcomes())
+    says = "what was written of image 0 has changed; 5 of 5 images are done; --resume goes on from there"
+    assert str(error.value) == f"{file}: {says}"
 
 
-def test_the_usual_place_is_told_by_the_names_and_settings(monkeypatch, tmp_path):
-    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    path = usual_path("valid", ["x.cfg", "x.weights"], ["cpu", 5])
-    assert path.parent == tmp_path / "journals"
-    assert usual_path("valid", [str(tmp_path / "x.cfg"), "x.weights"], ["cpu", 5]) == path
-    others = {
-        usual_path("valid10", ["x.cfg", "x.weights"], ["cpu", 5]),
-        usual_path("valid", ["y.cfg", "x.weights"], ["cpu", 5]),
-        usual_path("valid", ["x.cfg", "x.weights"], ["cpu", 6]),
-    }
-    assert len(others | {path}) == 4
+def test_a_disk_that_cannot_be_read_is_told(file, monkeypatch):
+    def read(fd, size):
+        raise OSError(5, "Input/output error")
+
+    with reopen(file) as journal:
+        journal.append(OUTCOMES[:1])
+        monkeypatch.setattr(module.os, "read", read)
+        with pytest.raises(JournalError, match=r": input/output error; 1 of 5 images are done; --resume goes on"):
+            list(journal.outcomes())
+        monkeypatch.undo()

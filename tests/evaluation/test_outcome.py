@@ -76,6 +76,17 @@ def test_a_line_is_one_line_of_ascii_and_gives_back_the_outcome(outcome):
         b'{"image":1,"guesses":[]}\n',
         b'{"image":1}\n',
         b'{"image":1,"error":""}\n',
+        b'{"image":1,"error":7}\n',
+        b'{"image":1,"error":"gone","guesses":[[1,0.5]]}\n',
+        b'{"image":1.0,"guesses":[[1,0.5]]}\n',
+        b'{"image":1,"guesses":[[1.5,0.5]]}\n',
+        b'{"image":1,"guesses":[["1",0.5]]}\n',
+        b'{"image":1,"guesses":[[1,"0.5"]]}\n',
+        b'{"image":1,"guesses":[[1,true]]}\n',
+        b'{"image":1,"guesses":[[1,0.5]],"shown":"ab"}\n',
+        b'{"image":1,"guesses":[[1,0.5]],"shown":["0.5"]}\n',
+        b'{"image":1,"guesses":[[1,0.5]],"more":1}\n',
+        b"[" * 100_000 + b"\n",
     ],
 )
 def test_what_is_no_outcome_is_refused(line):

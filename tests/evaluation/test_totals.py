@@ -122,3 +122,10 @@ def test_a_run_is_complete_when_all_images_are_done_whether_they_count_or_not():
 
 def test_a_run_that_took_no_time_has_no_speed():
     assert summarize(Totals(1), 1, seconds=0).speed == 0
+
+
+def test_a_run_that_had_nothing_left_to_measure_has_no_speed():
+    summary = summarize(Totals(1), 1, seconds=0.3, measured=0)
+    assert summary.pace == "0.3 s, no image measured in this run"
+    assert summary.fields()["images_per_second"] is None
+    assert summarize(Totals(1), 1).pace == "2.0 s, 5.0 images/s"
