@@ -70,12 +70,18 @@ def run_engine(
     return open_engine(name, layers, parameters, threads, None, precision).plan(layers).run(batch)
 
 
-def own_error(layers: Sequence[Layer], parameters: Sequence[dict[str, Array]], batch: Array, answers: Array) -> float:
-    """How far the definitions' `answers` move, relative to their scale, where `batch` moves by float32's rounding.
+def own_error(
+    layers: Sequence[Layer],
+    parameters: Sequence[dict[str, Array]],
+    batch: Array,
+    answers: Array,
+    rounding: float = 3e-7,
+) -> float:
+    """How far the definitions' `answers` move, relative to their scale, where `batch` moves by about its `rounding`.
 
     A network that divides by what is next to nothing makes large errors of small ones.
     """
-    noise = np.float32(1) + np.float32(3e-7) * random_array(batch.shape, 1)
+    noise = np.float32(1) + np.float32(rounding) * random_array(batch.shape, 1)
     return float(np.abs(run_engine("reference", layers, parameters, batch * noise) - answers).max() / scale_of(answers))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import note
 from hypothesis import strategies as st
-from support import Words, cfg_text, make_layer, make_network
+from support import Words, cfg_text, make_layer, make_network, random_parameters
 
 from darknet_py.layers import Shape
 from darknet_py.layers.activations import ACTIVATIONS
@@ -155,3 +156,25 @@ OPTIONS = {
     "cost": lambda shapes: st.just({}),
 }
 SINGLE = "activation", "avgpool", "batchnorm", "connected", "cost", "crop", "dropout", "softmax"
+
+CANCELLING = make_network(
+    (3, 4, 4),
+    ("convolutional", {"filters": 18, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "relu"}),
+    ("batchnorm", {}),
+    ("convolutional", {"filters": 18, "batch_normalize": 1, "activation": "leaky"}),
+    ("shortcut", {"from": 0, "activation": "relu"}),
+    ("convolutional", {"filters": 18, "groups": 2, "batch_normalize": 1, "activation": "leaky"}),
+    ("connected", {"output": 5, "batch_normalize": 1, "activation": "tanh"}),
+)
+
+
+def cancelling_parameters():
+    """With variances of 0 where a layer gives just what its normalization subtracts, so that the bias is left."""
+    parameters = random_parameters(CANCELLING.layers)
+    for arrays in parameters:
+        for name in ("kernels", "matrix", "means", "variances"):
+            if name in arrays:
+                arrays[name][::3] = 0
+    first, second = parameters[:2]
+    second["means"][::3] = np.maximum(first["biases"][::3], 0)
+    return parameters

@@ -8,7 +8,7 @@ from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import FIFTEEN, make_network, random_array
-from support_networks import OTHER_LAYERS, convolutions, networks
+from support_networks import CANCELLING, OTHER_LAYERS, cancelling_parameters, convolutions, networks
 
 from darknet_py import load_network
 from darknet_py.engines.cuda import CudaEngine
@@ -34,6 +34,11 @@ def test_convolutions_of_any_geometry(network, precision):
 @settings(max_examples=60)
 def test_any_network(network, precision):
     check(network, precision)
+
+
+@needs_compiler
+def test_normalization_by_no_variance_leaves_the_bias():
+    check(CANCELLING, parameters=cancelling_parameters())
 
 
 CONVOLUTION = make_network(

@@ -17,7 +17,7 @@ def convolve(x, kernels, stride, padding, groups):
     n, channels, height, width = x.shape
     filters, per_group, size, _ = kernels.shape
     assert per_group == channels // groups
-    out = [(d + 2 * padding - size) // stride + 1 for d in (height, width)]
+    out = [int((d + 2 * padding - size) / stride) + 1 for d in (height, width)]  # towards zero, as in C
     y = np.zeros((n, filters, *out))
     for image, f, row, column in np.ndindex(*y.shape):
         first = f // (filters // groups) * per_group
@@ -58,6 +58,7 @@ def test_defaults_are_one_filter_of_1x1_with_logistic():
         ({"size": 3, "padding": 2, "pad": 1}, 1, 10),
         ({"size": 3, "stride": 4, "pad": 1}, 1, 3),
         ({"size": 10}, 0, 1),
+        ({"size": 12, "stride": 3}, 0, 1),
     ],
 )
 def test_padding_and_size_of_the_output(options, padding, side):

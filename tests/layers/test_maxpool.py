@@ -16,7 +16,7 @@ from darknet_py.errors import CfgError
 def pool(x, size, stride, padding):
     """The largest cell of each window; the first starts at -(padding // 2)."""
     n, channels, height, width = x.shape
-    out = [(d + padding - size) // stride + 1 for d in (height, width)]
+    out = [int((d + padding - size) / stride) + 1 for d in (height, width)]  # towards zero, as in C
     y = np.full((n, channels, *out), -np.inf, np.float32)
     for image, c, row, column in np.ndindex(*y.shape):
         for i, j in np.ndindex(size, size):
@@ -44,6 +44,7 @@ def test_shape_listing_and_row():
         ({"size": 3, "stride": 2, "padding": 0}, 3, 0, 4),
         ({"size": 2, "stride": 1}, 2, 1, 9),
         ({"size": 5, "stride": 1, "padding": 8}, 5, 8, 13),
+        ({"size": 11, "stride": 3, "padding": 0}, 11, 0, 1),
     ],
 )
 def test_defaults_and_size_of_the_output(options, size, padding, side):
@@ -54,12 +55,20 @@ def test_defaults_and_size_of_the_output(options, size, padding, side):
 @given(st.data())
 def test_forward_equals_the_loops(data):
     height, width, size, stride = (data.draw(st.integers(1, most)) for most in (8, 8, 4, 4))
-    padding = data.draw(st.integers(max(size - min(height, width), 0), 2 * size - 2))
+    least = max(size - min(height, width) - stride + 1, 0)  # a window may be so much larger than its input
+    padding = data.draw(st.integers(least, max(least, 2 * size - 2)))
     layer = make_layer("maxpool", (2, height, width), size=size, stride=stride, padding=padding)
     x = random_array((2, 2, height, width)) - 5  # all negative: zeros round the picture would show
     y = layer.forward([x], {})
     assert y.dtype == np.float32
     np.testing.assert_array_equal(y, pool(x, size, stride, padding))
+
+
+def test_what_is_not_a_number_stays_so():
+    x = np.zeros((1, 1, 2, 6), np.float32)
+    x[..., 0, 2] = np.nan
+    layer = make_layer("maxpool", (1, 2, 6), size=2, stride=2)
+    np.testing.assert_array_equal(layer.forward([x], {}), [[[[0, np.nan, 0]]]])
 
 
 @pytest.mark.parametrize(
