@@ -1,0 +1,294 @@
+"""A parser under fire: many damaged inputs, of each of which only an answer or a DarknetError of one line may come.
+
+``DARKNET_PY_FUZZ=N`` runs N cases, divided among the parsers, instead of `CASES` of each, goes on after failures, and
+prints the counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import math
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from darknet_py.errors import DarknetError, DarknetWarning
+
+if sys.platform != "linux":
+    pytest.skip("looks at itself as Linux lets it", allow_module_level=True)
+
+import resource
+
+PARSERS = 7
+CASES = 2_000
+ROUND = 20_000  # cases that hypothesis remembers at a time
+SECONDS = 2.0  # of the processor's time
+HANG = 30  # seconds, on a machine that may be busy with other things
+DEAD = 120  # seconds until a hang that no signal ends ends the process
+MEMORY = 1 << 30  # bytes
+LONGEST = 1_000  # characters of a message
+ROOT = Path(__file__).parents[2]
+
+Seeds = Sequence[int]  # of one damage each
+cases = st.tuples(st.integers(0, 999), st.lists(st.integers(0, 2**32 - 1), max_size=4))
+"""Which whole input is taken, and the damages done to it; without any, it must be read."""
+
+
+class HangError(BaseException):
+    """No answer in `HANG` seconds; none of the program's business to catch."""
+
+
+@dataclass
+class Tally:
+    """What came of the cases.
+
+    Attributes
+    ----------
+    answers : int
+    refusals : Counter
+        By the error's class and its reason without names and numbers.
+    warned : int
+        Cases with a DarknetWarning.
+    failures : dict
+        By what failed and where: how often, and the smallest case.
+    """
+
+    answers: int = 0
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    warned: int = 0
+    failures: dict[str, tuple[int, Any]] = field(default_factory=dict)
+
+    @property
+    def cases(self) -> int:
+        return self.answers + self.refusals.total() + sum(count for count, _ in self.failures.values())
+
+    def fail(self, failure: BaseException, case: Any) -> None:
+        place = next(
+            (f"{frame.filename[len(str(ROOT)) + 1 :]}:{frame.lineno}" for frame in _frames(failure)), "elsewhere"
+        )
+        key = (
+            f"{type(failure).__name__} at {place}: {re.sub('[0-9]+', 'N', str(failure)).partition(chr(10))[0][:100]!r}"
+        )
+        count, smallest = self.failures.get(key, (0, case))
+        self.failures[key] = count + 1, min(smallest, case, key=lambda one: len(repr(one)))
+
+    def describe(self, name: str, seconds: float) -> str:
+        kinds: Counter[str] = Counter()
+        for (kind, _), count in self.refusals.items():
+            kinds[kind] += count
+        refused = "".join(f", {count:,} {kind}" for kind, count in kinds.most_common())
+        lines = [
+            f"{name}: {self.cases:,} cases in {seconds:.0f} s ({self.cases / seconds:,.0f}/s):"
+            f" {self.answers:,} answers{refused} for {len(self.refusals)} reasons; {self.warned:,} with warnings;"
+            f" {sum(count for count, _ in self.failures.values()):,} failures"
+        ]
+        for key, (count, case) in self.failures.items():
+            lines.append(f"  {count:,} times {key}\n    {_show(case)}")
+        return "\n".join(lines)
+
+
+def fuzz(name: str, make: Callable[[int, Seeds], Any], use: Callable[[Any], object]) -> None:
+    """Hold `use` to an answer or a DarknetError for what `make` gives for each of `cases`.
+
+    Parameters
+    ----------
+    name : str
+        Of the parser, for the counts.
+    make : function
+        The input for a base and the seeds of its damages.
+    use : function
+        Reads the input as the program does. An AssertionError says that an answer is wrong.
+    """
+    wanted = math.ceil(int(os.environ.get("DARKNET_PY_FUZZ", 0)) / PARSERS)
+    tally, start = Tally(), time.perf_counter()
+
+    def examine(drawn: tuple[int, list[int]]) -> None:
+        case = make(*drawn)
+        try:
+            watch.run(use, case)
+        except Exception as failure:
+            if not wanted:
+                failure.add_note(f"input: {_show(case)}")
+                raise
+            tally.fail(failure, case)
+
+    with Watch(tally) as watch:
+        for left in range(wanted or CASES, 0, -ROUND):
+            settings(
+                max_examples=min(left, ROUND),
+                derandomize=False,
+                database=None,
+                phases=[Phase.generate] if wanted else [Phase.generate, Phase.shrink],
+                suppress_health_check=list(HealthCheck),
+            )(given(cases)(examine))()
+    if wanted:
+        print(f"\n{tally.describe(name, time.perf_counter() - start)}", flush=True)
+    if tally.failures:
+        pytest.fail(f"{len(tally.failures)} kinds of failures", pytrace=False)
+
+
+class Watch:
+    """A context in which one case after another is run and looked at from outside."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self._exit = contextlib.ExitStack()
+        self._armed = -math.inf
+
+    def __enter__(self) -> Watch:
+        with self._exit as stack:
+            self._output = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+            terminal = stack.enter_context(open(os.dup(2), "wb", buffering=0))
+            self._terminal = terminal
+            for name in ("stdout", "stderr"):
+                stack.enter_context(_redirected(name, self._output.fileno()))
+            # What is raised where nobody can catch it would go to pytest's own hooks.
+            stack.enter_context(_replaced(sys, "unraisablehook", sys.__unraisablehook__))
+            stack.enter_context(_replaced(threading, "excepthook", threading.__excepthook__))
+            stack.callback(faulthandler.cancel_dump_traceback_later)
+            stack.callback(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, _hang))
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def run(self, use: Callable[[Any], object], case: Any) -> None:
+        """Count what comes of one case; AssertionError, or what was raised, where it is no answer and no refusal."""
+        self._arm()
+        peak = _peak()
+        refusal = None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            signal.setitimer(signal.ITIMER_REAL, HANG)
+            start = time.thread_time()
+            try:
+                use(case)
+            except DarknetError as error:
+                refusal = error
+            except HangError:
+                raise AssertionError(f"no answer in {HANG} s") from None
+            finally:
+                seconds = time.thread_time() - start
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        self._check_output()
+        assert seconds < SECONDS, f"{seconds:.1f} s"
+        if _peak() > peak:
+            # What hypothesis has come to remember since the last peak is in use still.
+            grown = _peak() - int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+            assert grown < MEMORY, f"{grown >> 20} MB"
+        for warning in caught:
+            assert issubclass(warning.category, DarknetWarning), f"{warning.category.__name__}: {warning.message}"
+            _check_line(str(warning.message))
+        self.tally.warned += bool(caught)
+        if refusal is None:
+            self.tally.answers += 1
+        else:
+            _check_line(str(refusal))
+            reason = re.sub(r"'.*'|0x\w+|[0-9]+|(?<=mean ).*|(?<=value, ).*(?=, counts)", "N", refusal.reason)
+            self.tally.refusals[type(refusal).__name__, reason] += 1
+
+    def _arm(self) -> None:
+        """Have the process ended in `DEAD` seconds, unless this is called again."""
+        now = time.monotonic()
+        if now - self._armed > DEAD / 10:  # not with each case, as it starts a thread
+            faulthandler.dump_traceback_later(DEAD, exit=True, file=self._terminal)
+            self._armed = now
+
+    def _check_output(self) -> None:
+        size = os.fstat(self._output.fileno()).st_size
+        if size:
+            self._output.seek(0)
+            text = self._output.read()
+            self._output.seek(0)
+            self._output.truncate()
+            raise AssertionError(f"written on stdout or stderr: {text[-300:].decode(errors='replace')}")
+
+
+@contextlib.contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A new folder to work in, in memory where there is one: some parsers wait for the disk."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        os.chdir(folder)
+        try:
+            yield Path(folder)
+        finally:
+            os.chdir(before)
+
+
+@contextlib.contextmanager
+def _redirected(name: str, target: int) -> Iterator[None]:
+    """`sys`'s stream of that name, and the descriptor that C libraries write to, sent to the file `target`."""
+    number = {"stdout": 1, "stderr": 2}[name]
+    getattr(sys, name).flush()
+    before = os.dup(number)
+    os.dup2(target, number)
+    try:
+        stream = open(number, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115
+        with stream, _replaced(sys, name, stream):
+            yield
+    finally:
+        os.dup2(before, number)
+        os.close(before)
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def _hang(number: int, frame: FrameType | None) -> None:
+    raise HangError
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def _check_line(message: str) -> None:
+    assert message, "an empty message"
+    assert len(message) <= LONGEST, f"a message of {len(message)} characters: {message[:100]!r}"
+    odd = [c for c in message if not c.isprintable() and unicodedata.category(c) in ("Cc", "Zl", "Zp")]
+    assert not odd, f"{odd[0]!r} in a message: {message!r}"
+
+
+def _frames(failure: BaseException) -> list[traceback.FrameSummary]:
+    """Where the program was when it failed, the innermost first."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    own = [frame for frame in reversed(frames) if frame.filename.startswith(f"{ROOT}/") and frame.filename != __file__]
+    return [frame for frame in own if "/darknet_py/" in frame.filename] or own
+
+
+def _show(case: Any) -> str:
+    """The case, or the file that it is written to where it is long."""
+    text = repr(case)
+    if len(text) <= 2_000:
+        return text
+    with tempfile.NamedTemporaryFile("w", prefix="fuzz-", suffix=".txt", delete=False) as stream:
+        stream.write(text)
+    return f"{text[:200]}... ({len(text)} characters, in {stream.name})"
