@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import random
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -33,11 +32,11 @@ def whole(base: int) -> tuple[list[Outcome], bytes]:
         outcomes.append(
             Outcome(index, [], [], rng.choice(ERRORS)) if rng.random() < 0.2 else Outcome(index, guesses, shown)
         )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "x.jsonl")
-        with open_journal(str(path), MEASURED, len(outcomes), resume=False) as journal:
-            journal.append(rng.sample(outcomes, len(outcomes)))
-        return outcomes, path.read_bytes()
+    with open_journal("whole.jsonl", MEASURED, len(outcomes), resume=False) as journal:
+        journal.append(rng.sample(outcomes, len(outcomes)))
+    content = Path("whole.jsonl").read_bytes()
+    Path("whole.jsonl").unlink()
+    return outcomes, content
 
 
 def test_a_journals_outcomes_are_those_of_the_run_or_missing():
@@ -46,11 +45,11 @@ def test_a_journals_outcomes_are_those_of_the_run_or_missing():
 
     def use(case: tuple[int, bytes]) -> None:
         base, content = case
-        outcomes, _ = whole(base)
-        with open("x.jsonl", "wb") as stream:
-            stream.write(content)
+        outcomes, undamaged = whole(base)
+        Path("x.jsonl").write_bytes(content)
         with open_journal("x.jsonl", MEASURED, len(outcomes), resume=True) as journal:
             found, missing = list(journal.outcomes()), list(journal.missing())
+            assert content != undamaged or not missing, "not all outcomes of a whole journal"
             rest = [outcome for outcome in outcomes if outcome.index not in missing]
             assert journal.done == len(found), "not as many outcomes as are said to be done"
             assert repr(found) == repr(rest), "other outcomes than the run's"
