@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import logging
 import math
 import os
 import random
@@ -168,7 +169,8 @@ class Watch:
             self._terminal = terminal
             for name in ("stdout", "stderr"):
                 stack.enter_context(_redirected(name, self._output.fileno()))
-            # What is raised where nobody can catch it would go to pytest's own hooks.
+            # What is logged, and what is raised where nobody can catch it, would go to pytest and not to stderr.
+            stack.enter_context(_replaced(logging.getLogger(), "handlers", []))
             stack.enter_context(_replaced(sys, "unraisablehook", sys.__unraisablehook__))
             stack.enter_context(_replaced(threading, "excepthook", threading.__excepthook__))
             stack.callback(faulthandler.cancel_dump_traceback_later)

@@ -67,15 +67,15 @@ def whole(base: int) -> bytes:
 
 
 def many_scans() -> bytes:
-    """A progressive JPEG of 1,024 x 1,024 pixels: after the means of its cells 5,000 scans, which add nothing."""
+    """A progressive JPEG of 2,048 x 2,048 pixels: after the means of its cells 10,000 scans, which add nothing."""
     stream = io.BytesIO()
-    Image.new("L", (1_024, 1_024)).save(stream, "JPEG", progressive=True)
+    Image.new("L", (2_048, 2_048)).save(stream, "JPEG", progressive=True)
     data = stream.getvalue()
     means = data[: data.index(b"\xff\xc4", data.index(b"\xff\xda"))]
-    # The one code of this table, a bit 0, and 14 more say that so many cells, 16,384 and more, have nothing.
+    # The one code of this table, a bit 0, and 14 more bits say that 16,384 cells, a quarter, have nothing.
     table = b"\xff\xc4\0\x14\x10\1" + bytes(15) + b"\xe0"
-    scan = b"\xff\xda\0\x08\1\1\0\1\x3f\0" + bytes(2)
-    return means + table + scan * 5_000 + b"\xff\xd9"
+    scan = b"\xff\xda\0\x08\1\1\0\1\x3f\0" + bytes(8)  # four times
+    return means + table + scan * 10_000 + b"\xff\xd9"
 
 
 def many_pixels(name: str, **options: Any) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 import threading
@@ -44,9 +45,10 @@ def test_an_answer_a_refusal_and_a_warning_are_counted():
         (lambda case: print("odd", file=sys.stderr), "written on stdout or stderr:\nodd"),
         (lambda case: os.write(2, b"odd"), "written on stdout or stderr:\nodd"),
         (lambda case: ctypes.CDLL(None).write(2, b"odd", 3), "written on stdout or stderr:\nodd"),
+        (lambda case: logging.getLogger("x").warning("odd"), "written on stdout or stderr:\nodd"),
         (lambda case: raise_elsewhere(), "(?s)written on stdout or stderr:.*ZeroDivisionError"),
     ],
-    ids=["long", "two lines", "warning", "print", "stderr", "descriptor", "C", "thread"],
+    ids=["long", "two lines", "warning", "print", "stderr", "descriptor", "C", "log", "thread"],
 )
 def test_what_is_said_beside_the_answer_is_a_failure(use, message):
     with pytest.raises(AssertionError, match=message):
