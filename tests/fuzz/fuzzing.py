@@ -216,7 +216,7 @@ class Watch:
             self.tally.answers += 1
         else:
             _check_line(str(refusal))
-            reason = re.sub("'.*'|0x[0-9a-f]+|[0-9]+|(?<=mean ).*|(?<=value, ).*(?=, counts)", "N", refusal.reason)
+            reason = re.sub("'.*'|0x[0-9a-f]+|[0-9]+|(?<=mean ).*|(?<=something else): .*", "N", refusal.reason)
             reason = reason.rpartition(": ")[2]
             self.tally.refusals[type(refusal).__name__, reason] += 1
         return refusal is None

@@ -15,7 +15,8 @@ from fuzzing import BASES, Seeds, fuzz, memory_folder
 from mutations import BINARY, damage
 from PIL import Image
 
-from darknet_py.image import PREDICT_MODES, load_image, preprocess
+from darknet_py.errors import ImageError
+from darknet_py.image import PREDICT_MODES, decode_image, load_image, preprocess
 
 pytestmark = pytest.mark.slow
 
@@ -120,3 +121,15 @@ def test_a_picture_is_pixels_or_refused():
 
     with memory_folder():
         fuzz("pictures", make, use)
+
+
+def test_a_picture_cut_short_is_refused_or_has_all_its_pixels():
+    """Some formats end in what no pixel needs."""
+    for base in range(BASES - len(COSTLY)):
+        data = whole(base)
+        cut = data[: int(len(data) * (0.6, 0.8, 0.9, 0.97)[base % 4])]
+        try:
+            found, picture = decode_image(cut), decode_image(data)
+        except ImageError:
+            continue
+        assert np.array_equal(found, picture), f"{data[:4]!r} of {len(data)} bytes, {len(cut)} of them"
