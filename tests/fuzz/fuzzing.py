@@ -42,8 +42,8 @@ import resource
 PARSERS = 7
 CASES = 2_000
 SECONDS = 2.0  # of the processor's time
-HANG = 30  # seconds, on a machine that may be busy with other things
-DEAD = 120  # seconds until a hang that no signal ends ends the process
+HANG = 60  # seconds, on a machine that may be busy with other things
+DEAD = 240  # seconds until a hang that no signal ends ends the process
 MEMORY = 1 << 30  # bytes
 LONGEST = 1_000  # characters of a message
 SHOWN = 2_000  # characters of an input
