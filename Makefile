@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check test-cuda bench bench-start bench-valid bench-cuda clean
+.PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -21,6 +21,10 @@ types: .venv/installed-dev
 
 check: .venv/installed-dev
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+N ?= 100000
+fuzz: .venv/installed-dev ## damaged inputs for each parser, counted; N=1000000 says how many of them together
+	DARKNET_PY_FUZZ=$(N) $(BIN)/python -m pytest --capture=no tests/fuzz
 
 test-cuda: .venv/installed-dev ## the tests that want an NVIDIA GPU, with cuDNN
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[cudnn12]'
