@@ -1,0 +1,126 @@
+"""What a network answers, or refuses, at the limits of float32, of its sizes, and to several threads at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from support import cfg_text, make_network, random_array, random_parameters
+
+import darknet_py
+from darknet_py import UsageError, WeightsError
+from darknet_py.weights import save_weights
+
+ENGINES = "reference", "cpu"
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Make a network of some sections, for pictures of a shape, with its parameters changed by a function."""
+
+    def make(shape, *sections, change=lambda parameters: None, engine="cpu"):
+        network = make_network(shape, *sections)
+        parameters = random_parameters(network.layers)
+        change(parameters)
+        net = dict(zip(("channels", "height", "width"), shape, strict=True))
+        (tmp_path / "n.cfg").write_text(cfg_text([("net", net), *sections]))
+        save_weights(tmp_path / "n.weights", network, parameters)
+        return darknet_py.load_network(tmp_path / "n.cfg", tmp_path / "n.weights", engine)
+
+    return make
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_batch_that_is_not_finite_is_refused(load, value):
+    batch = np.zeros((2, 3, 4, 4), np.float32)
+    batch[1, 2, 3, 0] = value
+    with pytest.raises(UsageError, match="NaN or infinity in the batch; finite numbers are expected"):
+        load((3, 4, 4), ("convolutional", {"filters": 2}), ("avgpool", {})).predict(batch)
+
+
+LOGISTIC = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "logistic"})
+LINEAR = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "linear"})
+AVERAGE = ("avgpool", {})
+
+
+def multiply_by(factor):
+    """What lets the second layer get 0.5 from the first everywhere, multiply it and add up."""
+
+    def change(parameters):
+        for arrays, value in zip(parameters, (0, factor), strict=False):
+            arrays["kernels"][...] = value
+            arrays["biases"][...] = 0
+
+    return change
+
+
+def test_what_only_an_engines_own_sums_cannot_hold_is_answered_by_the_definitions(load):
+    """Sums of 1e38 are within float32; those that Winograd's algorithm makes on the way are not."""
+    batch = random_array((3, 16, 24, 24))
+
+    def enlarge(parameters):
+        parameters[0]["kernels"] *= np.float32(2e37)
+        parameters[1]["kernels"] *= np.float32(1e-38)
+
+    sections = (LINEAR, ("convolutional", {"filters": 4, "activation": "logistic"}), AVERAGE)
+    nets = [load((16, 24, 24), *sections, change=enlarge, engine=engine) for engine in ENGINES]
+    expected, answers = (net.predict(batch) for net in nets)
+    np.testing.assert_array_equal(answers, expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("sections", "factor"),
+    [
+        ((LOGISTIC, LINEAR, ("maxpool", {"size": 2, "stride": 2}), ("activation", {"activation": "relu"})), 3e38),
+        # As in C, where relu multiplies by 0: of a negative infinity it makes no number, which no maximum hides.
+        ((LOGISTIC, (LINEAR[0], {**LINEAR[1], "activation": "relu"}), ("maxpool", {"size": 3, "stride": 2})), -3e38),
+    ],
+    ids=["infinity", "not a number"],
+)
+def test_what_is_not_finite_is_refused_and_the_first_layer_at_fault_named(load, sections, factor, engine):
+    net = load((3, 24, 24), *sections, AVERAGE, change=multiply_by(factor), engine=engine)
+    with pytest.raises(WeightsError, match=r"layer 1 \[convolutional\] gives NaN or infinity"):
+        net.predict(np.ones((1, 3, 24, 24)))
+
+
+GROWING = ("convolutional", {"filters": 4, "size": 8, "stride": 4, "activation": "linear"}), ("softmax", {})
+
+
+def test_a_network_whose_outputs_would_grow_with_the_picture_runs_at_its_own_size(load):
+    def zero(parameters):
+        parameters[0]["kernels"][...] = 0
+        parameters[0]["biases"][...] = [0, 5, 0, 0]
+
+    net = load((3, 8, 8), *GROWING, change=zero)
+    assert not net.resizable
+    for width in (8, 12, 40):
+        best = net.classify(np.zeros((8, width, 3), np.uint8), top=1)[0]
+        assert (best.index, round(best.probability, 2)) == (1, 0.98)
+    reason = "cannot run at 12 x 8 but only at 8 x 8: another input's size would give another number of outputs"
+    with pytest.raises(UsageError, match=reason):
+        net.predict(np.zeros((1, 3, 8, 12), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("sections", "resizable"),
+    [
+        ([("avgpool", {}), ("convolutional", {})], True),
+        ([("convolutional", {}), ("avgpool", {}), ("route", {"layers": "-1,0"})], None),
+        ([("convolutional", {}), ("avgpool", {}), ("route", {"layers": "0"})], False),
+        ([("convolutional", {}), ("avgpool", {}), ("softmax", {}), ("cost", {})], True),
+    ],
+)
+def test_outputs_are_of_one_size_where_all_that_they_come_of_is_pooled(sections, resizable):
+    shape = (3, 1, 1) if resizable is None else (3, 5, 6)
+    assert make_network(shape, *sections).resizable == bool(resizable)
+
+
+def test_threads_that_predict_at_more_sizes_than_plans_are_kept(load):
+    net = load((3, 8, 8), ("convolutional", {"filters": 4, "size": 3}), ("avgpool", {}))
+    batches = [np.full((1, 3, 8 + n, 8), 0.5, np.float32) for n in range(7)]
+    expected = [net.predict(batch).tobytes() for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        answers = [answer.tobytes() for answer in pool.map(net.predict, batches * 200)]
+    assert answers == expected * 200
