@@ -36,7 +36,7 @@ def _lhtan(x: Any) -> Any:
 def _stair(x: Any) -> Any:
     n = np.floor(x)
     half = np.floor(x / 2)
-    return np.where(n % 2 == 0, half, (x - n) + half)
+    return np.where(n == 2 * np.floor(n / 2), half, (x - n) + half)
 
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ...forks import renew_after_fork
 from ...layers import Array, Layer, Parameters
+from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from ..passes import compile_steps, fold, scale_after
@@ -48,14 +49,14 @@ class CpuEngine:
         self.choices: dict[int, Choice] = {}
         self.kernels: dict[int, Kernels] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
-        self.scales: dict[int, tuple[Array, Array]] = {}
+        self.factors: dict[tuple[int, str], tuple[Array, Array]] = {}  # of layers, by their steps' kinds
         self.arena, self.store = huge(0), Store()
         self.renew()
         renew_after_fork(self)
         source = iter(parameters)
         for layer in layers:  # zip would hold a layer's arrays while the next one's are read
             self._prepare(layer, next(source))
-        self.program = scale_after(self.program, self.scales.keys())
+        self.program = scale_after(self.program, [layer for layer, kind in self.factors if kind == "scale"])
 
     def renew(self) -> None:
         """Let plans, which share memory, take turns anew."""
@@ -75,6 +76,8 @@ class CpuEngine:
         elif isinstance(layer, Connected):
             matrix = arrays["matrix"].reshape(layer.output, layer.input_shapes[0].channels, -1)
             self.kernels[layer.index] = pack_matrix(table, store, matrix, *self._fold(layer, arrays))
+        elif isinstance(layer, BatchNorm):
+            self.factors[layer.index, layer.kind] = self._fold(layer, arrays)
         if layer.index not in self.kernels:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         table.freeze()
@@ -83,10 +86,10 @@ class CpuEngine:
             self.kernels[layer.index] = self.kernels[layer.index].narrow(self.store)
 
     def _fold(self, layer: Layer, arrays: Parameters) -> tuple[Array, Array]:
-        """The factors and biases that go into a layer's kernels; those that come after them are kept."""
+        """A layer's factors and biases; those that come after them are kept."""
         folded = fold(arrays)
         if folded.after is not None:
-            self.scales[layer.index] = folded.after
+            self.factors[layer.index, "scale"] = folded.after
         return folded.factor, folded.bias
 
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...layers import Array, Layer, Shape
+from ...layers.activation import Activation
 from ...layers.activations import activate
+from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from ...layers.maxpool import MaxPool
@@ -182,28 +184,27 @@ class Run:
 
     def _add(self, step: Step) -> None:
         layer = self.layers[step.layer]
-        slope = SLOPES.get(step.activation)
         if step.kind == "copy":
             self._blocked(step.source)
             self.calls.append(lambda: np.copyto(self._view(step.target), self._view(step.source)))
-        elif step.kind == "scale":
-            self.calls.append(lambda: self._scale(step))
+        elif step.kind == "scale" or isinstance(layer, (Activation, BatchNorm)):
+            self._add_scale(step, step.source, self.engine.factors.get((step.layer, step.kind)))
         elif isinstance(layer, (Convolutional, Connected)) and layer.index in self.engine.kernels:
-            self._add_product(step, layer, 1.0 if slope is None else slope)
-            if slope is None:
-                self.calls.append(lambda: self._activate(step))
+            self._add_product(step, layer)
+            self._add_curve(step)
         elif isinstance(layer, MaxPool):
             self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
         elif layer.kind == "avgpool":
             self._add_pooling(t.AVGPOOL, step)
         elif isinstance(layer, Softmax) and layer.shape.height == layer.shape.width == 1:
             self._add_softmax(step, layer)
-        elif isinstance(layer, Shortcut) and slope is not None and self._addable(layer):
-            self._add_shortcut(step, layer, slope)
+        elif isinstance(layer, Shortcut) and self._addable(layer):
+            self._add_shortcut(step, layer)
+            self._add_curve(step)
         else:
             self._add_definition(step)
 
-    def _add_product(self, step: Step, layer: Convolutional | Connected, slope: float) -> None:
+    def _add_product(self, step: Step, layer: Convolutional | Connected) -> None:
         kernels = self.engine.kernels[layer.index]
         residual = 0 if step.sum is None else self._blocked(step.sum.other)  # which the source may be, too
         plain = layer.index in self.engine.choices and self.engine.choices[layer.index].plain
@@ -211,13 +212,46 @@ class Run:
         source = self._plain_address(step.source) if plain else self._blocked(step.source)
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,
-            layer.input_shapes[0], layer.shape, slope, SLOPES[step.final_activation],
+            layer.input_shapes[0], layer.shape, SLOPES.get(step.activation, 1), SLOPES[step.final_activation],
             self.engine.team.threads, plain, self._cell(step.source), self._cell(step.target),
         )  # fmt: skip
         if isinstance(layer, Connected):
             lower_connected(self._table(), kernels, call)
         else:
             lower_convolution(self._table(), self.engine.choices[layer.index], layer, kernels, call)
+
+    def _add_curve(self, step: Step) -> None:
+        """The activation of a value that lies there without, where a store could not apply it."""
+        if step.activation not in SLOPES:
+            self._add_scale(step, step.target)
+
+    def _add_scale(self, step: Step, source: int, factors: tuple[Array, Array] | None = None) -> None:
+        """The step's activation of a value, or of its channels times factors plus biases."""
+        table, shape, given = self._table(), self._shape(step.target), {}
+        if factors is not None:
+            factor, bias = (table.keep(_pad_channels(numbers)) for numbers in factors)
+            given = dict(factor=factor, bias=bias)
+        compiled = step.activation in SLOPES or step.activation in t.CURVES
+        start = self._blocked(source)
+        self._table().add(
+            t.SCALE,
+            a=start,
+            c=self.addresses[step.target],
+            cell=self._cell(source),
+            out_cell=self._cell(step.target),
+            blocks=blocks(shape.channels),
+            pixels=self.images * shape.height * shape.width,
+            slope=SLOPES.get(step.activation, 1),
+            curve=0 if step.activation not in t.CURVES else 1 + t.CURVES.index(step.activation),
+            **given,
+        )
+        if not compiled:
+            self.calls.append(lambda: self._activate(step))
+
+    def _activate(self, step: Step) -> None:
+        view = self._view(step.target)
+        values = activate(step.activation, _to_float32(view))
+        view[...] = values if view.dtype == np.float32 else round_to_bfloat16(values.view(np.uint32)) >> 16
 
     def _add_pooling(self, opcode: int, step: Step, **fields: int) -> None:
         source, shape = self._shape(step.source), self._shape(step.target)
@@ -241,7 +275,7 @@ class Run:
         channels = [shape.channels for shape in layer.input_shapes]
         return channels[0] == channels[1] or min(channels) % LANES == 0
 
-    def _add_shortcut(self, step: Step, layer: Shortcut, slope: float) -> None:
+    def _add_shortcut(self, step: Step, layer: Shortcut) -> None:
         shape, other = layer.input_shapes
         self._table().add(
             t.ADD,
@@ -258,7 +292,7 @@ class Run:
             stride=layer.step,
             spread=layer.spread,
             summed_blocks=blocks(min(shape.channels, other.channels)),
-            slope=slope,
+            slope=SLOPES.get(step.activation, 1),
             alpha=layer.alpha,
             beta=layer.beta,
         )
@@ -296,24 +330,12 @@ class Run:
         if self.program.places[step.target].root != step.target:
             self._blocked(step.target)
 
-    def _scale(self, step: Step) -> None:
-        factor, bias = (_pad_channels(array) for array in self.engine.scales[step.layer])
-        view = self._view(step.target)
-        self._overwrite(view, activate(step.activation, factor * _to_float32(view) + bias))
-
-    def _activate(self, step: Step) -> None:
-        view = self._view(step.target)
-        self._overwrite(view, activate(step.activation, _to_float32(view)))
-
-    def _overwrite(self, view: npt.NDArray[Any], values: Array) -> None:
-        view[...] = values if view.dtype == np.float32 else round_to_bfloat16(values.view(np.uint32)) >> 16
-
 
 def _pad_channels(values: Array) -> Array:
-    """A number for each channel, as a view of a blocked value takes them."""
+    """A number for each channel, in whole registers."""
     padded = np.zeros(blocks(len(values)) * LANES, np.float32)
     padded[: len(values)] = values
-    return padded.reshape(-1, 1, 1, 1, LANES)
+    return padded
 
 
 def _to_float32(values: npt.NDArray[Any]) -> Array:

@@ -30,8 +30,10 @@ from __future__ import annotations
     # Of Winograd's convolution: tiles in a column and a row of a picture, cells in a side of an input and output tile.
     TILE_ROWS, TILE_COLUMNS, FIRST_ROW, IN_TILE, OUT_TILE, OUT_BLOCKS, GROUP_SIZE, GROUPS, TILES, TILES_PLANE, PRODUCTS,
     PRODUCTS_PLANE, THREAD_BYTES, NO_BIAS, SUM_TAPS,
+    FACTOR,
+    CURVE,  # an activation's place in CURVES, from 1; 0 for x > 0 ? x : slope * x
     FIELDS,
-) = range(57)  # fmt: skip
+) = range(59)  # fmt: skip
 
 # Opcodes.
 (
@@ -51,7 +53,11 @@ from __future__ import annotations
     SOFTMAX,
     STRASSEN,
     TO_PHASES,
-) = range(16)
+    SCALE,
+) = range(17)
+
+# Activations that are compiled besides x > 0 ? x : slope * x.
+CURVES = "logistic", "loggy", "elu", "selu", "ramp", "tanh", "plse", "lhtan", "hardtan", "stair"
 
 # Floats that go with a row.
 SLOPE, FINAL, ALPHA, BETA, NUMBERS = range(5)

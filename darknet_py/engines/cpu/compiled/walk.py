@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import table as t
 from ..arena import LINE
 from . import kernel
+from .curves import scale
 from .gemm import multiply
 from .moves import flatten, pad, to_blocks, to_phases, to_pixels
 from .packing import pack, pack_winograd
@@ -53,6 +54,8 @@ def walk(call, scratch, thread, threads):
         elif code == t.ADD:
             alpha, beta = load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4)
             add(op, alpha, beta, slope, counter)
+        elif code == t.SCALE:
+            scale(op, slope, counter)
         elif code == t.PAD:
             pad(op, counter)
         elif code == t.TO_PIXELS:

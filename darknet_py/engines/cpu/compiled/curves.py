@@ -1,0 +1,225 @@
+"""Activations that are not x > 0 ? x : slope * x, and layers that are a factor, a sum and an activation.
+
+A curve is a formula: Python's operators on `Expression` emit LLVM's vector instructions. To add one, write its formula
+into `CURVES` and its name into `table.CURVES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ....layers.activations import SELU_ALPHA, SELU_SCALE
+from .. import table as t
+from ..isa import BLOCK, LANES
+from . import kernel
+from .cells import load_cell, store_cell
+from .sync import next_item
+from .vector import INTS, REGISTER, fma, load, multiply_add, slope_activation, splat, vector
+
+CELLS = 256  # of an item
+
+
+class Expression:
+    """A register that is yet to be computed, or a mask of its lanes."""
+
+    def __init__(self, build: Any, value: Any) -> None:
+        self.build, self.value = build, value
+
+    def _same(self, other: Expression | float) -> Any:
+        return other.value if isinstance(other, Expression) else ir.Constant(REGISTER, [other] * LANES)
+
+    def __add__(self, other: Expression | float) -> Expression:
+        return Expression(self.build, self.build.fadd(self.value, self._same(other)))
+
+    def __sub__(self, other: Expression | float) -> Expression:
+        return Expression(self.build, self.build.fsub(self.value, self._same(other)))
+
+    def __rsub__(self, other: float) -> Expression:
+        return Expression(self.build, self.build.fsub(self._same(other), self.value))
+
+    def __mul__(self, other: Expression | float) -> Expression:
+        return Expression(self.build, self.build.fmul(self.value, self._same(other)))
+
+    def __truediv__(self, other: Expression | float) -> Expression:
+        return Expression(self.build, self.build.fdiv(self.value, self._same(other)))
+
+    def __rtruediv__(self, other: float) -> Expression:
+        return Expression(self.build, self.build.fdiv(self._same(other), self.value))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __lt__(self, other: Expression | float) -> Expression:
+        return Expression(self.build, self.build.fcmp_ordered("<", self.value, self._same(other)))
+
+    def __gt__(self, other: Expression | float) -> Expression:
+        return Expression(self.build, self.build.fcmp_ordered(">", self.value, self._same(other)))
+
+    def equals(self, other: Expression | float) -> Expression:
+        """Lanes that are equal."""
+        return Expression(self.build, self.build.fcmp_ordered("==", self.value, self._same(other)))
+
+    def times_plus(self, factor: Expression | float, other: Expression | float) -> Expression:
+        """self * factor + other, rounded once."""
+        return Expression(self.build, multiply_add(self.build, self.value, self._same(factor), self._same(other)))
+
+
+def where(mask: Expression, yes: Expression | float, no: Expression | float) -> Expression:
+    """`yes` in the lanes of `mask`, `no` elsewhere."""
+    build = mask.build
+    return Expression(build, build.select(mask.value, mask._same(yes), mask._same(no)))
+
+
+_LOG2_E = 1.4426950408889634
+# Of ln 2 what float32 holds in few bits, so that small integers times it are exact, and the rest.
+_LN2_UPPER, _LN2_LOWER = 0.693359375, -2.12194440e-4
+_ROUNDER = 1.5 * 2**23  # added to a number it leaves the nearest integer in the last bits
+# (expm1(r) - r) / r^2 for |r| <= ln 2 / 2, fitted for the least relative error of expm1: 3e-8.
+_POLYNOMIAL = 0.5, 0.16666570305824280, 0.04166635125875473, 0.00836438313126564, 0.00139432179275901
+
+
+def _reduce(x: Expression) -> tuple[Expression, Any]:
+    """expm1(r) and the integers n, where x = n ln 2 + r; of numbers so far out that exp is 0 or infinity, the last."""
+    build = x.build
+    x = where(x < -104.0, -104.0, x)
+    x = where(x > 89.0, 89.0, x)
+    shifted = x.times_plus(_LOG2_E, _ROUNDER)
+    rounder = ir.Constant(INTS, [0x4B400000] * LANES)  # its bits
+    n = build.sub(build.bitcast(shifted.value, INTS), rounder)
+    multiple = shifted - _ROUNDER
+    r = multiple.times_plus(-_LN2_LOWER, multiple.times_plus(-_LN2_UPPER, x))
+    p = Expression(build, ir.Constant(REGISTER, [_POLYNOMIAL[-1]] * LANES))
+    for coefficient in _POLYNOMIAL[-2::-1]:
+        p = p.times_plus(r, coefficient)
+    return (r * r).times_plus(p, r), n
+
+
+def _power_of_two(build: Any, n: Any) -> Expression:
+    """2**n for integers -126 to 127."""
+    bits = build.shl(build.add(n, ir.Constant(INTS, [127] * LANES)), ir.Constant(INTS, [23] * LANES))
+    return Expression(build, build.bitcast(bits, REGISTER))
+
+
+def exp(x: Expression) -> Expression:
+    """e**x, with a relative error of at most 3e-7; 0 and infinity where float32 ends."""
+    p, n = _reduce(x)
+    half = x.build.ashr(n, ir.Constant(INTS, [1] * LANES))
+    # 2**n itself may lie beyond float32 where the answer does not.
+    return (p + 1.0) * _power_of_two(x.build, half) * _power_of_two(x.build, x.build.sub(n, half))
+
+
+def expm1(x: Expression) -> Expression:
+    """e**x - 1 for x <= 0, with a relative error of at most 3e-7."""
+    p, n = _reduce(where(x < -80.0, -80.0, x))
+    scale = _power_of_two(x.build, n)
+    return p.times_plus(scale, scale - 1.0)
+
+
+def tanh(x: Expression) -> Expression:
+    """The hyperbolic tangent, with a relative error of at most 6e-7."""
+    negative = x < 0.0
+    y = expm1(where(negative, x, 0.0 - x) * 2.0)
+    y = y / (y + 2.0)
+    return where(negative, y, 0.0 - y)
+
+
+def logistic(x: Expression) -> Expression:
+    """1 / (1 + e**-x)."""
+    return 1.0 / (1.0 + exp(0.0 - x))
+
+
+def _floor(x: Expression) -> Expression:
+    build = x.build
+    whole = Expression(build, build.sitofp(build.fptosi(x.value, INTS), REGISTER))
+    floor = where(whole > x, whole - 1.0, whole)
+    small = where(x < 0.0, 0.0 - x, x) < 2.0**23  # larger ones are integers
+    return where(small, floor, x)
+
+
+def _elu(x: Expression) -> Expression:
+    return where(x < 0.0, expm1(where(x < 0.0, x, 0.0)), x)
+
+
+def _selu(x: Expression) -> Expression:
+    return SELU_SCALE * where(x < 0.0, SELU_ALPHA * expm1(where(x < 0.0, x, 0.0)), x)
+
+
+def _plse(x: Expression) -> Expression:
+    outer = where(x < 0.0, 0.01 * (x + 4.0), 0.01 * (x - 4.0) + 1.0)
+    return where(x < -4.0, outer, where(x > 4.0, outer, 0.125 * x + 0.5))
+
+
+def _stair(x: Expression) -> Expression:
+    n, half = _floor(x), _floor(x / 2.0)
+    return where(n.equals(2.0 * _floor(n / 2.0)), half, (x - n) + half)
+
+
+# As layers/activations.py defines them.
+CURVES: dict[str, Callable[[Expression], Expression]] = {
+    "logistic": logistic,
+    "loggy": lambda x: 2.0 * logistic(x) - 1.0,
+    "elu": _elu,
+    "selu": _selu,
+    "ramp": lambda x: where(x > 0.0, x, 0.0 * x) + 0.1 * x,
+    "tanh": tanh,
+    "plse": _plse,
+    "lhtan": lambda x: where(x < 0.0, 0.001 * x, where(x > 1.0, 0.001 * (x - 1.0) + 1.0, x)),
+    "hardtan": lambda x: where(x < -1.0, -1.0, where(x > 1.0, 1.0, x)),
+    "stair": _stair,
+}
+
+
+@intrinsic
+def bend(context: Any, code: Any, slope: Any, x: Any) -> Any:
+    """The curve of `table.CURVES` that `code`, from 1, stands for; of 0, x > 0 ? x : slope * x."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        code, slope, x = args
+        blocks = [build.append_basic_block(name) for name in ("slope", *t.CURVES)]
+        end = build.append_basic_block("bent")
+        switch = build.switch(code, blocks[0])
+        results = []
+        for number, block in enumerate(blocks):
+            build.position_at_end(block)
+            if number:
+                switch.add_case(ir.Constant(code.type, number), block)
+                results.append((CURVES[t.CURVES[number - 1]](Expression(build, x)).value, build.block))
+            else:
+                results.append((slope_activation(build, x, splat(build, slope)), build.block))
+            build.branch(end)
+        build.position_at_end(end)
+        answer = build.phi(REGISTER)
+        for value, block in results:
+            answer.add_incoming(value, block)
+        return answer
+
+    return vector(types.intp, types.float32, vector), codegen
+
+
+@kernel
+def scale(op, slope, counter):
+    """C = curve(FACTOR * A + BIAS), cell by cell; where there is no FACTOR, curve(A). `CELLS` cells an item.
+
+    Blocks of channels have `PIXELS` cells each, and a register of factors and biases.
+    """
+    cell, out_cell, pixels, code = op[t.CELL], op[t.OUT_CELL], op[t.PIXELS], op[t.CURVE]
+    parts = (pixels + CELLS - 1) // CELLS
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * parts:
+        block, part = divmod(item, parts)
+        first = block * pixels + part * CELLS
+        last = min(first + CELLS, (block + 1) * pixels)
+        if op[t.FACTOR] != 0:
+            factor, bias = load(op[t.FACTOR] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
+            for i in range(first, last):
+                value = fma(load_cell(op[t.A] + i * cell, cell), factor, bias)
+                store_cell(op[t.C] + i * out_cell, bend(code, slope, value), out_cell)
+        else:
+            for i in range(first, last):
+                value = load_cell(op[t.A] + i * cell, cell)
+                store_cell(op[t.C] + i * out_cell, bend(code, slope, value), out_cell)
+        item = next_item(counter)

@@ -1,0 +1,52 @@
+"""The CPU's compiled activations against those of NumPy, in double precision where they are smooth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import make_network, run_engine
+
+from darknet_py.engines.cpu import table as t
+from darknet_py.engines.passes import SLOPES
+from darknet_py.layers.activations import ACTIVATIONS
+
+# Every power of two and its neighbourhood, of either sign; zeros; both sides of every bend and jump.
+MAGNITUDES = np.concatenate([np.geomspace(1e-38, 1e38, 40_001), np.linspace(0, 110, 40_001), [0.35, 1, 4]])
+VALUES = np.concatenate([MAGNITUDES, -MAGNITUDES]).astype(np.float32)
+
+
+def bend(activation, values):
+    network = make_network((1, 1, len(values)), ("activation", {"activation": activation}))
+    return run_engine("cpu", network.layers, [{}], values.reshape(1, 1, 1, -1)).ravel()
+
+
+def define(activation, values):
+    with np.errstate(all="ignore"):
+        return ACTIVATIONS[activation](values)
+
+
+def test_all_activations_are_compiled():
+    assert {*SLOPES, *t.CURVES} == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "logistic", "elu", "selu"])
+def test_exponentials_are_right_to_two_millionths(activation):
+    """Of logistic and elu the far negative side is e**x and e**x - 1; where float32 has few bits they count."""
+    values = VALUES[np.abs(VALUES) > 1e-37]
+    values = values[(values > -87) | (np.abs(values) > 110)]
+    expected = define(activation, values.astype(np.float64))
+    with np.errstate(over="ignore"):
+        expected[np.abs(expected) < np.finfo(np.float32).tiny] = 0
+    np.testing.assert_allclose(bend(activation, values), expected, rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_all_values_come_out_as_defined(activation):
+    expected = define(activation, VALUES)
+    np.testing.assert_allclose(bend(activation, VALUES), expected, rtol=2e-6, atol=2e-7)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_infinities_and_what_is_no_number(activation):
+    values = np.float32([np.inf, -np.inf, np.nan])
+    np.testing.assert_array_equal(bend(activation, values), define(activation, values))
