@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,12 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from ...layers.activations import ACTIVATIONS
+from ...layers.activations import SELU_ALPHA, SELU_SCALE
 from ..passes import SLOPES
 
 FOLDER = Path(__file__).parent / "kernels"
-# In this order, those that a slope describes first.
-ACTIVATION_CODES = {name: code for code, name in enumerate([*SLOPES, *(n for n in ACTIVATIONS if n not in SLOPES)])}
+# Activations that are not x > 0 ? x : slope * x, as layers/activations.py defines them, in C.
+CURVES = {
+    "logistic": "1 / (1 + expf(-x))",
+    "loggy": "2 / (1 + expf(-x)) - 1",
+    "elu": "x < 0 ? expm1f(x) : x",
+    "selu": f"{SELU_SCALE}f * (x < 0 ? {SELU_ALPHA}f * expm1f(x) : x)",
+    "ramp": "x * (x > 0) + 0.1f * x",
+    "tanh": "tanhf(x)",
+    "plse": "x < -4 ? 0.01f * (x + 4) : x > 4 ? 0.01f * (x - 4) + 1 : 0.125f * x + 0.5f",
+    "lhtan": "x < 0 ? 0.001f * x : x > 1 ? 0.001f * (x - 1) + 1 : x",
+    "hardtan": "x < -1 ? -1 : x > 1 ? 1 : x",
+    "stair": "floorf(x) == 2 * floorf(floorf(x) / 2) ? floorf(x / 2) : x - floorf(x) + floorf(x / 2)",
+}
+ACTIVATION_CODES = {name: code for code, name in enumerate([*SLOPES, *CURVES])}
 TYPES = {"float32": "float", "tf32": "tfloat32", "float16": "half", "bfloat16": "bfloat16"}
 STATIC_SHARED = 1 << 10  # bytes of shared memory, at most, that a kernel has besides what it is given
 THREADS = 256  # a block, where a kernel does not need another number
@@ -184,9 +197,22 @@ def arguments_of(structure: str, **fields: float) -> np.ndarray[Any, np.dtype[np
 
 @cache
 def _declarations() -> str:
-    codes = ", ".join(name.upper() for name in ACTIVATION_CODES)
     structures = [
         f"struct {name} {{\n" + "".join(f"    {kind} {field};\n" for kind, field in fields) + "};\n"
         for name, fields in STRUCTURES.items()
     ]
-    return "\n".join([f"enum Activation {{ {codes} }};\n", *structures])
+    slopes = [f"case {ACTIVATION_CODES[name]}: return {slope}f;" for name, slope in SLOPES.items()]
+    curves = [f"case {ACTIVATION_CODES[name]}: return {formula};" for name, formula in CURVES.items()]
+    nan = "default: return __uint_as_float(0x7fc00000);"
+    return "\n".join(
+        [
+            f"constexpr int SLOPES = {len(SLOPES)};",
+            *structures,
+            _switch("__device__ inline float slope(int activation)", [*slopes, nan]),
+            _switch("static __device__ __noinline__ float curve(int activation, float x)", [*curves, nan]),
+        ]
+    )
+
+
+def _switch(head: str, cases: Sequence[str]) -> str:
+    return "\n    ".join([f"{head} {{", "switch (activation) {", *(f"    {case}" for case in cases), "}"]) + "\n}\n"

@@ -38,29 +38,8 @@ __device__ inline void store(T* address, const float (&x)[N]) {
     *(Pack<T, N>*)address = pack;
 }
 
-// As layers/activations.py defines them.
-static __device__ __noinline__ float curve(int activation, float x) {
-    switch (activation) {
-        case LOGISTIC: return 1 / (1 + expf(-x));
-        case LOGGY: return 2 / (1 + expf(-x)) - 1;
-        case ELU: return x < 0 ? expm1f(x) : x;
-        case SELU: return 1.0507f * (x < 0 ? 1.6732f * expm1f(x) : x);
-        case RAMP: return x * (x > 0) + 0.1f * x;
-        case TANH: return tanhf(x);
-        case PLSE: return x < -4 ? 0.01f * (x + 4) : x > 4 ? 0.01f * (x - 4) + 1 : 0.125f * x + 0.5f;
-        case LHTAN: return x < 0 ? 0.001f * x : x > 1 ? 0.001f * (x - 1) + 1 : x;
-        case HARDTAN: return x < -1 ? -1 : x > 1 ? 1 : x;
-        default: {  // STAIR
-            float n = floorf(x), pairs = floorf(x / 2);
-            return n == 2 * floorf(n / 2) ? pairs : x - n + pairs;
-        }
-    }
-}
-
 __device__ inline float activate(int activation, float x) {
-    if (activation > RELIE) return curve(activation, x);
-    float slope = activation == LINEAR ? 1 : activation == LEAKY ? 0.1f : activation == RELU ? 0 : 0.01f;
-    return x > 0 ? x : slope * x;
+    return activation < SLOPES ? x > 0 ? x : slope(activation) * x : curve(activation, x);
 }
 
 // This thread's number among all of the grid.
