@@ -164,7 +164,7 @@ NOISY_PNG = encode(RNG.integers(0, 256, (64, 64, 3), np.uint8))
         (NOISY_PNG[: len(NOISY_PNG) // 2], "a damaged picture"),
         (NOISY_PNG[:500] + b"damage" + NOISY_PNG[506:], "a damaged picture"),
         (NOISY_PNG[:20], "picture"),
-        (png(100_000, 100_000, 8, 2), "100000 x 100000 pixels; at most 268435456 are decoded"),
+        (png(100_000, 100_000, 8, 2), "100000 x 100000 pixels; at most 67108864 are decoded"),
         (encode(PIXELS.astype(np.float32)[..., 0], "TIFF"), "pixels of 32 bits"),
     ],
     ids=[

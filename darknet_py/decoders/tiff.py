@@ -1,0 +1,119 @@
+"""TIFF, by Pillow and libtiff, which get the tags that decide the pixels and no others.
+
+Pillow warns of, turns the picture by, or follows the other tags. libtiff prints its errors, returning rows of the
+picture nonetheless in some of its formats; here they are errors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from ..errors import ImageError
+from .limits import check_size
+
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two have addresses of 64 bits
+WIDTH, LENGTH, SAMPLES, TILE_WIDTH, TILE_LENGTH = 256, 257, 277, 322, 323
+# Those of one value: size, compression, colours, order of bits, samples, rows of a strip, planes, fax options,
+# predictor, tiles.
+ONE = frozenset([WIDTH, LENGTH, 259, 262, 266, SAMPLES, 278, 284, 292, 293, 317, TILE_WIDTH, TILE_LENGTH])
+# Bits, strips, colours of a palette, tiles, extra samples, format, JPEG tables, YCbCr.
+TAGS = ONE | {258, 273, 279, 320, 324, 325, 338, 339, 347, 529, 530, 531, 532}
+INTEGERS = {1: "B", 3: "H", 4: "L", 16: "Q"}
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+MAX_SAMPLES = 6  # per pixel, Pillow's
+
+_Handler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
+_own = threading.local()
+
+
+def pixel_tags(data: bytes, file: str) -> bytes:
+    """The TIFF `data` with a directory of what decides the pixels of its first picture, and no other directory."""
+    try:
+        return _rewrite(data, file)
+    except (struct.error, IndexError):
+        raise ImageError("a damaged picture: image file is truncated", file=file) from None
+
+
+def _rewrite(data: bytes, file: str) -> bytes:
+    order = "<" if data[:1] == b"I" else ">"
+    large = 43 in data[2:4]
+    counted, address, head = ("Q", "Q", 8) if large else ("H", "L", 4)
+    shape = struct.Struct(f"{order}HH{address}{head}s")
+    (start,) = struct.unpack_from(order + address, data, head)
+    (entries,) = struct.unpack_from(order + counted, data, start)
+    start += struct.calcsize(order + counted)
+    if start + entries * shape.size > len(data):
+        raise IndexError
+    kept: dict[int, bytes] = {}
+    numbers: dict[int, int] = {}
+    total = 0
+    for place in range(start, start + entries * shape.size, shape.size):
+        tag, kind, count, value = shape.unpack_from(data, place)
+        if tag not in TAGS or tag in kept or kind not in SIZES or not count:
+            continue
+        size = SIZES[kind] * count
+        if size > len(value):
+            (offset,) = struct.unpack(order + address, value)
+            total += size
+            if offset + size > len(data) or total > len(data):
+                raise IndexError
+            if tag in ONE:
+                value = data[offset : offset + SIZES[kind]][: len(value)].ljust(len(value), b"\0")
+        kept[tag] = shape.pack(tag, kind, 1 if tag in ONE else count, value)
+        if tag in ONE and kind in INTEGERS:
+            (numbers[tag],) = struct.unpack_from(order + INTEGERS[kind], value.ljust(8, b"\0"))
+    if numbers.get(SAMPLES, 1) > MAX_SAMPLES:
+        raise ImageError(f"{numbers[SAMPLES]} samples a pixel; at most {MAX_SAMPLES} are read", file=file)
+    if {TILE_WIDTH, TILE_LENGTH} <= numbers.keys():
+        check_size((numbers[TILE_WIDTH], numbers[TILE_LENGTH]), file, "a tile of ")
+    aligned = data + bytes(-len(data) % 8)
+    directory = [struct.pack(order + counted, len(kept)), *(kept[tag] for tag in sorted(kept)), bytes(8)]
+    return b"".join([aligned[:head], struct.pack(order + address, len(aligned)), aligned[head * 2 :], *directory])
+
+
+@contextmanager
+def errors_raised() -> Iterator[None]:
+    """Raise OSError for what libtiff reports in this thread meanwhile; it is not printed."""
+    _listen()
+    reports: list[str] = []
+    _own.reports = reports
+    try:
+        yield
+    finally:
+        del _own.reports
+    if reports:
+        raise OSError(reports[0])
+
+
+@cache
+def _listen() -> tuple[Any, ...]:
+    """Have libtiff tell its errors to `errors_raised`, in threads that are in it; others go where they went.
+
+    Where Pillow has libtiff built in, which hides it, errors are printed.
+    """
+    from PIL import Image
+
+    try:
+        install = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+    except (AttributeError, OSError, TypeError):
+        return ()
+    install.argtypes, install.restype = [_Handler], _Handler
+
+    def report(module: bytes | None, reason: bytes | None, values: int | None) -> None:
+        reports = getattr(_own, "reports", None)
+        if reports is not None:
+            # The values are a va_list, which only C can read.
+            words = (reason or b"").partition(b"%")[0].rstrip(b" (\"':;,")
+            reports.append(b": ".join(part for part in (module or b"", words) if part).decode("latin-1"))
+        elif before:
+            before(module, reason, values)
+
+    handler = _Handler(report)
+    before = install(handler)
+    return handler, before
