@@ -1,7 +1,7 @@
 """TIFF, by Pillow and libtiff, which get the tags that decide the pixels and no others.
 
-Pillow warns of, turns the picture by, or follows the other tags. libtiff prints its errors, returning rows of the
-picture nonetheless in some of its formats; here they are errors.
+Pillow warns of, turns the picture by, or follows the other tags. libtiff prints its errors, but in some compressions
+returns a picture nonetheless; here they are raised. Of a JPEG within that lacks pixels it tells nobody.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from functools import cache
 from typing import Any
 
 from ..errors import ImageError
+from . import jpeg
 from .limits import check_size
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two have addresses of 64 bits
-WIDTH, LENGTH, SAMPLES, TILE_WIDTH, TILE_LENGTH = 256, 257, 277, 322, 323
+COMPRESSION, SAMPLES, TILE_WIDTH, TILE_LENGTH, JPEG_TABLES = 259, 277, 322, 323, 347
+JPEG = 7  # as a compression
+PARTS = ((273, 279), (324, 325))  # places and sizes of strips, and of tiles
 # Those of one value: size, compression, colours, order of bits, samples, rows of a strip, planes, fax options,
 # predictor, tiles.
-ONE = frozenset([WIDTH, LENGTH, 259, 262, 266, SAMPLES, 278, 284, 292, 293, 317, TILE_WIDTH, TILE_LENGTH])
+ONE = frozenset([256, 257, COMPRESSION, 262, 266, SAMPLES, 278, 284, 292, 293, 317, TILE_WIDTH, TILE_LENGTH])
 # Bits, strips, colours of a palette, tiles, extra samples, format, JPEG tables, YCbCr.
-TAGS = ONE | {258, 273, 279, 320, 324, 325, 338, 339, 347, 529, 530, 531, 532}
+TAGS = ONE | {258, 273, 279, 320, 324, 325, 338, 339, JPEG_TABLES, 529, 530, 531, 532}
 INTEGERS = {1: "B", 3: "H", 4: "L", 16: "Q"}
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 MAX_SAMPLES = 6  # per pixel, Pillow's
@@ -33,17 +36,22 @@ _own = threading.local()
 
 
 def pixel_tags(data: bytes, file: str) -> bytes:
-    """The TIFF `data` with a directory of what decides the pixels of its first picture, and no other directory."""
+    """The TIFF `data` with a directory of what decides the pixels of its first picture, and no other directory.
+
+    Raises
+    ------
+    ImageError
+        Where it is cut short, a tile or a pixel takes too much memory, or a JPEG within is damaged.
+    """
     try:
         return _rewrite(data, file)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         raise ImageError("a damaged picture: image file is truncated", file=file) from None
 
 
 def _rewrite(data: bytes, file: str) -> bytes:
     order = "<" if data[:1] == b"I" else ">"
-    large = 43 in data[2:4]
-    counted, address, head = ("Q", "Q", 8) if large else ("H", "L", 4)
+    counted, address, head = ("Q", "Q", 8) if 43 in data[2:4] else ("H", "L", 4)
     shape = struct.Struct(f"{order}HH{address}{head}s")
     (start,) = struct.unpack_from(order + address, data, head)
     (entries,) = struct.unpack_from(order + counted, data, start)
@@ -51,27 +59,37 @@ def _rewrite(data: bytes, file: str) -> bytes:
     if start + entries * shape.size > len(data):
         raise IndexError
     kept: dict[int, bytes] = {}
-    numbers: dict[int, int] = {}
+    numbers: dict[int, tuple[int, ...]] = {}
+    tables = b""
     total = 0
-    for place in range(start, start + entries * shape.size, shape.size):
-        tag, kind, count, value = shape.unpack_from(data, place)
+    for tag, kind, count, value in shape.iter_unpack(data[start : start + entries * shape.size]):
         if tag not in TAGS or tag in kept or kind not in SIZES or not count:
             continue
         size = SIZES[kind] * count
+        content = value[:size]
         if size > len(value):
             (offset,) = struct.unpack(order + address, value)
+            content = data[offset : offset + size]
             total += size
-            if offset + size > len(data) or total > len(data):
+            if len(content) < size or total > len(data):
                 raise IndexError
-            if tag in ONE:
-                value = data[offset : offset + SIZES[kind]][: len(value)].ljust(len(value), b"\0")
-        kept[tag] = shape.pack(tag, kind, 1 if tag in ONE else count, value)
-        if tag in ONE and kind in INTEGERS:
-            (numbers[tag],) = struct.unpack_from(order + INTEGERS[kind], value.ljust(8, b"\0"))
-    if numbers.get(SAMPLES, 1) > MAX_SAMPLES:
-        raise ImageError(f"{numbers[SAMPLES]} samples a pixel; at most {MAX_SAMPLES} are read", file=file)
+        if tag in ONE:
+            count, value = 1, content[: SIZES[kind]][: len(value)].ljust(len(value), b"\0")
+            content = content[: SIZES[kind]]
+        kept[tag] = shape.pack(tag, kind, count, value)
+        if kind in INTEGERS:
+            numbers[tag] = struct.unpack(f"{order}{count}{INTEGERS[kind]}", content)
+        elif tag == JPEG_TABLES:
+            tables = content
+    (samples,) = numbers.get(SAMPLES, (1,))
+    if samples > MAX_SAMPLES:
+        raise ImageError(f"{samples} samples a pixel; at most {MAX_SAMPLES} are read", file=file)
     if {TILE_WIDTH, TILE_LENGTH} <= numbers.keys():
-        check_size((numbers[TILE_WIDTH], numbers[TILE_LENGTH]), file, "a tile of ")
+        check_size((*numbers[TILE_WIDTH], *numbers[TILE_LENGTH]), file, "a tile of ")
+    if numbers.get(COMPRESSION) == (JPEG,) and samples != 2:  # which libjpeg-turbo's interface does not have
+        for places, sizes in PARTS:
+            for place, size in zip(numbers.get(places, ()), numbers.get(sizes, ()), strict=False):
+                jpeg.decode(tables[:-2] + data[place : place + size][2 if tables else 0 :], file)
     aligned = data + bytes(-len(data) % 8)
     directory = [struct.pack(order + counted, len(kept)), *(kept[tag] for tag in sorted(kept)), bytes(8)]
     return b"".join([aligned[:head], struct.pack(order + address, len(aligned)), aligned[head * 2 :], *directory])
@@ -85,6 +103,9 @@ def errors_raised() -> Iterator[None]:
     _own.reports = reports
     try:
         yield
+    except Exception:
+        if not reports:  # which tell more
+            raise
     finally:
         del _own.reports
     if reports:
@@ -110,7 +131,7 @@ def _listen() -> tuple[Any, ...]:
         if reports is not None:
             # The values are a va_list, which only C can read.
             words = (reason or b"").partition(b"%")[0].rstrip(b" (\"':;,")
-            reports.append(b": ".join(part for part in (module or b"", words) if part).decode("latin-1"))
+            reports.append(f"libtiff: {(words or module or b'an error').decode('latin-1')}")
         elif before:
             before(module, reason, values)
 
