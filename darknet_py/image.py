@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from . import decoders
-from .decoders.pillow import from_pillow
 from .errors import ImageError, UsageError
 from .files import read_bytes, resolve
 
@@ -83,7 +82,7 @@ def to_picture(image: Any, file: str = "image") -> Picture:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return decode_image(bytes(image), file)
     if hasattr(image, "convert") and hasattr(image, "size"):
-        return from_pillow(image, file)
+        return decoders.from_pillow(image, file)
     array = np.asarray(image)
     if array.dtype != np.uint8:
         reason = f"an array of {array.dtype}; uint8 is expected (for floats use predict)"

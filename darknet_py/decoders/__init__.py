@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ImageError
-from . import tiff
+from . import jpeg, netpbm, pillow, tiff
+from .pillow import UNKNOWN, from_pillow
 from .png import SIGNATURE as PNG
+
+__all__ = ["decode", "from_pillow"]
 
 # Formats by their first bytes; TGA has none and is told by a header that makes sense.
 SIGNATURES = {
@@ -34,8 +37,6 @@ def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
     ImageError
         Where it is no picture, damaged, cut short, or too large.
     """
-    from . import jpeg, netpbm, pillow
-
     if not data:
         raise ImageError("an empty file", file=file)
     try:
@@ -55,4 +56,4 @@ def _kind(data: bytes, file: str) -> str:
         return "WEBP"
     if tuple(data[1:3]) in TGA_TYPES:
         return "TGA"
-    raise ImageError("not a picture in any format known here", file=file)
+    raise ImageError(UNKNOWN, file=file)

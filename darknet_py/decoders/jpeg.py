@@ -40,7 +40,7 @@ _END_OF_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(..)")
 
 MAX_SCANS = 500  # as libjpeg-turbo's own fuzzers have it; encoders write about ten
-FULL_SCANS = 16  # of a picture of the most pixels; scans times pixels is what decoding takes time for
+FULL_SCANS = 32  # of a picture of the most pixels; scans times pixels is what decoding takes time for
 MAX_SIDE = 65500  # pixels, libjpeg's
 AHEAD = 6  # bytes
 MAX_TRIED = 1 << 24  # pixels, to be decoded a dozen times in search of what was lost

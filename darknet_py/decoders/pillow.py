@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from .limits import check_size
 from .png import critical_chunks
 
 Picture = npt.NDArray[np.uint8]
+UNKNOWN = "not a picture in any format known here"
+BAND = 1 << 20  # pixels
 
 
 def decode(data: bytes, kind: str, file: str) -> Picture:
@@ -46,17 +50,20 @@ def decode(data: bytes, kind: str, file: str) -> Picture:
     prepare = {"GIF": _sized_gif, "PNG": critical_chunks, "TIFF": tiff.pixel_tags, "WEBP": _checked_webp}
     if kind in prepare:
         data = prepare[kind](data, file)
-    try:
-        image = plugins[kind](io.BytesIO(data))
-    except SyntaxError as reason:
-        unknown = "not a picture in any format known here"
-        raise ImageError(unknown if kind == "TGA" else _damaged(reason), file=file) from None
-    except Exception as reason:  # Pillow's decoders raise nearly everything on damaged data
-        raise ImageError(_damaged(reason), file=file) from None
+    with _told(file):
+        try:
+            image = plugins[kind](io.BytesIO(data))
+        except SyntaxError:
+            if kind != "TGA":
+                raise
+            raise ImageError(UNKNOWN, file=file) from None
     if kind == "TIFF":  # which warns, by Pillow's own limit, where it has to take memory itself
         check_size(image.size, file)
         image.im = Image.new(image.mode, image.size).im
-    return from_pillow(image, file)
+    _load(image, file)
+    if image.fp:
+        image.fp.close()  # with what it holds
+    return _in_bands(image, file)
 
 
 def from_pillow(image: Any, file: str) -> Picture:
@@ -67,18 +74,43 @@ def from_pillow(image: Any, file: str) -> Picture:
     ImageError
         Where it is damaged, too large, or of 32 bits.
     """
+    _load(image, file)
+    return _in_bands(image, file)
+
+
+def _load(image: Any, file: str) -> None:
     check_size(image.size, file)
     # PPM's 16 bits, and PNG's in some releases of Pillow, come as mode I.
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         raise ImageError(f"pixels of 32 bits (mode {image.mode}); 8 or 16 are expected", file=file)
-    try:
-        with tiff.errors_raised():
-            image.load()
+    with _told(file), tiff.errors_raised():
+        image.load()
+
+
+def _in_bands(image: Any, file: str) -> Picture:
+    """The pixels of a picture that is read; of a large one by bands, or there would be two copies at a time."""
+    width, height = image.size
+    with _told(file):
+        if width * height <= 4 * BAND:
             return _to_rgb(image)
+        picture = np.empty((height, width, 3), np.uint8)
+        rows = max(BAND // width, 1)
+        for top in range(0, height, rows):
+            picture[top : top + rows] = _to_rgb(image.crop((0, top, width, min(top + rows, height))))
+        return picture
+
+
+@contextmanager
+def _told(file: str) -> Iterator[None]:
+    """Make what Pillow raises an ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
     except MemoryError:
         raise ImageError("not enough memory to decode it", file=file) from None
-    except Exception as reason:
-        raise ImageError(_damaged(reason), file=file) from None
+    except Exception as reason:  # its decoders raise nearly everything on damaged data
+        raise ImageError(f"a damaged picture: {describe_oserror(reason)}", file=file) from None
 
 
 def _to_rgb(image: Any) -> Picture:
@@ -99,10 +131,6 @@ def _to_rgb(image: Any) -> Picture:
     elif image.mode[:1] == "I":
         pixels = (pixels >> 8).astype(np.uint8)
     return np.repeat(pixels[..., None], 3, axis=2)
-
-
-def _damaged(reason: Exception) -> str:
-    return f"a damaged picture: {describe_oserror(reason)}"
 
 
 def _sized_gif(data: bytes, file: str) -> bytes:

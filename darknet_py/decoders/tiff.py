@@ -90,9 +90,10 @@ def _rewrite(data: bytes, file: str) -> bytes:
         for places, sizes in PARTS:
             for place, size in zip(numbers.get(places, ()), numbers.get(sizes, ()), strict=False):
                 jpeg.decode(tables[:-2] + data[place : place + size][2 if tables else 0 :], file)
-    aligned = data + bytes(-len(data) % 8)
-    directory = [struct.pack(order + counted, len(kept)), *(kept[tag] for tag in sorted(kept)), bytes(8)]
-    return b"".join([aligned[:head], struct.pack(order + address, len(aligned)), aligned[head * 2 :], *directory])
+    gap = -len(data) % 8
+    directory = [bytes(gap), struct.pack(order + counted, len(kept)), *(kept[tag] for tag in sorted(kept)), bytes(8)]
+    header = data[:head] + struct.pack(order + address, len(data) + gap)
+    return b"".join([header, memoryview(data)[len(header) :], *directory])
 
 
 @contextmanager
