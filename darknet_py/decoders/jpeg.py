@@ -84,6 +84,8 @@ def decode(data: bytes, file: str) -> Picture:
         complaint = _complaint(plain, space, pixels)
         if complaint:
             warning = f"{_stray(complaint)[0]} stray bytes after coded pixels, all of which are there; a damaged JPEG?"
+            if stream.parts[-1] != END:
+                raise ValueError("Premature end of JPEG file")
             if len(stream.scans) == 1:
                 _check_intervals(stream, space)
             elif _stray(complaint)[1] != EOI:

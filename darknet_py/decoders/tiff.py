@@ -19,12 +19,12 @@ from . import jpeg
 from .limits import check_size
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two have addresses of 64 bits
-COMPRESSION, SAMPLES, TILE_WIDTH, TILE_LENGTH, JPEG_TABLES = 259, 277, 322, 323, 347
+WIDTH, LENGTH, COMPRESSION, SAMPLES, TILE_WIDTH, TILE_LENGTH, JPEG_TABLES = 256, 257, 259, 277, 322, 323, 347
 JPEG = 7  # as a compression
 PARTS = ((273, 279), (324, 325))  # places and sizes of strips, and of tiles
 # Those of one value: size, compression, colours, order of bits, samples, rows of a strip, planes, fax options,
 # predictor, tiles.
-ONE = frozenset([256, 257, COMPRESSION, 262, 266, SAMPLES, 278, 284, 292, 293, 317, TILE_WIDTH, TILE_LENGTH])
+ONE = frozenset([WIDTH, LENGTH, COMPRESSION, 262, 266, SAMPLES, 278, 284, 292, 293, 317, TILE_WIDTH, TILE_LENGTH])
 # Bits, strips, colours of a palette, tiles, extra samples, format, JPEG tables, YCbCr.
 TAGS = ONE | {258, 273, 279, 320, 324, 325, 338, 339, JPEG_TABLES, 529, 530, 531, 532}
 INTEGERS = {1: "B", 3: "H", 4: "L", 16: "Q"}
@@ -84,8 +84,9 @@ def _rewrite(data: bytes, file: str) -> bytes:
     (samples,) = numbers.get(SAMPLES, (1,))
     if samples > MAX_SAMPLES:
         raise ImageError(f"{samples} samples a pixel; at most {MAX_SAMPLES} are read", file=file)
-    if {TILE_WIDTH, TILE_LENGTH} <= numbers.keys():
-        check_size((*numbers[TILE_WIDTH], *numbers[TILE_LENGTH]), file, "a tile of ")
+    for width, length, what in ((WIDTH, LENGTH, ""), (TILE_WIDTH, TILE_LENGTH, "a tile of ")):
+        if width in numbers and length in numbers:
+            check_size((*numbers[width], *numbers[length]), file, what)
     if numbers.get(COMPRESSION) == (JPEG,) and samples != 2:  # which libjpeg-turbo's interface does not have
         for places, sizes in PARTS:
             for place, size in zip(numbers.get(places, ()), numbers.get(sizes, ()), strict=False):
