@@ -47,7 +47,7 @@ def big_endian_tiff():
 PALETTE = encode(STAR.quantize(7), transparency=b"\0\x80")
 ALIKE = {
     "grey of 16 bits": encode(Image.fromarray(GREY16)),
-    "PGM of 16 bits": encode(Image.fromarray(GREY16), "PPM"),
+    "PGM of 16 bits": b"P5 240 180 65535\n" + GREY16.astype(">u2").tobytes(),
     "TIFF of 16 bits": encode(Image.fromarray(GREY16), "TIFF"),
     "big-endian TIFF of 16 bits": big_endian_tiff(),
     "32 bits": encode(Image.new("I", (4, 4)), "TIFF"),

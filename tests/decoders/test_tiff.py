@@ -18,7 +18,7 @@ from darknet_py.image import decode_image
 
 STAR = Image.open(ROOT / "data" / "star.png").convert("RGB").resize((120, 90))  # one strip
 COMPRESSIONS = [
-    "raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd", "lzma", "group3", "group4", "tiff_ccitt",
+    "raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "group3", "group4", "tiff_ccitt",
 ]  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def test_damage_prints_nothing_and_warns_of_nothing(compression, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("compression", ["tiff_ccitt", "group4", "lzma", "zstd", "jpeg", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("compression", ["group4", "lzma", "jpeg", "tiff_adobe_deflate"])
 def test_what_libtiff_makes_of_damaged_rows_is_no_picture(compression):
     data = compressed(compression)
     (strip,) = struct.unpack_from("<L", data, entry(data, 273) + 8)
@@ -86,7 +86,7 @@ def test_errors_of_others_go_where_they_went(capfd):
     damaged = bytearray(data)
     (strip,) = struct.unpack_from("<L", data, entry(data, 273) + 8)
     damaged[strip : strip + 400] = b"\x55" * 400
-    with pytest.raises(OSError, match="decoder error"):
+    with pytest.raises(OSError, match="-2"):
         Image.open(io.BytesIO(bytes(damaged))).load()
     assert "Using code not yet in table" in capfd.readouterr().err
 
