@@ -149,6 +149,8 @@ def _sized_gif(data: bytes, file: str) -> bytes:
     width, height = struct.unpack_from("<2H", data, screen)
     width, height = max(width, left + across), max(height, top + down)
     check_size((width, height), file)
+    if max(width, height) > 0xFFFF:
+        raise ImageError("a damaged picture: it lies beyond its screen", file=file)
     return data[:screen] + struct.pack("<2H", width, height) + data[screen + 4 :]
 
 

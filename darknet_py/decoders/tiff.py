@@ -20,11 +20,12 @@ from .limits import check_size
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two have addresses of 64 bits
 WIDTH, LENGTH, COMPRESSION, SAMPLES, TILE_WIDTH, TILE_LENGTH, JPEG_TABLES = 256, 257, 259, 277, 322, 323, 347
+ROWS, PLANES = 278, 284
 JPEG = 7  # as a compression
 PARTS = ((273, 279), (324, 325))  # places and sizes of strips, and of tiles
 # Those of one value: size, compression, colours, order of bits, samples, rows of a strip, planes, fax options,
 # predictor, tiles.
-ONE = frozenset([WIDTH, LENGTH, COMPRESSION, 262, 266, SAMPLES, 278, 284, 292, 293, 317, TILE_WIDTH, TILE_LENGTH])
+ONE = frozenset([WIDTH, LENGTH, COMPRESSION, 262, 266, SAMPLES, ROWS, PLANES, 292, 293, 317, TILE_WIDTH, TILE_LENGTH])
 # Bits, strips, colours of a palette, tiles, extra samples, format, JPEG tables, YCbCr.
 TAGS = ONE | {258, 273, 279, 320, 324, 325, 338, 339, JPEG_TABLES, 529, 530, 531, 532}
 INTEGERS = {1: "B", 3: "H", 4: "L", 16: "Q"}
@@ -87,6 +88,7 @@ def _rewrite(data: bytes, file: str) -> bytes:
     for width, length, what in ((WIDTH, LENGTH, ""), (TILE_WIDTH, TILE_LENGTH, "a tile of ")):
         if width in numbers and length in numbers:
             check_size((*numbers[width], *numbers[length]), file, what)
+    _check_parts(numbers, samples, file)
     if numbers.get(COMPRESSION) == (JPEG,) and samples != 2:  # which libjpeg-turbo's interface does not have
         for places, sizes in PARTS:
             for place, size in zip(numbers.get(places, ()), numbers.get(sizes, ()), strict=False):
@@ -95,6 +97,22 @@ def _rewrite(data: bytes, file: str) -> bytes:
     directory = [bytes(gap), struct.pack(order + counted, len(kept)), *(kept[tag] for tag in sorted(kept)), bytes(8)]
     header = data[:head] + struct.pack(order + address, len(data) + gap)
     return b"".join([header, memoryview(data)[len(header) :], *directory])
+
+
+def _check_parts(numbers: dict[int, tuple[int, ...]], samples: int, file: str) -> None:
+    """Raise ImageError where there are fewer strips or tiles than the picture has; Pillow leaves their places black."""
+
+    def number(tag: int, default: int) -> int:
+        return max(numbers.get(tag, (default,))[0], 1)
+
+    width, length = number(WIDTH, 1), number(LENGTH, 1)
+    (places, _), down, across = PARTS[0], number(ROWS, length), width
+    if places not in numbers:
+        (places, _), down, across = PARTS[1], number(TILE_LENGTH, length), number(TILE_WIDTH, width)
+    parts = -(-length // down) * -(-width // across) * (samples if number(PLANES, 1) == 2 else 1)
+    found = len(numbers.get(places, ()))
+    if found < parts:
+        raise ImageError(f"a damaged picture: {found} strips or tiles; {parts} are expected", file=file)
 
 
 @contextmanager

@@ -259,6 +259,12 @@ def test_an_empty_limit_is_none(monkeypatch):
     assert decode_image(encode(STAR)).shape == PIXELS.shape
 
 
+def test_a_gif_beyond_its_screen_is_refused():
+    sides = struct.pack("<4H", 60_000, 0, 60_000, 1)
+    with pytest.raises(ImageError, match="a damaged picture: it lies beyond its screen"):
+        decode_image(b"GIF89a\1\0\1\0\0\0\0," + sides + b"\0\2\0;")
+
+
 @pytest.mark.parametrize("size", [(0, 5), (5, 0)])
 def test_a_picture_without_pixels_is_none(size):
     with pytest.raises(ImageError, match="pixels; a picture has at least one"):

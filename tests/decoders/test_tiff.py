@@ -141,6 +141,7 @@ def test_tags_that_decide_no_pixel_may_be_damaged():
     [
         ((277, 3, 1, 9999), "9999 samples a pixel; at most 6 are read"),
         ((256, 4, 1, 4_000_000_000), "4000000000 x 90 pixels; at most"),
+        ((257, 4, 1, 500_000), "1 strips or tiles; 5556 are expected"),
         ((273, 4, 999_999, 8), "image file is truncated"),
         ((257, 4, 1, 0), "120 x 0 pixels; a picture has at least one"),
     ],
