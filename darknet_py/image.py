@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import decoders
+from .decoders.limits import MAX_PIXELS, max_pixels
 from .errors import ImageError, UsageError
 from .files import read_bytes, resolve
 
@@ -26,7 +27,7 @@ Places = npt.NDArray[np.int64]
 Interpolate = Callable[[Picture, Places, Input, Places, Input, Input], Input]
 Resize = Callable[..., Input]
 
-MAX_BYTES = 1 << 30
+PIXEL_BYTES = 8  # no format that is read has more, and what else a file carries is small beside its pixels
 SUFFIXES = frozenset(
     [
         ".bmp",
@@ -67,7 +68,8 @@ def load_image(path: str | os.PathLike[str]) -> Picture:
         `darknet_py.decoders.limits.max_pixels` allows.
     """
     file = os.fspath(path)
-    return decode_image(read_bytes(Path(resolve(path)), ImageError, file, MAX_BYTES), file)
+    most = PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
+    return decode_image(read_bytes(Path(resolve(path)), ImageError, file, most), file)
 
 
 def decode_image(data: bytes, file: str = "image") -> Picture:

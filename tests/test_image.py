@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -198,6 +199,14 @@ def test_any_damage_gives_a_picture_or_an_error_of_ours(data):
     with suppress(ImageError), warnings.catch_warnings():
         warnings.simplefilter("ignore", DarknetWarning)
         assert decode_image(bytes(content)).dtype == np.uint8
+
+
+def test_file_that_is_larger_than_any_picture_is_not_read(tmp_path):
+    path = tmp_path / "x.png"
+    path.touch()
+    os.truncate(path, (1 << 29) + 1)
+    with pytest.raises(ImageError, match="536870913 bytes; at most 536870912 are expected here"):
+        load_image(path)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
