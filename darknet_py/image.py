@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import decoders
+from .decoders.limits import MAX_PIXELS, max_pixels
 from .errors import ImageError, UsageError
-from .files import describe_oserror, read_bytes, resolve
+from .files import read_bytes, resolve
 
 Picture = npt.NDArray[np.uint8]
 Input = npt.NDArray[np.float32]
@@ -26,8 +27,7 @@ Places = npt.NDArray[np.int64]
 Interpolate = Callable[[Picture, Places, Input, Places, Input, Input], Input]
 Resize = Callable[..., Input]
 
-MAX_PIXELS = 1 << 28  # 268 million; more is a decompression bomb, not a photograph
-MAX_BYTES = 1 << 30
+PIXEL_BYTES = 8  # no format that is read has more, and what else a file carries is small beside its pixels
 SUFFIXES = frozenset(
     [
         ".bmp",
@@ -47,14 +47,11 @@ SUFFIXES = frozenset(
         ".webp",
     ]
 )
-UNSAFE = frozenset(["EPS", "WMF"])  # which Pillow has other programs draw
 TEN_CROP_SHIFT = 32  # pixels
 MULTI_SIZES = (224, 256, 288, 320)  # pixels of the longer side
 GREY = 0.5
 ALL = slice(None)
 
-# What libjpeg-turbo says of headers that some cameras write, and that change no pixel.
-_HARMLESS = ("Invalid SOS parameters", "JFIF revision")
 UNIT: Input = (np.arange(256) / 255).astype(np.float32)
 
 
@@ -67,86 +64,17 @@ def load_image(path: str | os.PathLike[str]) -> Picture:
     Raises
     ------
     ImageError
-        Where the file cannot be read, is damaged or cut short, is no picture, or has over
-        `MAX_PIXELS` pixels.
+        Where the file cannot be read, is damaged or cut short, is no picture, or has more pixels than
+        `darknet_py.decoders.limits.max_pixels` allows.
     """
     file = os.fspath(path)
-    return decode_image(read_bytes(Path(resolve(path)), ImageError, file, MAX_BYTES), file)
+    most = PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
+    return decode_image(read_bytes(Path(resolve(path)), ImageError, file, most), file)
 
 
 def decode_image(data: bytes, file: str = "image") -> Picture:
     """Decode the content of a picture file; `file` is its name for messages. As `load_image`."""
-    if not data:
-        raise ImageError("an empty file", file=file)
-    if data[:3] == b"\xff\xd8\xff":
-        return _decode_jpeg(data, file)
-    return _decode_other(data, file)
-
-
-def _decode_jpeg(data: bytes, file: str) -> Picture:
-    # libjpeg-turbo through simplejpeg: unlike Pillow and OpenCV it reports damage within the scan.
-    import simplejpeg
-
-    try:
-        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-        _check_pixels(width, height, file)
-        if colorspace in ("CMYK", "YCCK"):
-            simplejpeg.decode_jpeg(data, "CMYK", strict=True)  # for its complaints; Pillow knows Adobe's inks
-            return _decode_other(data, file)
-        return simplejpeg.decode_jpeg(data, strict=True)
-    except ValueError as reason:
-        if any(complaint in str(reason) for complaint in _HARMLESS):
-            return _decode_other(data, file)
-        raise ImageError(f"a damaged JPEG: {describe_oserror(reason)}", file=file) from None
-
-
-def _decode_other(data: bytes, file: str) -> Picture:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        # Sizes are checked below, before anything is decoded; Pillow's own limit only warns.
-        Image.MAX_IMAGE_PIXELS = None
-        image = Image.open(io.BytesIO(data))
-        if image.format in UNSAFE:
-            raise UnidentifiedImageError
-        _check_pixels(*image.size, file)
-        if image.format == "PNG":
-            _check_png(memoryview(data), file)
-        image.load()
-        # PPM's 16 bits, and PNG's in some releases of Pillow, come as mode I.
-        if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-            return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
-        if image.mode in ("I", "F"):
-            raise ImageError(f"pixels of 32 bits (mode {image.mode}); 8 or 16 are expected", file=file)
-        image.info.pop("transparency", None)  # of a palette Pillow would warn
-        return np.asarray(image.convert("RGB"))
-    except ImageError:
-        raise
-    except UnidentifiedImageError:
-        raise ImageError("not a picture in any format known here", file=file) from None
-    except MemoryError:
-        raise ImageError("not enough memory to decode it", file=file) from None
-    except Exception as reason:  # Pillow's decoders raise nearly everything on damaged data
-        raise ImageError(f"a damaged picture: {describe_oserror(reason)}", file=file) from None
-
-
-def _check_png(data: memoryview, file: str) -> None:
-    """Raise ImageError where a PNG is cut short or its checksums are wrong, which Pillow does not see to the end."""
-    start, kind = 8, b""
-    while kind != b"IEND":
-        kind = bytes(data[start + 4 : start + 8])
-        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
-        if end > len(data):
-            raise ImageError("a damaged picture: image file is truncated", file=file)
-        # Lower case names what decoders may pass over.
-        if kind[:1].isupper() and zlib.crc32(data[start + 4 : end - 4]).to_bytes(4, "big") != data[end - 4 : end]:
-            raise ImageError(f"a damaged picture: wrong checksum of its {kind.decode('latin-1')} chunk", file=file)
-        start = end
-
-
-def _check_pixels(width: int, height: int, file: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{width} x {height} pixels; at most {MAX_PIXELS} are decoded", file=file)
+    return decoders.decode(data, file)
 
 
 def to_picture(image: Any, file: str = "image") -> Picture:
@@ -156,7 +84,7 @@ def to_picture(image: Any, file: str = "image") -> Picture:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return decode_image(bytes(image), file)
     if hasattr(image, "convert") and hasattr(image, "size"):
-        return np.asarray(image.convert("RGB"))
+        return decoders.from_pillow(image, file)
     array = np.asarray(image)
     if array.dtype != np.uint8:
         reason = f"an array of {array.dtype}; uint8 is expected (for floats use predict)"

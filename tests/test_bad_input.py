@@ -491,6 +491,7 @@ PICTURES = [
     Picture(62, "end.png", PNG[:-1], "a damaged picture: image file is truncated"),
     Picture(63, "damage.jpg", JPEG[:2000] + b"\x55" * 99 + JPEG[2099:], "a damaged JPEG: corrupt JPEG data"),
     Picture(63, "damage.png", PNG[:3900] + b"\x55" + PNG[3901:], "a damaged picture: wrong checksum of its IDAT chunk"),
+    Picture(63, "stray.jpg", JPEG[: FRAME - 5] + b"stray bytes" + JPEG[FRAME - 5 :], same=JPEG),
     Picture(64, "text.jpg", b"malamute\n" * 99, "not a picture in any format known here"),
     Picture(64, "page.png", PAGE, "not a picture in any format known here"),
     Picture(65, "empty.jpg", b"", "an empty file"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import warnings
 import zlib
 from contextlib import suppress
 
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from darknet_py.errors import ImageError
+from darknet_py.errors import DarknetWarning, ImageError
 from darknet_py.image import decode_image, load_image, to_picture
 
 RNG = np.random.default_rng(1)
@@ -164,7 +166,7 @@ NOISY_PNG = encode(RNG.integers(0, 256, (64, 64, 3), np.uint8))
         (NOISY_PNG[: len(NOISY_PNG) // 2], "a damaged picture"),
         (NOISY_PNG[:500] + b"damage" + NOISY_PNG[506:], "a damaged picture"),
         (NOISY_PNG[:20], "picture"),
-        (png(100_000, 100_000, 8, 2), "100000 x 100000 pixels; at most 268435456 are decoded"),
+        (png(100_000, 100_000, 8, 2), "100000 x 100000 pixels; at most 67108864 are decoded"),
         (encode(PIXELS.astype(np.float32)[..., 0], "TIFF"), "pixels of 32 bits"),
     ],
     ids=[
@@ -194,8 +196,17 @@ def test_any_damage_gives_a_picture_or_an_error_of_ours(data):
     content = bytearray(data.draw(st.sampled_from([JPEG, NOISY_PNG[:3000] + NOISY_PNG[-12:], encode(PIXELS, "GIF")])))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(3, len(content) - 1))] = data.draw(st.integers(0, 255))
-    with suppress(ImageError):
+    with suppress(ImageError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DarknetWarning)
         assert decode_image(bytes(content)).dtype == np.uint8
+
+
+def test_file_that_is_larger_than_any_picture_is_not_read(tmp_path):
+    path = tmp_path / "x.png"
+    path.touch()
+    os.truncate(path, (1 << 29) + 1)
+    with pytest.raises(ImageError, match="536870913 bytes; at most 536870912 are expected here"):
+        load_image(path)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
