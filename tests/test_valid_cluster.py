@@ -257,7 +257,7 @@ def test_without_distributed_the_extra_is_named(folder, cache):
     env = environment(cache)
     env["PYTHONPATH"] = f"{shadow}{os.pathsep}{ROOT}"
     answer = run(*RUN, "--cluster", "local:1", cwd=folder, env=env)
-    assert answer.complaints == ["--cluster local:1: needs distributed: pip install 'darknet_py[cluster]'"]
+    assert answer.complaints == ["--cluster local:1: needs distributed: pip install distributed"]
     assert answer.code == 1
 
 
