@@ -586,7 +586,7 @@ def test_picture_72_of_one_by_65000_is_answered_as_a_letterbox_and_says_so(tmp_p
     Row(75, "second", {}, "classifier predct: unknown command; did you mean classifier", "classifier predct", USAGE),
     Row(75, "first", {}, "classifer predict: unknown command; did you mean classifier", "classifer predict", USAGE),
     Row(75, "half", {}, "classifier: a command is missing after it; classifier predict", "classifier", USAGE),
-    Row(75, "not ours", {}, "detector: unknown command; one of classifier predict, ", "detector test x", USAGE),
+    Row(75, "not ours", {}, "detector: a command of darknet that this program", "detector test x", USAGE),
     Row(76, "command", {}, "a command is missing; one of classifier predict, classifier valid", "-t 5", USAGE),
     Row(76, "cfg", {}, "a cfg file is missing; [DATA] CFG WEIGHTS [IMAGE ...] or NAME", "classifier predict", USAGE),
     Row(76, "cfg of ops", {}, "the following arguments are required: CFG; see darknet ops --help", "ops", USAGE),

@@ -6,7 +6,7 @@ import argparse
 
 from ..engines import CPU_PRECISIONS
 from ..report import print_table
-from .model import add_precision, packaged_cfg, positive
+from .model import add_precision, find_cfg, positive
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def run_plan(args: argparse.Namespace) -> int:
     from ..engines.cpu.inspect import plan_layers, plan_memory
     from ..network import load_structure
 
-    network = load_structure(packaged_cfg(args.cfg) or args.cfg)
+    network = load_structure(find_cfg(args.cfg))
     rows = []
     for plan in plan_layers(network.layers, args.precision):
         others = [
@@ -65,7 +65,7 @@ def run_speed(args: argparse.Namespace) -> int:
     from ..engines.cpu.inspect import limit_operations, measure_layers, peak_rate, plan_layers
     from ..network import load_structure
 
-    network = load_structure(packaged_cfg(args.cfg) or args.cfg)
+    network = load_structure(find_cfg(args.cfg))
     seconds, total = measure_layers(network.layers, args.batch, args.threads, args.precision)
     peak = peak_rate(args.threads)
     rows = []
