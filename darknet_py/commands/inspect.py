@@ -13,10 +13,11 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     """The options of ``plan``."""
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     add_precision(parser, CPU_PRECISIONS)
+    parser.add_argument("--verbose", action="store_true", help="all other implementations, and why they were not taken")
 
 
 def run_plan(args: argparse.Namespace) -> int:
-    """Print each layer's implementation and why the others were not taken, then the buffers."""
+    """Print each layer's implementation and what else there was, then the buffers."""
     from ..engines.cpu.inspect import plan_layers, plan_memory
     from ..network import load_structure
 
@@ -24,23 +25,23 @@ def run_plan(args: argparse.Namespace) -> int:
     rows = []
     for plan in plan_layers(network.layers, args.precision):
         others = [
-            f"{choice.name}: {choice.reason or f'{choice.cycles / plan.cycles:.2f} x the time'}"
+            f"{choice.name}: {choice.reason or f'{choice.cycles / plan.cycles:.2f} x'}"
             for choice in plan.declined
-            if choice.name != "definition"
+            if choice.name != "definition" and (args.verbose or not choice.reason)
         ]
-        rows.append(
-            (
-                str(plan.layer.index),
-                plan.layer.kind,
-                "x".join(map(str, plan.layer.shape)),
-                plan.implementation or "-",
-                f"{plan.layer.operations / 1e6:.1f}",
-                f"{plan.bytes / 1e6:.2f}",
-                f"{plan.seconds * 1e3:.3f}" if plan.seconds else "",
-                "; ".join(others),
-            )
+        row = (
+            str(plan.layer.index),
+            plan.layer.kind,
+            "x".join(map(str, plan.layer.shape)),
+            plan.implementation or "-",
+            f"{plan.layer.operations / 1e6:.1f}",
+            f"{plan.bytes / 1e6:.2f}",
+            f"{plan.seconds * 1e3:.3f}" if plan.seconds else "",
         )
-    print_table(("layer", "kind", "output", "implementation", "Mops", "MB", "ms a core", "others"), rows)
+        rows.append((*row, others[0] if others else ""))
+        rows += [("",) * len(row) + (other,) for other in others[1:] if args.verbose]
+    last = "others: time, or why not" if args.verbose else "next best: time"
+    print_table(("layer", "kind", "output", "implementation", "Mops", "MB", "ms a core", last), rows)
     slots, workspace = plan_memory(network.layers, args.precision)
     print_table(
         ("buffer", "MB"),
