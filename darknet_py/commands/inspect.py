@@ -29,7 +29,7 @@ def run_plan(args: argparse.Namespace) -> int:
             for choice in plan.declined
             if choice.name != "definition" and (args.verbose or not choice.reason)
         ]
-        row = (
+        row = [
             str(plan.layer.index),
             plan.layer.kind,
             "x".join(map(str, plan.layer.shape)),
@@ -37,9 +37,9 @@ def run_plan(args: argparse.Namespace) -> int:
             f"{plan.layer.operations / 1e6:.1f}",
             f"{plan.bytes / 1e6:.2f}",
             f"{plan.seconds * 1e3:.3f}" if plan.seconds else "",
-        )
-        rows.append((*row, others[0] if others else ""))
-        rows += [("",) * len(row) + (other,) for other in others[1:] if args.verbose]
+        ]
+        rows.append([*row, others[0] if others else ""])
+        rows += [[""] * len(row) + [other] for other in others[1:] if args.verbose]
     last = "others: time, or why not" if args.verbose else "next best: time"
     print_table(("layer", "kind", "output", "implementation", "Mops", "MB", "ms a core", last), rows)
     slots, workspace = plan_memory(network.layers, args.precision)
@@ -63,19 +63,19 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
 
 def run_speed(args: argparse.Namespace) -> int:
     """Print each layer's time, its rate, and its share of the limit."""
-    from ..engines.cpu.inspect import limit_operations, measure_layers, peak_rate, plan_layers
+    from ..engines.cpu.inspect import limit_operations, measure_layers, plan_layers
     from ..network import load_structure
 
     network = load_structure(find_cfg(args.cfg))
-    seconds, total = measure_layers(network.layers, args.batch, args.threads, args.precision)
-    peak = peak_rate(args.threads)
+    measured = measure_layers(network.layers, args.batch, args.threads, args.precision)
+    total = measured.total
     rows = []
     for plan in plan_layers(network.layers, args.precision):
-        layer, took = plan.layer, seconds.get(plan.layer.index, 0.0)
+        layer, took = plan.layer, measured.seconds.get(plan.layer.index, 0.0)
         if not took:
             continue
         rate = args.batch * layer.operations / took
-        share = args.batch * limit_operations(layer) / peak / took
+        share = args.batch * limit_operations(layer) / measured.peak / took
         rows.append(
             (
                 str(layer.index),
