@@ -48,10 +48,10 @@ def test_speed_tells_no_rate_beyond_the_machine(tell):
     (_, *layers, (whole, milliseconds, rate)) = [line.split() for line in lines]
     assert whole == "all"
     assert float(milliseconds) > 0
-    assert 0 < float(rate) * 1e9 < NO_MACHINE
+    assert float(rate) * 1e9 < NO_MACHINE
     convolutions = [layer for layer in layers if layer[1] == "convolutional"]
     assert len(convolutions) == 11
-    assert all(0 < float(layer[5]) * 1e9 < NO_MACHINE for layer in convolutions)
+    assert all(float(layer[5]) * 1e9 < NO_MACHINE for layer in convolutions)
 
 
 def test_an_operation_ends_with_the_last_thread_and_begins_where_the_last_ended():
