@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :a
 .PHONY: help run test lint types check test-cuda bench bench-start bench-valid bench-cuda clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
 
 run: .venv/installed ## classify a sample picture with the embedded network
 	$(BIN)/darknet classifier predict data/shapes.data cfg/shapes.cfg data/shapes.weights data/star.png
@@ -46,8 +46,8 @@ clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
-	@echo "Installing into .venv: 80 MB of packages, about a minute"
-	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+	@echo "Installing into .venv: 90 MB of packages, about a minute"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/installed: .venv/bin/python pyproject.toml
 	$(PIP) --upgrade hatchling editables
