@@ -15,11 +15,7 @@ from support_cli import PATIENCE, environment
 
 import darknet_py
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    tomllib = pytest.importorskip("tomllib", reason="no TOML reader before Python 3.11")
-
+tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")  # pytest brings it
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
