@@ -1,14 +1,16 @@
-# Everything happens in .venv; PYTHON names the interpreter that makes it (3.10 to 3.13).
+# Everything happens in .venv; PYTHON names the interpreter that makes it (3.10 to 3.14).
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-build-isolation
 .DEFAULT_GOAL := help
 .PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-cuda clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
 
-run: .venv/installed ## classify a sample picture with the embedded network, offline
+run: .venv/installed ## classify a sample picture with the embedded network
 	$(BIN)/darknet classifier predict data/shapes.data cfg/shapes.cfg data/shapes.weights data/star.png
+	@echo "darknet is in $(BIN): run $(BIN)/darknet, or once '. $(BIN)/activate' and from then on darknet"
 
 test: lint types check ## everything that CI runs: lint, types, tests
 
@@ -27,7 +29,7 @@ fuzz: .venv/installed-dev ## damaged inputs for each parser, counted; N=1000000 
 	DARKNET_PY_FUZZ=$(N) $(BIN)/python -m pytest --capture=no tests/fuzz
 
 test-cuda: .venv/installed-dev ## the tests that want an NVIDIA GPU, with cuDNN
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[cudnn12]'
+	$(PIP) --editable '.[cudnn12]'
 	$(BIN)/python -m pytest tests/engines/test_cuda_gpu.py
 
 bench: .venv/installed-bench ## time the engine beside others, then valid; BENCH="--networks tiny" holds options
@@ -41,24 +43,25 @@ bench-start: .venv/installed-bench ## time the whole program, from its start to 
 	$(BIN)/python -m scripts.bench.start $(BENCH)
 
 bench-cuda: .venv/installed-bench ## time the GPU engine, with PyTorch's cuDNN, beside PyTorch; BENCH="--networks tiny" holds options
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[cuda12]' 'nvidia-cudnn-frontend==1.28.*'
+	$(PIP) --editable '.[cuda12]' 'nvidia-cudnn-frontend==1.28.*'
 	$(BIN)/python -m scripts.bench.cuda $(BENCH)
 
 clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@echo "Installing into .venv: 90 MB of packages, about a minute"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/installed: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --upgrade hatchling editables
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable .
+	$(PIP) --upgrade hatchling editables
+	$(PIP) --editable .
 	@touch $@
 
 .venv/installed-dev: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[dev]'
+	$(PIP) --editable '.[dev]'
 	@touch $@
 
 .venv/installed-bench: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-build-isolation --editable '.[bench]'
+	$(PIP) --editable '.[bench]'
 	@touch $@

@@ -3,7 +3,7 @@
 >>> import darknet_py
 >>> net = darknet_py.load_network("cfg/shapes.cfg", "data/shapes.weights")
 >>> net.classify("data/star.png")[0].index
-6
+8
 """
 
 from __future__ import annotations
@@ -68,3 +68,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

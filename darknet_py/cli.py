@@ -6,13 +6,15 @@ import argparse
 import contextlib
 import difflib
 import os
+import re
 import sys
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from . import __version__
+from . import __version__, foreign
 from .errors import DarknetError, DarknetWarning, UsageError, one_line
 from .files import describe_oserror
 
@@ -25,7 +27,10 @@ EXIT_CLOSED_PIPE = 141
 
 @dataclass(frozen=True)
 class Command:
-    """Where a command lives: functions ``add_NAME`` and ``run_NAME`` of a module in commands/."""
+    """Where a command lives: functions ``add_NAME`` and ``run_NAME`` of a module in commands/.
+
+    Its summary is a sentence.
+    """
 
     module: str
     name: str
@@ -33,23 +38,26 @@ class Command:
 
 
 COMMANDS = {
-    "classifier predict": Command("predict", "predict", "classify pictures; without any, ask for them"),
-    "classifier valid": Command("valid", "valid", "measure a network on a list of images, each cropped to its middle"),
-    "classifier validfull": Command("valid", "valid", "the same on whole images"),
-    "classifier valid10": Command("valid", "valid", "the same on ten crops of each"),
-    "classifier validmulti": Command("valid", "valid", "the same at four sizes, and mirrored"),
-    "classifier validcrop": Command("valid", "valid", "the same on images stretched to the network's size"),
-    "classifier label": Command("valid", "valid", "name the best class of each image of a list"),
-    "classifier csv": Command("valid", "valid", "number the best classes of each image of a list"),
-    "classifier fout": Command("valid", "valid", "print all probabilities of each image of a list"),
-    "classify": Command("predict", "predict", "the same"),
-    "ops": Command("tools", "ops", "count a network's operations"),
-    "export": Command("export", "export", "write a network with its weights as ONNX"),
-    "fetch": Command("tools", "fetch", "download published weights"),
-    "plan": Command("inspect", "plan", "say how each layer of a network would run on the CPU"),
-    "speed": Command("inspect", "speed", "time each layer of a network on the CPU"),
-    "warmup": Command("inspect", "warmup", "compile the CPU's kernels now, not at the first picture"),
+    "classifier predict": Command("predict", "predict", "Classify pictures; without any, ask for them."),
+    "classifier valid": Command("valid", "valid", "Measure a network on the middle square of each image of a list."),
+    "classifier validfull": Command("valid", "valid", "Measure a network on the whole of each image of a list."),
+    "classifier valid10": Command("valid", "valid", "Measure a network on ten crops of each image of a list."),
+    "classifier validmulti": Command("valid", "valid", "Measure a network on each image of a list at four sizes."),
+    "classifier validcrop": Command(
+        "valid", "valid", "Measure a network on each image of a list, stretched to its size."
+    ),
+    "classifier label": Command("valid", "valid", "Print the name of the best class of each image of a list."),
+    "classifier csv": Command("valid", "valid", "Print the numbers of the best classes of each image of a list."),
+    "classifier fout": Command("valid", "valid", "Print all probabilities of each image of a list."),
+    "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
+    "ops": Command("tools", "ops", "Count a network's operations."),
+    "export": Command("export", "export", "Write a network with its weights as ONNX."),
+    "fetch": Command("tools", "fetch", "Download published weights."),
+    "plan": Command("inspect", "plan", "Say how each layer of a network would run on the CPU."),
+    "speed": Command("inspect", "speed", "Time each layer of a network on the CPU."),
+    "warmup": Command("inspect", "warmup", "Compile the CPU's kernels now, not at the first picture."),
 }
+HELP = ("-h", "--help", "help")
 # Darknet takes these anywhere on the line; the number says how many values follow.
 _DARKNET_FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0}
 
@@ -60,6 +68,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
+
+    def check_flags(self, words: Sequence[str]) -> None:
+        """Refuse flags of one dash that are not known: argparse takes ``-thresh`` for ``-t hresh``."""
+        for word in words[: words.index("--")] if "--" in words else words:
+            if reason := _explain_flag(word, self._option_string_actions, self.prog):
+                raise UsageError(reason)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -93,8 +107,8 @@ def _run(argv: list[str]) -> int:
     argv = _move_flags(argv)
     words = argv[:1] if argv[:1] != ["classifier"] else argv[:2]
     name = " ".join(words)
-    if name in ("-h", "--help", "help"):
-        print(_help(), end="")
+    if words and words[-1] in HELP:
+        print(_help(words[:-1]), end="")
         return 0
     if name == "--version":
         print(f"darknet {__version__}")
@@ -105,12 +119,13 @@ def _run(argv: list[str]) -> int:
     module = import_module(f".commands.{command.module}", __package__)
     parser = _Parser(
         prog=f"darknet {name}",
-        description=command.summary.capitalize() + ".",
+        description=command.summary,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(command=words[-1])
     getattr(module, f"add_{command.name}")(parser)
+    parser.check_flags(argv[len(words) :])
     try:
         args = parser.parse_intermixed_args(argv[len(words) :])
     except SystemExit:  # --help has been printed
@@ -132,33 +147,53 @@ def _move_flags(argv: list[str]) -> list[str]:
     return [*words, *flags, *argv[end:]]
 
 
-def _help() -> str:
-    lines = [f"  {name:22} {command.summary}" for name, command in COMMANDS.items()]
+def _help(group: Sequence[str]) -> str:
+    """The commands, or those of a group of them."""
+    start = " ".join(["", *group])
+    lines = [f"  {name:22} {command.summary}" for name, command in COMMANDS.items() if f" {name}".startswith(start)]
     return "\n".join(
         [
-            "usage: darknet COMMAND ...",
+            f"usage: darknet{start} COMMAND ...",
             "",
             "Classify images with darknet's ImageNet networks, from their own .cfg and .weights files.",
             "",
             *lines,
             "",
-            "darknet COMMAND --help tells more; darknet --version.",
+            f"darknet{start} COMMAND --help tells more; darknet --version.",
             "",
         ]
     )
 
 
+def _explain_flag(word: str, known: Collection[str], prog: str = "darknet") -> str:
+    """Why a word is no flag, though it looks like one of one dash; else nothing."""
+    flag = word.partition("=")[0]
+    takes_rest = flag[:2] in known and not flag[2:3].isalpha()  # -t5
+    if not re.match("-[A-Za-z]", flag) or flag in known or takes_rest:
+        return ""
+    name = flag.removeprefix("-")
+    if name in foreign.FLAGS:
+        return f"{flag}: {foreign.FLAGS[name]}"
+    close = difflib.get_close_matches(name, [option.lstrip("-") for option in known], n=1, cutoff=0.7)
+    hint = next((f"did you mean {option}?" for option in known if option.lstrip("-") in close), f"see {prog} --help")
+    return f"{flag}: unknown option; {hint}"
+
+
 def _explain_unknown(argv: list[str]) -> str:
     known = f"one of {', '.join(COMMANDS)} is expected"
     if not argv or argv[0].startswith("-"):
-        return f"a command is missing; {known}"
+        return (argv and _explain_flag(argv[0], _DARKNET_FLAGS)) or f"a command is missing; {known}"
     below = [name for name in COMMANDS if name.startswith(f"{argv[0]} ")]
     if below and len(argv) == 1:
         return f"{argv[0]}: a command is missing after it; {' or '.join(below)} is expected"
+    name = " ".join(argv[: 2 if below else 1])
+    if name in foreign.COMMANDS:
+        prog = " ".join(["darknet", *name.split()[:-1]])
+        return f"{name}: a command of darknet that this program does not have; it classifies images: see {prog} --help"
     for words in (argv[:2], argv[:1]):
         if close := difflib.get_close_matches(" ".join(words), COMMANDS, n=1, cutoff=0.7):
             return f"{' '.join(words)}: unknown command; did you mean {close[0]}?"
-    return f"{' '.join(argv[: 2 if below else 1])}: unknown command; {known}"
+    return f"{name}: unknown command; {known}"
 
 
 def _prepare_streams() -> None:

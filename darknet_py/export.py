@@ -35,7 +35,7 @@ from .network import Network
 try:
     from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 except ImportError as reason:
-    raise ExportError(f"the package onnx is missing ({reason}); pip install 'darknet_py[onnx]'") from None
+    raise ExportError(f"the package onnx is missing ({reason}); pip install onnx") from None
 
 INPUT, OUTPUT = "images", "output0"
 # Old enough for every runtime, new enough for all that is written here.

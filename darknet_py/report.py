@@ -58,24 +58,30 @@ class Record:
 class LinesReport:
     """What the 2016 program prints: size, time, then ``name: probability``."""
 
-    answer = "{label}: {probability:f}"
-
     def add(self, record: Record) -> None:
         """Print a record at once."""
         print(f"{record.width} {record.height}")
         print(f"{record.file}: Predicted in {record.seconds:f} seconds.")
         for guess in record.predictions:
-            print(self.answer.format(label=guess.label, probability=guess.probability, percent=100 * guess.probability))
+            print(f"{guess.label}: {guess.probability:f}")
         sys.stdout.flush()
+
+    def fail(self, file: str, reason: str) -> None:
+        """Print that `file` was not answered, and why; not in text, where standard error tells it."""
 
     def close(self) -> None:
         """Print what is left."""
 
 
 class TableReport(LinesReport):
-    """What the 2018 program prints: the same with ``percent: name``."""
+    """What the 2018 program prints: ``percent: name``, and the time on standard error."""
 
-    answer = "{percent:5.2f}%: {label}"
+    def add(self, record: Record) -> None:
+        """Print a record at once."""
+        print(f"{record.file}: Predicted in {record.seconds:f} seconds.", file=sys.stderr, flush=True)
+        for guess in record.predictions:
+            print(f"{100 * guess.probability:5.2f}%: {guess.label}")
+        sys.stdout.flush()
 
 
 class JsonlReport:
@@ -88,6 +94,10 @@ class JsonlReport:
             for g in record.predictions
         ]
         self._write(json.dumps({**record.fields(), "predictions": guesses}))
+
+    def fail(self, file: str, reason: str) -> None:
+        """Print that `file` was not answered, and why."""
+        self._write(json.dumps({"file": file, "error": reason, "predictions": []}))
 
     def _write(self, text: str) -> None:
         print(text, flush=True)
@@ -112,20 +122,30 @@ class JsonReport(JsonlReport):
 
 
 class CsvReport:
-    """A row for each guess, best first, under a header."""
+    """A row for each guess, best first, or for a picture's error, under a header."""
+
+    columns = (
+        "file", "width", "height", "preprocess", "seconds", "rank", "index", "wnid", "label", "probability", "error",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self.writer: Any = None
+        self.writer: csv.DictWriter[str] | None = None
 
     def add(self, record: Record) -> None:
         """Print a record's rows at once."""
         for rank, guess in enumerate(record.predictions, 1):
             guessed = {"index": guess.index, "wnid": guess.wnid, "label": guess.label}
-            row = {**record.fields(), "rank": rank, **guessed, "probability": guess.probability}
-            if self.writer is None:
-                self.writer = csv.DictWriter(sys.stdout, list(row), lineterminator="\n")
-                self.writer.writeheader()
-            self.writer.writerow(row)
+            self._write({**record.fields(), "rank": rank, **guessed, "probability": guess.probability})
+
+    def fail(self, file: str, reason: str) -> None:
+        """Print that `file` was not answered, and why."""
+        self._write({"file": file, "error": reason})
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if self.writer is None:
+            self.writer = csv.DictWriter(sys.stdout, self.columns, lineterminator="\n")
+            self.writer.writeheader()
+        self.writer.writerow(row)
         sys.stdout.flush()
 
     def close(self) -> None:

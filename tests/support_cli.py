@@ -101,13 +101,15 @@ def finish(process: subprocess.Popen[str]) -> Answer:
 class Terminal:
     """``darknet ARGUMENTS`` at a terminal: what is typed and what appears.
 
+    Standard output may go to a file, `stdout`, instead.
+
     Attributes
     ----------
     screen : str
         All that has appeared and `read_until` has not yet given out.
     """
 
-    def __init__(self, *arguments: str | Path, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, *arguments: str | Path, cwd: Path, env: Mapping[str, str], stdout: Any = None) -> None:
         import pty
 
         self.master, slave = pty.openpty()
@@ -116,7 +118,7 @@ class Terminal:
         # Of readline nothing but what the program asks for: no colours, no settings of the user's.
         plain = {**env, "TERM": "dumb", "INPUTRC": os.devnull}
         self.process = subprocess.Popen(
-            command, cwd=cwd, env=plain, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+            command, cwd=cwd, env=plain, stdin=slave, stdout=stdout or slave, stderr=slave, start_new_session=True
         )
         os.close(slave)
 

@@ -17,7 +17,7 @@ ALLOWED = {
     "cache": set(),
     "cfg": set(),
     "classifier": {"cfg", "dataset", "engines", "image", "layers", "network", "weights"},
-    "cli": {"commands", "report"},
+    "cli": {"commands", "foreign", "report"},
     "commands": {"cfg", "classifier", "dataset", "engines", "evaluation", "export", "fetch", "image", "interrupt"}
     | {"network", "report", "weights"},
     "content_id": set(),
@@ -29,6 +29,7 @@ ALLOWED = {
     "export": {"engines", "layers", "network"},
     "fetch": {"content_id"},
     "files": set(),
+    "foreign": set(),
     "image": {"decoders"},
     "interrupt": set(),
     "layers": {"cfg"},

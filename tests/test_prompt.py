@@ -51,6 +51,20 @@ def test_pictures_are_asked_for_until_the_input_ends_and_the_network_is_loaded_o
 
 
 @needs_terminal
+@pytest.mark.parametrize("format", ["text", "jsonl"])
+def test_control_d_leaves_a_line_of_its_own_where_the_answers_go_to_a_file(folder, cache, format):
+    with (
+        (folder / "out").open("wb") as out,
+        Terminal(*COMMAND, "--format", format, cwd=folder, env=environment(cache), stdout=out) as terminal,
+    ):
+        terminal.read_until(PROMPT if format == "jsonl" else "Done!\n")
+        terminal.type("\x04")
+        answer = terminal.finish()
+    assert (answer.code, answer.out) == (0, "\n")
+    assert (folder / "out").read_text() == (PROMPT if format == "text" else "")
+
+
+@needs_terminal
 def test_a_picture_that_is_missing_is_named_and_the_next_asked_for(terminal):
     terminal.type("no such.png\n")
     assert terminal.read_until(PROMPT).endswith("\ndarknet: no such.png: no such file\n" + PROMPT)

@@ -166,7 +166,7 @@ def _connect(address: str) -> AbstractContextManager[Any]:
     try:
         from ..evaluation.cluster import connect
     except ImportError as reason:
-        help = f"needs {reason.name}: pip install 'darknet_py[cluster]'"
+        help = f"needs {reason.name}: pip install distributed"
         raise ClusterError(help, option=f"--cluster {address}") from None
     return connect(address)
 

@@ -12,7 +12,7 @@ USAGE = "CFG WEIGHTS OUT.onnx"
 EPILOG = """\
 NAME alone stands for CFG and WEIGHTS: a network that comes with the program, its weights fetched by
 `darknet fetch NAME`. The model takes `images`, float32 (batch, 3, height, width) in 0..1, and gives
-`output0`, (batch, outputs). Needs the package onnx: pip install 'darknet_py[onnx]'.
+`output0`, (batch, outputs). Needs the package onnx: pip install onnx.
 """
 
 

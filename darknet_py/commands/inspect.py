@@ -6,41 +6,42 @@ import argparse
 
 from ..engines import CPU_PRECISIONS
 from ..report import print_table
-from .model import add_precision, packaged_cfg, positive
+from .model import add_precision, find_cfg, positive
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """The options of ``plan``."""
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     add_precision(parser, CPU_PRECISIONS)
+    parser.add_argument("--verbose", action="store_true", help="all other implementations, and why they were not taken")
 
 
 def run_plan(args: argparse.Namespace) -> int:
-    """Print each layer's implementation and why the others were not taken, then the buffers."""
+    """Print each layer's implementation and what else there was, then the buffers."""
     from ..engines.cpu.inspect import plan_layers, plan_memory
     from ..network import load_structure
 
-    network = load_structure(packaged_cfg(args.cfg) or args.cfg)
+    network = load_structure(find_cfg(args.cfg))
     rows = []
     for plan in plan_layers(network.layers, args.precision):
         others = [
-            f"{choice.name}: {choice.reason or f'{choice.cycles / plan.cycles:.2f} x the time'}"
+            f"{choice.name}: {choice.reason or f'{choice.cycles / plan.cycles:.2f} x'}"
             for choice in plan.declined
-            if choice.name != "definition"
+            if choice.name != "definition" and (args.verbose or not choice.reason)
         ]
-        rows.append(
-            (
-                str(plan.layer.index),
-                plan.layer.kind,
-                "x".join(map(str, plan.layer.shape)),
-                plan.implementation or "-",
-                f"{plan.layer.operations / 1e6:.1f}",
-                f"{plan.bytes / 1e6:.2f}",
-                f"{plan.seconds * 1e3:.3f}" if plan.seconds else "",
-                "; ".join(others),
-            )
-        )
-    print_table(("layer", "kind", "output", "implementation", "Mops", "MB", "ms a core", "others"), rows)
+        row = [
+            str(plan.layer.index),
+            plan.layer.kind,
+            "x".join(map(str, plan.layer.shape)),
+            plan.implementation or "-",
+            f"{plan.layer.operations / 1e6:.1f}",
+            f"{plan.bytes / 1e6:.2f}",
+            f"{plan.seconds * 1e3:.3f}" if plan.seconds else "",
+        ]
+        rows.append([*row, others[0] if others else ""])
+        rows += [[""] * len(row) + [other] for other in others[1:] if args.verbose]
+    last = "others: time, or why not" if args.verbose else "next best: time"
+    print_table(("layer", "kind", "output", "implementation", "Mops", "MB", "ms a core", last), rows)
     slots, workspace = plan_memory(network.layers, args.precision)
     print_table(
         ("buffer", "MB"),
@@ -62,19 +63,19 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
 
 def run_speed(args: argparse.Namespace) -> int:
     """Print each layer's time, its rate, and its share of the limit."""
-    from ..engines.cpu.inspect import limit_operations, measure_layers, peak_rate, plan_layers
+    from ..engines.cpu.inspect import limit_operations, measure_layers, plan_layers
     from ..network import load_structure
 
-    network = load_structure(packaged_cfg(args.cfg) or args.cfg)
-    seconds, total = measure_layers(network.layers, args.batch, args.threads, args.precision)
-    peak = peak_rate(args.threads)
+    network = load_structure(find_cfg(args.cfg))
+    measured = measure_layers(network.layers, args.batch, args.threads, args.precision)
+    total = measured.total
     rows = []
     for plan in plan_layers(network.layers, args.precision):
-        layer, took = plan.layer, seconds.get(plan.layer.index, 0.0)
+        layer, took = plan.layer, measured.seconds.get(plan.layer.index, 0.0)
         if not took:
             continue
         rate = args.batch * layer.operations / took
-        share = args.batch * limit_operations(layer) / peak / took
+        share = args.batch * limit_operations(layer) / measured.peak / took
         rows.append(
             (
                 str(layer.index),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engines import ENGINES, PRECISIONS
-from ..errors import DarknetWarning, UsageError, WeightsError
+from ..errors import CfgError, DarknetWarning, UsageError, WeightsError
 from ..files import SHARE, resolve
 
 if TYPE_CHECKING:
@@ -46,6 +48,22 @@ def packaged_cfg(name: str) -> str | None:
     return None
 
 
+def find_cfg(name: str) -> str:
+    """The cfg file that `name` means: of a network that comes with the package, or `name` itself."""
+    return packaged_cfg(name) or _check_spelling(name)
+
+
+def _check_spelling(cfg: str) -> str:
+    """`cfg`; CfgError where there is no such file, but a packaged network is called nearly so."""
+    if not os.path.lexists(resolve(cfg)):
+        path, known = Path(cfg), [file.stem for file in (SHARE / "cfg").glob("*.cfg")]
+        for close in difflib.get_close_matches(path.stem, known, n=1, cutoff=0.7):
+            meant = str(path.with_stem(close))
+            if packaged_cfg(meant) or resolve(meant).exists():
+                raise CfgError(f"no such file; did you mean {meant}?", file=cfg)
+    return cfg
+
+
 def split_operands(operands: list[str]) -> Operands:
     """Tell ``[DATA] CFG WEIGHTS [IMAGE ...]`` and ``[DATA] NAME [IMAGE ...]`` apart.
 
@@ -63,6 +81,7 @@ def split_operands(operands: list[str]) -> Operands:
     if cfg is not None:
         embedded = resolve(f"data/{name}.data").is_file()
         return Operands(data or (f"data/{name}.data" if embedded else "cfg/imagenet1k.data"), cfg, _weights(name), left)
+    _check_spelling(name)
     if not left:
         raise UsageError(f"a weights file is missing after {name}; CFG WEIGHTS [IMAGE ...] is expected")
     return Operands(data or "cfg/imagenet1k.data", name, left[0], left[1:])

@@ -35,10 +35,11 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess",
         choices=PREDICT_MODES,
-        help="how a picture is fitted (default: shorter where the network can be resized, else letterbox)",
+        help="how a picture is fitted (default: shorter where the network can be resized, else letterbox; "
+        "with --style table letterbox)",
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the text: darknet's of 2016 or of 2018")
+    parser.add_argument("--style", choices=STYLES, default="lines", help="darknet's of 2016 or of 2018")
     add_engine_options(parser)
     parser.epilog = EPILOG
 
@@ -48,16 +49,18 @@ def run_predict(args: argparse.Namespace) -> int:
     operands = split_operands(args.operands)
     network = open_model(operands, args)
     top = network.dataset.top
+    preprocess = args.preprocess or ("letterbox" if args.style == "table" else None)  # as darknet did in 2018
     report = open_report(args.format, args.style)
     prompted = not operands.rest
     done = failed = 0
     try:
         for path in ask_paths(args.format == "text") if prompted else _find_images(operands.rest):
             try:
-                report.add(_classify(network, path, args.preprocess, top))
+                report.add(_classify(network, path, preprocess, top))
                 done += 1
             except ImageError as error:
                 print(f"darknet: {error}", file=sys.stderr, flush=True)
+                report.fail(path if isinstance(path, str) else path.file or "", error.reason)
                 failed += 1
     finally:
         report.close()

@@ -30,8 +30,8 @@ def ask_paths(to_stdout: bool) -> Iterator[str]:
         try:
             line = input(PROMPT if to_stdout else "")
         except EOFError:
-            if terminal:
-                print(file=sys.stderr)
+            if sys.stdin.isatty():  # Ctrl-D leaves the cursor behind the prompt
+                print(file=sys.stderr, flush=True)
             return
         if line.strip():
             yield line

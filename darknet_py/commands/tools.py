@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..report import STYLES, print_line, print_operations
-from .model import packaged_cfg, print_listing
+from .model import find_cfg, print_listing
 
 
 def add_ops(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def run_ops(args: argparse.Namespace) -> int:
     """Count a network's floating-point operations."""
     from ..network import load_structure
 
-    network = load_structure(packaged_cfg(args.cfg) or args.cfg)
+    network = load_structure(find_cfg(args.cfg))
     print_listing(network, args.style)
     print_operations(network.operations)
     return 0

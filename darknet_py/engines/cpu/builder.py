@@ -56,7 +56,6 @@ class Table:
         self.table = np.array(self.rows, np.int64).reshape(-1, t.FIELDS)
         self.numbers = np.array(self.row_numbers, np.float32).reshape(-1, t.NUMBERS)
         self.sync = aligned((len(self.rows) + 1) * LINE)
-        self.clock = np.zeros(len(self.rows) + 1, np.int64)
         self.call = np.zeros(t.CALL_FIELDS, np.int64)
         self.call[t.ROWS] = len(self.rows)
         self.call[t.TABLE], self.call[t.NUMBERS_AT] = address(self.table), address(self.numbers)
@@ -70,10 +69,22 @@ class Table:
 
     def measure(self, team: Team) -> list[tuple[int, float]]:
         """Run all operations; seconds that each took, with the index of its layer."""
+        self.clock = np.zeros((team.threads, len(self.rows) + 1), np.int64)
         self.call[t.CLOCK] = address(self.clock)
         start = time.perf_counter()
-        self.run(team)
+        try:
+            self.run(team)
+        finally:
+            self.call[t.CLOCK] = 0
         seconds = time.perf_counter() - start
-        self.call[t.CLOCK] = 0
-        shares = np.diff(self.clock) / max(1, self.clock[-1] - self.clock[0])
-        return list(zip(self.layers, (shares * seconds).tolist(), strict=True))
+        return list(zip(self.layers, (share_time(self.clock) * seconds).tolist(), strict=True))
+
+
+def share_time(clock: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Each operation's share of a run, from when each thread began and had done its part of each.
+
+    An operation lasts from the last thread's end of the one before to the last thread's end of its own. One thread's
+    clock alone would not do: while it waits for the others and sleeps, they go on and do the next operation.
+    """
+    ends = np.concatenate([clock[:1, 0], clock[:, 1:].max(axis=0)])
+    return np.diff(ends) / max(1, ends[-1] - ends[0])

@@ -23,9 +23,9 @@ PRECISIONS = {"tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
 SOURCE, KERNELS, BIASES, RESIDUAL, TARGET = range(1, 6)  # tensors of a graph
 MAX_WORKSPACE = 64 << 20  # bytes
 PER_ENGINE, CONSIDERED = 2, 4  # plans, those that cuDNN thinks best: each takes about half a second to compile
-INSTALL = "pip install 'darknet_py[cudnn12]', or [cudnn13] for a driver of CUDA 13"
 SUFFIX = ".plan"  # of files in the cache
 FRONTEND = "1.28."  # whose interface this is written for; later ones need much more
+INSTALL = f"pip install nvidia-cudnn-frontend=={FRONTEND}* nvidia-cudnn-cu12, or -cu13 for a driver of CUDA 13"
 
 
 class UnsupportedError(EngineError):

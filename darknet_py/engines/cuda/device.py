@@ -17,7 +17,7 @@ from .compiler import architecture_for, load_compiled
 from .cudnn import Cudnn, GraphLaunch, open_cudnn
 from .kernels import STATIC_SHARED, Kernel, Launch
 
-INSTALL = "pip install 'darknet_py[cuda12]', or [cuda13] for a driver of CUDA 13"
+INSTALL = "pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12, or for a driver of CUDA 13 cupy-cuda13x nvidia-cuda-nvrtc"
 FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a block gets without asking
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation

@@ -23,13 +23,13 @@ def walk(call, scratch, thread, threads):
 
     At SYNC lie a counter for the barrier and one for each operation, `LINE` bytes apart, zero at the start.
     Between operations all wait for all: what one writes, the next reads. At the end only `thread` 0 waits, and
-    no other looks at the counters again. CLOCK, unless 0, is told when thread 0 starts and has done each
-    operation, in cycles.
+    no other looks at the counters again. At CLOCK, unless 0, each thread tells when it starts and when it has done
+    its share of each operation, in cycles.
     """
     fields = int64s(call, t.CALL_FIELDS)
     rows, sync = fields[t.ROWS], fields[t.SYNC]
-    timed = thread == 0 and fields[t.CLOCK] != 0
-    clock = int64s(fields[t.CLOCK], rows + 1)
+    timed = fields[t.CLOCK] != 0
+    clock = int64s(fields[t.CLOCK] + thread * (rows + 1) * 8, rows + 1)
     if timed:
         clock[0] = cycles()
     for i in range(rows):
@@ -72,8 +72,8 @@ def walk(call, scratch, thread, threads):
             pack(op, counter)
         elif code == t.PACK_WINOGRAD:
             pack_winograd(op, scratch, counter)
+        if timed:
+            clock[i + 1] = cycles()
         fetch_add(sync, 1)
         if i < rows - 1 or thread == 0:
             wait_for(sync, (i + 1) * threads)
-        if timed:
-            clock[i + 1] = cycles()

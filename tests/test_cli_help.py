@@ -1,0 +1,110 @@
+"""What the program says of itself, and to what it does not know: help, other commands, other flags, near names."""
+
+from __future__ import annotations
+
+import pytest
+from support_cli import environment, run
+
+from darknet_py.cli import COMMANDS, main
+from darknet_py.foreign import COMMANDS as OTHERS
+from darknet_py.foreign import FLAGS
+
+USAGE = 2
+
+
+@pytest.fixture
+def darknet(capsys):
+    """Run the program in this process; its exit code and what it printed."""
+
+    def darknet(*arguments):
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return darknet
+
+
+@pytest.mark.parametrize("summary", [command.summary for command in COMMANDS.values()])
+def test_summaries_are_sentences_that_stand_alone(summary):
+    assert summary[0].isupper()
+    assert summary.endswith(".")
+    assert "the same" not in summary
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_the_summary_as_it_is(darknet, name):
+    code, out, err = darknet(*name.split(), "--help")
+    assert (code, err) == (0, "")
+    assert COMMANDS[name].summary in " ".join(out.split())
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "help"])
+def test_help_of_a_group_lists_its_commands(darknet, word):
+    code, out, err = darknet("classifier", word)
+    listed = [line.split("  ")[1] for line in out.splitlines() if line.startswith("  ")]
+    assert (code, err) == (0, "")
+    assert listed == [name for name in COMMANDS if name.startswith("classifier ")]
+
+
+def test_a_group_alone_names_its_commands(darknet):
+    code, out, err = darknet("classifier")
+    assert (code, out) == (USAGE, "")
+    assert all(name in err for name in COMMANDS if name.startswith("classifier "))
+
+
+def test_nothing_is_taken_from_darknet_that_is_here():
+    assert not OTHERS & COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_other_commands_of_darknet_are_known_as_such(darknet, name):
+    says = "a command of darknet that this program does not have; it classifies images"
+    code, out, err = darknet(*name.split(), "x.cfg", "-thresh", "0.1")
+    assert (code, out) == (USAGE, "")
+    assert err.startswith(
+        f"darknet: {name}: {says}: see darknet {'classifier ' * name.startswith('classifier ')}--help"
+    )
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_other_flags_of_darknet_are_named_and_not_taken_for_short_ones(darknet, flag):
+    for words in (("classify", "shapes", f"-{flag}", "0.1"), (f"-{flag}", "0.1", "classify", "shapes")):
+        assert darknet(*words) == (USAGE, "", f"darknet: -{flag}: {FLAGS[flag]}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-threads", "2"), "-threads: unknown option; did you mean --threads?"),
+        (("-top=2",), "-top: unknown option; did you mean --top?"),
+        (("-thing",), "-thing: unknown option; see darknet classify --help"),
+        (("-x",), "-x: unknown option; see darknet classify --help"),
+        (("-nogpus",), "-nogpus: unknown option; did you mean -nogpu?"),
+    ],
+)
+def test_flags_of_nobody_are_named(darknet, words, says):
+    assert darknet("classify", "shapes", *words) == (USAGE, "", f"darknet: {says}\n")
+
+
+@pytest.mark.parametrize("words", [("-t2",), ("-t=2",), ("-t", "2"), ("--", "-thresh")])
+def test_short_flags_may_hold_their_value_and_files_any_name(tmp_path, cache, words):
+    answer = run(
+        "classify", "shapes", "star.png", "--engine", "reference", *words, cwd=tmp_path, env=environment(cache)
+    )
+    assert answer.out.startswith("85 64\nstar.png: Predicted in ")
+    assert answer.complaints == (["-thresh: no such file"] if "--" in words else [])
+    assert len(answer.out.splitlines()) == (5 if "--" in words else 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("classify", "tinny", "star.png"), "tinny: no such file; did you mean tiny?"),
+        (("classify", "tinny"), "tinny: no such file; did you mean tiny?"),
+        (("ops", "cfg/extration.cfg"), "cfg/extration.cfg: no such file; did you mean cfg/extraction.cfg?"),
+        (("speed", "resnet5"), "resnet5: no such file; did you mean resnet50?"),
+        (("ops", "tiny.weights"), "tiny.weights: no such file"),
+        (("ops", "/nowhere/tinny"), "/nowhere/tinny: no such file"),
+    ],
+)
+def test_networks_that_are_nearly_named_are_guessed(darknet, words, says):
+    assert darknet(*words) == (1, "", f"darknet: {says}\n")

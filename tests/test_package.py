@@ -1,0 +1,86 @@
+"""What pip installs, and what a Python program finds in it."""
+
+from __future__ import annotations
+
+import doctest
+import email
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import ROOT
+from support_cli import PATIENCE, environment
+
+import darknet_py
+
+tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")  # pytest brings it
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def distribution(requirement):
+    """The name of the distribution that a requirement asks for."""
+    return re.match(r"[\w.-]*\w", requirement)[0].lower()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, opened."""
+    pytest.importorskip("hatchling", reason="needs hatchling: pip install hatchling")
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
+    (file,) = folder.iterdir()
+    with zipfile.ZipFile(file) as wheel:
+        yield wheel
+
+
+def test_distribution_is_called_otherwise_than_the_package_and_its_version_stands_once(wheel):
+    stem = f"darknet_classifier-{darknet_py.__version__}"
+    assert wheel.filename.endswith(f"/{stem}-py3-none-any.whl")
+    metadata = email.message_from_bytes(wheel.read(f"{stem}.dist-info/METADATA"))
+    assert (metadata["Name"], metadata["Version"]) == ("darknet-classifier", darknet_py.__version__)
+    assert "version" not in PROJECT
+    assert b"darknet = darknet_py.__main__:main" in wheel.read(f"{stem}.dist-info/entry_points.txt")
+
+
+def test_extras_of_extras_are_its_own():
+    """What pip takes from its index under that name is this project, and no other."""
+    needed = {distribution(one) for extra in PROJECT["optional-dependencies"].values() for one in extra}
+    assert "darknet-classifier" in needed
+    assert not {name for name in needed if name.startswith("darknet")} - {"darknet-classifier"}
+
+
+def test_hints_name_packages_that_the_extras_take():
+    needed = {distribution(one) for extra in PROJECT["optional-dependencies"].values() for one in extra}
+    sources = [source.read_text() for source in (ROOT / "darknet_py").rglob("*.py")]
+    hints = [hint for source in sources for hint in re.findall(r"pip install ([^,;\"'\n]+)", source)]
+    named = {distribution(word) for hint in hints for word in hint.split()}
+    assert {"onnx", "distributed", "cupy-cuda12x", "nvidia-cuda-nvrtc-cu12"} <= named
+    assert named <= needed
+
+
+def test_wheel_holds_networks_names_and_the_mark_of_types(wheel):
+    held = set(wheel.namelist())
+    assert "darknet_py/py.typed" in held
+    for folder in ("cfg", "data"):
+        assert {f"darknet_py/share/{folder}/{file.name}" for file in (ROOT / folder).iterdir()} <= held
+    assert {name.split("/")[0].split("-")[0] for name in held} == {"darknet_py", "darknet_classifier"}
+
+
+def test_wheel_runs_by_itself(wheel, tmp_path, cache):
+    wheel.extractall(tmp_path / "site")
+    env = environment(cache, PYTHONPATH=str(tmp_path / "site"))
+    command = [sys.executable, "-m", "darknet_py", "classify", "shapes", "star.png", "--engine", "reference"]
+    ran = subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    assert ran.stdout.splitlines()[2].startswith("star: 0.")
+
+
+def test_example_of_the_package_is_true():
+    failed, tried = doctest.testmod(darknet_py)
+    assert (failed, tried) == (0, 3)
+
+
+def test_all_public_names_are_listed():
+    assert set(darknet_py.__all__) <= set(dir(darknet_py))
