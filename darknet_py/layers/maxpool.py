@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..cfg import integer
+from ..cfg import flag, integer
 from .base import Array, Layer, Parameters, Shape
 
 
@@ -23,6 +23,14 @@ class MaxPool(Layer):
         "stride": integer(1, least=1),
         "size": integer(0, least=1),
         "padding": integer(-1, least=0),
+    }
+    unsupported = {
+        "stride_x": integer(follows="stride"),
+        "stride_y": integer(follows="stride"),
+        "maxpool_depth": flag(),
+        "out_channels": integer(1),
+        "antialiasing": flag(),
+        "maxpool_zero_nonmax": flag(),
     }
     stride: int
     size: int
