@@ -219,11 +219,14 @@ def _default(option: Option, values: Mapping[str, Any]) -> Any:
     return values[option.follows] if option.follows else option.default
 
 
-def integer(default: int | None = None, least: int | None = None, follows: str = "") -> Option:
-    """An integer option, `least` or more."""
+def integer(default: int | None = None, least: int | None = None, most: int = MAX_INTEGER, follows: str = "") -> Option:
+    """An integer option, from `least` to `most`."""
 
     def parse(text: str) -> int:
-        return parse_integer(text, least)
+        value = parse_integer(text, least)
+        if value > most:
+            raise ValueError(f"at most {most} is expected")
+        return value
 
     return Option(parse, default, follows)
 
@@ -381,6 +384,6 @@ def load_cfg(path: str | os.PathLike[str]) -> list[Section]:
     return parse_cfg(read_text(Path(resolve(path)), CfgError, shown, MAX_BYTES), shown)
 
 
-def shorten(value: str) -> str:
+def shorten(value: str, most: int = 60) -> str:
     """`value`, cut to what fits in a message."""
-    return value if len(value) <= 60 else value[:57] + "..."
+    return value if len(value) <= most else value[: most - 3] + "..."

@@ -14,6 +14,7 @@ from .files import read_text, resolve
 
 DEFAULT = "cfg/imagenet1k.data"
 MAX_BYTES = 64 << 20
+MAX_SHOWN = 1024  # characters of a path in a message
 ESSENTIAL = ("classes", "names", "labels", "top")
 LISTS = ("valid", "test")
 KEYS = (*ESSENTIAL, *LISTS, "train", "backup", "leaves", "tree", "results", "eval")
@@ -130,11 +131,12 @@ def _integer(entries: Mapping[str, Entry], key: str, default: int, remarks: Rema
 def _read_names(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> list[str]:
     """The lines of the list that option `key` names, but for blank ones at its end."""
     name = _without_comment(entry.value, data_file)
+    shown = shorten(name, MAX_SHOWN)
     try:
-        text = read_text(find_listed(name, data_file), DatasetError, name, MAX_BYTES).rstrip()
-        check_lines(text, name, DatasetError)
+        text = read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES).rstrip()
+        check_lines(text, shown, DatasetError)
     except DatasetError as unreadable:
-        remarks.fail(str(unreadable), entry.line, f"{key}={entry.value}")
+        remarks.fail(str(unreadable), entry.line, _show(key, entry))
     return [line.strip() for line in text.split("\n")] if text else []
 
 

@@ -6,8 +6,9 @@ import re
 import time
 import warnings
 
+import numpy as np
 import pytest
-from support import cfg_text
+from support import cfg_text, random_array, random_parameters, run_engine
 
 from darknet_py import cfg
 from darknet_py.cfg import flag, integer, number, parse_cfg, text
@@ -173,6 +174,46 @@ def test_options_of_the_fork_that_change_the_answer_are_errors(kind, option):
 @pytest.mark.parametrize(("kind", "option"), pairs(OFF) + pairs(IDLE))
 def test_options_of_the_fork_that_are_off_or_idle_are_taken_without_a_word(kind, option):
     assert network(kind, option).layers[1].kind == kind
+
+
+# Numbers that C's int, or no picture, can hold
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "reason"),
+    [
+        ("convolutional", "stride=999999999999999999", "too large; integers end at 2147483647"),
+        ("convolutional", "stride=2147483648", "too large; integers end at 2147483647"),
+        ("convolutional", "size=2147483647", "at most 65536 is expected"),
+        ("convolutional", "padding=2147483647", "at most 65536 is expected"),
+        ("maxpool", "stride=65537", "at most 65536 is expected"),
+        ("maxpool", "size=65537", "at most 65536 is expected"),
+        ("connected", "output=2147483648", "too large; integers end at 2147483647"),
+        ("softmax", "groups=2147483648", "too large; integers end at 2147483647"),
+    ],
+)
+def test_numbers_end_where_the_arithmetic_does(kind, option, reason):
+    with pytest.raises(CfgError, match=re.escape(f"[{kind}] {option}: {reason}")):
+        network(kind, option)
+
+
+@pytest.mark.parametrize("engine", ["reference", "cpu"])
+@pytest.mark.parametrize(
+    ("kind", "option"), [("convolutional", "stride=2147483647"), ("maxpool", "size=2\nstride=65536")]
+)
+def test_the_largest_stride_takes_the_first_window(engine, kind, option):
+    layers = network(kind, option).layers
+    assert layers[1].shape[1:] == (1, 1)
+    batch = random_array((1, 3, 8, 8))
+    parameters = random_parameters(layers)
+    (first,) = run_engine(engine, layers, parameters, batch)
+    (expected,) = run_engine(engine, layers[:1], parameters[:1], batch)
+    expected = expected.reshape(3, 8, 8)
+    if kind == "maxpool":
+        assert first.ravel() == pytest.approx(expected[:, :2, :2].max(axis=(1, 2)), rel=1e-5)
+    else:
+        assert first.size == 1
+        assert np.isfinite(first).all()
 
 
 # Many of them

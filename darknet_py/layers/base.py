@@ -13,6 +13,7 @@ from ..cfg import Option, Section
 Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Array]
 
+MAX_SIDE = 1 << 16  # of a window or a border; pictures are no longer
 # Keys of training, debugging or another build of darknet, which say nothing about inference.
 COMMON_IGNORED = (
     "learning_rate", "dontload", "dontloadscales", "dontsave", "stopbackward", "onlyforward", "clip",

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import choice, flag, integer, text
 from .activations import ACTIVATIONS, activate
-from .base import Array, Layer, Parameters, Shape
+from .base import MAX_SIDE, Array, Layer, Parameters, Shape
 from .batchnorm import normalize, statistics
 
 
@@ -26,10 +26,10 @@ class Convolutional(Layer):
     aliases = ("conv",)
     options = {
         "filters": integer(1, least=1),
-        "size": integer(1, least=1),
+        "size": integer(1, least=1, most=MAX_SIDE),
         "stride": integer(1, least=1),
         "pad": flag(),
-        "padding": integer(0, least=0),
+        "padding": integer(0, least=0, most=MAX_SIDE),
         "groups": integer(1, least=1),
         "batch_normalize": flag(),
         "activation": choice(ACTIVATIONS, "logistic"),

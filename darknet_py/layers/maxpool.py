@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import flag, integer
-from .base import Array, Layer, Parameters, Shape
+from .base import MAX_SIDE, Array, Layer, Parameters, Shape
 
 
 class MaxPool(Layer):
@@ -20,9 +20,9 @@ class MaxPool(Layer):
     kind = "maxpool"
     aliases = ("max",)
     options = {
-        "stride": integer(1, least=1),
-        "size": integer(0, least=1),
-        "padding": integer(-1, least=0),
+        "stride": integer(1, least=1, most=MAX_SIDE),
+        "size": integer(0, least=1, most=MAX_SIDE),
+        "padding": integer(-1, least=0, most=2 * MAX_SIDE),
     }
     unsupported = {
         "stride_x": integer(follows="stride"),
