@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 from .errors import CfgError, DarknetError, DarknetWarning
 from .files import read_text, resolve
 
 MAX_BYTES = 64 << 20  # more cannot be a cfg: a weights file in its place, say
 MAX_LINE = 1 << 16
+MAX_LINES = 1 << 20
+MAX_INTEGER = 2**31 - 1  # darknet's are C's int
+MAX_REMARKS = 10  # of a file that are told one by one
+MAX_GUESSES = 1000  # keys of a file that are compared with the known ones
 LARGEST, SMALLEST = (2 - 2.0**-23) * 2.0**127, 2.0**-126  # of normal float32 numbers
+_WORD = re.compile(r"[^\s=:]*")
 _BLANKS = {ord(blank): None for blank in " \t\r\f\v"}
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One ``key=value`` line."""
 
     value: str
@@ -37,66 +42,196 @@ class Option:
         Text to value; raises ValueError, whose text says what was expected.
     default
         The value where the option is absent.
+    follows : str
+        The option whose value is the default instead, where one is named.
+    matters : bool
+        Whether the network's answer depends on it; a wrong value of what is only listed is passed over.
     """
 
     parse: Callable[[str], Any]
     default: Any = None
+    follows: str = ""
+    matters: bool = True
+
+
+class Remarks:
+    """What is odd about a file and passed over: a warning for each of the first, and how many more there were.
+
+    Parameters
+    ----------
+    file : str
+        Its name, for messages.
+    error : type of DarknetError
+        Whose text the warnings have.
+    """
+
+    def __init__(self, file: str, error: type[DarknetError]) -> None:
+        self.file = file
+        self.count = 0
+        self._error = error
+        self._guesses: dict[tuple[str, str], str | None] = {}
+
+    def add(self, reason: str, line: int, option: str) -> None:
+        """Warn of `option`, as the user wrote it, unless there were many before."""
+        self.count += 1
+        if self.count <= MAX_REMARKS:
+            text = str(self._error(reason, file=self.file, line=line, option=option))
+            warnings.warn(DarknetWarning(text), stacklevel=3)
+
+    def fail(self, reason: str, line: int, option: str) -> NoReturn:
+        """Raise what `add` would warn of."""
+        raise self._error(reason, file=self.file, line=line, option=option)
+
+    def add_stray(
+        self, text: str, line: int, essential: Collection[str], known: Collection[str], place: str = ""
+    ) -> None:
+        """Refuse a line without a key or a value that may be meant as an `essential` one of `known`, else warn."""
+        word = _WORD.match(text)[0]  # type: ignore[index]  # it matches the empty text, too
+        reason = "a key or a value is missing" if "=" in text else "key=value is expected"
+        meant = word if word in known else self.guess(word, known, place)
+        if meant in essential:
+            self.fail(reason, line, shorten(text))
+        self.add(f"{reason}; ignored", line, shorten(text))
+
+    def close(self) -> None:
+        """Tell how many were not told."""
+        if self.count > MAX_REMARKS:
+            text = f"{self.file}: and {self.count - MAX_REMARKS} more like these"
+            warnings.warn(DarknetWarning(text), stacklevel=3)
+        self.count = 0
+
+    def guess(self, key: str, known: Collection[str], place: str = "") -> str | None:
+        """The key out of `known`, those of `place`, that `key` looks a misspelling of.
+
+        Of a file with more unknown keys than any network has, only the first are compared.
+        """
+        if (place, key) not in self._guesses and len(self._guesses) < MAX_GUESSES:
+            self._guesses[place, key] = guess_key(key, known)
+        return self._guesses.get((place, key))
 
 
 @dataclass
 class Section:
-    """A ``[name]`` with its options, first value of each key."""
+    """A ``[name]`` with its options, first value of each key.
+
+    Attributes
+    ----------
+    name, line, file
+        Its name, and where it stands.
+    remarks : Remarks
+        What is odd about the file.
+    entries : dict of str to Entry
+    strays : list of Entry
+        Lines without a key or a value, as they stand there.
+    checked : bool
+        Whether its keys are known to be right: a network is shaped anew for every size of picture.
+    """
 
     name: str
     line: int
     file: str
+    remarks: Remarks = field(compare=False)
     entries: dict[str, Entry] = field(default_factory=dict)
-    checked: bool = field(default=False, compare=False)  # a network is shaped anew for every size of picture
+    strays: list[Entry] = field(default_factory=list)
+    checked: bool = field(default=False, compare=False)
 
     def error(self, reason: str, key: str | None = None) -> CfgError:
         """The error `reason` at this section, or at its option `key` where the text has it."""
         entry = None if key is None else self.entries.get(key)
-        option = f"[{shorten(self.name)}]" + ("" if entry is None else f" {shorten(f'{key}={entry.value}')}")
+        option = self._show(None if entry is None else f"{key}={entry.value}")
         return CfgError(reason, file=self.file, line=self.line if entry is None else entry.line, option=option)
 
-    def read(self, options: Mapping[str, Option], ignored: Iterable[str] = ()) -> dict[str, Any]:
+    def read(
+        self,
+        options: Mapping[str, Option],
+        ignored: Collection[str] = (),
+        unsupported: Mapping[str, Option] | None = None,
+    ) -> dict[str, Any]:
         """The value of each of `options`.
 
-        A key that is neither in `options` nor in `ignored` is an error where it looks like a misspelt
-        one and a warning otherwise, as darknet passes over what it does not know.
+        Parameters
+        ----------
+        options : mapping of str to Option
+            What the section's answer depends on.
+        ignored : collection of str
+            Keys that say nothing about inference.
+        unsupported : mapping of str to Option
+            Keys that change the answer in a way that is not known here: their default, which changes
+            nothing, is the only value that is taken.
+
+        Raises
+        ------
+        CfgError
+            Where a value is wrong, or a key or a stray line looks like a misspelling of what the answer
+            depends on. What else is unknown gets a warning, as darknet passes over it.
         """
+        unsupported = unsupported or {}
         if not self.checked:
-            self._check_keys([*options, *ignored])
-            self.checked = True
-        values = {}
+            self._check_keys({**options, **unsupported}, ignored)
+        values: dict[str, Any] = {}
         for key, option in options.items():
-            entry = self.entries.get(key)
-            try:
-                values[key] = option.default if entry is None else option.parse(entry.value)
-            except ValueError as reason:
-                raise self.error(str(reason), key) from None
+            values[key] = self._read_option(key, option, values)
+        if not self.checked:
+            for key, option in unsupported.items():
+                self._check_off(key, option, values)
+        self.checked = True
         return values
 
-    def _check_keys(self, known: list[str]) -> None:
-        for key in self.entries:
+    def _read_option(self, key: str, option: Option, values: Mapping[str, Any]) -> Any:
+        entry = self.entries.get(key)
+        if entry is None:
+            return _default(option, values)
+        try:
+            return option.parse(entry.value)
+        except ValueError as reason:
+            if option.matters:
+                raise self.error(str(reason), key) from None
+            if not self.checked:
+                self.remarks.add(f"{reason}; ignored", entry.line, self._show(f"{key}={entry.value}"))
+            return _default(option, values)
+
+    def _check_off(self, key: str, option: Option, values: Mapping[str, Any]) -> None:
+        off = _default(option, values)
+        if key in self.entries and self._read_option(key, option, values) != off:
+            expected = "a network without it" if off is None else f"{key}={off if isinstance(off, str) else int(off)}"
+            raise self.error(f"not supported, and it changes the answer; {expected} is expected", key)
+
+    def _check_keys(self, options: Mapping[str, Option], ignored: Collection[str]) -> None:
+        """Refuse what may be meant as one of `options` that matter; warn of what else is not known."""
+        essential = {key for key, option in options.items() if option.matters}
+        known = {*options, *ignored}
+        for key, entry in self.entries.items():
             if key in known:
                 continue
-            meant = guess_key(key, known)
-            if meant is not None:
+            meant = self.remarks.guess(key, known, self.name)
+            if meant in essential:
                 raise self.error(f"unknown option; did you mean {meant}?", key)
-            warnings.warn(DarknetWarning(str(self.error("unknown option, ignored", key))), stacklevel=3)
+            hint = f"; did you mean {meant}?" if meant else ""
+            self.remarks.add(f"unknown option, ignored{hint}", entry.line, self._show(f"{key}={entry.value}"))
+        for text, line in self.strays:
+            self.remarks.add_stray(text, line, essential, known, self.name)
+
+    def _show(self, option: str | None = None) -> str:
+        return f"[{shorten(self.name)}]" + ("" if option is None else f" {shorten(option)}")
 
 
-def integer(default: int | None = None, least: int | None = None) -> Option:
-    """An integer option, `least` or more."""
+def _default(option: Option, values: Mapping[str, Any]) -> Any:
+    return values[option.follows] if option.follows else option.default
+
+
+def integer(default: int | None = None, least: int | None = None, most: int = MAX_INTEGER, follows: str = "") -> Option:
+    """An integer option, from `least` to `most`."""
 
     def parse(text: str) -> int:
-        return parse_integer(text, least)
+        value = parse_integer(text, least)
+        if value > most:
+            raise ValueError(f"at most {most} is expected")
+        return value
 
-    return Option(parse, default)
+    return Option(parse, default, follows)
 
 
-def number(default: float) -> Option:
+def number(default: float, matters: bool = True) -> Option:
     """A floating-point option that float32 can hold."""
 
     def parse(text: str) -> float:
@@ -112,7 +247,7 @@ def number(default: float) -> Option:
             raise ValueError("too small")
         return value
 
-    return Option(parse, default)
+    return Option(parse, default, matters=matters)
 
 
 def flag(default: bool = False) -> Option:
@@ -145,7 +280,7 @@ def text(default: str | None = None) -> Option:
 
 
 def parse_integer(value: str, least: int | None = None) -> int:
-    """An integer in decimal digits; ValueError says what was wrong."""
+    """An integer in decimal digits that C's int can hold; ValueError says what was wrong."""
     digits = value[1:] if value[:1] in "+-" else value
     if not (digits.isascii() and digits.isdigit()):
         try:
@@ -153,11 +288,15 @@ def parse_integer(value: str, least: int | None = None) -> int:
         except ValueError:
             raise ValueError("not a number; an integer is expected") from None
         raise ValueError("an integer is expected")
-    if len(digits) > 18:
-        raise ValueError("too large")
-    result = int(value)
+    digits = digits.lstrip("0") or "0"
+    # Python itself reads no thousands of digits.
+    result = int(digits) if len(digits) <= len(str(MAX_INTEGER)) else MAX_INTEGER + 1
+    if value.startswith("-"):
+        result = -result
     if least is not None and result < least:
         raise ValueError(f"at least {least} is expected")
+    if abs(result) > MAX_INTEGER:
+        raise ValueError(f"too {'large' if result > 0 else 'small'}; integers end at {MAX_INTEGER}")
     return result
 
 
@@ -174,51 +313,67 @@ def parse_cfg(text: str, file: str) -> list[Section]:
     Raises
     ------
     CfgError
-        At the first line that is neither a section, an option nor a comment; where a section is
-        unclosed, a value empty, a line over 65,536 characters.
+        At the first option before any section, value without a key, unclosed section, or line over 65,536
+        characters; where there are over a million lines, or no section.
     """
+    check_lines(text, file, CfgError)
     sections: list[Section] = []
-    for line, original in enumerate(text.split("\n"), 1):
-        if len(original) > MAX_LINE:
-            reason = f"a line of {len(original)} characters; at most {MAX_LINE} are expected"
-            raise CfgError(reason, file=file, line=line)
-        content = original.translate(_BLANKS)
+    remarks = Remarks(file, CfgError)
+    lines = zip(text.split("\n"), text.translate(_BLANKS).split("\n"), strict=True)
+    for line, (original, content) in enumerate(lines, 1):
         if content[:1] in ("", "#", ";"):
             continue
-        shown = shorten(original.strip())
         content = content.partition("#")[0]
         if content.startswith("["):
             if not content.endswith("]"):
+                shown = shorten(original.strip())
                 raise CfgError("a section's name is not closed with ]", file=file, line=line, option=shown)
-            sections.append(Section(content[1:-1], line, file))
+            sections.append(Section(content[1:-1], line, file, remarks))
             continue
         if not sections:
             reason = "an option before any section; a cfg starts with [net]"
-            raise CfgError(reason, file=file, line=line, option=shown)
-        add_entry(sections[-1].entries, content, shown, line, file, CfgError)
+            raise CfgError(reason, file=file, line=line, option=shorten(original.strip()))
+        add_line(sections[-1].entries, sections[-1].strays, content, original, line, remarks)
     if not sections:
         raise CfgError("no section in this file; a cfg starts with [net]", file=file)
     return sections
 
 
-def add_entry(
-    entries: dict[str, Entry], content: str, shown: str, line: int, file: str, error: type[DarknetError]
+def check_lines(text: str, file: str, error: type[DarknetError]) -> None:
+    """Raise `error` where `text` has more lines, or a longer one, than a file of options ever has."""
+    lines = text.count("\n") + 1
+    if lines > MAX_LINES:
+        raise error(f"{lines} lines; at most {MAX_LINES} are expected", file=file)
+    if len(text) > MAX_LINE:
+        for line, content in enumerate(text.split("\n"), 1):
+            if len(content) > MAX_LINE:
+                reason = f"a line of {len(content)} characters; at most {MAX_LINE} are expected"
+                raise error(reason, file=file, line=line)
+
+
+def add_line(
+    entries: dict[str, Entry], strays: list[Entry], content: str, original: str, line: int, remarks: Remarks
 ) -> None:
-    """Add the ``key=value`` of a line, which messages quote as `shown`, unless `entries` has the key already."""
-    key, equals, value = content.partition("=")
-    if not equals:
-        raise error("key=value is expected", file=file, line=line, option=shown)
-    if not value or not key:
-        raise error("a key or a value is missing", file=file, line=line, option=shown)
-    if key in entries:
+    """Add the ``key=value`` that `content` says to `entries`, or the line to `strays`; the first value of a key counts.
+
+    `original` is the line as it stands in the file.
+    """
+    key, _, value = content.partition("=")
+    if not key:
+        remarks.fail("a key or a value is missing", line, shorten(original.strip()))
+    if not value:
+        strays.append(Entry(original.strip(), line))
+    elif key in entries:
         reason = f"repeated; the first value, {shorten(entries[key].value)}, counts"
-        warnings.warn(DarknetWarning(str(error(reason, file=file, line=line, option=shown))), stacklevel=3)
-        return
-    entries[key] = Entry(value, line)
+        remarks.add(reason, line, shorten(original.strip()))
+    else:
+        entries[key] = Entry(value, line)
 
 
-def guess_key(key: str, known: Iterable[str]) -> str | None:
+def guess_key(key: str, known: Collection[str]) -> str | None:
     """The key out of `known` that `key` looks a misspelling of."""
+    if len(key) > 2 * max(map(len, known), default=0):
+        return None
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
     return close[0] if close else None
 
@@ -229,6 +384,6 @@ def load_cfg(path: str | os.PathLike[str]) -> list[Section]:
     return parse_cfg(read_text(Path(resolve(path)), CfgError, shown, MAX_BYTES), shown)
 
 
-def shorten(value: str) -> str:
+def shorten(value: str, most: int = 60) -> str:
     """`value`, cut to what fits in a message."""
-    return value if len(value) <= 60 else value[:57] + "..."
+    return value if len(value) <= most else value[: most - 3] + "..."

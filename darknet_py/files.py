@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from .errors import DarknetError
 PACKAGE = Path(__file__).parent
 # An installed package carries cfg/ and data/ under share/; a checkout has them beside the package.
 SHARE = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parent
+BINARY = re.compile(r"[\0-\x08\x0e-\x1f]")  # what no text has
 
 
 def resolve(path: str | os.PathLike[str]) -> Path:
@@ -59,9 +61,13 @@ def read_bytes(
     if most is not None and size > most:
         raise error(f"{size} bytes; at most {most} are expected here", file=shown)
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(size + 1)
     except OSError as reason:
         raise error(describe_oserror(reason), file=shown) from None
+    if len(content) != size:
+        raise error("changed while it was read; try again", file=shown)
+    return content
 
 
 def digest_file(path: Path, error: type[DarknetError]) -> str:
@@ -98,10 +104,10 @@ def read_text(
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    for number, line in enumerate(text.split("\n"), 1):
-        odd = next((c for c in line if c < " " and c not in "\t\f\v"), None)
-        if odd is not None:
-            raise error(f"byte 0x{ord(odd):02x}: not a text file", file=shown, line=number)
+    odd = BINARY.search(text)
+    if odd:
+        line = text.count("\n", 0, odd.start()) + 1
+        raise error(f"byte 0x{ord(odd[0]):02x}: not a text file", file=shown, line=line)
     return text
 
 

@@ -25,13 +25,19 @@ TRAINING_OPTIONS = (
     "batch", "subdivisions", "learning_rate", "momentum", "decay", "policy", "power", "gamma", "step", "steps",
     "scale", "scales", "max_batches", "burn_in", "max_crop", "min_crop", "max_ratio", "min_ratio", "center",
     "angle", "hue", "saturation", "exposure", "aspect", "adam", "B1", "B2", "eps", "time_steps", "random",
-    "notruth", "clip", "flip", "mosaic", "cutmix", "blur", "letter_box", "label_smooth_eps", "seq_scales",
-    "max_chart_loss", "optimized_memory", "workspace_size_limit_MB", "track", "sequential_subdivisions",
+    "notruth", "clip", "flip", "mosaic", "mosaic_bound", "mixup", "cutmix", "blur", "gaussian_noise", "letter_box",
+    "label_smooth_eps", "learning_rate_min", "sgdr_cycle", "sgdr_mult", "seq_scales", "max_chart_loss",
+    "optimized_memory", "workspace_size_limit_MB", "track", "augment_speed", "sequential_subdivisions",
+    "try_fix_nan", "weights_reject_freq", "equidistant_point", "badlabels_rejection_percentage",
+    "num_sigmas_reject_badlabels", "ema_alpha", "use_cuda_graph", "loss_scale", "dynamic_minibatch", "contrastive",
+    "contrastive_jit_flip", "contrastive_color", "unsupervised", "resize_step", "attention", "adversarial_lr",
+    "show_receptive_field",
 )  # fmt: skip
 OTHER_LAYERS = (
     "local", "deconvolutional", "deconv", "crnn", "gru", "lstm", "rnn", "detection", "region", "yolo",
     "Gaussian_yolo", "iseg", "reorg", "upsample", "normalization", "lrn", "l2norm", "logistic", "xnor",
-    "conv_lstm", "scale_channels", "sam", "empty", "contrastive",
+    "conv_lstm", "scale_channels", "sam", "empty", "silence", "contrastive", "history", "implicit", "local_avg",
+    "local_avgpool", "reorg3d",
 )  # fmt: skip
 
 
@@ -62,6 +68,7 @@ class Network:
             raise CfgError(f"{len(self.sections) - 1} layers; at most {MAX_LAYERS} are supported", file=file)
         self.input_shape = _input_shape(net)
         self.layers = self.layers_at(self.input_shape.height, self.input_shape.width)
+        net.remarks.close()
 
     def layers_at(self, height: int, width: int) -> tuple[Layer, ...]:
         """The layers, shaped for pictures of `height` x `width`; CfgError where the network does not allow it."""

@@ -67,7 +67,7 @@ class Weights:
         The file's name, for messages.
     path : Path
     stamp : tuple of int
-        Size and time of the last change, when it was opened.
+        Size, time of the last change, and number of the file that was opened.
     """
 
     header: Header
@@ -75,7 +75,7 @@ class Weights:
     layers: Sequence[Layer]
     file: str
     path: Path
-    stamp: tuple[int, int]
+    stamp: tuple[int, ...]
 
     def read(self) -> Iterator[dict[str, Array]]:
         """The layers' parameters, one layer after another, each read into memory of its own and looked through.
@@ -105,7 +105,7 @@ class Weights:
     def check_unchanged(self) -> None:
         """Raise WeightsError where the file has changed since it was opened."""
         try:
-            same = _stamp(self.path) == self.stamp
+            same = _stamp(self.path.stat()) == self.stamp
         except OSError:
             same = False
         if not same:
@@ -121,27 +121,31 @@ def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
     Raises
     ------
     WeightsError
-        Where the file cannot be opened, or its size is not what the layers take with either header.
+        Where the file cannot be opened, its size is not what the layers take with either header, or it changes
+        meanwhile.
     """
     file = os.fspath(path)
     found = resolve(path)
-    size = check_regular(found, WeightsError, file)
+    check_regular(found, WeightsError, file)
     expected = 4 * network.parameter_count
     try:
-        stamp = _stamp(found)
-        with found.open("rb") as stream:
+        with found.open("rb", buffering=0) as stream:
+            status = os.fstat(stream.fileno())
+            size = status.st_size
             start = stream.read(64)
-        if size - expected not in (16, 20):
-            raise WeightsError(_explain_size(start, size, expected, network), file=file)
-        header = _parse_header(start, size - expected, file)
-        mapped = np.memmap(found, "<f4", "r", header.size) if expected else np.empty(0, np.float32)
-    except (OSError, ValueError) as reason:
+            if len(start) != min(size, 64):
+                raise WeightsError(_CHANGED, file=file)
+            if size - expected not in (16, 20):
+                raise WeightsError(_explain_size(start, size, expected, network), file=file)
+            header = _parse_header(start, size - expected, file)
+            mapped = _map(stream, header.size, expected // 4, file)
+    except OSError as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
     parameters, offset = [], 0
     for layer in network.layers:
-        arrays, offset = _slice(mapped.view(np.ndarray), offset, layer, header)
+        arrays, offset = _slice(mapped, offset, layer, header)
         parameters.append(arrays)
-    return Weights(header, parameters, network.layers, file, found, stamp)
+    return Weights(header, parameters, network.layers, file, found, _stamp(status))
 
 
 def save_weights(
@@ -170,9 +174,18 @@ def save_weights(
     write_atomically(path, [header, *(np.ascontiguousarray(array).data for array in arrays)], WeightsError)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _map(stream: FileIO, offset: int, count: int, file: str) -> Array:
+    """The `count` values of an open file from byte `offset` on, mapped."""
+    if not count:
+        return np.empty(0, np.float32)
+    try:
+        return np.memmap(stream, "<f4", "r", offset, (count,)).view(np.ndarray)
+    except ValueError:  # it has become shorter than that
+        raise WeightsError(_CHANGED, file=file) from None
 
 
 def _fill(stream: FileIO, values: Array) -> bool:

@@ -377,8 +377,7 @@ def data(case: int, what: str, content: Content, says: str, names: Content = NAM
     data(49, "empty", "", ": no key = value line in this file"),
     data(49, "names empty", DATA, ":2: names=x.names: 0 names; classes=4 asks for as many", names=""),
     data(50, "names", "classes=4\n", ": names= is missing: the file with the names of the classes"),
-    data(50, "classes", "names=x.names\n", ": classes: 2, but x.cfg has 4 outputs; name the .data file of this"),
-    data(51, "fewer names", DATA, ":2: names=x.names: 3 names; classes=4 asks for as many", names="a\nb\n\nc\n"),
+    data(51, "fewer names", DATA, ":2: names=x.names: 3 names; classes=4 asks for as many", names="a\n\nc\n\n \n"),
     data(55, "top of 0", DATA.replace("top=4", "top=0"), ":3: top=0: at least 1 is expected"),
     data(55, "top no number", DATA.replace("top=4", "top=x"), ":3: top=x: not a number; an integer is expected"),
     data(56, "classes", "classes=3\nnames=x.names", ": classes: 3, but x.cfg has 4 outputs; name the .data file of"),
@@ -398,7 +397,8 @@ def test_data_is_refused(tmp_path, darknet, row):
 
 @rows(
     data(52, "more names", DATA, "", names=NAMES + "up\ndown\n"),
-    data(54, "blank lines", DATA.replace("\n", "\n\n"), "", names="\n" + NAMES.replace("\n", "\n \n")),
+    data(50, "classes", "names=x.names\ntop=4", ":1: names=x.names: classes= is missing; its 4 names count"),
+    data(54, "blank lines", DATA.replace("\n", "\n\n"), "", names=NAMES + "\n \n\n"),
     data(54, "CRLF", DATA.replace("\n", "\r\n"), "", names=NAMES.replace("\n", "\r\n")),
     data(54, "blanks round =", DATA.replace("=", " =\t"), ""),
     data(55, "top above", DATA.replace("top=4", "top=5"), ":3: top=5: more than the 4 classes; 4 is taken"),

@@ -10,6 +10,8 @@ import pytest
 from conftest import ROOT
 from support_cli import Terminal, environment, run
 
+from darknet_py.commands.prompt import find_typed
+
 PROMPT = "Enter Image Path: "
 COMMAND = ("classify", "shapes", "--engine", "reference")
 UP = "\x1b[A"
@@ -158,3 +160,44 @@ def test_a_name_that_is_no_text_is_found(folder, cache):
     (folder / "heart.png").rename(folder / os.fsdecode(name))
     answer = run(*COMMAND, cwd=folder, env=environment(cache, LC_ALL="C.UTF-8", PYTHONUTF8="0"), stdin=name + b"\n")
     assert f"{os.fsdecode(name)}: Predicted in " in answer.out
+
+
+MEANT = [
+    ("heart.png\r", "heart.png"),
+    ("  heart.png\t ", "heart.png"),
+    ("'my star.png' ", "my star.png"),
+    ('"my star.png"\r', "my star.png"),
+    ("my\\ star.png", "my star.png"),
+    ("my star.png", "my star.png"),
+    ("~/heart.png", "{}/heart.png"),
+    ("~/my\\ star.png", "{}/my star.png"),
+    ("none.png\r", "none.png"),
+    ("it's.png", "it's.png"),
+    ("''", "''"),
+]
+
+
+@pytest.mark.parametrize(("typed", "path"), MEANT)
+def test_a_typed_path_is_what_a_shell_would_make_of_it(folder, monkeypatch, typed, path):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(folder))
+    assert find_typed(typed) == path.format(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names there are less free")
+def test_a_typed_path_is_taken_literally_where_there_is_such_a_file(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for name in (" heart.png ", "'heart.png'", '"my star.png"', "my\\ star.png", "heart.png\r", "~", "a\\"):
+        (folder / name).touch()
+        assert find_typed(name) == name
+
+
+@pytest.mark.parametrize("typed", ["a\0b", "~a\0b", "'a\0b'", "~nobody-is-called-so/a.png", "x" * 5000])
+def test_what_cannot_be_a_path_is_left_as_it_is(typed):
+    assert find_typed(typed) == typed
+
+
+def test_a_file_with_carriage_returns_can_be_piped_into_the_prompt(folder, cache):
+    answer = run(*COMMAND, cwd=folder, env=environment(cache), stdin="heart.png\r\n'my star.png'\r\n\r\n")
+    assert answer.complaints == []
+    assert answer.out.count("Predicted in") == 2

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import make_network, random_parameters
 
+from darknet_py import weights as weights_module
 from darknet_py.errors import WeightsError
 from darknet_py.weights import _fill, load_weights, save_weights
 
@@ -194,6 +195,36 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(write, monkeypatch, how
     change_while_read(monkeypatch, change)
     with pytest.raises(WeightsError, match="changed while it was read"):
         read_weights(path, NETWORK)
+
+
+@pytest.mark.parametrize("size", [0, 3, 20, 21, 40, 19 + 4 * COUNT])
+@pytest.mark.parametrize("when", ["fstat", "_parse_header"])
+def test_a_file_cut_short_while_it_is_opened_is_noticed(write, monkeypatch, when, size):
+    """After its size was seen, and after its header was read."""
+    path = write()
+    owner = os if when == "fstat" else weights_module
+    seen = getattr(owner, when)
+
+    def see_and_cut(*arguments):
+        result = seen(*arguments)
+        os.truncate(path, size)
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, when, see_and_cut)
+        with pytest.raises(WeightsError, match=r"x\.weights: changed while it was read; load it again$"):
+            load_weights(path, NETWORK)
+
+
+def test_another_file_in_its_place_is_noticed_though_it_is_as_large_and_as_old(write, tmp_path):
+    path = write()
+    weights = load_weights(path, NETWORK)
+    other = tmp_path / "other"
+    other.write_bytes(path.read_bytes())
+    os.utime(other, ns=(0, path.stat().st_mtime_ns))
+    other.replace(path)
+    with pytest.raises(WeightsError, match="changed while it was read"):
+        weights.check_unchanged()
 
 
 def test_what_is_read_is_what_is_mapped(write):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,11 +15,15 @@ from typing import TYPE_CHECKING
 
 from ..engines import ENGINES, PRECISIONS
 from ..errors import CfgError, DarknetWarning, UsageError, WeightsError
-from ..files import SHARE, resolve
+from ..files import BINARY, SHARE, resolve
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..network import Network
+
+EXPECTED = "[DATA] CFG WEIGHTS [IMAGE ...] or NAME [IMAGE ...] is expected"
+MAX_HEAD = 1 << 16  # bytes of a file that are looked at to tell what it is
+_OPTION = re.compile(r"\w+\s*=")  # how a .data file begins
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,14 @@ def _check_spelling(cfg: str) -> str:
 def split_operands(operands: list[str]) -> Operands:
     """Tell ``[DATA] CFG WEIGHTS [IMAGE ...]`` and ``[DATA] NAME [IMAGE ...]`` apart.
 
-    DATA is a folder, then its imagenet1k.data counts, or a file called ``*.data``; without it ImageNet's
-    1000 classes are meant. NAME is a network that comes with the package, whose weights were fetched.
+    DATA is a folder, then its imagenet1k.data counts, or a file that holds what a .data file does, whatever
+    it is called; without it ImageNet's 1000 classes are meant. NAME is a network that comes with the package,
+    whose weights were fetched.
     """
     left = list(operands)
-    data = None
-    if left and packaged_cfg(left[0]) is None and (left[0].endswith(".data") or os.path.isdir(resolve(left[0]))):
-        data = left.pop(0)
+    data = left.pop(0) if left and packaged_cfg(left[0]) is None and _names_data(left[0]) else None
     if not left:
-        raise UsageError("a cfg file is missing; [DATA] CFG WEIGHTS [IMAGE ...] or NAME [IMAGE ...] is expected")
+        raise UsageError(f"a cfg file is missing; {EXPECTED}")
     name = left.pop(0)
     cfg = packaged_cfg(name)
     if cfg is not None:
@@ -84,7 +88,40 @@ def split_operands(operands: list[str]) -> Operands:
     _check_spelling(name)
     if not left:
         raise UsageError(f"a weights file is missing after {name}; CFG WEIGHTS [IMAGE ...] is expected")
+    for operand, place in ((name, "CFG"), (left[0], "WEIGHTS")):
+        content = _tell_content(operand)
+        if content not in (None, "", place) and not operand.endswith(".cfg"):
+            raise UsageError(f"{content} in the place of {place}; {EXPECTED}", option=operand)
     return Operands(data or "cfg/imagenet1k.data", name, left[0], left[1:])
+
+
+def _names_data(operand: str) -> bool:
+    """Whether the first operand is DATA rather than a cfg, by its content, or else by its name."""
+    if os.path.isdir(resolve(operand)):
+        return True
+    if operand.endswith(".cfg"):
+        return False
+    content, named = _tell_content(operand), operand.endswith(".data")
+    if content == "" and not named:
+        raise UsageError(f"neither a .data file nor a cfg; {EXPECTED}", option=operand)
+    return content == "DATA" or (named and content != "CFG")
+
+
+def _tell_content(operand: str) -> str | None:
+    """``DATA``, ``CFG`` or neither: what a file is by its first line that is no comment; None where there is none."""
+    path = resolve(operand)
+    try:
+        if not os.path.isfile(path):
+            return None
+        with path.open("rb") as stream:
+            text = stream.read(MAX_HEAD).decode("utf-8-sig", "replace")
+    except OSError:
+        return None
+    lines = (line.strip() for line in re.split(r"[\r\n]+", text))
+    first = next((line for line in lines if line[:1] not in ("", "#", ";")), "")
+    if BINARY.search(text):
+        return ""
+    return "CFG" if first.startswith("[") else "DATA" if _OPTION.match(first) else ""
 
 
 def _weights(name: str) -> str:

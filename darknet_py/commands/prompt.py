@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from types import ModuleType
+
+from ..files import resolve
 
 PROMPT = "Enter Image Path: "
 
@@ -34,7 +37,23 @@ def ask_paths(to_stdout: bool) -> Iterator[str]:
                 print(file=sys.stderr, flush=True)
             return
         if line.strip():
-            yield line
+            yield find_typed(line)
+
+
+def find_typed(line: str) -> str:
+    """The path that is meant by `line`: itself where there is such a file, or else what a shell would make of it.
+
+    So a carriage return or blanks round it are no part of it, nor are the quotes or backslashes that a terminal
+    adds to a path which is dragged onto it; ``~`` is a home.
+    """
+    path = line.strip()
+    readings = [line, line.rstrip("\r"), path]
+    with contextlib.suppress(ValueError):  # an apostrophe, say
+        words = shlex.split(path)
+        readings += words if len(words) == 1 else []
+    if "\0" not in line:
+        readings += map(os.path.expanduser, readings[2:])
+    return next((reading for reading in readings if reading and os.path.lexists(resolve(reading))), path)
 
 
 def _complete_files(readline: ModuleType) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,10 +11,13 @@ from typing import NamedTuple
 
 from ..dataset import Dataset, find_listed
 from ..errors import DatasetError
-from ..files import read_bytes
+from ..files import check_regular, describe_oserror
 from ..image import SUFFIXES
 
 MAX_BYTES = 1 << 30
+MAX_PATHS = 1 << 24  # ImageNet has 14 million pictures
+MAX_PATH = 1 << 16  # bytes
+CHUNK = 1 << 20
 # Labels are looked for as whole words: letters and digits, with anything else between them.
 _WORD = re.compile(r"[^\W_]+")
 
@@ -49,16 +54,42 @@ def load_list(source: str, dataset: Dataset) -> list[str]:
         if not paths:
             raise DatasetError("no image in this folder or below it", file=source)
         return paths
-    raw = read_bytes(path, DatasetError, source, MAX_BYTES)
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DatasetError("UTF-16 or UTF-32 text; save it as UTF-8", file=source)
-    # Names of files are bytes to the system, and need not be UTF-8.
-    text = raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    if "\0" in text:
-        raise DatasetError("byte 0x00: not a list of paths", file=source, line=text[: text.index("\0")].count("\n") + 1)
-    paths = [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+    size = check_regular(path, DatasetError, source)
+    if size > MAX_BYTES:
+        raise DatasetError(f"{size} bytes; at most {MAX_BYTES} are expected here", file=source)
+    try:
+        paths = _read_paths(path, source)
+    except (OSError, UnicodeDecodeError) as reason:  # Windows has names that are text
+        raise DatasetError(describe_oserror(reason), file=source) from None
     if not paths:
         raise DatasetError("an empty list; one path a line is expected", file=source)
+    return paths
+
+
+def _read_paths(path: Path, source: str) -> list[str]:
+    """The lines of a list that are not blank, as names of files: those are bytes to the system, and need be no text."""
+    paths: list[str] = []
+    before = 0  # lines
+    with path.open("rb", buffering=0) as stream:
+        rest = stream.read(CHUNK)
+        if rest[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise DatasetError("UTF-16 or UTF-32 text; save it as UTF-8", file=source)
+        rest = rest.removeprefix(codecs.BOM_UTF8)
+        while rest:
+            if b"\0" in rest:
+                line = before + rest[: rest.index(b"\0")].count(b"\n") + 1
+                raise DatasetError("byte 0x00: not a list of paths", file=source, line=line)
+            chunk = stream.read(CHUNK)
+            whole, newline, rest = rest.rpartition(b"\n") if chunk else (rest, b"", b"")
+            lines = os.fsdecode(whole).split("\n")
+            paths += [line.rstrip("\r") for line in lines if line and not line.isspace()]
+            before += whole.count(b"\n") + len(newline)
+            if len(rest) > MAX_PATH:
+                reason = f"a line of more than {MAX_PATH} bytes; one path a line is expected"
+                raise DatasetError(reason, file=source, line=before + 1)
+            if len(paths) > MAX_PATHS:
+                raise DatasetError(f"more than {MAX_PATHS} paths", file=source)
+            rest += chunk
     return paths
 
 

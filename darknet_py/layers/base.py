@@ -13,10 +13,12 @@ from ..cfg import Option, Section
 Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Array]
 
+MAX_SIDE = 1 << 16  # of a window or a border; pictures are no longer
 # Keys of training, debugging or another build of darknet, which say nothing about inference.
 COMMON_IGNORED = (
     "learning_rate", "dontload", "dontloadscales", "dontsave", "stopbackward", "onlyforward", "clip",
-    "truth", "smooth", "l2norm", "name", "param",
+    "truth", "smooth", "l2norm", "name", "param", "dont_update", "burnin_update", "train_only_bn",
+    "dynamic_minibatch", "stream", "wait_stream",
 )  # fmt: skip
 
 
@@ -44,10 +46,16 @@ def count_windows(room: int, size: int, stride: int) -> int:
 class Layer:
     """One section of a cfg, with its shapes.
 
-    Subclasses declare `kind`, `aliases` and `options`, find `shape` in `_set_up`, and define the rest.
+    Subclasses declare `kind`, `aliases` and their keys, find `shape` in `_set_up`, and define the rest.
 
     Attributes
     ----------
+    options : mapping of str to Option
+        Keys of the section that become attributes.
+    ignored : tuple of str
+        Keys that say nothing about inference.
+    unsupported : mapping of str to Option
+        Keys that change the answer in a way that is not known here; only their default is taken.
     index : int
         Counted from 0 after ``[net]``.
     inputs : tuple of int
@@ -62,6 +70,7 @@ class Layer:
     aliases: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[Mapping[str, Option]] = {}
     ignored: ClassVar[tuple[str, ...]] = ()
+    unsupported: ClassVar[Mapping[str, Option]] = {}
     resizable: ClassVar[bool] = True
     pools_all: ClassVar[bool] = False  # its output has one size, whatever the input's
 
@@ -74,7 +83,8 @@ class Layer:
         """`shapes` holds the network's input and the outputs of all layers before: `index` + 1 of them."""
         self.section = section
         self.index = index
-        for key, value in section.read(self.options, (*self.ignored, *COMMON_IGNORED)).items():
+        values = section.read(self.options, (*self.ignored, *COMMON_IGNORED), self.unsupported)
+        for key, value in values.items():
             setattr(self, key, value)
         self.inputs = self._find_inputs()
         self.input_shapes = tuple(shapes[i + 1] for i in self.inputs)

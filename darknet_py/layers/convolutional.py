@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..cfg import choice, flag, integer
+from ..cfg import choice, flag, integer, text
 from .activations import ACTIVATIONS, activate
-from .base import Array, Layer, Parameters, Shape, count_windows
+from .base import MAX_SIDE, Array, Layer, Parameters, Shape, count_windows
 from .batchnorm import normalize, statistics
 
 
@@ -26,19 +26,30 @@ class Convolutional(Layer):
     aliases = ("conv",)
     options = {
         "filters": integer(1, least=1),
-        "size": integer(1, least=1),
+        "size": integer(1, least=1, most=MAX_SIDE),
         "stride": integer(1, least=1),
         "pad": flag(),
-        "padding": integer(0, least=0),
+        "padding": integer(0, least=0, most=MAX_SIDE),
         "groups": integer(1, least=1),
         "batch_normalize": flag(),
         "activation": choice(ACTIVATIONS, "logistic"),
-        # Other arithmetic and another order of weights, in networks that are not ImageNet's.
+    }
+    ignored = (
+        "dot", "bias", "adam", "bin_output", "assisted_excitation", "sway", "rotate", "stretch", "stretch_sway",
+        "angle", "grad_centr", "reverse",
+    )  # fmt: skip
+    unsupported = {
         "binary": flag(),
         "xnor": flag(),
         "flipped": flag(),
+        "stride_x": integer(follows="stride"),
+        "stride_y": integer(follows="stride"),
+        "dilation": integer(1),
+        "antialiasing": flag(),
+        "share_index": text(),
+        "cbn": flag(),
+        "coordconv": flag(),
     }
-    ignored = ("dot", "bias", "adam")
     filters: int
     size: int
     stride: int
@@ -49,9 +60,6 @@ class Convolutional(Layer):
     activation: str
 
     def _set_up(self, source: Shape) -> Shape:
-        for key in ("binary", "xnor", "flipped"):
-            if getattr(self, key):
-                raise self.section.error("not supported; only full-precision networks are", key)
         if self.pad:
             self.padding = self.size // 2
         for key, channels in (("groups", source.channels), ("groups", self.filters)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..cfg import number, text
 from .base import Array, Layer, Parameters, Shape
 
 
@@ -12,8 +11,7 @@ class Cost(Layer):
     """Passes its input on."""
 
     kind = "cost"
-    options = {"type": text("sse"), "scale": number(1)}
-    ignored = ("ratio", "noobj")
+    ignored = ("type", "scale", "ratio", "noobj", "thresh")
 
     def _set_up(self, source: Shape) -> Shape:
         return source

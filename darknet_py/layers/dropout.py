@@ -12,8 +12,8 @@ class Dropout(Layer):
     """Passes its input on."""
 
     kind = "dropout"
-    options = {"probability": number(0.5)}
-    ignored = ("dropblock",)
+    options = {"probability": number(0.5, matters=False)}
+    ignored = ("dropblock", "dropblock_size_rel", "dropblock_size_abs")
     probability: float
 
     def _set_up(self, source: Shape) -> Shape:

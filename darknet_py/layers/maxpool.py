@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..cfg import integer
-from .base import Array, Layer, Parameters, Shape, count_windows
+from ..cfg import flag, integer
+from .base import MAX_SIDE, Array, Layer, Parameters, Shape, count_windows
 
 
 class MaxPool(Layer):
@@ -20,9 +20,17 @@ class MaxPool(Layer):
     kind = "maxpool"
     aliases = ("max",)
     options = {
-        "stride": integer(1, least=1),
-        "size": integer(0, least=1),
-        "padding": integer(-1, least=0),
+        "stride": integer(1, least=1, most=MAX_SIDE),
+        "size": integer(0, least=1, most=MAX_SIDE),
+        "padding": integer(-1, least=0, most=2 * MAX_SIDE),
+    }
+    unsupported = {
+        "stride_x": integer(follows="stride"),
+        "stride_y": integer(follows="stride"),
+        "maxpool_depth": flag(),
+        "out_channels": integer(1),
+        "antialiasing": flag(),
+        "maxpool_zero_nonmax": flag(),
     }
     stride: int
     size: int

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..cfg import integers
+from ..cfg import integer, integers
 from .base import Array, Layer, Parameters, Shape
 
 
@@ -15,15 +15,12 @@ class Route(Layer):
 
     kind = "route"
     options = {"layers": integers()}
-    ignored = ("groups", "group_id")
+    unsupported = {"groups": integer(1), "group_id": integer(0)}
     layers: list[int] | None
 
     def _find_inputs(self) -> tuple[int, ...]:
         if not self.layers:
             raise self.section.error("layers= is missing: the outputs to join")
-        for key in ("groups", "group_id"):
-            if key in self.section.entries:
-                raise self.section.error("not supported: parts of a layer's channels", key)
         return tuple(self._earlier("layers", value) for value in self.layers)
 
     def _set_up(self, source: Shape) -> Shape:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..cfg import choice, integer, number
+from ..cfg import choice, integer, number, text
 from .activations import ACTIVATIONS, activate
 from .base import Array, Layer, Parameters, Shape
 
@@ -25,6 +25,7 @@ class Shortcut(Layer):
         "alpha": number(1),
         "beta": number(1),
     }
+    unsupported = {"weights_type": text("none"), "weights_normalization": text("none")}
     activation: str
     alpha: float
     beta: float

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..cfg import flag, integer, number, text
+from ..cfg import integer, number, text
 from .base import Array, Layer, Parameters, Shape
 
 
@@ -18,18 +18,13 @@ class Softmax(Layer):
     options = {
         "groups": integer(1, least=1),
         "temperature": number(1),
-        # A tree of classes, and a softmax at every cell: other arithmetic, in networks that are not ImageNet's.
-        "tree": text(),
-        "spatial": flag(),
     }
     ignored = ("noloss",)
+    unsupported = {"tree": text(), "spatial": number(0)}
     groups: int
     temperature: float
 
     def _set_up(self, source: Shape) -> Shape:
-        for key in ("tree", "spatial"):
-            if getattr(self, key):
-                raise self.section.error("not supported", key)
         if self.temperature <= 0:
             raise self.section.error("more than 0 is expected", "temperature")
         if source.size % self.groups:

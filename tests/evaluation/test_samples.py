@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from darknet_py.dataset import Dataset
 from darknet_py.errors import DatasetError
@@ -81,6 +84,61 @@ def test_what_is_no_list_is_refused(load, content, message):
     with pytest.raises(DatasetError) as error:
         load(content)
     assert str(error.value) == message
+
+
+FIND_IN_ASCII = """
+import os, sys
+from darknet_py.dataset import Dataset
+from darknet_py.evaluation.samples import find_image, load_list
+assert sys.getfilesystemencoding() == "ascii"
+dataset = Dataset("x.data", 2, ["a", "b"], ["a", "b"], 1)
+for path in load_list("x.list", dataset):
+    os.stat(find_image(path, dataset))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no locale of ASCII")
+def test_a_list_is_in_the_encoding_of_file_names_whatever_that_is(tmp_path):
+    (tmp_path / "größe.png").touch()
+    (tmp_path / "x.list").write_text("größe.png\n", "utf-8")
+    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", FIND_IN_ASCII], cwd=tmp_path, env=env, check=True)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
+def test_a_list_of_many_chunks_is_read_whole(load, monkeypatch, ends):
+    paths = [f"{index}/" + "x" * (index % 7) + ".png" for index in range(500)]
+    for chunk in (1, 2, 3, 7, 64, 1 << 20):
+        monkeypatch.setattr(samples, "CHUNK", chunk)
+        for last in (b"", ends):
+            assert load(ends.join(path.encode() for path in paths) + last) == paths
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5, 1 << 20])
+def test_what_is_no_list_is_told_at_its_line_in_any_chunk(load, monkeypatch, chunk):
+    monkeypatch.setattr(samples, "CHUNK", chunk)
+    with pytest.raises(DatasetError, match=r"^x\.list:4: byte 0x00: not a list of paths$"):
+        load(b"a.png\n\nb.png\nc\0.png\nd.png\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no module that tells the memory")
+@pytest.mark.parametrize("byte", [b"\0", b"x"], ids=["zeros", "one line"])
+def test_a_gigabyte_that_is_no_list_is_refused_at_its_beginning(dataset, byte):
+    import resource
+
+    with open("x.list", "wb") as stream:
+        stream.write(byte * (2 << 20))
+        stream.truncate(1 << 30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DatasetError, match=r"^x\.list:1: "):
+        load_list("x.list", dataset)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
+def test_more_paths_than_any_list_has_are_refused(load, monkeypatch):
+    monkeypatch.setattr(samples, "MAX_PATHS", 2)
+    with pytest.raises(DatasetError, match=r"^x\.list: more than 2 paths$"):
+        load(b"a\nb\nc\n")
 
 
 def test_a_list_too_large_for_one_is_refused_unread(load, monkeypatch):
