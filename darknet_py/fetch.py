@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .cache import cache_dir
+from .cache import cache_dir, make_folder
 from .content_id import content_id
 from .errors import FetchError, UsageError
 
@@ -117,7 +117,7 @@ def fetch_weights(name: str, *, progress: bool = True) -> Path:
         if os.environ.get("DARKNET_PY_OFFLINE", "") not in ("", "0"):
             advice = f"DARKNET_PY_OFFLINE forbids downloads: unset it, or put the file of {url} here"
             raise FetchError(f"{fault}, and {advice}", file=target)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with _sole_use(part):
             if _fault(part, published):
                 _download(url, part, max(published.sizes), progress)
