@@ -17,7 +17,7 @@ ALLOWED = {
     "cache": set(),
     "cfg": set(),
     "classifier": {"cfg", "dataset", "engines", "image", "layers", "limits", "network", "weights"},
-    "cli": {"commands", "report"},
+    "cli": {"commands", "report", "streams"},
     "commands": {"cfg", "classifier", "dataset", "engines", "evaluation", "export", "fetch", "image", "interrupt"}
     | {"network", "report", "weights"},
     "content_id": set(),
@@ -34,6 +34,7 @@ ALLOWED = {
     "limits": set(),
     "network": {"cfg", "layers"},
     "report": {"classifier", "evaluation"},
+    "streams": set(),
     "weights": {"layers", "network"},
 }
 # Libraries that are heavy, or that not every machine has, and the only places where they may appear.

@@ -21,11 +21,14 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from ...cache import cache_dir, keep
+from ...errors import EngineError
+from ...limits import memory_limits, tell_size
 from . import table as t
 from .isa import ASKED, ISA
 
 # How many int64 each function of `compiled.entry` takes; all return one.
 COUNTS = {"post": 3, "serve": 5, "interpolate": 14}
+COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
 SOURCES = ("compiled/*.py", "arena.py", "isa.py", "jit.py", "table.py")
 
 
@@ -86,6 +89,10 @@ def load_kernels() -> Native:
 
 
 def _make(kept: bool) -> bytes:
+    for limit in memory_limits():  # or the system would kill the process without a word
+        if limit.used + COMPILING > limit.size:
+            needed, most = tell_size(limit.used + COMPILING), tell_size(limit.size)
+            raise EngineError(f"compiling kernels takes {needed}, more than {limit.whose} {most}", option="engine=cpu")
     once = ", once" if kept else ""
     print(f"darknet: compiling kernels for this machine{once}: about half a minute", file=sys.stderr, flush=True)
     return _pack(_compile())
