@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .errors import one_line
+
 if TYPE_CHECKING:
     from .classifier import Prediction
     from .evaluation.outcome import Outcome
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "jsonl", "csv")
 STYLES = ("lines", "table")
+
+
+def _shown(name: str) -> str:
+    """A name for standard output: as it is, for programs that read it; on a terminal without what that would obey."""
+    return one_line(name) if sys.stdout.isatty() else name
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,10 @@ class LinesReport:
     def add(self, record: Record) -> None:
         """Print a record at once."""
         print(f"{record.width} {record.height}")
-        print(f"{record.file}: Predicted in {record.seconds:f} seconds.")
+        print(f"{_shown(record.file)}: Predicted in {record.seconds:f} seconds.")
         for guess in record.predictions:
-            print(self.answer.format(label=guess.label, probability=guess.probability, percent=100 * guess.probability))
+            label = _shown(guess.label)
+            print(self.answer.format(label=label, probability=guess.probability, percent=100 * guess.probability))
         sys.stdout.flush()
 
     def close(self) -> None:
@@ -120,8 +128,14 @@ class CsvReport:
     def add(self, record: Record) -> None:
         """Print a record's rows at once."""
         for rank, guess in enumerate(record.predictions, 1):
-            guessed = {"index": guess.index, "wnid": guess.wnid, "label": guess.label}
-            row = {**record.fields(), "rank": rank, **guessed, "probability": guess.probability}
+            guessed = {"index": guess.index, "wnid": _shown(guess.wnid), "label": _shown(guess.label)}
+            row = {
+                **record.fields(),
+                "file": _shown(record.file),
+                "rank": rank,
+                **guessed,
+                "probability": guess.probability,
+            }
             if self.writer is None:
                 self.writer = csv.DictWriter(sys.stdout, list(row), lineterminator="\n")
                 self.writer.writeheader()
@@ -151,23 +165,23 @@ def _print_running(sample: Sample, outcome: Outcome, totals: Totals, names: Sequ
 def _print_valid(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
     if not outcome.error:
         shown = "".join(f"{probability:f}, " for probability in outcome.shown)
-        print(f"{sample.file}, {sample.truth}, {shown}")
+        print(f"{_shown(sample.file)}, {sample.truth}, {shown}")
     _print_running(sample, outcome, totals, names)
 
 
 def _print_label(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
     # An empty line for an image that cannot be read: line n belongs to image n.
-    print("" if outcome.error else names[outcome.guesses[0][0]])
+    print("" if outcome.error else _shown(names[outcome.guesses[0][0]]))
 
 
 def _print_csv(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
     if not outcome.error:
-        print(sample.file, *(index for index, _ in outcome.guesses[: totals.top]), sep="\t")
+        print(_shown(sample.file), *(index for index, _ in outcome.guesses[: totals.top]), sep="\t")
 
 
 def _print_fout(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
     if not outcome.error:
-        print(sample.file, *(f"{probability:g}" for probability in outcome.shown), sep="\t")
+        print(_shown(sample.file), *(f"{probability:g}" for probability in outcome.shown), sep="\t")
 
 
 # What darknet prints of each image; totals include it.
@@ -224,4 +238,4 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_line(text: str) -> None:
     """A line of its own."""
-    print(text, flush=True)
+    print(_shown(text), flush=True)
