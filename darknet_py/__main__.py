@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .interrupt import end_on_interrupt, ignore_interrupt
@@ -9,6 +10,9 @@ from .interrupt import end_on_interrupt, ignore_interrupt
 
 def main() -> int:
     """Run the program; return its exit code."""
+    # Threads of NumPy's own, of which only the reference engine would have anything, cannot be started everywhere;
+    # OpenBLAS answers that with SIGINT.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     end_on_interrupt()
     from .cli import main as run
 

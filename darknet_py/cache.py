@@ -1,9 +1,35 @@
-"""Where the program keeps what it can make or fetch again."""
+"""Where the program keeps what it can make or fetch again; what it runs from there, only it may have written."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import os
+import stat
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import DarknetWarning, EngineError
+from .files import describe_oserror, write_atomically
+
+if sys.platform != "win32":
+    import fcntl
+
+DIGEST = hashlib.sha256().digest_size  # bytes of it before the content of what `keep` has kept
+PATIENCE = 600.0  # seconds for which another process is waited for; a stopped one holds nobody up for longer
+ASK = 0.1  # seconds between looks whether it is done
+
+
+class UntrustedError(OSError):
+    """Somebody else may have written what lies there."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(errno.EPERM, reason, os.fspath(path))
 
 
 def cache_dir() -> Path:
@@ -25,3 +51,187 @@ def cache_dir() -> Path:
         path = Path("~")
     # Without a home, older versions answer a relative "~/...": it would be made in the working directory.
     return path if path.is_absolute() else Path(os.path.abspath(os.sep), ".cache", "darknet_py")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache, and those above it that are missing, for this user alone."""
+    try:
+        folder.mkdir(0o700, exist_ok=True)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_folder(folder.parent)
+        folder.mkdir(0o700, exist_ok=True)
+
+
+def read_private(path: Path) -> bytes:
+    """What a file holds that this user, or the administrator, has written, and that nobody else could have.
+
+    As with ssh's StrictModes, that goes for its folder too, and no folder above may be one in which anybody may
+    replace others' files. The file is asked once it is open, so that nobody can exchange it meanwhile. Windows,
+    whose folders of a user are closed to others, is not asked.
+
+    Raises
+    ------
+    UntrustedError
+        Where that does not hold, or a link, a pipe or a device lies there.
+    OSError
+        Where it cannot be read.
+    """
+    if sys.platform == "win32":
+        return path.read_bytes()
+    place = Path(os.path.realpath(path.parent.parent), path.parent.name)
+    owners = {0, os.geteuid(), os.stat("/").st_uid}  # who owns that folder could replace everything
+    for above in place.parents:
+        if not above.is_dir():
+            continue
+        status = above.stat()
+        if status.st_uid not in owners:
+            raise UntrustedError(above, "belongs to another user")
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            raise UntrustedError(above, "anybody can write there (chmod o-w)")
+    folder = _open_private(str(place), os.O_DIRECTORY, owners, path.parent)
+    try:
+        descriptor = _open_private(path.name, os.O_NONBLOCK, owners, path, folder)
+    finally:
+        os.close(folder)
+    with open(descriptor, "rb") as stream:
+        return stream.read()
+
+
+def _open_private(name: str, flags: int, owners: set[int], shown: Path, folder: int | None = None) -> int:
+    """Open a file, or with O_DIRECTORY a folder, that only its owner, who is one of `owners`, can write."""
+    try:
+        descriptor = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as reason:
+        if reason.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO) and os.path.lexists(shown):
+            raise UntrustedError(shown, _tell_kind(shown, flags)) from None
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if not (flags & os.O_DIRECTORY or stat.S_ISREG(status.st_mode)):
+            raise UntrustedError(shown, _tell_kind(shown, flags))
+        if status.st_uid not in owners:
+            raise UntrustedError(shown, "belongs to another user")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise UntrustedError(shown, "others can write it (chmod go-w)")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _tell_kind(path: Path, flags: int) -> str:
+    expected = "a folder" if flags & os.O_DIRECTORY else "an ordinary file"
+    return "is a symbolic link" if path.is_symlink() else f"is not {expected}"
+
+
+def write_private(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file of the cache for `read_private`.
+
+    Raises
+    ------
+    OSError, EngineError
+        Where that fails.
+    """
+    make_folder(path.parent)
+    write_atomically(path, parts, EngineError, 0o600)
+
+
+def keep(path: Path, make: Callable[[bool], bytes], quiet: bool = False) -> bytes:
+    """Machine code that takes long to make: from the cache, or made and kept there.
+
+    Of several processes that want it at the same time, one makes it. Nothing is taken from where somebody else
+    might have put it; a damaged file is made anew.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is of the user's own.
+    make : callable
+        Makes it, and is told whether it will be kept.
+    quiet : bool
+        Whether no warning is given where nothing can be kept.
+    """
+    folder = path.parent
+    try:
+        code = _read_whole(path)
+        if code is not None:
+            return code
+        make_folder(folder)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        descriptor = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except UntrustedError as reason:
+        _warn(Path(reason.filename), f"nothing is taken from there: {reason.strerror}")
+        return make(False)
+    except OSError as reason:
+        if not quiet:
+            _warn(folder, f"they cannot be kept: {describe_oserror(reason)}")
+        return make(False)
+    with _alone(descriptor):
+        with contextlib.suppress(UntrustedError):  # the next start tells of it
+            code = _read_whole(path)  # what another process has made meanwhile
+        if code is None:
+            code = make(True)
+            try:
+                write_private(path, [hashlib.sha256(code).digest(), code])
+            except (OSError, EngineError) as reason:
+                if not quiet:
+                    _warn(folder, f"they cannot be kept: {_explain(reason)}")
+    return code
+
+
+_warned: set[Path] = set()
+
+
+def _warn(path: Path, reason: str) -> None:
+    if path not in _warned:
+        _warned.add(path)
+        text = f"{path}: kernels are compiled anew at every start, {reason}"
+        warnings.warn(DarknetWarning(text), stacklevel=3)
+
+
+def _explain(reason: OSError | EngineError) -> str:
+    return reason.reason if isinstance(reason, EngineError) else describe_oserror(reason)
+
+
+def _read_whole(path: Path) -> bytes | None:
+    """What `keep` wrote; None where it is not there, or not whole."""
+    try:
+        content = read_private(path)
+    except UntrustedError:
+        raise
+    except OSError:
+        return None
+    digest, code = content[:DIGEST], content[DIGEST:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+@contextmanager
+def _alone(folder: int | None) -> Iterator[None]:
+    """Let no other process do this in an open folder, which is closed; of a dead one the system frees the lock."""
+    if folder is None:  # on Windows, which has no flock
+        yield
+        return
+    try:
+        _lock(folder)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int) -> None:
+    """Wait until no other process holds `folder`, as far as its file system has locks."""
+    end, told = time.monotonic() + PATIENCE, False
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not told:
+                print("darknet: waiting for another process that compiles kernels", file=sys.stderr, flush=True)
+            told = True
+            time.sleep(ASK)
+        except OSError:  # the file system has none
+            return

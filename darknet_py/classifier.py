@@ -6,7 +6,7 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from .cfg import load_cfg
 from .dataset import DEFAULT, Dataset, load_dataset
-from .engines import Engine, Plan, open_engine
+from .engines import Engine, Plan, memory_needed, open_engine
 from .engines.passes import compile_steps
 from .engines.reference import ReferenceEngine
 from .errors import CfgError, DarknetWarning, UsageError, WeightsError
 from .forks import renew_after_fork
 from .image import PREDICT_MODES, RESIZING_MODES, Picture, interpolate, preprocess, shorter_size, to_picture
 from .layers import Array, Layer
+from .limits import memory_limits, tell_size
 from .network import Network
 from .weights import Parameters, load_weights
 
@@ -82,7 +83,7 @@ class Classifier(Network):
         if threads is not None and threads < 1:
             raise UsageError(f"threads={threads}: at least 1 is expected")
         if weights is not None:
-            self._check_memory(self.layers)
+            self._check_memory(self.layers, lambda: memory_needed(engine, self.layers, gpu, precision))
             loaded = load_weights(weights, self)
             self.parameters = loaded.parameters
             self._weights = loaded
@@ -261,24 +262,20 @@ class Classifier(Network):
                 self._plans.popitem(last=False)
         return plan
 
-    def _check_memory(self, layers: Sequence[Layer]) -> None:
-        """Refuse what this machine's memory cannot hold, before anything is allocated."""
-        # Resizing a picture takes three times the result.
-        activations = sum(self._program.slot_sizes(layers)) + 3 * layers[0].input_shapes[0].size
-        needed = 4 * (2 * self.parameter_count + activations)
-        memory = _memory_size()
-        if memory is not None and needed > memory:
-            size = "{2} x {1}".format(*layers[0].input_shapes[0])
-            reason = f"{needed / 2**30:.1f} GiB to run at {size}, more than this machine's {memory / 2**30:.1f} GiB"
-            raise CfgError(reason, file=self.file)
+    def _check_memory(self, layers: Sequence[Layer], for_parameters: Callable[[], int] | None = None) -> None:
+        """Refuse what does not fit into this process's memory, before anything is allocated.
 
-
-def _memory_size() -> int | None:
-    """Bytes of memory in this machine, where the system tells."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
+        `for_parameters` tells what holding them takes, where they are not held yet.
+        """
+        limits = memory_limits()  # before an engine is loaded, whose own memory counts as needed
+        # Workspaces take as much as the buffers that layers share; resizing a picture takes three times the result.
+        values = 2 * sum(self._program.slot_sizes(layers)) + 3 * layers[0].input_shapes[0].size
+        needed = 4 * values + (for_parameters() if for_parameters else 0)
+        for limit in limits:
+            if limit.used + needed > limit.size:
+                size = "{2} x {1}".format(*layers[0].input_shapes[0])
+                amount, most = tell_size(limit.used + needed), tell_size(limit.size)
+                raise CfgError(f"{amount} to run at {size}, more than {limit.whose} {most}", file=self.file)
 
 
 def load_network(

@@ -12,17 +12,19 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from . import __version__, foreign
 from .errors import DarknetError, DarknetWarning, UsageError, one_line
 from .files import describe_oserror
+from .streams import StandardOutput, StandardOutputError
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
+NO_THREAD = "can't start new thread"  # what Python says, in a RuntimeError
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,18 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_stdout()
         return EXIT_CLOSED_PIPE
-    except OSError as error:
+    except StandardOutputError as error:
         _discard_stdout()
-        return _fail(one_line(f"{error.filename or 'standard output'}: {describe_oserror(error)}"), 1)
+        return _fail(f"standard output: {describe_oserror(error)}", 1)
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        return _fail(one_line(f"{place}{describe_oserror(error)}"), 1)
     except MemoryError:
         return _fail("not enough memory", 1)
+    except RuntimeError as error:
+        if str(error) != NO_THREAD:
+            raise
+        return _fail("no thread can be started; are there too many processes, or too little memory?", 1)
 
 
 def _run(argv: list[str]) -> int:
@@ -205,6 +214,7 @@ def _prepare_streams() -> None:
     for stream, encoding in encodings:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding=encoding, errors="surrogateescape")
+    sys.stdout = cast(TextIO, StandardOutput(sys.stdout))
 
 
 def _show_warnings() -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 
-# What would break a message's line, or be obeyed by a terminal.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
-    ord("\n"): "\\n",
-    ord("\t"): "\\t",
-}
+# What would break a message's line, be obeyed by a terminal, or turn the order of what is read. Of bytes that are not
+# UTF-8, those that are controls in other encodings.
+CONTROLS = (
+    {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+    | {code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+    | {code: f"\\x{code & 0xFF:02x}" for code in range(0xDC80, 0xDCA0)}
+    | {ord("\n"): "\\n", ord("\t"): "\\t"}
+)
 
 
 def one_line(text: str) -> str:
     """`text` with its control characters, which a file's name may have, written as escapes."""
-    return text.translate(_CONTROLS)
+    return text.translate(CONTROLS)
 
 
 class DarknetError(Exception):

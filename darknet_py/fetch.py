@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
+import queue
+import re
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .cache import cache_dir
+from .cache import cache_dir, make_folder
 from .content_id import content_id
 from .errors import FetchError, UsageError
 
@@ -25,8 +28,12 @@ if sys.platform != "win32":
 BASE_URL = "https://data.pjreddie.com/files/"
 RETRY_WAITS = (0.5, 1.0, 2.0)  # seconds before each further request
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds without a byte
+ANSWER = 60.0  # seconds in which an answer must begin, however slowly its header comes
 BLOCK = 16 * 1024  # bytes written at once: a break loses less than that
-_ADVICE = "try again later, or name another server in DARKNET_PY_BASE_URL"
+SLOW = 30.0  # seconds in which a block must come
+AHEAD = 8  # blocks that may wait to be written
+_ELSEWHERE = "name another server in DARKNET_PY_BASE_URL"
+_ADVICE = f"try again later, or {_ELSEWHERE}"
 
 
 class Published(NamedTuple):
@@ -117,7 +124,7 @@ def fetch_weights(name: str, *, progress: bool = True) -> Path:
         if os.environ.get("DARKNET_PY_OFFLINE", "") not in ("", "0"):
             advice = f"DARKNET_PY_OFFLINE forbids downloads: unset it, or put the file of {url} here"
             raise FetchError(f"{fault}, and {advice}", file=target)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with _sole_use(part):
             if _fault(part, published):
                 _download(url, part, max(published.sizes), progress)
@@ -188,23 +195,22 @@ def _download(url: str, part: Path, limit: int, progress: bool) -> None:
 
 def _transfer(url: str, part: Path, limit: int, bar: tqdm) -> None:
     """Append to `part` what one request brings, until it ends or the file is longer than `limit` bytes."""
-    import requests
-
     with open(part, "ab") as file:
         size = file.tell()
         if size >= limit:  # nothing can follow, yet it is not the published file
             file.truncate(size := 0)
-        with _get(url, size) as response:
+        with closing(_Transfer(url, size)) as transfer:
+            response = _check_answer(transfer, url, size)
             follows = response.headers.get("Content-Range", "").startswith(f"bytes {size}-")
             if response.status_code != 200 and not follows:
                 file.truncate(0)
                 raise _BrokenError(f"the server does not have the bytes from {size} on: try again", file=url)
             size = size if response.status_code == 206 else 0  # 200: the whole file, whatever was asked for
             length = response.headers.get("Content-Length", "")
-            total = size + int(length) if length.isdecimal() else 0
+            total = size + int(length) if re.fullmatch("[0-9]{1,18}", length) else 0
             bar.n, reason = size, "closed early"
             try:
-                for block in response.iter_content(BLOCK):
+                while block := transfer.receive(SLOW):
                     if size == 0:
                         if block[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
                             raise FetchError(f"sent an HTML page, not a weights file: {_ADVICE}", file=url)
@@ -214,30 +220,85 @@ def _transfer(url: str, part: Path, limit: int, bar: tqdm) -> None:
                     bar.update(len(block))
                     if size > limit:
                         return
-            except requests.RequestException as err:
-                reason, total = _root(err), total or limit
+            except _NetworkError as err:
+                reason, total = str(err), total or limit
     if size < total:
         broken = f"the connection broke after {size} of {total} bytes ({reason})"
         raise _BrokenError(f"{broken}: try again to go on from there", file=url)
 
 
-def _get(url: str, start: int) -> requests.Response:
-    """Ask for the bytes from `start` on: status 200, 206 or, where there are no such bytes, 416."""
-    import requests
-
-    # Of a compressed answer, ranges and lengths would not be the file's.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+def _check_answer(transfer: _Transfer, url: str, start: int) -> requests.Response:
+    """The answer, of status 200, 206 or, where there are no bytes from `start` on, 416."""
     try:
-        response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
-    except (requests.RequestException, ValueError) as err:  # ValueError: urllib3, of some broken addresses
-        raise _UnreachableError(f"cannot be reached ({_root(err)}): {_ADVICE}", file=url) from err
+        response: requests.Response = transfer.receive(ANSWER)
+    except _NetworkError as err:
+        raise _UnreachableError(f"cannot be reached ({err}): {_ADVICE}", file=url) from err
     status = response.status_code
     if status in (200, 206) or (status == 416 and start):
         return response
-    response.close()
     answer = "has no such file" if status == 404 else "does not send the file"
-    kind = _BrokenError if status in (408, 429) or status >= 500 else FetchError
-    raise kind(f"the server {answer} ({status} {response.reason}): {_ADVICE}", file=url)
+    passing = status in (408, 429) or status >= 500
+    kind, advice = (_BrokenError, _ADVICE) if passing else (FetchError, _ELSEWHERE)
+    raise kind(f"the server {answer} ({status} {response.reason}): {advice}", file=url)
+
+
+class _NetworkError(Exception):
+    """Why nothing more came."""
+
+
+class _Transfer:
+    """An answer that a thread of its own receives: a server may take its time over every byte.
+
+    Parameters
+    ----------
+    url : str
+    start : int
+        The first byte to ask for.
+    """
+
+    def __init__(self, url: str, start: int) -> None:
+        self._received: queue.Queue[Any] = queue.Queue(AHEAD)
+        self._over = threading.Event()
+        threading.Thread(target=self._work, args=(url, start), daemon=True).start()
+
+    def receive(self, seconds: float) -> Any:
+        """The `requests.Response`, then its blocks of bytes, at the end None; waits for each so many `seconds`.
+
+        Raises
+        ------
+        _NetworkError
+            Where it does not come.
+        """
+        try:
+            found = self._received.get(timeout=seconds)
+        except queue.Empty:
+            raise _NetworkError(f"slower than {BLOCK} bytes in {seconds:g} seconds") from None
+        if isinstance(found, Exception):
+            raise _NetworkError(_root(found)) from found
+        return found
+
+    def close(self) -> None:
+        """Let the thread end when something more has come."""
+        self._over.set()
+        with suppress(queue.Empty):
+            while True:  # it may be waiting for room
+                self._received.get_nowait()
+
+    def _work(self, url: str, start: int) -> None:
+        # Of a compressed answer, ranges and lengths would not be the file's.
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+        try:
+            import requests
+
+            with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+                self._received.put(response)
+                for block in response.iter_content(BLOCK):
+                    self._received.put(block)
+                    if self._over.is_set():
+                        return
+            self._received.put(None)
+        except Exception as err:  # of requests, or what the libraries below it do not expect of a server
+            self._received.put(err)
 
 
 def _root(err: BaseException) -> str:

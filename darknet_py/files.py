@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -115,29 +116,63 @@ def write_atomically(
     path: str | os.PathLike[str],
     parts: Iterable[bytes | memoryview],
     error: type[DarknetError],
+    mode: int = 0o666,
 ) -> None:
     """Write `parts`, one after another, as the file at `path`; nothing or all of it; `error` where that fails.
 
-    A file that is there is replaced; of a link, what it points at.
+    A file that is there is replaced and keeps its permissions; of a link, what it points at. A new one gets `mode`
+    as far as the umask allows. When this returns, all of it is on the disk. A process that is killed leaves nothing
+    behind where the file system has files without a name, else one whose name begins with a dot.
     """
-    import tempfile
-
     target = Path(os.path.realpath(path))
-    if os.path.exists(target):
+    replaced = os.path.exists(target)
+    if replaced:
         check_regular(target, error, path)
-    partial = None
+    partial = target.parent / f".{os.urandom(8).hex()}"
     try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
-            partial = Path(stream.name)
+        descriptor, named = _open_partial(partial, mode)
+        with open(descriptor, "wb") as stream:
             for part in parts:
                 stream.write(part)
-        partial.chmod(0o644)
+            stream.flush()
+            if replaced and hasattr(os, "fchmod"):
+                os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
+            os.fsync(descriptor)
+            if not named:
+                # The folder's descriptor is not used, but has Python follow the link.
+                os.link(_name_of(descriptor), partial, src_dir_fd=descriptor, follow_symlinks=True)
         partial.replace(target)
+        _sync_folder(target.parent)
     except OSError as reason:
         raise error(describe_oserror(reason), file=path) from None
     finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+
+
+def _open_partial(partial: Path, mode: int) -> tuple[int, bool]:
+    """Open a new file in the folder of `partial`: without a name where that can be, else of that name."""
+    if hasattr(os, "O_TMPFILE"):
+        with contextlib.suppress(OSError):  # the other way will say what is wrong
+            descriptor = os.open(partial.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)
+            if os.path.exists(_name_of(descriptor)):
+                return descriptor, False
+            os.close(descriptor)
+    return os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode), True
+
+
+def _name_of(descriptor: int) -> str:
+    """A path by which Linux finds an open file that has no name."""
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let a new name reach the disk, where the system can say so of a folder."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def describe_oserror(reason: Exception) -> str:

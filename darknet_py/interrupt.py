@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 if sys.platform != "win32":
@@ -48,8 +48,9 @@ def end_on_interrupt() -> None:
         # Python runs `leave` when its own code goes on; a signal between two waits of readline is forgotten.
         heard, told = os.pipe()
         os.set_blocking(told, False)
-        signal.set_wakeup_fd(told)
-        threading.Thread(target=insist, daemon=True).start()
+        with suppress(RuntimeError):  # no thread can be started: then the signal counts when Python's code goes on
+            threading.Thread(target=insist, daemon=True).start()
+            signal.set_wakeup_fd(told)
 
 
 class Stop:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .errors import one_line
+
 if TYPE_CHECKING:
     from .classifier import Prediction
     from .evaluation.outcome import Outcome
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "jsonl", "csv")
 STYLES = ("lines", "table")
+
+
+def _shown(name: str) -> str:
+    """A name for standard output: as it is, for programs that read it; on a terminal without what that would obey."""
+    return one_line(name) if sys.stdout.isatty() else name
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,9 @@ class LinesReport:
     def add(self, record: Record) -> None:
         """Print a record at once."""
         print(f"{record.width} {record.height}")
-        print(f"{record.file}: Predicted in {record.seconds:f} seconds.")
+        print(f"{_shown(record.file)}: Predicted in {record.seconds:f} seconds.")
         for guess in record.predictions:
-            print(f"{guess.label}: {guess.probability:f}")
+            print(f"{_shown(guess.label)}: {guess.probability:f}")
         sys.stdout.flush()
 
     def fail(self, file: str, reason: str) -> None:
@@ -80,7 +87,7 @@ class TableReport(LinesReport):
         """Print a record at once."""
         print(f"{record.file}: Predicted in {record.seconds:f} seconds.", file=sys.stderr, flush=True)
         for guess in record.predictions:
-            print(f"{100 * guess.probability:5.2f}%: {guess.label}")
+            print(f"{100 * guess.probability:5.2f}%: {_shown(guess.label)}")
         sys.stdout.flush()
 
 
@@ -134,12 +141,13 @@ class CsvReport:
     def add(self, record: Record) -> None:
         """Print a record's rows at once."""
         for rank, guess in enumerate(record.predictions, 1):
-            guessed = {"index": guess.index, "wnid": guess.wnid, "label": guess.label}
-            self._write({**record.fields(), "rank": rank, **guessed, "probability": guess.probability})
+            guessed = {"index": guess.index, "wnid": _shown(guess.wnid), "label": _shown(guess.label)}
+            answered = {**record.fields(), "file": _shown(record.file)}
+            self._write({**answered, "rank": rank, **guessed, "probability": guess.probability})
 
     def fail(self, file: str, reason: str) -> None:
         """Print that `file` was not answered, and why."""
-        self._write({"file": file, "error": reason})
+        self._write({"file": _shown(file), "error": reason})
 
     def _write(self, row: dict[str, Any]) -> None:
         if self.writer is None:
@@ -171,23 +179,23 @@ def _print_running(sample: Sample, outcome: Outcome, totals: Totals, names: Sequ
 def _print_valid(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
     if not outcome.error:
         shown = "".join(f"{probability:f}, " for probability in outcome.shown)
-        print(f"{sample.file}, {sample.truth}, {shown}")
+        print(f"{_shown(sample.file)}, {sample.truth}, {shown}")
     _print_running(sample, outcome, totals, names)
 
 
 def _print_label(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
     # An empty line for an image that cannot be read: line n belongs to image n.
-    print("" if outcome.error else names[outcome.guesses[0][0]])
+    print("" if outcome.error else _shown(names[outcome.guesses[0][0]]))
 
 
 def _print_csv(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
     if not outcome.error:
-        print(sample.file, *(index for index, _ in outcome.guesses[: totals.top]), sep="\t")
+        print(_shown(sample.file), *(index for index, _ in outcome.guesses[: totals.top]), sep="\t")
 
 
 def _print_fout(sample: Sample, outcome: Outcome, totals: Totals, names: Sequence[str]) -> None:
     if not outcome.error:
-        print(sample.file, *(f"{probability:g}" for probability in outcome.shown), sep="\t")
+        print(_shown(sample.file), *(f"{probability:g}" for probability in outcome.shown), sep="\t")
 
 
 # What darknet prints of each image; totals include it.
@@ -244,4 +252,4 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_line(text: str) -> None:
     """A line of its own."""
-    print(text, flush=True)
+    print(_shown(text), flush=True)

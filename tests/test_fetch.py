@@ -12,14 +12,12 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import loopback
 import pytest
 import requests
 
 from darknet_py import fetch
-from darknet_py.cache import cache_dir
 from darknet_py.content_id import content_id
 from darknet_py.errors import DarknetError, FetchError, UsageError
 from darknet_py.fetch import PUBLISHED, Published, fetch_weights, find_weights, weights_path
@@ -497,34 +495,3 @@ def test_import_is_cheap():
     code = "import darknet_py.fetch, sys; print({'requests', 'pooch', 'tqdm', 'platformdirs'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-def test_cache_dir_from_the_environment(tmp_path, monkeypatch):
-    """DARKNET_PY_CACHE is taken with ~ and relative to the working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DARKNET_PY_CACHE", "here")
-    assert cache_dir() == tmp_path / "here"
-    monkeypatch.setenv("DARKNET_PY_CACHE", "~/there")
-    assert cache_dir() == Path.home() / "there"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names the folder of the XDG specification")
-def test_cache_dir_of_the_system(tmp_path, monkeypatch):
-    monkeypatch.delenv("DARKNET_PY_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_dir() == tmp_path / "darknet_py"
-    assert not cache_dir().exists()
-
-
-@pytest.mark.parametrize("old", [True, False])
-def test_cache_dir_without_a_home(monkeypatch, old):
-    """Without a home the path is absolute all the same, whichever way platformdirs says that there is none."""
-
-    def no_home(*args, **kwargs):
-        if old:
-            return Path("~/.cache/darknet_py")
-        raise RuntimeError("could not determine the home directory")
-
-    monkeypatch.delenv("DARKNET_PY_CACHE", raising=False)
-    monkeypatch.setattr("platformdirs.user_cache_path", no_home)
-    assert cache_dir() == Path(os.path.abspath(os.sep), ".cache", "darknet_py")

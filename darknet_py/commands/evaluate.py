@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..cache import make_folder
 from ..engines import core_count
 from ..errors import ClusterError, DarknetWarning, one_line
 from ..files import resolve
@@ -65,7 +66,7 @@ def open_run_journal(setup: Setup) -> Journal:
     settings = (args.match, job.preprocess, job.engine, job.precision, job.keep, args.limit, args.shard)
     path = usual_path(args.command, names, settings)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         writable = os.access(path.parent, os.W_OK)
     except OSError:
         writable = False

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engines import ENGINES, PRECISIONS
-from ..errors import CfgError, DarknetWarning, UsageError, WeightsError
+from ..errors import CfgError, DarknetWarning, UsageError, WeightsError, one_line
 from ..files import BINARY, SHARE, resolve
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
     network = load_network(operands.cfg, operands.weights, engine, args.threads, gpu=args.gpu, precision=args.precision)
     network.dataset = dataset
     print_listing(network, args.style)
-    print(f"Loading weights from {operands.weights}...Done!", file=sys.stderr, flush=True)
+    print(f"Loading weights from {one_line(operands.weights)}...Done!", file=sys.stderr, flush=True)
     return network
 
 

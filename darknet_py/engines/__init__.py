@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from ..errors import DarknetWarning, EngineError
 from ..layers import Array, Layer, Parameters
+from ..limits import core_quota
 
 ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
@@ -43,8 +45,18 @@ class Engine(Protocol):
 
 
 def core_count() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use, by its affinity and by its container's share of their time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, core_quota() or cores)
+
+
+def memory_needed(name: str, layers: Sequence[Layer], gpu: int | None, precision: str) -> int:
+    """Bytes of this machine's memory that the engine `name` takes to hold a network, by `open_engine`'s parameters."""
+    if name == "cpu" or (name == "auto" and gpu is None and not _may_have_gpu()):
+        needed: int = _import_cpu().memory_needed(layers, precision)
+        return needed
+    # A copy, and what it is made from.
+    return 8 * sum(math.prod(shape) for layer in layers for shape in layer.parameters.values())
 
 
 def open_engine(
@@ -94,12 +106,11 @@ def open_engine(
             raise EngineError(reason, option=f"precision={precision}")
         return ReferenceEngine(layers, parameters)
     if name == "cpu":
-        from .cpu import CpuEngine
-
         if precision not in CPU_PRECISIONS:
             reason = "the CPU computes in float32 or bfloat16; this one needs a GPU: --engine cuda"
             raise EngineError(reason, option=f"precision={precision}")
-        return CpuEngine(layers, parameters, threads, precision)
+        engine: Engine = _import_cpu().CpuEngine(layers, parameters, threads, precision)
+        return engine
     if name == "cuda":
         from .cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
         from .cuda.plan import CudaEngine
@@ -111,6 +122,15 @@ def open_engine(
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
 
 
+def _import_cpu() -> Any:
+    try:
+        from . import cpu
+    except (ImportError, OSError) as reason:
+        text = f"cannot be loaded; is there too little memory, or a library missing? {str(reason).splitlines()[0]}"
+        raise EngineError(text, option="engine=cpu") from None
+    return cpu
+
+
 def _open_gpu(number: int | None) -> Any:
     from .cuda.device import CupyDevice
 
@@ -119,13 +139,18 @@ def _open_gpu(number: int | None) -> Any:
 
 def _find_gpu() -> Any:
     """The first GPU, where CuPy is installed and the driver is there; a warning where they do not work."""
-    if find_spec("cupy") is None or not any(map(_can_load, DRIVERS)):
+    if not _may_have_gpu():
         return None
     try:
         return _open_gpu(None)
     except (EngineError, MemoryError) as reason:
         warnings.warn(DarknetWarning(f"{reason}; the CPU is used"), stacklevel=2)
         return None
+
+
+def _may_have_gpu() -> bool:
+    """Whether there is what using one takes."""
+    return find_spec("cupy") is not None and any(map(_can_load, DRIVERS))
 
 
 def _interpolate(*arguments: Any) -> Array:

@@ -72,8 +72,14 @@ def open_journal(file: str, measured: Mapping[str, str], form: Form, resume: boo
 
 
 def open_scratch(measured: Mapping[str, str], form: Form) -> Journal:
-    """A journal that nothing can go on with, for where none can be kept."""
-    journal = Journal(tempfile.TemporaryFile(), "journal", form)  # noqa: SIM115
+    """A journal that nothing can go on with, for where none can be kept; in memory where no file can be made."""
+    try:
+        stream = tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:
+        if not hasattr(os, "memfd_create"):
+            raise
+        stream = open(os.memfd_create("journal"), "w+b")  # noqa: SIM115
+    journal = Journal(stream, "journal", form)
     journal.begin(measured)
     return journal
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
 from ..dataset import Dataset
-from ..errors import DarknetError, DatasetError
+from ..errors import CONTROLS, DarknetError, DatasetError
 from ..files import write_atomically
 from ..image import load_image, thumbnail
 from .charts import draw_calibration, draw_histogram, draw_settling, percent
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
 SIDE = 160  # pixels of a thumbnail's longer side
 SHOWN = 5  # guesses told of a mistake
-# Bytes of a file's name that are not UTF-8, and what a page must not contain, shown as what they are.
-_UNSHOWABLE = {
-    code: f"\\x{code & 0xFF:02x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0xDC80, 0xDD00))
-    if chr(code) not in "\t\n"
+# Bytes of a file's name that are not UTF-8, and what no message would contain either, shown as what they are.
+_UNSHOWABLE = {code: f"\\x{code & 0xFF:02x}" for code in range(0xDC80, 0xDD00)} | {
+    code: text for code, text in CONTROLS.items() if chr(code) not in "\t\n"
 }
 
 

@@ -7,7 +7,12 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
+
+from darknet_py.engines.cpu import jit
+from darknet_py.errors import EngineError
+from darknet_py.limits import Limit
 
 
 def warm_up(folder):
@@ -31,3 +36,11 @@ def test_kernels_are_compiled_once_and_anew_where_the_cache_is_broken(cache, tmp
         assert warm_up(folder)
         assert kept.stat().st_size == len(whole)
     assert not warm_up(folder)
+
+
+def test_where_memory_does_not_suffice_to_compile_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
+    monkeypatch.setattr(jit, "memory_limits", lambda: [Limit("this container's", 200 << 20, 50 << 20)])
+    says = "engine=cpu: compiling kernels takes 212 MiB, more than this container's 200 MiB"
+    with pytest.raises(EngineError, match=f"^{says}$"):
+        jit.load_kernels.__wrapped__()

@@ -200,6 +200,13 @@ def test_bytes_of_names_that_are_no_text_are_shown_as_escapes(save):
     assert r"n\xff.cfg" in page.text
 
 
+def test_no_name_turns_the_order_of_the_page(save):
+    samples = [Sample("a\u202egnp.exe\u2066\u200f\u2028.jpg", 1)]
+    page = save(samples, [Outcome(0, [(0, 0.9)])])
+    assert r"a\u202egnp.exe\u2066\u200f\u2028.jpg" in page.text
+    assert "\u202e" not in page.source
+
+
 def test_mistakes_carry_their_pictures(save, tmp_path):
     picture = np.zeros((300, 600, 3), np.uint8) + np.uint8([200, 30, 90])
     Image.fromarray(picture).save(tmp_path / "wide.png")

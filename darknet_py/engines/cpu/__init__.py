@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .jit import load_kernels
+from .memory import memory_needed
 from .plan import CpuEngine
 
-__all__ = ["CpuEngine", "load_kernels"]
+__all__ = ["CpuEngine", "load_kernels", "memory_needed"]

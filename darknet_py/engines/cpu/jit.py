@@ -9,9 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-import os
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -22,14 +20,15 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from ...cache import cache_dir
-from ...errors import DarknetWarning, EngineError
-from ...files import describe_oserror, write_atomically
+from ...cache import cache_dir, keep
+from ...errors import EngineError
+from ...limits import memory_limits, tell_size
 from . import table as t
 from .isa import ASKED, ISA
 
 # How many int64 each function of `compiled.entry` takes; all return one.
 COUNTS = {"run": 4, "serve": 3, "interpolate": 14}
+COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
 SOURCES = ("compiled/*.py", "arena.py", "isa.py", "jit.py", "table.py")
 
 
@@ -93,15 +92,17 @@ def _wrap(start: int, count: int) -> Callable[..., int]:
 @cache
 def load_kernels() -> Native:
     """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
-    path = cache_dir() / "kernels" / f"{_key()}.bin"
-    code = _read(path)
-    if code is None:
-        kept = _make_folder(path.parent)
-        print(f"darknet: compiling kernels for this machine{', once' * kept}", file=sys.stderr, flush=True)
-        code = _compile()
-        if kept:
-            _keep(path, code)
-    return Native(code)
+    return Native(_unpack(keep(cache_dir() / "kernels" / f"{_key()}.bin", _make)))
+
+
+def _make(kept: bool) -> bytes:
+    for limit in memory_limits():  # or the system would kill the process without a word
+        if limit.used + COMPILING > limit.size:
+            needed, most = tell_size(limit.used + COMPILING), tell_size(limit.size)
+            raise EngineError(f"compiling kernels takes {needed}, more than {limit.whose} {most}", option="engine=cpu")
+    once = ", once" if kept else ""
+    print(f"darknet: compiling kernels for this machine{once}: about half a minute", file=sys.stderr, flush=True)
+    return _pack(_compile())
 
 
 def _key() -> str:
@@ -114,49 +115,20 @@ def _key() -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(path: Path) -> Code | None:
-    """What `_keep` wrote; None where it is not there, or not whole."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, body = content[:32], content[32:]
-    if hashlib.sha256(body).digest() != digest:
-        return None
-    header, _, binaries = body.partition(b"\n")
+def _pack(code: Code) -> bytes:
+    """A line that tells symbols and sizes, then the object files."""
+    header = json.dumps({"symbols": code.symbols, "sizes": [len(binary) for binary in code.objects]})
+    return header.encode() + b"\n" + b"".join(code.objects)
+
+
+def _unpack(content: bytes) -> Code:
+    """What `_pack` has packed."""
+    header, _, binaries = content.partition(b"\n")
     fields = json.loads(header)
     ends = list(accumulate(fields["sizes"]))
     return Code(
         fields["symbols"], [binaries[end - size : end] for size, end in zip(fields["sizes"], ends, strict=True)]
     )
-
-
-def _keep(path: Path, code: Code) -> None:
-    """Write the code: a digest of what follows, a line that tells symbols and sizes, the object files."""
-    header = json.dumps({"symbols": code.symbols, "sizes": [len(binary) for binary in code.objects]}).encode()
-    body = header + b"\n" + b"".join(code.objects)
-    try:
-        write_atomically(path, [hashlib.sha256(body).digest(), body], EngineError)
-    except EngineError as error:
-        _warn(path.parent, error.reason)
-
-
-def _make_folder(folder: Path) -> bool:
-    """Make the kernels' folder if need be; False, with a warning, where nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as reason:
-        _warn(folder, describe_oserror(reason))
-        return False
-    return True
-
-
-def _warn(folder: Path, reason: str) -> None:
-    text = f"{folder}: kernels are compiled anew at every start, they cannot be kept: {reason}"
-    warnings.warn(DarknetWarning(text), stacklevel=2)
 
 
 def _compile() -> Code:

@@ -8,8 +8,8 @@ import json
 import threading
 from pathlib import Path
 
+from ...cache import read_private, write_private
 from ...errors import EngineError
-from ...files import write_atomically
 from .convolution import Convolution
 from .cudnn import Cudnn
 from .kept import cache_folder
@@ -58,12 +58,11 @@ class Tuner:
         self._changed = False
         text = json.dumps(self._known, indent=0, sort_keys=True)
         with contextlib.suppress(OSError, EngineError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path, [text.encode()], EngineError)
+            write_private(self.path, [text.encode()])
 
     def _load(self) -> dict[str, str]:
         try:
-            known = json.loads(self.path.read_text(encoding="utf-8"))
+            known = json.loads(read_private(self.path))
         except (OSError, ValueError):  # not there, or not written by this program
             return {}
         return known if isinstance(known, dict) else {}

@@ -1,0 +1,156 @@
+"""How much memory and how many cores this process may have: the machine's, its container's, its own limits.
+
+Sources: cgroups(7), proc(5), the kernel's ``cgroup-v1/memory.rst`` and ``cgroup-v2.rst``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+if sys.platform != "win32":
+    import resource
+
+ROOT = Path("/")
+UNLIMITED = 1 << 60  # bytes; cgroups of version 1 say a little less than 2^63 where there is no limit
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit of memory.
+
+    Attributes
+    ----------
+    whose : str
+        Whom it holds for, in words.
+    size : int
+        Bytes.
+    used : int
+        Bytes of them that this process has already.
+    """
+
+    whose: str
+    size: int
+    used: int
+
+
+def memory_limits(root: Path = ROOT) -> list[Limit]:
+    """All limits of memory that the system tells of; `root` is where /proc and /sys lie."""
+    address_space, resident, data = _used_memory(root)
+    limits = []
+    try:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        limits.append(Limit("this machine's", size, resident))
+    except (AttributeError, ValueError, OSError):
+        pass
+    container = _container_memory(root)
+    if container is not None:
+        limits.append(Limit("this container's", container, resident))
+    if sys.platform != "win32":
+        for kind, name, used in (
+            (resource.RLIMIT_AS, "ulimit -v", address_space),
+            (resource.RLIMIT_DATA, "ulimit -d", data),
+        ):
+            size = resource.getrlimit(kind)[0]
+            if size != resource.RLIM_INFINITY:
+                limits.append(Limit(f"this process's ({name})", size, used))
+    return limits
+
+
+def tell_size(size: int) -> str:
+    """Bytes in words."""
+    return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.0f} MiB"
+
+
+@cache
+def core_quota(root: Path = ROOT) -> int | None:
+    """How many cores' time this process's container may use, rounded up; None where there is no limit."""
+    quotas = [quota for quota in _cgroup_cores(root) if quota > 0]
+    return max(1, math.ceil(min(quotas))) if quotas else None
+
+
+def _used_memory(root: Path) -> tuple[int, int, int]:
+    """Bytes of address space, of memory and of data that this process has; 0 where the system does not tell."""
+    try:
+        pages = [int(word) for word in (root / "proc/self/statm").read_text().split()]
+        size = os.sysconf("SC_PAGE_SIZE")
+        return pages[0] * size, pages[1] * size, pages[5] * size
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0, 0, 0
+
+
+@cache
+def _container_memory(root: Path) -> int | None:
+    """The least of the limits, in bytes, of this process's cgroup and of those above it."""
+    sizes = []
+    for version, folder in _cgroups(root, "memory"):
+        text = _read(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes"))
+        if text.isdecimal():  # else "max", or nothing
+            sizes.append(int(text))
+    least = min(sizes, default=UNLIMITED)
+    return least if least < UNLIMITED else None
+
+
+def _cgroup_cores(root: Path) -> Iterator[float]:
+    """Of this process's cgroup and of those above it, how many cores' time they may use; not positive: no limit."""
+    for version, folder in _cgroups(root, "cpu"):
+        if version == 2:
+            words = _read(folder / "cpu.max").split()
+        else:
+            words = [_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")]
+        try:
+            quota, period = map(int, words)
+        except ValueError:  # "max", or nothing
+            continue
+        if period > 0:
+            yield quota / period
+
+
+def _cgroups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
+    """This process's cgroup and those above it, by their version, as far as they can be seen from here."""
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        number, controllers, path = [*line.split(":", 2), "", ""][:3]
+        version = 2 if number == "0" and not controllers else 1
+        if version == 1 and controller not in controllers.split(","):
+            continue
+        for mount, top in _mounts(root, version, controller):
+            # Of a container's own view the path outside may still be told: then it is the mount itself.
+            inside = PurePosixPath(path)
+            below = inside.relative_to(top) if inside.is_relative_to(top) else PurePosixPath()
+            if ".." in below.parts:
+                below = PurePosixPath()
+            folder = root / mount.lstrip("/") / below
+            for _ in range(1 + len(below.parts)):
+                yield version, folder
+                folder = folder.parent
+
+
+def _mounts(root: Path, version: int, controller: str) -> Iterator[tuple[str, str]]:
+    """Where cgroups of a version are mounted, and which cgroup's folder that is."""
+    for line in _read(root / "proc/self/mountinfo").splitlines():
+        words, _, rest = line.partition(" - ")
+        fields, kind = words.split(" "), rest.split(" ")
+        if len(fields) < 5 or kind[0] != ("cgroup2" if version == 2 else "cgroup"):
+            continue
+        if version == 1 and controller not in kind[-1].split(","):
+            continue
+        yield _unescape(fields[4]), _unescape(fields[3])
+
+
+def _unescape(path: str) -> str:
+    """A path of mountinfo, in which blanks are written as octal numbers."""
+    for code in (" ", "\t", "\n", "\\"):
+        path = path.replace(f"\\{ord(code):03o}", code)
+    return path
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

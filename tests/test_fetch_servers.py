@@ -1,0 +1,175 @@
+"""Servers that are slow, or break the rules: a download from them ends, with one line."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from contextlib import suppress
+
+import loopback
+import pytest
+
+from darknet_py import fetch
+from darknet_py.content_id import content_id
+from darknet_py.errors import FetchError
+from darknet_py.fetch import Published, fetch_weights
+
+BODY = random.Random(1).randbytes(1000)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """It is asked for `made`, whose content is BODY, of which blocks are of 100 bytes and must come within 0.5 s."""
+    (tmp_path / "body").write_bytes(BODY)
+    made = Published((len(BODY), len(BODY) + 4), content_id(tmp_path / "body"))
+    monkeypatch.setattr(fetch, "PUBLISHED", {"made": made})
+    monkeypatch.setattr(fetch, "BLOCK", 100)
+    monkeypatch.setattr(fetch, "RETRY_WAITS", (0.01,))
+    monkeypatch.setattr(fetch, "SLOW", 0.5)
+    monkeypatch.setattr(fetch, "ANSWER", 0.5)
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("DARKNET_PY_OFFLINE", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with loopback.serving() as running:
+        monkeypatch.setenv("DARKNET_PY_BASE_URL", running.url)
+        yield running
+
+
+def failure():
+    """Fetch `made`, which must fail, and give the line that the user reads."""
+    with pytest.raises(FetchError) as caught:
+        fetch_weights("made")
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def trickle(request, data):
+    """A byte every now and then, as long as anybody listens; no read of one is too slow."""
+    for number in range(len(data)):
+        request.wfile.write(data[number : number + 1])
+        time.sleep(0.02)
+
+
+def test_a_trickle_of_bytes_is_given_up_and_gone_on_with(server, tmp_path):
+    """What came before is kept, and the next request asks for the rest."""
+
+    def slow(request):
+        request.start(200, len(BODY))
+        request.send(BODY[:600])
+        trickle(request, BODY[600:])
+
+    server.answers = [slow, loopback.file(BODY)]
+    assert fetch_weights("made").read_bytes() == BODY
+    assert [ranges for _, ranges in server.requests] == [None, "bytes=600-"]
+
+
+def test_a_server_that_always_trickles_is_told_of(server, tmp_path):
+    def slow(request):
+        request.start(200, len(BODY))
+        trickle(request, BODY)
+
+    server.answers = [slow]
+    assert "the connection broke after 0 of 1000 bytes (slower than 100 bytes in 0.5 seconds)" in failure()
+    assert len(server.requests) == 2
+    assert list((tmp_path / "cache" / "weights").iterdir()) == []
+
+
+def test_so_is_one_that_trickles_its_header(server):
+    def slow(request):
+        trickle(request, b"HTTP/1.1 200 OK\r\nX-Header: " + b"x" * 1000)
+
+    server.answers = [slow]
+    assert "cannot be reached (slower than 100 bytes in 0.5 seconds): try again later" in failure()
+
+
+def test_a_slow_but_steady_server_is_waited_for(server):
+    """The whole takes longer than a block may."""
+
+    def slow(request):
+        request.start(200, len(BODY))
+        for first in range(0, len(BODY), 100):
+            request.send(BODY[first : first + 100])
+            time.sleep(0.1)
+
+    server.answers = [slow]
+    assert fetch_weights("made").read_bytes() == BODY
+    assert len(server.requests) == 1
+
+
+CHUNKS = {
+    "negative": b"-5\r\nhello\r\n",
+    "huge and negative": b"-ffffffffffffffffffffffff\r\nhello\r\n",
+    "no number": b"twelve\r\nhello world!\r\n",
+    "empty": b"\r\nhello\r\n",
+    "too long": b"f" * 100_000 + b"\r\n",
+    "bytes": bytes(range(128, 256)) + b"\r\n",
+    "cut": b"64\r\n" + BODY[:50],
+    "huge": b"ffffffffffffffffffffff\r\n" + BODY[:50],
+    "without its end": b"5\r\nhello" + b"5\r\nhello",
+}
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_chunks_that_are_none_are_told_of(server, chunk):
+    def answer(request):
+        request.start(200, Transfer_Encoding="chunked")
+        request.send(CHUNKS[chunk])
+
+    server.answers = [answer]
+    assert re.search(r"made\.weights: (the connection broke after \d+ of 1004 bytes|sent \d+ bytes)", failure())
+
+
+HEADERS = {
+    "a negative length": dict(Content_Length="-5"),
+    "a length that is none": dict(Content_Length="many"),
+    "an endless length": dict(Content_Length="9" * 5000),
+    "two lengths": dict(Content_Length="5, 1000"),
+    "an encoding nobody knows": dict(Content_Encoding="gzip"),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_that_are_wrong_do_no_harm(server, name):
+    """The body after them is the file's, or the download ends with a line."""
+
+    def answer(request):
+        request.start(200, **HEADERS[name])
+        request.send(BODY)
+
+    server.answers = [answer]
+    with suppress(FetchError):
+        assert fetch_weights("made").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("answer", [b"\x00\xff\x00\n", b"HTTP/9.9 abc def\r\n\r\n", b"", b"SSH-2.0-OpenSSH\r\n"])
+def test_what_is_no_answer_is_told_of(server, answer):
+    server.answers = [lambda request: request.send(answer)]
+    assert "made.weights: cannot be reached (" in failure()
+
+
+@pytest.mark.parametrize(("status", "later"), [(404, False), (403, False), (410, False), (500, True), (429, True)])
+def test_later_is_advised_where_that_may_help(server, status, later):
+    server.answers = [loopback.status(status)]
+    line = failure()
+    assert ("try again later" in line) == later
+    assert line.endswith("name another server in DARKNET_PY_BASE_URL")
+
+
+def test_no_thread_is_left_behind(server):
+    """Of an endless answer, all is received that may wait to be written, and no more."""
+
+    def endless(request):
+        request.start(200)
+        while True:
+            request.send(BODY)
+
+    server.answers = [endless]
+    before = set(threading.enumerate())
+    failure()
+    end = time.monotonic() + 10
+    while any("_work" in thread.name for thread in set(threading.enumerate()) - before):
+        assert time.monotonic() < end
+        time.sleep(0.01)

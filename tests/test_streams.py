@@ -1,0 +1,103 @@
+"""Errors of the system that name no file, and threads that cannot be started: one line, and nobody else blamed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from support_cli import PATIENCE, environment, run, run_shell
+
+# What is changed in the program before it starts, then its arguments.
+PROGRAM = """
+import sys
+exec(sys.argv.pop(1))
+from darknet_py.__main__ import main
+sys.exit(main())
+"""
+NO_THREADS = """
+import threading
+def start(*arguments, **more):
+    raise RuntimeError("can't start new thread")
+threading._start_new_thread = threading._start_joinable_thread = start
+"""
+NO_TEMPORARY_FOLDER = """
+import errno, tempfile
+def none(*arguments, **more):
+    raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+tempfile._get_default_tempdir = none
+"""
+NO_PROCESSES = """
+import importlib.util, os
+def none(name, *more):
+    raise OSError(24, "Too many open files")
+importlib.util.find_spec = none
+"""
+
+
+def changed(change, *words, cwd, cache, **more):
+    """The program's exit code, output and messages where it was changed by some lines."""
+    command = [sys.executable, "-c", PROGRAM, change, *map(str, words)]
+    done = subprocess.run(
+        command, cwd=cwd, env=environment(cache, **more), capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.parametrize("command", ["ops shapes", "--help", "--version", "classify --help"])
+def test_standard_output_is_blamed_for_its_own_errors(tmp_path, cache, command):
+    answer = run_shell(f"darknet {command} >/dev/full; echo $?", tmp_path, environment(cache))
+    assert (answer.out, answer.complaints) == ("1\n", ["standard output: no space left on device"])
+
+
+def test_and_not_for_others(tmp_path, cache):
+    code, out, err = changed(NO_PROCESSES, "classify", "shapes", "star.png", cwd=tmp_path, cache=cache)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1] == "darknet: too many open files"
+
+
+def test_without_a_temporary_folder_and_a_cache_valid_runs_all_the_same(tmp_path, cache):
+    """Its journal is in memory then."""
+    run("warmup", cwd=tmp_path, env=environment(cache))
+    words = ("classifier", "valid", "data/shapes.data", "cfg/shapes.cfg", "data/shapes.weights", "data/shapes.list")
+    where = {"cwd": ROOT, "cache": "/dev/null/cache"}
+    given = changed("", *words, "--engine", "reference", **where)
+    code, out, err = changed(NO_TEMPORARY_FOLDER, *words, "--engine", "reference", **where)
+    assert (code, out.splitlines()[:-1]) == (given[0], given[1].splitlines()[:-1])
+    if sys.platform == "linux":
+        assert code == 0
+        assert "top 1: 1.000000" in out
+    else:
+        assert err.splitlines()[-1] == "darknet: no usable temporary directory found in ['/tmp']"
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["ops", "shapes"]])
+def test_what_needs_no_thread_runs_without(tmp_path, cache, words):
+    assert changed(NO_THREADS, *words, cwd=tmp_path, cache=cache) == changed("", *words, cwd=tmp_path, cache=cache)
+
+
+def test_so_do_pictures_on_one_core(tmp_path, cache):
+    words = ("classify", "shapes", "star.png", "-t", "1", "-nogpu", "--threads", "1")
+    code, out, _ = changed(NO_THREADS, *words, cwd=tmp_path, cache=cache)
+    assert code == 0
+    assert re.search(r"\nstar: 0\.8\d+\n$", out)
+
+
+def test_a_thread_that_is_needed_and_cannot_be_started_is_told_of(tmp_path, cache):
+    words = ("classifier", "valid", "shapes", "--engine", "reference", "--journal", tmp_path / "x.journal")
+    code, out, err = changed(NO_THREADS, *words, cwd=ROOT, cache=cache)
+    assert (code, out) == (1, "")
+    says = "darknet: no thread can be started; are there too many processes, or too little memory?"
+    assert err.splitlines()[-1] == says
+
+
+def test_other_errors_of_the_program_are_not_hidden(tmp_path, cache):
+    change = "import darknet_py.cli\ndef run(argv): raise RuntimeError('a fault')\ndarknet_py.cli._run = run"
+    command = [sys.executable, "-c", PROGRAM, change]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(cache), capture_output=True, text=True)
+    assert done.stderr.endswith("RuntimeError: a fault\n")
