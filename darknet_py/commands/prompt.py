@@ -13,6 +13,7 @@ from types import ModuleType
 from ..files import resolve
 
 PROMPT = "Enter Image Path: "
+MAX_PATH = 1 << 15  # characters; no system has longer ones
 
 
 def ask_paths(to_stdout: bool) -> Iterator[str]:
@@ -47,6 +48,8 @@ def find_typed(line: str) -> str:
     adds to a path which is dragged onto it; ``~`` is a home.
     """
     path = line.strip()
+    if len(path) > MAX_PATH:
+        return path
     readings = [line, line.rstrip("\r"), path]
     with contextlib.suppress(ValueError):  # an apostrophe, say
         words = shlex.split(path)
