@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -77,8 +76,8 @@ class Network:
         layers = []
         for index, section in enumerate(self.sections[1:]):
             layer = _layer_type(section)(section, index, shapes)
-            for name, shape in layer.parameters.items():
-                _check_size(section, name, math.prod(shape))
+            for name, parameter in layer.parameters.items():
+                _check_size(section, name, parameter.size)
             _check_size(section, "output", layer.shape.size)
             layers.append(layer)
             shapes.append(layer.shape)
@@ -129,8 +128,8 @@ class Network:
 
     @property
     def output_layer(self) -> Layer:
-        """The layer whose output is the network's: the last that is no cost."""
-        return next((layer for layer in reversed(self.layers) if layer.kind != "cost"), self.layers[-1])
+        """The layer whose output is the network's: the last that answers."""
+        return next((layer for layer in reversed(self.layers) if layer.answers), self.layers[-1])
 
     @property
     def outputs(self) -> int:
@@ -145,7 +144,7 @@ class Network:
     @property
     def parameter_count(self) -> int:
         """How many float32 values a weights file holds."""
-        return sum(math.prod(shape) for layer in self.layers for shape in layer.parameters.values())
+        return sum(layer.parameter_count for layer in self.layers)
 
     def describe(self, style: str = "lines") -> str:
         """The listing of the layers: ``lines`` as the 2016 program prints it, ``table`` as that of 2018."""

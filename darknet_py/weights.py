@@ -5,7 +5,6 @@ Source: darknet's ``parser.c`` (load_weights_upto, save_weights_upto).
 
 from __future__ import annotations
 
-import math
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +91,7 @@ class Weights:
             with self.path.open("rb", buffering=0) as stream:
                 stream.seek(self.header.size)
                 for layer in self.layers:
-                    values = np.empty(_count(layer), "<f4")
+                    values = np.empty(layer.parameter_count, "<f4")
                     if not _fill(stream, values):
                         raise WeightsError(_CHANGED, file=self.file)
                     arrays, _ = _slice(values, 0, layer, self.header)
@@ -164,10 +163,10 @@ def save_weights(
     file = os.fspath(path)
     arrays = []
     for layer, given in zip(network.layers, parameters, strict=True):
-        for name, shape in layer.parameters.items():
+        for name, parameter in layer.parameters.items():
             array = np.asarray(given[name], "<f4")
-            if array.shape != shape:
-                reason = f"shape {array.shape}; {shape} is expected"
+            if array.shape != parameter.shape:
+                reason = f"shape {array.shape}; {parameter.shape} is expected"
                 raise WeightsError(reason, file=file, option=_label(layer, name))
             arrays.append(array)
     header = struct.pack("<iiiq", 0, 2, 0, seen)
@@ -230,17 +229,14 @@ def _explain_size(start: bytes, size: int, expected: int, network: Network) -> s
     )
 
 
-def _count(layer: Layer) -> int:
-    return sum(math.prod(shape) for shape in layer.parameters.values())
-
-
 def _slice(values: Array, offset: int, layer: Layer, header: Header) -> tuple[dict[str, Array], int]:
     """A layer's arrays out of `values` from `offset` on, and where the next layer's begin."""
     arrays = {}
-    for name, shape in layer.parameters.items():
-        flat = values[offset : offset + math.prod(shape)]
+    for name, parameter in layer.parameters.items():
+        shape = parameter.shape
+        flat = values[offset : offset + parameter.size]
         offset += flat.size
-        transposed = layer.kind == "connected" and name == "matrix" and header.transposed
+        transposed = header.transposed and len(shape) == 2
         arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
     return arrays, offset
 
@@ -253,8 +249,8 @@ def _check_values(arrays: Mapping[str, Array], layer: Layer, file: str) -> None:
         if not finite:
             reason = "NaN or infinity; the file is damaged or training diverged"
             raise WeightsError(reason, file=file, option=_label(layer, name))
-        if name == "variances" and array.min() < 0:
-            reason = f"{array.min():g}, a negative variance; the file is damaged or not this network's"
+        if layer.parameters[name].positive and array.min() < 0:
+            reason = f"{array.min():g}, a negative {name.removesuffix('s')}; the file is damaged or not this network's"
             raise WeightsError(reason, file=file, option=_label(layer, name))
 
 

@@ -17,6 +17,8 @@ from darknet_py.engines.cuda.cudnn import Cudnn
 from darknet_py.engines.cuda.launches import Layout, describe
 from darknet_py.engines.cuda.packing import PACK
 from darknet_py.engines.passes import compile_steps
+from darknet_py.layers.connected import Connected
+from darknet_py.layers.convolutional import Convolutional
 from darknet_py.network import load_structure
 
 H100 = {
@@ -57,7 +59,8 @@ def plan(cudnn, network, precision):
     """How many convolutions, graphs and planned ones there are; and the planned ones' choices."""
     program = compile_steps(network.layers, PACK)
     layout = Layout(program, network.layers, precision, 1)
-    steps = [step for step in program.steps if step.kind in ("convolutional", "connected")]
+    products = {layer.index for layer in network.layers if isinstance(layer, (Convolutional, Connected))}
+    steps = [step for step in program.steps if step.task == "layer" and step.layer in products]
     graphs = [*filter(cudnn.supports, dict.fromkeys(describe(step, layout) for step in steps))]
     choices = {convolution: cudnn.candidates(convolution) for convolution in graphs}
     return [len(graphs), sum(map(bool, choices.values()))], choices

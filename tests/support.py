@@ -55,7 +55,7 @@ def random_parameters(layers: Iterable[Layer], seed: int = 0) -> list[dict[str, 
             return np.float32(0.5) + np.abs(values)
         return values * np.float32((2 / np.prod(shape[1:])) ** 0.5) if len(shape) > 1 else values / 4
 
-    return [{name: draw(name, shape) for name, shape in layer.parameters.items()} for layer in layers]
+    return [{name: draw(name, parameter.shape) for name, parameter in layer.parameters.items()} for layer in layers]
 
 
 def run_engine(

@@ -59,7 +59,7 @@ def thousand(tmp_path):
     network = load_structure(cfg)
     rng = np.random.default_rng(5)
     parameters = [
-        {name: rng.standard_normal(shape, np.float32) for name, shape in layer.parameters.items()}
+        {name: rng.standard_normal(parameter.shape, np.float32) for name, parameter in layer.parameters.items()}
         for layer in network.layers
     ]
     save_weights(folder / "thousand.weights", network, parameters)
@@ -285,7 +285,7 @@ def test_network_that_cannot_be_resized_letterboxes_and_refuses_shorter(darknet,
     network = load_structure(cfg)
     rng = np.random.default_rng(6)
     parameters = [
-        {name: rng.standard_normal(shape, np.float32) for name, shape in layer.parameters.items()}
+        {name: rng.standard_normal(parameter.shape, np.float32) for name, parameter in layer.parameters.items()}
         for layer in network.layers
     ]
     save_weights(tmp_path / "fixed.weights", network, parameters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +55,7 @@ def memory_needed(name: str, layers: Sequence[Layer], gpu: int | None, precision
         needed: int = _import_cpu().memory_needed(layers, precision)
         return needed
     # A copy, and what it is made from.
-    return 8 * sum(math.prod(shape) for layer in layers for shape in layer.parameters.values())
+    return 8 * sum(layer.parameter_count for layer in layers)
 
 
 def open_engine(

@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ..layers import Array, Layer, Parameters, Shape
 from ..layers.batchnorm import EPSILON
-from ..layers.route import Route
-from ..layers.shortcut import Shortcut
 
 INPUT = -1
 # What normalization subtracts may be so many times the output's own order of magnitude; beyond, float32 would lose the
@@ -28,7 +26,6 @@ INPUT = -1
 MOST_CANCELLED = 256
 # Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
-_ACTIVATED = ("convolutional", "connected", "shortcut", "activation")
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,9 @@ class Step:
 
     Attributes
     ----------
-    kind : str
-        The layer's; ``copy``; or ``scale``: what `Folded.after` says, in place, then the layer's activation.
+    task : str
+        ``layer``: what the layer defines; ``copy``: the source, to another place; ``scale``: what `Folded.after` says,
+        in place, then the layer's activation.
     layer : int
         The layer whose options and parameters apply.
     sources : tuple of int
@@ -69,7 +67,7 @@ class Step:
         What else is done before the value is written.
     """
 
-    kind: str
+    task: Literal["layer", "copy", "scale"]
     layer: int
     sources: tuple[int, ...]
     target: int
@@ -171,7 +169,7 @@ def compile_steps(layers: Sequence[Layer], block: int = 1) -> Program:
     builder = _Builder(layers, block)
     for layer in layers:
         _add(builder, layer)
-    output = next(layer.index for layer in reversed(layers) if layer.kind != "cost" or layer.index == 0)
+    output = next(layer.index for layer in reversed(layers) if layer.answers or layer.index == 0)
     output = builder.alias[output]
     if output == INPUT:
         output = _copy(builder, INPUT)
@@ -217,24 +215,24 @@ def scale_after(program: Program, layers: Collection[int]) -> Program:
     """`program` with a step ``scale`` behind those `layers` that `fold` asks it for, before what else they do."""
     steps: list[Step] = []
     for step in program.steps:
-        if step.layer not in layers or step.kind == "copy":
+        if step.layer not in layers or step.task != "layer":
             steps.append(step)
             continue
         target = step.target
         steps.append(replace(step, activation="linear", sum=None))
         steps.append(Step("scale", step.layer, (target,), target, step.activation))
         if step.sum is not None:
-            steps.append(Step("shortcut", step.sum.layer, (target, step.sum.other), target, step.sum.activation))
+            steps.append(Step("layer", step.sum.layer, (target, step.sum.other), target, step.sum.activation))
     return replace(program, steps=tuple(steps))
 
 
 def _add(builder: _Builder, layer: Layer) -> None:
     inputs = [builder.alias[i] for i in layer.inputs]
-    if layer.kind in ("dropout", "cost") or (layer.kind == "route" and len(inputs) == 1):
+    if layer.idle:
         builder.alias[layer.index] = inputs[0]
         return
     builder.alias[layer.index] = layer.index
-    if isinstance(layer, Route) and all(shape.channels % builder.block == 0 for shape in layer.input_shapes[:-1]):
+    if layer.concatenates and all(shape.channels % builder.block == 0 for shape in layer.input_shapes[:-1]):
         channel = 0
         for value, shape in zip(inputs, layer.input_shapes, strict=True):
             # A value lies in one place only; a second route gets a copy.
@@ -242,8 +240,7 @@ def _add(builder: _Builder, layer: Layer) -> None:
             builder.parents[part] = (layer.index, channel)
             channel += shape.channels
         return
-    activation = getattr(layer, "activation", "linear") if layer.kind in _ACTIVATED else "linear"
-    builder.steps.append(Step(layer.kind, layer.index, tuple(inputs), layer.index, activation))
+    builder.steps.append(Step("layer", layer.index, tuple(inputs), layer.index, layer.activation))
 
 
 def _copy(builder: _Builder, value: int) -> int:
@@ -267,21 +264,19 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
     position = _completions(builder)
     fused = set()
     for number, step in enumerate(builder.steps):
-        if step.kind != "shortcut":
+        if step.task != "layer" or not builder.layers[step.layer].adds:
             continue
-        shortcut = cast(Shortcut, builder.layers[step.layer])
         before = position.get(step.source, -1)
         other = position.get(step.sources[1], -1)
         convolution = builder.steps[before]
         if (
             before >= 0
             and convolution.target == step.source  # and not the last part of a route
-            and convolution.kind == "convolutional"
+            and convolution.task == "layer"
+            and builder.layers[convolution.layer].sums
             and convolution.sum is None
             and readers[step.source] == 1
             and other < before
-            and shortcut.input_shapes[0] == shortcut.input_shapes[1]
-            and shortcut.alpha == shortcut.beta == 1
             and {convolution.activation, step.activation} <= SLOPES.keys()
         ):
             added = Sum(step.layer, step.sources[1], step.activation)
@@ -309,7 +304,7 @@ def _run_in_place(builder: _Builder, output: int) -> None:
     taken = {INPUT} | shared | builder.parents.keys()
     for step in builder.steps:
         free = readers[step.source] == 1 and step.source not in taken
-        if step.kind in ("shortcut", "activation", "batchnorm") and free:
+        if step.task == "layer" and builder.layers[step.layer].elementwise and free:
             builder.parents[step.source] = (step.target, 0)
 
 

@@ -43,10 +43,10 @@ class ReferencePlan:
         return answer.reshape(len(batch), -1)
 
     def outputs(self, batch: Array) -> Iterator[tuple[Layer, Array]]:
-        """Each layer and what it gives for `batch`, in order; none for a cost that comes last."""
+        """Each layer and what it gives for `batch`, in order; none for one that comes last and does not answer."""
         values = {-1: batch}
         for layer, parameters in zip(self.layers, self.parameters, strict=True):
-            if layer.kind == "cost" and layer.index == len(self.layers) - 1 and layer.index:
+            if not layer.answers and layer.index == len(self.layers) - 1 and layer.index:
                 return
             values[layer.index] = layer.forward([values[i] for i in layer.inputs], parameters)
             yield layer, values[layer.index]

@@ -13,6 +13,7 @@ class Activation(Layer):
     """The activation of every value."""
 
     kind = "activation"
+    elementwise = True
     options = {"activation": choice(ACTIVATIONS, "linear")}
     activation: str
 

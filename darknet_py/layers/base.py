@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +45,30 @@ def count_windows(room: int, size: int, stride: int) -> int:
     return 0 if room - size <= -stride else max(0, room - size) // stride + 1
 
 
+@dataclass(frozen=True)
+class Parameter:
+    """What a layer learns, or is told by its training.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    role : str
+        ``weight``: what inputs are multiplied by; ``bias``: what is added; ``scale``: what normalized sums are
+        multiplied by; ``statistic``: measured in training, not learned.
+    positive : bool
+        Whether no value is below 0.
+    """
+
+    shape: tuple[int, ...]
+    role: Literal["weight", "bias", "scale", "statistic"]
+    positive: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many values that is."""
+        return math.prod(self.shape)
+
+
 class Layer:
     """One section of a cfg, with its shapes.
 
@@ -56,6 +82,25 @@ class Layer:
         Keys that say nothing about inference.
     unsupported : mapping of str to Option
         Keys that change the answer in a way that is not known here; only their default is taken.
+    resizable : bool
+        Whether it takes pictures of any height and width.
+    pools_all : bool
+        Whether its output has one size, whatever the input's.
+    answers : bool
+        Whether its output may be the network's answer.
+    elementwise : bool
+        Whether each value of its output depends on the values at the same place alone: it may then be written over
+        its first input.
+    sums : bool
+        Whether a fast engine may add a shortcut as it stores the output.
+    concatenates : bool
+        Whether its output is its inputs, one after another along the channels.
+    adds : bool
+        Whether its output is the activation of the sum of two inputs of one shape.
+    idle : bool
+        Whether it computes nothing: its output is its only input.
+    activation : str
+        What it applies last to all that it computes.
     index : int
         Counted from 0 after ``[net]``.
     inputs : tuple of int
@@ -72,7 +117,14 @@ class Layer:
     ignored: ClassVar[tuple[str, ...]] = ()
     unsupported: ClassVar[Mapping[str, Option]] = {}
     resizable: ClassVar[bool] = True
-    pools_all: ClassVar[bool] = False  # its output has one size, whatever the input's
+    pools_all: ClassVar[bool] = False
+    answers: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = False
+    sums: ClassVar[bool] = False
+    concatenates: ClassVar[bool] = False
+    adds: bool = False
+    idle: bool = False
+    activation: str = "linear"
 
     index: int
     inputs: tuple[int, ...]
@@ -106,9 +158,14 @@ class Layer:
         return absolute
 
     @property
-    def parameters(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the parameters, in the order in which a weights file holds them."""
+    def parameters(self) -> dict[str, Parameter]:
+        """Its parameters by name, in the order in which a weights file holds them."""
         return {}
+
+    @property
+    def parameter_count(self) -> int:
+        """How many values they have."""
+        return sum(parameter.size for parameter in self.parameters.values())
 
     @property
     def operations(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Array, Layer, Parameters, Shape
+from .base import Array, Layer, Parameter, Parameters, Shape
 
 EPSILON = 1e-6  # added to the standard deviation, not to the variance
 
@@ -18,21 +18,26 @@ def normalize(x: Array, parameters: Parameters) -> Array:
     return scales * ((x - means) / (np.sqrt(variances) + np.float32(EPSILON)))
 
 
-def statistics(channels: int) -> dict[str, tuple[int, ...]]:
+def statistics(channels: int) -> dict[str, Parameter]:
     """The parameters that normalization takes, in file order."""
-    return {"scales": (channels,), "means": (channels,), "variances": (channels,)}
+    return {
+        "scales": Parameter((channels,), "scale"),
+        "means": Parameter((channels,), "statistic"),
+        "variances": Parameter((channels,), "statistic", positive=True),
+    }
 
 
 class BatchNorm(Layer):
     """Normalization as a layer of its own; it has no bias."""
 
     kind = "batchnorm"
+    elementwise = True
 
     def _set_up(self, source: Shape) -> Shape:
         return source
 
     @property
-    def parameters(self) -> dict[str, tuple[int, ...]]:
+    def parameters(self) -> dict[str, Parameter]:
         return statistics(self.shape.channels)
 
     def listing(self) -> str:

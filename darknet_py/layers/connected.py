@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..cfg import choice, flag, integer
 from .activations import ACTIVATIONS, activate
-from .base import Array, Layer, Parameters, Shape
+from .base import Array, Layer, Parameter, Parameters, Shape
 from .batchnorm import normalize, statistics
 
 
@@ -29,10 +29,10 @@ class Connected(Layer):
         return Shape(self.output, 1, 1)
 
     @property
-    def parameters(self) -> dict[str, tuple[int, ...]]:
+    def parameters(self) -> dict[str, Parameter]:
         return {
-            "biases": (self.output,),
-            "matrix": (self.output, self.input_shapes[0].size),
+            "biases": Parameter((self.output,), "bias"),
+            "matrix": Parameter((self.output, self.input_shapes[0].size), "weight"),
             **(statistics(self.output) if self.batch_normalize else {}),
         }
 

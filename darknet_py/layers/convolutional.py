@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import choice, flag, integer, text
 from .activations import ACTIVATIONS, activate
-from .base import MAX_SIDE, Array, Layer, Parameters, Shape, count_windows
+from .base import MAX_SIDE, Array, Layer, Parameter, Parameters, Shape, count_windows
 from .batchnorm import normalize, statistics
 
 
@@ -23,6 +23,7 @@ class Convolutional(Layer):
     """
 
     kind = "convolutional"
+    sums = True
     aliases = ("conv",)
     options = {
         "filters": integer(1, least=1),
@@ -77,12 +78,12 @@ class Convolutional(Layer):
         return [(self.padding, max(self.padding, self.size - d - self.padding)) for d in self.input_shapes[0][1:]]
 
     @property
-    def parameters(self) -> dict[str, tuple[int, ...]]:
+    def parameters(self) -> dict[str, Parameter]:
         per_group = self.input_shapes[0].channels // self.groups
         return {
-            "biases": (self.filters,),
+            "biases": Parameter((self.filters,), "bias"),
             **(statistics(self.filters) if self.batch_normalize else {}),
-            "kernels": (self.filters, per_group, self.size, self.size),
+            "kernels": Parameter((self.filters, per_group, self.size, self.size), "weight"),
         }
 
     @property

@@ -11,6 +11,8 @@ class Cost(Layer):
     """Passes its input on."""
 
     kind = "cost"
+    answers = False
+    idle = True
     ignored = ("type", "scale", "ratio", "noobj", "thresh")
 
     def _set_up(self, source: Shape) -> Shape:

@@ -12,6 +12,7 @@ class Dropout(Layer):
     """Passes its input on."""
 
     kind = "dropout"
+    idle = True
     options = {"probability": number(0.5, matters=False)}
     ignored = ("dropblock", "dropblock_size_rel", "dropblock_size_abs")
     probability: float

@@ -14,6 +14,7 @@ class Route(Layer):
     """Concatenation of the outputs of the layers named."""
 
     kind = "route"
+    concatenates = True
     options = {"layers": integers()}
     unsupported = {"groups": integer(1), "group_id": integer(0)}
     layers: list[int] | None
@@ -32,6 +33,11 @@ class Route(Layer):
                 )
                 raise self.section.error(reason, "layers")
         return Shape(sum(s.channels for s in self.input_shapes), source.height, source.width)
+
+    @property
+    def idle(self) -> bool:  # type: ignore[override]
+        """Whether there is nothing to join."""
+        return len(self.inputs) == 1
 
     def listing(self) -> str:
         return "Route Layer: " + " ".join(map(str, self.inputs))

@@ -19,6 +19,7 @@ class Shortcut(Layer):
     """
 
     kind = "shortcut"
+    elementwise = True
     options = {
         "from": integer(),
         "activation": choice(ACTIVATIONS, "linear"),
@@ -54,6 +55,11 @@ class Shortcut(Layer):
     def resizable(self) -> bool:  # type: ignore[override]
         """Darknet resizes no network whose shortcut joins two resolutions."""
         return self.input_shapes[0][1:] == self.input_shapes[1][1:]
+
+    @property
+    def adds(self) -> bool:  # type: ignore[override]
+        """Whether nothing is scaled, and no picture is smaller."""
+        return self.alpha == self.beta == 1 and self.input_shapes[0] == self.input_shapes[1]
 
     def listing(self) -> str:
         return f"Shortcut Layer: {self.inputs[1]}"

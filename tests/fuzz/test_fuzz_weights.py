@@ -60,7 +60,9 @@ def test_weights_are_parameters_or_refused():
         assert len(content) == weights.header.size + 4 * network.parameter_count
         read = list(weights.read())
         for layer, arrays, mapped in zip(network.layers, read, weights.parameters, strict=True):
-            assert {name: array.shape for name, array in arrays.items()} == layer.parameters
+            assert {name: array.shape for name, array in arrays.items()} == {
+                name: parameter.shape for name, parameter in layer.parameters.items()
+            }
             assert all(np.array_equal(arrays[name], mapped[name]) for name in arrays)
             assert all(np.isfinite(array).all() for array in arrays.values())
             assert "variances" not in arrays or arrays["variances"].min() >= 0

@@ -7,12 +7,18 @@ import math
 import numpy as np
 from support import make_layer, random_array, random_parameters
 
+from darknet_py.layers import Parameter
+
 
 def test_shape_listing_and_parameters_in_file_order():
     layer = make_layer("batchnorm", (4, 5, 6))
     assert layer.shape == (4, 5, 6)
     assert layer.listing() == layer.table_row() == "Batch Normalization Layer: 6 x 5 x 4 image"
-    assert list(layer.parameters.items()) == [("scales", (4,)), ("means", (4,)), ("variances", (4,))]
+    assert list(layer.parameters.items()) == [
+        ("scales", Parameter((4,), "scale")),
+        ("means", Parameter((4,), "statistic")),
+        ("variances", Parameter((4,), "statistic", positive=True)),
+    ]
     assert layer.operations == 0
 
 

@@ -9,6 +9,7 @@ import pytest
 from support import make_layer, random_array, random_parameters
 
 from darknet_py.errors import CfgError
+from darknet_py.layers import Parameter
 
 
 def test_shape_listing_row_and_operations():
@@ -22,7 +23,7 @@ def test_shape_listing_row_and_operations():
 
 def test_defaults_are_one_output_and_logistic():
     layer = make_layer("connected", (2, 1, 1))
-    zeros = {name: np.zeros(shape, np.float32) for name, shape in layer.parameters.items()}
+    zeros = {name: np.zeros(parameter.shape, np.float32) for name, parameter in layer.parameters.items()}
     assert layer.forward([np.zeros((1, 2, 1, 1), np.float32)], zeros).tolist() == [[[[0.5]]]]
 
 
@@ -31,7 +32,7 @@ def test_parameters_in_file_order(normalized):
     layer = make_layer("connected", (2, 3, 4), output=5, batch_normalize=normalized)
     names = ["biases", "matrix", "scales", "means", "variances"]
     assert list(layer.parameters) == names[: 5 if normalized else 2]
-    assert layer.parameters["matrix"] == (5, 24)
+    assert layer.parameters["matrix"] == Parameter((5, 24), "weight")
 
 
 @pytest.mark.parametrize("normalized", [0, 1])

@@ -10,6 +10,7 @@ import pytest
 from support import make_layer, random_array, random_parameters
 
 from darknet_py.errors import CfgError
+from darknet_py.layers import Parameter
 
 
 def convolve(x, kernels, stride, padding, groups):
@@ -44,7 +45,7 @@ def test_operations_count_the_channels_of_one_group():
 def test_defaults_are_one_filter_of_1x1_with_logistic():
     layer = make_layer("convolutional", (2, 3, 4))
     assert layer.shape == (1, 3, 4)
-    zeros = {name: np.zeros(shape, np.float32) for name, shape in layer.parameters.items()}
+    zeros = {name: np.zeros(parameter.shape, np.float32) for name, parameter in layer.parameters.items()}
     assert (layer.forward([np.zeros((1, 2, 3, 4), np.float32)], zeros) == 0.5).all()
 
 
@@ -72,8 +73,8 @@ def test_parameters_in_file_order(normalized):
     layer = make_layer("convolutional", (6, 4, 4), filters=9, size=2, groups=3, batch_normalize=normalized)
     statistics = ["scales", "means", "variances"] if normalized else []
     assert list(layer.parameters) == ["biases", *statistics, "kernels"]
-    assert layer.parameters["kernels"] == (9, 2, 2, 2)
-    assert layer.parameters["biases"] == (9,)
+    assert layer.parameters["kernels"] == Parameter((9, 2, 2, 2), "weight")
+    assert layer.parameters["biases"] == Parameter((9,), "bias")
 
 
 @pytest.mark.parametrize(

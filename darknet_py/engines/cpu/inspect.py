@@ -19,6 +19,7 @@ from .isa import COLUMNS, ISA, LANES, ROWS
 from .kernels import pack_matrix
 from .plan import CpuEngine
 from .products import Call, lower_connected
+from .run import no_kernel
 from .select import CLOCK, Choice, choose
 from .team import team_of, thread_count
 
@@ -76,7 +77,7 @@ class Measured:
 def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[LayerPlan]:
     """The plan of each layer."""
     program = compile_steps(layers, LANES)
-    running = {step.layer for step in program.steps if step.kind != "copy"}
+    running = {step.layer for step in program.steps if step.task != "copy"}
     plans = []
     for layer in layers:
         choices = choose(layer, precision) if isinstance(layer, Convolutional) else []
@@ -85,13 +86,9 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Lay
         elif choices:
             name = choices[0].implementation
         else:
-            name = (
-                f"{layer.kind}:{ISA.name}"
-                if layer.kind in ("connected", "maxpool", "avgpool", "shortcut")
-                else layer.kind
-            )
+            name = "definition" if no_kernel(layer) else f"{layer.kind}:{ISA.name}"
         values = layer.shape.size + sum(shape.size for shape in layer.input_shapes)
-        values += sum(math.prod(shape) for shape in layer.parameters.values())
+        values += layer.parameter_count
         cycles = choices[0].cycles if choices else 0.0
         plans.append(LayerPlan(layer, name, choices[1:], SIZES[precision] * values, cycles))
     return plans
@@ -172,5 +169,5 @@ def _made_up(layers: Sequence[Layer]) -> Iterator[dict[str, Array]]:
     for layer in layers:
         yield {
             name: (rng.random(shape, np.float32) + np.float32(0.5)) / np.float32(math.prod(shape[1:]))
-            for name, shape in layer.parameters.items()
+            for name, shape in ((name, parameter.shape) for name, parameter in layer.parameters.items())
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from ...layers import Layer
@@ -21,7 +20,7 @@ def memory_needed(layers: Sequence[Layer], precision: str) -> int:
     """Bytes at most, while kernels are packed: those of the layers before, and a layer's own, raw and packed."""
     packed = most = 0
     for layer in layers:
-        raw = size = 4 * sum(math.prod(shape) for shape in layer.parameters.values())
+        raw = size = 4 * layer.parameter_count
         narrow, copies = precision == "bfloat16", 1
         if isinstance(layer, Convolutional):
             choice = choose(layer, precision)[0]
@@ -47,7 +46,7 @@ def _packed_size(layer: Convolutional, choice: Choice) -> int:
         return size * round_up(size * into, UNROLL) * blocks(out) * BLOCK
     together = bundle(layer)
     if choice.name == "definition" or together is None:
-        return 4 * sum(math.prod(shape) for shape in layer.parameters.values())
+        return 4 * layer.parameter_count
     batches = layer.groups // together
     return batches * _matrix(out // batches, into // batches, size**2)
 

@@ -49,14 +49,14 @@ class CpuEngine:
         self.choices: dict[int, Choice] = {}
         self.kernels: dict[int, Kernels] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
-        self.factors: dict[tuple[int, str], tuple[Array, Array]] = {}  # of layers, by their steps' kinds
+        self.factors: dict[tuple[int, str], tuple[Array, Array]] = {}  # of layers, by their steps' tasks
         self.arena, self.store = huge(0), Store()
         self.renew()
         renew_after_fork(self)
         source = iter(parameters)
         for layer in layers:  # zip would hold a layer's arrays while the next one's are read
             self._prepare(layer, next(source))
-        self.program = scale_after(self.program, [layer for layer, kind in self.factors if kind == "scale"])
+        self.program = scale_after(self.program, [layer for layer, task in self.factors if task == "scale"])
 
     def renew(self) -> None:
         """Let plans, which share memory, take turns anew."""
@@ -77,7 +77,7 @@ class CpuEngine:
             matrix = arrays["matrix"].reshape(layer.output, layer.input_shapes[0].channels, -1)
             self.kernels[layer.index] = pack_matrix(table, store, matrix, *self._fold(layer, arrays))
         elif isinstance(layer, BatchNorm):
-            self.factors[layer.index, layer.kind] = self._fold(layer, arrays)
+            self.factors[layer.index, "layer"] = self._fold(layer, arrays)
         if layer.index not in self.kernels:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         table.freeze()
@@ -91,6 +91,10 @@ class CpuEngine:
         if folded.after is not None:
             self.factors[layer.index, "scale"] = folded.after
         return folded.factor, folded.bias
+
+    def is_defined(self, layer: Layer) -> bool:
+        """Whether no implementation of the convolution `layer` could be taken but its definition."""
+        return isinstance(layer, Convolutional) and layer.index not in self.kernels
 
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:
         """A plan for `layers`, shaped for some size of picture."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ...layers import Array, Layer, Shape
 from ...layers.activation import Activation
 from ...layers.activations import activate
+from ...layers.avgpool import AvgPool
 from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
@@ -89,7 +90,7 @@ class Run:
         return {
             step.target
             for step in steps
-            if step.kind != "copy" and step.sum is None and step.target not in read and inside[step.target] == 1
+            if step.task == "layer" and step.sum is None and step.target not in read and inside[step.target] == 1
         }
 
     def _cell(self, value: int) -> int:
@@ -107,7 +108,7 @@ class Run:
             layer = self.layers[step.layer]
             if isinstance(layer, Connected):
                 workspace = max(workspace, self._size(step.source))
-            if isinstance(layer, Convolutional) and step.kind != "copy":
+            if isinstance(layer, Convolutional) and step.task == "layer":
                 choice = self.engine.choices[layer.index]
                 threads = self.engine.team.threads
                 need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, threads)
@@ -184,27 +185,19 @@ class Run:
 
     def _add(self, step: Step) -> None:
         layer = self.layers[step.layer]
-        if step.kind == "copy":
+        if step.task == "copy":
             self._blocked(step.source)
             self.calls.append(lambda: np.copyto(self._view(step.target), self._view(step.source)))
-        elif step.kind == "scale" or isinstance(layer, (Activation, BatchNorm)):
-            self._add_scale(step, step.source, self.engine.factors.get((step.layer, step.kind)))
-        elif isinstance(layer, (Convolutional, Connected)) and layer.index in self.engine.kernels:
-            self._add_product(step, layer)
-            self._add_curve(step)
-        elif isinstance(layer, MaxPool):
-            self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
-        elif layer.kind == "avgpool":
-            self._add_pooling(t.AVGPOOL, step)
-        elif isinstance(layer, Softmax) and layer.shape.height == layer.shape.width == 1:
-            self._add_softmax(step, layer)
-        elif isinstance(layer, Shortcut) and self._addable(layer):
-            self._add_shortcut(step, layer)
-            self._add_curve(step)
-        else:
+        elif step.task == "scale":
+            self._add_scale(step)
+        elif no_kernel(layer) or self.engine.is_defined(layer):
             self._add_definition(step)
+        else:
+            KERNELS[type(layer)](self, step)
 
-    def _add_product(self, step: Step, layer: Convolutional | Connected) -> None:
+    def _add_product(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, (Convolutional, Connected))
         kernels = self.engine.kernels[layer.index]
         residual = 0 if step.sum is None else self._blocked(step.sum.other)  # which the source may be, too
         plain = layer.index in self.engine.choices and self.engine.choices[layer.index].plain
@@ -219,20 +212,23 @@ class Run:
             lower_connected(self._table(), kernels, call)
         else:
             lower_convolution(self._table(), self.engine.choices[layer.index], layer, kernels, call)
+        self._add_curve(step)
 
     def _add_curve(self, step: Step) -> None:
         """The activation of a value that lies there without, where a store could not apply it."""
         if step.activation not in SLOPES:
-            self._add_scale(step, step.target)
+            self._add_scaled(step, step.target, None)
 
-    def _add_scale(self, step: Step, source: int, factors: tuple[Array, Array] | None = None) -> None:
-        """The step's activation of a value, or of its channels times factors plus biases."""
-        table, shape, given = self._table(), self._shape(step.target), {}
+    def _add_scale(self, step: Step) -> None:
+        """The step's activation of its source's channels, times factors plus biases where it has some."""
+        self._add_scaled(step, step.source, self.engine.factors.get((step.layer, step.task)))
+
+    def _add_scaled(self, step: Step, source: int, factors: tuple[Array, Array] | None) -> None:
+        start, shape, given = self._blocked(source), self._shape(step.target), {}
         if factors is not None:
-            factor, bias = (table.keep(_pad_channels(numbers)) for numbers in factors)
+            factor, bias = (self._table().keep(_pad_channels(numbers)) for numbers in factors)
             given = dict(factor=factor, bias=bias)
-        compiled = step.activation in SLOPES or step.activation in t.CURVES
-        start = self._blocked(source)
+        compiled = step.activation in t.CURVES
         self._table().add(
             t.SCALE,
             a=start,
@@ -242,16 +238,24 @@ class Run:
             blocks=blocks(shape.channels),
             pixels=self.images * shape.height * shape.width,
             slope=SLOPES.get(step.activation, 1),
-            curve=0 if step.activation not in t.CURVES else 1 + t.CURVES.index(step.activation),
+            curve=1 + t.CURVES.index(step.activation) if compiled else 0,
             **given,
         )
-        if not compiled:
+        if not compiled and step.activation not in SLOPES:
             self.calls.append(lambda: self._activate(step))
 
     def _activate(self, step: Step) -> None:
         view = self._view(step.target)
         values = activate(step.activation, _to_float32(view))
         view[...] = values if view.dtype == np.float32 else round_to_bfloat16(values.view(np.uint32)) >> 16
+
+    def _add_maximum(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, MaxPool)
+        self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
+
+    def _add_average(self, step: Step) -> None:
+        self._add_pooling(t.AVGPOOL, step)
 
     def _add_pooling(self, opcode: int, step: Step, **fields: int) -> None:
         source, shape = self._shape(step.source), self._shape(step.target)
@@ -270,12 +274,9 @@ class Run:
             **fields,
         )
 
-    def _addable(self, layer: Shortcut) -> bool:
-        """Whether the channels that both have are whole blocks; else a block would be summed in part."""
-        channels = [shape.channels for shape in layer.input_shapes]
-        return channels[0] == channels[1] or min(channels) % LANES == 0
-
-    def _add_shortcut(self, step: Step, layer: Shortcut) -> None:
+    def _add_shortcut(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, Shortcut)
         shape, other = layer.input_shapes
         self._table().add(
             t.ADD,
@@ -296,8 +297,11 @@ class Run:
             alpha=layer.alpha,
             beta=layer.beta,
         )
+        self._add_curve(step)
 
-    def _add_softmax(self, step: Step, layer: Softmax) -> None:
+    def _add_softmax(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, Softmax)
         shape = layer.shape
         source, target = self._blocked(step.source), np.empty((self.images, *shape), np.float32)
         self._table().add(
@@ -341,3 +345,28 @@ def _pad_channels(values: Array) -> Array:
 def _to_float32(values: npt.NDArray[Any]) -> Array:
     """Values as they are, or from the bits of bfloat16."""
     return values if values.dtype == np.float32 else (values.astype(np.uint32) << 16).view(np.float32)
+
+
+# What runs a layer's steps, by its type.
+KERNELS: dict[type[Layer], Callable[[Run, Step], None]] = {
+    Activation: Run._add_scale,
+    AvgPool: Run._add_average,
+    BatchNorm: Run._add_scale,
+    Connected: Run._add_product,
+    Convolutional: Run._add_product,
+    MaxPool: Run._add_maximum,
+    Shortcut: Run._add_shortcut,
+    Softmax: Run._add_softmax,
+}
+
+
+def no_kernel(layer: Layer) -> str:
+    """Why no compiled code runs `layer`, whatever its parameters; empty where some does."""
+    if type(layer) not in KERNELS:
+        return f"[{layer.kind}] has no kernel"
+    channels = [shape.channels for shape in layer.input_shapes]
+    if isinstance(layer, Shortcut) and channels[0] != channels[1] and min(channels) % LANES:
+        return f"sums of {min(channels)} channels of {max(channels)} end within a block"
+    if isinstance(layer, Softmax) and layer.shape.height * layer.shape.width > 1:
+        return "softmax of more than one pixel has no kernel"
+    return ""

@@ -8,9 +8,14 @@ from math import ceil
 from typing import cast
 
 from ...layers import Layer, Shape
+from ...layers.activation import Activation
+from ...layers.avgpool import AvgPool
+from ...layers.batchnorm import BatchNorm
+from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from ...layers.crop import Crop
 from ...layers.maxpool import MaxPool
+from ...layers.route import Route
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, Program, Step
@@ -19,7 +24,6 @@ from .cudnn import GraphLaunch
 from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, Launch, arguments_of
 from .packing import ITEM_SIZES, NARROW, merge_groups, padded
 
-BY_CHANNEL = "copy", "route", "softmax"  # steps that read only channels that are there
 ALIGNMENT = 256  # bytes, of what is allocated
 
 
@@ -127,13 +131,18 @@ def narrow_values(program: Program, layers: Sequence[Layer]) -> set[int]:
     roots = map(root, [INPUT, *program.places])
     narrow = {value for value in roots if program.shape(value, layers).channels <= NARROW}
     for step in reversed(program.steps):  # a step's target knows already who reads it
-        if step.kind in ("convolutional", "connected"):
+        if step.task == "layer" and isinstance(layers[step.layer], (Convolutional, Connected)):
             narrow.discard(root(step.target))
-        elif step.kind not in BY_CHANNEL and root(step.target) not in narrow:
+        elif not _by_channel(step, layers) and root(step.target) not in narrow:
             narrow.discard(root(step.source))
         if step.sum is not None:
             narrow.discard(root(step.sum.other))
     return narrow
+
+
+def _by_channel(step: Step, layers: Sequence[Layer]) -> bool:
+    """Whether a step reads only channels that are there."""
+    return step.task == "copy" or (step.task == "layer" and isinstance(layers[step.layer], (Route, Softmax)))
 
 
 def describe(step: Step, layout: Layout) -> Convolution:
@@ -164,7 +173,7 @@ class Lowering:
     packed : mapping of int to Packed
         For convolutions and connected layers.
     factors : mapping of (int, str) to (int, int)
-        For layers, and the kinds of their steps that scale, the addresses of factors and biases.
+        For layers, and the tasks of their steps that scale, the addresses of factors and biases.
     choices : mapping of Convolution to Implementation
     arrived : int
         As `Operands` says.
@@ -203,13 +212,13 @@ class Lowering:
         program = self.layout.program
         *steps, last = program.steps
         for step in steps:
-            launches += STEPS[step.kind](self, step)
+            launches += self._lower(step)
         answer = self.layers[last.layer]
-        if last.kind == "softmax" and last.target == program.output:
+        if last.task == "layer" and isinstance(answer, Softmax) and last.target == program.output:
             plane = answer.shape.height * answer.shape.width
             strides = {"target_image": answer.shape.size, "target_pixel": 1, "target_channel": plane}
             return [*launches, self._softmax(last, "float", outputs, strides)]
-        launches += STEPS[last.kind](self, last)
+        launches += self._lower(last)
         value = self._value(program.output)
         channels, height, width = value.shape
         leave = self._per_number(
@@ -217,6 +226,13 @@ class Lowering:
             channels=channels, height=height, width=width,
         )  # fmt: skip
         return [*launches, leave]
+
+    def _lower(self, step: Step) -> Iterator[Launch | GraphLaunch]:
+        if step.task == "copy":
+            return self._copy(step)
+        if step.task == "scale":
+            return self._scale(step)
+        return KERNELS[type(self.layers[step.layer])](self, step)
 
     def convolution(self, step: Step, choice: Implementation) -> Launch | GraphLaunch:
         """A convolution or connected layer by `choice`."""
@@ -264,7 +280,7 @@ class Lowering:
 
     def _scale(self, step: Step) -> Iterator[Launch]:
         source, target = self._value(step.source), self._value(step.target)
-        factors, biases = self.factors.get((step.layer, step.kind), (0, 0))
+        factors, biases = self.factors.get((step.layer, step.task), (0, 0))
         yield self._per_number(
             "scale", target, target.channels // 4,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
@@ -329,17 +345,25 @@ class Lowering:
         yield self._softmax(step, TYPES[self.precision], target.address, strides)
 
 
-STEPS: dict[str, Callable[[Lowering, Step], Iterator[Launch | GraphLaunch]]] = {
-    "activation": Lowering._scale,
-    "avgpool": Lowering._pool,
-    "batchnorm": Lowering._scale,
-    "connected": Lowering._chosen,
-    "convolutional": Lowering._chosen,
-    "copy": Lowering._copy,
-    "crop": Lowering._crop,
-    "maxpool": Lowering._pool,
-    "route": Lowering._copy,
-    "scale": Lowering._scale,
-    "shortcut": Lowering._shortcut,
-    "softmax": Lowering._inner_softmax,
+# What runs a layer's steps, by its type.
+KERNELS: dict[type[Layer], Callable[[Lowering, Step], Iterator[Launch | GraphLaunch]]] = {
+    Activation: Lowering._scale,
+    AvgPool: Lowering._pool,
+    BatchNorm: Lowering._scale,
+    Connected: Lowering._chosen,
+    Convolutional: Lowering._chosen,
+    Crop: Lowering._crop,
+    MaxPool: Lowering._pool,
+    Route: Lowering._copy,
+    Shortcut: Lowering._shortcut,
+    Softmax: Lowering._inner_softmax,
 }
+
+
+def no_kernel(layer: Layer) -> str:
+    """Why no kernel runs `layer`; empty where one does."""
+    if type(layer) not in KERNELS:
+        return f"[{layer.kind}] has no kernel"
+    if layer.activation not in ACTIVATION_CODES:
+        return f"the activation {layer.activation} has no kernel"
+    return ""

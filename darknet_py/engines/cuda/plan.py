@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ...errors import CfgError, DarknetWarning, EngineError
 from ...layers import Array, Layer, Parameters
+from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from .. import Interpolate
@@ -24,7 +25,7 @@ from .convolution import Convolution, Implementation
 from .cudnn import GraphChoice, GraphLaunch, UnsupportedError
 from .device import Device, Memory, Queue
 from .kernels import Launch
-from .launches import STEPS, Layout, Lowering, Packed, describe
+from .launches import Layout, Lowering, Packed, describe, no_kernel
 from .packing import PACK, pack_kernels, pad_channels, padded
 from .select import candidates, most_shared
 from .tune import Tuner
@@ -78,9 +79,9 @@ class CudaEngine:
         self._fork_interpolate = interpolate
         self.own_size = layers[0].input_shapes[0]
         self.program = compile_steps(layers, PACK)
-        for step in self.program.steps:
-            if step.kind not in STEPS:
-                raise EngineError(f"layer {step.layer}, [{step.kind}], has no kernel for GPUs; take the CPU: -nogpu")
+        for layer in layers:
+            if not layer.idle and no_kernel(layer):
+                raise EngineError(f"layer {layer.index}: {no_kernel(layer)} for GPUs; take the CPU: -nogpu")
         self.packed: dict[int, Packed] = {}
         self.factors: dict[tuple[int, str], tuple[int, int]] = {}
         self.weights: list[Memory] = []
@@ -93,7 +94,7 @@ class CudaEngine:
                 self._prepare(layer, next(source), layout)
         except MemoryError:
             raise EngineError(f"its memory does not hold the network's weights; {_FREE}", option=device.name) from None
-        self.program = scale_after(self.program, [layer for layer, kind in self.factors if kind == "scale"])
+        self.program = scale_after(self.program, [layer for layer, task in self.factors if task == "scale"])
 
     def _join_family(self, blocking: bool = False) -> None:
         """Begin with a queue, and nothing else, of its own."""
@@ -106,7 +107,7 @@ class CudaEngine:
     def _prepare(self, layer: Layer, arrays: Parameters, layout: Layout) -> None:
         """Pack a layer's parameters and bring them to the GPU."""
         if isinstance(layer, (Convolutional, Connected)):
-            (step,) = (step for step in self.program.steps if step.layer == layer.index and step.kind == layer.kind)
+            (step,) = (step for step in self.program.steps if step.layer == layer.index and step.task == "layer")
             kernels, groups = arrays.get("kernels"), getattr(layer, "groups", 1)
             if kernels is None:
                 kernels = arrays["matrix"].reshape(layer.shape.channels, *layer.input_shapes[0])
@@ -122,9 +123,9 @@ class CudaEngine:
                 filters = self._keep(rows[:, :numbers])
             self.packed[layer.index] = Packed(address, filters, self._keep(pad_channels(folded.bias)))
             self._keep_after(layer, folded)
-        elif layer.kind == "batchnorm":
+        elif isinstance(layer, BatchNorm):
             folded = fold(arrays)
-            self.factors[layer.index, layer.kind] = self._keep_pair(folded.factor, folded.bias)
+            self.factors[layer.index, "layer"] = self._keep_pair(folded.factor, folded.bias)
             self._keep_after(layer, folded)
 
     def _keep_after(self, layer: Layer, folded: Folded) -> None:
@@ -264,7 +265,7 @@ class Execution:
         self.weights = engine.weights  # the recording reads it
         self.layout = Layout(program, layers, engine.precision, pictures)
         self.outputs = program.shape(program.output, layers).size
-        products = [step for step in program.steps if step.layer in engine.packed and step.kind != "scale"]
+        products = [step for step in program.steps if step.layer in engine.packed and step.task == "layer"]
         steps = {describe(step, self.layout): step for step in products}
         # Pictures of other sizes come one by one: measuring would take longer than it saves.
         tuner = engine.tuner if layers[0].input_shapes[0] == engine.own_size else None
