@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -255,9 +255,8 @@ def flag(default: bool = False) -> Option:
     return Option(lambda text: parse_integer(text) != 0, default)
 
 
-def choice(names: Iterable[str], default: str) -> Option:
+def choice(names: Collection[str], default: str) -> Option:
     """One word out of `names`."""
-    names = list(names)
 
     def parse(text: str) -> str:
         if text not in names:

@@ -29,6 +29,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Networks drawn by chance have layers that engines have no kernel for.
+    config.addinivalue_line("filterwarnings", "ignore:layers that run by their definitions")
     config.addinivalue_line("markers", "slow: takes seconds; runs after all others")
 
 

@@ -24,7 +24,8 @@ def run_plan(args: argparse.Namespace) -> int:
     network = load_structure(find_cfg(args.cfg))
     rows = []
     for plan in plan_layers(network.layers, args.precision):
-        others = [
+        others = [plan.reason] if plan.reason else []
+        others += [
             f"{choice.name}: {choice.reason or f'{choice.cycles / plan.cycles:.2f} x'}"
             for choice in plan.declined
             if choice.name != "definition" and (args.verbose or not choice.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 CPU_PRECISIONS = ("float32", "bfloat16")
 DRIVERS = ("libcuda.so.1", "nvcuda.dll")  # of NVIDIA's GPUs
+MOST_TOLD = 5  # layers that a warning names
 Interpolate = Callable[..., Array]
 
 
@@ -31,6 +32,10 @@ class Engine(Protocol):
     """A network's parameters, made ready once for all sizes of picture."""
 
     name: str
+
+    @property
+    def defined(self) -> Mapping[int, str]:
+        """For layers that run by their definitions, in NumPy, why."""
 
     @property
     def interpolate(self) -> Interpolate | None:
@@ -66,7 +71,7 @@ def open_engine(
     gpu: int | None = None,
     precision: str = "float32",
 ) -> Engine:
-    """The engine `name` with a network's parameters in it.
+    """The engine `name` with a network's parameters in it; one warning names the layers for which it has no kernel.
 
     Parameters
     ----------
@@ -87,8 +92,25 @@ def open_engine(
     Raises
     ------
     EngineError
-        Where the engine cannot be had on this machine or lacks one of the layers.
+        Where the engine cannot be had on this machine.
     """
+    engine = _open_engine(name, layers, parameters, threads, gpu, precision)
+    if engine.defined:
+        told = [f"{index} [{layers[index].section.name}], {reason}" for index, reason in engine.defined.items()]
+        more = f"; and {len(told) - MOST_TOLD} more" * (len(told) > MOST_TOLD)
+        text = f"layers that run by their definitions, slowly: {'; '.join(told[:MOST_TOLD])}{more}"
+        warnings.warn(DarknetWarning(text), stacklevel=2)
+    return engine
+
+
+def _open_engine(
+    name: str,
+    layers: Sequence[Layer],
+    parameters: Iterable[Parameters],
+    threads: int | None,
+    gpu: int | None,
+    precision: str,
+) -> Engine:
     if precision not in PRECISIONS:
         reason = f"unknown precision; one of {', '.join(PRECISIONS)} is expected"
         raise EngineError(reason, option=f"precision={precision}")

@@ -137,6 +137,12 @@ class Program:
     places: dict[int, Place]
     copies: dict[int, int]
 
+    @property
+    def running(self) -> list[int]:
+        """The layers that are computed, by steps of their own or with the one before."""
+        steps = [step for step in self.steps if step.task == "layer"]
+        return sorted({step.layer for step in steps} | {step.sum.layer for step in steps if step.sum is not None})
+
     def shape(self, value: int, layers: Sequence[Layer]) -> Shape:
         """The shape of `value` where the layers are shaped as `layers`."""
         value = self.copies.get(value, value)

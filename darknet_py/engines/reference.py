@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ class ReferenceEngine:
 
     name = "reference"
     interpolate = None
+    defined: Mapping[int, str] = {}  # nobody expects anything else of it
 
     def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters]) -> None:
         # Copies: the caller's arrays may change later.

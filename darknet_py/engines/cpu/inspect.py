@@ -19,7 +19,7 @@ from .isa import COLUMNS, ISA, LANES, ROWS
 from .kernels import pack_matrix
 from .plan import CpuEngine
 from .products import Call, lower_connected
-from .run import no_kernel
+from .run import explain_definition, no_kernel
 from .select import CLOCK, Choice, choose
 from .team import team_of, thread_count
 
@@ -35,6 +35,8 @@ class LayerPlan:
     layer : Layer
     implementation : str
         ``algorithm:isa``; empty where nothing is computed, or it is done by the layer before.
+    reason : str
+        Why it, or its activation, runs by its definition; empty where it does not.
     declined : list of Choice
         The other implementations, each with its predicted cycles or its reason.
     bytes : int
@@ -45,6 +47,7 @@ class LayerPlan:
 
     layer: Layer
     implementation: str
+    reason: str
     declined: list[Choice]
     bytes: int
     cycles: float
@@ -77,20 +80,22 @@ class Measured:
 def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[LayerPlan]:
     """The plan of each layer."""
     program = compile_steps(layers, LANES)
-    running = {step.layer for step in program.steps if step.task != "copy"}
+    running = {step.layer for step in program.steps if step.task == "layer"}
     plans = []
     for layer in layers:
         choices = choose(layer, precision) if isinstance(layer, Convolutional) else []
         if layer.index not in running:
-            name = ""
+            name = reason = ""
         elif choices:
             name = choices[0].implementation
         else:
             name = "definition" if no_kernel(layer) else f"{layer.kind}:{ISA.name}"
+        if layer.index in running:
+            reason = explain_definition(layer, choices[0] if choices else None)
         values = layer.shape.size + sum(shape.size for shape in layer.input_shapes)
         values += layer.parameter_count
         cycles = choices[0].cycles if choices else 0.0
-        plans.append(LayerPlan(layer, name, choices[1:], SIZES[precision] * values, cycles))
+        plans.append(LayerPlan(layer, name, reason, choices[1:], SIZES[precision] * values, cycles))
     return plans
 
 

@@ -21,7 +21,7 @@ from .builder import Table
 from .interpolate import interpolate
 from .isa import BLOCK, HALF, LANES
 from .kernels import Kernels, pack_kernels, pack_matrix
-from .run import Run
+from .run import Run, explain_definition
 from .select import Choice, choose
 from .team import Team, team_of, thread_count
 
@@ -56,6 +56,9 @@ class CpuEngine:
         source = iter(parameters)
         for layer in layers:  # zip would hold a layer's arrays while the next one's are read
             self._prepare(layer, next(source))
+        running = (layers[index] for index in self.program.running)
+        reasons = {layer.index: explain_definition(layer, self.choices.get(layer.index)) for layer in running}
+        self.defined = {index: reason for index, reason in reasons.items() if reason}
         self.program = scale_after(self.program, [layer for layer, task in self.factors if task == "scale"])
 
     def renew(self) -> None:

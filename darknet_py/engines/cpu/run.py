@@ -16,6 +16,7 @@ from ...layers.avgpool import AvgPool
 from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
+from ...layers.crop import Crop
 from ...layers.maxpool import MaxPool
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
@@ -27,6 +28,7 @@ from .convolution import lower_convolution, workspace_size
 from .isa import BLOCK, LANES
 from .kernels import blocks, round_to_bfloat16
 from .products import Call, lower_connected
+from .select import Choice
 
 if TYPE_CHECKING:
     from .plan import CpuEngine
@@ -254,6 +256,34 @@ class Run:
         assert isinstance(layer, MaxPool)
         self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
 
+    def _add_crop(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, Crop)
+        (channels, height, width), cell = self._shape(step.source), self._cell(step.source)
+        if step.source in self.plain:
+            plane, start = 4 * height * width, self._plain_address(step.source)
+            strides = dict(a_batch=channels * plane, a_block=LANES * plane, a_plane=plane, pixel=4, cell=BLOCK)
+        else:
+            picture, start = height * width * cell, self._blocked(step.source)
+            strides = dict(a_batch=picture, a_block=self.images * picture, a_plane=cell // LANES, pixel=cell, cell=cell)
+        target = np.empty((self.images, *layer.shape), np.float32)
+        self._table().add(
+            t.CROP,
+            a=start,
+            a_row=width * strides["pixel"],
+            **strides,
+            c=self._table().keep(target),
+            images=self.images,
+            channels=channels,
+            top=layer.top,
+            left=layer.left,
+            out_height=layer.crop_height,
+            out_width=layer.crop_width,
+            alpha=1 if layer.noadjust else 2,
+            beta=0 if layer.noadjust else -1,
+        )
+        self._define(step, target)
+
     def _add_average(self, step: Step) -> None:
         self._add_pooling(t.AVGPOOL, step)
 
@@ -354,6 +384,7 @@ KERNELS: dict[type[Layer], Callable[[Run, Step], None]] = {
     BatchNorm: Run._add_scale,
     Connected: Run._add_product,
     Convolutional: Run._add_product,
+    Crop: Run._add_crop,
     MaxPool: Run._add_maximum,
     Shortcut: Run._add_shortcut,
     Softmax: Run._add_softmax,
@@ -370,3 +401,11 @@ def no_kernel(layer: Layer) -> str:
     if isinstance(layer, Softmax) and layer.shape.height * layer.shape.width > 1:
         return "softmax of more than one pixel has no kernel"
     return ""
+
+
+def explain_definition(layer: Layer, choice: Choice | None = None) -> str:
+    """Why `layer`, of a convolution the implementation `choice`, or its activation runs by its definition; or empty."""
+    if choice is not None and choice.name == "definition":
+        return f"its groups make up no whole blocks of {LANES} channels"
+    known = layer.activation in SLOPES or layer.activation in t.CURVES
+    return no_kernel(layer) or ("" if known else f"the activation {layer.activation} has no kernel")

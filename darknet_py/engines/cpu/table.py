@@ -32,8 +32,9 @@ from __future__ import annotations
     PRODUCTS_PLANE, THREAD_BYTES, NO_BIAS, SUM_TAPS,
     FACTOR,
     CURVE,  # an activation's place in CURVES, from 1; 0 for x > 0 ? x : slope * x
+    TOP, LEFT, A_BLOCK,  # of a crop: its first row and column; from LANES channels to the next in A
     FIELDS,
-) = range(59)  # fmt: skip
+) = range(62)  # fmt: skip
 
 # Opcodes.
 (
@@ -54,7 +55,8 @@ from __future__ import annotations
     STRASSEN,
     TO_PHASES,
     SCALE,
-) = range(17)
+    CROP,
+) = range(18)
 
 # Activations that are compiled besides x > 0 ? x : slope * x.
 CURVES = "logistic", "loggy", "elu", "selu", "ramp", "tanh", "plse", "lhtan", "hardtan", "stair"

@@ -21,6 +21,7 @@ from ...layers.softmax import Softmax
 from ..passes import INPUT, Program, Step
 from .convolution import Convolution, Implementation, Operands
 from .cudnn import GraphLaunch
+from .device import Memory
 from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, Launch, arguments_of
 from .packing import ITEM_SIZES, NARROW, merge_groups, padded
 
@@ -64,6 +65,27 @@ class Value:
     shape: Shape
     stride: int
     channels: int
+
+
+@dataclass(frozen=True)
+class HostCall:
+    """A step that its layers' definitions compute on the host, between launches.
+
+    Attributes
+    ----------
+    step : Step
+    inputs : mapping of int to Memory
+        For each value that it reads, float32 in the caller's layout.
+    output : Memory
+        What comes of it, in that layout.
+    packed : Memory
+        The same in the engine's layout.
+    """
+
+    step: Step
+    inputs: Mapping[int, Memory]
+    output: Memory
+    packed: Memory
 
 
 class Layout:
@@ -142,7 +164,9 @@ def narrow_values(program: Program, layers: Sequence[Layer]) -> set[int]:
 
 def _by_channel(step: Step, layers: Sequence[Layer]) -> bool:
     """Whether a step reads only channels that are there."""
-    return step.task == "copy" or (step.task == "layer" and isinstance(layers[step.layer], (Route, Softmax)))
+    layer = layers[step.layer]
+    reads_channels = isinstance(layer, (Route, Softmax)) or bool(no_kernel(layer))
+    return step.task == "copy" or (step.task == "layer" and reads_channels)
 
 
 def describe(step: Step, layout: Layout) -> Convolution:
@@ -175,6 +199,8 @@ class Lowering:
     factors : mapping of (int, str) to (int, int)
         For layers, and the tasks of their steps that scale, the addresses of factors and biases.
     choices : mapping of Convolution to Implementation
+    host_calls : mapping of Step to HostCall
+        For the steps that have no kernel.
     arrived : int
         As `Operands` says.
 
@@ -191,24 +217,17 @@ class Lowering:
         packed: Mapping[int, Packed],
         factors: Mapping[tuple[int, str], tuple[int, int]],
         choices: Mapping[Convolution, Implementation],
+        host_calls: Mapping[Step, HostCall],
         arrived: int,
     ) -> None:
         self.layout, self.precision, self.memory = layout, layout.precision, memory
-        self.packed, self.factors, self.choices = packed, factors, choices
+        self.packed, self.factors, self.choices, self.host_calls = packed, factors, choices, host_calls
         self.workspace, self.arrived = 0, arrived
         self.layers, self.pictures = layout.layers, layout.pictures
 
-    def launches(self, images: int, outputs: int) -> list[Launch | GraphLaunch]:
-        """All of them: from the caller's pictures at the address `images` to its answers at `outputs`."""
-        source = self._value(INPUT)
-        _, height, width = source.shape
-        launches: list[Launch | GraphLaunch] = [
-            self._per_number(
-                "enter", source, source.stride // 4,
-                source=images, target=source.address, target_stride=source.stride,
-                channels=source.shape.channels, height=height, width=width,
-            )
-        ]  # fmt: skip
+    def launches(self, images: int, outputs: int) -> list[Work]:
+        """All that is to be done: from the caller's pictures at the address `images` to its answers at `outputs`."""
+        launches: list[Work] = [self._enter(images, self._value(INPUT))]
         program = self.layout.program
         *steps, last = program.steps
         for step in steps:
@@ -218,16 +237,37 @@ class Lowering:
             plane = answer.shape.height * answer.shape.width
             strides = {"target_image": answer.shape.size, "target_pixel": 1, "target_channel": plane}
             return [*launches, self._softmax(last, "float", outputs, strides)]
-        launches += self._lower(last)
-        value = self._value(program.output)
-        channels, height, width = value.shape
-        leave = self._per_number(
-            "leave", value, channels, source=value.address, target=outputs, source_stride=value.stride,
+        return [*launches, *self._lower(last), self._leave(self._value(program.output), outputs)]
+
+    def _enter(self, plain: int, target: Value) -> Launch:
+        """From float32 in the caller's layout at the address `plain`; up to a pixel's stride all is written."""
+        channels, height, width = target.shape
+        return self._per_number(
+            "enter", target, target.stride // 4, source=plain, target=target.address, target_stride=target.stride,
             channels=channels, height=height, width=width,
         )  # fmt: skip
-        return [*launches, leave]
 
-    def _lower(self, step: Step) -> Iterator[Launch | GraphLaunch]:
+    def _leave(self, source: Value, plain: int) -> Launch:
+        """To float32 in the caller's layout at the address `plain`."""
+        channels, height, width = source.shape
+        return self._per_number(
+            "leave", source, channels, source=source.address, target=plain, source_stride=source.stride,
+            channels=channels, height=height, width=width,
+        )  # fmt: skip
+
+    def _call_host(self, call: HostCall) -> Iterator[Work]:
+        for value, memory in call.inputs.items():
+            yield self._leave(self._value(value), memory.address)
+        yield call
+        target = self._value(call.step.target)
+        stride = padded(target.shape.channels)
+        packed = Value(call.packed.address, target.shape, stride, stride)
+        yield self._enter(call.output.address, packed)
+        yield self._copy_channels(packed, target.shape.channels, target, target.channels)
+
+    def _lower(self, step: Step) -> Iterator[Work]:
+        if step in self.host_calls:
+            return self._call_host(self.host_calls[step])
         if step.task == "copy":
             return self._copy(step)
         if step.task == "scale":
@@ -319,12 +359,16 @@ class Lowering:
         for number, source in enumerate(map(self._value, step.sources), 1):
             channels = source.shape.channels
             filled = channels if number < len(step.sources) else target.channels - channel
-            yield self._per_number(
-                "copy", target, filled, source=source.address, source_stride=source.stride,
-                target=target.address + channel * self.layout.item, target_stride=target.stride,
-                channels=channels, filled=filled,
-            )  # fmt: skip
+            yield self._copy_channels(source, channels, target, filled, channel)
             channel += channels
+
+    def _copy_channels(self, source: Value, channels: int, target: Value, filled: int, first: int = 0) -> Launch:
+        """The first `channels` of `source` to those of `target` from `first` on, and zeros, `filled` in all."""
+        return self._per_number(
+            "copy", target, filled, source=source.address, source_stride=source.stride,
+            target=target.address + first * self.layout.item, target_stride=target.stride,
+            channels=channels, filled=filled,
+        )  # fmt: skip
 
     def _softmax(self, step: Step, to: str, address: int, strides: Mapping[str, int]) -> Launch:
         """Softmax to numbers of the type `to`."""
@@ -345,6 +389,7 @@ class Lowering:
         yield self._softmax(step, TYPES[self.precision], target.address, strides)
 
 
+Work = Launch | GraphLaunch | HostCall
 # What runs a layer's steps, by its type.
 KERNELS: dict[type[Layer], Callable[[Lowering, Step], Iterator[Launch | GraphLaunch]]] = {
     Activation: Lowering._scale,

@@ -8,7 +8,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from copy import copy
+from itertools import groupby
 from math import inf
+from typing import Any
 from weakref import ref
 
 import numpy as np
@@ -25,7 +27,7 @@ from .convolution import Convolution, Implementation
 from .cudnn import GraphChoice, GraphLaunch, UnsupportedError
 from .device import Device, Memory, Queue
 from .kernels import Launch
-from .launches import Layout, Lowering, Packed, describe, no_kernel
+from .launches import HostCall, Layout, Lowering, Packed, describe, no_kernel
 from .packing import PACK, pack_kernels, pad_channels, padded
 from .select import candidates, most_shared
 from .tune import Tuner
@@ -79,13 +81,13 @@ class CudaEngine:
         self._fork_interpolate = interpolate
         self.own_size = layers[0].input_shapes[0]
         self.program = compile_steps(layers, PACK)
-        for layer in layers:
-            if not layer.idle and no_kernel(layer):
-                raise EngineError(f"layer {layer.index}: {no_kernel(layer)} for GPUs; take the CPU: -nogpu")
         self.packed: dict[int, Packed] = {}
         self.factors: dict[tuple[int, str], tuple[int, int]] = {}
         self.weights: list[Memory] = []
+        self.parameters: dict[int, dict[str, Array]] = {}  # of layers that have no kernel
         self._family: list[ref[CudaEngine]] = []  # this engine and its forks
+        reasons = {index: no_kernel(layers[index]) for index in self.program.running}
+        self.defined = {index: reason for index, reason in reasons.items() if reason}
         layout = Layout(self.program, layers, precision, 1)
         source = iter(parameters)
         try:
@@ -105,8 +107,10 @@ class CudaEngine:
         self._family.append(ref(self))
 
     def _prepare(self, layer: Layer, arrays: Parameters, layout: Layout) -> None:
-        """Pack a layer's parameters and bring them to the GPU."""
-        if isinstance(layer, (Convolutional, Connected)):
+        """Pack a layer's parameters and bring them to the GPU, or keep them for its definition."""
+        if no_kernel(layer):
+            self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
+        elif isinstance(layer, (Convolutional, Connected)):
             (step,) = (step for step in self.program.steps if step.layer == layer.index and step.task == "layer")
             kernels, groups = arrays.get("kernels"), getattr(layer, "groups", 1)
             if kernels is None:
@@ -255,12 +259,13 @@ class Execution:
 
     Attributes
     ----------
-    launches : list of Launch or GraphLaunch
+    launches : list of Launch, GraphLaunch or HostCall
     choices : dict of Convolution to Implementation
     """
 
     def __init__(self, engine: CudaEngine, layers: Sequence[Layer], pictures: int) -> None:
         program = engine.program
+        self.layers, self.parameters = layers, engine.parameters
         self.device, self.queue = engine.device, engine.queue
         self.weights = engine.weights  # the recording reads it
         self.layout = Layout(program, layers, engine.precision, pictures)
@@ -277,7 +282,13 @@ class Execution:
             self.arena = self.device.allocate(self.layout.size)
             self.arrived = self.device.allocate(4 * most_shared(self.device.multiprocessors))
             self.lowering = Lowering(
-                self.layout, self.arena.address, engine.packed, engine.factors, self.choices, self.arrived.address
+                self.layout,
+                self.arena.address,
+                engine.packed,
+                engine.factors,
+                self.choices,
+                self._allocate_host_calls(),
+                self.arrived.address,
             )
             self._allocate_workspace(considered)
             unknown = {steps[convolution]: choices for convolution, choices in considered.items() if len(choices) > 1}
@@ -285,6 +296,21 @@ class Execution:
                 self._tune(tuner, unknown)
                 self._allocate_workspace({convolution: [choice] for convolution, choice in self.choices.items()})
             self._record()
+
+    def _allocate_host_calls(self) -> dict[Step, HostCall]:
+        """Memory for what is computed on the host."""
+
+        def allocate(value: int) -> Memory:
+            return self.device.allocate(4 * self.layout.pictures * program.shape(value, self.layers).size)
+
+        program, calls = self.layout.program, {}
+        for step in program.steps:
+            if step.task == "layer" and no_kernel(self.layers[step.layer]):
+                channels, height, width = program.shape(step.target, self.layers)
+                packed = self.layout.pictures * height * width * padded(channels) * self.layout.item
+                inputs = {value: allocate(value) for value in step.reads}
+                calls[step] = HostCall(step, inputs, allocate(step.target), self.device.allocate(packed))
+        return calls
 
     def _allocate_workspace(self, considered: Mapping[Convolution, Sequence[Implementation]]) -> None:
         """As much as any of the choices needs."""
@@ -297,7 +323,8 @@ class Execution:
         """Make the graph; with our own kernels in place of cuDNN's plans where one of these fails after all."""
         try:
             self.launches = self.lowering.launches(self.images.address, self.answers.address)
-            self.recording = self.queue.record(self.launches)
+            parts = groupby(self.launches, lambda work: isinstance(work, HostCall))
+            self.recordings = [part for on_host, works in parts for part in self._record_part(on_host, works)]
         except UnsupportedError as reason:
             warnings.warn(DarknetWarning(f"{reason}; kernels without cuDNN are used"), stacklevel=2)
             for convolution, choice in self.choices.items():
@@ -306,11 +333,32 @@ class Execution:
                     self.choices[convolution] = next(fitting)
             self._record()
 
+    def _record_part(self, on_host: bool, works: Iterable[Any]) -> Iterable[Any]:
+        """Graphs of launches that follow each other, or calls of the host."""
+        return works if on_host else [self.queue.record(works)]
+
+    def _replay(self) -> None:
+        for recording in self.recordings:
+            if isinstance(recording, HostCall):
+                self._call_host(recording)
+            else:
+                self.queue.replay(recording)
+
+    def _call_host(self, call: HostCall) -> None:
+        shape = self.layout.program.shape
+
+        def read(value: int) -> Array:
+            array = np.empty((self.layout.pictures, *shape(value, self.layers)), np.float32)
+            self.queue.read(call.inputs[value], array)
+            return array
+
+        self.queue.write(call.output, call.step.define(self.layers, self.parameters, read))
+
     def _tune(self, tuner: Tuner, unknown: Mapping[Step, Sequence[Implementation]]) -> None:
         """Choose by measuring, on what random pictures leave in memory: zeros would heat the GPU less."""
         self._record()
         self.queue.write(self.images, np.random.default_rng(0).random(self.images.size // 4, np.float32))
-        self.queue.replay(self.recording)
+        self._replay()
         told = tqdm(unknown.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=None)
         try:
             for step, choices in told:
@@ -343,7 +391,7 @@ class Execution:
         """Outputs for a batch of the execution's shape."""
         outputs = np.empty((len(batch), self.outputs), np.float32)
         self.queue.write(self.images, batch)
-        self.queue.replay(self.recording)
+        self._replay()
         self.queue.read(self.answers, outputs)
         return outputs
 

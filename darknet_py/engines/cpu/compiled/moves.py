@@ -41,6 +41,28 @@ def pad(op, counter):
 
 
 @kernel
+def crop(op, alpha, beta, counter):
+    """alpha * A + beta from row `TOP` and column `LEFT` on, to plain pictures at C; a row of a channel an item.
+
+    `A_BATCH`, `A_BLOCK`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, of LANES channels, of one, of rows
+    and of pixels.
+    """
+    channels, tall, wide = op[t.CHANNELS], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+    pixel, cell = op[t.PIXEL], op[t.CELL]
+    item = next_item(counter)
+    while item < op[t.IMAGES] * channels * tall:
+        picture, y = divmod(item, tall)
+        image, c = divmod(picture, channels)
+        block, lane = divmod(c, LANES)
+        s = op[t.A] + image * op[t.A_BATCH] + block * op[t.A_BLOCK] + lane * op[t.A_PLANE]
+        s += (op[t.TOP] + y) * op[t.A_ROW] + op[t.LEFT] * pixel
+        d = op[t.C] + item * wide * 4
+        for x in range(wide):
+            store_scalar(d + x * 4, load_lane(s + x * pixel, cell) * alpha + beta)
+        item = next_item(counter)
+
+
+@kernel
 def to_pixels(op, counter):
     """Pictures at A to pixels at C, zeros round them; a row an item.
 

@@ -7,7 +7,7 @@ from ..arena import LINE
 from . import kernel
 from .curves import scale
 from .gemm import multiply
-from .moves import flatten, pad, to_blocks, to_phases, to_pixels
+from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
 from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
@@ -56,6 +56,8 @@ def walk(call, scratch, thread, threads):
             add(op, alpha, beta, slope, counter)
         elif code == t.SCALE:
             scale(op, slope, counter)
+        elif code == t.CROP:
+            crop(op, load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4), counter)
         elif code == t.PAD:
             pad(op, counter)
         elif code == t.TO_PIXELS:
