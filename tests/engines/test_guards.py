@@ -18,9 +18,11 @@ from support import assert_close, make_network, random_array, random_parameters,
 
 from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.engines.cpu import builder, plan
+from darknet_py.engines.cpu.algorithms import FORWARD, choose
+from darknet_py.engines.cpu.algorithms.winograd import PhasesWinograd, Winograd
 from darknet_py.engines.cpu.arena import LINE, Store, address
 from darknet_py.engines.cpu.isa import LANES
-from darknet_py.engines.cpu.select import PHASES, WINOGRAD, choose
+from darknet_py.layers.convolutional import Convolutional
 
 BOUNDS = {"float32": 5e-5, "bfloat16": 0.05}
 GUARD = 1024  # bytes
@@ -73,6 +75,7 @@ def check(network, batch, name=None, precision="float32"):
         assert alone.tobytes() == answers[-1:].tobytes()
 
 
+ALL = FORWARD["float32"][Convolutional]
 SOME = st.integers(1, 40)
 
 
@@ -108,8 +111,12 @@ GEOMETRIES = {
     "gemm_1x1": convolutions([1], [1], st.integers(1, 70), paddings=[0]),
     "direct": convolutions([1, 2, 3, 4, 5, 7], [1, 2, 3, 4], st.integers(1, 70)),
     "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], FEW),
-    **{f"phases_wino_{m}x{m}_{r}x{r}": PHASED[r] for m, r in PHASES},
-    **{f"wino_{m}x{m}_{r}x{r}": convolutions([r], [1], st.integers(16, 70)) for m, r in WINOGRAD},
+    **{algorithm.name: PHASED[algorithm.r] for algorithm in ALL if type(algorithm) is PhasesWinograd},
+    **{
+        algorithm.name: convolutions([algorithm.r], [1], st.integers(16, 70))
+        for algorithm in ALL
+        if type(algorithm) is Winograd
+    },
 }
 
 

@@ -12,15 +12,14 @@ import numpy as np
 from ...layers import Array, Layer, Shape
 from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
+from .algorithms import CLOCK, Call, Choice, choose
+from .algorithms.connected import multiply_images
+from .algorithms.weights import pack_matrix
 from .arena import Store
 from .builder import Table
-from .convolution import workspace_size
 from .isa import COLUMNS, ISA, LANES, ROWS
-from .kernels import pack_matrix
 from .plan import CpuEngine
-from .products import Call, lower_connected
 from .run import explain_definition, no_kernel
-from .select import CLOCK, Choice, choose
 from .team import team_of, thread_count
 
 SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter, but a few
@@ -83,7 +82,7 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Lay
     running = {step.layer for step in program.steps if step.task == "layer"}
     plans = []
     for layer in layers:
-        choices = choose(layer, precision) if isinstance(layer, Convolutional) else []
+        choices = choose(layer, precision)
         if layer.index not in running:
             name = reason = ""
         elif choices:
@@ -102,11 +101,8 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Lay
 def plan_memory(layers: Sequence[Layer], precision: str = "float32") -> tuple[list[int], int]:
     """Bytes of each buffer that layers share, and of the workspace of convolutions, for one picture."""
     slots = [SIZES[precision] * size for size in compile_steps(layers, LANES).slot_sizes(layers)]
-    spaces = [
-        workspace_size(choose(layer, precision)[0], layer, 1, layer.input_shapes[0], layer.shape, thread_count(None))
-        for layer in layers
-        if isinstance(layer, Convolutional)
-    ]
+    algorithms = [(layer, choice.algorithm) for layer in layers for choice in choose(layer, precision)[:1]]
+    spaces = [algorithm.workspace(layer, 1, thread_count(None)) for layer, algorithm in algorithms if algorithm]
     return slots, max(spaces, default=0)
 
 
@@ -136,7 +132,7 @@ class _Product:
     def __init__(self, threads: int | None) -> None:
         self.team, packing = team_of(thread_count(threads)), Table()
         values, ones = np.ones((self.channels, self.depth, 1), np.float32), np.ones(self.channels, np.float32)
-        self.kernels = pack_matrix(packing, Store(), values, ones, 0 * ones)
+        self.weights = pack_matrix(packing, Store(), values, ones, 0 * ones)
         packing.freeze()
         packing.run(self.team)
         self.source = np.ones(self.depth * self.pixels, np.float32)
@@ -146,7 +142,7 @@ class _Product:
         self.table = Table()
         for number in range(self.times):
             self.table.layer = number
-            lower_connected(self.table, self.kernels, call)
+            multiply_images(self.table, self.weights, call)
         self.table.freeze()
 
     def measure(self) -> float:

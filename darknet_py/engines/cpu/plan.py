@@ -1,4 +1,4 @@
-"""The CPU engine: kernels packed once, and plans for sizes of picture, which divide batches."""
+"""The CPU engine: weights packed once, and plans for sizes of picture, which divide batches."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from ...forks import renew_after_fork
 from ...layers import Array, Layer, Parameters
 from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
-from ...layers.convolutional import Convolutional
 from ..passes import compile_steps, fold, scale_after
+from .algorithms import Choice, PackedWeights, choose
 from .arena import Store, huge
 from .builder import Table
 from .interpolate import interpolate
 from .isa import BLOCK, HALF, LANES
-from .kernels import Kernels, pack_kernels, pack_matrix
 from .run import Run, explain_definition
-from .select import Choice, choose
 from .team import Team, team_of, thread_count
 
 TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
@@ -30,7 +28,7 @@ CACHE = 16 << 20  # bytes of a layer's input and output that the last cache hold
 
 
 class CpuEngine:
-    """A network's program, its kernels packed once for all sizes of picture."""
+    """A network's program, its weights packed once for all sizes of picture."""
 
     name = "cpu"
     interpolate = staticmethod(interpolate)
@@ -47,7 +45,7 @@ class CpuEngine:
         self.team = team_of(thread_count(threads))
         self.program = compile_steps(layers, LANES)
         self.choices: dict[int, Choice] = {}
-        self.kernels: dict[int, Kernels] = {}
+        self.weights: dict[int, PackedWeights] = {}
         self.parameters: dict[int, dict[str, Array]] = {}
         self.factors: dict[tuple[int, str], tuple[Array, Array]] = {}  # of layers, by their steps' tasks
         self.arena, self.store = huge(0), Store()
@@ -66,27 +64,23 @@ class CpuEngine:
         self.lock = threading.Lock()
 
     def _prepare(self, layer: Layer, arrays: Parameters) -> None:
-        """Pack a layer's kernels, or keep its parameters for its definition."""
-        choice = choose(layer, self.precision)[0] if isinstance(layer, Convolutional) else None
-        narrow = self.cell != BLOCK if choice is None else choice.narrow
-        table, store = Table(), Store() if narrow else self.store  # kernels are packed in float32 first
-        if isinstance(layer, Convolutional):
-            assert choice is not None
+        """Pack a layer's weights, or keep its parameters for its definition."""
+        choice = next(iter(choose(layer, self.precision)), None)
+        algorithm = None if choice is None else choice.algorithm
+        if choice is not None:
             self.choices[layer.index] = choice
-            if choice.name != "definition":
-                factor, bias = self._fold(layer, arrays)
-                self.kernels[layer.index] = pack_kernels(table, store, choice, layer, arrays["kernels"], factor, bias)
-        elif isinstance(layer, Connected):
-            matrix = arrays["matrix"].reshape(layer.output, layer.input_shapes[0].channels, -1)
-            self.kernels[layer.index] = pack_matrix(table, store, matrix, *self._fold(layer, arrays))
-        elif isinstance(layer, BatchNorm):
+        if isinstance(layer, BatchNorm):
             self.factors[layer.index, "layer"] = self._fold(layer, arrays)
-        if layer.index not in self.kernels:
+        elif algorithm is None:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
-        table.freeze()
-        table.run(self.team)
-        if narrow and layer.index in self.kernels:
-            self.kernels[layer.index] = self.kernels[layer.index].narrow(self.store)
+        else:
+            # Weights are packed in float32 first.
+            table, store = Table(), Store() if algorithm.narrow else self.store
+            weights = next(arrays[name] for name, given in layer.parameters.items() if given.role == "weight")
+            packed = algorithm.pack(table, store, layer, weights, *self._fold(layer, arrays))
+            table.freeze()
+            table.run(self.team)
+            self.weights[layer.index] = packed.narrow(self.store) if algorithm.narrow else packed
 
     def _fold(self, layer: Layer, arrays: Parameters) -> tuple[Array, Array]:
         """A layer's factors and biases; those that come after them are kept."""
@@ -96,15 +90,15 @@ class CpuEngine:
         return folded.factor, folded.bias
 
     def is_defined(self, layer: Layer) -> bool:
-        """Whether no implementation of the convolution `layer` could be taken but its definition."""
-        return isinstance(layer, Convolutional) and layer.index not in self.kernels
+        """Whether `layer` could have an algorithm and all decline."""
+        return layer.index in self.choices and layer.index not in self.weights
 
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:
         """A plan for `layers`, shaped for some size of picture."""
         return CpuPlan(self, layers)
 
     def fork(self, threads: int) -> CpuEngine:
-        """An engine on the same kernels with `threads` threads of its own, whose plans run beside this one's."""
+        """An engine on the same weights with `threads` threads of its own, whose plans run beside this one's."""
         engine = copy(self)
         engine.team = Team(threads)
         engine.arena = huge(0)
@@ -159,9 +153,9 @@ class CpuPlan:
         return [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
 
     def _bytes_an_image(self, images: int) -> float:
-        """From memory, where that counts: connected layers' kernels, and what no cache keeps from layer to layer.
+        """From memory, where that counts: connected layers' weights, and what no cache keeps from layer to layer.
 
-        Kernels of convolutions do not count: they are fetched while others are worked with.
+        Weights of convolutions do not count: they are fetched while others are worked with.
         """
         total = 0.0
         for layer in self.layers:
@@ -169,7 +163,7 @@ class CpuPlan:
             if images * passed > CACHE:
                 total += passed
             if isinstance(layer, Connected):
-                total += self.engine.kernels[layer.index].data.nbytes / images
+                total += self.engine.weights[layer.index].data.nbytes / images
         return total
 
     def _run(self, images: int) -> Run:

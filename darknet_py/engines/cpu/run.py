@@ -22,13 +22,11 @@ from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, SLOPES, Step
 from . import table as t
+from .algorithms import Call, Choice
+from .algorithms.weights import blocks, round_to_bfloat16
 from .arena import LINE, address, round_up
 from .builder import Table
-from .convolution import lower_convolution, workspace_size
 from .isa import BLOCK, LANES
-from .kernels import blocks, round_to_bfloat16
-from .products import Call, lower_connected
-from .select import Choice
 
 if TYPE_CHECKING:
     from .plan import CpuEngine
@@ -105,18 +103,14 @@ class Run:
         sizes = [0] * (1 + max(place.slot for place in places.values()))
         for place in places.values():
             sizes[place.slot] = max(sizes[place.slot], self._size(place.root))
-        workspace = 0
+        spaces = [0]
         for step in self.program.steps:
-            layer = self.layers[step.layer]
-            if isinstance(layer, Connected):
-                workspace = max(workspace, self._size(step.source))
-            if isinstance(layer, Convolutional) and step.task == "layer":
-                choice = self.engine.choices[layer.index]
-                threads = self.engine.team.threads
-                need = workspace_size(choice, layer, self.images, layer.input_shapes[0], layer.shape, threads)
-                workspace = max(workspace, need)
+            choice = self.engine.choices.get(step.layer)
+            if choice is not None and choice.algorithm is not None:
+                layer, threads = self.layers[step.layer], self.engine.team.threads
+                spaces.append(choice.algorithm.workspace(layer, self.images, threads))
         # The input's blocked form, where a layer wants it, lies last. A line that nothing uses follows each buffer.
-        sizes += [workspace, self._size(INPUT)]
+        sizes += [max(spaces), self._size(INPUT)]
         starts = np.cumsum([0, *(round_up(size, LINE) + LINE for size in sizes)]).tolist()
         self.memory = self.engine.memory(starts[-1])
         self.gaps = [slice(end - LINE, end) for end in starts[1:]]
@@ -198,22 +192,17 @@ class Run:
             KERNELS[type(layer)](self, step)
 
     def _add_product(self, step: Step) -> None:
-        layer = self.layers[step.layer]
-        assert isinstance(layer, (Convolutional, Connected))
-        kernels = self.engine.kernels[layer.index]
+        layer, algorithm = self.layers[step.layer], self.engine.choices[step.layer].algorithm
+        assert algorithm is not None
         residual = 0 if step.sum is None else self._blocked(step.sum.other)  # which the source may be, too
-        plain = layer.index in self.engine.choices and self.engine.choices[layer.index].plain
-        plain = plain and step.source in self.plain
+        plain = algorithm.plain and step.source in self.plain
         source = self._plain_address(step.source) if plain else self._blocked(step.source)
         call = Call(
             self.images, source, self.addresses[step.target], residual, self.workspace,
             layer.input_shapes[0], layer.shape, SLOPES.get(step.activation, 1), SLOPES[step.final_activation],
             self.engine.team.threads, plain, self._cell(step.source), self._cell(step.target),
         )  # fmt: skip
-        if isinstance(layer, Connected):
-            lower_connected(self._table(), kernels, call)
-        else:
-            lower_convolution(self._table(), self.engine.choices[layer.index], layer, kernels, call)
+        algorithm.lower(self._table(), layer, self.engine.weights[step.layer], call)
         self._add_curve(step)
 
     def _add_curve(self, step: Step) -> None:
@@ -405,7 +394,7 @@ def no_kernel(layer: Layer) -> str:
 
 def explain_definition(layer: Layer, choice: Choice | None = None) -> str:
     """Why `layer`, of a convolution the implementation `choice`, or its activation runs by its definition; or empty."""
-    if choice is not None and choice.name == "definition":
+    if choice is not None and choice.algorithm is None:
         return f"its groups make up no whole blocks of {LANES} channels"
     known = layer.activation in SLOPES or layer.activation in t.CURVES
     return no_kernel(layer) or ("" if known else f"the activation {layer.activation} has no kernel")

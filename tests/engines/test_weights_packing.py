@@ -1,11 +1,11 @@
-"""Kernels in the micro-kernel's order."""
+"""Weights in the micro-kernel's order."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from darknet_py.engines.cpu.kernels import round_to_bfloat16
+from darknet_py.engines.cpu.algorithms.weights import round_to_bfloat16
 
 
 @pytest.mark.parametrize(

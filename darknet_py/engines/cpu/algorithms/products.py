@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from ...layers import Shape
-from . import table as t
-from .arena import address
-from .builder import Table
-from .isa import BLOCK, LANES
-from .kernels import Kernels, blocks
+from ....layers import Shape
+from .. import table as t
+from ..arena import address
+from ..builder import Table
+from ..isa import BLOCK, LANES
+from .weights import PackedWeights
 
 ITEMS = 16  # of work, at least, for each operation
 TILES_PER_ITEM = 24
@@ -63,25 +61,25 @@ class Call:
         return self.images * self.shape.height * self.shape.width * self.cell
 
 
-def multiply(table: Table, kernels: Kernels, call: Call, image: int = 0, **columns: int) -> None:
+def multiply(table: Table, weights: PackedWeights, call: Call, image: int = 0, **columns: int) -> None:
     """Add a GEMM for `image`, or from it on; `columns` of `table` come on top of what follows from the rest."""
     offset = image * call.shape.height * call.shape.width * call.cell
     defaults = dict(
         batches=1,
         row_count=1,
-        **kernels.columns,
+        **weights.columns,
         c=call.target + offset,
         c_plane=call.plane,
         c_row=call.shape.width * call.cell,
         out_cell=call.cell,
-        bias=address(kernels.bias),
+        bias=address(weights.bias),
         residual=call.residual and call.residual + offset,
     )
     table.add(t.GEMM, slope=call.slope, final=call.final, **(defaults | columns))
 
 
 def chunk(tiles: int, panels: int) -> int:
-    """Tiles an item: many for the sake of the kernels that they share, few enough that all threads have work."""
+    """Tiles an item: many for the sake of the weights that they share, few enough that all threads have work."""
     return max(1, min(TILES_PER_ITEM, tiles * panels // ITEMS))
 
 
@@ -95,15 +93,3 @@ def plain_strides(call: Call) -> dict[str, int]:
         cell, pixel, plane = call.source_cell, call.source_cell, call.source_cell // LANES
         image = source.height * source.width * pixel
     return dict(cell=cell, a_batch=image, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
-
-
-def lower_connected(table: Table, kernels: Kernels, call: Call) -> None:
-    """A connected layer: a kernel as large as the picture, and images for pixels."""
-    start, cells = call.source, call.source_shape.height * call.source_shape.width
-    if cells > 1 and call.images > 1:
-        start = call.workspace
-        table.add(
-            t.FLATTEN, a=call.source, c=start, blocks=blocks(call.source_shape.channels), size=cells, images=call.images
-        )
-    taps = np.arange(kernels.taps, dtype=np.int64) * call.images * kernels.cell
-    multiply(table, kernels, call, pixels=call.images, pixel=kernels.cell, chunk=1, a=start, taps=table.keep(taps))

@@ -1,0 +1,58 @@
+"""Which algorithm computes a layer: lists by role and precision, of which the probably fastest that can is taken.
+
+The choice is by model, never by timing, so that a network's answers are the same in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ....layers import Layer
+from ....layers.connected import Connected
+from ....layers.convolutional import Convolutional
+from .base import CLOCK, Algorithm, Choice
+from .connected import MatrixProduct
+from .gemm import Direct, Gemm
+from .pixels import Pixels
+from .products import Call
+from .strassen import Strassen
+from .weights import PackedWeights
+from .winograd import PhasesWinograd, Winograd
+
+__all__ = ["CLOCK", "FORWARD", "Algorithm", "Call", "Choice", "PackedWeights", "choose"]
+
+_WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)
+_PHASES = tuple(PhasesWinograd(*sizes) for sizes in ((5, 4), (3, 4), (6, 3), (4, 3)))
+# With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms for
+# few channels multiply in float32.
+FORWARD: dict[str, dict[type[Layer], Sequence[Any]]] = {
+    "float32": {
+        Convolutional: (
+            *(Winograd(*sizes) for sizes in _WINOGRAD), *_PHASES, Strassen(), Direct(), Gemm(), Pixels(),
+        ),
+        Connected: (MatrixProduct(),),
+    },
+    "bfloat16": {
+        Convolutional: (
+            *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD), *_PHASES, Direct(True), Gemm(True), Pixels(),
+        ),
+        Connected: (MatrixProduct(True),),
+    },
+}  # fmt: skip
+
+
+def choose(layer: Layer, precision: str = "float32") -> list[Choice]:
+    """All algorithms for `layer`, the one to take first, those that decline last; none for other kinds of layers.
+
+    One without an algorithm is the layer's definition, which comes after all that do not decline.
+    """
+    algorithms = FORWARD[precision].get(type(layer), ())
+    choices = [_consider(algorithm, layer) for algorithm in algorithms]
+    definition = [Choice(None, 1e15)] * bool(choices)
+    return sorted(choices + definition, key=lambda choice: (bool(choice.reason), choice.cycles))
+
+
+def _consider(algorithm: Algorithm, layer: Layer) -> Choice:
+    reason = algorithm.declines(layer)
+    return Choice(algorithm, reason=reason) if reason else Choice(algorithm, algorithm.cycles(layer))

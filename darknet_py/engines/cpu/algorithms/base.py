@@ -1,0 +1,123 @@
+"""What an algorithm is: it declines a layer or says what it would cost, and owns its weights' order and operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ....layers import Array, Layer
+from ..arena import Store
+from ..builder import Table
+from ..isa import BLOCK, COLUMNS, DOTS, HALF, ISA, LANES, ROWS
+from .products import Call
+from .weights import PackedWeights, blocks
+
+# Of a machine with 2 Zen 4 cores that multiplies at 114.5 GFLOP/s a core. Only ratios decide.
+CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
+WEIGHT_BYTES_PER_CYCLE = 4.4  # per core, streamed from memory at 32 GB/s with both cores at it
+TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
+
+
+class Algorithm(Protocol):
+    """A way to compute a convolution or a connected layer.
+
+    Attributes
+    ----------
+    name : str
+        ``wino_4x4_3x3``, ``strassen_1x1``, ``gemm_1x1``, ...
+    narrow : bool
+        Whether it multiplies in bfloat16.
+    plain : bool
+        Whether it can read pictures in plain layout.
+    reorders : bool
+        Whether it puts weights into another order before they are packed.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def narrow(self) -> bool: ...
+    @property
+    def plain(self) -> bool: ...
+    @property
+    def reorders(self) -> bool: ...
+
+    def declines(self, layer: Layer) -> str:
+        """Why it cannot compute `layer`; empty where it can."""
+
+    def cycles(self, layer: Layer) -> float:
+        """Predicted, for one picture on one core."""
+
+    def packed_size(self, layer: Layer) -> int:
+        """Bytes of the layer's packed weights in float32."""
+
+    def pack(
+        self, table: Table, store: Store, layer: Layer, weights: Array, factor: Array, bias: Array
+    ) -> PackedWeights:
+        """The layer's weights, times `factor` of each output channel, in its own order.
+
+        The work is done when `table` has run; memory comes from `store`.
+        """
+
+    def workspace(self, layer: Layer, images: int, threads: int) -> int:
+        """Bytes that its operations need besides source and target."""
+
+    def lower(self, table: Table, layer: Layer, weights: PackedWeights, call: Call) -> None:
+        """Add its operations to `table`."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An algorithm for a layer.
+
+    Attributes
+    ----------
+    algorithm : Algorithm, optional
+        None for the layer's definition.
+    cycles : float
+        Predicted, for one picture on one core.
+    reason : str
+        Why it declines; empty where it can.
+    """
+
+    algorithm: Algorithm | None
+    cycles: float = float("inf")
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """The algorithm's."""
+        return "definition" if self.algorithm is None else self.algorithm.name
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it multiplies in bfloat16."""
+        return self.algorithm is not None and self.algorithm.narrow
+
+    @property
+    def implementation(self) -> str:
+        """The id: algorithm and instruction set."""
+        return self.name if self.algorithm is None else f"{self.name}{'_bfloat16' * self.narrow}:{ISA.name}"
+
+
+def cell_of(narrow: bool) -> int:
+    """Bytes of LANES channels of a pixel that are multiplied, in bfloat16 where `narrow`."""
+    return HALF if narrow else BLOCK
+
+
+def matrix_size(out_channels: int, channels: int, taps: int) -> int:
+    """Bytes of weights in panels of whole blocks of channels."""
+    return blocks(out_channels) * BLOCK * blocks(channels) * LANES * taps
+
+
+def product_cycles(pixels: int, depth: int, channels: int, batches: int = 1, narrow: bool = False) -> float:
+    """Of `batches` products pixels x depth x channels: arithmetic, or the kernels' way from memory."""
+    columns = blocks(channels)
+    weights = batches * depth * columns * LANES * (2 if narrow else 4)
+    if narrow and DOTS:
+        depth = depth // 2
+    tiles = -(-pixels // ROWS)
+    # A tile of few pixels is bound by loading kernels: one load for each column, one broadcast a pixel.
+    loads = tiles * columns + pixels * columns / COLUMNS
+    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * TILE_OVERHEAD / COLUMNS)
+    return max(arithmetic, weights / WEIGHT_BYTES_PER_CYCLE)

@@ -1,0 +1,67 @@
+"""Connected layers: a kernel as large as the picture, and images for pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....layers import Array
+from ....layers.connected import Connected
+from .. import table as t
+from ..arena import Store
+from ..builder import Table
+from ..isa import BLOCK
+from .base import matrix_size, product_cycles
+from .products import Call, multiply
+from .weights import PackedWeights, blocks, pack_matrix
+
+
+@dataclass(frozen=True)
+class MatrixProduct:
+    """The product of the pictures, each a row, and the matrix."""
+
+    narrow: bool = False
+    plain: bool = False
+    reorders: bool = False
+    name: str = "connected"
+
+    def declines(self, layer: Connected) -> str:
+        """See `Algorithm`: it never does."""
+        return ""
+
+    def cycles(self, layer: Connected) -> float:
+        """See `Algorithm`."""
+        return product_cycles(1, layer.input_shapes[0].size, layer.output, 1, self.narrow)
+
+    def packed_size(self, layer: Connected) -> int:
+        """See `Algorithm`."""
+        source = layer.input_shapes[0]
+        return matrix_size(layer.output, source.channels, source.height * source.width)
+
+    def pack(
+        self, table: Table, store: Store, layer: Connected, weights: Array, factor: Array, bias: Array
+    ) -> PackedWeights:
+        """See `Algorithm`."""
+        by_cell = weights.reshape(layer.output, layer.input_shapes[0].channels, -1)
+        return pack_matrix(table, store, by_cell, factor, bias)
+
+    def workspace(self, layer: Connected, images: int, threads: int) -> int:
+        """See `Algorithm`."""
+        source = layer.input_shapes[0]
+        return images * blocks(source.channels) * source.height * source.width * BLOCK
+
+    def lower(self, table: Table, layer: Connected, weights: PackedWeights, call: Call) -> None:
+        """See `Algorithm`."""
+        multiply_images(table, weights, call)
+
+
+def multiply_images(table: Table, weights: PackedWeights, call: Call) -> None:
+    """Add the operations of a product of `call.images` rows."""
+    start, cells = call.source, call.source_shape.height * call.source_shape.width
+    if cells > 1 and call.images > 1:
+        start = call.workspace
+        channels = blocks(call.source_shape.channels)
+        table.add(t.FLATTEN, a=call.source, c=start, blocks=channels, size=cells, images=call.images)
+    taps = np.arange(weights.taps, dtype=np.int64) * call.images * weights.cell
+    multiply(table, weights, call, pixels=call.images, pixel=weights.cell, chunk=1, a=start, taps=table.keep(taps))

@@ -1,0 +1,166 @@
+"""Convolutions as products over blocked pictures, a tap of the kernel and a block of channels after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....layers import Array
+from ....layers.convolutional import Convolutional
+from .. import table as t
+from ..arena import Store
+from ..builder import Table
+from ..isa import BLOCK, LANES, ROWS
+from .base import cell_of, matrix_size, product_cycles
+from .products import Call, chunk, multiply
+from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Any window, over pictures with their edges."""
+
+    narrow: bool = False
+    plain: bool = False
+    reorders: bool = True
+    name: str = "direct"
+
+    def declines(self, layer: Convolutional) -> str:
+        """See `Algorithm`."""
+        if _pointwise(layer):
+            return "needs a larger kernel, a stride or padding"
+        return self._declines(layer)
+
+    def _declines(self, layer: Convolutional) -> str:
+        if bundle(layer) is None:
+            return f"needs groups that make up whole blocks of {LANES} channels"
+        if self.narrow and layer.input_shapes[0].channels < LANES:
+            return f"needs at least {LANES} channels in bfloat16"
+        return ""
+
+    def cycles(self, layer: Convolutional) -> float:
+        """See `Algorithm`."""
+        source, shape = layer.input_shapes[0], layer.shape
+        batches = layer.groups // (bundle(layer) or layer.groups)
+        depth = blocks(source.channels // batches) * LANES * layer.size**2
+        padding = 3 * source.height * source.width * blocks(source.channels) if layer.padding or self.narrow else 0
+        products = product_cycles(shape.height * shape.width, depth, layer.filters // batches, batches, self.narrow)
+        return padding + products
+
+    def packed_size(self, layer: Convolutional) -> int:
+        """See `Algorithm`."""
+        batches = layer.groups // (bundle(layer) or layer.groups)
+        return batches * matrix_size(layer.filters // batches, layer.input_shapes[0].channels // batches, layer.size**2)
+
+    def pack(
+        self, table: Table, store: Store, layer: Convolutional, weights: Array, factor: Array, bias: Array
+    ) -> PackedWeights:
+        """See `Algorithm`."""
+        oc, ic, size, _ = weights.shape
+        together = bundle(layer)
+        assert together is not None
+        if layer.groups == 1:
+            return pack_matrix(table, store, weights.reshape(oc, ic, size * size), factor, bias)
+        batches, out, into = layer.groups // together, oc // layer.groups, together * ic
+        packed = allocate(store, bias, together * out, batches, blocks(into) * size * size, LANES, batches)
+        for batch in range(batches):
+            dense = np.zeros((together * out, into, size * size), np.float32)
+            first = batch * together * out
+            for group in range(together):
+                rows = slice(group * out, (group + 1) * out)
+                source = weights[first + group * out : first + (group + 1) * out]
+                dense[rows, group * ic : (group + 1) * ic] = source.reshape(out, ic, -1)
+            start = batch * packed.batch_stride
+            pack_panels(table, packed, dense, factor[first : first + together * out], packed.data[start:])
+        return packed
+
+    def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
+        """See `Algorithm`."""
+        source, (height, width) = layer.input_shapes[0], padded_sides(layer)
+        if (height, width) == source[1:]:
+            return 0
+        return images * blocks(source.channels) * height * width * cell_of(self.narrow)
+
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+        """See `Algorithm`."""
+        source, shape, cell = call.source_shape, call.shape, weights.cell
+        start, plane = call.source, call.source_plane
+        height, width = padded_sides(layer)
+        padded = (height, width) != source[1:]
+        if padded:
+            table.add(
+                t.PAD,
+                a=start,
+                c=call.workspace,
+                blocks=blocks(source.channels),
+                images=call.images,
+                height=source.height,
+                width=source.width,
+                padding=layer.padding,
+                out_height=height,
+                out_width=width,
+            )
+            start, plane = call.workspace, call.images * height * width * cell
+        together = bundle(layer)
+        assert together is not None
+        batches = layer.groups // together
+        into, out = blocks(source.channels // batches), blocks(shape.channels // batches)
+        side = np.arange(layer.size)
+        cells = (side[:, None] * width + side).ravel() * cell
+        taps = (np.arange(into)[:, None] * plane + cells).ravel().astype(np.int64)
+        # Rows of one picture, and pictures, lie one after another; where no edge parts them, they are one long row.
+        whole = layer.size == 1 and layer.stride == 1 and not padded
+        rows, pixels = (1, call.images * shape.height * shape.width) if whole else (shape.height, shape.width)
+        tiles = rows * -(-pixels // ROWS)
+        for image in range(1 if whole else call.images):
+            multiply(
+                table,
+                weights,
+                call,
+                image,
+                batches=batches,
+                row_count=rows,
+                pixels=pixels,
+                pixel=layer.stride * cell,
+                chunk=chunk(tiles, weights.panels * batches),
+                a=start + image * height * width * cell,
+                a_batch=into * plane,
+                a_row=layer.stride * width * cell,
+                c_batch=out * call.plane,
+                taps=table.keep(taps),
+                bias_batch=out * BLOCK,
+            )
+
+
+@dataclass(frozen=True)
+class Gemm(Direct):
+    """A product of pixels and weights: pictures are read as they lie."""
+
+    name: str = "gemm_1x1"
+
+    def declines(self, layer: Convolutional) -> str:
+        """See `Algorithm`."""
+        return self._declines(layer) if _pointwise(layer) else "needs a 1 x 1 kernel, stride 1, no padding"
+
+
+def _pointwise(layer: Convolutional) -> bool:
+    return (layer.size, layer.padding, layer.stride) == (1, 0, 1)
+
+
+def bundle(layer: Convolutional) -> int | None:
+    """How many groups go together in one product, so that its channels fill whole blocks; None if none do.
+
+    Weights between channels of different groups are zeros there.
+    """
+    into, out = layer.input_shapes[0].channels // layer.groups, layer.filters // layer.groups
+    together = max(1, LANES // into)
+    fits = together * into % LANES == 0 and together * out % LANES == 0 and layer.groups % together == 0
+    return 1 if layer.groups == 1 else together if fits else None
+
+
+def padded_sides(layer: Convolutional) -> tuple[int, int]:
+    """Height and width of the input with its edges."""
+    (above, below), (left, right) = layer.edges
+    _, height, width = layer.input_shapes[0]
+    return above + height + below, left + width + right

@@ -1,0 +1,106 @@
+"""Convolutions of few channels, which are a picture's: a tap is a row of the kernel, over unblocked pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....layers import Array
+from ....layers.convolutional import Convolutional
+from .. import table as t
+from ..arena import Store, round_up
+from ..builder import Table
+from ..isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
+from .base import product_cycles
+from .gemm import padded_sides
+from .products import Call, chunk, multiply, plain_strides
+from .weights import PackedWeights, allocate, blocks
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Columns and channels of a window's row lie side by side."""
+
+    narrow: bool = False
+    plain: bool = True
+    reorders: bool = True
+    name: str = "direct_pixels"
+
+    def declines(self, layer: Convolutional) -> str:
+        """See `Algorithm`."""
+        if layer.groups != 1:
+            return "needs one group"
+        return f"needs fewer than {LANES} channels" if layer.input_shapes[0].channels >= LANES else ""
+
+    def cycles(self, layer: Convolutional) -> float:
+        """See `Algorithm`."""
+        depth = layer.size * -(-layer.size * layer.input_shapes[0].channels // 4) * 4
+        return product_cycles(layer.shape.height * layer.shape.width, depth, layer.shape.channels)
+
+    def packed_size(self, layer: Convolutional) -> int:
+        """See `Algorithm`."""
+        depth = round_up(layer.size * layer.input_shapes[0].channels, UNROLL)
+        return layer.size * depth * blocks(layer.filters) * BLOCK
+
+    def pack(
+        self, table: Table, store: Store, layer: Convolutional, weights: Array, factor: Array, bias: Array
+    ) -> PackedWeights:
+        """See `Algorithm`."""
+        oc, ic, size, _ = weights.shape
+        depth = round_up(size * ic, UNROLL)
+        packed = allocate(store, bias, oc, 1, size, depth)
+        rows = np.zeros((blocks(oc) * LANES, size, depth), np.float32)
+        rows[:oc, :, : size * ic] = (weights * factor.reshape(-1, 1, 1, 1)).transpose(0, 2, 3, 1).reshape(oc, size, -1)
+        for panel in range(packed.panels):
+            first = panel * COLUMNS * LANES
+            part = rows[first : first + COLUMNS * LANES].transpose(1, 2, 0)
+            data = packed.data[panel * packed.panel_stride :].view(np.float32)
+            data[: part.size] = part.ravel()
+        return packed
+
+    def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
+        """See `Algorithm`."""
+        channels, (height, width) = layer.input_shapes[0].channels, padded_sides(layer)
+        return images * height * (width + _slack(channels)) * channels * 4
+
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+        """See `Algorithm`."""
+        source, shape = call.source_shape, call.shape
+        height, width = padded_sides(layer)
+        width += _slack(source.channels)
+        table.add(
+            t.TO_PIXELS,
+            a=call.source,
+            **plain_strides(call),
+            c=call.workspace,
+            channels=source.channels,
+            images=call.images,
+            height=source.height,
+            width=source.width,
+            padding=layer.padding,
+            out_height=height,
+            out_width=width,
+        )
+        row = width * source.channels * 4
+        taps = np.arange(layer.size, dtype=np.int64) * row
+        tiles = shape.height * -(-shape.width // ROWS)
+        for image in range(call.images):
+            multiply(
+                table,
+                weights,
+                call,
+                image,
+                row_count=shape.height,
+                pixels=shape.width,
+                pixel=layer.stride * source.channels * 4,
+                chunk=chunk(tiles, weights.panels),
+                a=call.workspace + image * height * row,
+                a_row=layer.stride * row,
+                taps=table.keep(taps),
+            )
+
+
+def _slack(channels: int) -> int:
+    """Pixels of zeros after a row of unblocked ones, for a tap whose depth is rounded up."""
+    return -(-(UNROLL - 1) // channels)

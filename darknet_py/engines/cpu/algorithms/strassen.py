@@ -1,0 +1,117 @@
+"""Strassen's algorithm, in Winograd's form, for 1 x 1 kernels: seven products of halves for eight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....layers import Array, Shape
+from ....layers.convolutional import Convolutional
+from .. import table as t
+from ..arena import Store, address, round_up
+from ..builder import Table
+from ..isa import BLOCK, COLUMNS, LANES, ROWS
+from .base import matrix_size, product_cycles
+from .products import Call
+from .weights import PackedWeights, blocks, pack_matrix
+
+QUARTER_PIXELS = 128  # with fewer, Strassen's products are too small for the kernels they read
+# Cycles of Strassen's additions for a pair of pixels and a pair of blocks: of inputs, of outputs. Measured at 16 x 16
+# and 32 x 32 pixels.
+SUM_CYCLES = 40, 100
+
+
+@dataclass(frozen=True)
+class Strassen:
+    """Halves of pixels, of channels in and out."""
+
+    narrow: bool = False
+    plain: bool = False
+    reorders: bool = True
+    name: str = "strassen_1x1"
+
+    def declines(self, layer: Convolutional) -> str:
+        """See `Algorithm`."""
+        source, shape = layer.input_shapes[0], layer.shape
+        if (layer.size, layer.stride, layer.padding, layer.groups) != (1, 1, 0, 1):
+            return "needs a 1 x 1 kernel, stride 1, no padding, one group"
+        panels = 2 * COLUMNS * LANES
+        if source.channels % (2 * LANES) or shape.channels % panels:
+            return f"needs channels in multiples of {2 * LANES}, and of {panels} out of it"
+        if shape.height * shape.width < QUARTER_PIXELS:
+            return f"needs at least {QUARTER_PIXELS} pixels"
+        return ""
+
+    def cycles(self, layer: Convolutional) -> float:
+        """See `Algorithm`."""
+        source, shape = layer.input_shapes[0], layer.shape
+        pairs = -(-shape.height * shape.width // 2)
+        into, out = SUM_CYCLES
+        sums = pairs * (into * source.channels + out * shape.channels) / (2 * LANES)
+        return sums + product_cycles(pairs, source.channels // 2, shape.channels // 2, 7)
+
+    def packed_size(self, layer: Convolutional) -> int:
+        """See `Algorithm`."""
+        return matrix_size(7 * layer.filters // 2, layer.input_shapes[0].channels // 2, 1)
+
+    def pack(
+        self, table: Table, store: Store, layer: Convolutional, weights: Array, factor: Array, bias: Array
+    ) -> PackedWeights:
+        """The second factors of Strassen's products, the first of which are A11, A12, A22, S1, S2, S3, S4."""
+        oc, ic = weights.shape[:2]
+        scaled = weights.reshape(oc, ic) * factor.reshape(-1, 1)
+        b11, b21 = scaled[: oc // 2, : ic // 2], scaled[: oc // 2, ic // 2 :]
+        b12, b22 = scaled[oc // 2 :, : ic // 2], scaled[oc // 2 :, ic // 2 :]
+        t1 = b12 - b11
+        t2 = b22 - t1
+        products = np.stack((b11, b21, t2 - b21, t1, t2, b22 - b12, b22))
+        bias1, bias2 = bias[: oc // 2], bias[oc // 2 :]
+        none = np.zeros_like(bias1)
+        # Both halves get theirs once, above and below.
+        biases = np.stack((none, bias1, -bias1, bias2, none, none, none))
+        # A panel of all seven, then the next: what becomes of their products is added up while the first cache has it.
+        panels = products.reshape(7, -1, COLUMNS * LANES, ic // 2).swapaxes(0, 1).reshape(-1, ic // 2, 1)
+        ones = np.ones(len(panels), np.float32)
+        return pack_matrix(table, store, panels, ones, biases.reshape(7, -1, COLUMNS * LANES).swapaxes(0, 1).ravel())
+
+    def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
+        """See `Algorithm`."""
+        return threads * _pairs(layer.input_shapes[0], threads)[1]
+
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+        """See `Algorithm`."""
+        source, shape = call.source_shape, call.shape
+        size, thread_bytes = _pairs(source, call.threads)
+        offsets = np.arange(blocks(source.channels) // 2, dtype=np.int64)
+        table.add(
+            t.STRASSEN,
+            a=call.source,
+            a_plane=call.source_plane,
+            images=call.images,
+            pixels=shape.height * shape.width,
+            group_size=size,
+            blocks=blocks(source.channels),
+            out_blocks=blocks(shape.channels),
+            b=address(weights.data),
+            b_panel=weights.panel_stride,
+            panels=blocks(shape.channels) // 2 // COLUMNS,
+            taps=table.keep(offsets * call.source_plane),
+            sum_taps=table.keep(offsets * size * BLOCK),
+            tiles=call.workspace,
+            products=call.workspace + 2 * blocks(source.channels) * size * BLOCK,
+            thread_bytes=thread_bytes,
+            c=call.target,
+            c_plane=call.plane,
+            bias=address(weights.bias),
+            residual=call.residual,
+            slope=call.slope,
+            final=call.final,
+        )
+
+
+def _pairs(source: Shape, threads: int) -> tuple[int, int]:
+    """Pairs of pixels in an item of Strassen's algorithm, and bytes of their sums and products."""
+    pairs = -(-source.height * source.width // 2)
+    size = -(-pairs // round_up(-(-pairs // ROWS), threads))
+    return size, (4 * blocks(source.channels) // 2 + 7 * COLUMNS) * size * BLOCK
