@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 from ..errors import ImageError
@@ -89,6 +90,10 @@ def _rewrite(data: bytes, file: str) -> bytes:
         if width in numbers and length in numbers:
             check_size((*numbers[width], *numbers[length]), file, what)
     _check_parts(numbers, samples, file)
+    for places, sizes in PARTS:
+        for place, size in zip_longest(numbers.get(places, ()), numbers.get(sizes, ()), fillvalue=0):
+            if place + size > len(data):  # where the new directory will be
+                raise IndexError
     if numbers.get(COMPRESSION) == (JPEG,) and samples != 2:  # which libjpeg-turbo's interface does not have
         for places, sizes in PARTS:
             for place, size in zip(numbers.get(places, ()), numbers.get(sizes, ()), strict=False):

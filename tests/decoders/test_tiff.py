@@ -80,6 +80,17 @@ def test_strip_of_jpeg_that_ends_early_is_refused():
         decode_image(data[: strip + 300] + b"\xff\xd9" + data[strip + 302 :])
 
 
+@pytest.mark.parametrize("lost", [1, 13, 200])
+def test_strips_that_reach_beyond_the_file_are_refused(lost):
+    """Also where the directory comes first, and all of it is there."""
+    data = encode(STAR)
+    moved = bytearray(data + np.asarray(STAR).tobytes())
+    struct.pack_into("<L", moved, entry(data, 273) + 8, len(data))
+    assert (decode_image(bytes(moved)) == np.asarray(STAR)).all()
+    with pytest.raises(ImageError, match="truncated"):
+        decode_image(bytes(moved[:-lost]))
+
+
 def test_errors_of_others_go_where_they_went(capfd):
     data = compressed("tiff_lzw")
     decode_image(data)
