@@ -8,42 +8,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import operations as o
 from . import table as t
 from .arena import LINE, address, aligned
-from .isa import BLOCK
 from .team import Team
 
 
 class Table:
-    """Operations for a `Team`.
+    """Operations for a `Team`."""
 
-    Parameters
-    ----------
-    cell : int
-        Bytes of LANES channels of a pixel, for operations that are not told otherwise.
-    """
-
-    def __init__(self, cell: int = BLOCK) -> None:
-        self.cell = cell
-        self.rows: list[npt.NDArray[np.int64]] = []
-        self.row_numbers: list[tuple[float, ...]] = []
+    def __init__(self) -> None:
+        self.operations: list[o.Operation] = []
         self.kept: list[npt.NDArray[Any]] = []
         self.layers: list[int] = []
         self.layer = 0  # whose operations are being added
 
-    def add(
-        self, opcode: int, *, slope: float = 1, final: float = 1, alpha: float = 1, beta: float = 1, **columns: int
-    ) -> None:
-        """Append an operation; `columns` are those of `table`, in lower case, 0 where they are not given.
-
-        Cells are the table's where they are not given.
-        """
-        row = np.zeros(t.FIELDS, np.int64)
-        row[t.OPCODE], row[t.CELL], row[t.OUT_CELL] = opcode, self.cell, self.cell
-        for name, value in columns.items():
-            row[getattr(t, name.upper())] = value
-        self.rows.append(row)
-        self.row_numbers.append((slope, final, alpha, beta))
+    def add(self, operation: o.Operation) -> None:
+        """Append an operation."""
+        self.operations.append(operation)
         self.layers.append(self.layer)
 
     def keep(self, array: npt.NDArray[Any]) -> int:
@@ -53,23 +35,28 @@ class Table:
 
     def freeze(self) -> None:
         """No operations come after this."""
-        self.table = np.array(self.rows, np.int64).reshape(-1, t.FIELDS)
-        self.numbers = np.array(self.row_numbers, np.float32).reshape(-1, t.NUMBERS)
-        self.sync = aligned((len(self.rows) + 1) * LINE)
+        count = len(self.operations)
+        self.table = np.zeros((count, len(o.INTEGERS)), np.int64)
+        self.numbers = np.zeros((count, len(o.NUMBERS)), np.float32)
+        for row, numbers, operation in zip(self.table, self.numbers, self.operations, strict=True):
+            values = {"opcode": operation.opcode, **vars(operation)}
+            row[:] = [values.get(name, 0) for name in o.INTEGERS]
+            numbers[:] = [values.get(name, 0) for name in o.NUMBERS]
+        self.sync = aligned((count + 1) * LINE)
         self.call = np.zeros(t.CALL_FIELDS, np.int64)
-        self.call[t.ROWS] = len(self.rows)
+        self.call[t.ROWS] = count
         self.call[t.TABLE], self.call[t.NUMBERS_AT] = address(self.table), address(self.numbers)
         self.call[t.SYNC] = address(self.sync)
         self.call_address = address(self.call)
 
     def run(self, team: Team) -> None:
         """Run all operations, in order."""
-        if self.rows:
+        if self.operations:
             team.run(self.call_address)
 
     def measure(self, team: Team) -> list[tuple[int, float]]:
         """Run all operations; seconds that each took, with the index of its layer."""
-        self.clock = np.zeros((team.threads, len(self.rows) + 1), np.int64)
+        self.clock = np.zeros((team.threads, len(self.operations) + 1), np.int64)
         self.call[t.CLOCK] = address(self.clock)
         start = time.perf_counter()
         try:

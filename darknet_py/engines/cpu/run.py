@@ -21,6 +21,7 @@ from ...layers.maxpool import MaxPool
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, SLOPES, Step
+from . import operations as o
 from . import table as t
 from .algorithms import Call, Choice
 from .algorithms.weights import blocks, round_to_bfloat16
@@ -76,7 +77,7 @@ class Run:
         self.plain[INPUT] = batch
         start = address(batch)
         for table, row in self.input_rows:
-            table.table[row, t.A] = start
+            table.table[row, o.INTEGERS.index("a")] = start
 
     def _find_precise(self) -> set[int]:
         """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of.
@@ -131,7 +132,7 @@ class Run:
 
     def _table(self) -> Table:
         if not self.calls or not isinstance(self.calls[-1], Table):
-            self.calls.append(Table(self.engine.cell))
+            self.calls.append(Table())
         table = self.calls[-1]
         assert isinstance(table, Table)
         table.layer = self.layer
@@ -142,15 +143,16 @@ class Run:
         if value in self.plain:
             shape = self._shape(value)
             self._table().add(
-                t.TO_BLOCKS,
-                a=self._plain_address(value),
-                c=self.addresses[value],
-                out_cell=self._cell(value),
-                blocks=blocks(shape.channels),
-                channels=shape.channels,
-                images=self.images,
-                height=shape.height,
-                width=shape.width,
+                o.ToBlocks(
+                    a=self._plain_address(value),
+                    c=self.addresses[value],
+                    out_cell=self._cell(value),
+                    blocks=blocks(shape.channels),
+                    channels=shape.channels,
+                    images=self.images,
+                    height=shape.height,
+                    width=shape.width,
+                )
             )
             if value != INPUT:
                 del self.plain[value]
@@ -159,7 +161,7 @@ class Run:
     def _plain_address(self, value: int) -> int:
         """The address of a value in plain layout, for the operation that is added next."""
         if value == INPUT:
-            self.input_rows.append((self._table(), len(self._table().rows)))
+            self.input_rows.append((self._table(), len(self._table().operations)))
             return 0
         return self._table().keep(self.plain[value])
 
@@ -215,22 +217,23 @@ class Run:
         self._add_scaled(step, step.source, self.engine.factors.get((step.layer, step.task)))
 
     def _add_scaled(self, step: Step, source: int, factors: tuple[Array, Array] | None) -> None:
-        start, shape, given = self._blocked(source), self._shape(step.target), {}
+        start, shape, given = self._blocked(source), self._shape(step.target), dict(factor=0, bias=0)
         if factors is not None:
             factor, bias = (self._table().keep(_pad_channels(numbers)) for numbers in factors)
             given = dict(factor=factor, bias=bias)
         compiled = step.activation in t.CURVES
         self._table().add(
-            t.SCALE,
-            a=start,
-            c=self.addresses[step.target],
-            cell=self._cell(source),
-            out_cell=self._cell(step.target),
-            blocks=blocks(shape.channels),
-            pixels=self.images * shape.height * shape.width,
-            slope=SLOPES.get(step.activation, 1),
-            curve=1 + t.CURVES.index(step.activation) if compiled else 0,
-            **given,
+            o.Scale(
+                a=start,
+                c=self.addresses[step.target],
+                cell=self._cell(source),
+                out_cell=self._cell(step.target),
+                blocks=blocks(shape.channels),
+                cells=self.images * shape.height * shape.width,
+                slope=SLOPES.get(step.activation, 1),
+                curve=1 + t.CURVES.index(step.activation) if compiled else 0,
+                **given,
+            )
         )
         if not compiled and step.activation not in SLOPES:
             self.calls.append(lambda: self._activate(step))
@@ -243,7 +246,17 @@ class Run:
     def _add_maximum(self, step: Step) -> None:
         layer = self.layers[step.layer]
         assert isinstance(layer, MaxPool)
-        self._add_pooling(t.MAXPOOL, step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
+        shape = layer.shape
+        self._table().add(
+            o.MaxPool(
+                **self._pooled(step),
+                out_height=shape.height,
+                out_width=shape.width,
+                size=layer.size,
+                stride=layer.stride,
+                padding=layer.padding // 2,
+            )
+        )
 
     def _add_crop(self, step: Step) -> None:
         layer = self.layers[step.layer]
@@ -257,29 +270,30 @@ class Run:
             strides = dict(a_batch=picture, a_block=self.images * picture, a_plane=cell // LANES, pixel=cell, cell=cell)
         target = np.empty((self.images, *layer.shape), np.float32)
         self._table().add(
-            t.CROP,
-            a=start,
-            a_row=width * strides["pixel"],
-            **strides,
-            c=self._table().keep(target),
-            images=self.images,
-            channels=channels,
-            top=layer.top,
-            left=layer.left,
-            out_height=layer.crop_height,
-            out_width=layer.crop_width,
-            alpha=1 if layer.noadjust else 2,
-            beta=0 if layer.noadjust else -1,
+            o.Crop(
+                a=start,
+                a_row=width * strides["pixel"],
+                **strides,
+                c=self._table().keep(target),
+                images=self.images,
+                channels=channels,
+                top=layer.top,
+                left=layer.left,
+                out_height=layer.crop_height,
+                out_width=layer.crop_width,
+                alpha=1 if layer.noadjust else 2,
+                beta=0 if layer.noadjust else -1,
+            )
         )
         self._define(step, target)
 
     def _add_average(self, step: Step) -> None:
-        self._add_pooling(t.AVGPOOL, step)
+        self._table().add(o.AvgPool(**self._pooled(step)))
 
-    def _add_pooling(self, opcode: int, step: Step, **fields: int) -> None:
-        source, shape = self._shape(step.source), self._shape(step.target)
-        self._table().add(
-            opcode,
+    def _pooled(self, step: Step) -> dict[str, int]:
+        """What an operation that pools a value is told of it."""
+        source = self._shape(step.source)
+        return dict(
             a=self._blocked(step.source),
             c=self.addresses[step.target],
             cell=self._cell(step.source),
@@ -288,9 +302,6 @@ class Run:
             images=self.images,
             height=source.height,
             width=source.width,
-            out_height=shape.height,
-            out_width=shape.width,
-            **fields,
         )
 
     def _add_shortcut(self, step: Step) -> None:
@@ -298,23 +309,25 @@ class Run:
         assert isinstance(layer, Shortcut)
         shape, other = layer.input_shapes
         self._table().add(
-            t.ADD,
-            a=self._blocked(step.sources[0]),
-            residual=self._blocked(step.sources[1]),
-            c=self.addresses[step.target],
-            out_cell=self._cell(step.target),
-            blocks=blocks(shape.channels),
-            images=self.images,
-            height=shape.height,
-            width=shape.width,
-            out_height=other.height,
-            out_width=other.width,
-            stride=layer.step,
-            spread=layer.spread,
-            summed_blocks=blocks(min(shape.channels, other.channels)),
-            slope=SLOPES.get(step.activation, 1),
-            alpha=layer.alpha,
-            beta=layer.beta,
+            o.Add(
+                a=self._blocked(step.sources[0]),
+                other=self._blocked(step.sources[1]),
+                c=self.addresses[step.target],
+                cell=self._cell(step.sources[0]),
+                out_cell=self._cell(step.target),
+                blocks=blocks(shape.channels),
+                images=self.images,
+                height=shape.height,
+                width=shape.width,
+                other_height=other.height,
+                other_width=other.width,
+                other_step=layer.step,
+                spread=layer.spread,
+                summed_blocks=blocks(min(shape.channels, other.channels)),
+                slope=SLOPES.get(step.activation, 1),
+                alpha=layer.alpha,
+                beta=layer.beta,
+            )
         )
         self._add_curve(step)
 
@@ -324,14 +337,15 @@ class Run:
         shape = layer.shape
         source, target = self._blocked(step.source), np.empty((self.images, *shape), np.float32)
         self._table().add(
-            t.SOFTMAX,
-            a=source,
-            cell=self._cell(step.source),
-            c=self._table().keep(target),
-            images=self.images,
-            channels=shape.channels,
-            batches=layer.groups,
-            alpha=1 / layer.temperature,
+            o.Softmax(
+                a=source,
+                cell=self._cell(step.source),
+                c=self._table().keep(target),
+                images=self.images,
+                channels=shape.channels,
+                groups=layer.groups,
+                inverse_temperature=1 / layer.temperature,
+            )
         )
         self._define(step, target)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....layers import Array
 from ....layers.connected import Connected
-from .. import table as t
+from .. import operations as o
 from ..arena import Store
 from ..builder import Table
 from ..isa import BLOCK
@@ -62,6 +62,8 @@ def multiply_images(table: Table, weights: PackedWeights, call: Call) -> None:
     if cells > 1 and call.images > 1:
         start = call.workspace
         channels = blocks(call.source_shape.channels)
-        table.add(t.FLATTEN, a=call.source, c=start, blocks=channels, size=cells, images=call.images)
+        table.add(
+            o.Flatten(a=call.source, c=start, cell=call.source_cell, blocks=channels, cells=cells, images=call.images)
+        )
     taps = np.arange(weights.taps, dtype=np.int64) * call.images * weights.cell
     multiply(table, weights, call, pixels=call.images, pixel=weights.cell, chunk=1, a=start, taps=table.keep(taps))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....layers import Array
 from ....layers.convolutional import Convolutional
-from .. import table as t
+from .. import operations as o
 from ..arena import Store
 from ..builder import Table
 from ..isa import BLOCK, LANES, ROWS
@@ -90,16 +90,18 @@ class Direct:
         padded = (height, width) != source[1:]
         if padded:
             table.add(
-                t.PAD,
-                a=start,
-                c=call.workspace,
-                blocks=blocks(source.channels),
-                images=call.images,
-                height=source.height,
-                width=source.width,
-                padding=layer.padding,
-                out_height=height,
-                out_width=width,
+                o.Pad(
+                    a=start,
+                    c=call.workspace,
+                    cell=call.source_cell,
+                    blocks=blocks(source.channels),
+                    images=call.images,
+                    height=source.height,
+                    width=source.width,
+                    padding=layer.padding,
+                    out_height=height,
+                    out_width=width,
+                )
             )
             start, plane = call.workspace, call.images * height * width * cell
         together = bundle(layer)

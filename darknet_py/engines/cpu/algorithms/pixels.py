@@ -8,7 +8,7 @@ import numpy as np
 
 from ....layers import Array
 from ....layers.convolutional import Convolutional
-from .. import table as t
+from .. import operations as o
 from ..arena import Store, round_up
 from ..builder import Table
 from ..isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
@@ -70,17 +70,18 @@ class Pixels:
         height, width = padded_sides(layer)
         width += _slack(source.channels)
         table.add(
-            t.TO_PIXELS,
-            a=call.source,
-            **plain_strides(call),
-            c=call.workspace,
-            channels=source.channels,
-            images=call.images,
-            height=source.height,
-            width=source.width,
-            padding=layer.padding,
-            out_height=height,
-            out_width=width,
+            o.ToPixels(
+                a=call.source,
+                **plain_strides(call),
+                c=call.workspace,
+                channels=source.channels,
+                images=call.images,
+                height=source.height,
+                width=source.width,
+                padding=layer.padding,
+                out_height=height,
+                out_width=width,
+            )
         )
         row = width * source.channels * 4
         taps = np.arange(layer.size, dtype=np.int64) * row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ....layers import Shape
-from .. import table as t
+from .. import operations as o
 from ..arena import address
 from ..builder import Table
 from ..isa import BLOCK, LANES
@@ -62,11 +62,19 @@ class Call:
 
 
 def multiply(table: Table, weights: PackedWeights, call: Call, image: int = 0, **columns: int) -> None:
-    """Add a GEMM for `image`, or from it on; `columns` of `table` come on top of what follows from the rest."""
+    """Add a GEMM for `image`, or from it on; `columns` come on top of what follows from the rest.
+
+    Without them there is one batch, and one row of pixels.
+    """
     offset = image * call.shape.height * call.shape.width * call.cell
     defaults = dict(
         batches=1,
+        a_batch=0,
+        c_batch=0,
+        bias_batch=0,
         row_count=1,
+        a_row=0,
+        claim=0,
         **weights.columns,
         c=call.target + offset,
         c_plane=call.plane,
@@ -75,7 +83,7 @@ def multiply(table: Table, weights: PackedWeights, call: Call, image: int = 0, *
         bias=address(weights.bias),
         residual=call.residual and call.residual + offset,
     )
-    table.add(t.GEMM, slope=call.slope, final=call.final, **(defaults | columns))
+    table.add(o.Gemm(slope=call.slope, final=call.final, **(defaults | columns)))
 
 
 def chunk(tiles: int, panels: int) -> int:

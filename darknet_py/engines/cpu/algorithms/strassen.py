@@ -8,7 +8,7 @@ import numpy as np
 
 from ....layers import Array, Shape
 from ....layers.convolutional import Convolutional
-from .. import table as t
+from .. import operations as o
 from ..arena import Store, address, round_up
 from ..builder import Table
 from ..isa import BLOCK, COLUMNS, LANES, ROWS
@@ -85,28 +85,29 @@ class Strassen:
         size, thread_bytes = _pairs(source, call.threads)
         offsets = np.arange(blocks(source.channels) // 2, dtype=np.int64)
         table.add(
-            t.STRASSEN,
-            a=call.source,
-            a_plane=call.source_plane,
-            images=call.images,
-            pixels=shape.height * shape.width,
-            group_size=size,
-            blocks=blocks(source.channels),
-            out_blocks=blocks(shape.channels),
-            b=address(weights.data),
-            b_panel=weights.panel_stride,
-            panels=blocks(shape.channels) // 2 // COLUMNS,
-            taps=table.keep(offsets * call.source_plane),
-            sum_taps=table.keep(offsets * size * BLOCK),
-            tiles=call.workspace,
-            products=call.workspace + 2 * blocks(source.channels) * size * BLOCK,
-            thread_bytes=thread_bytes,
-            c=call.target,
-            c_plane=call.plane,
-            bias=address(weights.bias),
-            residual=call.residual,
-            slope=call.slope,
-            final=call.final,
+            o.Strassen(
+                a=call.source,
+                a_plane=call.source_plane,
+                images=call.images,
+                pixels=shape.height * shape.width,
+                group_size=size,
+                blocks=blocks(source.channels),
+                out_blocks=blocks(shape.channels),
+                b=address(weights.data),
+                b_panel=weights.panel_stride,
+                panels=blocks(shape.channels) // 2 // COLUMNS,
+                taps=table.keep(offsets * call.source_plane),
+                sum_taps=table.keep(offsets * size * BLOCK),
+                tiles=call.workspace,
+                products=call.workspace + 2 * blocks(source.channels) * size * BLOCK,
+                thread_bytes=thread_bytes,
+                c=call.target,
+                c_plane=call.plane,
+                bias=address(weights.bias),
+                residual=call.residual,
+                slope=call.slope,
+                final=call.final,
+            )
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....layers import Array
-from .. import table as t
+from .. import operations as o
 from ..arena import Store, address
 from ..builder import Table
 from ..isa import BLOCK, COLUMNS, HALF, LANES
@@ -109,17 +109,18 @@ def pack_panels(
     """Put `weights` (out channels, channels, taps), times `factor`, in order at `target`."""
     out_channels, channels, taps = weights.shape
     table.add(
-        t.PACK,
-        a=table.keep(weights),
-        a_batch=weights.strides[0],
-        a_plane=weights.strides[1],
-        a_row=weights.strides[2],
-        b=address(target),
-        b_panel=packed.panel_stride,
-        panels=packed.panels,
-        last_columns=packed.last_columns,
-        channels=channels,
-        out_channels=out_channels,
-        size=taps,
-        residual=table.keep(np.ascontiguousarray(factor)),
+        o.Pack(
+            weights=table.keep(weights),
+            filter_stride=weights.strides[0],
+            channel_stride=weights.strides[1],
+            tap_stride=weights.strides[2],
+            b=address(target),
+            b_panel=packed.panel_stride,
+            panels=packed.panels,
+            last_columns=packed.last_columns,
+            channels=channels,
+            out_channels=out_channels,
+            tap_count=taps,
+            factor=table.keep(np.ascontiguousarray(factor)),
+        )
     )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ....layers import Array, Shape
 from ....layers.convolutional import Convolutional
-from .. import table as t
+from .. import operations as o
 from ..arena import Store, address, round_up
 from ..builder import Table
 from ..isa import BLOCK, LANES, ROWS
@@ -137,19 +137,20 @@ class Winograd:
         oc, ic, r, _ = weights.shape
         packed = allocate(store, bias, oc, self.n**2, blocks(ic), LANES)
         table.add(
-            t.PACK_WINOGRAD,
-            a=table.keep(np.ascontiguousarray(weights)),
-            b=address(packed.data),
-            b_panel=packed.panel_stride,
-            b_batch=packed.batch_stride,
-            panels=packed.panels,
-            last_columns=packed.last_columns,
-            channels=ic,
-            out_channels=oc,
-            in_tile=self.n,
-            size=r,
-            residual=table.keep(np.ascontiguousarray(factor)),
-            taps=table.keep(kernel_transform(self.m, r)),
+            o.PackWinograd(
+                weights=table.keep(np.ascontiguousarray(weights)),
+                b=address(packed.data),
+                b_panel=packed.panel_stride,
+                b_batch=packed.batch_stride,
+                panels=packed.panels,
+                last_columns=packed.last_columns,
+                channels=ic,
+                out_channels=oc,
+                in_tile=self.n,
+                size=r,
+                factor=table.keep(np.ascontiguousarray(factor)),
+                transform=table.keep(kernel_transform(self.m, r)),
+            )
         )
         return packed
 
@@ -199,11 +200,9 @@ class Winograd:
                 in_tile=tiling.n,
                 out_tile=tiling.m,
                 group_size=size,
-                tiles=call.workspace,
-                tiles_plane=plane * weights.cell,
-                products=products,
-                products_plane=plane * BLOCK,
             )
+            tiles = dict(tiles=call.workspace, tiles_plane=plane * weights.cell)
+            multiplied = dict(products=products, products_plane=plane * BLOCK)
             given = dict(
                 a=call.source,
                 a_plane=call.source_plane,
@@ -224,20 +223,23 @@ class Winograd:
             )
             if tiling.fused:
                 table.add(
-                    t.WINOGRAD,
-                    **work,
-                    **given,
-                    **wanted,
-                    slope=call.slope,
-                    final=call.final,
-                    groups=groups,
-                    thread_bytes=tiling.workspace,
-                    **weights.columns,
-                    taps=taps,
-                    no_bias=zeros,
+                    o.Winograd(
+                        **work,
+                        **tiles,
+                        **multiplied,
+                        **given,
+                        **wanted,
+                        slope=call.slope,
+                        final=call.final,
+                        tile_groups=groups,
+                        thread_bytes=tiling.workspace,
+                        **weights.columns,
+                        taps=taps,
+                        no_bias=zeros,
+                    )
                 )
                 continue
-            table.add(t.WINOGRAD_INPUT, **work, **given, cell=weights.cell)
+            table.add(o.WinogradInput(**work, **tiles, **given, cell=weights.cell))
             multiply(
                 table,
                 weights,
@@ -259,7 +261,7 @@ class Winograd:
                 taps=taps,
                 bias=zeros,
             )
-            table.add(t.WINOGRAD_OUTPUT, **work, **wanted, slope=call.slope, final=call.final)
+            table.add(o.WinogradOutput(**work, **multiplied, **wanted, slope=call.slope, final=call.final))
 
 
 @dataclass(frozen=True)
@@ -314,19 +316,20 @@ class PhasesWinograd(Winograd):
         """Split padded pictures into phases; the call that then remains."""
         phases = self._phases(layer)
         table.add(
-            t.TO_PHASES,
-            a=call.source,
-            **plain_strides(call),
-            c=call.workspace,
-            channels=call.source_shape.channels,
-            images=call.images,
-            height=call.source_shape.height,
-            width=call.source_shape.width,
-            padding=layer.padding,
-            stride=layer.stride,
-            blocks=blocks(phases.channels),
-            out_height=phases.height,
-            out_width=phases.width,
+            o.ToPhases(
+                a=call.source,
+                **plain_strides(call),
+                c=call.workspace,
+                channels=call.source_shape.channels,
+                images=call.images,
+                height=call.source_shape.height,
+                width=call.source_shape.width,
+                padding=layer.padding,
+                stride=layer.stride,
+                blocks=blocks(phases.channels),
+                out_height=phases.height,
+                out_width=phases.width,
+            )
         )
         workspace = call.workspace + call.images * _picture_bytes(phases)
         return replace(call, source=call.workspace, source_shape=phases, source_cell=BLOCK, workspace=workspace)

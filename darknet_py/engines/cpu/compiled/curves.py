@@ -204,9 +204,9 @@ def bend(context: Any, code: Any, slope: Any, x: Any) -> Any:
 def scale(op, slope, counter):
     """C = curve(FACTOR * A + BIAS), cell by cell; where there is no FACTOR, curve(A). `CELLS` cells an item.
 
-    Blocks of channels have `PIXELS` cells each, and a register of factors and biases.
+    Blocks of channels have `CELLS` cells each, and a register of factors and biases.
     """
-    cell, out_cell, pixels, code = op[t.CELL], op[t.OUT_CELL], op[t.PIXELS], op[t.CURVE]
+    cell, out_cell, pixels, code = op[t.CELL], op[t.OUT_CELL], op[t.CELLS], op[t.CURVE]
     parts = (pixels + CELLS - 1) // CELLS
     item = next_item(counter)
     while item < op[t.BLOCKS] * parts:

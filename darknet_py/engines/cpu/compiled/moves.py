@@ -139,8 +139,8 @@ def to_blocks(op, scratch, counter):
 
 @kernel
 def flatten(op, counter):
-    """Blocked pictures of `SIZE` cells at A to one-cell pictures at C, [block][cell][image][LANES]; a block an item."""
-    cells, images, cell = op[t.SIZE], op[t.IMAGES], op[t.CELL]
+    """Blocked pictures of `CELLS` cells at A to pictures of one at C, [block][cell][image][LANES]; a block an item."""
+    cells, images, cell = op[t.CELLS], op[t.IMAGES], op[t.CELL]
     item = next_item(counter)
     while item < op[t.BLOCKS]:
         for image in range(images):

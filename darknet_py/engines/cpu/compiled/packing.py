@@ -13,13 +13,11 @@ from .vector import broadcast, fma, load, load_scalar, store, store_scalar
 
 @kernel
 def pack(op, counter):
-    """(out channels, channels, taps) at A to [panel][block of channels][tap][LANES][columns][LANES] at B.
+    """(out channels, channels, taps) at WEIGHTS to [panel][block of channels][tap][LANES][columns][LANES] at B.
 
-    `A_BATCH`, `A_PLANE` and `A_ROW` are the strides of out channels, channels and taps; `SIZE`
-    counts taps: cells of a kernel. RESIDUAL points to a factor for each output channel. Channels past the last
-    are zero. A panel and block is an item.
+    FACTOR points to a factor for each output channel. Channels past the last are zero. A panel and block is an item.
     """
-    channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.SIZE]
+    channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.TAP_COUNT]
     blocks = (channels + LANES - 1) // LANES
     item = next_item(counter)
     while item < op[t.PANELS] * blocks:
@@ -29,22 +27,22 @@ def pack(op, counter):
         d = op[t.B] + panel * op[t.B_PANEL] + block * taps * LANES * width * 4
         for lane in range(width):
             oc = panel * COLUMNS * LANES + lane
-            factor = load_scalar(op[t.RESIDUAL] + oc * 4) if oc < out_channels else float32(0)
+            factor = load_scalar(op[t.FACTOR] + oc * 4) if oc < out_channels else float32(0)
             for k in range(LANES):
                 c = block * LANES + k
-                s = op[t.A] + oc * op[t.A_BATCH] + c * op[t.A_PLANE]
+                s = op[t.WEIGHTS] + oc * op[t.FILTER_STRIDE] + c * op[t.CHANNEL_STRIDE]
                 there = c < channels and oc < out_channels
                 for tap in range(taps):
-                    value = load_scalar(s + tap * op[t.A_ROW]) * factor if there else float32(0)
+                    value = load_scalar(s + tap * op[t.TAP_STRIDE]) * factor if there else float32(0)
                     store_scalar(d + ((tap * LANES + k) * width + lane) * 4, value)
         item = next_item(counter)
 
 
 @kernel
 def pack_winograd(op, scratch, counter):
-    """(out channels, channels, r, r) at A to G g G^T, [position][panel][channel][columns][LANES] at B.
+    """(out channels, channels, r, r) at WEIGHTS to G g G^T, [position][panel][channel][columns][LANES] at B.
 
-    G is the float32 matrix at TAPS, `IN_TILE` x r; `SIZE` is r. Otherwise as `pack`. `scratch` holds
+    G is the float32 matrix at TRANSFORM, `IN_TILE` x r; `SIZE` is r. Otherwise as `pack`. `scratch` holds
     r * r + r * `IN_TILE` registers.
     """
     channels, out_channels, n, r = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.IN_TILE], op[t.SIZE]
@@ -60,19 +58,19 @@ def pack_winograd(op, scratch, counter):
                 for lane in range(LANES):
                     oc = (panel * COLUMNS + column) * LANES + lane
                     there = c < channels and oc < out_channels
-                    factor = load_scalar(op[t.RESIDUAL] + oc * 4) if there else float32(0)
-                    s = op[t.A] + (oc * channels + c) * r * r * 4
+                    factor = load_scalar(op[t.FACTOR] + oc * 4) if there else float32(0)
+                    s = op[t.WEIGHTS] + (oc * channels + c) * r * r * 4
                     for tap in range(r * r):
                         value = load_scalar(s + tap * 4) * factor if there else float32(0)
                         store_scalar(scratch + tap * BLOCK + lane * 4, value)
                 for i in range(n):
                     for x in range(r):
-                        total = _dot(op[t.TAPS] + i * r * 4, scratch + x * BLOCK, r * BLOCK, r)
+                        total = _dot(op[t.TRANSFORM] + i * r * 4, scratch + x * BLOCK, r * BLOCK, r)
                         store(half + (i * r + x) * BLOCK, total)
                 d = op[t.B] + panel * op[t.B_PANEL] + (c * columns + column) * BLOCK
                 for j in range(n):
                     for i in range(n):
-                        total = _dot(op[t.TAPS] + j * r * 4, half + i * r * BLOCK, BLOCK, r)
+                        total = _dot(op[t.TRANSFORM] + j * r * 4, half + i * r * BLOCK, BLOCK, r)
                         store(d + (i * n + j) * op[t.B_BATCH], total)
         item = next_item(counter)
 

@@ -49,13 +49,13 @@ def pool_average(op, counter):
 
 @kernel
 def add(op, alpha, beta, slope, counter):
-    """C = slope(alpha * A + beta * RESIDUAL); a row of a picture's block an item.
+    """C = slope(alpha * A + beta * OTHER); a row of a picture's block an item.
 
-    The first `SUMMED_BLOCKS` blocks have another summand: every `STRIDE`-th cell of pictures of `OUT_HEIGHT`
-    x `OUT_WIDTH`, added to every `SPREAD`-th cell. C may be A.
+    The first `SUMMED_BLOCKS` blocks have another summand: every `OTHER_STEP`-th cell of pictures of `OTHER_HEIGHT`
+    x `OTHER_WIDTH`, added to every `SPREAD`-th cell. C may be A.
     """
-    h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    step, spread, cell, out_cell = op[t.STRIDE], op[t.SPREAD], op[t.CELL], op[t.OUT_CELL]
+    h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OTHER_HEIGHT], op[t.OTHER_WIDTH]
+    step, spread, cell, out_cell = op[t.OTHER_STEP], op[t.SPREAD], op[t.CELL], op[t.OUT_CELL]
     alphas, betas, slopes = broadcast(alpha), broadcast(beta), broadcast(slope)
     item = next_item(counter)
     while item < op[t.BLOCKS] * op[t.IMAGES] * h:
@@ -64,7 +64,7 @@ def add(op, alpha, beta, slope, counter):
         s, d = op[t.A] + item * w * cell, op[t.C] + item * w * out_cell
         oy = y // spread * step
         summed = block < op[t.SUMMED_BLOCKS] and y % spread == 0 and oy < oh
-        other = op[t.RESIDUAL] + (picture * oh + oy) * ow * cell
+        other = op[t.OTHER] + (picture * oh + oy) * ow * cell
         for x in range(w):
             value = load_cell(s + x * cell, cell)
             ox = x // spread * step

@@ -18,9 +18,9 @@ from .vector import load_scalar, store_scalar
 def softmax(op, factor, counter):
     """Blocked pictures of one cell at A to plain ones at C: softmax of factor * A; a group of a picture an item.
 
-    A picture's channels are `BATCHES` groups, one after another.
+    A picture's channels are `GROUPS` groups, one after another.
     """
-    groups, images = op[t.BATCHES], op[t.IMAGES]
+    groups, images = op[t.GROUPS], op[t.IMAGES]
     size, cell = op[t.CHANNELS] // groups, op[t.CELL]
     item = next_item(counter)
     while item < images * groups:

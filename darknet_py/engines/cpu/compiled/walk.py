@@ -34,45 +34,45 @@ def walk(call, scratch, thread, threads):
         clock[0] = cycles()
     for i in range(rows):
         op, counter = int64s(fields[t.TABLE] + i * t.FIELDS * 8, t.FIELDS), sync + (i + 1) * LINE
-        numbers = fields[t.NUMBERS_AT] + i * t.NUMBERS * 4
+        numbers = fields[t.NUMBERS_AT] + i * t.FLOATS * 4
         slope, final = load_scalar(numbers + t.SLOPE * 4), load_scalar(numbers + t.FINAL * 4)
         code = op[t.OPCODE]
-        if code == t.GEMM:
+        if code == t.GEMM_OP:
             multiply(op, slope, final, counter)
-        elif code == t.STRASSEN:
+        elif code == t.STRASSEN_OP:
             multiply_quarters(op, slope, final, thread, counter)
-        elif code == t.WINOGRAD_INPUT:
+        elif code == t.WINOGRAD_INPUT_OP:
             transform_input(op, scratch, counter)
-        elif code == t.WINOGRAD_OUTPUT:
+        elif code == t.WINOGRAD_OUTPUT_OP:
             transform_output(op, slope, final, scratch, counter)
-        elif code == t.WINOGRAD:
+        elif code == t.WINOGRAD_OP:
             convolve(op, slope, final, thread, scratch, counter)
-        elif code == t.MAXPOOL:
+        elif code == t.MAX_POOL_OP:
             pool_maximum(op, counter)
-        elif code == t.AVGPOOL:
+        elif code == t.AVG_POOL_OP:
             pool_average(op, counter)
-        elif code == t.ADD:
+        elif code == t.ADD_OP:
             alpha, beta = load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4)
             add(op, alpha, beta, slope, counter)
-        elif code == t.SCALE:
+        elif code == t.SCALE_OP:
             scale(op, slope, counter)
-        elif code == t.CROP:
+        elif code == t.CROP_OP:
             crop(op, load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4), counter)
-        elif code == t.PAD:
+        elif code == t.PAD_OP:
             pad(op, counter)
-        elif code == t.TO_PIXELS:
+        elif code == t.TO_PIXELS_OP:
             to_pixels(op, counter)
-        elif code == t.TO_PHASES:
+        elif code == t.TO_PHASES_OP:
             to_phases(op, counter)
-        elif code == t.TO_BLOCKS:
+        elif code == t.TO_BLOCKS_OP:
             to_blocks(op, scratch, counter)
-        elif code == t.FLATTEN:
+        elif code == t.FLATTEN_OP:
             flatten(op, counter)
-        elif code == t.SOFTMAX:
-            softmax(op, load_scalar(numbers + t.ALPHA * 4), counter)
-        elif code == t.PACK:
+        elif code == t.SOFTMAX_OP:
+            softmax(op, load_scalar(numbers + t.INVERSE_TEMPERATURE * 4), counter)
+        elif code == t.PACK_OP:
             pack(op, counter)
-        elif code == t.PACK_WINOGRAD:
+        elif code == t.PACK_WINOGRAD_OP:
             pack_winograd(op, scratch, counter)
         if timed:
             clock[i + 1] = cycles()

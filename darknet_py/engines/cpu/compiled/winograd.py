@@ -329,7 +329,7 @@ def transform_output(op, slope, final, scratch, counter):
 
 @kernel
 def convolve(op, slope, final, thread, scratch, counter):
-    """All three steps for `GROUPS` groups of tiles, an item, in memory that is the thread's own.
+    """All three steps for `TILE_GROUPS` groups of tiles, an item, in memory that is the thread's own.
 
     TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before the next one's. B is as for `multiply`, `TAPS` the
     offsets of blocks from TILES, RESIDUAL and C as for `transform_output`, and NO_BIAS a panel of zeros.
@@ -338,7 +338,7 @@ def convolve(op, slope, final, thread, scratch, counter):
     ds, ss = size * op[t.CELL], size * BLOCK
     tiles, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
     slopes, finals = broadcast(slope), broadcast(final)
-    all_tiles, tiles_an_item = op[t.ROW_COUNT] * op[t.TILE_COLUMNS], op[t.GROUPS] * size
+    all_tiles, tiles_an_item = op[t.ROW_COUNT] * op[t.TILE_COLUMNS], op[t.TILE_GROUPS] * size
     item = next_item(counter)
     while item * tiles_an_item < all_tiles:
         first = item * tiles_an_item

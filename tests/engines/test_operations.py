@@ -1,0 +1,75 @@
+"""Operations: both sides of the CPU's table have the same names, and leave none out."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import fields
+
+import pytest
+from conftest import ROOT
+
+from darknet_py.engines.cpu import operations as o
+from darknet_py.engines.cpu import table as t
+from darknet_py.engines.cpu.builder import Table
+
+COMPILED = ROOT / "darknet_py/engines/cpu/compiled"
+FUNCTIONS = {
+    node.name: node
+    for path in COMPILED.glob("*.py")
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, ast.FunctionDef) and "kernel" in map(ast.unparse, node.decorator_list)
+}
+
+
+def columns(node):
+    """What `op[t.NAME]` and `numbers + t.NAME * 4` read within `node`."""
+    names = {n.attr.lower() for n in ast.walk(node) if isinstance(n, ast.Attribute) and ast.unparse(n.value) == "t"}
+    return names & {*o.INTEGERS, *o.NUMBERS}
+
+
+def reached(node, seen):
+    """The functions that `node` calls, and that these call."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in FUNCTIONS.keys() - seen:
+            seen.add(call.func.id)
+            reached(FUNCTIONS[call.func.id], seen)
+    return seen
+
+
+def branch(operation):
+    """What the walk does for an operation."""
+    code = next(name for name in vars(t) if name.endswith("_OP") and getattr(t, name) == operation.opcode)
+    return next(
+        ast.Module(node.body, [])
+        for node in ast.walk(FUNCTIONS["walk"])
+        if isinstance(node, ast.If) and ast.unparse(node.test) == f"code == t.{code}"
+    )
+
+
+@pytest.mark.parametrize("operation", o.OPERATIONS)
+def test_a_kernel_reads_all_that_its_operation_is_told_and_nothing_else(operation):
+    told = {field.name for field in fields(operation)}
+    node = branch(operation)
+    read = columns(node).union(*(columns(FUNCTIONS[name]) for name in reached(node, set())))
+    # The walk reads both slopes for all; who is given them takes them by name.
+    given = {ast.unparse(argument) for call in ast.walk(node) if isinstance(call, ast.Call) for argument in call.args}
+    assert read | ({"slope", "final"} & given) == told
+
+
+def test_a_field_that_is_forgotten_or_unknown_is_an_error():
+    told = dict.fromkeys((field.name for field in fields(o.ToBlocks)), 1)
+    o.ToBlocks(**told)
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'width'"):
+        o.ToBlocks(**{name: value for name, value in told.items() if name != "width"})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'stride'"):
+        o.ToBlocks(**told, stride=1)
+
+
+def test_a_record_becomes_a_row_of_each_kind_of_number():
+    table = Table()
+    table.add(o.Softmax(a=1, c=2, cell=3, images=4, channels=5, groups=6, inverse_temperature=0.5))
+    table.freeze()
+    row = dict(zip(o.INTEGERS, table.table[0].tolist(), strict=True))
+    expected = dict(opcode=o.Softmax.opcode, a=1, c=2, cell=3, images=4, channels=5, groups=6)
+    assert {name: value for name, value in row.items() if value} == expected
+    assert table.numbers[0].tolist() == [0.5 * (name == "inverse_temperature") for name in o.NUMBERS]
