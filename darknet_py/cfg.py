@@ -21,6 +21,7 @@ MAX_INTEGER = 2**31 - 1  # darknet's are C's int
 MAX_REMARKS = 10  # of a file that are told one by one
 MAX_GUESSES = 1000  # keys of a file that are compared with the known ones
 LARGEST, SMALLEST = (2 - 2.0**-23) * 2.0**127, 2.0**-126  # of normal float32 numbers
+_COMMENT = re.compile("[#;]")
 _WORD = re.compile(r"[^\s=:]*")
 _BLANKS = {ord(blank): None for blank in " \t\r\f\v"}
 
@@ -322,7 +323,7 @@ def parse_cfg(text: str, file: str) -> list[Section]:
     for line, (original, content) in enumerate(lines, 1):
         if content[:1] in ("", "#", ";"):
             continue
-        content = content.partition("#")[0]
+        content = drop_comment(content)
         if content.startswith("["):
             if not content.endswith("]"):
                 shown = shorten(original.strip())
@@ -336,6 +337,11 @@ def parse_cfg(text: str, file: str) -> list[Section]:
     if not sections:
         raise CfgError("no section in this file; a cfg starts with [net]", file=file)
     return sections
+
+
+def drop_comment(text: str) -> str:
+    """`text` up to the first mark of a comment."""
+    return _COMMENT.split(text, maxsplit=1)[0]
 
 
 def check_lines(text: str, file: str, error: type[DarknetError]) -> None:

@@ -147,8 +147,11 @@ class Classifier(Network):
             raise UsageError(reason, file=self.file)
         if not np.isfinite(array).all():
             raise UsageError("NaN or infinity in the batch; finite numbers are expected", file=self.file)
+        plan = self._plan(*array.shape[2:])
+        if not len(array):
+            return np.empty((0, self.outputs), np.float32)
         with np.errstate(all="ignore"):  # what comes of it is found below
-            outputs = self._plan(*array.shape[2:]).run(array)
+            outputs = plan.run(array)
             damaged = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
             if damaged.size:
                 outputs[damaged] = self._define(array[damaged])

@@ -106,6 +106,9 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(one_line(f"{place}{describe_oserror(error)}"), 1)
     except MemoryError:
         return _fail("not enough memory", 1)
+    except ImportError as error:
+        reason = one_line(str(error).strip().partition("\n")[0])
+        return _fail(f"a library cannot be loaded; is there too little memory, or one missing? {reason}", 1)
     except RuntimeError as error:
         if str(error) != NO_THREAD:
             raise
@@ -199,6 +202,8 @@ def _explain_unknown(argv: list[str]) -> str:
     if name in foreign.COMMANDS:
         prog = " ".join(["darknet", *name.split()[:-1]])
         return f"{name}: a command of darknet that this program does not have; it classifies images: see {prog} --help"
+    if f"classifier {name}" in COMMANDS:
+        return f"{name}: unknown command; did you mean classifier {name}?"
     for words in (argv[:2], argv[:1]):
         if close := difflib.get_close_matches(" ".join(words), COMMANDS, n=1, cutoff=0.7):
             return f"{' '.join(words)}: unknown command; did you mean {close[0]}?"

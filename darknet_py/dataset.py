@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cfg import Entry, Remarks, add_line, check_lines, parse_integer, shorten
+from .cfg import Entry, Remarks, add_line, check_lines, drop_comment, parse_integer, shorten
 from .errors import DatasetError
 from .files import read_text, resolve
 
@@ -18,7 +18,7 @@ MAX_SHOWN = 1024  # characters of a path in a message
 ESSENTIAL = ("classes", "names", "labels", "top")
 LISTS = ("valid", "test")
 KEYS = (*ESSENTIAL, *LISTS, "train", "backup", "leaves", "tree", "results", "eval")
-_COMMENT = re.compile(r"\s#.*")
+_COMMENT = re.compile(r"\s[#;].*")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _integer(entries: Mapping[str, Entry], key: str, default: int, remarks: Rema
         return default
     entry = entries[key]
     try:
-        return parse_integer(entry.value.partition("#")[0].strip(), 1)
+        return parse_integer(drop_comment(entry.value).strip(), 1)
     except ValueError as reason:
         remarks.fail(str(reason), entry.line, _show(key, entry))
 

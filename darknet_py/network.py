@@ -120,7 +120,10 @@ class Network:
             return f"layer {fixed.index} [{fixed.section.name}] fixes the input's size"
         grown = {-1}  # outputs that grow with the input
         for layer in self.layers:
-            if not layer.pools_all and not grown.isdisjoint(layer.inputs):
+            growing = grown.intersection(layer.inputs)
+            if growing and not grown.issuperset(layer.inputs):
+                return f"layer {layer.index} [{layer.section.name}] joins what grows with the input and what does not"
+            if growing and not layer.pools_all:
                 grown.add(layer.index)
         if self.output_layer.index in grown:
             return "another input's size would give another number of outputs"

@@ -85,7 +85,7 @@ class TableReport(LinesReport):
 
     def add(self, record: Record) -> None:
         """Print a record at once."""
-        print(f"{record.file}: Predicted in {record.seconds:f} seconds.", file=sys.stderr, flush=True)
+        print(f"{one_line(record.file)}: Predicted in {record.seconds:f} seconds.", file=sys.stderr, flush=True)
         for guess in record.predictions:
             print(f"{100 * guess.probability:5.2f}%: {_shown(guess.label)}")
         sys.stdout.flush()

@@ -28,7 +28,7 @@ def parse(content):
         ("[net]\nheight=224", "224"),
         (" [ n e t ]\t\n h e\tight\t=  2 2\f4 \r", "224"),
         ("# one\n; two\n  # three\n\n[net] # four\nheight=224 # five\n", "224"),
-        ("[net]\nheight=2;3", "2;3"),
+        ("[net]\nheight=2 ; 3", "2"),
         ("[net]\nheight=a=b", "a=b"),
     ],
     ids=["plain", "blanks", "comments", "semicolon", "equals"],

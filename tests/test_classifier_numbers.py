@@ -13,6 +13,7 @@ from darknet_py import UsageError, WeightsError
 from darknet_py.weights import save_weights
 
 ENGINES = "reference", "cpu"
+AVERAGE = ("avgpool", {})
 
 
 @pytest.fixture
@@ -39,9 +40,16 @@ def test_a_batch_that_is_not_finite_is_refused(load, value):
         load((3, 4, 4), ("convolutional", {"filters": 2}), ("avgpool", {})).predict(batch)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_batch_of_no_picture_has_no_outputs(load, engine):
+    net = load((3, 4, 4), ("convolutional", {"filters": 2}), AVERAGE, ("softmax", {}), engine=engine)
+    assert net.predict(np.empty((0, 3, 6, 5))).shape == (0, 2)
+    with pytest.raises(UsageError, match="a batch of shape"):
+        net.predict(np.empty((0, 4, 6, 5)))
+
+
 LOGISTIC = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "logistic"})
 LINEAR = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "linear"})
-AVERAGE = ("avgpool", {})
 
 
 def multiply_by(factor):
@@ -104,17 +112,19 @@ def test_a_network_whose_outputs_would_grow_with_the_picture_runs_at_its_own_siz
 
 
 @pytest.mark.parametrize(
-    ("sections", "resizable"),
+    ("shape", "sections", "resizable"),
     [
-        ([("avgpool", {}), ("convolutional", {})], True),
-        ([("convolutional", {}), ("avgpool", {}), ("route", {"layers": "-1,0"})], None),
-        ([("convolutional", {}), ("avgpool", {}), ("route", {"layers": "0"})], False),
-        ([("convolutional", {}), ("avgpool", {}), ("softmax", {}), ("cost", {})], True),
+        ((3, 5, 6), [AVERAGE, ("convolutional", {})], True),
+        ((3, 1, 1), [("convolutional", {}), AVERAGE, ("route", {"layers": "-1,0"})], False),
+        ((3, 5, 6), [("convolutional", {}), AVERAGE, ("route", {"layers": "0"})], False),
+        ((3, 5, 6), [("convolutional", {}), AVERAGE, ("softmax", {}), ("cost", {})], True),
+        # At another size they could not be joined.
+        ((3, 5, 5), [("convolutional", {"size": 5}), AVERAGE, ("route", {"layers": "0,1"}), AVERAGE], False),
+        ((3, 5, 5), [("convolutional", {"size": 5}), AVERAGE, ("shortcut", {"from": 0}), AVERAGE], False),
     ],
 )
-def test_outputs_are_of_one_size_where_all_that_they_come_of_is_pooled(sections, resizable):
-    shape = (3, 1, 1) if resizable is None else (3, 5, 6)
-    assert make_network(shape, *sections).resizable == bool(resizable)
+def test_outputs_are_of_one_size_where_all_that_they_come_of_is_pooled(shape, sections, resizable):
+    assert make_network(shape, *sections).resizable == resizable
 
 
 def test_threads_that_predict_at_more_sizes_than_plans_are_kept(load):

@@ -65,6 +65,12 @@ def test_other_commands_of_darknet_are_known_as_such(darknet, name):
     )
 
 
+@pytest.mark.parametrize("name", ["predict", "valid", "csv"])
+def test_commands_of_a_group_are_known_without_its_name(darknet, name):
+    says = f"{name}: unknown command; did you mean classifier {name}?"
+    assert darknet(name, "x.cfg", "x.weights") == (USAGE, "", f"darknet: {says}\n")
+
+
 @pytest.mark.parametrize("flag", FLAGS)
 def test_other_flags_of_darknet_are_named_and_not_taken_for_short_ones(darknet, flag):
     for words in (("classify", "shapes", f"-{flag}", "0.1"), (f"-{flag}", "0.1", "classify", "shapes")):

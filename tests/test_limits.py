@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -133,6 +134,19 @@ def test_no_more_cores_are_used_than_there_is_time_for(monkeypatch):
     assert core_count() == 1
     monkeypatch.setattr(engines, "core_quota", lambda: 10**6)
     assert core_count() < 10**6
+
+
+@pytest.mark.parametrize("change", ["denied", "missing"])
+def test_where_the_system_does_not_tell_its_cores_the_machines_are_used(monkeypatch, change):
+    def deny(*arguments):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getaffinity", deny, raising=False)
+    if change == "missing":
+        monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(engines, "core_quota", lambda: None)
+    assert core_count() == 3
 
 
 def test_sizes_are_told_in_words():

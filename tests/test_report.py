@@ -95,6 +95,12 @@ def test_table_is_what_the_program_of_2018_prints(darknet):
     assert re.fullmatch(rf"{STAR}: Predicted in \d+\.\d{{6}} seconds\.", timed)
 
 
+def test_table_escapes_names_of_files_on_standard_error(darknet, tmp_path):
+    (tmp_path / "\x1b[31m\u202e.png").write_bytes((ROOT / STAR).read_bytes())
+    answer = darknet("classify", "shapes", "\x1b[31m\u202e.png", "--style", "table", *REFERENCE)
+    assert answer.err.splitlines()[-1].startswith("\\x1b[31m\\u202e.png: Predicted in ")
+
+
 @pytest.mark.parametrize("mode", ["shorter", "center-crop"])
 def test_table_fits_pictures_as_it_is_told(darknet, mode):
     chosen, told = (

@@ -30,6 +30,14 @@ def none(*arguments, **more):
     raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 tempfile._get_default_tempdir = none
 """
+NO_LIBRARY = """
+import sys
+class None_:
+    def find_spec(self, name, *more):
+        if name.startswith("PIL."):
+            raise ImportError("libzstd.so: failed to map segment from shared object\\nand more")
+sys.meta_path.insert(0, None_())
+"""
 NO_PROCESSES = """
 import importlib.util, os
 def none(name, *more):
@@ -74,6 +82,14 @@ def test_without_a_temporary_folder_and_a_cache_valid_runs_all_the_same(tmp_path
         assert "top 1: 1.000000" in out
     else:
         assert err.splitlines()[-1] == "darknet: no usable temporary directory found in ['/tmp']"
+
+
+def test_a_library_that_cannot_be_loaded_is_told_of(tmp_path, cache):
+    words = ("classify", "shapes", "star.png", "--engine", "reference")
+    code, out, err = changed(NO_LIBRARY, *words, cwd=tmp_path, cache=cache)
+    assert (code, out) == (1, "")
+    says = "a library cannot be loaded; is there too little memory, or one missing?"
+    assert err.splitlines()[-1] == f"darknet: {says} libzstd.so: failed to map segment from shared object"
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["ops", "shapes"]])

@@ -50,7 +50,10 @@ class Engine(Protocol):
 
 def core_count() -> int:
     """How many cores this process may use, by its affinity and by its container's share of their time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # some systems have none, some sandboxes do not tell
+        cores = os.cpu_count() or 1
     return min(cores, core_quota() or cores)
 
 

@@ -15,7 +15,7 @@ from ..files import check_regular, describe_oserror
 from ..image import SUFFIXES
 
 MAX_BYTES = 1 << 30
-MAX_PATHS = 1 << 24  # ImageNet has 14 million pictures
+MAX_LINES = 1 << 24  # ImageNet has 14 million pictures
 MAX_PATH = 1 << 16  # bytes
 CHUNK = 1 << 20
 # Labels are looked for as whole words: letters and digits, with anything else between them.
@@ -87,8 +87,8 @@ def _read_paths(path: Path, source: str) -> list[str]:
             if len(rest) > MAX_PATH:
                 reason = f"a line of more than {MAX_PATH} bytes; one path a line is expected"
                 raise DatasetError(reason, file=source, line=before + 1)
-            if len(paths) > MAX_PATHS:
-                raise DatasetError(f"more than {MAX_PATHS} paths", file=source)
+            if before > MAX_LINES:
+                raise DatasetError(f"more than {MAX_LINES} lines", file=source)
             rest += chunk
     return paths
 

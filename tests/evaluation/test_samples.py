@@ -135,10 +135,11 @@ def test_a_gigabyte_that_is_no_list_is_refused_at_its_beginning(dataset, byte):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
-def test_more_paths_than_any_list_has_are_refused(load, monkeypatch):
-    monkeypatch.setattr(samples, "MAX_PATHS", 2)
-    with pytest.raises(DatasetError, match=r"^x\.list: more than 2 paths$"):
-        load(b"a\nb\nc\n")
+@pytest.mark.parametrize("content", [b"a\nb\nc\n", b"a\n\n\n", b"\n\n\na"])
+def test_more_lines_than_any_list_has_are_refused(load, monkeypatch, content):
+    monkeypatch.setattr(samples, "MAX_LINES", 2)
+    with pytest.raises(DatasetError, match=r"^x\.list: more than 2 lines$"):
+        load(content)
 
 
 def test_a_list_too_large_for_one_is_refused_unread(load, monkeypatch):
