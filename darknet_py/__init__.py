@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .classifier import Classifier, Prediction, load_network
-    from .dataset import Dataset, load_dataset
+    from .datasets.data_file import Dataset, load_dataset
     from .network import Network
     from .weights import save_weights
 
@@ -35,10 +35,10 @@ __version__ = "0.1.0"
 # Found where they are first used, so that importing the package loads nothing heavy.
 _LAZY = {
     "Classifier": "classifier",
-    "Dataset": "dataset",
+    "Dataset": "datasets.data_file",
     "Network": "network",
     "Prediction": "classifier",
-    "load_dataset": "dataset",
+    "load_dataset": "datasets.data_file",
     "load_network": "classifier",
     "save_weights": "weights",
 }

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .cfg import load_cfg
-from .dataset import DEFAULT, Dataset, load_dataset
+from .datasets.data_file import DEFAULT, Dataset, load_dataset
 from .engines import Engine, Plan, memory_needed, open_engine
 from .engines.passes import compile_steps
 from .engines.reference import ReferenceEngine

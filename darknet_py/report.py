@@ -13,8 +13,8 @@ from .errors import one_line
 
 if TYPE_CHECKING:
     from .classifier import Prediction
+    from .datasets.samples import Sample
     from .evaluation.outcome import Outcome
-    from .evaluation.samples import Sample
     from .evaluation.totals import Summary, Totals
 
 FORMATS = ("text", "json", "jsonl", "csv")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from darknet_py.dataset import Dataset
+from darknet_py.datasets.data_file import Dataset
+from darknet_py.datasets.samples import Sample
 from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.evaluation.samples import Sample
 from darknet_py.evaluation.totals import Summary, Totals
 
 

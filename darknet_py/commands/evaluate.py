@@ -21,10 +21,10 @@ from .model import Operands
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
+    from ..datasets.samples import Sample
     from ..evaluation.job import Job
     from ..evaluation.journal import Journal
     from ..evaluation.outcome import Outcome
-    from ..evaluation.samples import Sample
     from ..evaluation.totals import Totals
 
 
@@ -130,8 +130,8 @@ def count_rest(setup: Setup, journal: Journal, totals: Totals) -> None:
 
 def _evaluate(setup: Setup, journal: Journal) -> Generator[list[Outcome], None, None]:
     """The outcomes of the images that are missing; a cluster's as they come, else in the list's order."""
+    from ..datasets.samples import find_image
     from ..evaluation.evaluator import Evaluator, Pending, evaluate_here
-    from ..evaluation.samples import find_image
 
     args, network, job = setup.args, setup.network, setup.job
     files = [sample.file for sample in setup.samples]

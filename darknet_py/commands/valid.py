@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..dataset import find_listed
+from ..datasets.data_file import find_listed
 from ..errors import ClusterError, DatasetError, JournalError, UsageError
 from ..image import MODES, RESIZING_MODES
 from ..interrupt import stop_on_signals
@@ -19,10 +19,10 @@ from .model import Operands, add_engine_options, open_model, positive, split_ope
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
-    from ..dataset import Dataset
+    from ..datasets.data_file import Dataset
+    from ..datasets.samples import Sample
     from ..evaluation.job import Job
     from ..evaluation.journal import Journal
-    from ..evaluation.samples import Sample
     from ..evaluation.totals import Summary
 
 USAGE = "[DATA] CFG WEIGHTS [LIST]"
@@ -202,7 +202,7 @@ def _find_list(dataset: Dataset, keys: Sequence[str]) -> str:
 
 def _load_samples(source: str, dataset: Dataset, args: argparse.Namespace) -> list[Sample]:
     """The images of the list that are asked for; warnings of what is odd about them."""
-    from ..evaluation.samples import Sample, count_repeated, label_samples, load_list, take_part
+    from ..datasets.samples import Sample, count_repeated, label_samples, load_list, take_part
 
     paths = take_part(load_list(source, dataset), args.limit, args.shard)
     if not paths:

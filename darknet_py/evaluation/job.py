@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .. import __version__
+from ..datasets.samples import Sample
 from ..errors import CfgError, WeightsError
 from ..files import digest_file, resolve
-from .samples import Sample
 
 SHOWN = 16  # digits of a SHA-256 that tell inputs apart
 

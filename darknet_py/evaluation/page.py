@@ -8,14 +8,14 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
-from ..dataset import Dataset
+from ..datasets.data_file import Dataset
+from ..datasets.samples import Sample, find_image
 from ..errors import CONTROLS, DarknetError, DatasetError
 from ..files import write_atomically
 from ..image import load_image, thumbnail
 from .charts import draw_calibration, draw_histogram, draw_settling, percent
 from .findings import Findings, study
 from .outcome import Outcome
-from .samples import Sample, find_image
 from .totals import CONFIDENCE, Summary
 
 if TYPE_CHECKING:

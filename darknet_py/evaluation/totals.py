@@ -7,9 +7,9 @@ from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
+from ..datasets.samples import Sample
 from .job import Job
 from .outcome import Outcome
-from .samples import Sample
 
 CONFIDENCE = 0.95
 

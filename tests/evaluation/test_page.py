@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 from support_page import make_dataset, make_run, summarize_run
 
-from darknet_py.dataset import Dataset
+from darknet_py.datasets.data_file import Dataset
+from darknet_py.datasets.samples import Sample
 from darknet_py.errors import DatasetError
 from darknet_py.evaluation.charts import draw_calibration, draw_settling
 from darknet_py.evaluation.findings import Bin, Point
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.evaluation.page import save_page
-from darknet_py.evaluation.samples import Sample
 from darknet_py.image import thumbnail
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

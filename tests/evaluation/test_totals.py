@@ -7,9 +7,9 @@ import random
 
 import pytest
 
+from darknet_py.datasets.samples import Sample
 from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.evaluation.samples import Sample
 from darknet_py.evaluation.totals import Summary, Totals, interval
 
 TOP = 3

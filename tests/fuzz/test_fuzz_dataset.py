@@ -11,9 +11,9 @@ import pytest
 from fuzzing import Seeds, fuzz, memory_folder
 from mutations import NUMBERS, ODD, TEXT, damage
 
-from darknet_py.dataset import KEYS, Dataset, load_dataset
+from darknet_py.datasets.data_file import KEYS, Dataset, load_dataset
+from darknet_py.datasets.samples import MATCHES, count_repeated, find_image, label_samples, load_list
 from darknet_py.errors import ImageError
-from darknet_py.evaluation.samples import MATCHES, count_repeated, find_image, label_samples, load_list
 from darknet_py.image import load_image
 
 pytestmark = pytest.mark.slow

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from darknet_py.dataset import Dataset
+from darknet_py.datasets import samples
+from darknet_py.datasets.data_file import Dataset
+from darknet_py.datasets.samples import count_repeated, find_image, label_samples, load_list, take_part
 from darknet_py.errors import DatasetError
-from darknet_py.evaluation import samples
-from darknet_py.evaluation.samples import count_repeated, find_image, label_samples, load_list, take_part
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def test_what_is_no_list_is_refused(load, content, message):
 
 FIND_IN_ASCII = """
 import os, sys
-from darknet_py.dataset import Dataset
-from darknet_py.evaluation.samples import find_image, load_list
+from darknet_py.datasets.data_file import Dataset
+from darknet_py.datasets.samples import find_image, load_list
 assert sys.getfilesystemencoding() == "ascii"
 dataset = Dataset("x.data", 2, ["a", "b"], ["a", "b"], 1)
 for path in load_list("x.list", dataset):

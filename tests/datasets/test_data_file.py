@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from darknet_py.dataset import find_listed, load_dataset
+from darknet_py.datasets.data_file import find_listed, load_dataset
 from darknet_py.errors import DarknetWarning, DatasetError
 
 NAMES = "tabby\nsiamese cat\n  tiger cat  \nlynx\n\n \n"

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..dataset import Dataset, find_listed
 from ..errors import DatasetError
 from ..files import check_regular, describe_oserror
 from ..image import SUFFIXES
+from .data_file import Dataset, find_listed
 
 MAX_BYTES = 1 << 30
 MAX_PATHS = 1 << 24  # ImageNet has 14 million pictures

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cfg import Entry, Remarks, add_line, check_lines, parse_integer, shorten
-from .errors import DatasetError
-from .files import read_text, resolve
+from ..cfg import Entry, Remarks, add_line, check_lines, parse_integer, shorten
+from ..errors import DatasetError
+from ..files import read_text, resolve
 
 DEFAULT = "cfg/imagenet1k.data"
 MAX_BYTES = 64 << 20
