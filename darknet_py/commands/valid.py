@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..datasets.data_file import find_listed
 from ..errors import ClusterError, DatasetError, JournalError, UsageError
-from ..image import MODES, RESIZING_MODES
+from ..images.fit import MODES, RESIZING_MODES
 from ..interrupt import stop_on_signals
 from ..report import STYLES, print_summary
 from .evaluate import Setup, count_rest, open_run_journal, say, tell_warning, work

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..errors import DatasetError
 from ..files import check_regular, describe_oserror
-from ..image import SUFFIXES
+from ..images.decode import SUFFIXES
 from .data_file import Dataset, find_listed
 
 MAX_BYTES = 1 << 30

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..errors import CfgError, DarknetError, ImageError, UsageError, WeightsError
-from ..image import load_image
+from ..images.decode import load_image
 from ..layers import Array
 from .outcome import Outcome, summarize
 
@@ -52,7 +52,7 @@ class Evaluator:
     ----------
     network : Classifier
     preprocess : str
-        One of `image.MODES`; outputs of several views are added up, as darknet does, and their mean told.
+        One of `images.fit.MODES`; outputs of several views are added up, as darknet does, and their mean told.
     keep : int
         How many guesses an outcome holds.
     shown : int

@@ -12,7 +12,7 @@ from ..datasets.data_file import Dataset
 from ..datasets.samples import Sample, find_image
 from ..errors import CONTROLS, DarknetError, DatasetError
 from ..files import write_atomically
-from ..image import load_image, thumbnail
+from ..images.decode import load_image, thumbnail
 from .charts import draw_calibration, draw_histogram, draw_settling, percent
 from .findings import Findings, study
 from .outcome import Outcome

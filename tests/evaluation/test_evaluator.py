@@ -9,7 +9,7 @@ from PIL import Image
 
 import darknet_py
 from darknet_py.evaluation.evaluator import Evaluator, Pending, evaluate_here
-from darknet_py.image import MODES
+from darknet_py.images.fit import MODES
 
 # Of close proportions: at some of the sizes of multi the same shape, at others not.
 SIZES = [(100, 66), (100, 67), (99, 66), (67, 100), (100, 66), (64, 64), (100, 65), (1, 90)]

@@ -19,7 +19,7 @@ from darknet_py.evaluation.charts import draw_calibration, draw_settling
 from darknet_py.evaluation.findings import Bin, Point
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.evaluation.page import save_page
-from darknet_py.image import thumbnail
+from darknet_py.images.decode import thumbnail
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 VOID = {"meta", "input", "img", "path"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 
-from ..errors import ImageError
+from ...errors import ImageError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from darknet_py.errors import DarknetWarning, ImageError
-from darknet_py.image import decode_image, load_image, to_picture
+from darknet_py.images.decode import decode_image, load_image, to_picture
 
 RNG = np.random.default_rng(1)
 PIXELS = RNG.integers(0, 256, (6, 5, 3), np.uint8)

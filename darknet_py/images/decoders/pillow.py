@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ImageError
-from ..files import describe_oserror
+from ...errors import ImageError
+from ...files import describe_oserror
 from . import tiff
 from .limits import check_size
 from .png import critical_chunks

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py.errors import UsageError
-from darknet_py.image import preprocess, resize, window
+from darknet_py.images.fit import preprocess, resize, window
 
 RNG = np.random.default_rng(1)
 PIXELS = RNG.integers(0, 256, (6, 5, 3), np.uint8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ImageError
+from ...errors import ImageError
 from . import jpeg, netpbm, pillow, tiff
 from .pillow import UNKNOWN, from_pillow
 from .png import SIGNATURE as PNG

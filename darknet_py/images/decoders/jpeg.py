@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DarknetWarning, ImageError
-from ..files import describe_oserror
+from ...errors import DarknetWarning, ImageError
+from ...files import describe_oserror
 from .limits import check_size, max_pixels
 
 Picture = npt.NDArray[np.uint8]

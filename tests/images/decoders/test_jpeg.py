@@ -12,7 +12,7 @@ from conftest import ROOT
 from PIL import Image
 
 from darknet_py.errors import DarknetWarning, ImageError
-from darknet_py.image import decode_image
+from darknet_py.images.decode import decode_image
 
 RNG = np.random.default_rng(1)
 STAR = Image.open(ROOT / "data" / "star.png").convert("RGB")

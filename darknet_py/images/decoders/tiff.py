@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from ..errors import ImageError
+from ...errors import ImageError
 from . import jpeg
 from .limits import check_size
 

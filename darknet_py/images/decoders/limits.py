@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ..errors import ImageError, UsageError
+from ...errors import ImageError, UsageError
 
 # 67 million; Pillow warns of more than 89 million. What decoding takes per pixel, up to 12 bytes, keeps it below 1 GB.
 MAX_PIXELS = 1 << 26

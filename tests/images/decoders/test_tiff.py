@@ -14,7 +14,7 @@ from conftest import ROOT
 from PIL import Image
 
 from darknet_py.errors import DarknetWarning, ImageError
-from darknet_py.image import decode_image
+from darknet_py.images.decode import decode_image
 
 STAR = Image.open(ROOT / "data" / "star.png").convert("RGB").resize((120, 90))  # one strip
 COMPRESSIONS = [

@@ -13,9 +13,9 @@ import pytest
 from conftest import ROOT
 from PIL import Image, PngImagePlugin
 
-from darknet_py.decoders.limits import VARIABLE
 from darknet_py.errors import ImageError, UsageError
-from darknet_py.image import decode_image, to_picture
+from darknet_py.images.decode import decode_image, to_picture
+from darknet_py.images.decoders.limits import VARIABLE
 
 STAR = Image.open(ROOT / "data" / "star.png").convert("RGB")
 PIXELS = np.asarray(STAR)
