@@ -161,7 +161,7 @@ def _save(setup: Setup, summary: Summary, journal: Journal) -> None:
 
         save_results(args.save, summary.totals.top, dataset, samples, journal.outcomes())
     if args.report:
-        from ..evaluation.page import save_page
+        from ..pages.evaluation import save_page
 
         save_page(args.report, summary, dataset, samples, journal.outcomes())
 

@@ -15,11 +15,11 @@ from support_page import make_dataset, make_run, summarize_run
 from darknet_py.datasets.data_file import Dataset
 from darknet_py.datasets.samples import Sample
 from darknet_py.errors import DatasetError
-from darknet_py.evaluation.charts import draw_calibration, draw_settling
 from darknet_py.evaluation.findings import Bin, Point
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.evaluation.page import save_page
 from darknet_py.images.decode import thumbnail
+from darknet_py.pages.evaluation import save_page
+from darknet_py.pages.evaluation_charts import draw_calibration, draw_settling
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 VOID = {"meta", "input", "img", "path"}
@@ -154,7 +154,7 @@ def test_a_run_that_was_taken_up_tells_what_its_time_is_of(tmp_path):
     ("seconds", "told"), [(0.04, "0.0 s"), (59.96, "1 min 00 s"), (125.4, "2 min 05 s"), (7199.6, "2 h 00 min")]
 )
 def test_durations_are_told_in_units_of_their_size(seconds, told):
-    from darknet_py.evaluation.page import _tell_duration
+    from darknet_py.pages.render import _tell_duration
 
     assert _tell_duration(seconds) == told
 
@@ -278,7 +278,7 @@ def test_importing_the_page_loads_no_template_engine():
     import subprocess
     import sys
 
-    code = "import sys, darknet_py.evaluation.page; print('jinja2' in sys.modules, 'PIL' in sys.modules)"
+    code = "import sys, darknet_py.pages.evaluation; print('jinja2' in sys.modules, 'PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"] * 2
 
 

@@ -11,7 +11,7 @@ from support_page import make_dataset, summarize_run
 
 from darknet_py.datasets.samples import Sample
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.evaluation.page import save_page
+from darknet_py.pages.evaluation import save_page
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 CLASSES, IMAGES = 1000, 50_000
