@@ -19,7 +19,7 @@ ALLOWED = {
     "classifier": {"cfg", "datasets", "engines", "forks", "images", "layers", "limits", "network", "weights"},
     "cli": {"commands", "foreign", "report", "streams"},
     "commands": {"cfg", "classifier", "datasets", "engines", "evaluation", "export", "fetch", "images", "interrupt"}
-    | {"network", "pages", "report", "weights"},
+    | {"network", "pages", "report", "runs", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images"},
     "engines": {"forks", "images", "layers", "limits"},
@@ -37,6 +37,7 @@ ALLOWED = {
     "network": {"cfg", "layers"},
     "pages": {"datasets", "evaluation", "images"},
     "report": {"classifier", "datasets", "evaluation"},
+    "runs": set(),
     "streams": set(),
     "weights": {"layers", "network"},
 }
@@ -54,7 +55,7 @@ CONFINED = {
     "onnx": ("export.py",),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
-    "filelock": ("evaluation/journals.py",),
+    "filelock": ("runs/journals.py",),
     "jinja2": ("pages/render.py",),
 }
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))

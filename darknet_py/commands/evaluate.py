@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..datasets.samples import Sample
     from ..evaluation.job import Job
-    from ..evaluation.journal import Journal
     from ..evaluation.outcome import Outcome
     from ..evaluation.totals import Totals
+    from ..runs.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Setup:
     job: Job
 
 
-def open_run_journal(setup: Setup) -> Journal:
+def open_run_journal(setup: Setup) -> Journal[Outcome]:
     """The journal that is asked for, or the usual one in the cache; a passing one where that cannot be written."""
-    from ..evaluation.journals import open_journal, open_scratch, remove_old, usual_path
-    from ..evaluation.outcome import Form
+    from ..evaluation.outcome import OutcomeForm
+    from ..runs.journals import open_journal, open_scratch, remove_old, usual_path
 
     args, operands, job = setup.args, setup.operands, setup.job
     measured = job.describe(setup.samples)
-    form = Form(len(setup.samples), setup.network.dataset.classes, job.keep, job.shown)
+    form = OutcomeForm(len(setup.samples), setup.network.dataset.classes, job.keep, job.shown)
     if args.journal:
         return _tell_start(open_journal(args.journal, measured, form, args.resume), args.resume)
     names = (operands.data, operands.cfg, operands.weights, setup.source)
@@ -77,7 +77,7 @@ def open_run_journal(setup: Setup) -> Journal:
     return _tell_start(open_journal(str(path), measured, form, args.resume, replace=True), args.resume)
 
 
-def _tell_start(journal: Journal, resume: bool) -> Journal:
+def _tell_start(journal: Journal[Outcome], resume: bool) -> Journal[Outcome]:
     """Say what a run begins with, where that may not be what was meant."""
     if journal.replaced:
         say(f"{journal.file}: {journal.replaced}")
@@ -88,7 +88,7 @@ def _tell_start(journal: Journal, resume: bool) -> Journal:
     return journal
 
 
-def work(setup: Setup, journal: Journal, totals: Totals, stop: Stop) -> None:
+def work(setup: Setup, journal: Journal[Outcome], totals: Totals, stop: Stop) -> None:
     """Measure what is missing, print darknet's lines or show a bar, and count."""
     args, samples, names = setup.args, setup.samples, setup.network.dataset.names
     measures = args.match is not None
@@ -120,15 +120,15 @@ def work(setup: Setup, journal: Journal, totals: Totals, stop: Stop) -> None:
                     break
 
 
-def count_rest(setup: Setup, journal: Journal, totals: Totals) -> None:
+def count_rest(setup: Setup, journal: Journal[Outcome], totals: Totals) -> None:
     """Count what was done beyond a gap, which a cluster leaves when it is stopped."""
     counted = totals.images
-    for outcome in journal.outcomes():
+    for outcome in journal.records():
         if outcome.index >= counted:
             totals.add(setup.samples[outcome.index], outcome)
 
 
-def _evaluate(setup: Setup, journal: Journal) -> Generator[list[Outcome], None, None]:
+def _evaluate(setup: Setup, journal: Journal[Outcome]) -> Generator[list[Outcome], None, None]:
     """The outcomes of the images that are missing; a cluster's as they come, else in the list's order."""
     from ..datasets.samples import find_image
     from ..evaluation.evaluator import Evaluator, Pending, evaluate_here

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ..datasets.data_file import Dataset
     from ..datasets.samples import Sample
     from ..evaluation.job import Job
-    from ..evaluation.journal import Journal
+    from ..evaluation.outcome import Outcome
     from ..evaluation.totals import Summary
+    from ..runs.journal import Journal
 
 USAGE = "[DATA] CFG WEIGHTS [LIST]"
 EPILOG = """\
@@ -153,17 +154,17 @@ def run_valid(args: argparse.Namespace) -> int:
     return 3 if totals.counted else 1
 
 
-def _save(setup: Setup, summary: Summary, journal: Journal) -> None:
+def _save(setup: Setup, summary: Summary, journal: Journal[Outcome]) -> None:
     """Write the files that are asked for."""
     args, dataset, samples = setup.args, setup.network.dataset, setup.samples
     if args.save:
         from ..evaluation.results import save_results
 
-        save_results(args.save, summary.totals.top, dataset, samples, journal.outcomes())
+        save_results(args.save, summary.totals.top, dataset, samples, journal.records())
     if args.report:
         from ..pages.evaluation import save_page
 
-        save_page(args.report, summary, dataset, samples, journal.outcomes())
+        save_page(args.report, summary, dataset, samples, journal.records())
 
 
 def _set_up(args: argparse.Namespace) -> Setup:

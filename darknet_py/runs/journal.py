@@ -1,7 +1,7 @@
-"""The file that a run's outcomes are appended to, so that it can be taken up again after any end.
+"""The file that a run's records are appended to, so that it can be taken up again after any end.
 
-The first line tells what is measured, and a key that no other journal has; every other line is an outcome, in the order
-in which they came. Lines are sealed, outcomes with that key, so that damage and lines of other journals are told from
+The first line tells what the run is of, and a key that no other journal has; every other line is a record, in the order
+in which they came. Lines are sealed, records with that key, so that damage and lines of other journals are told from
 what was written here. All that is told at the end is read from here, whether there was one run or several.
 """
 
@@ -15,13 +15,12 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from ..errors import JournalError
 from ..files import describe_oserror
-from .outcome import Form, Outcome
 from .seal import seal, unseal
 
 VERSION = 2
@@ -30,35 +29,64 @@ START = json.dumps({"format": f"{FORMAT} {VERSION}"})[:-1].encode()
 SYNC = 0.5  # seconds between the moments when what was written reaches the disk
 SEEN = 60  # characters of a value in a message
 
+Record = TypeVar("Record")
 
-class Journal:
-    """Outcomes on disk; made by `journals.open_journal`, closed as a context manager.
+
+class Form(Protocol[Record]):
+    """What the records of a run look like: one for each of the units that its work is divided into.
+
+    Attributes
+    ----------
+    count : int
+        Records that a whole run has.
+    unit : str
+        What one is about, in a word to which an s can be added: ``image``.
+    """
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    def place(self, record: Record) -> int:
+        """Which of the units a record is about, from 0."""
+
+    def to_line(self, record: Record) -> bytes:
+        """A record as a line of JSON, an object."""
+
+    def from_line(self, line: bytes) -> Record:
+        """What `to_line` wrote; ValueError where it is no record of such a run."""
+
+
+class Journal(Generic[Record]):
+    """Records on disk; made by `journals.open_journal`, closed as a context manager.
 
     Attributes
     ----------
     done : int
-        Images whose outcome is known.
+        Units whose record is known.
     damaged : int
         Lines that were found and are not as they were written; they count as not written.
     replaced : str
         What became of an earlier journal in its place, in words; else empty.
     """
 
-    def __init__(self, stream: IO[bytes], file: str, form: Form, lock: Any = None) -> None:
+    def __init__(self, stream: IO[bytes], file: str, form: Form[Record], lock: Any = None) -> None:
         self.file = file
         self.done = self.damaged = 0
         self.replaced = ""
         self._stream, self._form, self._lock = stream, form, lock
         self._key = b""
         self._fd = stream.fileno()
-        self._start = np.full(form.images, -1, np.int64)  # of each image's line
+        self._start = np.full(form.count, -1, np.int64)  # of each unit's line
         self._end = 0
         self._dirty, self._closing = threading.Event(), threading.Event()
         self._failure: OSError | None = None
         self._syncer = threading.Thread(target=self._sync, daemon=True)
         self._syncer.start()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Journal[Record]:
         return self
 
     def __exit__(
@@ -77,8 +105,8 @@ class Journal:
         if self._lock is not None:
             self._lock.release()
 
-    def __getitem__(self, index: int) -> Outcome:
-        """The outcome of image `index`, which must be done.
+    def __getitem__(self, place: int) -> Record:
+        """The record of unit `place`, which must be done.
 
         Raises
         ------
@@ -86,49 +114,52 @@ class Journal:
             Where the file has changed since, or cannot be read.
         """
         try:
-            outcome = self._parse(self._line_at(int(self._start[index])))
-            if outcome.index == index:
-                return outcome
+            record = self._parse(self._line_at(int(self._start[place])))
+            if self._form.place(record) == place:
+                return record
         except ValueError:
             pass
-        except OSError as reason:
-            self._fail(reason)
-        raise JournalError(f"what was written of image {index} has changed; {self.state}", file=self.file)
+        except OSError as failure:
+            self._fail(failure)
+        reason = f"what was written of {self._form.unit} {place} has changed; {self.state}"
+        raise JournalError(reason, file=self.file)
 
     @property
     def state(self) -> str:
         """How far it has come, and what can be made of that."""
         lasts = self._lock is not None
-        return f"{self.done} of {len(self._start)} images are done" + "; --resume goes on from there" * lasts
+        done = f"{self.done} of {self._form.count} {self._form.unit}s are done"
+        return done + "; --resume goes on from there" * lasts
 
     def missing(self) -> Iterator[int]:
-        """Images that are not done."""
+        """Units that are not done."""
         return iter(np.flatnonzero(self._start < 0).tolist())
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """The outcomes of all that are done, in the list's order."""
-        return (self[index] for index in np.flatnonzero(self._start >= 0).tolist())
+    def records(self) -> Iterator[Record]:
+        """The records of all that are done, in the order of their units."""
+        return (self[place] for place in np.flatnonzero(self._start >= 0).tolist())
 
-    def consecutive(self, first: int) -> Iterator[Outcome]:
-        """The outcomes of image `first` and of those after it, up to the first that is not done."""
-        for index in range(first, len(self._start)):
-            if self._start[index] < 0:
+    def consecutive(self, first: int) -> Iterator[Record]:
+        """The records of unit `first` and of those after it, up to the first that is not done."""
+        for place in range(first, len(self._start)):
+            if self._start[place] < 0:
                 return
-            yield self[index]
+            yield self[place]
 
-    def append(self, outcomes: Iterable[Outcome]) -> None:
-        """Write outcomes; within `SYNC` seconds they are on disk. Of an image that is done nothing more is written.
+    def append(self, records: Iterable[Record]) -> None:
+        """Write records; within `SYNC` seconds they are on disk. Of a unit that is done nothing more is written.
 
         Raises
         ------
         JournalError
             Where they cannot be written; what was written before is whole.
         """
-        for outcome in outcomes:
-            if self._start[outcome.index] < 0:
+        for record in records:
+            place = self._form.place(record)
+            if self._start[place] < 0:
                 start = self._end
-                self._write(seal(outcome.to_line().encode(), self._key))
-                self._note(outcome.index, start)
+                self._write(seal(self._form.to_line(record), self._key))
+                self._note(place, start)
 
     def begin(self, measured: Mapping[str, str]) -> None:
         """Write the first line."""
@@ -159,7 +190,7 @@ class Journal:
                 break
             self._end = start + len(line)
             try:
-                self._note(self._parse(line).index, start)
+                self._note(self._form.place(self._parse(line)), start)
             except ValueError:
                 self.damaged += 1
 
@@ -182,15 +213,13 @@ class Journal:
             raise JournalError(f"a journal of something else: {what}; name another, or begin anew", file=self.file)
         return key
 
-    def _parse(self, line: bytes) -> Outcome:
-        """The outcome that was written as `line`; ValueError where it is not as it was written."""
-        outcome = Outcome.from_line(unseal(line, self._key))
-        self._form.check(outcome)
-        return outcome
+    def _parse(self, line: bytes) -> Record:
+        """The record that was written as `line`; ValueError where it is not as it was written."""
+        return self._form.from_line(unseal(line, self._key))
 
-    def _note(self, index: int, start: int) -> None:
-        if self._start[index] < 0:
-            self._start[index] = start
+    def _note(self, place: int, start: int) -> None:
+        if self._start[place] < 0:
+            self._start[place] = start
             self.done += 1
 
     def _write(self, line: bytes) -> None:

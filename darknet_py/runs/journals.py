@@ -15,8 +15,7 @@ from typing import Any
 from ..cache import cache_dir
 from ..errors import JournalError
 from ..files import describe_oserror
-from .journal import Journal
-from .outcome import Form
+from .journal import Form, Journal, Record
 
 DAYS = 30  # that the cache keeps a journal after its last change
 
@@ -27,8 +26,10 @@ def usual_path(command: str, names: Iterable[str], settings: Iterable[object]) -
     return cache_dir() / "journals" / f"{command}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.jsonl"
 
 
-def open_journal(file: str, measured: Mapping[str, str], form: Form, resume: bool, replace: bool = False) -> Journal:
-    """The journal at `file`, locked, for a run whose outcomes look like `form`.
+def open_journal(
+    file: str, measured: Mapping[str, str], form: Form[Record], resume: bool, replace: bool = False
+) -> Journal[Record]:
+    """The journal at `file`, locked, for a run whose records look like `form`.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def open_journal(file: str, measured: Mapping[str, str], form: Form, resume: boo
     return journal
 
 
-def open_scratch(measured: Mapping[str, str], form: Form) -> Journal:
+def open_scratch(measured: Mapping[str, str], form: Form[Record]) -> Journal[Record]:
     """A journal that nothing can go on with, for where none can be kept; in memory where no file can be made."""
     try:
         stream = tempfile.TemporaryFile()  # noqa: SIM115
@@ -114,7 +115,7 @@ def _lock(path: str, file: str) -> Any:
     return lock
 
 
-def _put_aside(path: str, measured: Mapping[str, str], form: Form) -> str:
+def _put_aside(path: str, measured: Mapping[str, str], form: Form[Record]) -> str:
     """Rename a journal to ``FILE~``, unless more of the same run lies there; say what became of it."""
     aside = f"{path}~"
     lock = _lock(aside, aside)
@@ -129,7 +130,7 @@ def _put_aside(path: str, measured: Mapping[str, str], form: Form) -> str:
         lock.release()
     if done == 0:
         return ""
-    what = f"{done} of {form.images} images were done" if done > 0 else "what was there is of another run"
+    what = f"{done} of {form.count} {form.unit}s were done" if done > 0 else "what was there is of another run"
     if kept > max(done, 0):
         what += f" and written over, for {aside} has {kept}; --resume --journal {shlex.quote(aside)} goes on with those"
     elif done > 0:
@@ -139,8 +140,8 @@ def _put_aside(path: str, measured: Mapping[str, str], form: Form) -> str:
     return what
 
 
-def _count_done(path: str, measured: Mapping[str, str], form: Form) -> int:
-    """How many images are done in the journal at `path`, if one is there; -1 where the run cannot go on with it."""
+def _count_done(path: str, measured: Mapping[str, str], form: Form[Record]) -> int:
+    """How many records are in the journal at `path`, if one is there; -1 where the run cannot go on with it."""
     if not os.path.exists(path):
         return 0
     try:

@@ -12,9 +12,9 @@ import pytest
 from support_journal import FORM, MEASURED, OUTCOMES
 
 from darknet_py.errors import JournalError
-from darknet_py.evaluation import journal as module
-from darknet_py.evaluation.journal import Journal
 from darknet_py.evaluation.outcome import Outcome
+from darknet_py.runs import journal as module
+from darknet_py.runs.journal import Journal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="reads at a place as POSIX does")
 
@@ -80,12 +80,12 @@ def hold(stream, content):
         assert read(stream) == content
         return None
     with journal:
-        assert all(outcome == OUTCOMES[outcome.index] for outcome in journal.outcomes())
+        assert all(outcome == OUTCOMES[outcome.index] for outcome in journal.records())
         missing = list(journal.missing())
         journal.append(OUTCOMES[index] for index in missing)
-        assert list(journal.outcomes()) == OUTCOMES
+        assert list(journal.records()) == OUTCOMES
     with take_up(stream) as journal:
-        assert list(journal.outcomes()) == OUTCOMES
+        assert list(journal.records()) == OUTCOMES
     return len(OUTCOMES) - len(missing)
 
 
@@ -161,6 +161,6 @@ def test_a_line_that_is_sealed_and_yet_of_no_such_run_is_passed_over(stream):
         write(stream, outcome)
         with take_up(stream) as journal:
             assert (journal.damaged, list(journal.missing())) == (1, [2, 3, 4])
-    for index in (-1, FORM.images):
+    for index in (-1, FORM.count):
         with pytest.raises(ValueError, match="of another run"):
-            FORM.check(Outcome(index, error="x"))
+            FORM.from_line(FORM.to_line(Outcome(index, error="x")))

@@ -14,8 +14,8 @@ from conftest import ROOT
 from support_journal import IMAGES, MEASURED, OUTCOMES, plain_journal, reopen, write
 
 from darknet_py.errors import JournalError
-from darknet_py.evaluation import journal as module
-from darknet_py.evaluation.outcome import Form, Outcome
+from darknet_py.evaluation.outcome import Outcome, OutcomeForm
+from darknet_py.runs import journal as module
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="reads at a place as POSIX does")
 
@@ -33,7 +33,7 @@ def test_what_was_appended_is_found_again_in_the_lists_order(file, order):
     write(file, *(OUTCOMES[index] for index in order))
     with reopen(file) as journal:
         assert journal.done == len(order)
-        assert list(journal.outcomes()) == [OUTCOMES[index] for index in sorted(order)]
+        assert list(journal.records()) == [OUTCOMES[index] for index in sorted(order)]
         assert list(journal.missing()) == [index for index in range(IMAGES) if index not in order]
 
 
@@ -51,13 +51,13 @@ def test_every_line_is_an_object_of_json(file):
 
 
 def test_lines_may_be_longer_than_what_is_read_at_once(file):
-    form = Form(2, 4, 1, 3000)
+    form = OutcomeForm(2, 4, 1, 3000)
     outcomes = [Outcome(index, [(2, 1e-10)], [0.5] * 3000) for index in range(2)]
     with reopen(file, form=form) as journal:
         journal.append(outcomes)
-        assert list(journal.outcomes()) == outcomes
+        assert list(journal.records()) == outcomes
     with reopen(file, form=form) as journal:
-        assert list(journal.outcomes()) == outcomes
+        assert list(journal.records()) == outcomes
 
 
 def test_outcomes_can_be_read_while_others_are_written(file):
@@ -93,7 +93,7 @@ def test_a_last_line_torn_anywhere_is_that_image_again(file):
             with reopen(file) as journal:
                 assert list(journal.missing()) == [2, 3, 4]
                 journal.append([OUTCOMES[2]])
-                assert list(journal.outcomes()) == OUTCOMES[:3]
+                assert list(journal.records()) == OUTCOMES[:3]
             assert file.read_bytes() == whole
 
 
@@ -138,7 +138,7 @@ def test_garbage_between_lines_costs_no_other_line(file, garbage):
     with reopen(file) as journal:
         assert (list(journal.missing()), journal.damaged) == ([1, 3, 4], 1)
         journal.append([OUTCOMES[1]])
-        assert list(journal.outcomes()) == OUTCOMES[:3]
+        assert list(journal.records()) == OUTCOMES[:3]
 
 
 # Refused
@@ -306,7 +306,7 @@ def test_what_has_changed_since_it_was_written_is_not_told(file, change):
         first, line, *lines = file.read_bytes().splitlines(keepends=True)
         file.write_bytes(first + change(line) + b"".join(lines))
         with pytest.raises(JournalError) as error:
-            list(journal.outcomes())
+            list(journal.records())
     says = "what was written of image 0 has changed; 5 of 5 images are done; --resume goes on from there"
     assert str(error.value) == f"{file}: {says}"
 
@@ -319,5 +319,5 @@ def test_a_disk_that_cannot_be_read_is_told(file, monkeypatch):
         journal.append(OUTCOMES[:1])
         monkeypatch.setattr(module.os, "read", read)
         with pytest.raises(JournalError, match=r": input/output error; 1 of 5 images are done; --resume goes on"):
-            list(journal.outcomes())
+            list(journal.records())
         monkeypatch.undo()

@@ -11,8 +11,8 @@ import pytest
 from support_journal import FORM, IMAGES, MEASURED, OUTCOMES, reopen, write
 
 from darknet_py.errors import JournalError
-from darknet_py.evaluation import journals as module
-from darknet_py.evaluation.journals import DAYS, open_scratch, remove_old, usual_path
+from darknet_py.runs import journals as module
+from darknet_py.runs.journals import DAYS, open_scratch, remove_old, usual_path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="reads at a place as POSIX does")
 
@@ -32,7 +32,7 @@ def test_a_second_run_on_a_journal_is_refused_while_the_first_lasts(file, tmp_pa
                 reopen(tmp_path / name, resume=resume, replace=True)
         journal.append(OUTCOMES[1:2])
     with reopen(file) as journal:
-        assert list(journal.outcomes()) == OUTCOMES[:2]
+        assert list(journal.records()) == OUTCOMES[:2]
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "FIFO"])
@@ -76,7 +76,7 @@ def test_a_journal_that_is_there_is_refused_without_resume_or_put_aside_where_as
     assert replace(file) == f"3 of {IMAGES} images were done and are put aside; {goes_on}"
     assert aside.read_bytes() == content
     with reopen(aside) as journal:
-        assert list(journal.outcomes()) == OUTCOMES[:3]
+        assert list(journal.records()) == OUTCOMES[:3]
 
 
 def test_what_was_put_aside_is_not_lost_to_a_journal_of_less(file, tmp_path):
@@ -154,7 +154,7 @@ def test_a_scratch_journal_serves_a_run_and_is_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
     with open_scratch(MEASURED, FORM) as journal:
         journal.append(OUTCOMES)
-        assert list(journal.outcomes()) == OUTCOMES
+        assert list(journal.records()) == OUTCOMES
     assert os.listdir(tmp_path) == []
 
 
