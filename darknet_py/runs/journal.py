@@ -127,9 +127,13 @@ class Journal(Generic[Record]):
     @property
     def state(self) -> str:
         """How far it has come, and what can be made of that."""
-        lasts = self._lock is not None
         done = f"{self.done} of {self._form.count} {self._form.unit}s are done"
-        return done + "; --resume goes on from there" * lasts
+        return done + "; --resume goes on from there" * self.lasts
+
+    @property
+    def lasts(self) -> bool:
+        """Whether another run can go on with it."""
+        return self._lock is not None
 
     def missing(self) -> Iterator[int]:
         """Units that are not done."""

@@ -8,12 +8,13 @@ import os
 import shlex
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..cache import cache_dir
-from ..errors import JournalError
+from ..cache import cache_dir, make_folder
+from ..errors import DarknetWarning, JournalError
 from ..files import describe_oserror
 from .journal import Form, Journal, Record
 
@@ -70,6 +71,21 @@ def open_journal(
         (journal.resume if os.path.getsize(path) else journal.begin)(measured)
         undo.pop_all()
     return journal
+
+
+def open_usual(path: Path, measured: Mapping[str, str], form: Form[Record], resume: bool) -> Journal[Record]:
+    """The journal at `path` in the cache, as `open_journal`; one that passes, and a warning, where none can be kept."""
+    try:
+        make_folder(path.parent)
+        writable = os.access(path.parent, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        reason = f"{path.parent}: no journal can be kept there; this run cannot be taken up again"
+        warnings.warn(DarknetWarning(reason), stacklevel=2)
+        return open_scratch(measured, form)
+    remove_old(path.parent, path)
+    return open_journal(str(path), measured, form, resume, replace=True)
 
 
 def open_scratch(measured: Mapping[str, str], form: Form[Record]) -> Journal[Record]:

@@ -12,8 +12,16 @@ from conftest import ROOT
 
 from darknet_py.datasets import samples
 from darknet_py.datasets.data_file import Dataset
-from darknet_py.datasets.samples import count_repeated, find_image, label_samples, load_list, take_part
-from darknet_py.errors import DatasetError
+from darknet_py.datasets.samples import (
+    Sample,
+    count_repeated,
+    find_image,
+    label_samples,
+    load_list,
+    load_samples,
+    take_part,
+)
+from darknet_py.errors import DarknetWarning, DatasetError, UsageError
 
 
 @pytest.fixture
@@ -278,3 +286,43 @@ def test_without_any_label_made_of_words_no_class_is_known():
 )
 def test_as_a_substring_the_first_label_anywhere_counts_and_nothing_is_in_doubt(path, truth):
     assert label(path, "substring") == (truth, "")
+
+
+# Samples
+
+
+def test_samples_have_the_classes_that_their_paths_tell(load, dataset):
+    load(b"a/1.png\nb/2.png\n")
+    assert load_samples("x.list", dataset) == [Sample("a/1.png", 0), Sample("b/2.png", 1)]
+    assert load_samples(Path("x.list"), dataset, match=None) == [Sample("a/1.png"), Sample("b/2.png")]
+
+
+def test_samples_of_a_folder_are_found_in_it(dataset):
+    for name in ("x/a.png", "x/deep/b.png", "x/b.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    truths = {Path(sample.file).name: sample.truth for sample in load_samples("x", dataset)}
+    assert truths == {"a.png": 0, "b.png": 1}
+
+
+def test_what_is_odd_about_samples_is_told(load, dataset):
+    load(b"a/1.png\nc/2.png\n")
+    says = r"^x\.list: 1 images do not count, e\.g\. c/2\.png: no label is a word of its name or folder$"
+    with pytest.warns(DarknetWarning, match=says):
+        assert [sample.truth for sample in load_samples("x.list", dataset)] == [0, -1]
+    load(b"a/1.png\na/1.png\n")
+    with pytest.warns(DarknetWarning, match=r"^x\.list: 1 of 2 paths repeat others; they count each time$"):
+        load_samples("x.list", dataset)
+
+
+def test_samples_none_of_which_has_a_class_are_refused(load, dataset):
+    load(b"c/2.png\n")
+    says = r"^x\.list: no image's class is known, e\.g\. c/2\.png: .*; labels are such as a$"
+    with pytest.raises(DatasetError, match=says):
+        load_samples("x.list", dataset)
+
+
+def test_an_unknown_way_to_match_is_refused(load, dataset):
+    load(b"a/1.png\n")
+    with pytest.raises(UsageError, match=r"^match=word: one of words, substring is expected$"):
+        load_samples("x.list", dataset, match="word")

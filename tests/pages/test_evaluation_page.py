@@ -145,7 +145,8 @@ def test_a_run_that_was_taken_up_tells_what_its_time_is_of(tmp_path):
     from dataclasses import replace
 
     samples, outcomes = make_run(50, 20)
-    summary = replace(summarize_run(samples, outcomes), measured=20, seconds=3725.0)
+    summary = summarize_run(samples, outcomes)
+    summary = replace(summary, progress=replace(summary.progress, fresh=20, seconds=3725.0))
     save_page(str(tmp_path / "x.html"), summary, make_dataset(20), samples, outcomes)
     assert "Time 1 h 02 min for the last 20 images Images per second 0.0" in Page(tmp_path / "x.html").text
 
