@@ -322,7 +322,8 @@ def _find_list(dataset: Dataset, keys: Sequence[str]) -> str:
 
 def _load_samples(source: str, dataset: Dataset, args: argparse.Namespace) -> list[Sample]:
     """The images of the list that are asked for."""
-    from ..datasets.samples import load_list, make_samples, take_part
+    from ..datasets.lists import load_list, take_part
+    from ..datasets.samples import make_samples
 
     paths = take_part(load_list(source, dataset), args.limit, args.shard)
     if not paths:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from ..classifier import Classifier
-from ..datasets.samples import Sample, find_image
+from ..datasets.lists import find_image
+from ..datasets.samples import Sample
 from ..engines import core_count
 from ..errors import DarknetWarning, DatasetError, UsageError
 from ..images.fit import MODES, RESIZING_MODES

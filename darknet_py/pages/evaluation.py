@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from ..datasets.data_file import Dataset
-from ..datasets.samples import Sample, find_image
+from ..datasets.lists import find_image
+from ..datasets.samples import Sample
 from ..errors import DarknetError, DatasetError
 from ..evaluation.findings import Findings, study
 from ..evaluation.outcome import Outcome

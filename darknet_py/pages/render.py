@@ -34,11 +34,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, number="{:,}".format, duration=_tell_duration)
+    environment.filters.update(percent=percent, number="{:,}".format, duration=tell_duration)
     return environment
 
 
-def _tell_duration(seconds: float) -> str:
+def tell_duration(seconds: float) -> str:
+    """`seconds` in units of their size."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)

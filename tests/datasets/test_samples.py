@@ -1,26 +1,13 @@
-"""Lists of images, parts of them, and the class that a path tells."""
+"""Images of a list with their classes, and what is odd about them."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
-from darknet_py.datasets import samples
 from darknet_py.datasets.data_file import Dataset
-from darknet_py.datasets.samples import (
-    Sample,
-    count_repeated,
-    find_image,
-    label_samples,
-    load_list,
-    load_samples,
-    take_part,
-)
+from darknet_py.datasets.samples import Sample, load_samples
 from darknet_py.errors import DarknetWarning, DatasetError, UsageError
 
 
@@ -33,266 +20,17 @@ def dataset(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def load(dataset):
-    """The paths of a list with this content."""
+def write(dataset):
+    """Write a list."""
 
-    def load(content):
+    def write(content):
         Path("x.list").write_bytes(content)
-        return load_list("x.list", dataset)
 
-    return load
-
-
-# Lists
+    return write
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"a.png\nb.png\n", ["a.png", "b.png"]),
-        (b"a.png\nb.png", ["a.png", "b.png"]),
-        (b"\n\na.png\n \t \nb.png\n\n", ["a.png", "b.png"]),
-        (b"a.png\r\n\r\nb.png\r\n", ["a.png", "b.png"]),
-        (b"\xef\xbb\xbfa.png\nb.png\n", ["a.png", "b.png"]),
-        (b" a.png\nb .png \n", [" a.png", "b .png "]),
-        (b"\n\xef\xbb\xbfa.png", ["\ufeffa.png"]),
-        ("ä/日本.png\n".encode(), ["ä/日本.png"]),
-        (b"b.png\na.png\nb.png\n", ["b.png", "a.png", "b.png"]),
-        (b"# a.png\n", ["# a.png"]),
-        ("a\u2028b\x85c.png\n".encode(), ["a\u2028b\x85c.png"]),
-    ],
-    ids=["lf", "no end", "blank lines", "crlf", "mark", "blanks", "no mark", "utf-8", "order", "hash", "unicode ends"],
-)
-def test_a_list_has_one_path_a_line_taken_as_it_is(load, content, expected):
-    assert load(content) == expected
-
-
-@pytest.mark.skipif(os.name == "nt", reason="names there are text")
-def test_names_that_are_not_utf_8_lead_to_their_files(load, dataset):
-    name = b"caf\xe9.png"
-    Path(os.fsdecode(name)).touch()
-    assert os.fsencode(find_image(*load(name + b"\n"), dataset)) == name
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "x.list: an empty list; one path a line is expected"),
-        (b"\n \r\n\t\n", "x.list: an empty list; one path a line is expected"),
-        (b"\xef\xbb\xbf", "x.list: an empty list; one path a line is expected"),
-        (b"a.png\nb\0.png\n", "x.list:2: byte 0x00: not a list of paths"),
-        (b"\x89PNG\0", "x.list:1: byte 0x00: not a list of paths"),
-        ("a.png\n".encode("utf-16"), "x.list: UTF-16 or UTF-32 text; save it as UTF-8"),
-        ("a.png\n".encode("utf-32"), "x.list: UTF-16 or UTF-32 text; save it as UTF-8"),
-        ("a.png\n".encode("utf-16-le"), "x.list:1: byte 0x00: not a list of paths"),
-    ],
-    ids=["empty", "blank", "mark", "NUL", "a picture", "utf-16", "utf-32", "utf-16 without a mark"],
-)
-def test_what_is_no_list_is_refused(load, content, message):
-    with pytest.raises(DatasetError) as error:
-        load(content)
-    assert str(error.value) == message
-
-
-FIND_IN_ASCII = """
-import os, sys
-from darknet_py.datasets.data_file import Dataset
-from darknet_py.datasets.samples import find_image, load_list
-assert sys.getfilesystemencoding() == "ascii"
-dataset = Dataset("x.data", 2, ["a", "b"], ["a", "b"], 1)
-for path in load_list("x.list", dataset):
-    os.stat(find_image(path, dataset))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="no locale of ASCII")
-def test_a_list_is_in_the_encoding_of_file_names_whatever_that_is(tmp_path):
-    (tmp_path / "größe.png").touch()
-    (tmp_path / "x.list").write_text("größe.png\n", "utf-8")
-    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", FIND_IN_ASCII], cwd=tmp_path, env=env, check=True)
-
-
-@pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
-def test_a_list_of_many_chunks_is_read_whole(load, monkeypatch, ends):
-    paths = [f"{index}/" + "x" * (index % 7) + ".png" for index in range(500)]
-    for chunk in (1, 2, 3, 7, 64, 1 << 20):
-        monkeypatch.setattr(samples, "CHUNK", chunk)
-        for last in (b"", ends):
-            assert load(ends.join(path.encode() for path in paths) + last) == paths
-
-
-@pytest.mark.parametrize("chunk", [1, 2, 5, 1 << 20])
-def test_what_is_no_list_is_told_at_its_line_in_any_chunk(load, monkeypatch, chunk):
-    monkeypatch.setattr(samples, "CHUNK", chunk)
-    with pytest.raises(DatasetError, match=r"^x\.list:4: byte 0x00: not a list of paths$"):
-        load(b"a.png\n\nb.png\nc\0.png\nd.png\n")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no module that tells the memory")
-@pytest.mark.parametrize("byte", [b"\0", b"x"], ids=["zeros", "one line"])
-def test_a_gigabyte_that_is_no_list_is_refused_at_its_beginning(dataset, byte):
-    import resource
-
-    with open("x.list", "wb") as stream:
-        stream.write(byte * (2 << 20))
-        stream.truncate(1 << 30)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(DatasetError, match=r"^x\.list:1: "):
-        load_list("x.list", dataset)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
-
-
-def test_more_paths_than_any_list_has_are_refused(load, monkeypatch):
-    monkeypatch.setattr(samples, "MAX_PATHS", 2)
-    with pytest.raises(DatasetError, match=r"^x\.list: more than 2 paths$"):
-        load(b"a\nb\nc\n")
-
-
-def test_a_list_too_large_for_one_is_refused_unread(load, monkeypatch):
-    monkeypatch.setattr(samples, "MAX_BYTES", 5)
-    with pytest.raises(DatasetError, match=r"^x\.list: 6 bytes; at most 5 are expected here$"):
-        load(b"a.png\n")
-
-
-def test_a_missing_list_is_refused(dataset):
-    with pytest.raises(DatasetError, match=r"^none\.list: no such file$"):
-        load_list("none.list", dataset)
-
-
-def test_of_a_folder_all_images_in_it_and_below_are_taken_in_order(dataset):
-    for name in ("f/b.JPEG", "f/a.png", "f/deep/er/c.webp", "f/notes.txt", "f/Makefile", "f/.png/d.txt"):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).touch()
-    Path("f/linked.jpg").symlink_to("a.png")
-    Path("f/broken.jpg").symlink_to("none.png")
-    Path("f/folder.png").mkdir()
-    assert load_list("f", dataset) == ["f/a.png", "f/b.JPEG", "f/deep/er/c.webp", "f/linked.jpg"]
-
-
-def test_a_folder_without_images_is_refused(dataset):
-    Path("f/deeper").mkdir(parents=True)
-    with pytest.raises(DatasetError, match=r"^f: no image in this folder or below it$"):
-        load_list("f", dataset)
-
-
-def test_lists_and_images_are_sought_from_here_then_above_the_data_file(load, dataset, tmp_path, monkeypatch):
-    load(b"a.png\n")
-    Path("a.png").touch()
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir("elsewhere")
-    assert load_list("x.list", dataset) == ["a.png"]
-    assert find_image("a.png", dataset) == tmp_path / "a.png"
-    Path("a.png").touch()
-    assert find_image("a.png", dataset).absolute() == tmp_path / "elsewhere" / "a.png"
-
-
-# Parts
-
-
-@pytest.mark.parametrize("limit", [None, 1, 7, 10, 99])
-@pytest.mark.parametrize("parts", [1, 2, 3, 10, 11])
-def test_shards_share_nothing_and_together_are_the_whole(limit, parts):
-    paths = [f"{index}.png" for index in range(10)]
-    taken = [take_part(paths, limit, (part, parts)) for part in range(1, parts + 1)]
-    assert sorted(path for part in taken for path in part) == sorted(paths[:limit])
-    assert max(map(len, taken)) - min(map(len, taken)) <= 1
-
-
-def test_a_shard_is_every_nth_from_its_own_number_on():
-    assert take_part("abcdefgh", 7, (2, 3)) == "be"
-
-
-@pytest.mark.parametrize(("paths", "repeated"), [([], 0), (["a", "b"], 0), (["a", "b", "a", "a", "b"], 3)])
-def test_paths_that_have_occurred_before_are_counted(paths, repeated):
-    assert count_repeated(paths) == repeated
-
-
-# Classes
-
-LABELS = ["rain", "n01", "n02", "half track", "half", "cup", "cup", "tea cup", "--"]
-
-
-def label(path, match="words", labels=LABELS):
-    (sample,) = label_samples([path], labels, match)
-    assert sample.file == path
-    return sample.truth, sample.doubt
-
-
-@pytest.mark.parametrize(
-    ("path", "truth"),
-    [
-        ("n01.png", 1),
-        ("n01_stingray.JPEG", 1),
-        ("0007.n02.png", 2),
-        ("train/n01/7.JPEG", 1),
-        ("train/n02.JPEG", 2),
-        ("n02/train/n01.JPEG", 1),
-        ("n02/n01/7.JPEG", 1),
-        ("n01//7.JPEG", 1),
-        ("n01/n01_7.JPEG", 1),
-        ("n01_n01.png", 1),
-        ("C:\\pictures\\n02\\7.png", 2),
-        ("rain/7.png", 0),
-        ("brain/rain-7.png", 0),
-        ("half_track.png", 3),
-        ("a half  track.png", 3),
-        ("half.png", 4),
-        ("track-half.png", 4),
-        ("half/track.png", 4),
-        ("7.tea-cup.png", 7),
-        ("n010/n01/n012.png", 1),
-    ],
-)
-def test_a_label_is_looked_for_as_words_of_the_name_and_of_its_folder(path, truth):
-    assert label(path) == (truth, "")
-
-
-NONE = "no label is a word of its name or folder"
-
-
-@pytest.mark.parametrize(
-    ("path", "doubt"),
-    [
-        ("train/7.png", NONE),
-        ("n010.png", NONE),
-        ("xn01.png", NONE),
-        ("N01.png", NONE),
-        ("n01/deeper/7.png", NONE),
-        ("--.png", NONE),
-        ("", NONE),
-        ("n01/n02.png", "labels of 2 classes in its name or folder: n01, n02"),
-        ("n02_n01.png", "labels of 2 classes in its name or folder: n01, n02"),
-        ("cup.png", "labels of 2 classes in its name or folder: cup, cup"),
-        ("half_track/half.png", "labels of 2 classes in its name or folder: half track, half"),
-        ("rain/n01_n02.png", "labels of 3 classes in its name or folder: rain, n01 and 1 more"),
-    ],
-)
-def test_a_path_that_fits_no_class_or_several_says_so(path, doubt):
-    assert label(path) == (-1, doubt)
-
-
-def test_labels_in_any_script_are_words():
-    assert label("bilder/größe_7.png", labels=["gr", "größe", "e"]) == (1, "")
-
-
-def test_without_any_label_made_of_words_no_class_is_known():
-    assert label("7.png", labels=["-", "--"]) == (-1, NONE)
-
-
-@pytest.mark.parametrize(
-    ("path", "truth"),
-    [("train/n01.png", 0), ("n02/deep/er/7.png", 2), ("n02/n01.png", 1), ("xn010.png", 1), ("cup.png", 5), ("7", -1)],
-)
-def test_as_a_substring_the_first_label_anywhere_counts_and_nothing_is_in_doubt(path, truth):
-    assert label(path, "substring") == (truth, "")
-
-
-# Samples
-
-
-def test_samples_have_the_classes_that_their_paths_tell(load, dataset):
-    load(b"a/1.png\nb/2.png\n")
+def test_samples_have_the_classes_that_their_paths_tell(write, dataset):
+    write(b"a/1.png\nb/2.png\n")
     assert load_samples("x.list", dataset) == [Sample("a/1.png", 0), Sample("b/2.png", 1)]
     assert load_samples(Path("x.list"), dataset, match=None) == [Sample("a/1.png"), Sample("b/2.png")]
 
@@ -305,24 +43,24 @@ def test_samples_of_a_folder_are_found_in_it(dataset):
     assert truths == {"a.png": 0, "b.png": 1}
 
 
-def test_what_is_odd_about_samples_is_told(load, dataset):
-    load(b"a/1.png\nc/2.png\n")
+def test_what_is_odd_about_samples_is_told(write, dataset):
+    write(b"a/1.png\nc/2.png\n")
     says = r"^x\.list: 1 images do not count, e\.g\. c/2\.png: no label is a word of its name or folder$"
     with pytest.warns(DarknetWarning, match=says):
         assert [sample.truth for sample in load_samples("x.list", dataset)] == [0, -1]
-    load(b"a/1.png\na/1.png\n")
+    write(b"a/1.png\na/1.png\n")
     with pytest.warns(DarknetWarning, match=r"^x\.list: 1 of 2 paths repeat others; they count each time$"):
         load_samples("x.list", dataset)
 
 
-def test_samples_none_of_which_has_a_class_are_refused(load, dataset):
-    load(b"c/2.png\n")
+def test_samples_none_of_which_has_a_class_are_refused(write, dataset):
+    write(b"c/2.png\n")
     says = r"^x\.list: no image's class is known, e\.g\. c/2\.png: .*; labels are such as a$"
     with pytest.raises(DatasetError, match=says):
         load_samples("x.list", dataset)
 
 
-def test_an_unknown_way_to_match_is_refused(load, dataset):
-    load(b"a/1.png\n")
+def test_an_unknown_way_to_match_is_refused(write, dataset):
+    write(b"a/1.png\n")
     with pytest.raises(UsageError, match=r"^match=word: one of words, substring is expected$"):
         load_samples("x.list", dataset, match="word")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from darknet_py.errors import DarknetWarning, ImageError
-from darknet_py.images.decode import decode_image, load_image, to_picture
+from darknet_py.images.decode import decode_image, load_image, thumbnail, to_picture
 
 RNG = np.random.default_rng(1)
 PIXELS = RNG.integers(0, 256, (6, 5, 3), np.uint8)
@@ -262,3 +262,10 @@ def test_grey_arrays_become_three_equal_channels(grey):
 def test_arrays_that_are_no_pictures_are_refused(array, message):
     with pytest.raises(ImageError, match=message):
         to_picture(array)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((10, 20), (20, 10)), ((999, 333), (53, 160)), ((1, 4000), (160, 1)), ((160, 160), (160, 160))]
+)
+def test_thumbnails_keep_their_shape_and_never_grow(shape, size):
+    assert Image.open(io.BytesIO(thumbnail(np.zeros((*shape, 3), np.uint8), 160))).size == size

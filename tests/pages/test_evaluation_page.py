@@ -15,11 +15,8 @@ from support_page import make_dataset, make_run, summarize_run
 from darknet_py.datasets.data_file import Dataset
 from darknet_py.datasets.samples import Sample
 from darknet_py.errors import DatasetError
-from darknet_py.evaluation.findings import Bin, Point
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.images.decode import thumbnail
 from darknet_py.pages.evaluation import save_page
-from darknet_py.pages.evaluation_charts import draw_calibration, draw_settling
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 VOID = {"meta", "input", "img", "path"}
@@ -151,15 +148,6 @@ def test_a_run_that_was_taken_up_tells_what_its_time_is_of(tmp_path):
     assert "Time 1 h 02 min for the last 20 images Images per second 0.0" in Page(tmp_path / "x.html").text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "told"), [(0.04, "0.0 s"), (59.96, "1 min 00 s"), (125.4, "2 min 05 s"), (7199.6, "2 h 00 min")]
-)
-def test_durations_are_told_in_units_of_their_size(seconds, told):
-    from darknet_py.pages.render import _tell_duration
-
-    assert _tell_duration(seconds) == told
-
-
 def test_sections_without_content_say_so(save):
     text = save([Sample("a.jpg", 1)], []).text
     for part in (
@@ -242,13 +230,6 @@ def test_names_that_no_file_can_have_leave_a_place(save, file):
     assert "no picture to show" in save([Sample(file, 1)], [Outcome(0, [(0, 0.9)])]).text
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"), [((10, 20), (20, 10)), ((999, 333), (53, 160)), ((1, 4000), (160, 1)), ((160, 160), (160, 160))]
-)
-def test_thumbnails_keep_their_shape_and_never_grow(shape, size):
-    assert Image.open(io.BytesIO(thumbnail(np.zeros((*shape, 3), np.uint8), 160))).size == size
-
-
 def test_excluded_images_beyond_a_thousand_are_told_by_number(save):
     samples = [Sample(f"{n}.jpg", 1) for n in range(1234)]
     text = save(samples, [Outcome(n, error="an empty file") for n in range(1234)]).text
@@ -281,28 +262,3 @@ def test_importing_the_page_loads_no_template_engine():
 
     code = "import sys, darknet_py.pages.evaluation; print('jinja2' in sys.modules, 'PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"] * 2
-
-
-@pytest.mark.parametrize("images", [1, 2, 5, 6, 49, 50, 970, 49967, 1281167])
-@pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
-def test_settled_lines_stay_in_a_plot_whose_ticks_are_few_and_round(images, accuracy):
-    from darknet_py.evaluation.totals import interval
-
-    points = [Point(n, accuracy, accuracy, *interval(round(accuracy * n), n)) for n in (images // 2 or 1, images)]
-    chart = draw_settling(points, 5)
-    assert all(0 <= tick.at <= 100 for tick in chart.x + chart.y)
-    assert 2 <= len(chart.x) <= 6
-    assert 2 <= len(chart.y) <= 8
-    assert len({tick.label for tick in chart.y}) == len(chart.y)
-    assert all(0 <= read.at <= 100 and 0 <= mark <= 100 for read in chart.reads for mark in read.marks)
-
-
-def test_a_calibration_dot_lies_at_its_confidence_and_accuracy():
-    bins = [Bin(0.0, 0.5, 0, 0, 0.0), Bin(0.5, 1.0, 200, 150, 0.8)]
-    chart = draw_calibration(bins)
-    assert chart.paths["dots"] == "M80,25h0"
-    (read,) = chart.reads
-    assert (read.at, read.marks) == (80, [25])
-    assert (
-        read.text == "50.0\N{EN DASH}100.0%: 200 images, mean probability 80.0%, accuracy 75.0% (68.6\N{EN DASH}80.5%)"
-    )
