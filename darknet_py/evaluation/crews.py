@@ -13,13 +13,15 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..classifier import Classifier
 from ..errors import ClusterError, UsageError
-from .evaluator import Evaluator, Pending
-from .job import Job, network_files
-from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from .evaluator import Pending
+    from .job import Job
+    from .outcome import Outcome
 
 BATCH = 8
 ADDRESS = "HOST:PORT of a scheduler is expected, or local:N for N workers here"
@@ -60,6 +62,8 @@ class Threads:
         self, network: Classifier, job: Job, images: Iterable[Pending]
     ) -> Generator[list[Outcome], None, None]:
         """The images' outcomes in their order, a batch at a time."""
+        from .evaluator import Evaluator  # not above: a command line is checked with this module, and need not wait
+
         evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, self.threads // self.workers))
         left = iter(images)
         window: deque[Future[list[Outcome]]] = deque()
@@ -108,6 +112,8 @@ class Cluster:
         ClusterError
             Where there is no such cluster, it is lost, or its workers cannot do the job.
         """
+        from .job import network_files
+
         try:
             from .cluster import Coordinator, connect
         except ImportError as reason:
