@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .classifier import Classifier, Prediction, load_network
-    from .dataset import Dataset, load_dataset
+    from .datasets.data_file import Dataset, load_dataset
+    from .datasets.samples import Sample, load_samples
+    from .evaluation.crews import Cluster
+    from .evaluation.loop import EvaluationProgress, evaluate
     from .network import Network
     from .weights import save_weights
 
 from .errors import (
     CfgError,
+    ClusterError,
     DarknetError,
     DarknetWarning,
     DatasetError,
@@ -26,6 +30,7 @@ from .errors import (
     ExportError,
     FetchError,
     ImageError,
+    JournalError,
     UsageError,
     WeightsError,
 )
@@ -35,31 +40,43 @@ __version__ = "0.1.0"
 # Found where they are first used, so that importing the package loads nothing heavy.
 _LAZY = {
     "Classifier": "classifier",
-    "Dataset": "dataset",
+    "Cluster": "evaluation.crews",
+    "Dataset": "datasets.data_file",
+    "EvaluationProgress": "evaluation.loop",
     "Network": "network",
     "Prediction": "classifier",
-    "load_dataset": "dataset",
+    "Sample": "datasets.samples",
+    "evaluate": "evaluation.loop",
+    "load_dataset": "datasets.data_file",
     "load_network": "classifier",
+    "load_samples": "datasets.samples",
     "save_weights": "weights",
 }
 
 __all__ = [
     "CfgError",
     "Classifier",
+    "Cluster",
+    "ClusterError",
     "DarknetError",
     "DarknetWarning",
     "Dataset",
     "DatasetError",
     "EngineError",
+    "EvaluationProgress",
     "ExportError",
     "FetchError",
     "ImageError",
+    "JournalError",
     "Network",
     "Prediction",
+    "Sample",
     "UsageError",
     "WeightsError",
+    "evaluate",
     "load_dataset",
     "load_network",
+    "load_samples",
     "save_weights",
 ]
 

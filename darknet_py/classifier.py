@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .cfg import load_cfg
-from .dataset import DEFAULT, Dataset, load_dataset
+from .datasets.data_file import DEFAULT, Dataset, load_dataset
 from .engines import Engine, Plan, memory_needed, open_engine
 from .engines.passes import compile_steps
 from .engines.reference import ReferenceEngine
 from .errors import CfgError, DarknetWarning, UsageError, WeightsError
 from .forks import renew_after_fork
-from .image import PREDICT_MODES, RESIZING_MODES, Picture, interpolate, preprocess, shorter_size, to_picture
+from .images import Picture
+from .images.decode import to_picture
+from .images.fit import PREDICT_MODES, RESIZING_MODES, interpolate, preprocess, shorter_size
 from .layers import Array, Layer
 from .limits import memory_limits, tell_size
 from .network import Network
@@ -187,7 +189,7 @@ class Classifier(Network):
         top : int
             How many guesses.
         preprocess : str, optional
-            How the picture is fitted: one of `image.PREDICT_MODES`; where absent, `shorter` if the network
+            How the picture is fitted: one of `images.fit.PREDICT_MODES`; where absent, `shorter` if the network
             can be resized, else `letterbox`.
 
         Raises
@@ -226,7 +228,7 @@ class Classifier(Network):
         return mode
 
     def prepare(self, picture: Picture, mode: str) -> list[Array]:
-        """The network's inputs (3, height, width) that `mode`, one of `image.MODES`, makes of `picture`."""
+        """The network's inputs (3, height, width) that `mode`, one of `images.fit.MODES`, makes of `picture`."""
         if self.input_shape.channels != 3:
             raise UsageError(f"takes {self.input_shape.channels} channels; pictures have 3", file=self.file)
         height, width = self.input_shape[1:]

@@ -13,8 +13,8 @@ from .errors import one_line
 
 if TYPE_CHECKING:
     from .classifier import Prediction
+    from .datasets.samples import Sample
     from .evaluation.outcome import Outcome
-    from .evaluation.samples import Sample
     from .evaluation.totals import Summary, Totals
 
 FORMATS = ("text", "json", "jsonl", "csv")
@@ -221,13 +221,13 @@ def print_summary(summary: Summary, format: str) -> None:
     if format == "json":
         print(json.dumps(summary.fields(), indent=1), flush=True)
         return
-    totals = summary.totals
-    for name, (right, share, (low, high)) in summary.figures().items() if totals.counted else ():
+    totals, progress = summary.totals, summary.progress
+    for name, (right, share, (low, high)) in totals.figures().items() if totals.counted else ():
         print(f"{name}: {share:.2%} (95 % interval {low:.2%} to {high:.2%}), {right} of {totals.counted}")
     excluded = [f"{totals.unreadable} unreadable"] * (totals.unreadable > 0)
     excluded += [f"{totals.doubtful} of unknown class"] * (totals.doubtful > 0)
-    left = [f"{summary.images - totals.images} not done"] * (not summary.complete)
-    print(", ".join([f"{summary.images} images: {totals.counted} counted", *excluded, *left]))
+    left = [f"{progress.total - totals.images} not done"] * (not progress.complete)
+    print(", ".join([f"{progress.total} images: {totals.counted} counted", *excluded, *left]))
     print(summary.pace, flush=True)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from darknet_py.evaluation.journals import open_journal
-from darknet_py.evaluation.outcome import Form, Outcome
+from darknet_py.evaluation.outcome import Outcome, OutcomeForm
+from darknet_py.runs.journals import open_journal
 
 IMAGES = 5
-FORM = Form(IMAGES, classes=4, guesses=2, shown=1)
+FORM = OutcomeForm(IMAGES, classes=4, guesses=2, shown=1)
 MEASURED = {"version": "1", "command": "valid", "weights": "aa", "cfg": "bb", "list": "5 images, cc"}
 OUTCOMES = [
     Outcome(0, [(1, 0.5), (0, 0.25)], [0.25]),

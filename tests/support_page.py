@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from darknet_py.dataset import Dataset
+from darknet_py.datasets.data_file import Dataset
+from darknet_py.datasets.samples import Sample
 from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.evaluation.samples import Sample
 from darknet_py.evaluation.totals import Summary, Totals
+from darknet_py.runs.progress import Progress
 
 
 def make_dataset(classes: int) -> Dataset:
@@ -47,8 +48,6 @@ def summarize_run(samples: Sequence[Sample], outcomes: Iterable[Outcome], top: i
         cfg=cfg,
         weights="tiny.weights",
         data="x.data",
-        images=len(samples),
         totals=totals,
-        seconds=10.0,
-        measured=totals.images,
+        progress=Progress(totals.images, len(samples), totals.images, seconds=10.0),
     )

@@ -14,7 +14,8 @@ from conftest import GOLDEN, REFERENCE, ROOT, needs_reference
 from support import FIFTEEN
 
 from darknet_py import load_network
-from darknet_py.image import MODES, load_image, preprocess
+from darknet_py.images.decode import load_image
+from darknet_py.images.fit import MODES, preprocess
 
 # Per probability; what other orders of the same additions come to.
 BOUNDS = {"reference": 1e-5, "cpu": 5e-5}

@@ -16,47 +16,52 @@ ALLOWED = {
     "__main__": {"cli", "interrupt"},
     "cache": set(),
     "cfg": set(),
-    "classifier": {"cfg", "dataset", "engines", "forks", "image", "layers", "limits", "network", "weights"},
+    "classifier": {"cfg", "datasets", "engines", "forks", "images", "layers", "limits", "network", "weights"},
     "cli": {"commands", "foreign", "report", "streams"},
-    "commands": {"cfg", "classifier", "dataset", "engines", "evaluation", "export", "fetch", "image", "interrupt"}
-    | {"network", "report", "weights"},
+    "commands": {"cfg", "classifier", "datasets", "engines", "evaluation", "export", "fetch", "images", "interrupt"}
+    | {"network", "pages", "report", "runs", "weights"},
     "content_id": set(),
-    "dataset": {"cfg"},
-    "decoders": set(),
-    "engines": {"forks", "image", "layers", "limits"},
+    "datasets": {"cfg", "images"},
+    "engines": {"forks", "images", "layers", "limits"},
     "errors": set(),
-    "evaluation": {"classifier", "dataset", "engines", "image", "layers"},
+    "evaluation": {"classifier", "datasets", "engines", "images", "layers", "runs"},
     "export": {"engines", "layers", "network"},
     "fetch": {"content_id"},
     "files": set(),
     "foreign": set(),
     "forks": set(),
-    "image": {"decoders"},
+    "images": set(),
     "interrupt": set(),
     "layers": {"cfg"},
     "limits": set(),
     "network": {"cfg", "layers"},
-    "report": {"classifier", "evaluation"},
+    "pages": {"datasets", "evaluation", "images"},
+    "report": {"classifier", "datasets", "evaluation"},
+    "runs": set(),
     "streams": set(),
     "weights": {"layers", "network"},
 }
-# Libraries that are heavy, or that not every machine has, and the only places where they may appear.
+# Libraries that are heavy, that not every machine has, or that only a program needs, and the only places where they may
+# appear.
 CONFINED = {
     "numba": ("engines/cpu",),
     "llvmlite": ("engines/cpu",),
     "cupy": ("engines/cuda",),
     "cudnn": ("engines/cuda/cudnn.py",),
-    "PIL": ("image.py", "decoders"),
-    "simplejpeg": ("decoders/jpeg.py",),
+    "PIL": ("images/decode.py", "images/decoders"),
+    "simplejpeg": ("images/decoders/jpeg.py",),
+    "argparse": ("cli.py", "commands"),
     "requests": ("fetch.py",),
-    "tqdm": ("fetch.py", "commands", "report.py", "engines/cuda/plan.py"),
+    "tqdm": ("fetch.py", "commands", "engines/cuda/plan.py"),
     "cv2": (),
     "onnx": ("export.py",),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
-    "filelock": ("evaluation/journals.py",),
-    "jinja2": ("evaluation/page.py",),
+    "filelock": ("runs/journals.py",),
+    "jinja2": ("pages/render.py",),
 }
+# Who may print; of the library only those that say, on standard error, why a first run takes long.
+PRINTING = ("cli.py", "commands", "report.py", "cache.py", "engines/cpu/jit.py")
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
@@ -74,6 +79,10 @@ def imports(source):
             base = package[: len(package) + 1 - node.level] if node.level else []
             module = [*base, *(node.module.split(".") if node.module else [])]
             yield from (".".join([*module, alias.name]) for alias in node.names)
+
+
+def lies_in(source, places):
+    return any(source == place or source.startswith(place + "/") for place in places)
 
 
 def room(source):
@@ -95,7 +104,16 @@ def test_libraries_stay_where_they_belong(source):
     for name in imports(source):
         top = name.split(".")[0]
         if top in CONFINED:
-            assert any(source == place or source.startswith(place + "/") for place in CONFINED[top]), name
+            assert lies_in(source, CONFINED[top]), name
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_only_the_program_prints(source):
+    called = {ast.unparse(node.func) for node in ast.walk(parse(source)) if isinstance(node, ast.Call)}
+    if not lies_in(source, PRINTING):
+        assert "print" not in called
+    if not lies_in(source, ("cli.py", "commands", "report.py", "streams.py")):
+        assert not [name for name in called if name.startswith("sys.stdout")]
 
 
 @pytest.mark.parametrize(("one", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
@@ -119,7 +137,7 @@ def run_python(code):
 
 @pytest.mark.parametrize("statement", ["import darknet_py", "import darknet_py.cli", "import darknet_py.engines"])
 def test_importing_loads_nothing_heavy(statement):
-    heavy = [*CONFINED, "pooch", "platformdirs"]
+    heavy = [*CONFINED.keys() - {"argparse"}, "pooch", "platformdirs"]
     loaded = run_python(f"import sys; {statement}; print(*({set(heavy)} & sys.modules.keys()))")
     assert loaded == []
 

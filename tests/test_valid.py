@@ -16,7 +16,7 @@ from support_valid import KINDS, draw_pictures, surroundings
 
 import darknet_py
 from darknet_py.evaluation.totals import interval
-from darknet_py.image import load_image
+from darknet_py.images.decode import load_image
 from darknet_py.network import load_structure
 
 COUNT = 40

@@ -160,7 +160,7 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
     Its dataset's `top` is that of `args`, where they name one.
     """
     from ..classifier import load_network
-    from ..dataset import load_dataset
+    from ..datasets.data_file import load_dataset
 
     engine = args.engine
     if args.no_gpu:

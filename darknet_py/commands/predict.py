@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CfgError, ImageError, UsageError, WeightsError
-from ..image import PREDICT_MODES, SUFFIXES, load_image
+from ..images.decode import SUFFIXES, load_image
+from ..images.fit import PREDICT_MODES
 from ..report import FORMATS, STYLES, Record, open_report
 from .model import add_engine_options, open_model, positive, split_operands
 from .prompt import ask_paths

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..dataset import find_listed
-from ..errors import ClusterError, DatasetError, JournalError, UsageError
-from ..image import MODES, RESIZING_MODES
-from ..interrupt import stop_on_signals
-from ..report import STYLES, print_summary
-from .evaluate import Setup, count_rest, open_run_journal, say, tell_warning, work
+from ..datasets.data_file import find_listed
+from ..engines import core_count
+from ..errors import ClusterError, DatasetError, JournalError, UsageError, one_line
+from ..images.fit import MODES, RESIZING_MODES
+from ..interrupt import Stop, stop_on_signals
+from ..report import LINES, STYLES, flush_lines, print_summary
 from .model import Operands, add_engine_options, open_model, positive, split_operands
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
-    from ..dataset import Dataset
+    from ..datasets.data_file import Dataset
+    from ..datasets.samples import Sample
+    from ..evaluation.crews import Crew
     from ..evaluation.job import Job
-    from ..evaluation.journal import Journal
-    from ..evaluation.samples import Sample
-    from ..evaluation.totals import Summary
+    from ..evaluation.outcome import Outcome
+    from ..evaluation.totals import Summary, Totals
+    from ..runs.journal import Journal
 
 USAGE = "[DATA] CFG WEIGHTS [LIST]"
 EPILOG = """\
@@ -31,8 +34,6 @@ DATA is a .data file, or a folder with imagenet1k.data in it (default: ImageNet'
 for CFG and WEIGHTS: a network that comes with the program. LIST is a file with one path a line, or a folder of
 images (default: what the .data file names).
 """
-GUESSES = 5  # that are kept of each image, or as many as are asked for
-BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,34 @@ COMMANDS = {
 }
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What a run works with.
+
+    Attributes
+    ----------
+    args : argparse.Namespace
+    operands : Operands
+    network : Classifier
+    source : str
+        The list.
+    samples : sequence of Sample
+        Its images, as many as are asked for.
+    job : Job
+    """
+
+    args: argparse.Namespace
+    operands: Operands
+    network: Classifier
+    source: str
+    samples: Sequence[Sample]
+    job: Job
+
+
 def add_valid(parser: argparse.ArgumentParser) -> None:
     """The options of all these commands, and of those that measure."""
+    from ..evaluation.crews import BATCH
+
     parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, and on which images")
     parser.add_argument(
         "-t", "--top", type=positive, metavar="N", help="guesses that count (default: the .data file's)"
@@ -105,8 +132,10 @@ def add_valid(parser: argparse.ArgumentParser) -> None:
 
 def cluster(text: str) -> str:
     """The argument ``HOST:PORT`` or ``local:N``."""
-    if not re.fullmatch(r"(\w+://)?[^/]+:0*[1-9]\d*", text) or text.startswith("http"):
-        raise argparse.ArgumentTypeError(f"{text}: HOST:PORT of a scheduler is expected, or local:N for N workers here")
+    from ..evaluation.crews import ADDRESS, is_address
+
+    if not is_address(text):
+        raise argparse.ArgumentTypeError(f"{text}: {ADDRESS}")
     return text
 
 
@@ -120,32 +149,35 @@ def shard(text: str) -> tuple[int, int]:
 
 def run_valid(args: argparse.Namespace) -> int:
     """Measure, or list answers; 3 where some images do not count, 1 where none does."""
+    from ..evaluation.loop import count_rest
     from ..evaluation.totals import Summary, Totals
+    from ..runs.progress import Progress
 
     setup = _set_up(args)
     totals = Totals(setup.network.dataset.top)
     start = time.perf_counter()
     failure = None
-    with open_run_journal(setup) as journal, stop_on_signals() as stop:
+    with _open_journal(setup) as journal, stop_on_signals() as stop:
         before = journal.done
         try:
-            work(setup, journal, totals, stop)
+            _follow(setup, journal, totals, stop)
         except (ClusterError, JournalError) as reason:
             if not journal.done:
                 raise
             failure = reason
-        count_rest(setup, journal, totals)
-        operands, seconds, measured = setup.operands, time.perf_counter() - start, journal.done - before
+        count_rest(setup.samples, journal, totals)
+        operands, seconds = setup.operands, time.perf_counter() - start
+        progress = Progress(totals.images, len(setup.samples), journal.done - before, seconds)
         named = operands.cfg, operands.weights, setup.network.dataset.file
-        summary = Summary(setup.job, *named, len(setup.samples), totals, seconds, measured)
+        summary = Summary(setup.job, *named, totals, progress)
         if args.match:
             print_summary(summary, args.format)
         else:
-            say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
+            _say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
         if failure:
             raise failure
         if stop.signum:
-            say(f"stopped: {journal.state}")
+            _say(f"stopped: {journal.state}")
             return stop.exit_code
         _save(setup, summary, journal)
     if totals.counted == totals.images:
@@ -153,17 +185,105 @@ def run_valid(args: argparse.Namespace) -> int:
     return 3 if totals.counted else 1
 
 
-def _save(setup: Setup, summary: Summary, journal: Journal) -> None:
+def _open_journal(setup: Setup) -> Journal[Outcome]:
+    """The journal that is asked for, or the usual one in the cache; says what a run may not have been meant to do."""
+    from ..evaluation.outcome import OutcomeForm
+    from ..runs.journals import open_journal, open_usual, usual_path
+
+    args, operands, job = setup.args, setup.operands, setup.job
+    measured = job.describe(setup.samples)
+    form = OutcomeForm(len(setup.samples), setup.network.dataset.classes, job.keep, job.shown)
+    if args.journal:
+        journal = open_journal(args.journal, measured, form, args.resume)
+    else:
+        names = (operands.data, operands.cfg, operands.weights, setup.source)
+        settings = (args.match, job.preprocess, job.engine, job.precision, job.keep, args.limit, args.shard)
+        journal = open_usual(usual_path(args.command, names, settings), measured, form, args.resume)
+    if journal.replaced:
+        _say(f"{journal.file}: {journal.replaced}")
+    if journal.damaged:
+        _say(f"{journal.file}: {journal.damaged} damaged lines are passed over; their images are measured again")
+    if journal.lasts and args.resume and not journal.done:
+        _say(f"{journal.file}: nothing to go on with: no image is done with these files and options; all are measured")
+    return journal
+
+
+def _follow(setup: Setup, journal: Journal[Outcome], totals: Totals, stop: Stop) -> None:
+    """Have the images measured, print darknet's lines or show a bar, and count."""
+    from ..evaluation.loop import run_job
+
+    args, network, samples = setup.args, setup.network, setup.samples
+    measures = args.match is not None
+    terminal = sys.stdout.isatty()
+    prints = args.format == "text" and not (measures and terminal)
+    crew = _make_crew(args)
+    with (
+        _open_bar(len(samples), hidden=prints and terminal) as bar,
+        closing(run_job(network, samples, setup.job, totals.top, crew, journal)) as running,
+    ):
+        for progress in running:
+            for outcome in progress.outcomes:
+                sample = samples[outcome.index]
+                totals.add(sample, outcome)  # one by one, as the lines tell them
+                if outcome.error:
+                    with bar.external_write_mode(sys.stderr):
+                        _say(f"{sample.file}: {outcome.error}")
+                if prints:
+                    LINES[args.command](sample, outcome, totals, network.dataset.names)
+            flush_lines()
+            if measures:
+                settled = f"top-1 {totals.accuracy:.2%}, top-{totals.top} {totals.accuracy_top:.2%}"
+                bar.set_postfix_str(settled, refresh=False)
+            bar.update(progress.done - bar.n)
+            if stop.signum:
+                return
+        if network.engine == "cuda":
+            _tell_limit(crew)
+
+
+def _make_crew(args: argparse.Namespace) -> Crew:
+    from ..evaluation.crews import Cluster, Threads
+
+    if args.cluster:
+        return Cluster(args.cluster, args.batch)
+    threads = args.threads or core_count()
+    return Threads(args.batch, args.workers or threads, threads)
+
+
+def _tell_limit(crew: Crew) -> None:
+    """Say what limited the speed where a GPU has run the network here."""
+    from ..evaluation.crews import Threads
+
+    if not isinstance(crew, Threads) or not crew.running:
+        return
+    share = crew.preparing / (crew.preparing + crew.running)
+    limit = "decoding" if share >= 0.5 else "the GPU"
+    what = f"{share:.0%} of the threads' time went into decoding and fitting, the rest to the GPU"
+    _say(f"limited by {limit}: {what}")
+
+
+def _open_bar(images: int, hidden: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=images, unit="images", disable=True if hidden else None, dynamic_ncols=True)
+
+
+def _say(text: str) -> None:
+    """A line on standard error."""
+    print(f"darknet: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def _save(setup: Setup, summary: Summary, journal: Journal[Outcome]) -> None:
     """Write the files that are asked for."""
     args, dataset, samples = setup.args, setup.network.dataset, setup.samples
     if args.save:
         from ..evaluation.results import save_results
 
-        save_results(args.save, summary.totals.top, dataset, samples, journal.outcomes())
+        save_results(args.save, summary.totals.top, dataset, samples, journal.records())
     if args.report:
-        from ..evaluation.page import save_page
+        from ..pages.evaluation import save_page
 
-        save_page(args.report, summary, dataset, samples, journal.outcomes())
+        save_page(args.report, summary, dataset, samples, journal.records())
 
 
 def _set_up(args: argparse.Namespace) -> Setup:
@@ -185,7 +305,7 @@ def _set_up(args: argparse.Namespace) -> Setup:
     network = open_model(operands, args)
     source = operands.rest[0] if operands.rest else _find_list(network.dataset, COMMANDS[args.command].lists)
     samples = _load_samples(source, network.dataset, args)
-    return Setup(args, operands, network, source, samples, _make_job(args, network, operands))
+    return Setup(args, operands, network, source, samples, _make_job(args, network))
 
 
 def _find_list(dataset: Dataset, keys: Sequence[str]) -> str:
@@ -201,30 +321,19 @@ def _find_list(dataset: Dataset, keys: Sequence[str]) -> str:
 
 
 def _load_samples(source: str, dataset: Dataset, args: argparse.Namespace) -> list[Sample]:
-    """The images of the list that are asked for; warnings of what is odd about them."""
-    from ..evaluation.samples import Sample, count_repeated, label_samples, load_list, take_part
+    """The images of the list that are asked for."""
+    from ..datasets.lists import load_list, take_part
+    from ..datasets.samples import make_samples
 
     paths = take_part(load_list(source, dataset), args.limit, args.shard)
     if not paths:
         raise DatasetError(f"no image of it is in --shard {'/'.join(map(str, args.shard))}", file=source)
-    repeated = count_repeated(paths)
-    if repeated:
-        tell_warning(f"{source}: {repeated} of {len(paths)} paths repeat others; they count each time")
-    if args.match is None:
-        return [Sample(path) for path in paths]
-    samples = label_samples(paths, dataset.wnids, args.match)
-    doubtful = [sample for sample in samples if sample.doubt]
-    if len(doubtful) == len(samples):
-        reason = f"no image's class is known, e.g. {samples[0].file}: {samples[0].doubt}"
-        raise DatasetError(f"{reason}; labels are such as {dataset.wnids[0]}", file=source)
-    if doubtful:
-        first = doubtful[0]
-        tell_warning(f"{source}: {len(doubtful)} images do not count, e.g. {first.file}: {first.doubt}")
-    return samples
+    return make_samples(paths, dataset, args.match, source)
 
 
-def _make_job(args: argparse.Namespace, network: Classifier, operands: Operands) -> Job:
+def _make_job(args: argparse.Namespace, network: Classifier) -> Job:
     from ..evaluation.job import make_job
+    from ..evaluation.loop import GUESSES
 
     usual, classes = COMMANDS[args.command], network.dataset.classes
     keep = min(max(network.dataset.top, GUESSES), classes)
@@ -235,5 +344,4 @@ def _make_job(args: argparse.Namespace, network: Classifier, operands: Operands)
             raise UsageError(reason, option=f"--preprocess {mode}" if args.preprocess else args.command)
         mode = "letterbox"  # as predict
     shown = classes if usual.shown is None else min(usual.shown, classes)
-    files = operands.cfg, operands.weights
-    return make_job(args.command, mode, network.engine, args.precision, *files, keep, shown)
+    return make_job(args.command, network, mode, keep, shown)

@@ -1,4 +1,4 @@
 """Measuring a network on a list of images.
 
-samples --evaluator, on threads here or on a cluster--> outcomes --journal--> totals, results, the page
+samples --a crew: threads here, or a cluster--> outcomes --journal--> progress, totals, results, the page
 """

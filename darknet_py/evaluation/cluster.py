@@ -46,8 +46,8 @@ def connect(address: str) -> Iterator[Client]:
     # Workers that die are a matter of course here; distributed would tell of each at length.
     quiet = {"distributed.logging.distributed": "critical", "distributed.scheduler.allowed-failures": 0}
     with ExitStack() as stack:
+        stack.callback(logging.disable, logging.root.manager.disable)
         logging.disable(logging.CRITICAL)
-        stack.callback(logging.disable, logging.NOTSET)
         stack.enter_context(dask.config.set(quiet))
         where: str | LocalCluster = address
         if address.startswith(LOCAL):

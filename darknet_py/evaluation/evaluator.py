@@ -1,25 +1,18 @@
-"""Images through a network, by several threads at once, each from the file to the guesses.
-
-A thread reads, decodes, fits and classifies a few images by itself, with a part of the cores for its own, so that all
-cores work all the time and wait for nothing. On two cores that makes 278 images of tiny a second, against 215 where
-each network has both cores and is held up by whoever decodes there.
-"""
+"""Images through a network, each from the file to the guesses, by any number of threads."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
 from ..classifier import Classifier
 from ..errors import CfgError, DarknetError, ImageError, UsageError, WeightsError
-from ..image import load_image
+from ..images.decode import load_image
 from ..layers import Array
 from .outcome import Outcome, summarize
 
@@ -52,7 +45,7 @@ class Evaluator:
     ----------
     network : Classifier
     preprocess : str
-        One of `image.MODES`; outputs of several views are added up, as darknet does, and their mean told.
+        One of `images.fit.MODES`; outputs of several views are added up, as darknet does, and their mean told.
     keep : int
         How many guesses an outcome holds.
     shown : int
@@ -141,20 +134,3 @@ class Evaluator:
             if isinstance(reason, MemoryError):
                 return [CfgError("not enough memory to run the network on it")]
             return [reason]
-
-
-def evaluate_here(
-    evaluator: Evaluator, images: Iterator[Pending], batch: int, workers: int
-) -> Generator[list[Outcome], None, None]:
-    """Outcomes of `images` in their order, `batch` at a time, by `workers` threads."""
-    window: deque[Future[list[Outcome]]] = deque()
-    pool = ThreadPoolExecutor(workers, "evaluate")
-    try:
-        while chunk := list(islice(images, batch)):
-            window.append(pool.submit(evaluator.evaluate, chunk))
-            if len(window) == 2 * workers:
-                yield window.popleft().result()
-        while window:
-            yield window.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..datasets.samples import Sample
 from .outcome import Outcome
-from .samples import Sample
 from .totals import interval
 
 POINTS = 400

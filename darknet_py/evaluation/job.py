@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .. import __version__
+from ..classifier import Classifier
+from ..datasets.samples import Sample
 from ..errors import CfgError, WeightsError
 from ..files import digest_file, resolve
-from .samples import Sample
 
 SHOWN = 16  # digits of a SHA-256 that tell inputs apart
 
@@ -55,12 +57,17 @@ class Job:
         }
 
 
-def make_job(
-    command: str, preprocess: str, engine: str, precision: str, cfg: str, weights: str, keep: int, shown: int
-) -> Job:
-    """The job for a cfg and a weights file, which are read."""
-    cfg_digest, weights_digest = digest_file(resolve(cfg), CfgError), digest_file(resolve(weights), WeightsError)
-    return Job(__version__, command, preprocess, engine, precision, cfg_digest, weights_digest, keep, shown)
+def make_job(command: str, network: Classifier, preprocess: str, keep: int, shown: int) -> Job:
+    """The job for a network that was loaded with weights; its files are read."""
+    cfg, weights = network_files(network)
+    precision = getattr(network._engine, "precision", "float32")  # the reference engine knows no other
+    digests = digest_file(cfg, CfgError), digest_file(weights, WeightsError)
+    return Job(__version__, command, preprocess, network.engine, precision, *digests, keep, shown)
+
+
+def network_files(network: Classifier) -> tuple[Path, Path]:
+    """The cfg and the weights file that a network was loaded from."""
+    return resolve(network.file), network._weights.path
 
 
 def _digest(texts: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index as integer
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -59,32 +59,43 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """What the outcomes of a run look like.
+class OutcomeForm:
+    """What the outcomes of a run look like, and how a journal keeps them: a `runs.journal.Form`.
 
     Attributes
     ----------
-    images : int
-        In the list.
+    count : int
+        Images in the list.
     classes : int
     guesses, shown : int
         That an outcome has of each; none where the image could not be measured.
     """
 
-    images: int
+    count: int
     classes: int
     guesses: int
     shown: int
+    unit: ClassVar[str] = "image"
 
-    def check(self, outcome: Outcome) -> None:
-        """Raise ValueError where `outcome` cannot be of such a run."""
+    def place(self, outcome: Outcome) -> int:
+        """Which image of the list it is of."""
+        return outcome.index
+
+    def to_line(self, outcome: Outcome) -> bytes:
+        """The outcome as a line of a journal."""
+        return outcome.to_line().encode()
+
+    def from_line(self, line: bytes) -> Outcome:
+        """What `to_line` wrote; ValueError where it cannot be of such a run."""
+        outcome = Outcome.from_line(line)
         numbers = (0, 0) if outcome.error else (self.guesses, self.shown)
         if not (
-            0 <= outcome.index < self.images
+            0 <= outcome.index < self.count
             and (len(outcome.guesses), len(outcome.shown)) == numbers
             and all(0 <= place < self.classes for place, _ in outcome.guesses)
         ):
             raise ValueError("an outcome of another run")
+        return outcome
 
 
 def summarize(index: int, probabilities: Array, keep: int, shown: int) -> Outcome:

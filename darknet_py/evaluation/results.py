@@ -9,11 +9,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..dataset import Dataset
+from ..datasets.data_file import Dataset
+from ..datasets.samples import Sample
 from ..errors import DatasetError, UsageError
 from ..files import write_atomically
 from .outcome import Outcome
-from .samples import Sample
 
 
 def check_target(option: str, path: str | None, suffixes: tuple[str, ...], inputs: Sequence[str]) -> None:

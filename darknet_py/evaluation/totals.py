@@ -7,9 +7,10 @@ from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
+from ..datasets.samples import Sample
+from ..runs.progress import Progress
 from .job import Job
 from .outcome import Outcome
-from .samples import Sample
 
 CONFIDENCE = 0.95
 
@@ -63,6 +64,13 @@ class Totals:
         """Share of images one of whose first `top` guesses is right; 0 where none counts."""
         return self.right_top / max(self.counted, 1)
 
+    def figures(self) -> dict[str, tuple[int, float, tuple[float, float]]]:
+        """For ``top-1`` and ``top-k`` how many answers are right, their share, and its interval."""
+        found = {"top-1": (self.right, self.accuracy)}
+        if self.top > 1:
+            found[f"top-{self.top}"] = self.right_top, self.accuracy_top
+        return {name: (right, share, interval(right, self.counted)) for name, (right, share) in found.items()}
+
 
 def interval(right: int, counted: int) -> tuple[float, float]:
     """Wilson's interval for the share that `right` of `counted` estimate, at `CONFIDENCE`.
@@ -88,52 +96,28 @@ class Summary:
         What was asked of each image.
     cfg, weights, data : str
         What was measured, as the user named it.
-    images : int
-        In the list.
     totals : Totals
         Of the images done so far, all runs of a journal together.
-    seconds : float
-        That this run took.
-    measured : int
-        Images that this run did.
+    progress : Progress
     """
 
     job: Job
     cfg: str
     weights: str
     data: str
-    images: int
     totals: Totals
-    seconds: float
-    measured: int
-
-    @property
-    def speed(self) -> float:
-        """Images a second, of this run."""
-        return self.measured / self.seconds if self.seconds else 0.0
+    progress: Progress
 
     @property
     def pace(self) -> str:
         """Time and speed, in words."""
-        speed = f"{self.speed:.1f} images/s" if self.measured else "no image measured in this run"
-        return f"{self.seconds:.1f} s, {speed}"
-
-    @property
-    def complete(self) -> bool:
-        """Whether all images are done."""
-        return self.totals.images == self.images
-
-    def figures(self) -> dict[str, tuple[int, float, tuple[float, float]]]:
-        """For ``top-1`` and ``top-k`` how many answers are right, their share, and its interval."""
-        totals = self.totals
-        found = {"top-1": (totals.right, totals.accuracy)}
-        if totals.top > 1:
-            found[f"top-{totals.top}"] = totals.right_top, totals.accuracy_top
-        return {name: (right, share, interval(right, totals.counted)) for name, (right, share) in found.items()}
+        progress = self.progress
+        speed = f"{progress.speed:.1f} images/s" if progress.fresh else "no image measured in this run"
+        return f"{progress.seconds:.1f} s, {speed}"
 
     def fields(self) -> dict[str, Any]:
         """The summary for a program."""
-        totals = self.totals
+        totals, progress = self.totals, self.progress
         return {
             "command": self.job.command,
             "preprocess": self.job.preprocess,
@@ -148,12 +132,12 @@ class Summary:
                     "accuracy": share if totals.counted else None,
                     "interval": list(bounds) if totals.counted else None,
                 }
-                for name, (right, share, bounds) in self.figures().items()
+                for name, (right, share, bounds) in totals.figures().items()
             },
-            "images": self.images,
+            "images": progress.total,
             "counted": totals.counted,
             "excluded": {"unreadable": totals.unreadable, "class unknown": totals.doubtful},
-            "complete": self.complete,
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.speed, 2) if self.measured else None,
+            "complete": progress.complete,
+            "seconds": round(progress.seconds, 3),
+            "images_per_second": round(progress.speed, 2) if progress.fresh else None,
         }

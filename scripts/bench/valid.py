@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from darknet_py.cache import cache_dir
-from darknet_py.image import SUFFIXES
+from darknet_py.images.decode import SUFFIXES
 
 from .models import ROOT, Model, prepare
 from .options import make_program_parser

@@ -17,7 +17,7 @@ from darknet_py.engines.cuda.launches import Layout, describe, no_kernel
 from darknet_py.engines.cuda.packing import PACK, Groups, merge_groups, round_to
 from darknet_py.engines.cuda.select import Choice, candidates
 from darknet_py.engines.passes import INPUT, compile_steps
-from darknet_py.image import load_image
+from darknet_py.images.decode import load_image
 from darknet_py.layers.activations import ACTIVATIONS
 from darknet_py.network import load_structure
 

@@ -19,7 +19,8 @@ from darknet_py.engines.cuda.cudnn import CONSIDERED
 from darknet_py.engines.cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
 from darknet_py.engines.cuda.tune import Tuner
 from darknet_py.errors import EngineError
-from darknet_py.image import load_image, preprocess
+from darknet_py.images.decode import load_image
+from darknet_py.images.fit import preprocess
 
 with_gpu = pytest.mark.skipif(engines._find_gpu() is None, reason="no NVIDIA GPU, or no CuPy: pip install '.[cuda12]'")
 pytestmark = [with_gpu, pytest.mark.slow]

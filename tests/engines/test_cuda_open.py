@@ -13,7 +13,7 @@ from host_gpu import HostGpu, needs_compiler
 from darknet_py import engines, load_network
 from darknet_py.cli import main
 from darknet_py.errors import DarknetWarning, EngineError
-from darknet_py.image import load_image
+from darknet_py.images.decode import load_image
 
 needs_no_gpu = pytest.mark.skipif(any(map(engines._can_load, engines.DRIVERS)), reason="there is a GPU's driver")
 

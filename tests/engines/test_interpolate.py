@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py.engines.cpu.interpolate import interpolate
-from darknet_py.image import MODES, preprocess, resize
+from darknet_py.images.fit import MODES, preprocess, resize
 
 SIDES = st.integers(1, 80)
 

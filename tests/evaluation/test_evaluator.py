@@ -8,8 +8,10 @@ from conftest import ROOT
 from PIL import Image
 
 import darknet_py
-from darknet_py.evaluation.evaluator import Evaluator, Pending, evaluate_here
-from darknet_py.image import MODES
+from darknet_py.evaluation.crews import Threads
+from darknet_py.evaluation.evaluator import Evaluator, Pending
+from darknet_py.evaluation.job import Job
+from darknet_py.images.fit import MODES
 
 # Of close proportions: at some of the sizes of multi the same shape, at others not.
 SIZES = [(100, 66), (100, 67), (99, 66), (67, 100), (100, 66), (64, 64), (100, 65), (1, 90)]
@@ -34,9 +36,10 @@ def network():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_outcomes_do_not_depend_on_batches_workers_or_threads(network, images, mode):
+    job = Job("0", "valid", mode, "cpu", "float32", "cfg's", "weights'", keep=10, shown=10)
+
     def run(batch, workers, threads=1):
-        evaluator = Evaluator(network, mode, keep=10, shown=10, threads=threads)
-        chunks = list(evaluate_here(evaluator, iter(images), batch, workers))
+        chunks = list(Threads(batch, workers, threads).evaluate(network, job, images))
         assert [len(chunk) for chunk in chunks[:-1]] == [batch] * (len(chunks) - 1)
         return [outcome for chunk in chunks for outcome in chunk]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support_page import make_run
 
+from darknet_py.datasets.samples import Sample
 from darknet_py.evaluation.findings import (
     BINS,
     EXCLUSIONS,
@@ -22,7 +23,6 @@ from darknet_py.evaluation.findings import (
     study,
 )
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.evaluation.samples import Sample
 from darknet_py.evaluation.totals import interval
 
 CLASSES, TOP = 23, 3

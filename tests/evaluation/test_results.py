@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from darknet_py.dataset import Dataset
+from darknet_py.datasets.data_file import Dataset
+from darknet_py.datasets.samples import Sample
 from darknet_py.errors import DatasetError, UsageError
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.evaluation.results import check_target, save_results
-from darknet_py.evaluation.samples import Sample
 
 DATASET = Dataset("x.data", 3, ["tabby", "tiger, cat", 'a "dog"'], ["n01", "n02", "n03"], 2)
 SAMPLES = [

@@ -7,10 +7,11 @@ import random
 
 import pytest
 
+from darknet_py.datasets.samples import Sample
 from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.evaluation.samples import Sample
 from darknet_py.evaluation.totals import Summary, Totals, interval
+from darknet_py.runs.progress import Progress
 
 TOP = 3
 
@@ -36,7 +37,7 @@ def count(pairs, top=TOP):
 
 def summarize(totals, images, seconds=2.0, measured=10):
     job = Job("0.1.0", "valid", "center-crop", "cpu", "float32", "cfg's", "weights'", keep=5, shown=2)
-    return Summary(job, "x.cfg", "x.weights", "x.data", images, totals, seconds, measured)
+    return Summary(job, "x.cfg", "x.weights", "x.data", totals, Progress(totals.images, images, measured, seconds))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -112,16 +113,11 @@ def test_a_summary_tells_figures_for_a_program():
 
 
 def test_with_one_guess_there_is_one_figure():
-    assert list(summarize(Totals(1, counted=4), 4).figures()) == ["top-1"]
+    assert list(Totals(1, counted=4).figures()) == ["top-1"]
 
 
-def test_a_run_is_complete_when_all_images_are_done_whether_they_count_or_not():
-    totals = Totals(1, counted=1, unreadable=1, doubtful=1)
-    assert [summarize(totals, images).complete for images in (3, 4)] == [True, False]
-
-
-def test_a_run_that_took_no_time_has_no_speed():
-    assert summarize(Totals(1), 1, seconds=0).speed == 0
+def test_images_are_done_whether_they_count_or_not():
+    assert Totals(1, counted=1, unreadable=1, doubtful=1).images == 3
 
 
 def test_a_run_that_had_nothing_left_to_measure_has_no_speed():

@@ -11,10 +11,12 @@ import pytest
 from fuzzing import Seeds, fuzz, memory_folder
 from mutations import NUMBERS, ODD, TEXT, damage
 
-from darknet_py.dataset import KEYS, Dataset, load_dataset
+from darknet_py.datasets.data_file import KEYS, Dataset, load_dataset
+from darknet_py.datasets.labels import MATCHES
+from darknet_py.datasets.lists import count_repeated, find_image, load_list
+from darknet_py.datasets.samples import label_samples
 from darknet_py.errors import ImageError
-from darknet_py.evaluation.samples import MATCHES, count_repeated, find_image, label_samples, load_list
-from darknet_py.image import load_image
+from darknet_py.images.decode import load_image
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,8 @@ from mutations import BINARY, damage
 from PIL import Image
 
 from darknet_py.errors import ImageError
-from darknet_py.image import PREDICT_MODES, decode_image, load_image, preprocess
+from darknet_py.images.decode import decode_image, load_image
+from darknet_py.images.fit import PREDICT_MODES, preprocess
 
 pytestmark = pytest.mark.slow
 

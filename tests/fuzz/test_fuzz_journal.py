@@ -10,8 +10,8 @@ import pytest
 from fuzzing import Seeds, fuzz, memory_folder
 from mutations import NUMBERS, TEXT, damage
 
-from darknet_py.evaluation.journal import open_journal
-from darknet_py.evaluation.outcome import Outcome
+from darknet_py.evaluation.outcome import Outcome, OutcomeForm
+from darknet_py.runs.journals import open_journal
 
 pytestmark = pytest.mark.slow
 
@@ -22,39 +22,40 @@ WORDS += [b"[" * 100_000, b'{"a":' * 2_000, *NUMBERS]
 
 
 @functools.lru_cache(None)
-def whole(base: int) -> tuple[list[Outcome], bytes]:
-    """A run's outcomes, one for each image, and its journal."""
+def whole(base: int) -> tuple[list[Outcome], OutcomeForm, bytes]:
+    """A run's outcomes, one for each image, what they look like, and their journal."""
     rng = random.Random(base)
+    form = OutcomeForm(rng.randrange(1, 10), 1000, guesses=rng.randrange(1, 6), shown=rng.choice((0, 0, 2)))
     outcomes = []
-    for index in range(rng.randrange(1, 10)):
-        guesses = [(rng.randrange(1000), round(rng.random(), rng.randrange(1, 9))) for _ in range(rng.randrange(1, 6))]
-        shown = [rng.random() for _ in range(rng.choice((0, 0, 2)))]
+    for index in range(form.count):
+        guesses = [(rng.randrange(1000), round(rng.random(), rng.randrange(1, 9))) for _ in range(form.guesses)]
+        shown = [rng.random() for _ in range(form.shown)]
         outcomes.append(
             Outcome(index, [], [], rng.choice(ERRORS)) if rng.random() < 0.2 else Outcome(index, guesses, shown)
         )
-    with open_journal("whole.jsonl", MEASURED, len(outcomes), resume=False) as journal:
+    with open_journal("whole.jsonl", MEASURED, form, resume=False) as journal:
         journal.append(rng.sample(outcomes, len(outcomes)))
     content = Path("whole.jsonl").read_bytes()
     Path("whole.jsonl").unlink()
-    return outcomes, content
+    return outcomes, form, content
 
 
 def test_a_journals_outcomes_are_those_of_the_run_or_missing():
     def make(base: int, seeds: Seeds) -> tuple[int, bytes]:
-        return base, damage(whole(base)[1], seeds, TEXT, WORDS)
+        return base, damage(whole(base)[2], seeds, TEXT, WORDS)
 
     def use(case: tuple[int, bytes]) -> None:
         base, content = case
-        outcomes, undamaged = whole(base)
+        outcomes, form, undamaged = whole(base)
         Path("x.jsonl").write_bytes(content)
-        with open_journal("x.jsonl", MEASURED, len(outcomes), resume=True) as journal:
-            found, missing = list(journal.outcomes()), list(journal.missing())
+        with open_journal("x.jsonl", MEASURED, form, resume=True) as journal:
+            found, missing = list(journal.records()), list(journal.missing())
             assert content != undamaged or not missing, "not all outcomes of a whole journal"
             rest = [outcome for outcome in outcomes if outcome.index not in missing]
             assert journal.done == len(found), "not as many outcomes as are said to be done"
             assert repr(found) == repr(rest), "other outcomes than the run's"
             journal.append([outcomes[index] for index in missing])
-            assert repr(list(journal.outcomes())) == repr(outcomes), "other outcomes after what was missing came"
+            assert repr(list(journal.records())) == repr(outcomes), "other outcomes after what was missing came"
 
     with memory_folder():
         fuzz("journal", make, use)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...image import UNIT
+from ...images.fit import UNIT
 from ...layers import Array
 from .arena import address, round_up
 from .isa import LANES

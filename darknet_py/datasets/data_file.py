@@ -1,0 +1,177 @@
+""".data files and class names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..cfg import Entry, Remarks, add_line, check_lines, drop_comment, parse_integer, shorten
+from ..errors import DatasetError
+from ..files import read_text, resolve
+
+DEFAULT = "cfg/imagenet1k.data"
+MAX_BYTES = 64 << 20
+MAX_SHOWN = 1024  # characters of a path in a message
+ESSENTIAL = ("classes", "names", "labels", "top")
+LISTS = ("valid", "test")
+KEYS = (*ESSENTIAL, *LISTS, "train", "backup", "leaves", "tree", "results", "eval")
+_COMMENT = re.compile(r"\s[#;].*")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a .data file says.
+
+    Attributes
+    ----------
+    file : str
+        Its name, for messages.
+    classes : int
+    names : list of str
+        What people read, one for each class.
+    wnids : list of str
+        What a picture's path is searched for, one for each class: ImageNet's WordNet ids.
+    top : int
+        How many guesses are printed.
+    lists : mapping of str to str
+        The lists of images that ``valid`` and ``test`` name, where they do.
+    path : Path
+        Where the .data file lies, from which what it names is looked for too.
+    """
+
+    file: str
+    classes: int
+    names: list[str]
+    wnids: list[str]
+    top: int
+    lists: Mapping[str, str] = field(default_factory=dict)
+    path: Path = Path()
+
+    def check_outputs(self, outputs: int, cfg: str) -> None:
+        """Raise DatasetError unless the network `cfg` has as many outputs as there are classes."""
+        if outputs != self.classes:
+            reason = f"{self.classes}, but {cfg} has {outputs} outputs; name the .data file of this network"
+            raise DatasetError(reason, file=self.file, option="classes")
+
+
+def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
+    """The .data file at `path`, or the packaged one of that name; of a folder its ``imagenet1k.data``.
+
+    ``names`` or ``labels`` may be missing: the one then stands for the other. So may ``classes``: there are
+    then as many as names.
+
+    Raises
+    ------
+    DatasetError
+        Where a file cannot be read, a value makes no sense, or names are fewer than classes.
+    """
+    file = os.fspath(path)
+    if os.path.isdir(resolve(path)):
+        file = os.path.join(file, "imagenet1k.data")
+    found = resolve(file)
+    remarks = Remarks(file, DatasetError)
+    entries = _parse_data(read_text(found, DatasetError, file, MAX_BYTES), file, remarks)
+    given = [key for key in ("names", "labels") if key in entries]
+    if not given:
+        raise DatasetError("names= is missing: the file with the names of the classes", file=file)
+    lists = {key: _read_names(entries[key], key, found, remarks) for key in given}
+    names = lists[given[0]]
+    if "classes" not in entries:
+        entry = entries[given[0]]
+        if not names:
+            remarks.fail("an empty list; one name a line is expected", entry.line, _show(given[0], entry))
+        remarks.add(f"classes= is missing; its {len(names)} names count", entry.line, _show(given[0], entry))
+    classes = _integer(entries, "classes", len(names), remarks)
+    top = _integer(entries, "top", 1, remarks)
+    if top > classes:
+        remarks.add(f"more than the {classes} classes; {classes} is taken", entries["top"].line, f"top={top}")
+        top = classes
+    for key in given:
+        lists[key] = _take_names(lists[key], classes, key, entries[key], remarks)
+    remarks.close()
+    images = {key: _without_comment(entries[key].value, found) for key in LISTS if key in entries}
+    return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found)
+
+
+def _parse_data(text: str, file: str, remarks: Remarks) -> dict[str, Entry]:
+    check_lines(text, file, DatasetError)
+    entries: dict[str, Entry] = {}
+    strays: list[Entry] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip()[:1] not in ("", "#", ";"):
+            key, equals, value = line.partition("=")
+            add_line(entries, strays, key.strip() + equals + value.strip(), line, number, remarks)
+    for key, entry in entries.items():
+        meant = None if key in KEYS else remarks.guess(key, KEYS)
+        if meant is not None:
+            remarks.add(f"unknown key, ignored; did you mean {meant}?", entry.line, _show(key, entry))
+    for stray, number in strays:
+        remarks.add_stray(stray, number, ESSENTIAL, KEYS)
+    if not entries:
+        raise DatasetError("no key = value line in this file", file=file)
+    return entries
+
+
+def _show(key: str, entry: Entry) -> str:
+    return shorten(f"{key}={entry.value}")
+
+
+def _integer(entries: Mapping[str, Entry], key: str, default: int, remarks: Remarks) -> int:
+    if key not in entries:
+        return default
+    entry = entries[key]
+    try:
+        return parse_integer(drop_comment(entry.value).strip(), 1)
+    except ValueError as reason:
+        remarks.fail(str(reason), entry.line, _show(key, entry))
+
+
+def _read_names(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> list[str]:
+    """The lines of the list that option `key` names, but for blank ones at its end."""
+    name = _without_comment(entry.value, data_file)
+    shown = shorten(name, MAX_SHOWN)
+    try:
+        text = read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES).rstrip()
+        check_lines(text, shown, DatasetError)
+    except DatasetError as unreadable:
+        remarks.fail(str(unreadable), entry.line, _show(key, entry))
+    return [line.strip() for line in text.split("\n")] if text else []
+
+
+def _take_names(names: list[str], classes: int, key: str, entry: Entry, remarks: Remarks) -> list[str]:
+    """The first `classes` of `names`. A blank line is a class without a name, as in darknet."""
+    if len(names) < classes:
+        reason = f"{len(names)} names; classes={classes} asks for as many"
+        remarks.fail(reason, entry.line, _show(key, entry))
+    names = names[:classes]
+    blank = names.count("")
+    if blank:
+        reason = f"{blank} of {classes} are blank, the first on line {names.index('') + 1}"
+        remarks.add(reason, entry.line, _show(key, entry))
+    return names
+
+
+def _without_comment(path: str, data_file: Path) -> str:
+    """`path`, a value of a .data file, less a comment behind it where there is no file of the whole name."""
+    return path if os.path.exists(find_listed(path, data_file)) else _COMMENT.sub("", path)
+
+
+def find_listed(path: str, data_file: Path) -> Path:
+    """The file that a .data file names: from the working directory, from above or in its own folder, or packaged.
+
+    Darknet looks from the working directory alone, which is where cfg/ and data/ lie; the folder above the
+    .data file's is the same place, wherever one stands.
+
+    Raises
+    ------
+    DatasetError
+        Where `path` is empty: it would be the folder itself.
+    """
+    if not path:
+        raise DatasetError("a name is expected, of a file or a folder", file=path)
+    folder = data_file.absolute().parent
+    beside = (candidate for candidate in (folder.parent / path, folder / path) if os.path.exists(candidate))
+    return resolve(path) if os.path.lexists(path) else next(beside, resolve(path))

@@ -1,0 +1,87 @@
+"""Lists of images: their paths, parts of them, and where the images lie."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import DatasetError
+from ..files import check_regular, describe_oserror
+from ..images.decode import SUFFIXES
+from .data_file import Dataset, find_listed
+
+MAX_BYTES = 1 << 30
+MAX_LINES = 1 << 24  # ImageNet has 14 million pictures
+MAX_PATH = 1 << 16  # bytes
+CHUNK = 1 << 20
+
+
+def load_list(source: str, dataset: Dataset) -> list[str]:
+    """The paths that a list names, one a line, or the images in a folder and below it.
+
+    Raises
+    ------
+    DatasetError
+        Where the list cannot be read or names no image.
+    """
+    path = find_listed(source, dataset.path)
+    if path.is_dir():
+        paths = sorted(str(found) for found in path.rglob("*") if found.suffix.lower() in SUFFIXES and found.is_file())
+        if not paths:
+            raise DatasetError("no image in this folder or below it", file=source)
+        return paths
+    size = check_regular(path, DatasetError, source)
+    if size > MAX_BYTES:
+        raise DatasetError(f"{size} bytes; at most {MAX_BYTES} are expected here", file=source)
+    try:
+        paths = _read_paths(path, source)
+    except (OSError, UnicodeDecodeError) as reason:  # Windows has names that are text
+        raise DatasetError(describe_oserror(reason), file=source) from None
+    if not paths:
+        raise DatasetError("an empty list; one path a line is expected", file=source)
+    return paths
+
+
+def _read_paths(path: Path, source: str) -> list[str]:
+    """The lines of a list that are not blank, as names of files: those are bytes to the system, and need be no text."""
+    paths: list[str] = []
+    before = 0  # lines
+    with path.open("rb", buffering=0) as stream:
+        rest = stream.read(CHUNK)
+        if rest[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise DatasetError("UTF-16 or UTF-32 text; save it as UTF-8", file=source)
+        rest = rest.removeprefix(codecs.BOM_UTF8)
+        while rest:
+            if b"\0" in rest:
+                line = before + rest[: rest.index(b"\0")].count(b"\n") + 1
+                raise DatasetError("byte 0x00: not a list of paths", file=source, line=line)
+            chunk = stream.read(CHUNK)
+            whole, newline, rest = rest.rpartition(b"\n") if chunk else (rest, b"", b"")
+            lines = os.fsdecode(whole).split("\n")
+            paths += [line.rstrip("\r") for line in lines if line and not line.isspace()]
+            before += whole.count(b"\n") + len(newline)
+            if len(rest) > MAX_PATH:
+                reason = f"a line of more than {MAX_PATH} bytes; one path a line is expected"
+                raise DatasetError(reason, file=source, line=before + 1)
+            if before > MAX_LINES:
+                raise DatasetError(f"more than {MAX_LINES} lines", file=source)
+            rest += chunk
+    return paths
+
+
+def take_part(paths: Sequence[str], limit: int | None, shard: tuple[int, int]) -> Sequence[str]:
+    """The first `limit` of `paths`, and of those every n-th from the i-th on, where `shard` is (i, n), from 1."""
+    part, parts = shard
+    return paths[:limit][part - 1 :: parts]
+
+
+def count_repeated(paths: Sequence[str]) -> int:
+    """How many paths have occurred before."""
+    return len(paths) - len(set(paths))
+
+
+def find_image(file: str, dataset: Dataset) -> Path:
+    """Where an image of a list lies: as files that a .data file names."""
+    return find_listed(file, dataset.path)

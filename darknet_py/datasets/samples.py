@@ -1,0 +1,85 @@
+"""Images of a list, each with its class."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..errors import DarknetWarning, DatasetError, UsageError
+from .data_file import Dataset
+from .labels import MATCHES
+from .lists import count_repeated, load_list
+
+
+class Sample(NamedTuple):
+    """An image of a list.
+
+    Attributes
+    ----------
+    file : str
+        As it is listed.
+    truth : int
+        Its class; -1 where none is known.
+    doubt : str
+        Why its class is not known, and it does not count; else empty.
+    """
+
+    file: str
+    truth: int = -1
+    doubt: str = ""
+
+
+def load_samples(source: str | os.PathLike[str], dataset: Dataset, match: str | None = "words") -> list[Sample]:
+    """The images of a list or a folder, each with its class.
+
+    Parameters
+    ----------
+    source : path
+        A list with one path a line, or a folder of images.
+    dataset : Dataset
+        Whose labels are looked for in the paths.
+    match : str, optional
+        How a path tells its class: ``words``, by a label that is a word of its name or of its folder's, or
+        ``substring``, by the first label anywhere in it; None: not at all.
+
+    Raises
+    ------
+    DatasetError
+        Where the list cannot be read, names no image, or no path tells a class.
+    UsageError
+        Where `match` is none of these.
+    """
+    file = os.fspath(source)
+    return make_samples(load_list(file, dataset), dataset, match, file)
+
+
+def make_samples(paths: Sequence[str], dataset: Dataset, match: str | None, source: str) -> list[Sample]:
+    """The samples for `paths`, which the list `source` has; warnings of what is odd about them. As `load_samples`."""
+    if match is not None and match not in MATCHES:
+        raise UsageError(f"match={match}: one of {', '.join(MATCHES)} is expected")
+    repeated = count_repeated(paths)
+    if repeated:
+        _warn(f"{source}: {repeated} of {len(paths)} paths repeat others; they count each time")
+    if match is None:
+        return [Sample(path) for path in paths]
+    samples = label_samples(paths, dataset.wnids, match)
+    doubtful = [sample for sample in samples if sample.doubt]
+    if len(doubtful) == len(samples):
+        reason = f"no image's class is known, e.g. {samples[0].file}: {samples[0].doubt}"
+        raise DatasetError(f"{reason}; labels are such as {dataset.wnids[0]}", file=source)
+    if doubtful:
+        first = doubtful[0]
+        _warn(f"{source}: {len(doubtful)} images do not count, e.g. {first.file}: {first.doubt}")
+    return samples
+
+
+def _warn(text: str) -> None:
+    warnings.warn(DarknetWarning(text), stacklevel=2)
+
+
+def label_samples(paths: Sequence[str], labels: Sequence[str], match: str) -> list[Sample]:
+    """Say of each image which of `labels` its path bears; `match` is a key of `MATCHES`."""
+    find = MATCHES[match](labels)
+    return [Sample(path, *find(path)) for path in paths]

@@ -1,0 +1,179 @@
+"""The loop that measures a network on a list of images, for programs and for the commands."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from ..classifier import Classifier
+from ..datasets.lists import find_image
+from ..datasets.samples import Sample
+from ..engines import core_count
+from ..errors import DarknetWarning, DatasetError, UsageError
+from ..images.fit import MODES, RESIZING_MODES
+from ..runs.journal import Journal
+from ..runs.journals import open_journal, open_scratch
+from ..runs.progress import Progress
+from .crews import BATCH, Crew, Threads
+from .evaluator import Pending
+from .job import Job, make_job
+from .outcome import Outcome, OutcomeForm
+from .totals import Totals
+
+GUESSES = 5  # that are kept of each image, or as many as are asked for
+TOLD = 256  # outcomes told at a time, however many a journal has
+
+
+@dataclass(frozen=True)
+class EvaluationProgress(Progress):
+    """How far an evaluation has come; its units are images.
+
+    Attributes
+    ----------
+    outcomes : sequence of Outcome
+        Those that are new, in the samples' order and without a gap; now and then none.
+    totals : Totals
+        Of all that were told so far; ``totals.figures()`` has the shares of right answers, with intervals.
+    """
+
+    outcomes: Sequence[Outcome]
+    totals: Totals
+
+
+def evaluate(
+    network: Classifier,
+    samples: Sequence[Sample],
+    *,
+    preprocess: str = "center-crop",
+    top: int | None = None,
+    batch: int = BATCH,
+    workers: int | Crew | None = None,
+    threads: int | None = None,
+    journal: str | os.PathLike[str] | None = None,
+) -> Generator[EvaluationProgress, None, None]:
+    """Measure a network on images whose classes are known.
+
+    An iterator that works while it is asked for more: it may be left, or closed, at any time.
+
+    Parameters
+    ----------
+    network : Classifier
+        With weights. Its dataset says where the images are looked for.
+    samples : sequence of Sample
+        As `load_samples` gives them.
+    preprocess : str
+        How images are fitted: one of `images.fit.MODES`.
+    top : int, optional
+        How many guesses count for the second figure; where absent, as many as the network's dataset says.
+    batch : int
+        Images at a time.
+    workers : int or Crew, optional
+        Threads that each work on images of their own; one for each of `threads` where absent. Or who does the
+        work, such as a `Cluster`.
+    threads : int, optional
+        Of the CPU, for all workers together; one for each core where absent.
+    journal : path, optional
+        A file that keeps what is done, and from which a later call with the same network, samples and options goes on.
+
+    Yields
+    ------
+    EvaluationProgress
+        First what the journal has, then whatever is new.
+
+    Raises
+    ------
+    UsageError, DatasetError
+        At the call, where an argument makes no sense.
+    JournalError, ClusterError
+        Where the journal is of something else or cannot be written, or the cluster fails.
+    """
+    classes = network.dataset.classes
+    top = network.dataset.top if top is None else top
+    _check_samples(samples, classes)
+    for name, value in (("top", top), ("batch", batch), ("workers", workers), ("threads", threads)):
+        if isinstance(value, int) and value < 1:
+            raise UsageError(f"{name}={value}: at least 1 is expected")
+    if top > classes:
+        raise UsageError(f"top={top}: at most {classes} is expected, one for each class")
+    if preprocess not in MODES:
+        raise UsageError(f"preprocess={preprocess}: one of {', '.join(MODES)} is expected")
+    if preprocess in RESIZING_MODES and not network.resizable:
+        raise UsageError(
+            f"preprocess={preprocess}: runs the network at other sizes, which {network.file} does not allow"
+        )
+    if not network.engine:
+        raise UsageError("no weights were loaded, so it cannot run", file=network.file)
+    if workers is None or isinstance(workers, int):
+        threads = threads or core_count()
+        workers = Threads(batch, workers or threads, threads)
+    job = make_job("evaluate", network, preprocess, min(max(top, GUESSES), classes), 0)
+    return _evaluate(network, samples, job, top, workers, None if journal is None else os.fspath(journal))
+
+
+def _check_samples(samples: Sequence[Sample], classes: int) -> None:
+    """Raise an error unless these are samples of a dataset with as many `classes`."""
+    if not samples:
+        raise DatasetError("no samples; at least one is expected")
+    for sample in samples:
+        if not isinstance(sample, Sample):
+            raise UsageError(f"samples: {sample!r} is none; load_samples makes them, or Sample(file, truth)")
+        if sample.truth >= classes:
+            reason = f"is of class {sample.truth}, but the network has {classes}; load the samples with its dataset"
+            raise DatasetError(reason, file=sample.file)
+
+
+def _evaluate(
+    network: Classifier, samples: Sequence[Sample], job: Job, top: int, crew: Crew, file: str | None
+) -> Generator[EvaluationProgress, None, None]:
+    form = OutcomeForm(len(samples), network.dataset.classes, job.keep, job.shown)
+    measured = job.describe(samples)
+    with open_scratch(measured, form) if file is None else open_journal(file, measured, form, resume=True) as journal:
+        if journal.damaged:
+            reason = f"{file}: {journal.damaged} damaged lines are passed over; their images are measured again"
+            warnings.warn(DarknetWarning(reason), stacklevel=2)
+        with closing(run_job(network, samples, job, top, crew, journal)) as running:
+            yield from running
+
+
+def run_job(
+    network: Classifier, samples: Sequence[Sample], job: Job, top: int, crew: Crew, journal: Journal[Outcome]
+) -> Generator[EvaluationProgress, None, None]:
+    """Let `crew` measure what `journal` lacks, write that there, and tell of it; `evaluate` for a job that is made."""
+    start, before, totals = time.perf_counter(), journal.done, Totals(top)
+
+    def tell() -> Generator[EvaluationProgress, None, None]:
+        """What can be told without a gap."""
+        told = TOLD
+        while told == TOLD:
+            outcomes = list(islice(journal.consecutive(totals.images), TOLD))
+            told = len(outcomes)
+            for outcome in outcomes:
+                totals.add(samples[outcome.index], outcome)
+            seconds = time.perf_counter() - start
+            fresh = journal.done - before
+            yield EvaluationProgress(journal.done, len(samples), fresh, seconds, outcomes, replace(totals))
+
+    if journal.done:
+        yield from tell()
+    dataset = network.dataset
+    pending = (
+        Pending(index, samples[index].file, os.path.abspath(find_image(samples[index].file, dataset)))
+        for index in journal.missing()
+    )
+    with closing(crew.evaluate(network, job, pending)) as evaluated:
+        for outcomes in evaluated:
+            journal.append(outcomes)
+            yield from tell()
+
+
+def count_rest(samples: Sequence[Sample], journal: Journal[Outcome], totals: Totals) -> None:
+    """Count what was done beyond a gap, which a cluster leaves when it is stopped."""
+    counted = totals.images
+    for outcome in journal.records():
+        if outcome.index >= counted:
+            totals.add(samples[outcome.index], outcome)

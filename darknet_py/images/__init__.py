@@ -1,0 +1,10 @@
+"""Pictures: decoded from their files, fitted to a network.
+
+A decoded picture is uint8 (height, width, 3), RGB; a network's input is float32 (3, height, width) in 0..1.
+Sizes are given as darknet does, width before height.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]

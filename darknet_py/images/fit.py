@@ -1,0 +1,196 @@
+"""Fitting pictures to a network: resize, crop, letterbox. Source: darknet's ``image.c`` and ``classifier.c``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import UsageError
+from . import Picture
+
+Input = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
+Interpolate = Callable[[Picture, Places, Input, Places, Input, Input], Input]
+Resize = Callable[..., Input]
+
+TEN_CROP_SHIFT = 32  # pixels
+MULTI_SIZES = (224, 256, 288, 320)  # pixels of the longer side
+GREY = 0.5
+ALL = slice(None)
+
+UNIT: Input = (np.arange(256) / 255).astype(np.float32)
+
+
+def interpolate(picture: Picture, left: Places, across: Input, top: Places, upper: Input, lower: Input) -> Input:
+    """Bilinear, along rows first.
+
+    Parameters
+    ----------
+    picture : array
+        uint8 (h, w, 3).
+    left, across : array
+        For each column of the result its left neighbour, and how far it lies beyond, of 0..1.
+    top, upper, lower : array
+        For each row its upper neighbour, and the shares of that and of the next one.
+
+    Returns
+    -------
+    array
+        float32 (rows, columns, 3) in 0..1.
+    """
+    right, bottom = np.minimum(left + 1, picture.shape[1] - 1), np.minimum(top + 1, picture.shape[0] - 1)
+    across, upper, lower = across[:, None], upper[:, None, None], lower[:, None, None]
+    rows = (1 - across) * UNIT[picture[:, left]] + across * UNIT[picture[:, right]]
+    resized: Input = upper * rows[top] + lower * rows[bottom]
+    return resized
+
+
+def resize(
+    picture: Picture,
+    width: int,
+    height: int,
+    columns: Places | slice = ALL,
+    rows: Places | slice = ALL,
+    interpolate: Interpolate = interpolate,
+) -> Input:
+    """A picture uint8 (h, w, 3) at another size, corners on corners.
+
+    Parameters
+    ----------
+    picture : array
+    width, height : int
+        Pixels.
+    columns, rows : array, optional
+        Those of the resized picture that are wanted.
+    interpolate : function
+        This module's function of that name, or a faster one with the same answers.
+
+    Returns
+    -------
+    array
+        float32 (rows, columns, 3) in 0..1.
+    """
+    left, across = _sample(picture.shape[1], width)
+    left[-1], across[-1] = picture.shape[1] - 1, 0
+    top, lower = _sample(picture.shape[0], height)
+    upper = 1 - lower
+    # The last row has no lower part in darknet. Where rounding puts it a little above the picture's last
+    # row, next to nothing is left of it; networks then see a black line, and so must ours.
+    lower[-1] = 0
+    return interpolate(picture, left[columns], across[columns], top[rows], upper[rows], lower[rows])
+
+
+def _sample(source: int, target: int) -> tuple[Places, Input]:
+    """For each of `target` cells its lower neighbour among `source` cells, and how far it lies beyond."""
+    step = np.float32(source - 1) / np.float32(max(target - 1, 1))
+    position = np.arange(target, dtype=np.float32) * step
+    lower = position.astype(np.int64)
+    return lower, position - lower.astype(np.float32)
+
+
+def window(size: int, start: int, count: int) -> Places:
+    """`count` places from `start` on, of 0 to `size` - 1; beyond either end, that end."""
+    return np.clip(np.arange(start, start + count), 0, size - 1)
+
+
+def shorter_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height of a `width` x `height` picture whose shorter side is made `side`."""
+    return (side, height * side // width) if width < height else (width * side // height, side)
+
+
+def longer_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height of a `width` x `height` picture whose longer side is made `side`."""
+    size = (side, height * side // width) if width > height else (width * side // height, side)
+    return max(size[0], 1), max(size[1], 1)
+
+
+def _stretch(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    return [resize(picture, width, height)]
+
+
+def _shorter(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    return [resize(picture, *shorter_size(picture.shape[1], picture.shape[0], width))]
+
+
+def _letterbox(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    h, w = picture.shape[:2]
+    by_width = np.float32(width) / np.float32(w) < np.float32(height) / np.float32(h)
+    new_width, new_height = (width, h * width // w) if by_width else (w * height // h, height)
+    new_width, new_height = max(new_width, 1), max(new_height, 1)
+    boxed = np.full((height, width, 3), GREY, np.float32)
+    left, top = (width - new_width) // 2, (height - new_height) // 2
+    boxed[top : top + new_height, left : left + new_width] = resize(picture, new_width, new_height)
+    return [boxed]
+
+
+def _center_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    h, w = picture.shape[:2]
+    side = min(w, h)
+    top, left = (h - side) // 2, (w - side) // 2
+    return [resize(picture[top : top + side, left : left + side], width, height)]
+
+
+def _resize_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    w, h = shorter_size(picture.shape[1], picture.shape[0], width)
+    # C's division, towards zero, where a network is higher than wide.
+    columns, rows = window(w, int((w - width) / 2), width), window(h, int((h - height) / 2), height)
+    return [resize(picture, w, h, columns, rows)]
+
+
+def _ten_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    shift = TEN_CROP_SHIFT
+    w, h = width + shift, height + shift
+    corners = [(-shift, -shift), (shift, -shift), (0, 0), (-shift, shift), (shift, shift)]
+    windows = [(window(w, left, width), window(h, top, height)) for left, top in corners]
+    mirrored = [(w - 1 - columns, rows) for columns, rows in windows]
+    return [resize(picture, w, h, columns, rows) for columns, rows in windows + mirrored]
+
+
+def _multi(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    h, w = picture.shape[:2]
+    resized = [resize(picture, *longer_size(w, h, side)) for side in MULTI_SIZES]
+    return [view for side in resized for view in (side, side[:, ::-1])]
+
+
+# How a picture becomes one or several inputs of a network of width x height.
+MODES: dict[str, Callable[[Picture, int, int, Resize], list[Input]]] = {
+    "shorter": _shorter,
+    "letterbox": _letterbox,
+    "center-crop": _center_crop,
+    "stretch": _stretch,
+    "resize-crop": _resize_crop,
+    "ten-crop": _ten_crop,
+    "multi": _multi,
+}
+# The inputs' sizes where they are not the network's own, for a picture of width x height and the network's width.
+RESIZING_MODES: dict[str, Callable[[int, int, int], list[tuple[int, int]]]] = {
+    "shorter": lambda width, height, side: [shorter_size(width, height, side)],
+    "multi": lambda width, height, side: [longer_size(width, height, longer) for longer in MULTI_SIZES],
+}
+# Those that predict offers: one input a picture, nothing cut off twice.
+PREDICT_MODES = ("shorter", "letterbox", "center-crop", "stretch")
+
+
+def preprocess(
+    picture: Picture, mode: str, width: int, height: int, interpolate: Interpolate = interpolate
+) -> list[Input]:
+    """The inputs that `mode` makes of a picture for a network of `width` x `height`; `interpolate` as in `resize`.
+
+    Returns
+    -------
+    list of array
+        float32 (3, h, w) in 0..1, contiguous; one, but ten for ``ten-crop`` and eight for ``multi``, whose
+        outputs darknet adds up.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such mode.
+    """
+    if mode not in MODES:
+        raise UsageError(f"preprocess={mode}: one of {', '.join(MODES)} is expected")
+    views = MODES[mode](picture, width, height, partial(resize, interpolate=interpolate))
+    return [np.ascontiguousarray(view.transpose(2, 0, 1)) for view in views]

@@ -1,0 +1,1 @@
+"""Pages of HTML that need nothing else: opened from disk, printed, sent by mail."""

@@ -1,0 +1,46 @@
+"""Templates to pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..errors import CONTROLS
+from .charts import percent
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+# Bytes of a file's name that are not UTF-8, and what no message would contain either, shown as what they are.
+_UNSHOWABLE = {code: f"\\x{code & 0xFF:02x}" for code in range(0xDC80, 0xDD00)} | {
+    code: text for code, text in CONTROLS.items() if chr(code) not in "\t\n"
+}
+
+
+def render(template: str, **values: object) -> bytes:
+    """The page that `template`, a file of this folder, makes of `values`."""
+    text = _environment().get_template(template).render(version=__version__, **values)
+    return text.translate(_UNSHOWABLE).encode("utf-8", "backslashreplace")
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number="{:,}".format, duration=tell_duration)
+    return environment
+
+
+def tell_duration(seconds: float) -> str:
+    """`seconds` in units of their size."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,297 @@
+"""The file that a run's records are appended to, so that it can be taken up again after any end.
+
+The first line tells what the run is of, and a key that no other journal has; every other line is a record, in the order
+in which they came. Lines are sealed, records with that key, so that damage and lines of other journals are told from
+what was written here. All that is told at the end is read from here, whether there was one run or several.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import IO, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from ..errors import JournalError
+from ..files import describe_oserror
+from .seal import seal, unseal
+
+VERSION = 2
+FORMAT = "darknet_py journal"
+START = json.dumps({"format": f"{FORMAT} {VERSION}"})[:-1].encode()
+SYNC = 0.5  # seconds between the moments when what was written reaches the disk
+SEEN = 60  # characters of a value in a message
+
+Record = TypeVar("Record")
+
+
+class Form(Protocol[Record]):
+    """What the records of a run look like: one for each of the units that its work is divided into.
+
+    Attributes
+    ----------
+    count : int
+        Records that a whole run has.
+    unit : str
+        What one is about, in a word to which an s can be added: ``image``.
+    """
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    def place(self, record: Record) -> int:
+        """Which of the units a record is about, from 0."""
+
+    def to_line(self, record: Record) -> bytes:
+        """A record as a line of JSON, an object."""
+
+    def from_line(self, line: bytes) -> Record:
+        """What `to_line` wrote; ValueError where it is no record of such a run."""
+
+
+class Journal(Generic[Record]):
+    """Records on disk; made by `journals.open_journal`, closed as a context manager.
+
+    Attributes
+    ----------
+    done : int
+        Units whose record is known.
+    damaged : int
+        Lines that were found and are not as they were written; they count as not written.
+    replaced : str
+        What became of an earlier journal in its place, in words; else empty.
+    """
+
+    def __init__(self, stream: IO[bytes], file: str, form: Form[Record], lock: Any = None) -> None:
+        self.file = file
+        self.done = self.damaged = 0
+        self.replaced = ""
+        self._stream, self._form, self._lock = stream, form, lock
+        self._key = b""
+        self._fd = stream.fileno()
+        self._start = np.full(form.count, -1, np.int64)  # of each unit's line
+        self._end = 0
+        self._dirty, self._closing = threading.Event(), threading.Event()
+        self._failure: OSError | None = None
+        self._syncer = threading.Thread(target=self._sync, daemon=True)
+        self._syncer.start()
+
+    def __enter__(self) -> Journal[Record]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        if kind is None:
+            self._check()
+
+    def close(self) -> None:
+        """Let all that was written reach the disk, and others have the file."""
+        self._closing.set()
+        self._dirty.set()
+        self._syncer.join()
+        self._stream.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __getitem__(self, place: int) -> Record:
+        """The record of unit `place`, which must be done.
+
+        Raises
+        ------
+        JournalError
+            Where the file has changed since, or cannot be read.
+        """
+        try:
+            record = self._parse(self._line_at(int(self._start[place])))
+            if self._form.place(record) == place:
+                return record
+        except ValueError:
+            pass
+        except OSError as failure:
+            self._fail(failure)
+        reason = f"what was written of {self._form.unit} {place} has changed; {self.state}"
+        raise JournalError(reason, file=self.file)
+
+    @property
+    def state(self) -> str:
+        """How far it has come, and what can be made of that."""
+        done = f"{self.done} of {self._form.count} {self._form.unit}s are done"
+        return done + "; --resume goes on from there" * self.lasts
+
+    @property
+    def lasts(self) -> bool:
+        """Whether another run can go on with it."""
+        return self._lock is not None
+
+    def missing(self) -> Iterator[int]:
+        """Units that are not done."""
+        return iter(np.flatnonzero(self._start < 0).tolist())
+
+    def records(self) -> Iterator[Record]:
+        """The records of all that are done, in the order of their units."""
+        return (self[place] for place in np.flatnonzero(self._start >= 0).tolist())
+
+    def consecutive(self, first: int) -> Iterator[Record]:
+        """The records of unit `first` and of those after it, up to the first that is not done."""
+        for place in range(first, len(self._start)):
+            if self._start[place] < 0:
+                return
+            yield self[place]
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write records; within `SYNC` seconds they are on disk. Of a unit that is done nothing more is written.
+
+        Raises
+        ------
+        JournalError
+            Where they cannot be written; what was written before is whole.
+        """
+        for record in records:
+            place = self._form.place(record)
+            if self._start[place] < 0:
+                start = self._end
+                self._write(seal(self._form.to_line(record), self._key))
+                self._note(place, start)
+
+    def begin(self, measured: Mapping[str, str]) -> None:
+        """Write the first line."""
+        key = secrets.token_hex(8)
+        first = {"format": f"{FORMAT} {VERSION}", "key": key, "measured": measured}
+        self._write(seal(json.dumps(first).encode() + b"\n", b""))
+        self._key = key.encode()
+
+    def resume(self, measured: Mapping[str, str]) -> None:
+        """Take up what an earlier run has left; a line that is not whole counts as not written.
+
+        Raises
+        ------
+        JournalError
+            Where this is no journal, or one of something else than `measured`.
+        """
+        lines = iter(_read_lines(self._fd))
+        first = next(lines, (0, b""))[1]
+        if _is_torn_start(first):  # before anything was done
+            self._truncate(0)
+            self.begin(measured)
+            return
+        self._key = self._check_first(first, measured)
+        self._end = len(first)
+        for start, line in lines:
+            if not line.endswith(b"\n"):
+                self._truncate(start)
+                break
+            self._end = start + len(line)
+            try:
+                self._note(self._form.place(self._parse(line)), start)
+            except ValueError:
+                self.damaged += 1
+
+    def _check_first(self, first: bytes, measured: Mapping[str, str]) -> bytes:
+        """The key that a journal's first line names; JournalError where no run over `measured` can go on with it."""
+        started = re.match(rb'\{"format": "%s (\d{1,9})"' % FORMAT.encode(), first)
+        if started is None:
+            raise JournalError("not a journal; name another file", file=self.file)
+        if int(started[1]) != VERSION:
+            reason = f"a journal of version {int(started[1])}; this program goes on with version {VERSION} alone"
+            raise JournalError(f"{reason}; name another, or begin anew", file=self.file)
+        try:
+            fields = json.loads(unseal(first, b""))
+            before, key = dict(fields["measured"]), str(fields["key"]).encode()
+        except (ValueError, KeyError, TypeError):
+            raise JournalError("its first line is damaged; name another, or begin anew", file=self.file) from None
+        differing = [name for name in {**before, **measured} if before.get(name) != measured.get(name)]
+        if differing:
+            what = "; ".join(f"{name} {_seen(before.get(name))}, now {_seen(measured.get(name))}" for name in differing)
+            raise JournalError(f"a journal of something else: {what}; name another, or begin anew", file=self.file)
+        return key
+
+    def _parse(self, line: bytes) -> Record:
+        """The record that was written as `line`; ValueError where it is not as it was written."""
+        return self._form.from_line(unseal(line, self._key))
+
+    def _note(self, place: int, start: int) -> None:
+        if self._start[place] < 0:
+            self._start[place] = start
+            self.done += 1
+
+    def _write(self, line: bytes) -> None:
+        self._check()
+        start = self._end
+        try:
+            os.lseek(self._fd, 0, os.SEEK_END)
+            left = memoryview(line)
+            while left:
+                left = left[os.write(self._fd, left) :]
+        except OSError as reason:
+            with contextlib.suppress(OSError):
+                self._truncate(start)
+            self._fail(reason)
+        self._end = start + len(line)
+        self._dirty.set()
+
+    def _truncate(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+        self._end = size
+
+    def _line_at(self, start: int) -> bytes:
+        os.lseek(self._fd, start, os.SEEK_SET)
+        parts: list[bytes] = []
+        while True:
+            part = os.read(self._fd, 4096 << len(parts))
+            head, newline, _ = part.partition(b"\n")
+            parts += [head, newline]
+            if newline or not part:
+                return b"".join(parts)
+
+    def _sync(self) -> None:
+        """Bring what was written to the disk, until the journal is closed and all of it is there."""
+        last = False
+        while not last:
+            self._dirty.wait()
+            self._dirty.clear()
+            last = self._closing.is_set()
+            try:
+                os.fsync(self._fd)
+            except OSError as reason:
+                self._failure = reason
+            self._closing.wait(SYNC)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            self._fail(self._failure)
+
+    def _fail(self, reason: OSError) -> None:
+        raise JournalError(f"{describe_oserror(reason)}; {self.state}", file=self.file) from None
+
+
+def _read_lines(fd: int) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, with where each begins."""
+    start = 0
+    with open(fd, "rb", closefd=False) as stream:
+        stream.seek(0)
+        for line in stream:
+            yield start, line
+            start += len(line)
+
+
+def _is_torn_start(line: bytes) -> bool:
+    """Whether `line` is the beginning of a journal's first line, and perhaps zeros that took the place of the rest."""
+    start = line.rstrip(b"\0")
+    return not start.endswith(b"\n") and START.startswith(start[: len(START)])
+
+
+def _seen(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= SEEN else f"{text[:SEEN]}..."
