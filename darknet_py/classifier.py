@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,8 @@ class Classifier(Network):
     ----------
     parameters : list of dict of str to array
         For each layer its parameters, read-only; empty without weights.
+    precision : str
+        In which it runs.
     """
 
     parameters: Parameters
@@ -76,7 +79,7 @@ class Classifier(Network):
         precision: str,
     ) -> None:
         super().__init__(load_cfg(cfg), os.fspath(cfg))
-        self.parameters = []
+        self.parameters, self.precision = [], precision
         self._engine: Engine | None = None
         self.renew()
         renew_after_fork(self)
@@ -96,6 +99,13 @@ class Classifier(Network):
         """Have no plans, and a lock that nobody holds."""
         self._plans: OrderedDict[tuple[int, int], Plan] = OrderedDict()
         self._lock = threading.Lock()
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the weights lie; UsageError without any."""
+        if self._engine is None:
+            raise UsageError("no weights were loaded", file=self.file)
+        return self._weights.path
 
     @property
     def engine(self) -> str:

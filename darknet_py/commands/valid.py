@@ -193,7 +193,7 @@ def _open_journal(setup: Setup) -> Journal[Outcome]:
     args, operands, job = setup.args, setup.operands, setup.job
     measured = job.describe(setup.samples)
     form = OutcomeForm(len(setup.samples), setup.network.dataset.classes, job.keep, job.shown)
-    if args.journal:
+    if args.journal is not None:
         journal = open_journal(args.journal, measured, form, args.resume)
     else:
         names = (operands.data, operands.cfg, operands.weights, setup.source)
@@ -201,8 +201,8 @@ def _open_journal(setup: Setup) -> Journal[Outcome]:
         journal = open_usual(usual_path(args.command, names, settings), measured, form, args.resume)
     if journal.replaced:
         _say(f"{journal.file}: {journal.replaced}")
-    if journal.damaged:
-        _say(f"{journal.file}: {journal.damaged} damaged lines are passed over; their images are measured again")
+    if journal.damage:
+        _say(f"{journal.file}: {journal.damage}")
     if journal.lasts and args.resume and not journal.done:
         _say(f"{journal.file}: nothing to go on with: no image is done with these files and options; all are measured")
     return journal

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .outcome import Outcome
 
 BATCH = 8
-ADDRESS = "HOST:PORT of a scheduler is expected, or local:N for N workers here"
+MOST_LOCAL = 256  # worker processes on this machine; each takes 100 MB
+ADDRESS = f"HOST:PORT of a scheduler is expected, or local:N for N workers here, at most {MOST_LOCAL}"
 
 
 class Crew(Protocol):
@@ -127,4 +128,7 @@ class Cluster:
 
 def is_address(text: str) -> bool:
     """Whether `text` may be a cluster's address."""
-    return bool(re.fullmatch(r"(\w+://)?[^/]+:0*[1-9]\d*", text)) and not text.startswith("http")
+    found = re.fullmatch(r"(\w+://)?([^/]+):0*([1-9]\d{0,4})", text)
+    if found is None or text.startswith("http"):
+        return False
+    return found[2] != "local" or int(found[3]) <= MOST_LOCAL

@@ -60,14 +60,13 @@ class Job:
 def make_job(command: str, network: Classifier, preprocess: str, keep: int, shown: int) -> Job:
     """The job for a network that was loaded with weights; its files are read."""
     cfg, weights = network_files(network)
-    precision = getattr(network._engine, "precision", "float32")  # the reference engine knows no other
     digests = digest_file(cfg, CfgError), digest_file(weights, WeightsError)
-    return Job(__version__, command, preprocess, network.engine, precision, *digests, keep, shown)
+    return Job(__version__, command, preprocess, network.engine, network.precision, *digests, keep, shown)
 
 
 def network_files(network: Classifier) -> tuple[Path, Path]:
     """The cfg and the weights file that a network was loaded from."""
-    return resolve(network.file), network._weights.path
+    return resolve(network.file), network.weights_file
 
 
 def _digest(texts: Iterable[str]) -> str:

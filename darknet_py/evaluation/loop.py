@@ -133,9 +133,8 @@ def _evaluate(
     form = OutcomeForm(len(samples), network.dataset.classes, job.keep, job.shown)
     measured = job.describe(samples)
     with open_scratch(measured, form) if file is None else open_journal(file, measured, form, resume=True) as journal:
-        if journal.damaged:
-            reason = f"{file}: {journal.damaged} damaged lines are passed over; their images are measured again"
-            warnings.warn(DarknetWarning(reason), stacklevel=2)
+        if journal.damage:
+            warnings.warn(DarknetWarning(f"{file}: {journal.damage}"), stacklevel=2)
         with closing(run_job(network, samples, job, top, crew, journal)) as running:
             yield from running
 

@@ -125,6 +125,14 @@ class Journal(Generic[Record]):
         raise JournalError(reason, file=self.file)
 
     @property
+    def damage(self) -> str:
+        """What was damaged when it was taken up, in words; empty where nothing was."""
+        if not self.damaged:
+            return ""
+        lines = "1 damaged line is" if self.damaged == 1 else f"{self.damaged} damaged lines are"
+        return f"{lines} passed over; {self._form.unit}s that no other line tells of are measured again"
+
+    @property
     def state(self) -> str:
         """How far it has come, and what can be made of that."""
         done = f"{self.done} of {self._form.count} {self._form.unit}s are done"

@@ -168,7 +168,7 @@ def test_damaged_lines_of_a_journal_are_told_and_measured_again(network, samples
     list(darknet_py.evaluate(network, samples[:2], workers=Answers([answer(0), answer(1)]), journal=file))
     file.write_bytes(file.read_bytes().replace(b"0.125", b"0.126", 1))
     crew = Answers([answer(0)])
-    says = f"{file}: 1 damaged lines are passed over; their images are measured again"
+    says = f"{file}: 1 damaged line is passed over; images that no other line tells of are measured again"
     with pytest.warns(darknet_py.DarknetWarning, match=re.escape(says)):
         *_, last = darknet_py.evaluate(network, samples[:2], workers=crew, journal=file)
     assert (crew.asked, last.complete) == ([0], True)
