@@ -12,7 +12,7 @@ from conftest import ROOT
 DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 # What the examples of the pages "add a ..." make, which is not there.
 EXAMPLES = re.compile("upsample|swish|im2col|to_columns|avx512.small", re.IGNORECASE)
-PATH = re.compile(r"[\w./-]+/|[\w./-]+\.(?:py|cu|cuh|md|json|cfg|toml|png|weights)")
+PATH = re.compile(r"[\w./-]+/|[\w./-]+\.(?:py|cu|cuh|md|json|cfg|toml|png)")
 NAME = re.compile(r"[A-Za-z_][\w.]*(?:\(\))?")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)]*))?\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
