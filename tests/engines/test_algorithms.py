@@ -42,7 +42,7 @@ def list_algorithms(isa):
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_layers_get_the_algorithms_that_were_measured_to_be_best(isa):
-    """Where a better choice is made on purpose: python tests/engines/test_algorithms.py writes the file anew."""
+    """Where one is better on purpose, PYTHONPATH=tests python tests/engines/test_algorithms.py writes the file."""
     expected, found = json.loads(EXPECTED.read_text())[isa], list_algorithms(isa)
     for precision in CPU_PRECISIONS:
         for name in FIFTEEN:

@@ -21,7 +21,7 @@ from darknet_py.engines.cpu import builder, plan
 from darknet_py.engines.cpu.algorithms import FORWARD, choose
 from darknet_py.engines.cpu.algorithms.winograd import PhasesWinograd, Winograd
 from darknet_py.engines.cpu.arena import LINE, Store, address
-from darknet_py.engines.cpu.isa import LANES
+from darknet_py.engines.cpu.isa import COLUMNS, LANES
 from darknet_py.layers.convolutional import Convolutional
 
 BOUNDS = {"float32": 5e-5, "bfloat16": 0.05}
@@ -100,7 +100,7 @@ def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2
 
 
 PAIRS = st.sampled_from([32, 64, 96])  # channels that make up an even number of blocks
-PANELS = st.sampled_from([64, 128])  # and of panels
+PANELS = st.sampled_from([2 * COLUMNS * LANES, 4 * COLUMNS * LANES])  # and of panels
 FEW = st.integers(1, LANES - 1)  # channels that do not fill a block
 PHASED = {  # by the side of the phases' kernels
     3: st.one_of(convolutions([5, 6], [2], FEW), convolutions([9, 11, 12], [4], FEW)),

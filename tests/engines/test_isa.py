@@ -10,12 +10,16 @@ import llvmlite.binding as llvm
 import pytest
 from conftest import ROOT
 
+# Instruction sets of this processor's family, with the feature that each wants, as LLVM names it; `avx512` is what the
+# other tests run with where it is there.
+WANTED = {"avx2": "avx2", "plain": ""}
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("isa", ["avx2", "plain"])
+@pytest.mark.parametrize("isa", WANTED)
 def test_the_engine_is_right_with_every_instruction_set(isa, cache):
-    if isa == "avx2" and not llvm.get_host_cpu_features().get("avx2"):
-        pytest.skip("this machine has no AVX2")
+    if WANTED[isa] and not llvm.get_host_cpu_features().get(WANTED[isa]):
+        pytest.skip(f"this machine has no {WANTED[isa]}")
     environment = {
         **os.environ,
         "DARKNET_PY_ISA": isa,
