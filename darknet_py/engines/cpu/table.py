@@ -15,7 +15,7 @@ from __future__ import annotations
     ROW_COUNT,  # rows of output pixels
     PIXELS,  # output pixels in a row
     CHUNK,  # tiles that a thread takes at a time
-    CLAIM,  # whether threads take their next item early, to fetch its kernels meanwhile
+    CLAIM,  # whether threads take their next item early, to fetch its weights meanwhile
     CELL,  # bytes of a pixel's LANES channels in A, and in Winograd's tiles: BLOCK, or HALF where they are bfloat16
     OUT_CELL,  # the same in C, and in RESIDUAL
     PIXEL,  # from one pixel of a tile to the next in A

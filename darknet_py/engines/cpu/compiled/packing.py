@@ -1,4 +1,4 @@
-"""Kernels from a weights file's order to the micro-kernel's, scaled by the batch normalization on the way."""
+"""Weights from a file's order to the micro-kernel's, scaled by the batch normalization on the way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def pack(op, counter):
     """(out channels, channels, taps) at A to [panel][block of channels][tap][LANES][columns][LANES] at B.
 
     `A_BATCH`, `A_PLANE` and `A_ROW` are the strides of out channels, channels and taps; `SIZE`
-    counts taps: cells of a kernel. RESIDUAL points to a factor for each output channel. Channels past the last
+    counts taps: cells of a window. RESIDUAL points to a factor for each output channel. Channels past the last
     are zero. A panel and block is an item.
     """
     channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.SIZE]
