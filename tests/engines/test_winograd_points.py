@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 from darknet_py.engines.cpu.algorithms import FORWARD
-from darknet_py.engines.cpu.algorithms.winograd import POINTS, Winograd, kernel_transform
+from darknet_py.engines.cpu.algorithms.winograd import POINTS, Winograd, weight_transform
 from darknet_py.engines.cpu.compiled import winograd as compiled
 from darknet_py.layers.convolutional import Convolutional
 
@@ -56,7 +56,7 @@ def test_the_codes_matrices_are_the_pages_but_for_factors_that_cancel(derived, m
     a, g, b = (matrix.astype(float) for matrix in derived["transforms"](m, r, points))
     transforms = dict(zip((4, 6, 8), compiled._make_steps(compiled.load, compiled.store), strict=True))
     outputs = {4: compiled._output_4, 6: compiled._output_6, 8: compiled._output_8}
-    codes = as_matrix(outputs[n], n, m).T, kernel_transform(m, r), as_matrix(transforms[n], n)
+    codes = as_matrix(outputs[n], n, m).T, weight_transform(m, r), as_matrix(transforms[n], n)
     cancelled = np.ones(n)
     for ours, code in zip((a.T, g, b), codes, strict=True):  # a point's entries are a row of each
         assert ours.shape == code.shape

@@ -39,7 +39,7 @@ class LayerPlan:
     declined : list of Choice
         The other implementations, each with its predicted cycles or its reason.
     bytes : int
-        Of kernels, input and output.
+        Of weights, input and output.
     cycles : float
         Predicted for one picture on one core; 0 where there is no model.
     """
@@ -154,9 +154,9 @@ class _Product:
 
 
 def limit_operations(layer: Layer) -> float:
-    """Operations with the best Winograd tile for a 3 x 3 kernel of stride 1, all of them else.
+    """Operations with the best Winograd tile for 3 x 3 windows of stride 1, all of them else.
 
-    A yardstick, not a bound: Strassen's algorithm, and Winograd's for other kernels, need fewer.
+    A yardstick, not a bound: Strassen's algorithm, and Winograd's for other windows, need fewer.
     """
     if not isinstance(layer, Convolutional) or (layer.size, layer.stride, layer.groups) != (3, 1, 1):
         return layer.operations

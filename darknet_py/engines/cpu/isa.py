@@ -33,7 +33,7 @@ class Isa:
     features: str
 
 
-# A tile's accumulators, a row of kernels and one broadcast fill the register file: 14 * 2 + 2 + 1 of 32.
+# A tile's accumulators, a row of weights and one broadcast fill the register file: 14 * 2 + 2 + 1 of 32.
 ISAS = {
     isa.name: isa
     for isa in (

@@ -111,13 +111,13 @@ def matrix_size(out_channels: int, channels: int, taps: int) -> int:
 
 
 def product_cycles(pixels: int, depth: int, channels: int, batches: int = 1, narrow: bool = False) -> float:
-    """Of `batches` products pixels x depth x channels: arithmetic, or the kernels' way from memory."""
+    """Of `batches` products pixels x depth x channels: arithmetic, or the weights' way from memory."""
     columns = blocks(channels)
     weights = batches * depth * columns * LANES * (2 if narrow else 4)
     if narrow and DOTS:
         depth = depth // 2
     tiles = -(-pixels // ROWS)
-    # A tile of few pixels is bound by loading kernels: one load for each column, one broadcast a pixel.
+    # A tile of few pixels is bound by loading weights: one load for each column, one broadcast a pixel.
     loads = tiles * columns + pixels * columns / COLUMNS
     arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * TILE_OVERHEAD / COLUMNS)
     return max(arithmetic, weights / WEIGHT_BYTES_PER_CYCLE)

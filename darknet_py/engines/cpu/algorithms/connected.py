@@ -1,4 +1,4 @@
-"""Connected layers: a kernel as large as the picture, and images for pixels."""
+"""Connected layers: a window as large as the picture, and images for pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions as products over blocked pictures, a tap of the kernel and a block of channels after the other."""
+"""Convolutions as products over blocked pictures, a tap of the window and a block of channels after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions of few channels, which are a picture's: a tap is a row of the kernel, over unblocked pictures."""
+"""Convolutions of few channels, which are a picture's: a tap is a row of the window, over unblocked pictures."""
 
 from __future__ import annotations
 

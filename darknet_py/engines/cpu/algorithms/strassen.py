@@ -1,4 +1,4 @@
-"""Strassen's algorithm, in Winograd's form, for 1 x 1 kernels: seven products of halves for eight."""
+"""Strassen's algorithm, in Winograd's form, for 1 x 1 windows: seven products of halves for eight."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .base import matrix_size, product_cycles
 from .products import Call
 from .weights import PackedWeights, blocks, pack_matrix
 
-QUARTER_PIXELS = 128  # with fewer, Strassen's products are too small for the kernels they read
+QUARTER_PIXELS = 128  # with fewer, Strassen's products are too small for the weights they read
 # Cycles of Strassen's additions for a pair of pixels and a pair of blocks: of inputs, of outputs. Measured at 16 x 16
 # and 32 x 32 pixels.
 SUM_CYCLES = 40, 100

@@ -27,7 +27,7 @@ POINTS = {
 }
 
 
-def kernel_transform(m: int, r: int) -> npt.NDArray[np.float32]:
+def weight_transform(m: int, r: int) -> npt.NDArray[np.float32]:
     """G of F(m, r), (m + r - 1) x r: the 1-d transform of kernels."""
     rows = [[scale * point**power for power in range(r)] for point, scale in POINTS[m + r - 1]]
     return np.array([*rows, [0] * (r - 1) + [1]], np.float32)
@@ -39,12 +39,12 @@ SPLIT_CYCLES = 2.0  # a number of a picture that is split into phases
 # Winograd's three steps are one where a thread's tiles and products, of so many bytes at most, stay in its second
 # cache, and the kernels, which all groups of tiles read anew, in the third.
 FUSED_BYTES = 512 << 10
-FUSED_KERNELS = 4 << 20
+FUSED_WEIGHTS = 4 << 20
 FUSED_TILES = 6  # of an item, at least
 WINOGRAD_CHUNK = 4 << 20  # bytes of transformed tiles that are worked on at a time
 # Kernels of more bytes than this are better read once, from memory, than transformed tiles kept in a cache: layers of
 # 512 channels at 28 x 28 take 4.8 ms for 5.2 on two cores.
-STREAMED_KERNELS = 24 << 20
+STREAMED_WEIGHTS = 24 << 20
 STREAMED_CHUNK = 16 << 20
 # Kernels of so many bytes come from memory: fetching an item's during the one before it made 3 x 3 layers of 256
 # to 512 channels at 14 x 14 take 0.78 ms for 1.11 on two cores.
@@ -149,7 +149,7 @@ class Winograd:
                 in_tile=self.n,
                 size=r,
                 factor=table.keep(np.ascontiguousarray(factor)),
-                transform=table.keep(kernel_transform(self.m, r)),
+                transform=table.keep(weight_transform(self.m, r)),
             )
         )
         return packed
@@ -171,10 +171,10 @@ class Winograd:
         own = FUSED_BYTES // tile_bytes
         items = round_up(-(-rows * columns // max(own, 1)), threads)
         each = -(-rows * columns // items)
-        kernel_bytes = n * n * into * LANES * out * cell_of(self.narrow)
-        if each >= FUSED_TILES and kernel_bytes <= FUSED_KERNELS:
+        weight_bytes = n * n * into * LANES * out * cell_of(self.narrow)
+        if each >= FUSED_TILES and weight_bytes <= FUSED_WEIGHTS:
             return _Tiling(n, m, rows, columns, True, rows, *_groups(each), tile_bytes)
-        chunk = WINOGRAD_CHUNK if kernel_bytes <= STREAMED_KERNELS else STREAMED_CHUNK
+        chunk = WINOGRAD_CHUNK if weight_bytes <= STREAMED_WEIGHTS else STREAMED_CHUNK
         turns = -(-rows // max(1, chunk // (columns * tile_bytes)))
         at_a_time = -(-rows // turns)
         return _Tiling(n, m, rows, columns, False, at_a_time, *_groups(at_a_time * columns), tile_bytes)

@@ -1,4 +1,4 @@
-"""Products of pixels and kernels: convolutions, connected layers and the middle of Winograd's, all alike."""
+"""Products of pixels and weights: convolutions, connected layers and the middle of Winograd's, all alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import kernel
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
 from .sync import next_item
 
-AHEAD = 2048  # bytes of kernels fetched ahead: the processor's own prefetching ends with each page
+AHEAD = 2048  # bytes of weights fetched ahead: the processor's own prefetching ends with each page
 
 
 @kernel
@@ -29,13 +29,13 @@ def multiply(op, slope, final, counter):
         panel, first = divmod(left, chunks)
         columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
         a_batch = op[t.A] + batch * op[t.A_BATCH]
-        b = _kernels(op, item, chunks)
+        b = _find_weights(op, item, chunks)
         to_c = batch * op[t.C_BATCH] + panel * COLUMNS * op[t.C_PLANE]
         bias = op[t.BIAS] + batch * op[t.BIAS_BATCH] + panel * COLUMNS * BLOCK
         last = min(first * chunk + chunk, op[t.ROW_COUNT] * tiles)
         ahead, step, skip = b + AHEAD, BLOCK, 0
         if op[t.CLAIM]:
-            ahead, step = _kernels(op, min(following, items - 1), chunks), BLOCK // (last - first * chunk)
+            ahead, step = _find_weights(op, min(following, items - 1), chunks), BLOCK // (last - first * chunk)
             skip = op[t.TAP_COUNT] * op[t.DEPTH] * columns * step
         for tile in range(first * chunk, last):
             row, part = divmod(tile, tiles)
@@ -63,7 +63,7 @@ def multiply(op, slope, final, counter):
 
 
 @kernel
-def _kernels(op, item, chunks):
-    """Where the kernels of an item lie."""
+def _find_weights(op, item, chunks):
+    """Where the weights of an item lie."""
     batch, panel = divmod(item // chunks, op[t.PANELS])
     return op[t.B] + batch * op[t.B_BATCH] + panel * op[t.B_PANEL]

@@ -90,12 +90,12 @@ def _emit_tile(
         for _ in range(n if adjacent else 0):
             prefetch(build, ahead_next)
             ahead_next = build.add(ahead_next, ahead_step)
-        kernels = [build.load(build.gep(b_base, [I64(step * n + j)]), align=4) for j in range(n)]
+        weights = [build.load(build.gep(b_base, [I64(step * n + j)]), align=4) for j in range(n)]
         for i in range(m):
             address = build.add(k_a, build.add(offsets[i], I64(4 * step)))
             pixel = splat(build, build.load(pointer(build, address, F32)))
             for j in range(n):
-                values[i * n + j] = accumulate(build, pixel, kernels[j], values[i * n + j])
+                values[i * n + j] = accumulate(build, pixel, weights[j], values[i * n + j])
     k_next = build.add(k, I64(unroll))
     a_next = build.add(k_a, I64(4 * unroll))
     b_next = build.add(k_b, I64(unroll * n * BLOCK))
@@ -175,14 +175,14 @@ def _call(symbol: str) -> Any:
         rows, columns : int
             Of the tile: 1..ROWS pixels, 1..COLUMNS registers of output channels.
         a, taps, tap_count, depth : int
-            The first row's pixel; int64 offsets that are added to it, one for each kernel tap and block of
+            The first row's pixel; int64 offsets that are added to it, one for each tap of a window and block of
             input channels; how many; how many input channels each spans, or pairs of them in bfloat16: a multiple
             of UNROLL, or of LANES // 2 where that is less.
         b : int
-            Kernels, [tap_count, depth, columns, LANES] float32 or pairs of bfloat16.
+            Weights, [tap_count, depth, columns, LANES] float32 or pairs of bfloat16.
         ahead, ahead_step : int
             Where what is wanted next lies, and how far to go on with each of the tap_count * depth * columns
-            registers of kernels: it is fetched into the second cache meanwhile.
+            registers of weights: it is fetched into the second cache meanwhile.
         c, plane, cell : int
             Where the tile goes, [columns, rows, LANES] with `plane` between columns: float32 where LANES of them take
             `cell` = BLOCK bytes, else bfloat16.

@@ -17,7 +17,7 @@ from .vector import activated, broadcast, load, store
 
 @kernel
 def multiply_quarters(op, slope, final, thread, counter):
-    """Pixels at A (two halves of a picture) times kernels, to C; a group of pairs of pixels an item.
+    """Pixels at A (two halves of a picture) times weights, to C; a group of pairs of pixels an item.
 
     A pixel and its partner, `PIXELS` - `PIXELS` // 2 further on, are the rows of the quarters. B is
     [panel][product][block][LANES][columns][LANES], the second factors; BIAS, [panel][product][columns][LANES], makes
