@@ -82,7 +82,7 @@ EXPECTED = "an empty list; one path a line is expected"
     listed(57, "no class at all", "star.png\nx/heart.png\n", f": no image's class is known, e.g. star.png: {NONE};"),
     listed(57, "labels unlike names", "a/north1.png\n", ": no image's class is known, e.g. a/north1.png: "),
     listed(58, "empty", "", f": {EXPECTED}"),
-    Row(58, "no name", {}, "'': a name is expected, of a file or a folder", f"{COMMAND} ", USAGE),
+    Row(58, "no name", {}, "'': a name is expected, of a file or a folder", f"{COMMAND} "),
     listed(58, "blank", "\n \r\n", f": {EXPECTED}"),
     Row(58, "in no shard", {}, "x.list: no image of it is in --shard 4/4", f"{VALID} --shard 4/4"),
 )

@@ -76,7 +76,7 @@ def split_operands(operands: list[str]) -> Operands:
     it is called; without it ImageNet's 1000 classes are meant. NAME is a network that comes with the package,
     whose weights were fetched.
     """
-    if "" in operands:
+    if operands[:1] == [""]:
         raise UsageError("'': a name is expected, of a file or a folder")
     left = list(operands)
     data = left.pop(0) if left and packaged_cfg(left[0]) is None and _names_data(left[0]) else None

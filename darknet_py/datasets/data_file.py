@@ -14,7 +14,7 @@ from ..files import read_text, resolve
 
 DEFAULT = "cfg/imagenet1k.data"
 MAX_BYTES = 64 << 20
-MAX_SHOWN = 1024  # characters of a path in a message
+MAX_SHOWN = 512  # characters of a path in a message
 ESSENTIAL = ("classes", "names", "labels", "top")
 LISTS = ("valid", "test")
 KEYS = (*ESSENTIAL, *LISTS, "train", "backup", "leaves", "tree", "results", "eval")

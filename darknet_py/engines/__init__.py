@@ -59,7 +59,8 @@ def core_count() -> int:
 
 def memory_needed(name: str, layers: Sequence[Layer], gpu: int | None, precision: str) -> int:
     """Bytes of this machine's memory that the engine `name` takes to hold a network, by `open_engine`'s parameters."""
-    if name == "cpu" or (name == "auto" and gpu is None and not _may_have_gpu()):
+    on_cpu = name == "cpu" or (name == "auto" and gpu is None and not _may_have_gpu())
+    if on_cpu and precision in CPU_PRECISIONS:
         needed: int = _import_cpu().memory_needed(layers, precision)
         return needed
     # A copy, and what it is made from.
