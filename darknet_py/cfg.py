@@ -124,8 +124,6 @@ class Section:
     entries : dict of str to Entry
     strays : list of Entry
         Lines without a key or a value, as they stand there.
-    checked : bool
-        Whether its keys are known to be right: a network is shaped anew for every size of picture.
     """
 
     name: str
@@ -134,7 +132,6 @@ class Section:
     remarks: Remarks = field(compare=False)
     entries: dict[str, Entry] = field(default_factory=dict)
     strays: list[Entry] = field(default_factory=list)
-    checked: bool = field(default=False, compare=False)
 
     def error(self, reason: str, key: str | None = None) -> CfgError:
         """The error `reason` at this section, or at its option `key` where the text has it."""
@@ -167,15 +164,12 @@ class Section:
             depends on. What else is unknown gets a warning, as darknet passes over it.
         """
         unsupported = unsupported or {}
-        if not self.checked:
-            self._check_keys({**options, **unsupported}, ignored)
+        self._check_keys({**options, **unsupported}, ignored)
         values: dict[str, Any] = {}
         for key, option in options.items():
             values[key] = self._read_option(key, option, values)
-        if not self.checked:
-            for key, option in unsupported.items():
-                self._check_off(key, option, values)
-        self.checked = True
+        for key, option in unsupported.items():
+            self._check_off(key, option, values)
         return values
 
     def _read_option(self, key: str, option: Option, values: Mapping[str, Any]) -> Any:
@@ -187,8 +181,7 @@ class Section:
         except ValueError as reason:
             if option.matters:
                 raise self.error(str(reason), key) from None
-            if not self.checked:
-                self.remarks.add(f"{reason}; ignored", entry.line, self._show(f"{key}={entry.value}"))
+            self.remarks.add(f"{reason}; ignored", entry.line, self._show(f"{key}={entry.value}"))
             return _default(option, values)
 
     def _check_off(self, key: str, option: Option, values: Mapping[str, Any]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
 
 from .cfg import Section, integer, load_cfg
 from .errors import CfgError, UsageError
@@ -66,19 +66,25 @@ class Network:
         if len(self.sections) - 1 > MAX_LAYERS:
             raise CfgError(f"{len(self.sections) - 1} layers; at most {MAX_LAYERS} are supported", file=file)
         self.input_shape = _input_shape(net)
-        self.layers = self.layers_at(self.input_shape.height, self.input_shape.width)
+        self.layers = self._shape_all(
+            self.input_shape,
+            (partial(_layer_type(section), section, index) for index, section in enumerate(self.sections[1:])),
+        )
         net.remarks.close()
 
     def layers_at(self, height: int, width: int) -> tuple[Layer, ...]:
         """The layers, shaped for pictures of `height` x `width`; CfgError where the network does not allow it."""
-        shapes = [Shape(self.input_shape.channels, height, width)]
-        _check_size(self.sections[0], "input", shapes[0].size)
-        layers = []
-        for index, section in enumerate(self.sections[1:]):
-            layer = _layer_type(section)(section, index, shapes)
+        return self._shape_all(Shape(self.input_shape.channels, height, width), (layer.shaped for layer in self.layers))
+
+    def _shape_all(self, source: Shape, makers: Iterable[Callable[[Sequence[Shape]], Layer]]) -> tuple[Layer, ...]:
+        """The layers that `makers` give, each for the shapes of the input and of all layers before."""
+        shapes, layers = [source], []
+        _check_size(self.sections[0], "input", source.size)
+        for make in makers:
+            layer = make(shapes)
             for name, parameter in layer.parameters.items():
-                _check_size(section, name, parameter.size)
-            _check_size(section, "output", layer.shape.size)
+                _check_size(layer.section, name, parameter.size)
+            _check_size(layer.section, "output", layer.shape.size)
             layers.append(layer)
             shapes.append(layer.shape)
         return tuple(layers)

@@ -26,13 +26,12 @@ UNSUPPORTED = {
 }
 
 
-def read(lines, times=1):
+def read(lines):
     """The values of a section with these lines, and the warnings of reading it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         (section,) = parse_cfg(f"[layer]\n{lines}", "x.cfg")
-        for _ in range(times):
-            values = section.read(OPTIONS, IGNORED, UNSUPPORTED)
+        values = section.read(OPTIONS, IGNORED, UNSUPPORTED)
         section.remarks.close()
     assert all(warning.category is DarknetWarning for warning in caught)
     return values, [str(warning.message) for warning in caught]
@@ -83,8 +82,8 @@ def test_what_may_be_meant_as_an_option_that_matters_is_refused(line, message):
         ("<<<<<<< HEAD", "<<<<<<< HEAD: key=value is expected; ignored"),
     ],
 )
-def test_what_else_is_unknown_or_has_no_value_is_told_once_and_passed_over(line, message):
-    assert read(line, times=2) == ({"size": 1, "stride": 1, "note": 0.5}, [f"x.cfg:2: {message}"])
+def test_what_else_is_unknown_or_has_no_value_is_told_and_passed_over(line, message):
+    assert read(line) == ({"size": 1, "stride": 1, "note": 0.5}, [f"x.cfg:2: {message}"])
 
 
 def test_ignored_keys_are_passed_over_without_a_word():

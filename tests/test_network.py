@@ -8,7 +8,7 @@ import pytest
 from conftest import GOLDEN
 from support import FIFTEEN, RESIZABLE, Words, cfg_text, make_network
 
-from darknet_py.cfg import parse_cfg
+from darknet_py.cfg import Section, parse_cfg
 from darknet_py.errors import CfgError, UsageError
 from darknet_py.network import Network, load_structure
 
@@ -97,6 +97,17 @@ def test_resize_shapes_every_layer_anew_and_back():
     assert network.operations > before[1]
     network.resize(224, 224)
     assert (network.describe(), network.operations) == before
+
+
+def test_another_size_shapes_the_layers_and_parses_nothing(monkeypatch):
+    network = load_structure("cfg/tiny.cfg")
+    before = [layer.shape for layer in network.layers]
+    monkeypatch.setattr(Section, "read", None)  # which parsing a layer's options would call
+    larger = network.layers_at(320, 448)
+    assert larger[0].shape == (16, 320, 448)
+    assert [layer.shape for layer in network.layers] == before
+    network.resize(320, 448)
+    assert [layer.shape for layer in network.layers] == [layer.shape for layer in larger]
 
 
 def test_resize_of_a_fixed_network_names_the_layer_that_forbids_it():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..cfg import Entry, Remarks, add_line, check_lines, drop_comment, parse_integer, shorten
-from ..errors import DatasetError
+from ..errors import DatasetError, one_line
 from ..files import read_text, resolve
 
 DEFAULT = "cfg/imagenet1k.data"
@@ -132,7 +132,7 @@ def _integer(entries: Mapping[str, Entry], key: str, default: int, remarks: Rema
 def _read_names(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> list[str]:
     """The lines of the list that option `key` names, but for blank ones at its end."""
     name = _without_comment(entry.value, data_file)
-    shown = shorten(name, MAX_SHOWN)
+    shown = shorten(one_line(name), MAX_SHOWN)
     try:
         text = read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES).rstrip()
         check_lines(text, shown, DatasetError)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..cfg import Option, Section
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Array]
@@ -139,6 +143,15 @@ class Layer:
         for key, value in values.items():
             setattr(self, key, value)
         self.inputs = self._find_inputs()
+        self._take(shapes)
+
+    def shaped(self, shapes: Sequence[Shape]) -> Self:
+        """The same layer where the network's input and the outputs of all layers before have other `shapes`."""
+        layer = copy(self)
+        layer._take(shapes)
+        return layer
+
+    def _take(self, shapes: Sequence[Shape]) -> None:
         self.input_shapes = tuple(shapes[i + 1] for i in self.inputs)
         self.shape = self._set_up(self.input_shapes[0])
 
@@ -146,7 +159,7 @@ class Layer:
         return (self.index - 1,)
 
     def _set_up(self, source: Shape) -> Shape:
-        """The shape of the output; `source` is the first input's."""
+        """The shape of the output; `source` is the first input's. Called again where that changes."""
         raise NotImplementedError
 
     def _earlier(self, key: str, value: int) -> int:
