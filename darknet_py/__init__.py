@@ -34,8 +34,7 @@ from .errors import (
     UsageError,
     WeightsError,
 )
-
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 # Found where they are first used, so that importing the package loads nothing heavy.
 _LAZY = {

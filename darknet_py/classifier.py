@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from .cfg import load_cfg
 from .datasets.data_file import DEFAULT, Dataset, load_dataset
-from .engines import Engine, Plan, memory_needed, open_engine
+from .engines import memory_needed, open_engine
+from .engines.base import Engine, Plan
 from .engines.passes import compile_steps
 from .engines.reference import ReferenceEngine
 from .errors import CfgError, DarknetWarning, UsageError, WeightsError

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
-from . import __version__, foreign
+from . import foreign
 from .errors import DarknetError, DarknetWarning, UsageError, one_line
 from .files import describe_oserror
 from .streams import StandardOutput, StandardOutputError
+from .version import __version__
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import __version__
 from .engines.passes import fold
 from .errors import ExportError
 from .files import write_atomically
@@ -31,6 +30,7 @@ from .layers.route import Route
 from .layers.shortcut import Shortcut
 from .layers.softmax import Softmax
 from .network import Network
+from .version import __version__
 
 try:
     from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper

@@ -67,6 +67,15 @@ def tell_size(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.0f} MiB"
 
 
+def core_count() -> int:
+    """How many cores this process may use, by its affinity and by its container's share of their time."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # some systems have none, some sandboxes do not tell
+        cores = os.cpu_count() or 1
+    return min(cores, core_quota() or cores)
+
+
 @cache
 def core_quota(root: Path = ROOT) -> int | None:
     """How many cores' time this process's container may use, rounded up; None where there is no limit."""

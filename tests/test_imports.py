@@ -11,20 +11,31 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "darknet_py"
 # For each file or folder of the package those of its neighbours that it may import; all may import EVERYWHERE.
-EVERYWHERE = {"errors", "files", "cache"}
+EVERYWHERE = {"errors", "files", "cache", "version"}
 ALLOWED = {
     "__main__": {"cli", "interrupt"},
     "cache": set(),
     "cfg": set(),
     "classifier": {"cfg", "datasets", "engines", "forks", "images", "layers", "limits", "network", "weights"},
     "cli": {"commands", "foreign", "report", "streams"},
-    "commands": {"cfg", "classifier", "datasets", "engines", "evaluation", "export", "fetch", "images", "interrupt"}
-    | {"network", "pages", "report", "runs", "weights"},
+    "commands": {
+        "cfg",
+        "classifier",
+        "datasets",
+        "engines",
+        "evaluation",
+        "export",
+        "fetch",
+        "images",
+        "interrupt",
+        "limits",
+    }
+    | {"limits", "network", "pages", "report", "runs", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images"},
     "engines": {"forks", "images", "layers", "limits"},
     "errors": set(),
-    "evaluation": {"classifier", "datasets", "engines", "images", "layers", "runs"},
+    "evaluation": {"classifier", "datasets", "images", "layers", "limits", "runs"},
     "export": {"engines", "layers", "network"},
     "fetch": {"content_id"},
     "files": set(),
@@ -39,6 +50,7 @@ ALLOWED = {
     "report": {"classifier", "datasets", "evaluation"},
     "runs": set(),
     "streams": set(),
+    "version": set(),
     "weights": {"layers", "network"},
 }
 # Libraries that are heavy, that not every machine has, or that only a program needs, and the only places where they may
@@ -97,6 +109,33 @@ def test_a_room_imports_only_those_that_it_may_know(source):
         parts = name.split(".")
         if parts[0] == "darknet_py" and parts[1] not in (own, "__version__"):
             assert parts[1] in ALLOWED[own] | EVERYWHERE, f"{source} imports {name}"
+
+
+def modules():
+    """For each module the others of the package that it imports, for its types too."""
+    names = {source.removesuffix(".py").removesuffix("/__init__").replace("/", "."): source for source in SOURCES}
+    known = {f"darknet_py.{name}": source for name, source in names.items() if name != "__init__"}
+    known["darknet_py"] = "__init__.py"
+    asked = "darknet_py.__version__"  # on another machine
+    return {
+        module: {found if found in known else found.rpartition(".")[0] for found in imports(source) if found != asked}
+        & known.keys()
+        for module, source in known.items()
+    }
+
+
+def test_no_module_needs_itself():
+    left = modules()
+    while done := [module for module, needed in left.items() if not needed & left.keys() - {module}]:
+        for module in done:
+            del left[module]
+    assert not left, "these import each other in a circle, or need some that do"
+
+
+def test_no_engine_looks_up_to_the_list_of_engines():
+    for module, needed in modules().items():
+        if module.startswith("darknet_py.engines."):
+            assert "darknet_py.engines" not in needed, module
 
 
 @pytest.mark.parametrize("source", SOURCES)

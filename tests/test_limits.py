@@ -11,9 +11,9 @@ import pytest
 from conftest import ROOT
 from support_cli import environment, run, run_shell
 
-from darknet_py import engines, limits
-from darknet_py.engines import core_count, memory_needed
-from darknet_py.limits import Limit, core_quota, memory_limits, tell_size
+from darknet_py import limits
+from darknet_py.engines import memory_needed
+from darknet_py.limits import Limit, core_count, core_quota, memory_limits, tell_size
 from darknet_py.network import load_structure
 
 V2 = "0::{path}\n"
@@ -130,9 +130,9 @@ def test_a_processs_own_limits_are_seen_with_what_it_has_used(tmp_path, monkeypa
 
 
 def test_no_more_cores_are_used_than_there_is_time_for(monkeypatch):
-    monkeypatch.setattr(engines, "core_quota", lambda: 1)
+    monkeypatch.setattr(limits, "core_quota", lambda: 1)
     assert core_count() == 1
-    monkeypatch.setattr(engines, "core_quota", lambda: 10**6)
+    monkeypatch.setattr(limits, "core_quota", lambda: 10**6)
     assert core_count() < 10**6
 
 
@@ -145,7 +145,7 @@ def test_where_the_system_does_not_tell_its_cores_the_machines_are_used(monkeypa
     if change == "missing":
         monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    monkeypatch.setattr(engines, "core_quota", lambda: None)
+    monkeypatch.setattr(limits, "core_quota", lambda: None)
     assert core_count() == 3
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.data_file import find_listed
-from ..engines import core_count
 from ..errors import ClusterError, DatasetError, JournalError, UsageError, one_line
 from ..images.fit import MODES, RESIZING_MODES
 from ..interrupt import Stop, stop_on_signals
+from ..limits import core_count
 from ..report import LINES, STYLES, flush_lines, print_summary
 from .model import Operands, add_engine_options, open_model, positive, split_operands
 

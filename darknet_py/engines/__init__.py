@@ -3,58 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import DarknetWarning, EngineError
 from ..layers import Array, Layer, Parameters
-from ..limits import core_quota
+from .base import Engine
 
 ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 CPU_PRECISIONS = ("float32", "bfloat16")
 DRIVERS = ("libcuda.so.1", "nvcuda.dll")  # of NVIDIA's GPUs
 MOST_TOLD = 5  # layers that a warning names
-Interpolate = Callable[..., Array]
-
-
-class Plan(Protocol):
-    """A network, ready to run at one size of picture."""
-
-    def run(self, batch: Array) -> Array:
-        """Outputs (n, outputs), float32, for `batch` (n, channels, height, width), float32 and contiguous."""
-
-
-class Engine(Protocol):
-    """A network's parameters, made ready once for all sizes of picture."""
-
-    name: str
-
-    @property
-    def defined(self) -> Mapping[int, str]:
-        """For layers that run by their definitions, in NumPy, why."""
-
-    @property
-    def interpolate(self) -> Interpolate | None:
-        """A faster `image.interpolate`, where there is one."""
-
-    def plan(self, layers: Sequence[Layer]) -> Plan:
-        """A plan for the network's layers, shaped for some size of picture."""
-
-    def fork(self, threads: int) -> Engine:
-        """An engine on the same parameters with `threads` threads of its own, whose plans run beside this one's."""
-
-
-def core_count() -> int:
-    """How many cores this process may use, by its affinity and by its container's share of their time."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):  # some systems have none, some sandboxes do not tell
-        cores = os.cpu_count() or 1
-    return min(cores, core_quota() or cores)
 
 
 def memory_needed(name: str, layers: Sequence[Layer], gpu: int | None, precision: str) -> int:

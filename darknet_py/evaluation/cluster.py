@@ -18,9 +18,9 @@ from queue import Empty, SimpleQueue
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, rpc
 
-from .. import __version__
-from ..engines import core_count
 from ..errors import ClusterError, DarknetWarning
+from ..limits import core_count
+from ..version import __version__
 from .evaluator import Pending
 from .job import Job
 from .outcome import Outcome

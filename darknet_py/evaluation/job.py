@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import __version__
 from ..classifier import Classifier
 from ..datasets.samples import Sample
 from ..errors import CfgError, WeightsError
 from ..files import digest_file, resolve
+from ..version import __version__
 
 SHOWN = 16  # digits of a SHA-256 that tell inputs apart
 

@@ -13,9 +13,9 @@ from itertools import islice
 from ..classifier import Classifier
 from ..datasets.lists import find_image
 from ..datasets.samples import Sample
-from ..engines import core_count
 from ..errors import DarknetWarning, DatasetError, UsageError
 from ..images.fit import MODES, RESIZING_MODES
+from ..limits import core_count
 from ..runs.journal import Journal
 from ..runs.journals import open_journal, open_scratch
 from ..runs.progress import Progress

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__
 from ..errors import CONTROLS
+from ..version import __version__
 from .charts import percent
 
 if TYPE_CHECKING:

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 
 import numpy as np
-import numpy.typing as npt
 
 from ...forks import renew_after_fork
 from ...layers import Array, Layer, Parameters
 from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ..passes import compile_steps, fold, scale_after
-from .algorithms import Choice, PackedWeights, choose
+from .algorithms import choose
 from .arena import Store, huge
 from .builder import Table
 from .interpolate import interpolate
 from .isa import BLOCK, HALF, LANES
+from .prepared import Prepared
 from .run import Run, explain_definition
 from .team import Team, team_of, thread_count
 
@@ -27,7 +27,7 @@ TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
 CACHE = 16 << 20  # bytes of a layer's input and output that the last cache holds
 
 
-class CpuEngine:
+class CpuEngine(Prepared):
     """A network's program, its weights packed once for all sizes of picture."""
 
     name = "cpu"
@@ -40,15 +40,12 @@ class CpuEngine:
         threads: int | None,
         precision: str = "float32",
     ) -> None:
+        super().__init__()
         self.precision = precision
         self.cell = HALF if precision == "bfloat16" else BLOCK  # bytes of LANES channels of a pixel
         self.team = team_of(thread_count(threads))
         self.program = compile_steps(layers, LANES)
-        self.choices: dict[int, Choice] = {}
-        self.weights: dict[int, PackedWeights] = {}
-        self.parameters: dict[int, dict[str, Array]] = {}
-        self.factors: dict[tuple[int, str], tuple[Array, Array]] = {}  # of layers, by their steps' tasks
-        self.arena, self.store = huge(0), Store()
+        self.store = Store()
         self.renew()
         renew_after_fork(self)
         source = iter(parameters)
@@ -89,10 +86,6 @@ class CpuEngine:
             self.factors[layer.index, "scale"] = folded.after
         return folded.factor, folded.bias
 
-    def is_defined(self, layer: Layer) -> bool:
-        """Whether `layer` could have an algorithm and all decline."""
-        return layer.index in self.choices and layer.index not in self.weights
-
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:
         """A plan for `layers`, shaped for some size of picture."""
         return CpuPlan(self, layers)
@@ -105,12 +98,6 @@ class CpuEngine:
         engine.renew()
         renew_after_fork(engine)
         return engine
-
-    def memory(self, size: int) -> npt.NDArray[np.uint8]:
-        """At least `size` bytes, shared by plans, which never run at the same time."""
-        if self.arena.size < size:
-            self.arena = huge(size)
-        return self.arena
 
 
 class CpuPlan:

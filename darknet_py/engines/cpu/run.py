@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +28,13 @@ from .algorithms.weights import blocks, round_to_bfloat16
 from .arena import LINE, address, round_up
 from .builder import Table
 from .isa import BLOCK, LANES
-
-if TYPE_CHECKING:
-    from .plan import CpuEngine
+from .prepared import Prepared
 
 
 class Run:
     """The tables for some number of images, with what runs between them in NumPy."""
 
-    def __init__(self, engine: CpuEngine, layers: Sequence[Layer], images: int) -> None:
+    def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int) -> None:
         self.engine, self.layers, self.images = engine, layers, images
         self.program = engine.program
         self.plain: dict[int, Array] = {INPUT: np.empty(0, np.float32)}  # values that lie in plain layout

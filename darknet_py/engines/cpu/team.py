@@ -9,7 +9,7 @@ from itertools import count
 from weakref import finalize
 
 from ...forks import renew_after_fork
-from .. import core_count
+from ...limits import core_count
 from . import table as t
 from .arena import LINE, address, aligned
 from .jit import Native, load_kernels

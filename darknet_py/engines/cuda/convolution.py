@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
 
 from .packing import ITEM_SIZES, NARROW, STRIP, Groups
-
-if TYPE_CHECKING:
-    from .cudnn import GraphLaunch
-    from .kernels import Launch
 
 
 @dataclass(frozen=True)
@@ -88,28 +83,3 @@ class Operands:
     biases: int
     workspace: int
     arrived: int
-
-
-class Implementation(Protocol):
-    """A way to compute a convolution.
-
-    Attributes
-    ----------
-    name : str
-        By which it is found again.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    def workspace(self, convolution: Convolution) -> int:
-        """Bytes that it needs."""
-
-    def launch(self, convolution: Convolution, operands: Operands) -> Launch | GraphLaunch:
-        """The work for a queue.
-
-        Raises
-        ------
-        UnsupportedError
-            Where it cannot compute this after all.
-        """

@@ -19,9 +19,10 @@ from ...layers.route import Route
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, Program, Step
-from .convolution import Convolution, Implementation, Operands
+from .convolution import Convolution, Operands
 from .cudnn import GraphLaunch
 from .device import Memory
+from .implementation import Implementation
 from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, Launch, arguments_of
 from .packing import ITEM_SIZES, NARROW, merge_groups, padded
 

@@ -21,11 +21,12 @@ from ...layers import Array, Layer, Parameters
 from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
-from .. import Interpolate
+from ..base import Interpolate
 from ..passes import Folded, Step, compile_steps, fold, scale_after
-from .convolution import Convolution, Implementation
+from .convolution import Convolution
 from .cudnn import GraphChoice, GraphLaunch, UnsupportedError
 from .device import Device, Memory, Queue
+from .implementation import Implementation
 from .kernels import Launch
 from .launches import HostCall, Layout, Lowering, Packed, describe, no_kernel
 from .packing import PACK, pack_kernels, pad_channels, padded

@@ -1,0 +1,53 @@
+"""What an engine has made ready of a network, for plans of all sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...layers import Array, Layer
+from ..passes import Program
+from .algorithms import Choice, PackedWeights
+from .arena import huge
+from .team import Team
+
+
+class Prepared:
+    """A network's steps, and its parameters as they are read.
+
+    Attributes
+    ----------
+    program : Program
+    cell : int
+        Bytes of LANES channels of a pixel, but of values that stay in float32.
+    choices : dict of int to Choice
+        For the layers that may have an algorithm.
+    weights : dict of int to PackedWeights
+        For those that have one.
+    factors : dict of (int, str) to (array, array)
+        Factors and biases of layers, by their steps' tasks.
+    parameters : dict of int to dict
+        For layers that run by their definitions.
+    team : Team
+    """
+
+    program: Program
+    cell: int
+    team: Team
+
+    def __init__(self) -> None:
+        self.choices: dict[int, Choice] = {}
+        self.weights: dict[int, PackedWeights] = {}
+        self.factors: dict[tuple[int, str], tuple[Array, Array]] = {}
+        self.parameters: dict[int, dict[str, Array]] = {}
+        self.arena = huge(0)
+
+    def is_defined(self, layer: Layer) -> bool:
+        """Whether `layer` could have an algorithm and all decline."""
+        return layer.index in self.choices and layer.index not in self.weights
+
+    def memory(self, size: int) -> npt.NDArray[np.uint8]:
+        """At least `size` bytes, shared by plans, which never run at the same time."""
+        if self.arena.size < size:
+            self.arena = huge(size)
+        return self.arena
