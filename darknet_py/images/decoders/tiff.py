@@ -76,8 +76,9 @@ def _rewrite(data: bytes, file: str) -> bytes:
             if len(content) < size or total > len(data):
                 raise IndexError
         if tag in ONE:
-            count, value = 1, content[: SIZES[kind]][: len(value)].ljust(len(value), b"\0")
-            content = content[: SIZES[kind]]
+            count, content = 1, content[: SIZES[kind]]
+            if len(content) <= len(value):  # else it stays where it is
+                value = content.ljust(len(value), b"\0")
         kept[tag] = shape.pack(tag, kind, count, value)
         if kind in INTEGERS:
             numbers[tag] = struct.unpack(f"{order}{count}{INTEGERS[kind]}", content)

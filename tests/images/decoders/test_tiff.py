@@ -91,6 +91,15 @@ def test_strips_that_reach_beyond_the_file_are_refused(lost):
         decode_image(bytes(moved[:-lost]))
 
 
+def test_a_size_that_is_a_number_of_64_bits_is_read_where_it_lies():
+    """Elsewhere Pillow would find nothing, and warn of it."""
+    data = encode(STAR) + b"\0\xff\xff\x7f\0\0\0\0"
+    with warnings.catch_warnings(record=True) as caught, suppress(ImageError):
+        warnings.simplefilter("always")
+        decode_image(changed(data, 257, 12, 1, len(data) - 8))
+    assert not caught
+
+
 def test_errors_of_others_go_where_they_went(capfd):
     data = compressed("tiff_lzw")
     decode_image(data)
