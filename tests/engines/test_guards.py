@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py.engines import CPU_PRECISIONS, open_engine
-from darknet_py.engines.cpu import builder, plan
+from darknet_py.engines.cpu import builder, plan, prepared
 from darknet_py.engines.cpu.algorithms import FORWARD, choose
 from darknet_py.engines.cpu.algorithms.winograd import PhasesWinograd, Winograd
 from darknet_py.engines.cpu.arena import LINE, Store, address
@@ -42,7 +42,7 @@ def guards():
         allocated.append((raw[:start], raw[start + size :]))
         return raw[start : start + size]
 
-    with mock.patch.multiple(plan, huge=guarded), mock.patch.multiple(Store, take=staticmethod(guarded)):  # noqa: SIM117
+    with mock.patch.multiple(prepared, huge=guarded), mock.patch.multiple(Store, take=staticmethod(guarded)):  # noqa: SIM117
         with mock.patch.multiple(builder, aligned=guarded):
             yield
     assert allocated
@@ -65,13 +65,13 @@ def check(network, batch, name=None, precision="float32"):
         return choices
 
     with guards(), mock.patch.object(plan, "choose", prefer if name else choose):
-        prepared = open_engine("cpu", network.layers, parameters, 2, None, precision).plan(network.layers)
-        run = prepared._run(len(batch))
+        ready = open_engine("cpu", network.layers, parameters, 2, None, precision).plan(network.layers)
+        run = ready._run(len(batch))
         run.memory[:] = NAN
         answers = run.run(batch).copy()
         assert all((run.memory[gap] == NAN).all() for gap in run.gaps)
         assert_close(answers, expected.reshape(len(batch), -1), BOUNDS[precision])
-        alone = prepared._run(1).run(batch[-1:])
+        alone = ready._run(1).run(batch[-1:])
         assert alone.tobytes() == answers[-1:].tobytes()
 
 
