@@ -348,12 +348,12 @@ def test_weights_47_that_change_while_they_are_read_are_refused(tmp_path, cache,
 
 
 def reading(pid: int, path: Path) -> bool:
-    """Whether the process has `path` open, is past its header, and not yet done with it."""
+    """Whether the process has `path` open as weights: its header is read, or more. Telling its kind takes one block."""
     for number in os.listdir(f"/proc/{pid}/fd"):
         try:
             if os.readlink(f"/proc/{pid}/fd/{number}") == str(path):
                 position = Path(f"/proc/{pid}/fdinfo/{number}").read_text().split()[1]
-                return int(position) >= 20
+                return 20 <= int(position) <= 64 or int(position) > 1 << 20
         except FileNotFoundError:
             pass
     return False
