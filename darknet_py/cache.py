@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .errors import DarknetWarning, EngineError
 from .files import describe_oserror, write_atomically
+from .streams import say
 
 if sys.platform != "win32":
     import fcntl
@@ -230,7 +231,7 @@ def _lock(folder: int) -> None:
             return
         except BlockingIOError:
             if not told:
-                print("darknet: waiting for another process that compiles kernels", file=sys.stderr, flush=True)
+                say("darknet: waiting for another process that compiles kernels")
             told = True
             time.sleep(ASK)
         except OSError:  # the file system has none

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 from . import foreign
 from .errors import DarknetError, DarknetWarning, UsageError, one_line
 from .files import describe_oserror
-from .streams import StandardOutput, StandardOutputError
+from .streams import StandardOutput, StandardOutputError, say
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def _show_warnings() -> None:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        print(f"darknet: warning: {one_line(str(message))}", file=sys.stderr, flush=True)
+        say(f"darknet: warning: {one_line(str(message))}")
 
     warnings.showwarning = show
     warnings.simplefilter("always", DarknetWarning)
@@ -242,7 +242,7 @@ def _show_warnings() -> None:
 
 def _fail(reason: str, code: int) -> int:
     with contextlib.suppress(OSError):  # nobody is left to hear it
-        print(f"darknet: {reason}", file=sys.stderr, flush=True)
+        say(f"darknet: {reason}")
     return code
 
 

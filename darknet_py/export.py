@@ -1,6 +1,6 @@
 """A network and its parameters -> an ONNX model.
 
-Batch normalization goes into the kernels; dropout and cost leave nothing. Source of the operators' meaning:
+Batch normalization goes into the weights; dropout and cost leave nothing. Source of the operators' meaning:
 ONNX's ``docs/Operators.md``.
 """
 
@@ -177,7 +177,7 @@ def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Paramete
     x = graph.add(
         "Conv",
         graph.planes(layer),
-        graph.constant("kernels", parameters["kernels"] * factor[:, None, None, None]),
+        graph.constant("weights", parameters["weights"] * factor[:, None, None, None]),
         graph.constant("biases", bias),
         kernel_shape=[layer.size] * 2,
         strides=[layer.stride] * 2,
@@ -190,8 +190,8 @@ def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Paramete
 
 def _add_connected(graph: _Graph, layer: Connected, parameters: Parameters) -> str:
     factor, bias, after = fold(parameters)
-    matrix = graph.constant("matrix", parameters["matrix"] * factor[:, None])
-    x = graph.add("Gemm", graph.flat(layer.inputs[0]), matrix, graph.constant("biases", bias), transB=1)
+    weights = graph.constant("weights", parameters["weights"] * factor[:, None])
+    x = graph.add("Gemm", graph.flat(layer.inputs[0]), weights, graph.constant("biases", bias), transB=1)
     x = _add_scale(graph, x, after, planes=False)
     graph.flat_values.add(x)
     return graph.activated(x, layer.activation)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import one_line
+from .streams import say
 
 if TYPE_CHECKING:
     from .classifier import Prediction
@@ -85,7 +86,7 @@ class TableReport(LinesReport):
 
     def add(self, record: Record) -> None:
         """Print a record at once."""
-        print(f"{one_line(record.file)}: Predicted in {record.seconds:f} seconds.", file=sys.stderr, flush=True)
+        say(f"{one_line(record.file)}: Predicted in {record.seconds:f} seconds.")
         for guess in record.predictions:
             print(f"{100 * guess.probability:5.2f}%: {_shown(guess.label)}")
         sys.stdout.flush()

@@ -1,10 +1,18 @@
-"""Standard output whose errors can be told from all others."""
+"""Standard error, a line at a time; standard output whose errors can be told from all others."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
+
+
+def say(line: str) -> None:
+    """Write `line` and its end to standard error, at once: those of several threads and processes do not mix."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 class StandardOutputError(OSError):

@@ -171,12 +171,12 @@ def cancelling_parameters():
     """With variances of 0 where a layer gives just what its normalization subtracts, so that the bias is left."""
     parameters = random_parameters(CANCELLING.layers)
     for arrays in parameters:
-        for name in ("kernels", "matrix", "means", "variances"):
+        for name in ("weights", "means", "variances"):
             if name in arrays:
                 arrays[name][::3] = 0
     # Every third channel is the same whatever the picture; the second layer passes it on.
     for channel in range(0, 18, 3):
-        parameters[1]["kernels"][channel, channel] = 1
+        parameters[1]["weights"][channel, channel] = 1
     for layer in (1, 3):
         source = run_engine("reference", CANCELLING.layers[:layer], parameters[:layer], random_array((1, 3, 4, 4)))
         parameters[layer]["means"][::3] = source.reshape(18, -1)[::3, 0]

@@ -57,7 +57,7 @@ def multiply_by(factor):
 
     def change(parameters):
         for arrays, value in zip(parameters, (0, factor), strict=False):
-            arrays["kernels"][...] = value
+            arrays["weights"][...] = value
             arrays["biases"][...] = 0
 
     return change
@@ -68,8 +68,8 @@ def test_what_only_an_engines_own_sums_cannot_hold_is_answered_by_the_definition
     batch = random_array((3, 16, 24, 24))
 
     def enlarge(parameters):
-        parameters[0]["kernels"] *= np.float32(2e37)
-        parameters[1]["kernels"] *= np.float32(1e-38)
+        parameters[0]["weights"] *= np.float32(2e37)
+        parameters[1]["weights"] *= np.float32(1e-38)
 
     sections = (LINEAR, ("convolutional", {"filters": 4, "activation": "logistic"}), AVERAGE)
     nets = [load((16, 24, 24), *sections, change=enlarge, engine=engine) for engine in ENGINES]
@@ -98,7 +98,7 @@ GROWING = ("convolutional", {"filters": 4, "size": 8, "stride": 4, "activation":
 
 def test_a_network_whose_outputs_would_grow_with_the_picture_runs_at_its_own_size(load):
     def zero(parameters):
-        parameters[0]["kernels"][...] = 0
+        parameters[0]["weights"][...] = 0
         parameters[0]["biases"][...] = [0, 5, 0, 0]
 
     net = load((3, 8, 8), *GROWING, change=zero)

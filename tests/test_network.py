@@ -156,7 +156,7 @@ NET = "[net]\nheight=8\nwidth=8\nchannels=3\n"
         (NET + "[convolutionl]", "x.cfg:5: [convolutionl]: unknown layer; did you mean [convolutional]?"),
         (NET + "[qqqq]", "x.cfg:5: [qqqq]: unknown layer"),
         (NET + "[yolo]", "x.cfg:5: [yolo]: not supported"),
-        (NET + "[connected]\noutput=20000000", "x.cfg:5: [connected]: matrix of 3840000000 values; at most"),
+        (NET + "[connected]\noutput=20000000", "x.cfg:5: [connected]: weights of 3840000000 values; at most"),
         (NET + "[convolutional]\nfilters=99999999", "x.cfg:5: [convolutional]: output of 6399999936 values"),
         ("[net]\nheight=99999\nwidth=99999\nchannels=3\n[cost]", "x.cfg:1: [net]: input of"),
         (NET + "[cost]\n" * 10_001, "x.cfg: 10001 layers; at most 10000"),

@@ -6,14 +6,18 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 import pytest
 from conftest import ROOT
 from support_cli import PATIENCE, environment, run, run_shell
 
+from darknet_py.streams import say
+
 # What is changed in the program before it starts, then its arguments.
 PROGRAM = """
 import sys
+import threading
 exec(sys.argv.pop(1))
 from darknet_py.__main__ import main
 sys.exit(main())
@@ -32,6 +36,7 @@ tempfile._get_default_tempdir = none
 """
 NO_LIBRARY = """
 import sys
+import threading
 class None_:
     def find_spec(self, name, *more):
         if name.startswith("PIL."):
@@ -117,3 +122,17 @@ def test_other_errors_of_the_program_are_not_hidden(tmp_path, cache):
     command = [sys.executable, "-c", PROGRAM, change]
     done = subprocess.run(command, cwd=tmp_path, env=environment(cache), capture_output=True, text=True)
     assert done.stderr.endswith("RuntimeError: a fault\n")
+
+
+def test_lines_of_several_threads_do_not_mix(capfd):
+    threads = [threading.Thread(target=lambda: [say("x" * 200) for _ in range(200)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(capfd.readouterr().err.splitlines()) == {"x" * 200}
+
+
+def test_without_standard_error_nothing_is_said(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    say("x")

@@ -26,12 +26,12 @@ ORDER = [
     (0, "scales", 3, (3,)),
     (0, "means", 6, (3,)),
     (0, "variances", 9, (3,)),
-    (0, "kernels", 12, (3, 2, 2, 2)),
+    (0, "weights", 12, (3, 2, 2, 2)),
     (1, "scales", 36, (3,)),
     (1, "means", 39, (3,)),
     (1, "variances", 42, (3,)),
     (2, "biases", 45, (4,)),
-    (2, "matrix", 49, (4, 27)),
+    (2, "weights", 49, (4, 27)),
 ]
 COUNT = 49 + 4 * 27
 WIDE = struct.pack("<iiiq", 0, 2, 0, 2**40)
@@ -80,11 +80,11 @@ def test_every_array_is_found_after_either_header(write, header, size, seen, ver
 def test_file_without_a_version_holds_connected_matrices_transposed(write):
     weights = load_weights(write(VERSIONLESS), NETWORK)
     assert (weights.header.size, weights.header.seen, weights.header.transposed) == (16, 77, True)
-    matrix = weights.parameters[2]["matrix"]
+    matrix = weights.parameters[2]["weights"]
     assert matrix.shape == (4, 27)
     for o, i in np.ndindex(4, 27):
         assert matrix[o, i] == 49 + i * 4 + o
-    assert (weights.parameters[0]["kernels"].ravel() == np.arange(12, 36)).all()
+    assert (weights.parameters[0]["weights"].ravel() == np.arange(12, 36)).all()
 
 
 def test_parameters_cannot_be_written_to(write):
@@ -143,9 +143,9 @@ def test_missing_files_and_folders_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("position", "value", "message"),
     [
-        (20, np.nan, r"layer 0 \[convolutional\] kernels: NaN or infinity"),
+        (20, np.nan, r"layer 0 \[convolutional\] weights: NaN or infinity"),
         (40, np.inf, r"layer 1 \[batchnorm\] means: NaN or infinity"),
-        (COUNT - 1, -np.inf, r"layer 2 \[connected\] matrix: NaN or infinity"),
+        (COUNT - 1, -np.inf, r"layer 2 \[connected\] weights: NaN or infinity"),
         (10, -0.5, r"layer 0 \[convolutional\] variances: -0.5, a negative variance"),
         (42, -1e-9, r"layer 1 \[batchnorm\] variances: -1e-09, a negative variance"),
     ],
@@ -165,7 +165,7 @@ def test_infinities_that_cancel_out_are_found(write):
 
 
 def test_finite_values_whose_sum_overflows_are_no_infinity(write):
-    assert read_weights(write(values=np.full(COUNT, 3e38)), NETWORK)[2]["matrix"].min() > 0
+    assert read_weights(write(values=np.full(COUNT, 3e38)), NETWORK)[2]["weights"].min() > 0
 
 
 def change_while_read(monkeypatch, change):
@@ -272,15 +272,15 @@ def test_transposed_weights_are_saved_the_usual_way(write, tmp_path):
     save_weights(tmp_path / "new.weights", NETWORK, old.parameters)
     new = load_weights(tmp_path / "new.weights", NETWORK)
     assert not new.header.transposed
-    assert (new.parameters[2]["matrix"] == old.parameters[2]["matrix"]).all()
+    assert (new.parameters[2]["weights"] == old.parameters[2]["weights"]).all()
 
 
 def test_failed_save_leaves_the_file_that_was_there(tmp_path):
     path = tmp_path / "x.weights"
     path.write_bytes(b"precious")
     parameters = random_parameters(NETWORK.layers)
-    parameters[2]["matrix"] = parameters[2]["matrix"].T
-    with pytest.raises(WeightsError, match=r"layer 2 \[connected\] matrix: shape \(27, 4\); \(4, 27\) is expected"):
+    parameters[2]["weights"] = parameters[2]["weights"].T
+    with pytest.raises(WeightsError, match=r"layer 2 \[connected\] weights: shape \(27, 4\); \(4, 27\) is expected"):
         save_weights(path, NETWORK, parameters)
     assert path.read_bytes() == b"precious"
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.weights"]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..engines import ENGINES, PRECISIONS
 from ..errors import CfgError, DarknetWarning, UsageError, WeightsError, one_line
 from ..files import BINARY, SHARE, resolve
+from ..streams import say
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -179,7 +180,7 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
     network = load_network(operands.cfg, operands.weights, engine, args.threads, gpu=args.gpu, precision=args.precision)
     network.dataset = dataset
     print_listing(network, args.style)
-    print(f"Loading weights from {one_line(operands.weights)}...Done!", file=sys.stderr, flush=True)
+    say(f"Loading weights from {one_line(operands.weights)}...Done!")
     return network
 
 

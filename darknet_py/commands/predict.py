@@ -14,6 +14,7 @@ from ..errors import CfgError, ImageError, UsageError, WeightsError
 from ..images.decode import SUFFIXES, load_image
 from ..images.fit import PREDICT_MODES
 from ..report import FORMATS, STYLES, Record, open_report
+from ..streams import say
 from .model import add_engine_options, open_model, positive, split_operands
 from .prompt import ask_paths
 
@@ -60,7 +61,7 @@ def run_predict(args: argparse.Namespace) -> int:
                 report.add(_classify(network, path, preprocess, top))
                 done += 1
             except ImageError as error:
-                print(f"darknet: {error}", file=sys.stderr, flush=True)
+                say(f"darknet: {error}")
                 report.fail(path if isinstance(path, str) else path.file or "", error.reason)
                 failed += 1
     finally:

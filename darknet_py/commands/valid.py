@@ -16,6 +16,7 @@ from ..images.fit import MODES, RESIZING_MODES
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..report import LINES, STYLES, flush_lines, print_summary
+from ..streams import say
 from .model import Operands, add_engine_options, open_model, positive, split_operands
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ def _open_bar(images: int, hidden: bool) -> Any:
 
 def _say(text: str) -> None:
     """A line on standard error."""
-    print(f"darknet: {one_line(text)}", file=sys.stderr, flush=True)
+    say(f"darknet: {one_line(text)}")
 
 
 def _save(setup: Setup, summary: Summary, journal: Journal[Outcome]) -> None:

@@ -32,7 +32,7 @@ class Connected(Layer):
     def parameters(self) -> dict[str, Parameter]:
         return {
             "biases": Parameter((self.output,), "bias"),
-            "matrix": Parameter((self.output, self.input_shapes[0].size), "weight"),
+            "weights": Parameter((self.output, self.input_shapes[0].size), "weight"),
             **(statistics(self.output) if self.batch_normalize else {}),
         }
 
@@ -47,7 +47,7 @@ class Connected(Layer):
         return f"connected                            {self.input_shapes[0].size:4d}  ->  {self.output:4d}"
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
-        x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["matrix"].T
+        x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
         if self.batch_normalize:
             x = normalize(x, parameters)
         return activate(self.activation, x + parameters["biases"]).reshape(-1, self.output, 1, 1)

@@ -14,7 +14,7 @@ from .batchnorm import normalize, statistics
 
 
 class Convolutional(Layer):
-    """Cross-correlation of `filters` kernels, `size` x `size`, over the padded input.
+    """Cross-correlation of `filters` windows of weights, `size` x `size`, over the padded input.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Convolutional(Layer):
         return {
             "biases": Parameter((self.filters,), "bias"),
             **(statistics(self.filters) if self.batch_normalize else {}),
-            "kernels": Parameter((self.filters, per_group, self.size, self.size), "weight"),
+            "weights": Parameter((self.filters, per_group, self.size, self.size), "weight"),
         }
 
     @property
@@ -114,8 +114,8 @@ class Convolutional(Layer):
         n, channels, height, width = windows.shape[:4]
         columns = windows.reshape(n, self.groups, channels // self.groups, height, width, -1)
         columns = columns.transpose(0, 1, 2, 5, 3, 4).reshape(n, self.groups, -1, height * width)
-        kernels = parameters["kernels"].reshape(self.groups, self.filters // self.groups, -1)
-        x = (kernels @ columns).reshape(n, *self.shape)
+        weights = parameters["weights"].reshape(self.groups, self.filters // self.groups, -1)
+        x = (weights @ columns).reshape(n, *self.shape)
         if self.batch_normalize:
             x = normalize(x, parameters)
         return activate(self.activation, x + parameters["biases"].reshape(-1, 1, 1))

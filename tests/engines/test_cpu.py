@@ -119,7 +119,7 @@ def test_transposed_matrices_are_read_as_such():
     parameters = random_parameters(network.layers)
     batch = random_array((1, 5, 3, 4))
     plain = run_engine("cpu", network.layers, parameters, batch)
-    parameters[0]["matrix"] = np.asfortranarray(parameters[0]["matrix"])
+    parameters[0]["weights"] = np.asfortranarray(parameters[0]["weights"])
     assert (run_engine("cpu", network.layers, parameters, batch) == plain).all()
 
 

@@ -229,7 +229,7 @@ def test_folded_factors_and_biases_give_what_the_layer_defines(kind, options, no
     assert after is None
     x = random_array((1, 2, 1, 1))
     expected = layer.forward([x], parameters).ravel()
-    weight = parameters["kernels" if kind == "convolutional" else "matrix"].reshape(-1, 2)
+    weight = parameters["weights"].reshape(-1, 2)
     np.testing.assert_allclose(factor * (weight @ x.ravel()) + bias, expected, rtol=1e-5, atol=1e-6)
 
 

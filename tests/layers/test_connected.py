@@ -30,9 +30,9 @@ def test_defaults_are_one_output_and_logistic():
 @pytest.mark.parametrize("normalized", [0, 1])
 def test_parameters_in_file_order(normalized):
     layer = make_layer("connected", (2, 3, 4), output=5, batch_normalize=normalized)
-    names = ["biases", "matrix", "scales", "means", "variances"]
+    names = ["biases", "weights", "scales", "means", "variances"]
     assert list(layer.parameters) == names[: 5 if normalized else 2]
-    assert layer.parameters["matrix"] == Parameter((5, 24), "weight")
+    assert layer.parameters["weights"] == Parameter((5, 24), "weight")
 
 
 @pytest.mark.parametrize("normalized", [0, 1])
@@ -44,7 +44,7 @@ def test_forward_sums_over_channel_row_and_column(normalized):
     for n, o in np.ndindex(2, 5):
         y = 0.0
         for c, row, column in np.ndindex(2, 3, 4):
-            y += float(parameters["matrix"][o, (c * 3 + row) * 4 + column]) * float(x[n, c, row, column])
+            y += float(parameters["weights"][o, (c * 3 + row) * 4 + column]) * float(x[n, c, row, column])
         if normalized:
             scale, mean, variance = (float(parameters[name][o]) for name in ("scales", "means", "variances"))
             y = scale * (y - mean) / (math.sqrt(variance) + 1e-6)

@@ -72,8 +72,8 @@ def test_padding_and_size_of_the_output(options, padding, side):
 def test_parameters_in_file_order(normalized):
     layer = make_layer("convolutional", (6, 4, 4), filters=9, size=2, groups=3, batch_normalize=normalized)
     statistics = ["scales", "means", "variances"] if normalized else []
-    assert list(layer.parameters) == ["biases", *statistics, "kernels"]
-    assert layer.parameters["kernels"] == Parameter((9, 2, 2, 2), "weight")
+    assert list(layer.parameters) == ["biases", *statistics, "weights"]
+    assert layer.parameters["weights"] == Parameter((9, 2, 2, 2), "weight")
     assert layer.parameters["biases"] == Parameter((9,), "bias")
 
 
@@ -95,7 +95,7 @@ def test_forward_equals_the_loops(shape, options, normalized):
     layer = make_layer("convolutional", shape, **options, batch_normalize=normalized, activation="leaky")
     (parameters,) = random_parameters([layer])
     x = random_array((2, *shape), 1)
-    expected = convolve(x, parameters["kernels"], layer.stride, layer.padding, layer.groups)
+    expected = convolve(x, parameters["weights"], layer.stride, layer.padding, layer.groups)
     for f in range(layer.filters):
         y = expected[:, f]
         if normalized:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +22,7 @@ import llvmlite.binding as llvm
 from ...cache import cache_dir, keep
 from ...errors import EngineError
 from ...limits import memory_limits, tell_size
+from ...streams import say
 from . import table as t
 from .isa import ASKED, ISA
 
@@ -101,7 +101,7 @@ def _make(kept: bool) -> bytes:
             needed, most = tell_size(limit.used + COMPILING), tell_size(limit.size)
             raise EngineError(f"compiling kernels takes {needed}, more than {limit.whose} {most}", option="engine=cpu")
     once = ", once" if kept else ""
-    print(f"darknet: compiling kernels for this machine{once}: about half a minute", file=sys.stderr, flush=True)
+    say(f"darknet: compiling kernels for this machine{once}: about half a minute")
     return _pack(_compile())
 
 

@@ -50,12 +50,12 @@ def merge_groups(groups: int, channels: int, filters: int, pixel: int) -> Groups
     return Groups(1, pixel, padded(filters))
 
 
-def pack_kernels(kernels: Array, factor: Array, groups: int, merged: Groups, precision: str) -> npt.NDArray[Any]:
-    """Rows of kernels, each padded with zeros to whole strips.
+def pack_weights(weights: Array, factor: Array, groups: int, merged: Groups, precision: str) -> npt.NDArray[Any]:
+    """Rows of weights, each padded with zeros to whole strips.
 
     Parameters
     ----------
-    kernels : array
+    weights : array
         (filters, channels of a group, height, width).
     factor : array
         (filters,), times which they are taken.
@@ -70,7 +70,7 @@ def pack_kernels(kernels: Array, factor: Array, groups: int, merged: Groups, pre
     array
         (`merged.count` * `merged.filters`, numbers); its numbers are those of a window: row, column, channel.
     """
-    filters, channels, height, width = kernels.shape
+    filters, channels, height, width = weights.shape
     numbers = height * width * merged.channels
     row = padded(numbers, STRIP // ITEM_SIZES[precision])
     rows = np.zeros((merged.count * merged.filters, row), np.float32)
@@ -78,7 +78,7 @@ def pack_kernels(kernels: Array, factor: Array, groups: int, merged: Groups, pre
     each, together = filters // groups, groups // merged.count
     for group in range(groups):
         of_group = slice(group * each, (group + 1) * each)
-        scaled = kernels[of_group] * factor[of_group].reshape(-1, 1, 1, 1)
+        scaled = weights[of_group] * factor[of_group].reshape(-1, 1, 1, 1)
         home, place = divmod(group, together)
         where = slice(place * each, (place + 1) * each), slice(place * channels, (place + 1) * channels)
         windows[home, where[0], :, :, where[1]] = scaled.transpose(0, 2, 3, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections import OrderedDict
@@ -29,7 +30,7 @@ from .device import Device, Memory, Queue
 from .implementation import Implementation
 from .kernels import Launch
 from .launches import HostCall, Layout, Lowering, Packed, describe, no_kernel
-from .packing import PACK, pack_kernels, pad_channels, padded
+from .packing import PACK, pack_weights, pad_channels, padded
 from .select import candidates, most_shared
 from .tune import Tuner
 
@@ -113,17 +114,17 @@ class CudaEngine:
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         elif isinstance(layer, (Convolutional, Connected)):
             (step,) = (step for step in self.program.steps if step.layer == layer.index and step.task == "layer")
-            kernels, groups = arrays.get("kernels"), getattr(layer, "groups", 1)
-            if kernels is None:
-                kernels = arrays["matrix"].reshape(layer.shape.channels, *layer.input_shapes[0])
+            weights, groups = arrays["weights"], getattr(layer, "groups", 1)
+            if weights.ndim == 2:
+                weights = weights.reshape(len(weights), *layer.input_shapes[0])
             merged = describe(step, layout).groups
             folded = fold(arrays)
-            rows = pack_kernels(kernels, folded.factor, groups, merged, self.precision)
-            if self.precision == "float16" and not np.isfinite(rows).all() and np.isfinite(kernels).all():
+            rows = pack_weights(weights, folded.factor, groups, merged, self.precision)
+            if self.precision == "float16" and not np.isfinite(rows).all() and np.isfinite(weights).all():
                 reason = f"layer {layer.index} has weights beyond 65504; take bfloat16 or tf32"
                 raise EngineError(reason, option="precision=float16")
             address = filters = self._keep(rows)
-            numbers = merged.channels * kernels.shape[2] * kernels.shape[3]
+            numbers = merged.channels * math.prod(weights.shape[2:])
             if self.tuner is not None and self.tuner.cudnn is not None and numbers < rows.shape[1]:
                 filters = self._keep(rows[:, :numbers])
             self.packed[layer.index] = Packed(address, filters, self._keep(pad_channels(folded.bias)))
