@@ -136,13 +136,13 @@ def _compile() -> Code:
 
     if ASKED:
         numba.config.CPU_NAME, numba.config.CPU_FEATURES = ISA.cpu, ISA.features
-    from .compiled import entry, kernel, microkernel
+    from .compiled import accumulate, entry, kernel, microkernel
 
-    code = Code({}, [_assemble(microkernel.emit())])
+    code = Code({}, [_assemble(module.emit()) for module in (microkernel, accumulate)])
     _add_locks()
     # Numba links what it compiles, and must find these; `Native` links anew, to its own.
     engine = _link(code.objects)
-    for symbol in t.MULTIPLY:
+    for symbol in (*t.MULTIPLY, t.ACCUMULATE):
         llvm.add_symbol(symbol, engine.get_function_address(symbol))
     for name, count in COUNTS.items():
         function = kernel(getattr(entry, name))

@@ -27,6 +27,12 @@ SCRATCH = 2 * 8 * 8 * 64
 POSTED, CALL, THREADS = 0, 1, 2
 ASLEEP, ALARM, NUMBER = 0, 1, 2
 
+# Registers that the micro-kernel of gradients goes through at a time, at most, and its function.
+GROUP = 3
+ACCUMULATE = "darknet_accumulate"
+# What batch normalization adds to the deviation in training, and to the variance on the way back.
+FORWARD_EPSILON, BACKWARD_EPSILON = 1e-6, 1e-5
+
 # The micro-kernel's functions, for pixels that lie side by side and others, in float32 and bfloat16.
 MULTIPLY = tuple(
     f"darknet_multiply_{pixels}_{kind}" for kind in ("float32", "bfloat16") for pixels in ("adjacent", "strided")

@@ -135,10 +135,14 @@ class Winograd:
     ) -> PackedWeights:
         """See `Algorithm`."""
         oc, ic, r, _ = weights.shape
+        weights = weights.reshape(oc, ic, r * r)
         packed = allocate(store, bias, oc, self.n**2, blocks(ic), LANES)
         table.add(
             o.PackWinograd(
-                weights=table.keep(np.ascontiguousarray(weights)),
+                weights=table.keep(weights),
+                filter_stride=weights.strides[0],
+                channel_stride=weights.strides[1],
+                tap_stride=weights.strides[2],
                 b=address(packed.data),
                 b_panel=packed.panel_stride,
                 b_batch=packed.batch_stride,

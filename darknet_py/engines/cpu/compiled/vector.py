@@ -252,3 +252,14 @@ def activated(context: Any, x: Any, slope: Any) -> Any:
 def slope_activation(build: Any, x: Any, slope: Any) -> Any:
     """x > 0 ? x : slope * x."""
     return build.select(build.fcmp_ordered(">", x, ir.Constant(REGISTER, None)), x, build.fmul(x, slope))
+
+
+@intrinsic
+def take_equal(context: Any, x: Any, y: Any, value: Any) -> Any:
+    """`value` in the lanes where x == y, 0 elsewhere."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        x, y, value = args
+        return build.select(build.fcmp_ordered("==", x, y), value, ir.Constant(REGISTER, None))
+
+    return vector(vector, vector, vector), codegen
