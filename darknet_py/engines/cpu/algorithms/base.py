@@ -29,8 +29,6 @@ class Algorithm(Protocol):
         Whether it multiplies in bfloat16.
     plain : bool
         Whether it can read pictures in plain layout.
-    reorders : bool
-        Whether it puts weights into another order before they are packed.
     """
 
     @property
@@ -39,14 +37,15 @@ class Algorithm(Protocol):
     def narrow(self) -> bool: ...
     @property
     def plain(self) -> bool: ...
-    @property
-    def reorders(self) -> bool: ...
 
     def declines(self, layer: Layer) -> str:
         """Why it cannot compute `layer`; empty where it can."""
 
     def cycles(self, layer: Layer) -> float:
         """Predicted, for one picture on one core."""
+
+    def reorders(self, layer: Layer) -> bool:
+        """Whether it puts the layer's weights into another order before they are packed."""
 
     def packed_size(self, layer: Layer) -> int:
         """Bytes of the layer's packed weights in float32."""

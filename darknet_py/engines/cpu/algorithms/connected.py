@@ -23,7 +23,6 @@ class MatrixProduct:
 
     narrow: bool = False
     plain: bool = False
-    reorders: bool = False
     name: str = "connected"
 
     def declines(self, layer: Connected) -> str:
@@ -33,6 +32,10 @@ class MatrixProduct:
     def cycles(self, layer: Connected) -> float:
         """See `Algorithm`."""
         return product_cycles(1, layer.input_shapes[0].size, layer.output, 1, self.narrow)
+
+    def reorders(self, layer: Connected) -> bool:
+        """See `Algorithm`."""
+        return False
 
     def packed_size(self, layer: Connected) -> int:
         """See `Algorithm`."""

@@ -23,7 +23,6 @@ class Direct:
 
     narrow: bool = False
     plain: bool = False
-    reorders: bool = True
     name: str = "direct"
 
     def declines(self, layer: Convolutional) -> str:
@@ -47,6 +46,10 @@ class Direct:
         padding = 3 * source.height * source.width * blocks(source.channels) if layer.padding or self.narrow else 0
         products = product_cycles(shape.height * shape.width, depth, layer.filters // batches, batches, self.narrow)
         return padding + products
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return layer.groups > 1
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""

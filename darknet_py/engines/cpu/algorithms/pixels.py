@@ -24,7 +24,6 @@ class Pixels:
 
     narrow: bool = False
     plain: bool = True
-    reorders: bool = True
     name: str = "direct_pixels"
 
     def declines(self, layer: Convolutional) -> str:
@@ -37,6 +36,10 @@ class Pixels:
         """See `Algorithm`."""
         depth = layer.size * -(-layer.size * layer.input_shapes[0].channels // 4) * 4
         return product_cycles(layer.shape.height * layer.shape.width, depth, layer.shape.channels)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return True
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""

@@ -28,7 +28,6 @@ class Strassen:
 
     narrow: bool = False
     plain: bool = False
-    reorders: bool = True
     name: str = "strassen_1x1"
 
     def declines(self, layer: Convolutional) -> str:
@@ -50,6 +49,10 @@ class Strassen:
         into, out = SUM_CYCLES
         sums = pairs * (into * source.channels + out * shape.channels) / (2 * LANES)
         return sums + product_cycles(pairs, source.channels // 2, shape.channels // 2, 7)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return True
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""

@@ -95,7 +95,6 @@ class Winograd:
     r: int
     narrow: bool = False
     plain: bool = False
-    reorders: bool = True
 
     @property
     def name(self) -> str:
@@ -125,6 +124,10 @@ class Winograd:
         into, out = TRANSFORM_CYCLES[self.n]
         transforms = tiles * (into * blocks(channels) + out * blocks(shape.channels))
         return transforms + product_cycles(tiles, blocks(channels) * LANES, shape.channels, self.n**2, self.narrow)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return False
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
@@ -289,6 +292,10 @@ class PhasesWinograd(Winograd):
         """See `Algorithm`."""
         source = layer.input_shapes[0]
         return source.size * SPLIT_CYCLES + self._cycles(source.channels * layer.stride**2, layer.shape)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return True
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
