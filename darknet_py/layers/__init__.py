@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .activation import Activation
 from .avgpool import AvgPool
-from .base import Array, Drawn, Gradients, Layer, Parameter, Parameters, Saved, Shape
+from .base import Array, Drawn, Gradients, Layer, Parameter, Parameters, Role, Saved, Shape
 from .batchnorm import BatchNorm
 from .connected import Connected
 from .convolutional import Convolutional
@@ -42,6 +42,7 @@ __all__ = [
     "Layer",
     "Parameter",
     "Parameters",
+    "Role",
     "Saved",
     "Shape",
 ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Array]
+Role = Literal["weight", "bias", "scale", "statistic"]
 Drawn = Mapping[str, Array]  # what training draws at random for one mini-batch
 Saved = dict[str, Array]  # what `backward` needs of a forward pass, by names of the layer's own
 
@@ -77,7 +78,7 @@ class Parameter:
     """
 
     shape: tuple[int, ...]
-    role: Literal["weight", "bias", "scale", "statistic"]
+    role: Role
     positive: bool = False
 
     @property
