@@ -110,7 +110,9 @@ def _open_engine(
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
 
 
-def compile_training(name: str, layers: Sequence[Layer], parameters: Parameters, batch: int) -> TrainingPlan:
+def compile_training(
+    name: str, layers: Sequence[Layer], parameters: Parameters, batch: int, threads: int | None = None
+) -> TrainingPlan:
     """A plan of the engine `name` that trains `parameters`, in place, on mini-batches of `batch` images.
 
     Raises
@@ -124,7 +126,10 @@ def compile_training(name: str, layers: Sequence[Layer], parameters: Parameters,
         from .reference import compile_training as compile_reference
 
         return compile_reference(layers, parameters, batch)
-    raise EngineError("does not train; reference is expected", option=f"engine={name}")
+    if name in ("auto", "cpu"):
+        plan: TrainingPlan = _import_cpu().compile_training(layers, parameters, batch, threads)
+        return plan
+    raise EngineError("does not train; cpu or reference is expected", option=f"engine={name}")
 
 
 def _import_cpu() -> Any:

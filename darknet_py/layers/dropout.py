@@ -40,9 +40,12 @@ class Dropout(Layer):
         return {"uniform": random.random((count, *self.shape), np.float32)}
 
     def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
-        factors = np.where(drawn["uniform"] < self.probability, 0, 1 / (1 - self.probability))
-        factors = factors.astype(inputs[0].dtype, copy=False)
+        factors = self.factors(drawn).astype(inputs[0].dtype, copy=False)
         return inputs[0] * factors, {"factors": factors}
 
     def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
         return Gradients((delta * saved["factors"],), {})
+
+    def factors(self, drawn: Drawn) -> Array:
+        """What each value is multiplied by."""
+        return np.where(drawn["uniform"] < self.probability, 0, 1 / (1 - self.probability))

@@ -402,7 +402,7 @@ class PackWinograd(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class SumProducts(Operation):
-    """Sums of A's numbers, rows, times B's registers, columns, over pixels and pictures: what weights' gradients are."""
+    """A's numbers, rows, times B's registers, columns, summed over pixels and pictures: gradients of weights."""
 
     images: int
     parts: int  # of the pictures, whose sums are apart
@@ -524,7 +524,7 @@ class FoldDelta(Operation):
     factor: int
     tilt: int
     bias: int
-    bias_gradient: int
+    bias_gradient: int  # 0 where it is not wanted
     scale_gradient: int
 
 
@@ -551,6 +551,16 @@ class AddDelta(Operation):
     cells: int
     clear: int
     alpha: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiplyCells(Operation):
+    """A * other."""
+
+    a: int
+    other: int
+    c: int
+    cells: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -629,7 +639,8 @@ class ToPlain(Operation):
 OPERATIONS: tuple[type[Operation], ...] = (
     Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Pad, ToPixels, ToPhases, ToBlocks, Flatten, Crop, MaxPool,
     AvgPool, Add, Scale, Softmax, Pack, PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize,
-    BendDelta, FoldDelta, NormalizeDelta, AddDelta, MaxPoolDelta, AvgPoolDelta, Spread, Unflatten, ToPlain,
+    BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta, Spread, Unflatten,
+    ToPlain,
 )  # fmt: skip
 for _number, _operation in enumerate(OPERATIONS):
     _operation.opcode = _number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ...layers.batchnorm import EPSILON, GRADIENT_EPSILON
 from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
 
@@ -31,7 +32,7 @@ ASLEEP, ALARM, NUMBER = 0, 1, 2
 GROUP = 3
 ACCUMULATE = "darknet_accumulate"
 # What batch normalization adds to the deviation in training, and to the variance on the way back.
-FORWARD_EPSILON, BACKWARD_EPSILON = 1e-6, 1e-5
+FORWARD_EPSILON, BACKWARD_EPSILON = EPSILON, GRADIENT_EPSILON
 
 # The micro-kernel's functions, for pixels that lie side by side and others, in float32 and bfloat16.
 MULTIPLY = tuple(

@@ -13,7 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
-from ..isa import BLOCK, COLUMNS, LANES, ROWS
+from ..isa import COLUMNS, LANES, ROWS
 from .vector import F32, I64, REGISTER, multiply_add, pointer, splat
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 14)

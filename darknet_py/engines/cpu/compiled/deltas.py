@@ -27,6 +27,17 @@ def add_delta(op, alpha, counter):
 
 
 @kernel
+def multiply_cells(op, counter):
+    """C = A * OTHER; so many cells an item."""
+    cells = op[t.CELLS]
+    item = next_item(counter)
+    while item * CELLS < cells:
+        for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
+            store(op[t.C] + i * BLOCK, load(op[t.A] + i * BLOCK) * load(op[t.OTHER] + i * BLOCK))
+        item = next_item(counter)
+
+
+@kernel
 def pool_maximum_delta(op, counter):
     """Add deltas at B to C, each where a window of A has its maximum, OTHER, first; a picture's block an item.
 

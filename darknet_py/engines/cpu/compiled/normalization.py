@@ -143,7 +143,7 @@ def fold_delta(op, counter):
             for image in range(images):
                 total += float64(load_scalar(s + image * 2 * BLOCK))
                 products += float64(load_scalar(s + image * 2 * BLOCK + BLOCK))
-            if there:
+            if there and op[t.BIAS_GRADIENT] != 0:
                 d = op[t.BIAS_GRADIENT] + channel * 4
                 store_scalar(d, float32(load_scalar(d) + total))
             if op[t.SCALE] != 0:
@@ -151,6 +151,7 @@ def fold_delta(op, counter):
                 scale = float64(0)
                 if there:
                     scale = float64(load_scalar(op[t.SCALE] + channel * 4))
+                if there and op[t.SCALE_GRADIENT] != 0:
                     d = op[t.SCALE_GRADIENT] + channel * 4
                     gradient = products / (math.sqrt(variance) + t.FORWARD_EPSILON)
                     store_scalar(d, float32(load_scalar(d) + gradient))

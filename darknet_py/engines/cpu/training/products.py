@@ -199,6 +199,7 @@ class Products:
         channels, cells = target.shape.channels, target.cells
         none = np.zeros(channels, np.float32)
         packed = allocate(self.store, none, channels, cells, delta.blocks, LANES)
+        calls.table.keep(packed.bias)
         for cell in range(cells):  # a product of its own, as a batch
             matrix = weights[:, cell::cells].T[:, :, None]
             ones = np.ones(channels, np.float32)
@@ -272,9 +273,7 @@ class Products:
             )
         )
 
-    def _add_pixels(
-        self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value
-    ) -> None:
+    def _add_pixels(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> None:
         """Of a picture of few channels: a tap is a row of the window, whose columns and channels lie side by side."""
         channels, (height, width) = source.shape.channels, padded_sides(layer)
         row = width * channels * 4
@@ -316,9 +315,7 @@ class Products:
             calls, workspace + copied, 0, 0, sums.rows, oc, gradient, channels=ic, tap_stride=size * 4, **strides
         )
 
-    def _add_blocks(
-        self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value
-    ) -> None:
+    def _add_blocks(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> None:
         """Tap by tap of the window, over blocked pictures with their edges; groups that share blocks together."""
         (height, width), shape = padded_sides(layer), source.shape
         together = bundle(layer)
@@ -350,9 +347,7 @@ class Products:
             start = workspace
         side = np.arange(layer.size)
         taps = (side[:, None] * width + side).ravel().astype(np.int64) * BLOCK
-        strides = dict(
-            filter_stride=channels * taps.size * 4, channel_stride=taps.size * 4, row_stride=0, tap_stride=4
-        )
+        strides = dict(filter_stride=channels * taps.size * 4, channel_stride=taps.size * 4, row_stride=0, tap_stride=4)
         for number in range(bundles):
             of_source = dict(
                 a=start + number * into * plane,

@@ -60,9 +60,7 @@ class Calls:
         for call in self._calls:
             if isinstance(call, Table):
                 names = [type(operation).__name__ for operation in call.operations]
-                seconds += [
-                    (layer, name, took) for name, (layer, took) in zip(names, call.measure(team), strict=True)
-                ]
+                seconds += [(layer, name, took) for name, (layer, took) in zip(names, call.measure(team), strict=True)]
             else:
                 call()
         return seconds
