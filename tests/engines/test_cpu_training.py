@@ -1,0 +1,57 @@
+"""Training on the CPU: the same loss, gradients and statistics as by the layers' definitions, whatever the network."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from support import random_array, random_parameters
+from support_networks import trained_networks
+
+from darknet_py.engines import compile_training
+from darknet_py.errors import CfgError
+
+NETWORKS = int(os.environ.get("DARKNET_PY_NETWORKS", "100"))
+# Of a gradient's norm; besides, so many times what the gradient moves by where the pictures move by their rounding.
+BOUND, MOVES = 1e-4, 30
+
+
+def train_once(engine, network, batch, noise=0.0, threads=1, parameters=None):
+    """The loss, and each parameter's gradient, or what a statistic has become."""
+    parameters = random_parameters(network.layers) if parameters is None else parameters
+    images = random_array((batch, *network.input_shape))
+    images *= np.float32(1) + np.float32(noise) * random_array(images.shape, 1)
+    truths = np.zeros((batch, network.outputs), np.float32)
+    truths[np.arange(batch), np.arange(batch) % network.outputs] = 1
+    plan = compile_training(engine, network.layers, parameters, batch, threads)
+    loss = plan.step(images, truths, np.random.default_rng(1))
+    arrays = {
+        entry.label: entry.find((plan.read() if entry.parameter.role == "statistic" else plan.gradients).values)
+        for entry in plan.gradients.entries
+    }
+    return loss, arrays
+
+
+def check(network, batch, threads=1):
+    with np.errstate(all="ignore"):
+        loss, expected = train_once("reference", network, batch)
+        assume(np.isfinite(loss) and all(np.isfinite(array).all() for array in expected.values()))
+        moved = [train_once("reference", network, batch, noise)[1] for noise in (3e-7, -3e-7, 1e-6)]
+        found, arrays = train_once("cpu", network, batch, threads=threads)
+    assert found == pytest.approx(loss, rel=1e-4, abs=1e-4)
+    for label, array in expected.items():
+        own = max(np.linalg.norm(other[label] - array) for other in moved)
+        assert np.linalg.norm(arrays[label] - array) <= BOUND * np.linalg.norm(array) + MOVES * own + 1e-6, label
+
+
+@settings(max_examples=NETWORKS, deadline=None)
+@given(trained_networks(), st.sampled_from([1, 2, 3, 4, 7]), st.sampled_from([1, 2, 3]))
+def test_any_network_learns_as_its_layers_are_defined(network, batch, threads):
+    try:
+        compile_training("reference", network.layers, random_parameters(network.layers), batch)
+    except CfgError:
+        assume(False)
+    check(network, batch, threads)
