@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support import random_array, random_parameters
+from support import make_network, random_array, random_parameters
+from support_guards import guards
 from support_networks import trained_networks
 
 from darknet_py.engines import compile_training
@@ -55,3 +56,58 @@ def test_any_network_learns_as_its_layers_are_defined(network, batch, threads):
     except CfgError:
         assume(False)
     check(network, batch, threads)
+
+
+@settings(max_examples=NETWORKS // 4, deadline=None)
+@given(trained_networks(), st.sampled_from([1, 2, 3]))
+def test_training_reads_and_writes_its_own_memory_alone(network, batch):
+    try:
+        compile_training("reference", network.layers, random_parameters(network.layers), batch)
+    except CfgError:
+        assume(False)
+    with guards():
+        check(network, batch)
+
+
+RESIDUAL = make_network(
+    (3, 16, 16),
+    ("convolutional", {"filters": 16, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}),
+    ("maxpool", {"size": 2, "stride": 2}),
+    ("convolutional", {"filters": 32, "size": 1, "batch_normalize": 1, "activation": "relu"}),
+    ("convolutional", {"filters": 16, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}),
+    ("shortcut", {"from": -3, "activation": "linear"}),
+    ("route", {"layers": "-1,-3"}),
+    ("convolutional", {"filters": 40, "size": 3, "stride": 2, "pad": 1, "activation": "elu"}),
+    ("dropout", {"probability": 0.3}),
+    ("connected", {"output": 10, "activation": "linear"}),
+    ("softmax", {}),
+)
+
+
+def test_all_of_a_usual_network_is_compiled():
+    assert compile_training("cpu", RESIDUAL.layers, random_parameters(RESIDUAL.layers), 4).defined == {}
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_the_bytes_are_the_same_whatever_the_threads(threads):
+    loss, arrays = train_once("cpu", RESIDUAL, 4)
+    again, others = train_once("cpu", RESIDUAL, 4, threads=threads)
+    assert again == loss
+    for label, array in arrays.items():
+        assert others[label].tobytes() == array.tobytes(), label
+
+
+def test_steps_follow_the_parameters_that_they_are_given():
+    """Weights are packed anew before each step, and gradients add up."""
+    parameters = random_parameters(RESIDUAL.layers)
+    images, truths = random_array((4, 3, 16, 16)), np.eye(10, dtype=np.float32)[:4]
+    plans = [compile_training(engine, RESIDUAL.layers, parameters.copy(), 4) for engine in ("reference", "cpu")]
+    for step in range(3):
+        losses = []
+        for plan in plans:
+            losses.append(plan.step(images, truths, np.random.default_rng(step)))
+            for part in plan.parameters.select("weight", "bias", "scale"):
+                plan.parameters.values[part] += np.float32(0.01) * plan.gradients.values[part]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    one, other = (plan.gradients.values for plan in plans)
+    assert np.linalg.norm(other - one) <= 1e-3 * np.linalg.norm(one)
