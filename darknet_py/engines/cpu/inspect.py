@@ -12,12 +12,12 @@ import numpy as np
 from ...layers import Array, Layer, Shape
 from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
-from .algorithms import CLOCK, Call, Choice, choose
+from .algorithms import Call, Choice, choose
 from .algorithms.connected import multiply_images
 from .algorithms.weights import pack_matrix
 from .arena import Store
 from .builder import Table
-from .isa import COLUMNS, ISA, LANES, ROWS
+from .isa import COLUMNS, ISA, LANES, MACHINE, ROWS
 from .plan import CpuEngine
 from .run import explain_definition, no_kernel
 from .team import team_of, thread_count
@@ -54,7 +54,7 @@ class LayerPlan:
     @property
     def seconds(self) -> float:
         """`cycles` on the machine that the model was made on."""
-        return self.cycles / CLOCK
+        return self.cycles / MACHINE.clock
 
 
 @dataclass(frozen=True)

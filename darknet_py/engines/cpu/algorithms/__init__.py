@@ -11,7 +11,7 @@ from typing import Any
 from ....layers import Layer
 from ....layers.connected import Connected
 from ....layers.convolutional import Convolutional
-from .base import CLOCK, Algorithm, Choice
+from .base import Algorithm, Choice
 from .connected import MatrixProduct
 from .gemm import Direct, Gemm
 from .pixels import Pixels
@@ -20,7 +20,7 @@ from .strassen import Strassen
 from .weights import PackedWeights
 from .winograd import PhasesWinograd, Winograd
 
-__all__ = ["CLOCK", "FORWARD", "Algorithm", "Call", "Choice", "PackedWeights", "choose"]
+__all__ = ["FORWARD", "Algorithm", "Call", "Choice", "PackedWeights", "choose"]
 
 _WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)
 _PHASES = tuple(PhasesWinograd(*sizes) for sizes in ((5, 4), (3, 4), (6, 3), (4, 3)))

@@ -8,14 +8,9 @@ from typing import Protocol
 from ....layers import Array, Layer
 from ..arena import Store
 from ..builder import Table
-from ..isa import BLOCK, COLUMNS, DOTS, HALF, ISA, LANES, ROWS
+from ..isa import BLOCK, COLUMNS, DOTS, HALF, ISA, LANES, MACHINE, ROWS
 from .products import Call
 from .weights import PackedWeights, blocks
-
-# Of a machine with 2 Zen 4 cores that multiplies at 114.5 GFLOP/s a core. Only ratios decide.
-CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
-WEIGHT_BYTES_PER_CYCLE = 4.4  # per core, streamed from memory at 32 GB/s with both cores at it
-TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
 
 
 class Algorithm(Protocol):
@@ -114,10 +109,10 @@ def product_cycles(pixels: int, depth: int, channels: int, batches: int = 1, nar
     """Of `batches` products pixels x depth x channels: arithmetic, or the weights' way from memory."""
     columns = blocks(channels)
     weights = batches * depth * columns * LANES * (2 if narrow else 4)
-    if narrow and DOTS:
+    if narrow and DOTS is not None:
         depth = depth // 2
     tiles = -(-pixels // ROWS)
     # A tile of few pixels is bound by loading weights: one load for each column, one broadcast a pixel.
     loads = tiles * columns + pixels * columns / COLUMNS
-    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * TILE_OVERHEAD / COLUMNS)
-    return max(arithmetic, weights / WEIGHT_BYTES_PER_CYCLE)
+    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * MACHINE.tile_cycles / COLUMNS)
+    return max(arithmetic, weights / MACHINE.streamed_bytes)

@@ -11,7 +11,7 @@ from ....layers.convolutional import Convolutional
 from .. import operations as o
 from ..arena import Store
 from ..builder import Table
-from ..isa import BLOCK, LANES, ROWS
+from ..isa import BLOCK, LANES, MACHINE, ROWS
 from .base import cell_of, matrix_size, product_cycles
 from .products import Call, chunk, multiply
 from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
@@ -44,7 +44,8 @@ class Direct:
         source, shape = layer.input_shapes[0], layer.shape
         batches = layer.groups // (bundle(layer) or layer.groups)
         depth = blocks(source.channels // batches) * LANES * layer.size**2
-        padding = 3 * source.height * source.width * blocks(source.channels) if layer.padding or self.narrow else 0
+        registers = source.height * source.width * blocks(source.channels)
+        padding = MACHINE.pad_cycles * registers if layer.padding or self.narrow else 0
         products = product_cycles(shape.height * shape.width, depth, layer.filters // batches, batches, self.narrow)
         return padding + products
 

@@ -35,7 +35,7 @@ class Pixels:
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
-        depth = layer.size * -(-layer.size * layer.input_shapes[0].channels // 4) * 4
+        depth = layer.size * round_up(layer.size * layer.input_shapes[0].channels, UNROLL)
         return product_cycles(layer.shape.height * layer.shape.width, depth, layer.shape.channels)
 
     def packed_size(self, layer: Convolutional) -> int:

@@ -8,11 +8,8 @@ from ....layers import Shape
 from .. import operations as o
 from ..arena import address
 from ..builder import Table
-from ..isa import BLOCK, LANES
+from ..isa import BLOCK, LANES, MACHINE
 from .weights import PackedWeights
-
-ITEMS = 16  # of work, at least, for each operation
-TILES_PER_ITEM = 24
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def multiply(table: Table, weights: PackedWeights, call: Call, image: int = 0, *
 
 def chunk(tiles: int, panels: int) -> int:
     """Tiles an item: many for the sake of the weights that they share, few enough that all threads have work."""
-    return max(1, min(TILES_PER_ITEM, tiles * panels // ITEMS))
+    return max(1, min(MACHINE.item_tiles, tiles * panels // MACHINE.items))
 
 
 def plain_strides(call: Call) -> dict[str, int]:

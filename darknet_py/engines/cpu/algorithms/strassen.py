@@ -11,15 +11,10 @@ from ....layers.convolutional import Convolutional
 from .. import operations as o
 from ..arena import Store, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, COLUMNS, LANES, ROWS
+from ..isa import BLOCK, COLUMNS, LANES, MACHINE, ROWS
 from .base import matrix_size, product_cycles
 from .products import Call
 from .weights import PackedWeights, blocks, pack_matrix
-
-QUARTER_PIXELS = 128  # with fewer, Strassen's products are too small for the weights they read
-# Cycles of Strassen's additions for a pair of pixels and a pair of blocks: of inputs, of outputs. Measured at 16 x 16
-# and 32 x 32 pixels.
-SUM_CYCLES = 40, 100
 
 
 @dataclass(frozen=True)
@@ -39,15 +34,15 @@ class Strassen:
         panels = 2 * COLUMNS * LANES
         if source.channels % (2 * LANES) or shape.channels % panels:
             return f"needs channels in multiples of {2 * LANES}, and of {panels} out of it"
-        if shape.height * shape.width < QUARTER_PIXELS:
-            return f"needs at least {QUARTER_PIXELS} pixels"
+        if shape.height * shape.width < MACHINE.strassen_pixels:
+            return f"needs at least {MACHINE.strassen_pixels} pixels"
         return ""
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
         source, shape = layer.input_shapes[0], layer.shape
         pairs = -(-shape.height * shape.width // 2)
-        into, out = SUM_CYCLES
+        into, out = MACHINE.sum_cycles
         sums = pairs * (into * source.channels + out * shape.channels) / (2 * LANES)
         return sums + product_cycles(pairs, source.channels // 2, shape.channels // 2, 7)
 

@@ -12,7 +12,7 @@ from ....layers.convolutional import Convolutional
 from .. import operations as o
 from ..arena import Store, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, LANES, ROWS
+from ..isa import BLOCK, LANES, MACHINE, ROWS
 from .base import cell_of, matrix_size, product_cycles
 from .products import Call, chunk, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
@@ -31,24 +31,6 @@ def weight_transform(m: int, r: int) -> npt.NDArray[np.float32]:
     """G of F(m, r), (m + r - 1) x r: the 1-d transform of kernels."""
     rows = [[scale * point**power for power in range(r)] for point, scale in POINTS[m + r - 1]]
     return np.array([*rows, [0] * (r - 1) + [1]], np.float32)
-
-
-# Cycles to transform a tile of n x n, of one block of channels: input, output. Instructions are counted, no waiting.
-TRANSFORM_CYCLES = {4: (60, 50), 6: (190, 170), 8: (380, 330)}
-SPLIT_CYCLES = 2.0  # a number of a picture that is split into phases
-# Winograd's three steps are one where a thread's tiles and products, of so many bytes at most, stay in its second
-# cache, and the kernels, which all groups of tiles read anew, in the third.
-FUSED_BYTES = 512 << 10
-FUSED_WEIGHTS = 4 << 20
-FUSED_TILES = 6  # of an item, at least
-WINOGRAD_CHUNK = 4 << 20  # bytes of transformed tiles that are worked on at a time
-# Kernels of more bytes than this are better read once, from memory, than transformed tiles kept in a cache: layers of
-# 512 channels at 28 x 28 take 4.8 ms for 5.2 on two cores.
-STREAMED_WEIGHTS = 24 << 20
-STREAMED_CHUNK = 16 << 20
-# Kernels of so many bytes come from memory: fetching an item's during the one before it made 3 x 3 layers of 256
-# to 512 channels at 14 x 14 take 0.78 ms for 1.11 on two cores.
-CLAIM_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -122,7 +104,7 @@ class Winograd:
 
     def _cycles(self, channels: int, shape: Shape) -> float:
         tiles = -(-shape.height // self.m) * -(-shape.width // self.m)
-        into, out = TRANSFORM_CYCLES[self.n]
+        into, out = MACHINE.transform_cycles[self.n]
         transforms = tiles * (into * blocks(channels) + out * blocks(shape.channels))
         return transforms + product_cycles(tiles, blocks(channels) * LANES, shape.channels, self.n**2, self.narrow)
 
@@ -168,13 +150,14 @@ class Winograd:
         into, out = blocks(source.channels), blocks(shape.channels)
         rows, columns = images * -(-shape.height // m), -(-shape.width // m)
         tile_bytes = n * n * (into * cell_of(self.narrow) + out * BLOCK)
-        own = FUSED_BYTES // tile_bytes
+        own = MACHINE.fused_bytes // tile_bytes
         items = round_up(-(-rows * columns // max(own, 1)), threads)
         each = -(-rows * columns // items)
         weight_bytes = n * n * into * LANES * out * cell_of(self.narrow)
-        if each >= FUSED_TILES and weight_bytes <= FUSED_WEIGHTS:
+        if each >= MACHINE.fused_tiles and weight_bytes <= MACHINE.fused_weights:
             return _Tiling(n, m, rows, columns, True, rows, *_groups(each), tile_bytes)
-        chunk = WINOGRAD_CHUNK if weight_bytes <= STREAMED_WEIGHTS else STREAMED_CHUNK
+        streamed = weight_bytes > MACHINE.streamed_weights
+        chunk = MACHINE.streamed_chunk if streamed else MACHINE.chunk_bytes
         turns = -(-rows // max(1, chunk // (columns * tile_bytes)))
         at_a_time = -(-rows // turns)
         return _Tiling(n, m, rows, columns, False, at_a_time, *_groups(at_a_time * columns), tile_bytes)
@@ -249,7 +232,7 @@ class Winograd:
                 pixels=size,
                 pixel=weights.cell,
                 chunk=chunk(groups, positions * weights.panels),
-                claim=positions * weights.batch_stride >= CLAIM_BYTES,
+                claim=positions * weights.batch_stride >= MACHINE.claimed_weights,
                 a=call.workspace,
                 a_batch=size * weights.cell,
                 a_row=cells * weights.cell,
@@ -284,7 +267,7 @@ class PhasesWinograd(Winograd):
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
         source = layer.input_shapes[0]
-        return source.size * SPLIT_CYCLES + self._cycles(source.channels * layer.stride**2, layer.shape)
+        return source.size * MACHINE.split_cycles + self._cycles(source.channels * layer.stride**2, layer.shape)
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
