@@ -18,8 +18,8 @@ from .algorithms.weights import pack_matrix
 from .arena import Store
 from .builder import Table
 from .isa import COLUMNS, ISA, LANES, MACHINE, ROWS
+from .lowering import explain_definition, no_kernel
 from .plan import CpuEngine
-from .run import explain_definition, no_kernel
 from .team import team_of, thread_count
 
 SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter, but a few

@@ -19,8 +19,9 @@ from .arena import Store, huge
 from .builder import Table
 from .interpolate import interpolate
 from .isa import BLOCK, HALF, LANES, MACHINE
+from .lowering import explain_definition
 from .prepared import Prepared
-from .run import Run, explain_definition
+from .run import Run
 from .team import Team, team_of, thread_count
 
 TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
