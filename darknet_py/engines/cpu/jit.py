@@ -15,7 +15,6 @@ from functools import cache
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import llvmlite.binding as llvm
 
@@ -63,7 +62,7 @@ def _add_locks() -> None:
         llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
 
 
-def _link(objects: list[bytes]) -> Any:
+def _link(objects: list[bytes]) -> llvm.ExecutionEngine:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine()
@@ -135,7 +134,7 @@ def _compile() -> Code:
     import numba
 
     if ASKED:
-        numba.config.CPU_NAME, numba.config.CPU_FEATURES = ISA.cpu, ISA.features
+        vars(numba.config).update(CPU_NAME=ISA.cpu, CPU_FEATURES=ISA.features)
     from .compiled import entry, kernel, microkernel
 
     code = Code({}, [_assemble(microkernel.emit())])

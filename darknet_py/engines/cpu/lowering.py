@@ -20,7 +20,7 @@ from ...layers.softmax import Softmax
 from ..passes import INPUT, SLOPES, Step
 from . import operations as o
 from . import table as t
-from .algorithms import Call, Choice
+from .algorithms import Choice, Operands
 from .algorithms.weights import blocks, round_to_bfloat16
 from .builder import Table
 from .isa import BLOCK, LANES
@@ -104,12 +104,22 @@ class Lowering:
         residual = 0 if step.sum is None else self._blocked(step.sum.other)  # which the source may be, too
         plain = algorithm.plain and step.source in self.values.plain
         source = self._plain_address(step.source) if plain else self._blocked(step.source)
-        call = Call(
-            self.images, source, self.values.addresses[step.target], residual, self.values.workspace,
-            layer.input_shapes[0], layer.shape, SLOPES.get(step.activation, 1), SLOPES[step.final_activation],
-            self.engine.team.threads, plain, self.values.cell(step.source), self.values.cell(step.target),
-        )  # fmt: skip
-        algorithm.lower(self._table(), layer, self.engine.weights[step.layer], call)
+        operands = Operands(
+            images=self.images,
+            source=source,
+            target=self.values.addresses[step.target],
+            residual=residual,
+            workspace=self.values.workspace,
+            source_shape=layer.input_shapes[0],
+            shape=layer.shape,
+            slope=SLOPES.get(step.activation, 1),
+            final=SLOPES[step.final_activation],
+            threads=self.engine.team.threads,
+            plain=plain,
+            source_cell=self.values.cell(step.source),
+            cell=self.values.cell(step.target),
+        )
+        algorithm.lower(self._table(), layer, self.engine.weights[step.layer], operands)
         self._add_curve(step)
 
     def _add_curve(self, step: Step) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from ....layers import Array, Layer
 from ..arena import Store
 from ..builder import Table
 from ..isa import BLOCK, COLUMNS, DOTS, HALF, ISA, LANES, MACHINE, ROWS
-from .products import Call
+from .products import Operands
 from .weights import PackedWeights, blocks
 
+_Kind = TypeVar("_Kind", bound=Layer, contravariant=True)
 
-class Algorithm(Protocol):
-    """A way to compute a convolution or a connected layer.
+
+class Algorithm(Protocol[_Kind]):
+    """A way to compute layers of a kind: convolutions or connected layers.
 
     Attributes
     ----------
@@ -37,28 +39,31 @@ class Algorithm(Protocol):
     @property
     def reorders(self) -> bool: ...
 
-    def declines(self, layer: Layer) -> str:
+    def declines(self, layer: _Kind) -> str:
         """Why it cannot compute `layer`; empty where it can."""
 
-    def cycles(self, layer: Layer) -> float:
+    def cycles(self, layer: _Kind) -> float:
         """Predicted, for one picture on one core."""
 
-    def packed_size(self, layer: Layer) -> int:
+    def packed_size(self, layer: _Kind) -> int:
         """Bytes of the layer's packed weights in float32."""
 
     def pack(
-        self, table: Table, store: Store, layer: Layer, weights: Array, factor: Array, bias: Array
+        self, table: Table, store: Store, layer: _Kind, weights: Array, factor: Array, bias: Array
     ) -> PackedWeights:
         """The layer's weights, times `factor` of each output channel, in its own order.
 
         The work is done when `table` has run; memory comes from `store`.
         """
 
-    def workspace(self, layer: Layer, images: int, threads: int) -> int:
+    def workspace(self, layer: _Kind, images: int, threads: int) -> int:
         """Bytes that its operations need besides source and target."""
 
-    def lower(self, table: Table, layer: Layer, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: _Kind, weights: PackedWeights, operands: Operands) -> None:
         """Add its operations to `table`."""
+
+
+AnyAlgorithm = Algorithm[Any]  # of a kind that only the list knows from which it comes
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Choice:
         Why it declines; empty where it can.
     """
 
-    algorithm: Algorithm | None
+    algorithm: AnyAlgorithm | None
     cycles: float = float("inf")
     reason: str = ""
 

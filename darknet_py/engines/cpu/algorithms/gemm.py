@@ -13,7 +13,7 @@ from ..arena import Store
 from ..builder import Table
 from ..isa import BLOCK, LANES, MACHINE, ROWS
 from .base import cell_of, matrix_size, product_cycles
-from .products import Call, chunk, multiply
+from .products import Operands, chunk, multiply
 from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
 
 
@@ -83,20 +83,20 @@ class Direct:
             return 0
         return images * blocks(source.channels) * height * width * cell_of(self.narrow)
 
-    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        source, shape, cell = call.source_shape, call.shape, weights.cell
-        start, plane = call.source, call.source_plane
+        source, shape, cell = operands.source_shape, operands.shape, weights.cell
+        start, plane = operands.source, operands.source_plane
         height, width = padded_sides(layer)
         padded = (height, width) != source[1:]
         if padded:
             table.add(
                 o.Pad(
                     a=start,
-                    c=call.workspace,
-                    cell=call.source_cell,
+                    c=operands.workspace,
+                    cell=operands.source_cell,
                     blocks=blocks(source.channels),
-                    images=call.images,
+                    images=operands.images,
                     height=source.height,
                     width=source.width,
                     padding=layer.padding,
@@ -104,7 +104,7 @@ class Direct:
                     out_width=width,
                 )
             )
-            start, plane = call.workspace, call.images * height * width * cell
+            start, plane = operands.workspace, operands.images * height * width * cell
         together = bundle(layer)
         assert together is not None
         batches = layer.groups // together
@@ -114,13 +114,13 @@ class Direct:
         taps = (np.arange(into)[:, None] * plane + cells).ravel().astype(np.int64)
         # Rows of one picture, and pictures, lie one after another; where no edge parts them, they are one long row.
         whole = layer.size == 1 and layer.stride == 1 and not padded
-        rows, pixels = (1, call.images * shape.height * shape.width) if whole else (shape.height, shape.width)
+        rows, pixels = (1, operands.images * shape.height * shape.width) if whole else (shape.height, shape.width)
         tiles = rows * -(-pixels // ROWS)
-        for image in range(1 if whole else call.images):
+        for image in range(1 if whole else operands.images):
             multiply(
                 table,
                 weights,
-                call,
+                operands,
                 image,
                 batches=batches,
                 row_count=rows,
@@ -130,7 +130,7 @@ class Direct:
                 a=start + image * height * width * cell,
                 a_batch=into * plane,
                 a_row=layer.stride * width * cell,
-                c_batch=out * call.plane,
+                c_batch=out * operands.plane,
                 taps=table.keep(taps),
                 bias_batch=out * BLOCK,
             )

@@ -13,7 +13,7 @@ from ..arena import Store, address, round_up
 from ..builder import Table
 from ..isa import BLOCK, COLUMNS, LANES, MACHINE, ROWS
 from .base import matrix_size, product_cycles
-from .products import Call
+from .products import Operands
 from .weights import PackedWeights, blocks, pack_matrix
 
 
@@ -74,16 +74,16 @@ class Strassen:
         """See `Algorithm`."""
         return threads * _pairs(layer.input_shapes[0], threads)[1]
 
-    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        source, shape = call.source_shape, call.shape
-        size, thread_bytes = _pairs(source, call.threads)
+        source, shape = operands.source_shape, operands.shape
+        size, thread_bytes = _pairs(source, operands.threads)
         offsets = np.arange(blocks(source.channels) // 2, dtype=np.int64)
         table.add(
             o.Strassen(
-                a=call.source,
-                a_plane=call.source_plane,
-                images=call.images,
+                a=operands.source,
+                a_plane=operands.source_plane,
+                images=operands.images,
                 pixels=shape.height * shape.width,
                 group_size=size,
                 blocks=blocks(source.channels),
@@ -91,17 +91,17 @@ class Strassen:
                 b=address(weights.data),
                 b_panel=weights.panel_stride,
                 panels=blocks(shape.channels) // 2 // COLUMNS,
-                taps=table.keep(offsets * call.source_plane),
+                taps=table.keep(offsets * operands.source_plane),
                 sum_taps=table.keep(offsets * size * BLOCK),
-                tiles=call.workspace,
-                products=call.workspace + 2 * blocks(source.channels) * size * BLOCK,
+                tiles=operands.workspace,
+                products=operands.workspace + 2 * blocks(source.channels) * size * BLOCK,
                 thread_bytes=thread_bytes,
-                c=call.target,
-                c_plane=call.plane,
+                c=operands.target,
+                c_plane=operands.plane,
                 bias=address(weights.bias),
-                residual=call.residual,
-                slope=call.slope,
-                final=call.final,
+                residual=operands.residual,
+                slope=operands.slope,
+                final=operands.final,
             )
         )
 

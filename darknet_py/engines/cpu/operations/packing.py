@@ -38,6 +38,6 @@ class PackWinograd(Operation):
     channels: int
     out_channels: int
     in_tile: int
-    size: int  # cells in a side of a kernel
+    size: int  # the side of a window
     factor: int
     transform: int  # the matrix

@@ -49,7 +49,7 @@ class WinogradInput(Operation):
     first_row: int
     tile_rows: int  # tiles in a column and in a row of a picture
     tile_columns: int
-    in_tile: int  # cells in a side of an input and of an output tile
+    in_tile: int  # the side of an input and of an output tile
     out_tile: int
     group_size: int  # tiles that lie together
     tiles: int
