@@ -29,7 +29,7 @@ class Direct:
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
         if _pointwise(layer):
-            return "needs a larger kernel, a stride or padding"
+            return "needs a larger window, a stride or padding"
         return self._declines(layer)
 
     def _declines(self, layer: Convolutional) -> str:
@@ -144,7 +144,7 @@ class Gemm(Direct):
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
-        return self._declines(layer) if _pointwise(layer) else "needs a 1 x 1 kernel, stride 1, no padding"
+        return self._declines(layer) if _pointwise(layer) else "needs a 1 x 1 window, stride 1, no padding"
 
 
 def _pointwise(layer: Convolutional) -> bool:

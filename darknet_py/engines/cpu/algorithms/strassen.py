@@ -30,7 +30,7 @@ class Strassen:
         """See `Algorithm`."""
         source, shape = layer.input_shapes[0], layer.shape
         if (layer.size, layer.stride, layer.padding, layer.groups) != (1, 1, 0, 1):
-            return "needs a 1 x 1 kernel, stride 1, no padding, one group"
+            return "needs a 1 x 1 window, stride 1, no padding, one group"
         panels = 2 * COLUMNS * LANES
         if source.channels % (2 * LANES) or shape.channels % panels:
             return f"needs channels in multiples of {2 * LANES}, and of {panels} out of it"

@@ -92,7 +92,7 @@ class Winograd:
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
         if (layer.size, layer.stride, layer.groups) != (self.r, 1, 1):
-            return f"needs a {self.r} x {self.r} kernel, stride 1, one group"
+            return f"needs a {self.r} x {self.r} window, stride 1, one group"
         if layer.input_shapes[0].channels < LANES:
             return f"needs at least {LANES} channels"
         # Tiles of 8 x 8 err by 0.046 of an output's spread, those of 6 x 6 by 0.011.
@@ -249,7 +249,7 @@ class Winograd:
 
 @dataclass(frozen=True)
 class PhasesWinograd(Winograd):
-    """The same for a strided kernel of few channels, by its phases, whose stride is 1."""
+    """The same for a strided window of few channels, by its phases, whose stride is 1."""
 
     plain: bool = True
 
@@ -261,7 +261,7 @@ class PhasesWinograd(Winograd):
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
         if layer.groups != 1 or layer.stride == 1 or -(-layer.size // layer.stride) != self.r:
-            return f"needs a stride of which {self.r} make a kernel's side, one group"
+            return f"needs a stride of which {self.r} make a window's side, one group"
         return f"needs fewer than {LANES} channels" if layer.input_shapes[0].channels >= LANES else ""
 
     def cycles(self, layer: Convolutional) -> float:
