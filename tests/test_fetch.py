@@ -174,7 +174,7 @@ def test_table():
 
 def test_import_is_cheap():
     """What only a download needs is not imported before one."""
-    code = "import darknet_py.fetch, sys; print({'requests', 'pooch', 'tqdm', 'platformdirs'} & set(sys.modules))"
+    code = "import darknet_py.fetch, sys; print({'requests', 'tqdm', 'platformdirs'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
