@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import FileIO
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,8 @@ from .errors import WeightsError
 from .files import check_regular, describe_oserror, resolve, write_atomically
 from .layers import Array, Layer
 from .network import Network
+from .parameters import Parameters, find_entries
 
-Parameters = list[dict[str, Array]]
 MAX_SEEN = 1 << 48  # images; no training sees so many, and a float in the place of the upper half says more
 
 
@@ -57,11 +59,10 @@ class Weights:
     Attributes
     ----------
     header : Header
-    parameters : list of dict
-        For each layer of the network, its arrays by name: float32, read-only, mapped from the file, so that
-        they take no memory until they are looked at.
     layers : sequence of Layer
-        Of the network.
+        Whose parameters it holds: those of the network, or its first ones.
+    mapped : array
+        The file's values: float32, read-only, so that they take no memory until they are looked at.
     file : str
         The file's name, for messages.
     path : Path
@@ -70,11 +71,22 @@ class Weights:
     """
 
     header: Header
-    parameters: Parameters
     layers: Sequence[Layer]
+    mapped: Array
     file: str
     path: Path
     stamp: tuple[int, ...]
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """Read-only: what is mapped, or, where connected matrices lie transposed in it, a copy."""
+        if not self.header.transposed:
+            return Parameters(self.layers, self.mapped)
+        ends = np.cumsum([layer.parameter_count for layer in self.layers])
+        parts = zip(np.split(self.mapped, ends[:-1]), self.layers, strict=True)
+        upright = Parameters.gather(self.layers, (_name(part, layer, self.header) for part, layer in parts))
+        upright.values.flags.writeable = False
+        return Parameters(self.layers, upright.values)
 
     def read(self) -> Iterator[dict[str, Array]]:
         """The layers' parameters, one layer after another, each read into memory of its own and looked through.
@@ -94,12 +106,18 @@ class Weights:
                     values = np.empty(layer.parameter_count, "<f4")
                     if not _fill(stream, values):
                         raise WeightsError(_CHANGED, file=self.file)
-                    arrays, _ = _slice(values, 0, layer, self.header)
+                    arrays = _name(values, layer, self.header)
                     _check_values(arrays, layer, self.file)
                     yield arrays
                     del arrays, values  # before the next ones are read
         except OSError as reason:
             raise WeightsError(describe_oserror(reason), file=self.file) from None
+
+    def read_all(self) -> Parameters:
+        """All parameters as `read` gives them, together and writable; WeightsError where the file changes meanwhile."""
+        parameters = Parameters.gather(self.layers, self.read())
+        self.check_unchanged()
+        return parameters
 
     def check_unchanged(self) -> None:
         """Raise WeightsError where the file has changed since it was opened."""
@@ -123,10 +141,29 @@ def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
         Where the file cannot be opened, its size is not what the layers take with either header, or it changes
         meanwhile.
     """
+    return _load(path, network, [len(network.layers)])
+
+
+def load_prefix(path: str | os.PathLike[str], network: Network) -> Weights:
+    """Lay a weights file over as many of the first layers of `network` as it fills: `layers` of what comes back.
+
+    That is how ``darknet partial`` writes them. Layers without parameters are filled by what fills those before.
+
+    Raises
+    ------
+    WeightsError
+        As `load_weights` does; any layer's end is taken, but not before the first parameters.
+    """
+    return _load(path, network, range(len(network.layers), 0, -1))
+
+
+def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int]) -> Weights:
+    """Lay a file over the first layers of `network`: the first of `counts` that its size fits."""
     file = os.fspath(path)
     found = resolve(path)
     check_regular(found, WeightsError, file)
-    expected = 4 * network.parameter_count
+    sizes = [0, *accumulate(4 * layer.parameter_count for layer in network.layers)]  # of so many layers
+    counts = [count for count in counts if sizes[count] or not sizes[-1]]
     try:
         with found.open("rb", buffering=0) as stream:
             status = os.fstat(stream.fileno())
@@ -134,43 +171,27 @@ def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
             start = stream.read(64)
             if len(start) != min(size, 64):
                 raise WeightsError(_CHANGED, file=file)
-            if size - expected not in (16, 20):
-                raise WeightsError(_explain_size(start, size, expected, network), file=file)
-            header = _parse_header(start, size - expected, file)
-            mapped = _map(stream, header.size, expected // 4, file)
+            fitting = [count for count in counts if size - sizes[count] in (16, 20)]
+            if not fitting:
+                raise WeightsError(_explain_size(start, size, {sizes[count] for count in counts}, network), file=file)
+            held = sizes[fitting[0]]
+            header = _parse_header(start, size - held, file)
+            mapped = _map(stream, header.size, held // 4, file)
     except OSError as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
-    parameters, offset = [], 0
-    for layer in network.layers:
-        arrays, offset = _slice(mapped, offset, layer, header)
-        parameters.append(arrays)
-    return Weights(header, parameters, network.layers, file, found, _stamp(status))
+    return Weights(header, network.layers[: fitting[0]], mapped, file, found, _stamp(status))
 
 
-def save_weights(
-    path: str | os.PathLike[str],
-    network: Network,
-    parameters: Sequence[Mapping[str, Array]],
-    seen: int = 0,
-) -> None:
+def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int = 0) -> None:
     """Write `parameters` as a weights file, format 0.2 (20-byte header); nothing or all of it.
 
     Raises
     ------
     WeightsError
-        Where an array's shape is not its layer's, or the file cannot be written.
+        Where the file cannot be written.
     """
-    file = os.fspath(path)
-    arrays = []
-    for layer, given in zip(network.layers, parameters, strict=True):
-        for name, parameter in layer.parameters.items():
-            array = np.asarray(given[name], "<f4")
-            if array.shape != parameter.shape:
-                reason = f"shape {array.shape}; {parameter.shape} is expected"
-                raise WeightsError(reason, file=file, option=_label(layer, name))
-            arrays.append(array)
     header = struct.pack("<iiiq", 0, 2, 0, seen)
-    write_atomically(path, [header, *(np.ascontiguousarray(array).data for array in arrays)], WeightsError)
+    write_atomically(path, [header, np.ascontiguousarray(parameters.values, "<f4").data], WeightsError)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
@@ -211,8 +232,8 @@ def _parse_header(start: bytes, size: int, file: str) -> Header:
     return header
 
 
-def _explain_size(start: bytes, size: int, expected: int, network: Network) -> str:
-    """Why a file of `size` bytes cannot hold `expected` bytes of parameters."""
+def _explain_size(start: bytes, size: int, expected: Collection[int], network: Network) -> str:
+    """Why a file of `size` bytes holds none of `expected`, which are bytes of parameters."""
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if size == 0:
         return "an empty file"
@@ -222,37 +243,38 @@ def _explain_size(start: bytes, size: int, expected: int, network: Network) -> s
         return "a Git LFS pointer, not weights; run `git lfs pull`"
     if size < 16:
         return f"{size} bytes, shorter than a header"
-    kind = "cut short" if size < expected + 20 else "longer"
-    return (
-        f"{size} bytes, {kind}: {network.file} takes {expected + 16} or {expected + 20};"
-        " are they the weights of this network?"
-    )
+    most = max(expected)
+    kind = "cut short" if size < most + 20 else "longer"
+    if kind == "longer" or len(expected) == 1:
+        return (
+            f"{size} bytes, {kind}: {network.file} takes {most + 16} or {most + 20};"
+            " are they the weights of this network?"
+        )
+    near = sorted(sorted(expected, key=lambda held: abs(size - held))[:2])
+    takes = " or ".join(f"{held + 16} or {held + 20}" for held in near)
+    return f"{size} bytes, which end within a layer of {network.file}: its first layers take {takes}"
 
 
-def _slice(values: Array, offset: int, layer: Layer, header: Header) -> tuple[dict[str, Array], int]:
-    """A layer's arrays out of `values` from `offset` on, and where the next layer's begin."""
+def _name(values: Array, layer: Layer, header: Header) -> dict[str, Array]:
+    """A layer's arrays, by name, out of its `values` in a file."""
     arrays = {}
-    for name, parameter in layer.parameters.items():
-        shape = parameter.shape
-        flat = values[offset : offset + parameter.size]
-        offset += flat.size
+    for entry in find_entries([layer]):
+        shape, flat = entry.parameter.shape, values[entry.place]
         transposed = header.transposed and len(shape) == 2
-        arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
-    return arrays, offset
+        arrays[entry.name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
+    return arrays
 
 
 def _check_values(arrays: Mapping[str, Array], layer: Layer, file: str) -> None:
-    for name, array in arrays.items():
+    for entry in find_entries([layer]):
+        array = arrays[entry.name]
         # One pass settles nearly every file: a sum is finite only if all its terms are.
         with np.errstate(over="ignore", invalid="ignore"):
             finite = np.isfinite(array.sum()) or np.isfinite(array).all()
         if not finite:
             reason = "NaN or infinity; the file is damaged or training diverged"
-            raise WeightsError(reason, file=file, option=_label(layer, name))
-        if layer.parameters[name].positive and array.min() < 0:
-            reason = f"{array.min():g}, a negative {name.removesuffix('s')}; the file is damaged or not this network's"
-            raise WeightsError(reason, file=file, option=_label(layer, name))
-
-
-def _label(layer: Layer, name: str) -> str:
-    return f"layer {layer.index} [{layer.section.name}] {name}"
+            raise WeightsError(reason, file=file, option=entry.label)
+        if entry.parameter.positive and array.min() < 0:
+            kind = entry.name.removesuffix("s")
+            reason = f"{array.min():g}, a negative {kind}; the file is damaged or not this network's"
+            raise WeightsError(reason, file=file, option=entry.label)
