@@ -256,7 +256,8 @@ def _shared(layer: Shortcut) -> tuple[int, int, int]:
     """How many channels, rows and columns take part in the sum."""
     shape, other = layer.input_shapes
     channels = min(shape.channels, other.channels)
-    rows, columns = (min(-(-a // layer.spread), -(-b // layer.step)) for a, b in zip(shape[1:], other[1:], strict=True))
+    sides = zip(shape[1:], other[1:], strict=True)
+    rows, columns = (min(-(-a // layer.spread), -(-b // layer.stride)) for a, b in sides)
     return channels, rows, columns
 
 
@@ -264,12 +265,12 @@ def _fitted(graph: _Graph, layer: Shortcut, other: str) -> str:
     """What a shortcut adds, in its input's shape: cells left out, or zeros between and after them."""
     shape, other_shape = layer.input_shapes
     channels, rows, columns = _shared(layer)
-    step, spread = layer.step, layer.spread
-    if step > 1:
+    stride, spread = layer.stride, layer.spread
+    if stride > 1:
         # A slice with steps would say the same; fewer programs know it.
-        other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[step, step])
+        other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[stride, stride])
     ends = [channels, rows, columns]
-    if ends != [other_shape.channels, *(-(-d // step) for d in other_shape[1:])]:
+    if ends != [other_shape.channels, *(-(-d // stride) for d in other_shape[1:])]:
         starts, axes = graph.integers("starts", [0, 0, 0]), graph.integers("axes", [1, 2, 3])
         other = graph.add("Slice", other, starts, graph.integers("ends", ends), axes)
     if spread > 1:

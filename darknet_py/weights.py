@@ -259,7 +259,7 @@ def _name(values: Array, layer: Layer, header: Header) -> dict[str, Array]:
     """A layer's arrays, by name, out of its `values` in a file."""
     arrays = {}
     for entry in find_entries([layer]):
-        shape, flat = entry.parameter.shape, values[entry.place]
+        shape, flat = entry.parameter.shape, values[entry.part]
         transposed = header.transposed and len(shape) == 2
         arrays[entry.name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
     return arrays

@@ -236,7 +236,7 @@ class Lowering:
                 width=shape.width,
                 other_height=other.height,
                 other_width=other.width,
-                other_step=layer.step,
+                other_step=layer.stride,
                 spread=layer.spread,
                 summed_blocks=blocks(min(shape.channels, other.channels)),
                 slope=SLOPES.get(step.activation, 1),
