@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import one_line
 from .streams import say
@@ -52,7 +52,7 @@ class Record:
     seconds: float
     predictions: Sequence[Prediction]
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         """What every format tells besides the predictions."""
         return {
             "file": self.file,
@@ -150,7 +150,7 @@ class CsvReport:
         """Print that `file` was not answered, and why."""
         self._write({"file": _shown(file), "error": reason})
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def _write(self, row: dict[str, object]) -> None:
         if self.writer is None:
             self.writer = csv.DictWriter(sys.stdout, self.columns, lineterminator="\n")
             self.writer.writeheader()
@@ -244,7 +244,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         cells = (
-            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
+            cell.rjust(width) if cell.removeprefix("-")[:1].isdigit() else cell.ljust(width)
             for cell, width in zip(line, widths, strict=True)
         )
         print("  ".join(cells).rstrip())

@@ -31,7 +31,7 @@ ALLOWED = {
         "interrupt",
         "limits",
     }
-    | {"limits", "network", "pages", "report", "runs", "weights"},
+    | {"limits", "network", "pages", "report", "runs", "surgery", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
@@ -52,6 +52,7 @@ ALLOWED = {
     "report": {"classifier", "datasets", "evaluation"},
     "runs": set(),
     "streams": set(),
+    "surgery": {"engines", "layers", "network", "parameters"},
     "version": set(),
     "weights": {"layers", "network", "parameters"},
 }
@@ -66,7 +67,7 @@ CONFINED = {
     "simplejpeg": ("images/decoders/jpeg.py",),
     "argparse": ("cli.py", "commands"),
     "requests": ("fetch.py",),
-    "tqdm": ("fetch.py", "commands", "engines/cuda/plan.py"),
+    "tqdm": ("fetch.py", "commands", "engines/cuda/tune.py"),
     "cv2": (),
     "onnx": ("export.py",),
     "dask": ("evaluation/cluster.py",),

@@ -101,7 +101,7 @@ def _open_engine(
         return engine
     if name == "cuda":
         from .cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
-        from .cuda.plan import CudaEngine
+        from .cuda.engine import CudaEngine
         from .cuda.tune import Tuner
 
         cudnn = device.open_cudnn() if precision in CUDNN_PRECISIONS else None

@@ -42,9 +42,9 @@ def check(network, batch, name=None, precision="float32"):
     with guards(), mock.patch.object(plan, "choose", prefer if name else choose):
         ready = open_engine("cpu", network.layers, parameters, 2, None, precision).plan(network.layers)
         run = ready._run(len(batch))
-        run.memory[:] = NAN
+        run.values.memory[:] = NAN
         answers = run.run(batch).copy()
-        assert all((run.memory[gap] == NAN).all() for gap in run.gaps)
+        assert all((run.values.memory[gap] == NAN).all() for gap in run.values.gaps)
         assert_close(answers, expected.reshape(len(batch), -1), BOUNDS[precision])
         alone = ready._run(1).run(batch[-1:])
         assert alone.tobytes() == answers[-1:].tobytes()

@@ -18,13 +18,13 @@ from .algorithms import choose
 from .arena import Store, huge
 from .builder import Table
 from .interpolate import interpolate
-from .isa import BLOCK, HALF, LANES
+from .isa import BLOCK, HALF, LANES, MACHINE
+from .lowering import explain_definition
 from .prepared import Prepared
-from .run import Run, explain_definition
+from .run import Run
 from .team import Team, team_of, thread_count
 
 TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
-CACHE = 16 << 20  # bytes of a layer's input and output that the last cache holds
 
 
 class CpuEngine(Prepared):
@@ -147,7 +147,7 @@ class CpuPlan:
         total = 0.0
         for layer in self.layers:
             passed = self.engine.cell // LANES * (layer.shape.size + sum(shape.size for shape in layer.input_shapes))
-            if images * passed > CACHE:
+            if images * passed > MACHINE.cached_bytes:
                 total += passed
             if isinstance(layer, Connected):
                 total += self.engine.weights[layer.index].data.nbytes / images

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...layers.batchnorm import EPSILON, GRADIENT_EPSILON
+from .isa import BLOCK
 from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
 
@@ -20,7 +21,7 @@ globals().update({f"{'_'.join(_WORDS.findall(o.__name__)).upper()}_OP": o.opcode
 ROWS, TABLE, NUMBERS_AT, SYNC, CLOCK, CALL_FIELDS = range(6)
 
 # Bytes that a thread needs for itself: Winograd's largest tile, twice.
-SCRATCH = 2 * 8 * 8 * 64
+SCRATCH = 2 * 8 * 8 * BLOCK
 
 # A team's mailbox: how many calls were posted; the last one's address, or 0 where all threads are to leave; how many
 # threads walk it. Then, a line for each thread: whether it sleeps, the lock that wakes it, and its number in the

@@ -72,10 +72,9 @@ def multiply_add(build: Any, a: Any, b: Any, c: Any) -> Any:
 
 def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c of pairs of bfloat16, summed up in float32."""
-    if DOTS:
+    if DOTS is not None:
         signature = ir.FunctionType(REGISTER, [REGISTER, PAIRS, PAIRS])
-        name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}"
-        function = cgutils.get_or_insert_function(build.module, signature, name)
+        function = cgutils.get_or_insert_function(build.module, signature, DOTS.multiply)
         return build.call(function, [c, build.bitcast(a, PAIRS), build.bitcast(b, PAIRS)])
     for part in (lambda x: build.shl(x, _each(16)), lambda x: build.and_(x, _each(0xFFFF0000))):
         first, second = (build.bitcast(part(build.bitcast(x, INTS)), REGISTER) for x in (a, b))
@@ -85,10 +84,9 @@ def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
 
 def narrow(build: Any, x: Any) -> Any:
     """A register's values in bfloat16, rounded to the nearest, of two the even one."""
-    if DOTS:
+    if DOTS is not None:
         kind = ir.VectorType(_Bfloat(), LANES) if isinstance(PAIRS.element, _Bfloat) else SHORTS
-        name = f"llvm.x86.avx512bf16.cvtneps2bf16.{32 * LANES}"
-        function = cgutils.get_or_insert_function(build.module, ir.FunctionType(kind, [REGISTER]), name)
+        function = cgutils.get_or_insert_function(build.module, ir.FunctionType(kind, [REGISTER]), DOTS.narrow)
         return build.bitcast(build.call(function, [x]), SHORTS)
     bits = build.bitcast(x, INTS)
     odd = build.and_(build.lshr(bits, _each(16)), _each(1))

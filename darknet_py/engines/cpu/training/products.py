@@ -14,13 +14,14 @@ from ....layers.connected import Connected
 from ....layers.convolutional import Convolutional
 from .. import operations as o
 from .. import table as t
-from ..algorithms import Algorithm, Call, PackedWeights, choose
+from ..algorithms import Operands, PackedWeights, choose
+from ..algorithms.base import AnyAlgorithm
 from ..algorithms.gemm import bundle, padded_sides
-from ..algorithms.products import ITEMS, multiply
+from ..algorithms.products import multiply
 from ..algorithms.weights import allocate, blocks, pack_panels
 from ..arena import LINE, Store, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, LANES
+from ..isa import BLOCK, LANES, MACHINE
 from ..team import Team
 from .values import Calls, Value
 
@@ -52,7 +53,7 @@ def mirror_weights(layer: Convolutional, weights: Array) -> Array:
     return grouped[0] if layer.groups == 1 else grouped.reshape(-1, *grouped.shape[2:])
 
 
-def pick(layer: Layer, weights: int) -> Algorithm | None:
+def pick(layer: Layer, weights: int) -> AnyAlgorithm | None:
     """The algorithm for `layer` in training, where weights are packed before each step; None where there is none."""
     found = (choice.algorithm for choice in choose(layer) if not choice.reason)
     return next(
@@ -85,7 +86,7 @@ class Packer:
         self.store, self.calls, self.team = store, calls, team
 
     def pack(
-        self, layer: Layer, algorithm: Algorithm, weights: Callable[[], Array], source: Array, biases: Array
+        self, layer: Layer, algorithm: AnyAlgorithm, weights: Callable[[], Array], source: Array, biases: Array
     ) -> PackedWeights:
         """What `weights` gives, made of `source`, packed for `layer`, and `biases`."""
         ones = np.ones(len(biases), np.float32)
@@ -147,8 +148,21 @@ class Products:
     images: int
     threads: int
 
-    def _call(self, source: int, target: int, residual: int, shapes: tuple[Shape, Shape], workspace: int) -> Call:
-        return Call(self.images, source, target, residual, workspace, *shapes, 1, 1, self.threads)
+    def _operands(
+        self, source: int, target: int, residual: int, shapes: tuple[Shape, Shape], workspace: int
+    ) -> Operands:
+        return Operands(
+            images=self.images,
+            source=source,
+            target=target,
+            residual=residual,
+            workspace=workspace,
+            source_shape=shapes[0],
+            shape=shapes[1],
+            slope=1,
+            final=1,
+            threads=self.threads,
+        )
 
     def forward(self, calls: Calls, layer: Layer, weights: Array, biases: Array, source: Value, target: Value) -> None:
         """The layer's sums, and `biases`."""
@@ -158,8 +172,8 @@ class Products:
         plain = algorithm.plain and source.is_plain
         start = address(source.plain(calls)) if plain else source.blocked(calls)
         workspace = self.workspace.reserve(algorithm.workspace(layer, self.images, self.threads))
-        call = self._call(start, target.make_blocked(), 0, (source.shape, layer.shape), workspace)
-        algorithm.lower(calls.table, layer, packed, replace(call, plain=plain))
+        operands = self._operands(start, target.make_blocked(), 0, (source.shape, layer.shape), workspace)
+        algorithm.lower(calls.table, layer, packed, replace(operands, plain=plain))
 
     def convolve_back(self, calls: Calls, layer: Convolutional, weights: Array, delta: Value, target: Value) -> None:
         """Add the delta of a convolution's input, of that of its sums."""
@@ -190,8 +204,8 @@ class Products:
             )
             start = workspace
         goal = target.make_blocked()
-        call = self._call(start, goal, goal * target.filled, (shape, mirrored.shape), workspace + apart)
-        algorithm.lower(calls.table, mirrored, packed, call)
+        operands = self._operands(start, goal, goal * target.filled, (shape, mirrored.shape), workspace + apart)
+        algorithm.lower(calls.table, mirrored, packed, operands)
         target.filled = True
 
     def multiply_back(self, calls: Calls, layer: Connected, weights: Array, delta: Value, target: Value) -> None:
@@ -208,12 +222,12 @@ class Products:
         place, residual = goal, goal * target.filled
         if cells > 1:
             place, residual = self.workspace.reserve(target.blocks * target.plane), 0
-        call = self._call(delta.blocked(calls), place, residual, (delta.shape, target.shape), 0)
+        operands = self._operands(delta.blocked(calls), place, residual, (delta.shape, target.shape), 0)
         taps = calls.table.keep(np.arange(delta.blocks, dtype=np.int64) * delta.plane)
         multiply(
             calls.table,
             packed,
-            call,
+            operands,
             batches=cells,
             pixels=self.images,
             pixel=BLOCK,
@@ -388,7 +402,7 @@ class _Sums:
     def parts(self) -> int:
         """So many that there are items for many threads, and their sums take little memory."""
         items = -(-self.columns // t.GROUP) * self.blocks
-        return max(1, min(self.images, -(-ITEMS // items), PARTIAL // self._part))
+        return max(1, min(self.images, -(-MACHINE.items // items), PARTIAL // self._part))
 
     @property
     def _part(self) -> int:
