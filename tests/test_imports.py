@@ -31,7 +31,7 @@ ALLOWED = {
         "interrupt",
         "limits",
     }
-    | {"limits", "network", "pages", "report", "runs", "weights"},
+    | {"limits", "network", "pages", "report", "runs", "surgery", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
@@ -52,6 +52,7 @@ ALLOWED = {
     "report": {"classifier", "datasets", "evaluation"},
     "runs": set(),
     "streams": set(),
+    "surgery": {"engines", "layers", "network", "parameters"},
     "version": set(),
     "weights": {"layers", "network", "parameters"},
 }
