@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from support import cfg_text, random_array, random_parameters, run_engine
 
-from darknet_py import cfg
-from darknet_py.cfg import flag, integer, number, parse_cfg, text
+from darknet_py import remarks
+from darknet_py.cfg import choice, flag, integer, number, parse_cfg, text
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.network import Network
 
@@ -178,7 +178,7 @@ def test_options_of_the_fork_that_are_off_or_idle_are_taken_without_a_word(kind,
 # What only training asks for
 
 
-TRAINING = {**OPTIONS, "rate": number(1, least=0), "way": cfg.choice(("up", "down"), "up"), "stride_x": integer(3)}
+TRAINING = {**OPTIONS, "rate": number(1, least=0), "way": choice(("up", "down"), "up"), "stride_x": integer(3)}
 UNTRAINED = {"truth": flag(), "shift": number(0)}
 
 
@@ -275,8 +275,8 @@ def test_of_many_the_first_are_told_and_the_others_counted(line):
     values, told = read("size=1\n" + "".join(line.format(index) for index in range(count)))
     assert time.monotonic() - start < 20
     assert values["size"] == 1
-    assert len(told) == cfg.MAX_REMARKS + 1
-    assert told[-1] == f"x.cfg: and {count - cfg.MAX_REMARKS} more like these"
+    assert len(told) == remarks.MAX_REMARKS + 1
+    assert told[-1] == f"x.cfg: and {count - remarks.MAX_REMARKS} more like these"
 
 
 @pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
