@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .engines.passes import fold
 from .errors import ExportError
 from .files import write_atomically
-from .layers import Array, Layer, Parameters
+from .layers import Array, Arrays, Layer
 from .layers.activation import Activation
 from .layers.activations import SELU_ALPHA, SELU_SCALE
 from .layers.avgpool import AvgPool
@@ -171,7 +171,7 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 }
 
 
-def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Parameters) -> str:
+def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Arrays) -> str:
     factor, bias, after = fold(parameters)
     (above, below), (left, right) = layer.edges
     x = graph.add(
@@ -188,7 +188,7 @@ def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Paramete
     return graph.activated(x, layer.activation)
 
 
-def _add_connected(graph: _Graph, layer: Connected, parameters: Parameters) -> str:
+def _add_connected(graph: _Graph, layer: Connected, parameters: Arrays) -> str:
     factor, bias, after = fold(parameters)
     weights = graph.constant("weights", parameters["weights"] * factor[:, None])
     x = graph.add("Gemm", graph.flat(layer.inputs[0]), weights, graph.constant("biases", bias), transB=1)
@@ -205,17 +205,17 @@ def _add_scale(graph: _Graph, x: str, scale: tuple[Array, Array] | None, planes:
     return graph.add("Add", graph.add("Mul", x, graph.constant("factor", factor)), graph.constant("biases", bias))
 
 
-def _add_batchnorm(graph: _Graph, layer: BatchNorm, parameters: Parameters) -> str:
+def _add_batchnorm(graph: _Graph, layer: BatchNorm, parameters: Arrays) -> str:
     factor, bias, after = fold(parameters)
     scaled = _add_scale(graph, graph.planes(layer), (factor, bias), planes=True)
     return _add_scale(graph, scaled, after, planes=True)
 
 
-def _add_activation(graph: _Graph, layer: Activation, parameters: Parameters) -> str:
+def _add_activation(graph: _Graph, layer: Activation, parameters: Arrays) -> str:
     return graph.activated(graph.values[layer.inputs[0]], layer.activation)
 
 
-def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Parameters) -> str:
+def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Arrays) -> str:
     first = layer.padding // 2
     last = [
         max(0, (out - 1) * layer.stride - first + layer.size - d)
@@ -227,11 +227,11 @@ def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Parameters) -> str:
     )
 
 
-def _add_avgpool(graph: _Graph, layer: AvgPool, parameters: Parameters) -> str:
+def _add_avgpool(graph: _Graph, layer: AvgPool, parameters: Arrays) -> str:
     return graph.add("GlobalAveragePool", graph.planes(layer))
 
 
-def _add_softmax(graph: _Graph, layer: Softmax, parameters: Parameters) -> str:
+def _add_softmax(graph: _Graph, layer: Softmax, parameters: Arrays) -> str:
     x = graph.scaled(graph.flat(layer.inputs[0]), 1 / layer.temperature)
     if layer.groups > 1:
         x = graph.add("Reshape", x, graph.integers("groups", [0, layer.groups, -1]))
@@ -242,7 +242,7 @@ def _add_softmax(graph: _Graph, layer: Softmax, parameters: Parameters) -> str:
     return x
 
 
-def _add_shortcut(graph: _Graph, layer: Shortcut, parameters: Parameters) -> str:
+def _add_shortcut(graph: _Graph, layer: Shortcut, parameters: Arrays) -> str:
     x, other = graph.planes(layer, 0), graph.planes(layer, 1)
     shape, other_shape = layer.input_shapes
     if shape != other_shape:
@@ -290,11 +290,11 @@ def _alphas(layer: Shortcut) -> Array:
     return alphas
 
 
-def _add_route(graph: _Graph, layer: Route, parameters: Parameters) -> str:
+def _add_route(graph: _Graph, layer: Route, parameters: Arrays) -> str:
     return graph.add("Concat", *(graph.planes(layer, which) for which in range(len(layer.inputs))), axis=1)
 
 
-def _add_crop(graph: _Graph, layer: Crop, parameters: Parameters) -> str:
+def _add_crop(graph: _Graph, layer: Crop, parameters: Arrays) -> str:
     x = graph.add(
         "Slice",
         graph.planes(layer),
@@ -306,7 +306,7 @@ def _add_crop(graph: _Graph, layer: Crop, parameters: Parameters) -> str:
 
 
 # What adds a layer's nodes to a graph and names their output, by the layer's type: that of the second argument.
-CONVERTERS: dict[type[Layer], Callable[[_Graph, Any, Parameters], str]] = {
+CONVERTERS: dict[type[Layer], Callable[[_Graph, Any, Arrays], str]] = {
     Activation: _add_activation,
     AvgPool: _add_avgpool,
     BatchNorm: _add_batchnorm,
@@ -332,7 +332,7 @@ def _check_known(layer: Layer) -> None:
     raise ExportError(reason, file=layer.section.file, line=layer.section.line, option=option)
 
 
-def make_model(network: Network, parameters: Iterable[Parameters]) -> ModelProto:
+def make_model(network: Network, parameters: Iterable[Arrays]) -> ModelProto:
     """The ONNX model of `network` at its present size.
 
     Its input ``images`` is float32 (batch, channels, height, width) in 0..1, its output ``output0``
@@ -365,7 +365,7 @@ def make_model(network: Network, parameters: Iterable[Parameters]) -> ModelProto
     )
 
 
-def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Iterable[Parameters]) -> None:
+def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Iterable[Arrays]) -> None:
     """Write `network` with `parameters` as an ONNX file, as `make_model`; nothing or all of it.
 
     Raises

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..layers import Array, Layer, Parameters, Shape
+from ..layers import Array, Arrays, Layer, Shape
 from ..layers.batchnorm import EPSILON
 
 INPUT = -1
@@ -89,9 +89,7 @@ class Step:
         """The shortcut's; linear where there is none."""
         return "linear" if self.sum is None else self.sum.activation
 
-    def define(
-        self, layers: Sequence[Layer], parameters: Mapping[int, Parameters], read: Callable[[int], Array]
-    ) -> Array:
+    def define(self, layers: Sequence[Layer], parameters: Mapping[int, Arrays], read: Callable[[int], Array]) -> Array:
         """What the step comes to by the definitions of all its layers.
 
         Parameters
@@ -202,13 +200,12 @@ class Folded(NamedTuple):
     after: tuple[Array, Array] | None = None
 
 
-def fold(parameters: Parameters) -> Folded:
-    """The factors and biases of a layer with these parameters; ``biases`` may be missing."""
+def fold(parameters: Arrays) -> Folded:
+    """The factors and biases of a layer with these parameters."""
+    biases = parameters["biases"]
     if "scales" not in parameters:
-        bias = parameters["biases"]
-        return Folded(np.ones_like(bias), np.array(bias))
+        return Folded(np.ones_like(biases), np.array(biases))
     scales, means = parameters["scales"], parameters["means"]
-    biases = parameters.get("biases", np.zeros_like(means))
     factor = scales / (np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON)
     apart = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
     folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)

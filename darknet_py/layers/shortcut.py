@@ -8,7 +8,7 @@ import numpy as np
 
 from ..cfg import choice, integer, number, text
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 
 
 class Shortcut(Layer):
@@ -71,15 +71,15 @@ class Shortcut(Layer):
             f"   ->  {source.width:4d} x{source.height:4d} x{source.channels:4d}"
         )
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return activate(self.activation, self._sum(inputs))
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         x = self._sum(inputs)
         y = activate(self.activation, x)
         return y, {"activated": keep(self.activation, x, y)}
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         delta = differentiate(self.activation, saved["activated"], delta)
         gradients = delta.copy(), np.zeros((len(delta), *self.input_shapes[1]), delta.dtype)
         shared, other = self._views(*gradients)

@@ -10,7 +10,7 @@ from weakref import ref
 import numpy as np
 
 from ...errors import CfgError, EngineError
-from ...layers import Array, Layer, Parameters
+from ...layers import Array, Arrays, Layer
 from ..base import Interpolate
 from ..passes import Folded, compile_steps, fold, scale_after
 from .algorithms import PackedWeights, orders
@@ -55,7 +55,7 @@ class CudaEngine(Prepared):
     def __init__(
         self,
         layers: Sequence[Layer],
-        parameters: Iterable[Parameters],
+        parameters: Iterable[Arrays],
         device: Device,
         precision: str,
         tuner: Tuner | None = None,
@@ -88,7 +88,7 @@ class CudaEngine(Prepared):
         self.queue = self.device.open_queue(blocking)
         self.executions = Executions(self._family)
 
-    def _prepare(self, layer: Layer, arrays: Parameters, layout: Layout) -> None:
+    def _prepare(self, layer: Layer, arrays: Arrays, layout: Layout) -> None:
         """Pack a layer's parameters and bring them to the GPU, or keep them for its definition."""
         if no_kernel(layer):
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
@@ -100,7 +100,7 @@ class CudaEngine(Prepared):
             self.factors[layer.index, "layer"] = self._upload_pair(folded.factor, folded.bias)
             self._upload_after(layer, folded)
 
-    def _pack(self, layer: Layer, arrays: Parameters, problem: Convolution) -> None:
+    def _pack(self, layer: Layer, arrays: Arrays, problem: Convolution) -> None:
         """Bring weights to the GPU in each order in which they may be read."""
         groups, window = WINDOWS[type(layer)](layer)
         weights = next(arrays[name] for name, given in layer.parameters.items() if given.role == "weight")
