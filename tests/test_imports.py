@@ -50,6 +50,7 @@ ALLOWED = {
     "report": {"classifier", "datasets", "evaluation"},
     "runs": set(),
     "streams": set(),
+    "training": {"datasets", "images"},
     "version": set(),
     "weights": {"layers", "network"},
 }
