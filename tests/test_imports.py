@@ -54,6 +54,7 @@ ALLOWED = {
     "runs": set(),
     "streams": set(),
     "surgery": {"engines", "layers", "network", "parameters"},
+    "training": {"datasets", "images"},
     "version": set(),
     "weights": {"layers", "network", "parameters"},
 }

@@ -1,4 +1,4 @@
-"""What Python calls: running a table with a team's threads, serving in such a team, and `interpolate`.
+"""What Python calls: running a table with a team's threads, serving in such a team, `interpolate` and `warp`.
 
 From the moment when a call is posted until all threads are done with it no Python runs in the caller's thread, so that
 no exception can come between.
@@ -11,6 +11,7 @@ from ..arena import LINE
 from .resize import interpolate as interpolate
 from .sync import exchange, fetch, fetch_add, int64s, keep_apart, release_lock, take_lock, yield_core
 from .walk import walk
+from .warp import warp as warp
 
 # Turns of looking for work, each with an offer of the core to others, before a thread sleeps.
 PATIENCE = 2000
