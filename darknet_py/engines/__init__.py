@@ -62,12 +62,17 @@ def open_engine(
         Where the engine cannot be had on this machine.
     """
     engine = _open_engine(name, layers, parameters, threads, gpu, precision)
-    if engine.defined:
-        told = [f"{index} [{layers[index].section.name}], {reason}" for index, reason in engine.defined.items()]
+    _tell_defined(layers, engine.defined)
+    return engine
+
+
+def _tell_defined(layers: Sequence[Layer], defined: Mapping[int, str]) -> None:
+    """One warning for all layers that run by their definitions."""
+    if defined:
+        told = [f"{index} [{layers[index].section.name}], {reason}" for index, reason in defined.items()]
         more = f"; and {len(told) - MOST_TOLD} more" * (len(told) > MOST_TOLD)
         text = f"layers that run by their definitions, slowly: {'; '.join(told[:MOST_TOLD])}{more}"
-        warnings.warn(DarknetWarning(text), stacklevel=2)
-    return engine
+        warnings.warn(DarknetWarning(text), stacklevel=3)
 
 
 def _open_engine(
@@ -127,8 +132,10 @@ def compile_training(
 
         return compile_reference(layers, parameters, batch)
     if name in ("auto", "cpu"):
-        plan: TrainingPlan = _import_cpu().compile_training(layers, parameters, batch, threads)
-        return plan
+        plan = _import_cpu().compile_training(layers, parameters, batch, threads)
+        _tell_defined(layers, plan.defined)
+        trained: TrainingPlan = plan
+        return trained
     raise EngineError("does not train; cpu or reference is expected", option=f"engine={name}")
 
 
