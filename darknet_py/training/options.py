@@ -101,7 +101,7 @@ class TrainingOptions:
         Whether, and with which numbers, the updates are Adam's.
     clip : float
         The largest magnitude that a weight keeps; 0: any.
-    min_side, max_side : int
+    min_crop, max_crop : int
         Of a picture's shorter side before the network's square is cut out of it.
     angle : float
         The largest turn, in degrees.
@@ -139,8 +139,8 @@ class TrainingOptions:
     b2: float
     eps: float
     clip: float
-    min_side: int
-    max_side: int
+    min_crop: int
+    max_crop: int
     angle: float
     aspect: float
     saturation: float
@@ -185,8 +185,8 @@ def read_options(net: Section, changes: dict[str, Any] | None = None) -> Trainin
     values |= changes or {}
     _check(net, values, {*net.entries, *(changes or {})})
     sides = _sides(net, values, width)
-    for key in ("max_crop", "min_crop", "max_ratio", "min_ratio"):
-        del values[key]
+    del values["max_ratio"], values["min_ratio"]
+    values["min_crop"], values["max_crop"] = sides
     for key in ("aspect", "saturation", "exposure"):
         values[key] = values[key] or 1.0  # as darknet, which divides by it
     for key in ("steps", "scales"):
@@ -194,7 +194,7 @@ def read_options(net: Section, changes: dict[str, Any] | None = None) -> Trainin
     for key in ("mixup", "cutmix"):
         values[key] = bool(values[key])
     lowered = {key.lower(): value for key, value in values.items()}
-    return TrainingOptions(**lowered, min_side=sides[0], max_side=sides[1])
+    return TrainingOptions(**lowered)
 
 
 def _check(net: Section, values: dict[str, Any], given: Collection[str]) -> None:
