@@ -29,7 +29,8 @@ from .images.fit import PREDICT_MODES, RESIZING_MODES, interpolate, preprocess, 
 from .layers import Array, Layer
 from .limits import memory_limits, tell_size
 from .network import Network
-from .weights import Parameters, load_weights
+from .parameters import Parameters
+from .weights import Weights, load_weights
 
 MAX_PLANS = 4  # sizes of picture whose plans are kept
 # Beyond this, `shorter` is not taken unless asked for: a strip of 1 x 65,000 pixels would become 224 x 14 million.
@@ -62,13 +63,9 @@ class Classifier(Network):
 
     Attributes
     ----------
-    parameters : list of dict of str to array
-        For each layer its parameters, read-only; empty without weights.
     precision : str
         In which it runs.
     """
-
-    parameters: Parameters
 
     def __init__(
         self,
@@ -80,8 +77,9 @@ class Classifier(Network):
         precision: str,
     ) -> None:
         super().__init__(load_cfg(cfg), os.fspath(cfg))
-        self.parameters, self.precision = [], precision
+        self.precision = precision
         self._engine: Engine | None = None
+        self._weights: Weights | None = None
         self.renew()
         renew_after_fork(self)
         self._program = compile_steps(self.layers)
@@ -91,7 +89,6 @@ class Classifier(Network):
         if weights is not None:
             self._check_memory(self.layers, lambda: memory_needed(engine, self.layers, gpu, precision))
             loaded = load_weights(weights, self)
-            self.parameters = loaded.parameters
             self._weights = loaded
             self._engine = open_engine(engine, self.layers, loaded.read(), threads, gpu, precision)
             loaded.check_unchanged()
@@ -104,9 +101,14 @@ class Classifier(Network):
     @property
     def weights_file(self) -> Path:
         """Where the weights lie; UsageError without any."""
-        if self._engine is None:
+        if self._weights is None:
             raise UsageError("no weights were loaded", file=self.file)
         return self._weights.path
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the weights file, read-only; of no layer without weights."""
+        return Parameters.zeros(()) if self._weights is None else self._weights.parameters
 
     @property
     def engine(self) -> str:
@@ -178,6 +180,7 @@ class Classifier(Network):
         WeightsError
             Where these give NaN or infinity, too.
         """
+        assert self._weights is not None
         layers = self._layers_for(*batch.shape[2:])
         engine = ReferenceEngine(layers, self._weights.read())
         first = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -327,7 +327,7 @@ LAYERS: dict[str, Callable[[_Graph, Any, Parameters], str]] = {
 }
 
 
-def make_model(network: Network, parameters: Sequence[Mapping[str, Array]]) -> ModelProto:
+def make_model(network: Network, parameters: Iterable[Parameters]) -> ModelProto:
     """The ONNX model of `network` at its present size.
 
     Its input ``images`` is float32 (batch, channels, height, width) in 0..1, its output ``output0``
@@ -357,7 +357,7 @@ def make_model(network: Network, parameters: Sequence[Mapping[str, Array]]) -> M
     )
 
 
-def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Sequence[Mapping[str, Array]]) -> None:
+def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Iterable[Parameters]) -> None:
     """Write `network` with `parameters` as an ONNX file, as `make_model`; nothing or all of it.
 
     Raises

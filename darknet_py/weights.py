@@ -9,6 +9,7 @@ import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from .errors import WeightsError
 from .files import check_regular, describe_oserror, resolve, write_atomically
 from .layers import Array, Layer
 from .network import Network
+from .parameters import Parameters, find_entries
 
-Parameters = list[dict[str, Array]]
 MAX_SEEN = 1 << 48  # images; no training sees so many, and a float in the place of the upper half says more
 
 
@@ -57,11 +58,10 @@ class Weights:
     Attributes
     ----------
     header : Header
-    parameters : list of dict
-        For each layer of the network, its arrays by name: float32, read-only, mapped from the file, so that
-        they take no memory until they are looked at.
     layers : sequence of Layer
-        Of the network.
+        Whose parameters it holds: those of the network, or its first ones.
+    mapped : array
+        The file's values: float32, read-only, so that they take no memory until they are looked at.
     file : str
         The file's name, for messages.
     path : Path
@@ -70,11 +70,22 @@ class Weights:
     """
 
     header: Header
-    parameters: Parameters
     layers: Sequence[Layer]
+    mapped: Array
     file: str
     path: Path
     stamp: tuple[int, ...]
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """Read-only: what is mapped, or, where connected matrices lie transposed in it, a copy."""
+        if not self.header.transposed:
+            return Parameters(self.layers, self.mapped)
+        ends = np.cumsum([layer.parameter_count for layer in self.layers])
+        parts = zip(np.split(self.mapped, ends[:-1]), self.layers, strict=True)
+        upright = Parameters.gather(self.layers, (_name(part, layer, self.header) for part, layer in parts))
+        upright.values.flags.writeable = False
+        return Parameters(self.layers, upright.values)
 
     def read(self) -> Iterator[dict[str, Array]]:
         """The layers' parameters, one layer after another, each read into memory of its own and looked through.
@@ -94,12 +105,18 @@ class Weights:
                     values = np.empty(layer.parameter_count, "<f4")
                     if not _fill(stream, values):
                         raise WeightsError(_CHANGED, file=self.file)
-                    arrays, _ = _slice(values, 0, layer, self.header)
+                    arrays = _name(values, layer, self.header)
                     _check_values(arrays, layer, self.file)
                     yield arrays
                     del arrays, values  # before the next ones are read
         except OSError as reason:
             raise WeightsError(describe_oserror(reason), file=self.file) from None
+
+    def read_all(self) -> Parameters:
+        """All parameters as `read` gives them, together and writable; WeightsError where the file changes meanwhile."""
+        parameters = Parameters.gather(self.layers, self.read())
+        self.check_unchanged()
+        return parameters
 
     def check_unchanged(self) -> None:
         """Raise WeightsError where the file has changed since it was opened."""
@@ -140,37 +157,19 @@ def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
             mapped = _map(stream, header.size, expected // 4, file)
     except OSError as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
-    parameters, offset = [], 0
-    for layer in network.layers:
-        arrays, offset = _slice(mapped, offset, layer, header)
-        parameters.append(arrays)
-    return Weights(header, parameters, network.layers, file, found, _stamp(status))
+    return Weights(header, network.layers, mapped, file, found, _stamp(status))
 
 
-def save_weights(
-    path: str | os.PathLike[str],
-    network: Network,
-    parameters: Sequence[Mapping[str, Array]],
-    seen: int = 0,
-) -> None:
+def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int = 0) -> None:
     """Write `parameters` as a weights file, format 0.2 (20-byte header); nothing or all of it.
 
     Raises
     ------
     WeightsError
-        Where an array's shape is not its layer's, or the file cannot be written.
+        Where the file cannot be written.
     """
-    file = os.fspath(path)
-    arrays = []
-    for layer, given in zip(network.layers, parameters, strict=True):
-        for name, parameter in layer.parameters.items():
-            array = np.asarray(given[name], "<f4")
-            if array.shape != parameter.shape:
-                reason = f"shape {array.shape}; {parameter.shape} is expected"
-                raise WeightsError(reason, file=file, option=_label(layer, name))
-            arrays.append(array)
     header = struct.pack("<iiiq", 0, 2, 0, seen)
-    write_atomically(path, [header, *(np.ascontiguousarray(array).data for array in arrays)], WeightsError)
+    write_atomically(path, [header, np.ascontiguousarray(parameters.values, "<f4").data], WeightsError)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
@@ -229,30 +228,26 @@ def _explain_size(start: bytes, size: int, expected: int, network: Network) -> s
     )
 
 
-def _slice(values: Array, offset: int, layer: Layer, header: Header) -> tuple[dict[str, Array], int]:
-    """A layer's arrays out of `values` from `offset` on, and where the next layer's begin."""
+def _name(values: Array, layer: Layer, header: Header) -> dict[str, Array]:
+    """A layer's arrays, by name, out of its `values` in a file."""
     arrays = {}
-    for name, parameter in layer.parameters.items():
-        shape = parameter.shape
-        flat = values[offset : offset + parameter.size]
-        offset += flat.size
+    for entry in find_entries([layer]):
+        shape, flat = entry.parameter.shape, values[entry.place]
         transposed = header.transposed and len(shape) == 2
-        arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
-    return arrays, offset
+        arrays[entry.name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
+    return arrays
 
 
 def _check_values(arrays: Mapping[str, Array], layer: Layer, file: str) -> None:
-    for name, array in arrays.items():
+    for entry in find_entries([layer]):
+        array = arrays[entry.name]
         # One pass settles nearly every file: a sum is finite only if all its terms are.
         with np.errstate(over="ignore", invalid="ignore"):
             finite = np.isfinite(array.sum()) or np.isfinite(array).all()
         if not finite:
             reason = "NaN or infinity; the file is damaged or training diverged"
-            raise WeightsError(reason, file=file, option=_label(layer, name))
-        if layer.parameters[name].positive and array.min() < 0:
-            reason = f"{array.min():g}, a negative {name.removesuffix('s')}; the file is damaged or not this network's"
-            raise WeightsError(reason, file=file, option=_label(layer, name))
-
-
-def _label(layer: Layer, name: str) -> str:
-    return f"layer {layer.index} [{layer.section.name}] {name}"
+            raise WeightsError(reason, file=file, option=entry.label)
+        if entry.parameter.positive and array.min() < 0:
+            kind = entry.name.removesuffix("s")
+            reason = f"{array.min():g}, a negative {kind}; the file is damaged or not this network's"
+            raise WeightsError(reason, file=file, option=entry.label)

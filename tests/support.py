@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.engines import open_engine
 from darknet_py.layers import REGISTRY, Array, Layer, Shape
 from darknet_py.network import Network
+from darknet_py.parameters import Parameters
 
 Words = tuple[str, dict[str, Any]]  # a section's name and its options
 FIFTEEN = (
@@ -45,8 +46,8 @@ def random_array(shape: Sequence[int], seed: int = 0) -> Array:
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
-def random_parameters(layers: Iterable[Layer], seed: int = 0) -> list[dict[str, Array]]:
-    """For each layer parameters that keep activations of order one."""
+def random_parameters(layers: Sequence[Layer], seed: int = 0) -> Parameters:
+    """Parameters that keep activations of order one."""
     rng = np.random.default_rng(seed)
 
     def draw(name: str, shape: tuple[int, ...]) -> Array:
@@ -55,13 +56,16 @@ def random_parameters(layers: Iterable[Layer], seed: int = 0) -> list[dict[str, 
             return np.float32(0.5) + np.abs(values)
         return values * np.float32((2 / np.prod(shape[1:])) ** 0.5) if len(shape) > 1 else values / 4
 
-    return [{name: draw(name, parameter.shape) for name, parameter in layer.parameters.items()} for layer in layers]
+    parameters = Parameters.zeros(layers)
+    for entry in parameters.entries:
+        entry.find(parameters.values)[...] = draw(entry.name, entry.parameter.shape)
+    return parameters
 
 
 def run_engine(
     name: str,
     layers: Sequence[Layer],
-    parameters: Sequence[dict[str, Array]],
+    parameters: Iterable[Mapping[str, Array]],
     batch: Array,
     threads: int = 1,
     precision: str = "float32",
@@ -72,7 +76,7 @@ def run_engine(
 
 def own_error(
     layers: Sequence[Layer],
-    parameters: Sequence[dict[str, Array]],
+    parameters: Iterable[Mapping[str, Array]],
     batch: Array,
     answers: Array,
     rounding: float = 3e-7,

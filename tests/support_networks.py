@@ -176,8 +176,8 @@ def cancelling_parameters():
                 arrays[name][::3] = 0
     # Every third channel is the same whatever the picture; the second layer passes it on.
     for channel in range(0, 18, 3):
-        parameters[1]["weights"][channel, channel] = 1
+        parameters.views[1]["weights"][channel, channel] = 1
     for layer in (1, 3):
-        source = run_engine("reference", CANCELLING.layers[:layer], parameters[:layer], random_array((1, 3, 4, 4)))
-        parameters[layer]["means"][::3] = source.reshape(18, -1)[::3, 0]
+        source = run_engine("reference", CANCELLING.layers[:layer], parameters.first(layer), random_array((1, 3, 4, 4)))
+        parameters.views[layer]["means"][::3] = source.reshape(18, -1)[::3, 0]
     return parameters

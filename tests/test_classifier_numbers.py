@@ -26,7 +26,7 @@ def load(tmp_path):
         change(parameters)
         net = dict(zip(("channels", "height", "width"), shape, strict=True))
         (tmp_path / "n.cfg").write_text(cfg_text([("net", net), *sections]))
-        save_weights(tmp_path / "n.weights", network, parameters)
+        save_weights(tmp_path / "n.weights", parameters)
         return darknet_py.load_network(tmp_path / "n.cfg", tmp_path / "n.weights", engine)
 
     return make
@@ -57,8 +57,8 @@ def multiply_by(factor):
 
     def change(parameters):
         for arrays, value in zip(parameters, (0, factor), strict=False):
-            arrays["weights"][...] = value
-            arrays["biases"][...] = 0
+            arrays["weights"] = value
+            arrays["biases"] = 0
 
     return change
 
@@ -68,8 +68,8 @@ def test_what_only_an_engines_own_sums_cannot_hold_is_answered_by_the_definition
     batch = random_array((3, 16, 24, 24))
 
     def enlarge(parameters):
-        parameters[0]["weights"] *= np.float32(2e37)
-        parameters[1]["weights"] *= np.float32(1e-38)
+        parameters.views[0]["weights"] *= np.float32(2e37)
+        parameters.views[1]["weights"] *= np.float32(1e-38)
 
     sections = (LINEAR, ("convolutional", {"filters": 4, "activation": "logistic"}), AVERAGE)
     nets = [load((16, 24, 24), *sections, change=enlarge, engine=engine) for engine in ENGINES]
@@ -98,8 +98,8 @@ GROWING = ("convolutional", {"filters": 4, "size": 8, "stride": 4, "activation":
 
 def test_a_network_whose_outputs_would_grow_with_the_picture_runs_at_its_own_size(load):
     def zero(parameters):
-        parameters[0]["weights"][...] = 0
-        parameters[0]["biases"][...] = [0, 5, 0, 0]
+        parameters.views[0]["weights"] = 0
+        parameters.views[0]["biases"] = [0, 5, 0, 0]
 
     net = load((3, 8, 8), *GROWING, change=zero)
     assert not net.resizable

@@ -14,6 +14,7 @@ from support_cli import environment, run
 from darknet_py import __version__
 from darknet_py.fetch import PUBLISHED
 from darknet_py.network import load_structure
+from darknet_py.parameters import Parameters
 from darknet_py.weights import save_weights
 
 SHAPES = ("data/shapes.data", "cfg/shapes.cfg", "data/shapes.weights")
@@ -56,13 +57,9 @@ def thousand(tmp_path):
     folder.mkdir()
     cfg = folder / "thousand.cfg"
     cfg.write_text("[net]\nheight=8\nwidth=8\nchannels=3\n[convolutional]\nfilters=1000\n[avgpool]\n[softmax]\n")
-    network = load_structure(cfg)
-    rng = np.random.default_rng(5)
-    parameters = [
-        {name: rng.standard_normal(parameter.shape, np.float32) for name, parameter in layer.parameters.items()}
-        for layer in network.layers
-    ]
-    save_weights(folder / "thousand.weights", network, parameters)
+    parameters = Parameters.zeros(load_structure(cfg).layers)
+    parameters.values[...] = np.random.default_rng(5).standard_normal(parameters.values.size, np.float32)
+    save_weights(folder / "thousand.weights", parameters)
     return "my models/thousand.cfg", "my models/thousand.weights"
 
 
@@ -282,13 +279,9 @@ def test_fitting_is_chosen_and_named(darknet):
 def test_network_that_cannot_be_resized_letterboxes_and_refuses_shorter(darknet, tmp_path):
     cfg = tmp_path / "fixed.cfg"
     cfg.write_text("[net]\nheight=8\nwidth=8\nchannels=3\n[connected]\noutput=10\n[softmax]\n")
-    network = load_structure(cfg)
-    rng = np.random.default_rng(6)
-    parameters = [
-        {name: rng.standard_normal(parameter.shape, np.float32) for name, parameter in layer.parameters.items()}
-        for layer in network.layers
-    ]
-    save_weights(tmp_path / "fixed.weights", network, parameters)
+    parameters = Parameters.zeros(load_structure(cfg).layers)
+    parameters.values[...] = np.random.default_rng(6).standard_normal(parameters.values.size, np.float32)
+    save_weights(tmp_path / "fixed.weights", parameters)
     command = ("classify", "shapes.data", "fixed.cfg", "fixed.weights", STAR, "--format", "jsonl", *REFERENCE)
     assert json.loads(darknet(*command).out)["preprocess"] == "letterbox"
     refused = darknet(*command, "--preprocess", "shorter")

@@ -191,7 +191,7 @@ def files(tmp_path):
     cfg, weights = tmp_path / "small.cfg", tmp_path / "small.weights"
     cfg.write_text("[net]\nchannels=3\nheight=5\nwidth=6\n[convolutional]\nfilters=2\nsize=3\n[avgpool]\n")
     network = load_structure(cfg)
-    save_weights(weights, network, random_parameters(network.layers))
+    save_weights(weights, random_parameters(network.layers))
     return str(cfg), str(weights), tmp_path / "out.onnx"
 
 

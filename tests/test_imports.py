@@ -16,7 +16,8 @@ ALLOWED = {
     "__main__": {"cli", "interrupt"},
     "cache": set(),
     "cfg": set(),
-    "classifier": {"cfg", "datasets", "engines", "forks", "images", "layers", "limits", "network", "weights"},
+    "classifier": {"cfg", "datasets", "engines", "forks", "images", "layers", "limits", "network", "parameters"}
+    | {"weights"},
     "cli": {"commands", "foreign", "report"},
     "commands": {
         "cfg",
@@ -33,7 +34,7 @@ ALLOWED = {
     | {"limits", "network", "pages", "report", "runs", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images"},
-    "engines": {"forks", "images", "layers", "limits"},
+    "engines": {"forks", "images", "layers", "limits", "parameters"},
     "errors": set(),
     "evaluation": {"classifier", "datasets", "images", "layers", "limits", "runs"},
     "export": {"engines", "layers", "network"},
@@ -47,11 +48,12 @@ ALLOWED = {
     "limits": set(),
     "network": {"cfg", "layers"},
     "pages": {"datasets", "evaluation", "images"},
+    "parameters": {"layers"},
     "report": {"classifier", "datasets", "evaluation"},
     "runs": set(),
     "streams": set(),
     "version": set(),
-    "weights": {"layers", "network"},
+    "weights": {"layers", "network", "parameters"},
 }
 # Libraries that are heavy, that not every machine has, or that only a program needs, and the only places where they may
 # appear.

@@ -35,8 +35,6 @@ def run_export(args: argparse.Namespace) -> int:
 
     network = load_structure(operands.cfg)
     weights = load_weights(operands.weights, network)
-    parameters = list(weights.read())
-    weights.check_unchanged()
-    save_onnx(operands.rest[0], network, parameters)
+    save_onnx(operands.rest[0], network, weights.read_all())
     print_line(operands.rest[0])
     return 0

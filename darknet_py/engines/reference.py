@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
-
-from ..layers import Array, Layer, Parameters
+from ..layers import Array, Layer
+from ..parameters import Parameters
 
 
 class ReferenceEngine:
@@ -16,9 +15,8 @@ class ReferenceEngine:
     interpolate = None
     defined: Mapping[int, str] = {}  # nobody expects anything else of it
 
-    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Parameters]) -> None:
-        # Copies: the caller's arrays may change later.
-        self.parameters = [{name: np.array(a) for name, a in arrays.items()} for arrays in parameters]
+    def __init__(self, layers: Sequence[Layer], parameters: Iterable[Mapping[str, Array]]) -> None:
+        self.parameters = Parameters.gather(layers, parameters)  # a copy: the caller's arrays may change later
 
     def plan(self, layers: Sequence[Layer]) -> ReferencePlan:
         """A plan for `layers`, shaped for some size of picture."""
@@ -32,7 +30,7 @@ class ReferenceEngine:
 class ReferencePlan:
     """The forward pass at one size of picture."""
 
-    def __init__(self, layers: Sequence[Layer], parameters: Sequence[Parameters]) -> None:
+    def __init__(self, layers: Sequence[Layer], parameters: Parameters) -> None:
         self.layers = layers
         self.parameters = parameters
         self.last_use = {source: layer.index for layer in layers for source in layer.inputs}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Array]
+Role = Literal["weight", "bias", "scale", "statistic"]
 
 MAX_SIDE = 1 << 16  # of a window or a border; pictures are no longer
 # Keys of training, debugging or another build of darknet, which say nothing about inference.
@@ -64,7 +65,7 @@ class Parameter:
     """
 
     shape: tuple[int, ...]
-    role: Literal["weight", "bias", "scale", "statistic"]
+    role: Role
     positive: bool = False
 
     @property

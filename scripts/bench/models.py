@@ -63,7 +63,7 @@ def prepare(name: str) -> Model:
         subprocess.run([sys.executable, MAKE_WEIGHTS, cfg, partial], check=True)
         partial.replace(model.weights)
     if not model.onnx.exists():
-        export.save_onnx(model.onnx, model.network, list(load_weights(model.weights, model.network).read()))
+        export.save_onnx(model.onnx, model.network, load_weights(model.weights, model.network).read_all())
     return model
 
 

@@ -119,8 +119,9 @@ def test_transposed_matrices_are_read_as_such():
     parameters = random_parameters(network.layers)
     batch = random_array((1, 5, 3, 4))
     plain = run_engine("cpu", network.layers, parameters, batch)
-    parameters[0]["weights"] = np.asfortranarray(parameters[0]["weights"])
-    assert (run_engine("cpu", network.layers, parameters, batch) == plain).all()
+    (arrays,) = parameters
+    transposed = {**arrays, "weights": np.asfortranarray(arrays["weights"])}
+    assert (run_engine("cpu", network.layers, [transposed], batch) == plain).all()
 
 
 # One of everything: its answers may depend on the picture alone.

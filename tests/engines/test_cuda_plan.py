@@ -67,7 +67,7 @@ def test_a_gpu_too_full_for_a_queue_is_told_of(monkeypatch):
 
 def test_weights_beyond_float16_are_refused():
     parameters = random_parameters(SMALL.layers)
-    parameters[0]["weights"][0] = 1e6
+    parameters.views[0]["weights"][0] = 1e6
     with pytest.raises(EngineError, match="precision=float16: layer 0 has weights beyond 65504"):
         CudaEngine(SMALL.layers, parameters, HostGpu(), "float16")
 

@@ -41,9 +41,8 @@ def whole(base: int) -> tuple[Network, bytes]:
     network = NETWORKS[base % len(NETWORKS)]
     if base % 50 == 49:
         return network, rng.choice(OTHER)
-    arrays = random_parameters(network.layers, base)
     header = HEADERS[base // len(NETWORKS) % len(HEADERS)]
-    return network, header + b"".join(array.tobytes() for layer in arrays for array in layer.values())
+    return network, header + random_parameters(network.layers, base).values.tobytes()
 
 
 def test_weights_are_parameters_or_refused():

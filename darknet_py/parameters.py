@@ -1,0 +1,162 @@
+"""A network's parameters: one flat array in the order of a weights file, and named views of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from .errors import UsageError
+from .layers import Array, Layer, Parameter, Role
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A parameter of a layer, and where it lies.
+
+    Attributes
+    ----------
+    layer : Layer
+    name : str
+    parameter : Parameter
+        Its shape and its role.
+    place : slice
+        Of the flat array.
+    """
+
+    layer: Layer
+    name: str
+    parameter: Parameter
+    place: slice
+
+    def find(self, values: Array) -> Array:
+        """Its part of the flat array, shaped."""
+        return values[self.place].reshape(self.parameter.shape)
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"layer {self.layer.index} [{self.layer.section.name}] {self.name}"
+
+
+def find_entries(layers: Iterable[Layer]) -> Iterator[Entry]:
+    """The parameters of `layers` in the order in which a weights file holds them, the first from place 0 on."""
+    start = 0
+    for layer in layers:
+        for name, parameter in layer.parameters.items():
+            yield Entry(layer, name, parameter, slice(start, start + parameter.size))
+            start += parameter.size
+
+
+class Views(Mapping[str, Array]):
+    """A layer's parameters by name. What is assigned to a name is written into its array, which stays where it is."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self._arrays = dict(arrays)
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __setitem__(self, name: str, values: Array | float) -> None:
+        self._arrays[name][...] = values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+
+class Parameters:
+    """A network's parameters; iterating gives one layer's after another's, as engines take them.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of the network, or its first ones.
+    values : array
+        float32, flat, as many as the layers have.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    values : array
+        All of them, in the order of a weights file.
+    views : tuple of Views
+        For each layer, its arrays by name, shaped: parts of `values`.
+    entries : tuple of Entry
+        Which part of `values` is what.
+
+    Raises
+    ------
+    UsageError
+        Where `values` are not as many as the layers have.
+    """
+
+    def __init__(self, layers: Sequence[Layer], values: Array) -> None:
+        self.layers, self.values = tuple(layers), values
+        self.entries = tuple(find_entries(self.layers))
+        count = self.entries[-1].place.stop if self.entries else 0
+        if values.shape != (count,):
+            raise UsageError(f"parameters of shape {values.shape}; ({count},) is expected")
+        left = iter(self.entries)
+        self.views = tuple(
+            Views({entry.name: entry.find(values) for entry in islice(left, len(layer.parameters))})
+            for layer in self.layers
+        )
+
+    @classmethod
+    def zeros(cls, layers: Sequence[Layer]) -> Parameters:
+        """As many zeros as `layers` have parameters."""
+        return cls(layers, np.zeros(sum(layer.parameter_count for layer in layers), np.float32))
+
+    @classmethod
+    def gather(cls, layers: Sequence[Layer], arrays: Iterable[Mapping[str, Array]]) -> Parameters:
+        """A copy of `arrays`: for each of `layers` in turn, its own by name.
+
+        Raises
+        ------
+        UsageError
+            Where an array is missing or its shape is not its layer's, or they are of more layers.
+        """
+        gathered, source = cls.zeros(layers), iter(arrays)
+        for layer, views in zip(gathered.layers, gathered.views, strict=True):
+            _copy(layer, views, next(source, {}))  # zip would hold a layer's arrays while the next one's are read
+        if next(source, None) is not None:
+            raise UsageError(f"arrays of more layers than {len(gathered.layers)}")
+        return gathered
+
+    def copy(self) -> Parameters:
+        """The same in memory of its own, which can be written to."""
+        return Parameters(self.layers, np.array(self.values, np.float32))
+
+    def first(self, count: int) -> Parameters:
+        """Those of the first `count` layers: the same memory."""
+        layers = self.layers[:count]
+        return Parameters(layers, self.values[: sum(layer.parameter_count for layer in layers)])
+
+    def select(self, *roles: Role) -> list[slice]:
+        """The parts of `values` that have one of `roles`, in order; neighbours are one part."""
+        places: list[slice] = []
+        for entry in self.entries:
+            if entry.parameter.role not in roles:
+                continue
+            start = entry.place.start
+            if places and places[-1].stop == start:
+                start = places.pop().start
+            places.append(slice(start, entry.place.stop))
+        return places
+
+    def __iter__(self) -> Iterator[Views]:
+        return iter(self.views)
+
+
+def _copy(layer: Layer, views: Views, arrays: Mapping[str, Array]) -> None:
+    for entry in find_entries([layer]):
+        given = np.asarray(arrays[entry.name]) if entry.name in arrays else None
+        if given is None or given.shape != entry.parameter.shape:
+            has = "missing" if given is None else f"shape {given.shape}"
+            raise UsageError(f"{has}; {entry.parameter.shape} is expected", option=entry.label)
+        views[entry.name] = given
