@@ -35,7 +35,9 @@ class State:
     ----------
     seed : int
     iteration : int
-        Iterations of this run.
+        As darknet counts: images seen / batch.
+    iterations : int
+        Of this run.
     seen : int
         Images that the network has seen, in its runs before, too.
     updates : int
@@ -46,16 +48,20 @@ class State:
         The best score of a validation so far; below 0 where there was none.
     best_iteration : int
         After which that was.
+    validated : int
+        The iteration after which the network was validated last.
     """
 
     seed: int
     iteration: int = 0
+    iterations: int = 0
     seen: int = 0
     updates: int = 0
     loss: float = 0.0
     average: float = 0.0
     best: float = -1.0
     best_iteration: int = 0
+    validated: int = 0
 
 
 def save_checkpoint(

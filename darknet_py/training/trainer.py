@@ -1,0 +1,291 @@
+"""The loop that trains a network, for programs and for the command."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..classifier import Classifier, load_network
+from ..datasets.samples import Sample
+from ..errors import DarknetWarning, DatasetError, UsageError
+from ..evaluation.loop import EvaluationProgress, evaluate
+from ..parameters import Parameters
+from ..runs.progress import Progress
+from ..weights import save_weights
+from .description import describe_run
+from .loader import open_loader
+from .options import TrainingOptions
+from .run import Batch, Run
+from .settings import Settings
+
+SAVED = 300.0  # seconds after which a checkpoint is written, besides those at validations
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run is kept.
+
+    Attributes
+    ----------
+    folder : Path
+    name : str
+        How its files' names begin.
+    """
+
+    folder: Path
+    name: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """From which it can be taken up."""
+        return self.folder / f"{self.name}.checkpoint"
+
+    @property
+    def last(self) -> Path:
+        """The weights when they were last saved."""
+        return self.folder / f"{self.name}_last.weights"
+
+    @property
+    def best(self) -> Path:
+        """The weights with the best validation."""
+        return self.folder / f"{self.name}_best.weights"
+
+
+@dataclass(frozen=True)
+class TrainingProgress(Progress):
+    """How far training has come; its units are images.
+
+    Attributes
+    ----------
+    iteration : int
+        As darknet counts: images seen / batch.
+    epoch : float
+        Images seen / images in the list.
+    loss, average, rate : float
+        Of the last iteration, over the last ones, and of the update.
+    waiting, working : float
+        Seconds that the last iteration has waited for its images, and that it took besides.
+    validation : EvaluationProgress, optional
+        How far a validation of the network as it is has come; None after an iteration.
+    best : float
+        The best top-1 of a validation; below 0 where there was none.
+    best_iteration : int
+    parameters : Parameters
+        As they are now: another iteration changes them.
+    """
+
+    iteration: int
+    epoch: float
+    loss: float
+    average: float
+    rate: float
+    waiting: float
+    working: float
+    validation: EvaluationProgress | None
+    best: float
+    best_iteration: int
+    parameters: Parameters
+
+
+def train(
+    network: Classifier,
+    samples: Sequence[Sample],
+    options: TrainingOptions | None = None,
+    settings: Settings | None = None,
+    *,
+    validation: Sequence[Sample] = (),
+    files: RunFiles | None = None,
+    resume: bool = False,
+) -> Generator[TrainingProgress, None, None]:
+    """Train a network on images whose classes are known.
+
+    An iterator that works while it is asked for more: it may be left, or closed, at any time, and closed it writes its
+    checkpoint. The same options, settings and files give the same weights in every run, bit for bit.
+
+    Parameters
+    ----------
+    network : Classifier
+        From `load_network`. Its dataset says where the images are looked for; it is not changed.
+    samples : sequence of Sample
+        As `load_samples` gives them; all classes must be known.
+    options : TrainingOptions, optional
+        Those of the network's cfg where absent.
+    settings : Settings, optional
+    validation : sequence of Sample
+        Images that are not trained on, which tell the weights that are best; none: no validation.
+    files : RunFiles, optional
+        Where checkpoints and weights are written; nowhere where absent.
+    resume : bool
+        Go on with the checkpoint.
+
+    Yields
+    ------
+    TrainingProgress
+        After each iteration, and while the network is validated.
+
+    Raises
+    ------
+    UsageError, DatasetError, CfgError, WeightsError, CheckpointError
+        At the call, where an argument makes no sense, a file is wrong, or the network cannot be trained.
+    TrainingError
+        Where a loss or a parameter is not finite: what was saved before is good.
+    """
+    options = options or TrainingOptions.of(network)
+    settings = settings or Settings()
+    _check(network, samples, validation, options)
+    run = Run(network, options, settings)
+    description = describe_run(network, samples, validation, options, settings)
+    if resume:
+        if files is None:
+            raise UsageError("resume asks for files, where the checkpoint lies")
+        run.load(files.checkpoint, description)
+    return _Trainer(network, samples, validation, run, description, files).train()
+
+
+def _check(
+    network: Classifier, samples: Sequence[Sample], validation: Sequence[Sample], options: TrainingOptions
+) -> None:
+    """Raise an error where the arguments do not go together."""
+    if not options.max_batches:
+        raise UsageError("max_batches= is missing: after how many iterations training ends", file=network.file)
+    if network.input_shape.channels != 3:
+        raise UsageError(f"takes {network.input_shape.channels} channels; pictures have 3", file=network.file)
+    if not samples:
+        raise DatasetError("no samples; at least one is expected")
+    for sample in (*samples, *validation):
+        if not 0 <= sample.truth < network.dataset.classes:
+            reason = sample.doubt or f"is of class {sample.truth}, but there are {network.dataset.classes}"
+            raise DatasetError(reason, file=sample.file)
+
+
+class _Trainer:
+    """The loop of `train`."""
+
+    def __init__(
+        self,
+        network: Classifier,
+        samples: Sequence[Sample],
+        validation: Sequence[Sample],
+        run: Run,
+        description: dict[str, str],
+        files: RunFiles | None,
+    ) -> None:
+        self.network, self.samples, self.validation = network, samples, validation
+        self.run, self.description, self.files = run, description, files
+        self.waiting = self.working = 0.0
+        self.start, self.before = time.perf_counter(), run.state.seen
+        self.saved, self.saved_at = run.state, self.start
+
+    def train(self) -> Generator[TrainingProgress, None, None]:
+        """Iterations until the last; `train`."""
+        run = self.run
+        try:
+            if run.state.validated < run.state.iteration and self._is_due():
+                yield from self._settle()  # what the run before was stopped in
+            with closing(open_loader(self.network, self.samples, run.options, run.settings, run.state.seen)) as batches:
+                while run.state.iteration < run.options.max_batches:
+                    self._iterate(batches)
+                    yield self._tell()
+                    if self._is_due():
+                        yield from self._settle()
+                    elif time.perf_counter() - self.saved_at > SAVED:
+                        self._save()
+        except GeneratorExit:
+            self._save()
+            raise
+
+    def _iterate(self, batches: Iterator[Batch]) -> None:
+        """One iteration, and how long it took."""
+        start, self.waiting = time.perf_counter(), 0.0
+
+        def next_batch() -> Batch:
+            asked = time.perf_counter()
+            batch = next(batches)
+            self.waiting += time.perf_counter() - asked
+            return batch
+
+        self.run.iterate(next_batch)
+        self.working = time.perf_counter() - start - self.waiting
+
+    def _is_due(self) -> bool:
+        """Whether the network is validated and saved after this iteration."""
+        state, options, every = self.run.state, self.run.options, self.run.settings.validate_every
+        if not state.iterations:
+            return False
+        if every:
+            due = state.iteration % every == 0
+        else:
+            due = state.seen // len(self.samples) > (state.seen - options.batch) // len(self.samples)
+        return due or state.iteration == options.max_batches
+
+    def _settle(self) -> Generator[TrainingProgress, None, None]:
+        """Save the weights, find out how good they are, keep the best, and write the checkpoint."""
+        run, last = self.run, None
+        run.check()
+        with TemporaryDirectory() if self.files is None else nullcontext(self.files.folder) as folder:
+            files = self.files or RunFiles(Path(folder), "network")
+            if self.files or self.validation:
+                save_weights(files.last, run.parameters, run.state.seen)
+            if self.validation:
+                with closing(self._validate(files.last)) as validated:
+                    for last in validated:
+                        if not last.complete:
+                            yield self._tell(last)
+        state = replace(run.state, validated=run.state.iteration)
+        if last is not None and last.totals.accuracy > state.best:
+            state = replace(state, best=last.totals.accuracy, best_iteration=state.iteration)
+            if self.files:
+                save_weights(self.files.best, run.parameters, state.seen)
+        run.state = state
+        self._save()
+        if last is not None:
+            yield self._tell(last)
+
+    def _validate(self, weights: Path) -> Generator[EvaluationProgress, None, None]:
+        """Evaluate the network with `weights` as ``valid`` does; warn where it answers all alike."""
+        settings, answers = self.run.settings, set()
+        network = load_network(self.network.file, weights, settings.engine, settings.threads)
+        network.dataset = self.network.dataset
+        with closing(evaluate(network, self.validation, threads=settings.threads)) as progresses:
+            for progress in progresses:
+                answers |= {outcome.guesses[0][0] for outcome in progress.outcomes if outcome.guesses}
+                yield progress
+        if len(answers) == 1 and len({sample.truth for sample in self.validation}) > 1:
+            name = self.network.dataset.names[answers.pop()]
+            reason = (
+                f"iteration {self.run.state.iteration}: the network answers {name} to every image of the validation"
+            )
+            warnings.warn(DarknetWarning(reason), stacklevel=2)
+
+    def _save(self) -> None:
+        """Write the checkpoint, unless it is there."""
+        if self.files is not None and self.saved is not self.run.state:
+            self.run.check()
+            self.run.save(self.files.checkpoint, self.description)
+            self.saved = self.run.state
+        self.saved_at = time.perf_counter()
+
+    def _tell(self, validation: EvaluationProgress | None = None) -> TrainingProgress:
+        state, options = self.run.state, self.run.options
+        return TrainingProgress(
+            done=state.seen,
+            total=options.max_batches * options.batch,
+            fresh=state.seen - self.before,
+            seconds=time.perf_counter() - self.start,
+            iteration=state.iteration,
+            epoch=state.seen / len(self.samples),
+            loss=state.loss,
+            average=state.average,
+            rate=self.run.rate,
+            waiting=self.waiting,
+            working=self.working,
+            validation=validation,
+            best=state.best,
+            best_iteration=state.best_iteration,
+            parameters=self.run.parameters,
+        )
