@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -46,7 +47,8 @@ class Option:
     follows : str
         The option whose value is the default instead, where one is named.
     matters : bool
-        Whether the network's answer depends on it; a wrong value of what is only listed is passed over.
+        Whether the network's answer depends on it; a wrong value of what is only listed, or only matters in training,
+        is passed over.
     """
 
     parse: Callable[[str], Any]
@@ -169,8 +171,51 @@ class Section:
         for key, option in options.items():
             values[key] = self._read_option(key, option, values)
         for key, option in unsupported.items():
-            self._check_off(key, option, values)
+            self._check_off(key, option, values, "not supported, and it changes the answer")
         return values
+
+    def read_quietly(self, options: Mapping[str, Option]) -> dict[str, Any]:
+        """The value of each of `options`, its default where the text has a wrong one: nothing depends on it yet."""
+        values: dict[str, Any] = {}
+        for key, option in options.items():
+            try:
+                values[key] = self._read_option(key, replace(option, matters=True), values)
+            except CfgError:
+                values[key] = _default(option, values)
+        return values
+
+    def check_training(
+        self, options: Mapping[str, Option], ignored: Collection[str], unsupported: Mapping[str, Option]
+    ) -> None:
+        """Refuse what training would do without and `read` passes over.
+
+        Parameters
+        ----------
+        options : mapping of str to Option
+            What the section's answer, or its training, depends on.
+        ignored : collection of str
+            Keys that say nothing about either.
+        unsupported : mapping of str to Option
+            Keys that change training in a way that is not known here: their default is the only value that is taken.
+
+        Raises
+        ------
+        CfgError
+            At the first wrong value, key that looks a misspelling, and key that is not supported.
+        """
+        known = {*options, *ignored, *unsupported}
+        for key in self.entries:
+            meant = None if key in known else self.remarks.guess(key, known, f"training {self.name}")
+            if meant is not None and meant not in ignored:
+                raise self.error(f"unknown option; did you mean {meant}?", key)
+        for text, line in self.strays:
+            if _WORD.match(text)[0] in {*options, *unsupported}:  # type: ignore[index]  # it matches the empty text, too
+                self.remarks.fail("key=value is expected", line, self._show(text))
+        values: dict[str, Any] = {}
+        for key, option in options.items():
+            values[key] = self._read_option(key, replace(option, matters=True), values)
+        for key, option in unsupported.items():
+            self._check_off(key, option, values, "not supported in training")
 
     def _read_option(self, key: str, option: Option, values: Mapping[str, Any]) -> Any:
         entry = self.entries.get(key)
@@ -184,11 +229,11 @@ class Section:
             self.remarks.add(f"{reason}; ignored", entry.line, self._show(f"{key}={entry.value}"))
             return _default(option, values)
 
-    def _check_off(self, key: str, option: Option, values: Mapping[str, Any]) -> None:
+    def _check_off(self, key: str, option: Option, values: Mapping[str, Any], reason: str) -> None:
         off = _default(option, values)
         if key in self.entries and self._read_option(key, option, values) != off:
             expected = "a network without it" if off is None else f"{key}={off if isinstance(off, str) else int(off)}"
-            raise self.error(f"not supported, and it changes the answer; {expected} is expected", key)
+            raise self.error(f"{reason}; {expected} is expected", key)
 
     def _check_keys(self, options: Mapping[str, Option], ignored: Collection[str]) -> None:
         """Refuse what may be meant as one of `options` that matter; warn of what else is not known."""
@@ -225,12 +270,12 @@ def integer(default: int | None = None, least: int | None = None, most: int = MA
     return Option(parse, default, follows)
 
 
-def number(default: float, matters: bool = True, least: float | None = None) -> Option:
-    """A floating-point option that float32 can hold, of `least` or more."""
+def number(default: float, matters: bool = True, least: float = -math.inf) -> Option:
+    """A floating-point option that float32 can hold, from `least` on."""
 
     def parse(text: str) -> float:
         value = parse_number(text)
-        if least is not None and value < least:
+        if value < least:
             raise ValueError(f"at least {least:g} is expected")
         return value
 

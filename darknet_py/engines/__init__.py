@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from ..errors import DarknetWarning, EngineError
-from ..layers import Array, Layer, Parameters
-from .base import Engine
+from ..layers import Array, Layer
+from ..parameters import Parameters
+from .base import Engine, TrainingPlan
 
 ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
@@ -32,7 +33,7 @@ def memory_needed(name: str, layers: Sequence[Layer], gpu: int | None, precision
 def open_engine(
     name: str,
     layers: Sequence[Layer],
-    parameters: Iterable[Parameters],
+    parameters: Iterable[Mapping[str, Array]],
     threads: int | None = None,
     gpu: int | None = None,
     precision: str = "float32",
@@ -72,7 +73,7 @@ def open_engine(
 def _open_engine(
     name: str,
     layers: Sequence[Layer],
-    parameters: Iterable[Parameters],
+    parameters: Iterable[Mapping[str, Array]],
     threads: int | None,
     gpu: int | None,
     precision: str,
@@ -107,6 +108,23 @@ def _open_engine(
         tuner = Tuner(f"{device.name}, {device.versions}", cudnn)
         return CudaEngine(layers, parameters, device, precision, tuner, _interpolate)
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
+
+
+def compile_training(name: str, layers: Sequence[Layer], parameters: Parameters, batch: int) -> TrainingPlan:
+    """A plan of the engine `name` that trains `parameters`, in place, on mini-batches of `batch` images.
+
+    Raises
+    ------
+    CfgError
+        Where the network cannot be trained, or not as its cfg says.
+    EngineError
+        Where the engine does not train.
+    """
+    if name == "reference":
+        from .reference import compile_training as compile_reference
+
+        return compile_reference(layers, parameters, batch)
+    raise EngineError("does not train; reference is expected", option=f"engine={name}")
 
 
 def _import_cpu() -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from ..layers import Array, Layer
+from ..parameters import Parameters
 
 Interpolate = Callable[..., Array]
 
@@ -35,3 +38,39 @@ class Engine(Protocol):
 
     def fork(self, threads: int) -> Engine:
         """An engine on the same parameters with `threads` threads of its own, whose plans run beside this one's."""
+
+
+class TrainingPlan(Protocol):
+    """A network, ready to train at one size of picture and of mini-batch.
+
+    Attributes
+    ----------
+    parameters : Parameters
+        What is trained: who owns the plan updates them, in place.
+    gradients : Parameters
+        The sum of all steps' since they were last cleared, in the directions in which the loss falls.
+    """
+
+    parameters: Parameters
+    gradients: Parameters
+
+    def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
+        """One pass over a mini-batch: adds to the gradients, moves the statistics, and gives the loss.
+
+        Parameters
+        ----------
+        images : array
+            (n, channels, height, width), float32.
+        truths : array
+            (n, outputs), float32.
+        random : numpy.random.Generator
+            Of which layers draw, in their order.
+
+        Returns
+        -------
+        float
+            The sum over the mini-batch; where several layers measure one, their mean.
+        """
+
+    def read(self) -> Parameters:
+        """`parameters`, brought here from where they are trained."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..layers import Array, Layer
+import numpy as np
+
+from ..layers import Array, Layer, Saved
+from ..layers.training import KEPT, check_trainable, first_trained, measuring, rates
 from ..parameters import Parameters
 
 
@@ -52,3 +55,69 @@ class ReferencePlan:
             for source in set(layer.inputs):
                 if self.last_use[source] == layer.index:
                     del values[source]
+
+
+def compile_training(layers: Sequence[Layer], parameters: Parameters, batch: int) -> ReferenceTraining:
+    """A plan that trains `parameters`, in place, on mini-batches of `batch` images.
+
+    Raises
+    ------
+    CfgError
+        Where the network cannot be trained, or not as its cfg says.
+    """
+    check_trainable(layers, batch)
+    return ReferenceTraining(layers, parameters)
+
+
+class ReferenceTraining:
+    """Forward, measured, and backward; what every layer gives is kept."""
+
+    def __init__(self, layers: Sequence[Layer], parameters: Parameters) -> None:
+        self.layers = layers
+        self.parameters = parameters
+        self.gradients = Parameters.zeros(layers)
+        self.rates = rates(layers)
+
+    def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
+        """See `TrainingPlan`."""
+        values, saved = self._run_forward(images, random)
+        losses, deltas = [], dict[int, Array]()
+        for layer in measuring(self.layers):
+            loss, delta = layer.measure([values[i] for i in layer.inputs], values[layer.index], truths)
+            losses.append(loss)
+            _add(deltas, layer.inputs[0], delta)
+        self._run_backward(deltas, saved)
+        return sum(losses) / len(losses)
+
+    def read(self) -> Parameters:
+        """They are here."""
+        return self.parameters
+
+    def _run_forward(self, images: Array, random: np.random.Generator) -> tuple[dict[int, Array], list[Saved]]:
+        """All outputs, by their layers, and what each layer saved."""
+        values, saved = {-1: images}, []
+        for layer, parameters, rate in zip(self.layers, self.parameters, self.rates, strict=True):
+            inputs = [values[i] for i in layer.inputs]
+            values[layer.index], kept = layer.train(inputs, parameters, layer.draw(len(images), random))
+            saved.append(kept)
+            for name, parameter in layer.parameters.items():
+                if rate and parameter.role == "statistic":
+                    parameters[name] = KEPT * parameters[name] + (1 - KEPT) * kept[name]
+        return values, saved
+
+    def _run_backward(self, deltas: dict[int, Array], saved: Sequence[Saved]) -> None:
+        """Add to the gradients what `deltas`, by the layers whose outputs they are of, come to."""
+        for layer in reversed(self.layers[first_trained(self.layers) :]):
+            if layer.index not in deltas:  # nothing that measures depends on it
+                continue
+            delta = deltas.pop(layer.index)
+            gradients = layer.backward(delta, saved[layer.index], self.parameters.views[layer.index])
+            for source, gradient in zip(layer.inputs, gradients.inputs, strict=True):
+                _add(deltas, source, gradient)
+            for name, gradient in gradients.parameters.items():
+                if self.rates[layer.index]:
+                    self.gradients.views[layer.index][name] += gradient
+
+
+def _add(deltas: dict[int, Array], index: int, delta: Array) -> None:
+    deltas[index] = deltas[index] + delta if index in deltas else delta

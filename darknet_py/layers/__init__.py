@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .activation import Activation
 from .avgpool import AvgPool
-from .base import Array, Layer, Parameter, Parameters, Role, Shape
+from .base import Array, Drawn, Gradients, Layer, Parameter, Parameters, Role, Saved, Shape
 from .batchnorm import BatchNorm
 from .connected import Connected
 from .convolutional import Convolutional
@@ -33,4 +33,16 @@ LAYERS: tuple[type[Layer], ...] = (
 
 REGISTRY: dict[str, type[Layer]] = {name: layer for layer in LAYERS for name in (layer.kind, *layer.aliases)}
 
-__all__ = ["LAYERS", "REGISTRY", "Array", "Layer", "Parameter", "Parameters", "Role", "Shape"]
+__all__ = [
+    "LAYERS",
+    "REGISTRY",
+    "Array",
+    "Drawn",
+    "Gradients",
+    "Layer",
+    "Parameter",
+    "Parameters",
+    "Role",
+    "Saved",
+    "Shape",
+]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..cfg import choice
-from .activations import ACTIVATIONS, activate
-from .base import Array, Layer, Parameters, Shape
+from .activations import ACTIVATIONS, activate, differentiate, keep
+from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
 
 
 class Activation(Layer):
@@ -28,3 +28,10 @@ class Activation(Layer):
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
         return activate(self.activation, inputs[0])
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        output = self.forward(inputs, parameters)
+        return output, {"activated": keep(self.activation, inputs[0], output)}
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        return Gradients((differentiate(self.activation, saved["activated"], delta),), {})

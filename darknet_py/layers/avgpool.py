@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .base import Array, Layer, Parameters, Shape
+import numpy as np
+
+from .base import Array, Gradients, Layer, Parameters, Saved, Shape
 
 
 class AvgPool(Layer):
@@ -27,3 +29,7 @@ class AvgPool(Layer):
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
         return inputs[0].mean(axis=(2, 3), keepdims=True)
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        channels, height, width = self.input_shapes[0]
+        return Gradients((np.broadcast_to(delta / (height * width), (len(delta), channels, height, width)),), {})

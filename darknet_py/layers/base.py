@@ -1,4 +1,4 @@
-"""What every layer is: options, output shape, parameters, listing line, operations, forward."""
+"""What every layer is: options, output shape, parameters, listing line, operations, forward and backward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..cfg import Option, Section
+from ..cfg import Option, Section, flag, number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -19,14 +19,27 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Array]
 Role = Literal["weight", "bias", "scale", "statistic"]
+Drawn = Mapping[str, Array]  # what training draws at random for one mini-batch
+Saved = dict[str, Array]  # what `backward` needs of a forward pass, by names of the layer's own
 
 MAX_SIDE = 1 << 16  # of a window or a border; pictures are no longer
-# Keys of training, debugging or another build of darknet, which say nothing about inference.
-COMMON_IGNORED = (
-    "learning_rate", "dontload", "dontloadscales", "dontsave", "stopbackward", "onlyforward", "clip",
-    "truth", "smooth", "l2norm", "name", "param", "dont_update", "burnin_update", "train_only_bn",
-    "dynamic_minibatch", "stream", "wait_stream",
-)  # fmt: skip
+# Keys of every layer: of its training; of training in ways that are not known here; of debugging or another build of
+# darknet.
+COMMON_TRAINING = {"learning_rate": number(1, least=0), "stopbackward": flag()}
+COMMON_UNTRAINED = {
+    "dontload": flag(),
+    "dontloadscales": flag(),
+    "dontsave": flag(),
+    "onlyforward": flag(),
+    "clip": number(0),
+    "truth": flag(),
+    "smooth": number(0),
+    "dont_update": flag(),
+    "burnin_update": flag(),
+    "train_only_bn": flag(),
+    "dynamic_minibatch": flag(),
+}
+COMMON_IGNORED = ("l2norm", "name", "param", "stream", "wait_stream")
 
 
 class Shape(NamedTuple):
@@ -74,6 +87,21 @@ class Parameter:
         return math.prod(self.shape)
 
 
+class Gradients(NamedTuple):
+    """What a layer's `backward` gives: directions in which the objective rises, so that the loss falls.
+
+    Attributes
+    ----------
+    inputs : tuple of array
+        For each input of the layer, of its shape.
+    parameters : dict of str to array
+        For each parameter that is learned, of its shape: the sum over the mini-batch.
+    """
+
+    inputs: tuple[Array, ...]
+    parameters: dict[str, Array]
+
+
 class Layer:
     """One section of a cfg, with its shapes.
 
@@ -87,6 +115,10 @@ class Layer:
         Keys that say nothing about inference.
     unsupported : mapping of str to Option
         Keys that change the answer in a way that is not known here; only their default is taken.
+    training : mapping of str to Option
+        Keys that matter in training alone, and become attributes.
+    untrained : mapping of str to Option
+        Keys that change training in a way that is not known here; in training only their default is taken.
     resizable : bool
         Whether it takes pictures of any height and width.
     pools_all : bool
@@ -106,6 +138,14 @@ class Layer:
         Whether it computes nothing: its output is its only input.
     activation : str
         What it applies last to all that it computes.
+    measures : bool
+        Whether it compares its output with the truth.
+    untrainable : str
+        Why it cannot be trained; empty where it can.
+    rate : float
+        What the learning rate of its parameters is multiplied by; 0 leaves them, and its statistics, as they are.
+    stops : bool
+        Whether training ends before it: neither it nor a layer before it learns.
     index : int
         Counted from 0 after ``[net]``.
     inputs : tuple of int
@@ -121,6 +161,8 @@ class Layer:
     options: ClassVar[Mapping[str, Option]] = {}
     ignored: ClassVar[tuple[str, ...]] = ()
     unsupported: ClassVar[Mapping[str, Option]] = {}
+    training: ClassVar[Mapping[str, Option]] = {}
+    untrained: ClassVar[Mapping[str, Option]] = {}
     resizable: ClassVar[bool] = True
     pools_all: ClassVar[bool] = False
     answers: ClassVar[bool] = True
@@ -129,8 +171,11 @@ class Layer:
     concatenates: ClassVar[bool] = False
     adds: bool = False
     idle: bool = False
+    measures: bool = False
     activation: str = "linear"
 
+    rate: float
+    stops: bool
     index: int
     inputs: tuple[int, ...]
     input_shapes: tuple[Shape, ...]
@@ -140,9 +185,11 @@ class Layer:
         """`shapes` holds the network's input and the outputs of all layers before: `index` + 1 of them."""
         self.section = section
         self.index = index
-        values = section.read(self.options, (*self.ignored, *COMMON_IGNORED), self.unsupported)
-        for key, value in values.items():
+        of_training = (*self.training, *self.untrained, *COMMON_TRAINING, *COMMON_UNTRAINED)
+        values = section.read(self.options, (*self.ignored, *COMMON_IGNORED, *of_training), self.unsupported)
+        for key, value in {**values, **section.read_quietly(self.training)}.items():
             setattr(self, key, value)
+        self.rate, self.stops = section.read_quietly(COMMON_TRAINING).values()
         self.inputs = self._find_inputs()
         self._take(shapes)
 
@@ -208,6 +255,65 @@ class Layer:
         -------
         array
             float32 of shape (n, *self.shape).
+        """
+        raise NotImplementedError
+
+    @property
+    def untrainable(self) -> str:
+        """Why it cannot be trained; empty where it can."""
+        return "no gradient is written for it" if type(self).backward is Layer.backward else ""
+
+    def check_trainable(self) -> None:
+        """Raise CfgError where it cannot be trained, or not as its section says."""
+        options = {**self.options, **self.unsupported, **self.training, **COMMON_TRAINING}
+        ignored, untrained = (*self.ignored, *COMMON_IGNORED), {**self.untrained, **COMMON_UNTRAINED}
+        self.section.check_training(options, ignored, untrained)
+        if self.untrainable:
+            raise self.section.error(f"cannot be trained: {self.untrainable}")
+
+    def draw(self, count: int, random: np.random.Generator) -> Drawn:
+        """What training draws at random for a mini-batch of `count` pictures."""
+        return {}
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        """The forward pass in training.
+
+        Parameters
+        ----------
+        inputs, parameters
+            As `forward` takes them. Their type, float32 or float64, is that of all that comes of them.
+        drawn : mapping of str to array
+            As `draw` gives it.
+
+        Returns
+        -------
+        array
+            As of `forward`.
+        dict of str to array
+            What `backward` needs; of a layer with statistics also those of the mini-batch, by their parameters' names.
+        """
+        return self.forward(inputs, parameters), {}
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        """The gradients that `delta`, of the shape of the output, makes: to add to those that are there."""
+        raise NotImplementedError
+
+    def measure(self, inputs: Sequence[Array], output: Array, truths: Array) -> tuple[float, Array]:
+        """The loss of a layer that `measures`.
+
+        Parameters
+        ----------
+        inputs, output
+            What the layer took and gave.
+        truths : array
+            Of shape (n, self.shape.size).
+
+        Returns
+        -------
+        float
+            The sum over the mini-batch.
+        array
+            The delta that it adds to that of its first input.
         """
         raise NotImplementedError
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Array, Layer, Parameter, Parameters, Shape
+from .base import Array, Drawn, Gradients, Layer, Parameter, Parameters, Saved, Shape
 
 EPSILON = 1e-6  # added to the standard deviation, not to the variance
+GRADIENT_EPSILON = 1e-5  # of the gradient, added to the variance
 
 
 def normalize(x: Array, parameters: Parameters) -> Array:
@@ -16,6 +17,32 @@ def normalize(x: Array, parameters: Parameters) -> Array:
     column = (-1,) + (1,) * (x.ndim - 2)
     scales, means, variances = (parameters[name].reshape(column) for name in ("scales", "means", "variances"))
     return scales * ((x - means) / (np.sqrt(variances) + np.float32(EPSILON)))
+
+
+def normalize_batch(x: Array, parameters: Parameters) -> tuple[Array, Saved]:
+    """`normalize` by the mean and variance (of N - 1) of the mini-batch, and what `normalize_backward` needs."""
+    rest = (0, *range(2, x.ndim))
+    measured = {"means": x.mean(axis=rest), "variances": x.var(axis=rest, ddof=1)}
+    return normalize(x, {**parameters, **measured}), {**measured, "sums": x}
+
+
+def normalize_backward(delta: Array, saved: Saved, parameters: Parameters) -> tuple[Array, Array]:
+    """The delta of `normalize_batch`'s input, and the gradient of the scales.
+
+    Darknet's hand-written formula, with N and another small number: next to the true gradient, but not that.
+    Source: ``batchnorm_layer.c``.
+    """
+    x, means, variances, scales = saved["sums"], saved["means"], saved["variances"], parameters["scales"]
+    rest, column = (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
+    count = x.size // x.shape[1]
+    centred = x - means.reshape(column)
+    scale_gradient = (delta * centred).sum(axis=rest) / (np.sqrt(variances) + x.dtype.type(EPSILON))
+    delta = delta * scales.reshape(column)
+    factor = 1 / np.sqrt(variances + x.dtype.type(GRADIENT_EPSILON))
+    mean_delta = -factor * delta.sum(axis=rest)
+    variance_delta = factor**3 * (delta * centred).sum(axis=rest) / -2
+    through_statistics = 2 * variance_delta.reshape(column) * centred + mean_delta.reshape(column)
+    return delta * factor.reshape(column) + through_statistics / count, scale_gradient
 
 
 def statistics(channels: int) -> dict[str, Parameter]:
@@ -49,3 +76,10 @@ class BatchNorm(Layer):
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
         return normalize(inputs[0], parameters)
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        return normalize_batch(inputs[0], parameters)
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        gradient, scales = normalize_backward(delta, saved, parameters)
+        return Gradients((gradient,), {"scales": scales})

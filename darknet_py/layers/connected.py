@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..cfg import choice, flag, integer
-from .activations import ACTIVATIONS, activate
-from .base import Array, Layer, Parameter, Parameters, Shape
-from .batchnorm import normalize, statistics
+from .activations import ACTIVATIONS, activate, differentiate, keep
+from .base import Array, Drawn, Gradients, Layer, Parameter, Parameters, Saved, Shape
+from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
 
 
 class Connected(Layer):
@@ -51,3 +51,23 @@ class Connected(Layer):
         if self.batch_normalize:
             x = normalize(x, parameters)
         return activate(self.activation, x + parameters["biases"]).reshape(-1, self.output, 1, 1)
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        saved = {"inputs": inputs[0]}
+        x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
+        if self.batch_normalize:
+            x, of_batch = normalize_batch(x, parameters)
+            saved.update(of_batch)
+        x = x + parameters["biases"]
+        y = activate(self.activation, x)
+        saved["activated"] = keep(self.activation, x, y)
+        return y.reshape(-1, self.output, 1, 1), saved
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        delta = differentiate(self.activation, saved["activated"], delta.reshape(len(delta), -1))
+        gradients = {"biases": delta.sum(axis=0)}
+        if self.batch_normalize:
+            delta, gradients["scales"] = normalize_backward(delta, saved, parameters)
+        inputs = saved["inputs"]
+        gradients["weights"] = delta.T @ inputs.reshape(len(inputs), -1)
+        return Gradients(((delta @ parameters["weights"]).reshape(inputs.shape),), gradients)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..cfg import choice, flag, integer, text
-from .activations import ACTIVATIONS, activate
-from .base import MAX_SIDE, Array, Layer, Parameter, Parameters, Shape, count_windows
-from .batchnorm import normalize, statistics
+from ..cfg import choice, flag, integer, number, text
+from .activations import ACTIVATIONS, activate, differentiate, keep
+from .base import MAX_SIDE, Array, Drawn, Gradients, Layer, Parameter, Parameters, Saved, Shape, count_windows
+from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
 
 
 class Convolutional(Layer):
@@ -35,10 +35,7 @@ class Convolutional(Layer):
         "batch_normalize": flag(),
         "activation": choice(ACTIVATIONS, "logistic"),
     }
-    ignored = (
-        "dot", "bias", "adam", "bin_output", "assisted_excitation", "sway", "rotate", "stretch", "stretch_sway",
-        "angle", "grad_centr", "reverse",
-    )  # fmt: skip
+    ignored = ("bias", "adam")
     unsupported = {
         "binary": flag(),
         "xnor": flag(),
@@ -50,6 +47,18 @@ class Convolutional(Layer):
         "share_index": text(),
         "cbn": flag(),
         "coordconv": flag(),
+    }
+    untrained = {
+        "dot": flag(),
+        "bin_output": flag(),
+        "assisted_excitation": number(0),
+        "sway": flag(),
+        "rotate": flag(),
+        "stretch": flag(),
+        "stretch_sway": flag(),
+        "angle": number(0),
+        "grad_centr": flag(),
+        "reverse": number(0),
     }
     filters: int
     size: int
@@ -108,14 +117,58 @@ class Convolutional(Layer):
         )
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
-        padded = np.pad(inputs[0], ((0, 0), (0, 0), *self.edges))
+        x = self._convolve(inputs[0], parameters)
+        if self.batch_normalize:
+            x = normalize(x, parameters)
+        return activate(self.activation, x + parameters["biases"].reshape(-1, 1, 1))
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        saved = {"inputs": inputs[0]}
+        x = self._convolve(inputs[0], parameters)
+        if self.batch_normalize:
+            x, of_batch = normalize_batch(x, parameters)
+            saved.update(of_batch)
+        x = x + parameters["biases"].reshape(-1, 1, 1)
+        y = activate(self.activation, x)
+        saved["activated"] = keep(self.activation, x, y)
+        return y, saved
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        delta = differentiate(self.activation, saved["activated"], delta)
+        gradients = {"biases": delta.sum(axis=(0, 2, 3))}
+        if self.batch_normalize:
+            delta, gradients["scales"] = normalize_backward(delta, saved, parameters)
+        inputs = saved["inputs"]
+        delta = delta.reshape(len(delta), self.groups, self.filters // self.groups, -1)
+        products = (delta @ self._columns(inputs).swapaxes(2, 3)).sum(axis=0)
+        gradients["weights"] = products.reshape(parameters["weights"].shape)
+        columns = self._filters(parameters).swapaxes(1, 2) @ delta
+        return Gradients((self._sum_columns(columns, inputs),), gradients)
+
+    def _convolve(self, x: Array, parameters: Parameters) -> Array:
+        return (self._filters(parameters) @ self._columns(x)).reshape(len(x), *self.shape)
+
+    def _filters(self, parameters: Parameters) -> Array:
+        """The weights, as groups x filters x taps."""
+        return parameters["weights"].reshape(self.groups, self.filters // self.groups, -1)
+
+    def _columns(self, x: Array) -> Array:
+        """What each window holds, as n x groups x taps x windows; a tap is a channel of the group, row and column."""
+        padded = np.pad(x, ((0, 0), (0, 0), *self.edges))
         windows = sliding_window_view(padded, (self.size, self.size), axis=(2, 3))
         windows = windows[:, :, :: self.stride, :: self.stride]
         n, channels, height, width = windows.shape[:4]
         columns = windows.reshape(n, self.groups, channels // self.groups, height, width, -1)
-        columns = columns.transpose(0, 1, 2, 5, 3, 4).reshape(n, self.groups, -1, height * width)
-        weights = parameters["weights"].reshape(self.groups, self.filters // self.groups, -1)
-        x = (weights @ columns).reshape(n, *self.shape)
-        if self.batch_normalize:
-            x = normalize(x, parameters)
-        return activate(self.activation, x + parameters["biases"].reshape(-1, 1, 1))
+        return columns.transpose(0, 1, 2, 5, 3, 4).reshape(n, self.groups, -1, height * width)
+
+    def _sum_columns(self, columns: Array, x: Array) -> Array:
+        """`_columns` backward: each cell's sum over the windows that hold it, in the shape of `x`."""
+        n, channels, height, width = x.shape
+        (top, bottom), (left, right) = self.edges
+        padded = np.zeros((n, channels, top + height + bottom, left + width + right), x.dtype)
+        taps = columns.reshape(n, channels, self.size, self.size, *self.shape[1:])
+        for i, j in np.ndindex(self.size, self.size):
+            rows = slice(i, i + (self.shape.height - 1) * self.stride + 1, self.stride)
+            cells = slice(j, j + (self.shape.width - 1) * self.stride + 1, self.stride)
+            padded[:, :, rows, cells] += taps[:, :, i, j]
+        return padded[:, :, top : top + height, left : left + width]

@@ -1,23 +1,30 @@
-"""The middle of the picture."""
+"""A part of the picture: the middle, or in training any."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..cfg import flag, integer
-from .base import Array, Layer, Parameters, Shape
+import numpy as np
+
+from ..cfg import flag, integer, number
+from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
 
 
 class Crop(Layer):
-    """`crop_height` x `crop_width` from the middle, mapped from 0..1 to -1..1 unless `noadjust`."""
+    """`crop_height` x `crop_width` from the middle, mapped from 0..1 to -1..1 unless `noadjust`.
+
+    In training from any place, the same for a whole mini-batch, which with `flip` is mirrored first every other time.
+    """
 
     kind = "crop"
     resizable = False
     options = {"crop_height": integer(1, least=1), "crop_width": integer(1, least=1), "noadjust": flag()}
-    ignored = ("flip", "angle", "saturation", "exposure", "shift")
+    training = {"flip": flag()}
+    untrained = {"angle": number(0), "saturation": number(1), "exposure": number(1), "shift": number(0)}
     crop_height: int
     crop_width: int
     noadjust: bool
+    flip: bool
 
     def _set_up(self, source: Shape) -> Shape:
         for key, room in (("crop_height", source.height), ("crop_width", source.width)):
@@ -35,7 +42,27 @@ class Crop(Layer):
         return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
-        rows = slice(self.top, self.top + self.crop_height)
-        columns = slice(self.left, self.left + self.crop_width)
-        x = inputs[0][:, :, rows, columns]
+        return self._crop(inputs[0], self.top, self.left)
+
+    def draw(self, count: int, random: np.random.Generator) -> Drawn:
+        """`flip` (0 or 1), then `top` and `left`: numbers of no dimension."""
+        _, height, width = self.input_shapes[0]
+        flip = random.integers(2) if self.flip else 0
+        top, left = random.integers(height - self.crop_height + 1), random.integers(width - self.crop_width + 1)
+        return {"flip": np.float32(flip), "top": np.float32(top), "left": np.float32(left)}
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        x = inputs[0][..., ::-1] if drawn["flip"] else inputs[0]
+        return self._crop(x, int(drawn["top"]), int(drawn["left"])), dict(drawn)
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        gradient = np.zeros((len(delta), *self.input_shapes[0]), delta.dtype)
+        self._view(gradient, int(saved["top"]), int(saved["left"]))[...] = delta if self.noadjust else 2 * delta
+        return Gradients((gradient[..., ::-1] if saved["flip"] else gradient,), {})
+
+    def _crop(self, x: Array, top: int, left: int) -> Array:
+        x = self._view(x, top, left)
         return x if self.noadjust else 2 * x - 1
+
+    def _view(self, x: Array, top: int, left: int) -> Array:
+        return x[:, :, top : top + self.crop_height, left : left + self.crop_width]

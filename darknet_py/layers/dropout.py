@@ -1,20 +1,22 @@
-"""Dropout: nothing at inference."""
+"""Dropout: nothing at inference, and in training zeros by chance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..cfg import number
-from .base import Array, Layer, Parameters, Shape
+import numpy as np
+
+from ..cfg import flag, number
+from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
 
 
 class Dropout(Layer):
-    """Passes its input on."""
+    """Passes its input on; in training each value becomes 0 with `probability`, and the others grow by 1 / (1 - it)."""
 
     kind = "dropout"
     idle = True
     options = {"probability": number(0.5, matters=False)}
-    ignored = ("dropblock", "dropblock_size_rel", "dropblock_size_abs")
+    untrained = {"dropblock": flag(), "dropblock_size_rel": number(0), "dropblock_size_abs": number(0)}
     probability: float
 
     def _set_up(self, source: Shape) -> Shape:
@@ -28,3 +30,19 @@ class Dropout(Layer):
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
         return inputs[0]
+
+    @property
+    def untrainable(self) -> str:
+        return "" if 0 <= self.probability < 1 else f"probability={self.probability:g}; from 0 to below 1 is expected"
+
+    def draw(self, count: int, random: np.random.Generator) -> Drawn:
+        """`uniform`: for each value a number from 0 to 1."""
+        return {"uniform": random.random((count, *self.shape), np.float32)}
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        factors = np.where(drawn["uniform"] < self.probability, 0, 1 / (1 - self.probability))
+        factors = factors.astype(inputs[0].dtype, copy=False)
+        return inputs[0] * factors, {"factors": factors}
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        return Gradients((delta * saved["factors"],), {})

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import flag, integer
-from .base import MAX_SIDE, Array, Layer, Parameters, Shape, count_windows
+from .base import MAX_SIDE, Array, Drawn, Gradients, Layer, Parameters, Saved, Shape, count_windows
 
 
 class MaxPool(Layer):
@@ -62,14 +62,33 @@ class MaxPool(Layer):
         )
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+        return self._windows(inputs[0]).max(axis=(4, 5))
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        return self.forward(inputs, parameters), {"inputs": inputs[0]}
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        """To the first of a window's largest cells, row by row."""
+        x, first = saved["inputs"], self.padding // 2
+        windows = self._windows(x)
+        largest = windows.reshape(*windows.shape[:4], -1).argmax(axis=4)
+        image, channel, row, column = np.indices(largest.shape, sparse=True)
+        rows = row * self.stride + largest // self.size - first
+        columns = column * self.stride + largest % self.size - first
+        gradient = np.zeros_like(x)
+        np.add.at(gradient, (image, channel, rows, columns), delta)
+        return Gradients((gradient,), {})
+
+    def _windows(self, x: Array) -> Array:
+        """As n x channels x height x width of the output x rows x columns of a window."""
         first = self.padding // 2
         # The last window reaches this far; where it stays inside, the cells behind it do not matter.
         after = [
             max(0, (out - 1) * self.stride - first + self.size - d)
-            for out, d in zip(self.shape[1:], inputs[0].shape[2:], strict=True)
+            for out, d in zip(self.shape[1:], x.shape[2:], strict=True)
         ]
         edges = [(0, 0), (0, 0), *((first, last) for last in after)]
-        padded = np.pad(inputs[0], edges, constant_values=-np.inf)
+        padded = np.pad(x, edges, constant_values=-np.inf)
         windows = sliding_window_view(padded, (self.size, self.size), axis=(2, 3))
         windows = windows[:, :, :: self.stride, :: self.stride]
-        return windows[:, :, : self.shape.height, : self.shape.width].max(axis=(4, 5))
+        return windows[:, :, : self.shape.height, : self.shape.width]

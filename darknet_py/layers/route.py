@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import integer, integers
-from .base import Array, Layer, Parameters, Shape
+from .base import Array, Gradients, Layer, Parameters, Saved, Shape
 
 
 class Route(Layer):
@@ -47,3 +47,7 @@ class Route(Layer):
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
         return np.concatenate(inputs, axis=1)
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        ends = np.cumsum([shape.channels for shape in self.input_shapes])
+        return Gradients(tuple(np.split(delta, ends[:-1], axis=1)), {})

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import choice, integer, number, text
-from .activations import ACTIVATIONS, activate
-from .base import Array, Layer, Parameters, Shape
+from .activations import ACTIVATIONS, activate, differentiate, keep
+from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
 
 
 class Shortcut(Layer):
@@ -72,11 +72,30 @@ class Shortcut(Layer):
         )
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+        return activate(self.activation, self._sum(inputs))
+
+    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+        x = self._sum(inputs)
+        y = activate(self.activation, x)
+        return y, {"activated": keep(self.activation, x, y)}
+
+    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+        delta = differentiate(self.activation, saved["activated"], delta)
+        gradients = delta.copy(), np.zeros((len(delta), *self.input_shapes[1]), delta.dtype)
+        shared, other = self._views(*gradients)
+        other[...] = np.float32(self.beta) * shared
+        shared *= np.float32(self.alpha)
+        return Gradients(gradients, {})
+
+    def _sum(self, inputs: Sequence[Array]) -> Array:
         x = inputs[0].copy()
-        other = inputs[1][:, :, :: self.step, :: self.step]
+        shared, other = self._views(x, inputs[1])
+        shared[...] = np.float32(self.alpha) * shared + np.float32(self.beta) * other
+        return x
+
+    def _views(self, x: Array, other: Array) -> tuple[Array, Array]:
+        """The channels and cells of both that meet."""
+        other = other[:, :, :: self.step, :: self.step]
         shared = x[:, :, :: self.spread, :: self.spread]
         channels, height, width = (min(a, b) for a, b in zip(shared.shape[1:], other.shape[1:], strict=True))
-        shared = shared[:, :channels, :height, :width]
-        other = other[:, :channels, :height, :width]
-        shared[...] = np.float32(self.alpha) * shared + np.float32(self.beta) * other
-        return activate(self.activation, x)
+        return shared[:, :channels, :height, :width], other[:, :channels, :height, :width]

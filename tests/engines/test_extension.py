@@ -15,7 +15,7 @@ from darknet_py.engines.cpu.inspect import plan_layers
 from darknet_py.engines.cuda import CudaEngine
 from darknet_py.errors import DarknetWarning
 from darknet_py.layers import REGISTRY, Layer, Parameter
-from darknet_py.layers.activations import ACTIVATIONS, activate
+from darknet_py.layers.activations import ACTIVATIONS, Formula, activate
 
 
 class Centre(Layer):
@@ -45,7 +45,7 @@ ODD = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "wave
 def network(monkeypatch):
     """With both of them first, last, within, in a route and before a shortcut."""
     monkeypatch.setitem(REGISTRY, "centre", Centre)
-    monkeypatch.setitem(ACTIVATIONS, "wave", lambda x: x + np.sin(x))
+    monkeypatch.setitem(ACTIVATIONS, "wave", Formula(lambda x: x + np.sin(x), lambda x: 1 + np.cos(x), of="input"))
     sections = [
         ("centre", {"share": 0.5}), CONVOLUTION, ("centre", {}), ODD, ("shortcut", {"from": 1, "activation": "wave"}),
         ("route", {"layers": "2,4,3"}), ("activation", {"activation": "wave"}), ("maxpool", {"size": 2, "stride": 2}),

@@ -1,0 +1,64 @@
+"""What training asks of a network's layers together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .base import Layer
+
+KEPT = 0.99  # of a statistic, at each pass; the rest is the mini-batch's
+
+
+def first_trained(layers: Sequence[Layer]) -> int:
+    """The index of the first layer that training reaches: the one behind the last that stops it."""
+    return max((layer.index + 1 for layer in layers if layer.stops), default=0)
+
+
+def rates(layers: Sequence[Layer]) -> list[float]:
+    """For each layer what the learning rate is multiplied by; 0: its parameters stay, weights do not decay, too.
+
+    Source: darknet's ``network.c``, in which the layers that training does not reach still decay.
+    """
+    first = first_trained(layers)
+    return [layer.rate if layer.index >= first else 0 for layer in layers]
+
+
+def measuring(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers that compare themselves with the truth: of one behind another only the first.
+
+    So a ``[cost]`` behind a ``[softmax]`` does not double its gradient, as it does in darknet since May 2018.
+    """
+    measured = {layer.index for layer in layers if layer.measures}
+    return [layer for layer in layers if layer.measures and not measured.intersection(layer.inputs)]
+
+
+def check_trainable(layers: Sequence[Layer], batch: int) -> None:
+    """Raise CfgError where the network cannot be trained, or not as its cfg says.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of the network.
+    batch : int
+        Images of a mini-batch.
+    """
+    for layer in layers:
+        layer.check_trainable()
+        if any(parameter.role == "statistic" for parameter in layer.parameters.values()):
+            _, height, width = layer.shape
+            if batch * height * width < 2:
+                reason = "cannot be trained: a mini-batch of 1 gives each channel one value, without a variance"
+                raise layer.section.error(reason, "batch_normalize")
+    measured = measuring(layers)
+    if not measured:
+        raise layers[-1].section.error("cannot be trained: a [softmax] or [cost] is expected, which measures the loss")
+    for layer in measured:
+        if layer.shape.size != measured[-1].shape.size:
+            reason = (
+                f"compares {layer.shape.size} values with the truth, and layer {measured[-1].index}"
+                f" {measured[-1].shape.size}; they must agree, or this one not measure"
+            )
+            raise layer.section.error(reason)
+    learned = zip(layers, rates(layers), strict=True)
+    if not any(rate and layer.parameter_count for layer, rate in learned):
+        raise layers[-1].section.error("nothing to train: all layers before it are frozen, or have no parameters")
