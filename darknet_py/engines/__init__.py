@@ -110,8 +110,12 @@ def _open_engine(
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
 
 
-def compile_training(name: str, layers: Sequence[Layer], parameters: Parameters, batch: int) -> TrainingPlan:
+def compile_training(
+    name: str, layers: Sequence[Layer], parameters: Parameters, batch: int, threads: int | None = None
+) -> TrainingPlan:
     """A plan of the engine `name` that trains `parameters`, in place, on mini-batches of `batch` images.
+
+    `threads` are the CPU's, one for each core where absent: what comes of it does not depend on them.
 
     Raises
     ------

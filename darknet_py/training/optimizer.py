@@ -6,12 +6,13 @@ Sources: darknet's ``convolutional_layer.c`` (update_convolutional_layer) and ``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..layers import Array, Layer
+from ..layers import Array
+from ..layers.training import rates
 from ..parameters import Parameters
 from .options import TrainingOptions
 
@@ -42,17 +43,12 @@ class Part:
             yield slice(start, min(start + CHUNK, self.place.stop))
 
 
-def learning_from(layers: Sequence[Layer]) -> int:
-    """The first layer that may learn: that behind the last one that stops training."""
-    return max((layer.index + 1 for layer in layers if layer.stops), default=0)
-
-
 def learned_parts(parameters: Parameters) -> list[Part]:
     """The parameters that are learned: not statistics, and not those of layers that are frozen."""
-    first, parts = learning_from(parameters.layers), []
+    of_layers, parts = rates(parameters.layers), []
     for entry in parameters.entries:
-        role, rate = entry.parameter.role, entry.layer.rate
-        if role != "statistic" and rate and entry.layer.index >= first:
+        role, rate = entry.parameter.role, of_layers[entry.layer.index]
+        if rate and role != "statistic":
             parts.append(Part(entry.place, rate, role == "weight"))
     return parts
 

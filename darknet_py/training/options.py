@@ -5,16 +5,15 @@ Source: darknet's ``parser.c`` (parse_net_options), of 2018 and of AlexeyAB's fo
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from ..cfg import Section, choice, flag, integer, integers, number, numbers, text
-from ..errors import DarknetWarning
-from ..network import NET_OPTIONS, TRAINING_OPTIONS
+from ..errors import UsageError
+from ..network import NET_OPTIONS, TRAINING_OPTIONS, Network
 
 POLICIES = ("constant", "step", "steps", "exp", "poly", "random", "sigmoid", "sgdr", "cosine")
 OPTIONS = {
@@ -64,11 +63,6 @@ UNSUPPORTED = {
     "loss_scale": number(1),
     "seq_scales": text(),
 }
-# Keys of layers that change what training gives, in ways that are not known here.
-UNSUPPORTED_OF_LAYERS = (
-    "truth", "onlyforward", "dontload", "dontloadscales", "dontsave", "numload", "clip", "smooth", "l2norm",
-    "dont_update", "burnin_update", "train_only_bn", "dynamic_minibatch", "adam",
-)  # fmt: skip
 # What a policy cannot do without.
 NEEDED = {
     "step": ("step", "scale"),
@@ -151,6 +145,18 @@ class TrainingOptions:
     mixup: bool
     cutmix: bool
 
+    @classmethod
+    def of(cls, network: Network, **changes: Any) -> TrainingOptions:
+        """The options that a network's cfg says; `changes` are keys of its ``[net]`` that count instead.
+
+        Raises
+        ------
+        CfgError
+            Where a value is wrong, does not go with the others, or a key changes training in a way that is not known
+            here.
+        """
+        return cls(**_read(network.sections[0], changes))
+
     @property
     def pass_size(self) -> int:
         """Images of one pass."""
@@ -161,40 +167,26 @@ class TrainingOptions:
         return {key: str(value) for key, value in asdict(self).items()}
 
 
-def read_options(net: Section, changes: dict[str, Any] | None = None) -> TrainingOptions:
-    """The options of a ``[net]`` section.
-
-    Parameters
-    ----------
-    net : Section
-        The first of a network's sections.
-    changes : dict, optional
-        Values of keys of `OPTIONS` that count instead of the section's.
-
-    Raises
-    ------
-    CfgError
-        Where a value is wrong, does not go with the others, or a key changes training in a way that is not known
-        here.
-    """
-    others = [key for key in (*NET_OPTIONS, *TRAINING_OPTIONS) if key not in OPTIONS and key not in UNSUPPORTED]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DarknetWarning)  # the network's reader has given them
-        values = net.read(OPTIONS, others, UNSUPPORTED)
-        width = net.read(NET_OPTIONS, TRAINING_OPTIONS)["width"]
-    values |= changes or {}
-    _check(net, values, {*net.entries, *(changes or {})})
-    sides = _sides(net, values, width)
-    del values["max_ratio"], values["min_ratio"]
-    values["min_crop"], values["max_crop"] = sides
+def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of the options of a ``[net]`` section."""
+    for key in changes:
+        if key not in OPTIONS:
+            raise UsageError(f"{key}: unknown option of training; known are {', '.join(OPTIONS)}")
+    others = [key for key in TRAINING_OPTIONS if key not in OPTIONS and key not in UNSUPPORTED]
+    net.check_training(OPTIONS, (*NET_OPTIONS, *others), UNSUPPORTED)
+    values = net.read_quietly(OPTIONS)
+    width = net.read_quietly(NET_OPTIONS)["width"]
+    values |= changes
+    _check(net, values, {*net.entries, *changes})
+    values["min_crop"], values["max_crop"] = _sides(net, values, width)
+    del values["min_ratio"], values["max_ratio"]
     for key in ("aspect", "saturation", "exposure"):
         values[key] = values[key] or 1.0  # as darknet, which divides by it
     for key in ("steps", "scales"):
         values[key] = tuple(values[key] or ())
     for key in ("mixup", "cutmix"):
         values[key] = bool(values[key])
-    lowered = {key.lower(): value for key, value in values.items()}
-    return TrainingOptions(**lowered)
+    return {key.lower(): value for key, value in values.items()}
 
 
 def _check(net: Section, values: dict[str, Any], given: Collection[str]) -> None:

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..classifier import Classifier
-from ..engines import open_training
-from ..errors import CfgError, TrainingError, UsageError
+from ..engines import compile_training
+from ..errors import TrainingError, UsageError
 from ..layers import Array, Layer
+from ..layers.training import check_trainable
 from ..parameters import Parameters
-from ..weights import load_prefix, load_weights
+from ..weights import load_weights
 from .checkpoint import State, load_checkpoint, save_checkpoint
 from .first_weights import set_first
 from .memory import check_memory
@@ -67,15 +68,10 @@ class Run:
     def __init__(self, network: Classifier, options: TrainingOptions, settings: Settings) -> None:
         self.options, self.settings = options, settings
         self.layers = _freeze(network, settings.freeze)
-        for layer in self.layers:
-            layer.check_trainable()
-        if not any(layer.measures for layer in self.layers):
-            raise CfgError(
-                "no layer compares the output with the truth; [softmax] at the end is expected", file=network.file
-            )
+        check_trainable(self.layers, options.pass_size)
         check_memory(self.layers, options, network.file)
         first, seen = _begin(network, self.layers, settings)
-        self._plan = open_training(settings.engine, self.layers, first, options.pass_size, settings.threads)
+        self._plan = compile_training(settings.engine, self.layers, first, options.pass_size, settings.threads)
         self.parameters = self._plan.parameters
         self._optimizer = make_optimizer(self.parameters, self._plan.gradients, options)
         self.state = State(settings.seed, seen // options.batch, seen=seen)
@@ -188,6 +184,8 @@ def _begin(network: Classifier, layers: Sequence[Layer], settings: Settings) -> 
         return Parameters(layers, loaded.read_all().values), 0 if settings.clear else loaded.header.seen
     parameters, filled = Parameters.zeros(layers), 0
     if settings.pretrained is not None:
+        from ..weights import load_prefix
+
         prefix = load_prefix(settings.pretrained, network)
         filled = len(prefix.layers)
         parameters.first(filled).values[...] = prefix.read_all().values

@@ -31,7 +31,8 @@ def rate(options: TrainingOptions, n: int, seed: int = 0) -> float:
 
 
 def _float32(value: float) -> float:
-    return float(np.float32(value))
+    with np.errstate(over="ignore"):  # what comes of an infinite rate is found in the loss
+        return float(np.float32(value))
 
 
 def _constant(options: TrainingOptions, first: float, n: int) -> float:

@@ -74,7 +74,7 @@ def test_a_bit_that_is_another_is_found_wherever_it_is(file):
         damaged = bytearray(content)
         damaged[place] ^= 4
         file.write_bytes(damaged)
-        with pytest.raises(CheckpointError, match="damaged|not a checkpoint|version|of another run"):
+        with pytest.raises(CheckpointError, match=r"damaged|not a checkpoint|version|of another run"):
             load(file)
 
 
@@ -91,12 +91,12 @@ def test_a_checkpoint_that_is_cut_short_or_longer_is_refused(file):
 
 def test_another_version_is_refused_by_its_number(file):
     file.write_bytes(file.read_bytes().replace(b"checkpoint 1", b"checkpoint 2", 1))
-    with pytest.raises(CheckpointError, match="a checkpoint of version 2; this program goes on with version 1 alone$"):
+    with pytest.raises(CheckpointError, match=r"a checkpoint of version 2; this program goes on with version 1 alone$"):
         load(file)
 
 
 def test_other_layers_are_refused(file):
-    with pytest.raises(CheckpointError, match=": of a network with other layers$"):
+    with pytest.raises(CheckpointError, match=r": of a network with other layers$"):
         load(file, count=6)
 
 
