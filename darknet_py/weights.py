@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import FileIO
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -140,10 +141,29 @@ def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
         Where the file cannot be opened, its size is not what the layers take with either header, or it changes
         meanwhile.
     """
+    return _load(path, network, [len(network.layers)])
+
+
+def load_prefix(path: str | os.PathLike[str], network: Network) -> Weights:
+    """Lay a weights file over as many of the first layers of `network` as it fills: `layers` of what comes back.
+
+    That is how ``darknet partial`` writes them. Layers without parameters are filled by what fills those before.
+
+    Raises
+    ------
+    WeightsError
+        As `load_weights` does; any layer's end is taken, but not before the first parameters.
+    """
+    return _load(path, network, range(len(network.layers), 0, -1))
+
+
+def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int]) -> Weights:
+    """Lay a file over the first layers of `network`: the first of `counts` that its size fits."""
     file = os.fspath(path)
     found = resolve(path)
     check_regular(found, WeightsError, file)
-    expected = 4 * network.parameter_count
+    sizes = [0, *accumulate(4 * layer.parameter_count for layer in network.layers)]  # of so many layers
+    counts = [count for count in counts if sizes[count] or not sizes[-1]]
     try:
         with found.open("rb", buffering=0) as stream:
             status = os.fstat(stream.fileno())
@@ -151,13 +171,15 @@ def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
             start = stream.read(64)
             if len(start) != min(size, 64):
                 raise WeightsError(_CHANGED, file=file)
-            if size - expected not in (16, 20):
-                raise WeightsError(_explain_size(start, size, expected, network), file=file)
-            header = _parse_header(start, size - expected, file)
-            mapped = _map(stream, header.size, expected // 4, file)
+            fitting = [count for count in counts if size - sizes[count] in (16, 20)]
+            if not fitting:
+                raise WeightsError(_explain_size(start, size, {sizes[count] for count in counts}, network), file=file)
+            held = sizes[fitting[0]]
+            header = _parse_header(start, size - held, file)
+            mapped = _map(stream, header.size, held // 4, file)
     except OSError as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
-    return Weights(header, network.layers, mapped, file, found, _stamp(status))
+    return Weights(header, network.layers[: fitting[0]], mapped, file, found, _stamp(status))
 
 
 def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int = 0) -> None:
@@ -210,8 +232,8 @@ def _parse_header(start: bytes, size: int, file: str) -> Header:
     return header
 
 
-def _explain_size(start: bytes, size: int, expected: int, network: Network) -> str:
-    """Why a file of `size` bytes cannot hold `expected` bytes of parameters."""
+def _explain_size(start: bytes, size: int, expected: Collection[int], network: Network) -> str:
+    """Why a file of `size` bytes holds none of `expected`, which are bytes of parameters."""
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if size == 0:
         return "an empty file"
@@ -221,11 +243,16 @@ def _explain_size(start: bytes, size: int, expected: int, network: Network) -> s
         return "a Git LFS pointer, not weights; run `git lfs pull`"
     if size < 16:
         return f"{size} bytes, shorter than a header"
-    kind = "cut short" if size < expected + 20 else "longer"
-    return (
-        f"{size} bytes, {kind}: {network.file} takes {expected + 16} or {expected + 20};"
-        " are they the weights of this network?"
-    )
+    most = max(expected)
+    kind = "cut short" if size < most + 20 else "longer"
+    if kind == "longer" or len(expected) == 1:
+        return (
+            f"{size} bytes, {kind}: {network.file} takes {most + 16} or {most + 20};"
+            " are they the weights of this network?"
+        )
+    near = sorted(sorted(expected, key=lambda held: abs(size - held))[:2])
+    takes = " or ".join(f"{held + 16} or {held + 20}" for held in near)
+    return f"{size} bytes, which end within a layer of {network.file}: its first layers take {takes}"
 
 
 def _name(values: Array, layer: Layer, header: Header) -> dict[str, Array]:

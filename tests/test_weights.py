@@ -13,7 +13,7 @@ from support import make_network, random_parameters
 
 from darknet_py import weights as weights_module
 from darknet_py.errors import WeightsError
-from darknet_py.weights import _fill, load_weights, save_weights
+from darknet_py.weights import _fill, load_prefix, load_weights, save_weights
 
 NETWORK = make_network(
     (2, 4, 4),
@@ -231,6 +231,9 @@ def test_what_is_read_is_what_is_mapped(write):
     for read, mapped in zip(weights.read(), weights.parameters, strict=True):
         assert read.keys() == mapped.keys()
         assert all((read[name] == mapped[name]).all() for name in read)
+    whole = weights.read_all()
+    assert (whole.values == weights.parameters.values).all()
+    assert whole.values.flags.writeable
 
 
 def test_what_was_read_stays_when_the_file_changes_later(write):
@@ -270,6 +273,54 @@ def test_transposed_weights_are_saved_the_usual_way(write, tmp_path):
     new = load_weights(tmp_path / "new.weights", NETWORK)
     assert not new.header.transposed
     assert (new.parameters.values == old.parameters.values).all()
+
+
+PREFIX = make_network(
+    (2, 4, 4),
+    ("convolutional", {"filters": 3, "size": 2}),
+    ("maxpool", {"size": 2}),
+    ("batchnorm", {}),
+    ("connected", {"output": 4}),
+    ("softmax", {}),
+)
+# Values of the first layers, and the layers that they fill.
+ENDS = {27: 2, 36: 3, 36 + 4 + 4 * 27: 5}
+
+
+@pytest.mark.parametrize("header", [WIDE, NARROW, VERSIONLESS], ids=["64 bits", "32 bits", "no version"])
+@pytest.mark.parametrize("count", ENDS)
+def test_the_first_layers_are_filled_by_a_file_that_holds_them_alone(write, header, count):
+    values = np.arange(count)
+    weights = load_prefix(write(header, values), PREFIX)
+    assert weights.layers == PREFIX.layers[: ENDS[count]]
+    if header is VERSIONLESS and count > 36:
+        values[40:] = values[40:].reshape(27, 4).T.ravel()
+    assert (weights.parameters.values == values).all()
+    assert (weights.read_all().values == values).all()
+
+
+def test_a_file_that_ends_within_a_layer_is_refused(tmp_path):
+    path = tmp_path / "x.weights"
+    right = {size + 4 * count for size in (16, 20) for count in ENDS}
+    for size in range(30 + 4 * max(ENDS)):
+        path.write_bytes(bytes(size))
+        if size in right:
+            continue
+        with pytest.raises(WeightsError) as error:
+            load_prefix(path, PREFIX)
+        if 16 <= size < 20 + 4 * max(ENDS):
+            assert f"{size} bytes, which end within a layer of test.cfg: its first layers take " in str(error.value)
+    path.write_bytes(bytes(100))
+    with pytest.raises(WeightsError, match=r"take 124 or 128 or 160 or 164$"):
+        load_prefix(path, PREFIX)
+
+
+def test_what_is_mapped_stays_mapped_and_read_only(write):
+    weights = load_weights(write(), NETWORK)
+    assert isinstance(weights.mapped.base, np.memmap)
+    assert np.shares_memory(weights.parameters.values, weights.mapped)
+    assert not weights.parameters.values.flags.writeable
+    assert not load_weights(write(VERSIONLESS), NETWORK).parameters.values.flags.writeable
 
 
 def test_failed_save_leaves_the_file_that_was_there(tmp_path, monkeypatch):
