@@ -9,8 +9,7 @@ from conftest import REFERENCE
 
 FOLDER = REFERENCE / "training"
 BATCH, ITERATIONS = 8, 20
-# Here: an unknown policy is refused, and the rate of 2018's sigmoid, which is 0 up to `step`, is not followed.
-OTHERWISE = ("policy_sig", "policy_sigmoid")
+UNKNOWN_POLICY = "policy_sig"  # refused here
 
 
 def load_cases():

@@ -23,6 +23,7 @@ from .first_weights import set_first
 from .memory import check_memory
 from .optimizer import make_optimizer
 from .options import TrainingOptions
+from .outputs import load_first
 from .schedule import rate
 from .settings import Settings
 
@@ -184,10 +185,6 @@ def _begin(network: Classifier, layers: Sequence[Layer], settings: Settings) -> 
         return Parameters(layers, loaded.read_all().values), 0 if settings.clear else loaded.header.seen
     parameters, filled = Parameters.zeros(layers), 0
     if settings.pretrained is not None:
-        from ..weights import load_prefix
-
-        prefix = load_prefix(settings.pretrained, network)
-        filled = len(prefix.layers)
-        parameters.first(filled).values[...] = prefix.read_all().values
+        filled = load_first(settings.pretrained, network, parameters)
     set_first(parameters, settings.seed, filled)
     return parameters, 0
