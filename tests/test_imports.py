@@ -52,6 +52,7 @@ ALLOWED = {
     "report": {"classifier", "datasets", "evaluation"},
     "runs": set(),
     "streams": set(),
+    "training": {"datasets", "images"},
     "version": set(),
     "weights": {"layers", "network", "parameters"},
 }

@@ -16,8 +16,8 @@ DEFAULT = "cfg/imagenet1k.data"
 MAX_BYTES = 64 << 20
 MAX_SHOWN = 512  # characters of a path in a message
 ESSENTIAL = ("classes", "names", "labels", "top")
-LISTS = ("valid", "test")
-KEYS = (*ESSENTIAL, *LISTS, "train", "backup", "leaves", "tree", "results", "eval")
+LISTS = ("train", "valid", "test")
+KEYS = (*ESSENTIAL, *LISTS, "backup", "leaves", "tree", "results", "eval")
 _COMMENT = re.compile(r"\s[#;].*")
 
 
@@ -37,7 +37,7 @@ class Dataset:
     top : int
         How many guesses are printed.
     lists : mapping of str to str
-        The lists of images that ``valid`` and ``test`` name, where they do.
+        The lists of images that ``train``, ``valid`` and ``test`` name, where they do.
     path : Path
         Where the .data file lies, from which what it names is looked for too.
     """

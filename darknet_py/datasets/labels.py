@@ -1,24 +1,26 @@
-"""Which class a path tells."""
+"""Which classes a path tells."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 # Labels are looked for as whole words: letters and digits, with anything else between them.
 _WORD = re.compile(r"[^\W_]+")
 
+Find = Callable[[str], Iterator[int]]  # the classes that a path tells, each once, from the first on
 
-def _by_words(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:
-    """Find the one class whose label is a word, or several in a row, of a file's name or of its folder's."""
+
+def _by_words(labels: Sequence[str]) -> Find:
+    """Find the classes whose labels are a word, or several in a row, of a file's name or of its folder's."""
     classes: dict[tuple[str, ...], list[int]] = {}
     for index, label in enumerate(labels):
         classes.setdefault(tuple(_WORD.findall(label)), []).append(index)
     classes.pop((), None)
     longest = max(map(len, classes), default=0)
 
-    def find(path: str) -> tuple[int, str]:
-        found: dict[int, str] = {}
+    def find(path: str) -> Iterator[int]:
+        found: set[int] = set()
         for part in re.split(r"[/\\]+", path)[-2:]:
             words = tuple(_WORD.findall(part))
             at = 0
@@ -27,29 +29,18 @@ def _by_words(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:
                 size = next(
                     (n for n in range(min(longest, len(words) - at), 0, -1) if words[at : at + n] in classes), 0
                 )
-                found |= {index: labels[index] for index in classes.get(words[at : at + size], ())}
+                found.update(classes.get(words[at : at + size], ()))
                 at += size or 1
-        if len(found) == 1:
-            return next(iter(found)), ""
-        if not found:
-            return -1, "no label is a word of its name or folder"
-        first, second = sorted(found)[:2]
-        more = f" and {len(found) - 2} more" * (len(found) > 2)
-        return -1, f"labels of {len(found)} classes in its name or folder: {found[first]}, {found[second]}{more}"
+        return iter(sorted(found))
 
     return find
 
 
-def _by_substring(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:
-    """Find the first class whose label occurs anywhere in a path; without one, no guess is right. As darknet."""
-
-    def find(path: str) -> tuple[int, str]:
-        return next((index for index, label in enumerate(labels) if label in path), -1), ""
-
-    return find
+def _by_substring(labels: Sequence[str]) -> Find:
+    """Find the classes whose labels occur anywhere in a path, as darknet."""
+    return lambda path: (index for index, label in enumerate(labels) if label in path)
 
 
-MATCHES: dict[str, Callable[[Sequence[str]], Callable[[str], tuple[int, str]]]] = {
-    "words": _by_words,
-    "substring": _by_substring,
-}
+MATCHES: dict[str, Callable[[Sequence[str]], Find]] = {"words": _by_words, "substring": _by_substring}
+# Where they look, for messages.
+WHERE = {"words": "as words of a file's name or its folder's", "substring": "anywhere in a path"}

@@ -80,6 +80,21 @@ def _warn(text: str) -> None:
 
 
 def label_samples(paths: Sequence[str], labels: Sequence[str], match: str) -> list[Sample]:
-    """Say of each image which of `labels` its path bears; `match` is a key of `MATCHES`."""
+    """Say of each image which of `labels` its path bears; `match` is a key of `MATCHES`.
+
+    Of several labels that are substrings the first counts, and without one no guess is right, as in darknet's `valid`.
+    """
     find = MATCHES[match](labels)
-    return [Sample(path, *find(path)) for path in paths]
+    if match == "substring":
+        return [Sample(path, next(find(path), -1)) for path in paths]
+    return [_by_words(path, list(find(path)), labels) for path in paths]
+
+
+def _by_words(path: str, found: Sequence[int], labels: Sequence[str]) -> Sample:
+    if len(found) == 1:
+        return Sample(path, found[0])
+    if not found:
+        return Sample(path, doubt="no label is a word of its name or folder")
+    more = f" and {len(found) - 2} more" * (len(found) > 2)
+    first, second = (labels[index] for index in found[:2])
+    return Sample(path, doubt=f"labels of {len(found)} classes in its name or folder: {first}, {second}{more}")

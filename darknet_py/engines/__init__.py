@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..errors import DarknetWarning, EngineError
+from ..images.augment import Warp, warp
 from ..layers import Array, Layer
 from ..parameters import Parameters
 from .base import Engine, TrainingPlan
@@ -129,6 +130,16 @@ def compile_training(
 
         return compile_reference(layers, parameters, batch)
     raise EngineError("does not train; reference is expected", option=f"engine={name}")
+
+
+def find_warp(name: str) -> Warp:
+    """The engine's way to turn, stretch and recolour pictures; all give the same."""
+    if name == "reference":
+        return warp
+    _import_cpu()
+    from .cpu.augment import warp as compiled
+
+    return compiled
 
 
 def _import_cpu() -> Any:

@@ -1,4 +1,4 @@
-"""Pictures from files, bytes and arrays, and small JPEGs of them."""
+"""Pictures from files, bytes and arrays, and files of them."""
 
 from __future__ import annotations
 
@@ -53,6 +53,14 @@ def load_image(path: str | os.PathLike[str]) -> Picture:
     return decode_image(read_bytes(Path(resolve(path)), ImageError, file, most), file)
 
 
+def check_image(path: str | os.PathLike[str]) -> None:
+    """Raise ImageError where `load_image` would, but for damage amid a JPEG, which only decoding finds."""
+    file = os.fspath(path)
+    data = read_bytes(Path(resolve(path)), ImageError, file, PIXEL_BYTES * max(max_pixels(), MAX_PIXELS))
+    if not decoders.jpeg.is_complete(data, file):
+        decode_image(data, file)
+
+
 def decode_image(data: bytes, file: str = "image") -> Picture:
     """Decode the content of a picture file; `file` is its name for messages. As `load_image`."""
     return decoders.decode(data, file)
@@ -88,4 +96,13 @@ def thumbnail(picture: Picture, side: int) -> bytes:
     image.thumbnail((side, side))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80, optimize=True)
+    return stream.getvalue()
+
+
+def encode_png(picture: Picture) -> bytes:
+    """The content of a PNG file of `picture`."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
     return stream.getvalue()

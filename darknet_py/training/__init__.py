@@ -1,1 +1,1 @@
-"""What makes a network's weights: options, rates, updates, first weights, checkpoints, and the loop over them."""
+"""Training a network: what it sees and in which order, and how it learns from that."""

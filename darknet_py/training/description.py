@@ -38,7 +38,6 @@ def describe_run(
         "clear": str(settings.clear),
         "frozen layers": str(settings.freeze),
         "sampling": settings.sampling,
-        "balance": str(settings.balance),
         "validate every": str(settings.validate_every),
         **options.describe(),
     }

@@ -12,8 +12,7 @@ import numpy as np
 
 from ..layers import Array, Layer
 from ..parameters import Parameters
-
-FIRST_WEIGHTS = 2  # tells the numbers that they are drawn from apart from others of the same seed
+from .generators import Purpose, generator
 
 
 def set_first(parameters: Parameters, seed: int, first: int = 0) -> None:
@@ -33,7 +32,7 @@ def set_first(parameters: Parameters, seed: int, first: int = 0) -> None:
 
 def _first_weights(layer: Layer, seed: int, shape: tuple[int, ...]) -> Array:
     """Weights of (outputs, ...) that keep the size of what passes through: normal of convolutions, else uniform."""
-    random = np.random.default_rng([seed, FIRST_WEIGHTS, layer.index])
+    random = generator(seed, Purpose.WEIGHTS, layer.index)
     scale = np.float32(math.sqrt(2 / math.prod(shape[1:])))
     if len(shape) > 2:
         return scale * random.standard_normal(shape, np.float32)

@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ..cfg import Section, choice, flag, integer, integers, number, numbers, text
+from ..cfg import Option, Section, choice, flag, integer, integers, number, numbers, text
 from ..errors import UsageError
+from ..images.augment import Augmentation
 from ..network import NET_OPTIONS, TRAINING_OPTIONS, Network
+from .mixing import Way
 
 POLICIES = ("constant", "step", "steps", "exp", "poly", "random", "sigmoid", "sgdr", "cosine")
-OPTIONS = {
+WAYS: tuple[Way, ...] = ("mixup", "cutmix", "mosaic")
+OPTIONS: dict[str, Option] = {
     "batch": integer(1, least=1),
     "subdivisions": integer(1, least=1),
     "learning_rate": number(0.001, least=0),
@@ -50,12 +53,14 @@ OPTIONS = {
     "hue": number(0, least=0),
     "flip": flag(True),
     "label_smooth_eps": number(0, least=0),
-    "mixup": integer(0, least=0, most=1),
-    "cutmix": integer(0, least=0, most=1),
+    **{key: integer(0, least=0, most=1) for key in WAYS},
 }
+AUGMENTING = (
+    "min_ratio", "max_ratio", "min_crop", "max_crop", "angle", "aspect", "saturation", "exposure", "hue", "flip",
+)  # fmt: skip
 # Keys that change what training gives, in ways that are not known here; off as they are here.
 UNSUPPORTED = {
-    **{key: flag() for key in ("random", "mosaic", "letter_box", "contrastive", "unsupervised", "notruth", "track")},
+    **{key: flag() for key in ("random", "letter_box", "contrastive", "unsupervised", "notruth", "track")},
     **{key: flag() for key in ("dynamic_minibatch", "sequential_subdivisions", "equidistant_point", "attention")},
     **{key: number(0) for key in ("blur", "gaussian_noise", "ema_alpha", "weights_reject_freq", "adversarial_lr")},
     **{key: number(0) for key in ("badlabels_rejection_percentage", "num_sigmas_reject_badlabels")},
@@ -95,20 +100,12 @@ class TrainingOptions:
         Whether, and with which numbers, the updates are Adam's.
     clip : float
         The largest magnitude that a weight keeps; 0: any.
-    min_crop, max_crop : int
-        Of a picture's shorter side before the network's square is cut out of it.
-    angle : float
-        The largest turn, in degrees.
-    aspect, saturation, exposure : float
-        The largest factors of change.
-    hue : float
-        The largest change, of 1 for the whole circle.
-    flip : bool
-        Whether half of the pictures are mirrored.
+    augmentation : Augmentation
+        How pictures are changed.
     label_smooth_eps : float
         What the truth gives to the other classes.
-    mixup, cutmix : bool
-        Whether pairs of pictures are mixed, or one has a box of the other.
+    mixing : tuple of str
+        In what ways pictures are mixed: ``mixup``, ``cutmix``, ``mosaic``.
     """
 
     batch: int
@@ -133,17 +130,9 @@ class TrainingOptions:
     b2: float
     eps: float
     clip: float
-    min_crop: int
-    max_crop: int
-    angle: float
-    aspect: float
-    saturation: float
-    exposure: float
-    hue: float
-    flip: bool
+    augmentation: Augmentation
     label_smooth_eps: float
-    mixup: bool
-    cutmix: bool
+    mixing: tuple[Way, ...]
 
     @classmethod
     def of(cls, network: Network, **changes: Any) -> TrainingOptions:
@@ -178,14 +167,12 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
     width = net.read_quietly(NET_OPTIONS)["width"]
     values |= changes
     _check(net, values, {*net.entries, *changes})
-    values["min_crop"], values["max_crop"] = _sides(net, values, width)
-    del values["min_ratio"], values["max_ratio"]
-    for key in ("aspect", "saturation", "exposure"):
-        values[key] = values[key] or 1.0  # as darknet, which divides by it
     for key in ("steps", "scales"):
         values[key] = tuple(values[key] or ())
-    for key in ("mixup", "cutmix"):
-        values[key] = bool(values[key])
+    values["augmentation"] = _augmentation(net, values, width)
+    values["mixing"] = tuple(way for way in WAYS if values[way])
+    for key in (*AUGMENTING, *WAYS):
+        del values[key]
     return {key.lower(): value for key, value in values.items()}
 
 
@@ -216,16 +203,17 @@ def _count(values: Sequence[float], unit: str) -> str:
     return f"{len(values)} {unit}{'s' * (len(values) != 1)}"
 
 
-def _sides(net: Section, values: dict[str, Any], width: int) -> tuple[int, int]:
-    """The least and the most of the shorter side of a picture, as darknet's classifier takes them."""
+def _augmentation(net: Section, values: Mapping[str, Any], width: int) -> Augmentation:
+    """How pictures are changed, their shorter sides within what darknet's classifier takes."""
 
     def side(ratio: float, crop: int, usual: int) -> int:
         return int(np.float32(ratio) * np.float32(width)) if ratio else crop or usual
 
     least = side(values["min_ratio"], values["min_crop"], width)
     most = side(values["max_ratio"], values["max_crop"], 2 * width)
-    if least > most:
+    if not 1 <= least <= most:
         given = next((key for key in ("min_ratio", "min_crop", "max_ratio", "max_crop") if key in net.entries), None)
         reason = f"shorter sides from {least} to {most} pixels; a least that is not above the most is expected"
         raise net.error(reason, given)
-    return least, most
+    changes = {key: values[key] for key in ("angle", "aspect", "saturation", "exposure", "hue", "flip")}
+    return Augmentation(width, least, most, **changes)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,21 +19,14 @@ from ..parameters import Parameters
 from ..weights import load_weights
 from .checkpoint import State, load_checkpoint, save_checkpoint
 from .first_weights import set_first
+from .generators import Purpose, generator
+from .loader import Batch
 from .memory import check_memory
 from .optimizer import make_optimizer
 from .options import TrainingOptions
 from .outputs import load_first
 from .schedule import rate
 from .settings import Settings
-
-PASS = 3  # tells the numbers that layers draw apart from others of the same seed
-
-
-class Batch(NamedTuple):
-    """Images of one pass: float32 (n, channels, height, width), and the truth about them, float32 (n, outputs)."""
-
-    images: Array
-    truths: Array
 
 
 class Run:
@@ -107,7 +99,7 @@ class Run:
         for number in range(options.subdivisions):
             batch, seen = next_batch(), state.seen + number * options.pass_size
             with np.errstate(all="ignore"):  # what comes of it is found here
-                loss += self._plan.step(batch.images, batch.truths, _random(state.seed, seen))
+                loss += self._plan.step(batch.images, batch.truths, generator(state.seed, Purpose.LAYERS, seen))
             if not math.isfinite(loss):
                 raise self._diverged(iteration, f"the loss is {loss}", batch, seen)
         with np.errstate(all="ignore"):
@@ -133,7 +125,7 @@ class Run:
     def _diverged(self, iteration: int, what: str, batch: Batch | None = None, seen: int = 0) -> TrainingError:
         where = _find_broken(self.parameters)
         if batch is not None and not where:
-            where = self._find_layer(batch, _random(self.state.seed, seen))
+            where = self._find_layer(batch, generator(self.state.seed, Purpose.LAYERS, seen))
         where = f": {where}" if where and where != what else ""
         return TrainingError(
             f"iteration {iteration}, rate {self.rate:g}: {what}{where}; a lower learning_rate, or a burn_in, may help"
@@ -149,11 +141,6 @@ class Run:
                 if not np.isfinite(values[layer.index]).all():
                     return f"layer {layer.index} [{layer.section.name}] gives NaN or infinity"
         return ""
-
-
-def _random(seed: int, seen: int) -> np.random.Generator:
-    """What the layers of a pass draw from, which begins after `seen` images."""
-    return np.random.default_rng([seed, PASS, seen])
 
 
 def _find_broken(parameters: Parameters) -> str:

@@ -10,9 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .generators import Purpose, generator
 from .options import TrainingOptions
-
-RANDOM = 1  # tells the numbers that rates are drawn from apart from others of the same seed
 
 
 def rate(options: TrainingOptions, n: int, seed: int = 0) -> float:
@@ -25,7 +24,7 @@ def rate(options: TrainingOptions, n: int, seed: int = 0) -> float:
         share = np.float32(n) / np.float32(options.burn_in)
         return _float32(first * float(share) ** _float32(options.power))
     if options.policy == "random":
-        draw = np.random.default_rng([seed, RANDOM, n]).uniform()
+        draw = generator(seed, Purpose.RATE, n).uniform()
         return _float32(first * draw ** _float32(options.power))
     return _float32(_POLICIES[options.policy](options, first, n))
 

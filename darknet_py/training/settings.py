@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 
 from ..errors import UsageError
-
-SAMPLINGS = ("permutation", "replacement")
+from .sampler import SAMPLINGS
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,8 @@ class Settings:
     freeze : int
         How many of the first layers stay as they are.
     sampling : str
-        ``permutation``: each image once in an epoch; ``replacement``: any image any time, as darknet does.
-    balance : bool
-        Whether each class comes equally often.
+        ``epochs``: each image once in an epoch; ``replacement``: any image any time, as darknet does; ``balanced``:
+        each class equally often.
     validate_every : int
         After how many iterations the network is validated and saved; 0: after each epoch.
     """
@@ -45,8 +43,7 @@ class Settings:
     clear: bool = False
     pretrained: str | os.PathLike[str] | None = None
     freeze: int = 0
-    sampling: str = "permutation"
-    balance: bool = False
+    sampling: str = "epochs"
     validate_every: int = 0
 
     def __post_init__(self) -> None:

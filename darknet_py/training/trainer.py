@@ -11,16 +11,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..classifier import Classifier, load_network
+from ..datasets.lists import find_image
 from ..datasets.samples import Sample
+from ..engines import find_warp
 from ..errors import DarknetWarning, DatasetError, UsageError
 from ..evaluation.loop import EvaluationProgress, evaluate
+from ..limits import core_count
 from ..parameters import Parameters
 from ..runs.progress import Progress
 from ..weights import save_weights
 from .description import describe_run
-from .loader import open_loader
+from .loader import Batch, Feed, Loader
+from .mixing import Mixing
 from .options import TrainingOptions
-from .run import Batch, Run
+from .run import Run
+from .sampler import make_sampler
 from .settings import Settings
 
 SAVED = 300.0  # seconds after which a checkpoint is written, besides those at validations
@@ -153,14 +158,34 @@ def _check(
     """Raise an error where the arguments do not go together."""
     if not options.max_batches:
         raise UsageError("max_batches= is missing: after how many iterations training ends", file=network.file)
-    if network.input_shape.channels != 3:
-        raise UsageError(f"takes {network.input_shape.channels} channels; pictures have 3", file=network.file)
+    channels, height, width = network.input_shape
+    if channels != 3:
+        raise UsageError(f"takes {channels} channels; pictures have 3", file=network.file)
+    if height != width:
+        reason = f"takes pictures of {width} x {height}; training makes squares of them: set width=, height= alike"
+        raise UsageError(reason, file=network.file)
     if not samples:
         raise DatasetError("no samples; at least one is expected")
     for sample in (*samples, *validation):
-        if not 0 <= sample.truth < network.dataset.classes:
+        least = -1 if network.dataset.classes == 1 and not sample.doubt else 0
+        if not least <= sample.truth < network.dataset.classes:
             reason = sample.doubt or f"is of class {sample.truth}, but there are {network.dataset.classes}"
             raise DatasetError(reason, file=sample.file)
+
+
+def make_feed(network: Classifier, samples: Sequence[Sample], options: TrainingOptions, settings: Settings) -> Feed:
+    """What the network is trained on, changed as the options say."""
+    dataset, augmentation = network.dataset, options.augmentation
+    return Feed(
+        samples,
+        dataset.classes,
+        make_sampler(settings.sampling, [sample.truth for sample in samples], settings.seed),
+        settings.seed,
+        lambda position: augmentation,
+        Mixing(options.mixing),
+        options.label_smooth_eps,
+        lambda file: find_image(file, dataset),
+    )
 
 
 class _Trainer:
@@ -187,7 +212,7 @@ class _Trainer:
         try:
             if run.state.validated < run.state.iteration and self._is_due():
                 yield from self._settle()  # what the run before was stopped in
-            with closing(open_loader(self.network, self.samples, run.options, run.settings, run.state.seen)) as batches:
+            with self._open_loader() as batches:
                 while run.state.iteration < run.options.max_batches:
                     self._iterate(batches)
                     yield self._tell()
@@ -198,6 +223,13 @@ class _Trainer:
         except GeneratorExit:
             self._save()
             raise
+
+    def _open_loader(self) -> Loader:
+        """The batches of the iterations that are left."""
+        run = self.run
+        feed = make_feed(self.network, self.samples, run.options, run.settings)
+        threads = run.settings.threads or core_count()
+        return Loader(feed, run.options.pass_size, run.state.seen, threads, warp=find_warp(run.settings.engine))
 
     def _iterate(self, batches: Iterator[Batch]) -> None:
         """One iteration, and how long it took."""

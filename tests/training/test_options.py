@@ -9,6 +9,7 @@ import pytest
 
 from darknet_py.cfg import parse_cfg
 from darknet_py.errors import CfgError, UsageError
+from darknet_py.images.augment import Augmentation
 from darknet_py.network import Network
 from darknet_py.training.options import OPTIONS, UNSUPPORTED, TrainingOptions
 
@@ -31,8 +32,8 @@ def test_defaults_are_darknets():
     )
     assert (found.policy, found.burn_in, found.power, found.max_batches) == ("constant", 0, 4, 0)
     assert (found.adam, found.b1, found.b2, found.eps, found.clip) == (False, 0.9, 0.999, 1e-7, 0)
-    assert (found.min_crop, found.max_crop, found.angle, found.aspect, found.hue) == (32, 64, 0, 1, 0)
-    assert (found.flip, found.label_smooth_eps, found.mixup, found.cutmix) == (True, 0, False, False)
+    assert found.augmentation == Augmentation(32, 32, 64, angle=0, aspect=1, saturation=1, exposure=1, hue=0, flip=True)
+    assert (found.label_smooth_eps, found.mixing) == (0, ())
     assert (found.learning_rate_min, found.sgdr_cycle, found.sgdr_mult) == (1e-5, 0, 2)
 
 
@@ -42,22 +43,23 @@ def test_all_keys_are_read():
         "policy": "steps", "burn_in": 10, "power": 2, "steps": "100, 200", "scales": ".1,5", "gamma": 0.5, "adam": 1,
         "B1": 0.8, "B2": 0.9, "eps": 1e-6, "clip": 2, "max_crop": 40, "min_crop": 34, "angle": 7, "aspect": 0.75,
         "saturation": 0.5, "exposure": 0, "hue": 0.1, "flip": 0, "label_smooth_eps": 0.1, "mixup": 1, "cutmix": 1,
-        "learning_rate_min": 0.01, "sgdr_cycle": 7, "sgdr_mult": 3, "step": 3, "scale": 0.3,
+        "mosaic": 1, "learning_rate_min": 0.01, "sgdr_cycle": 7, "sgdr_mult": 3, "step": 3, "scale": 0.3,
     }  # fmt: skip
     assert lines.keys() == OPTIONS.keys() - {"max_ratio", "min_ratio"}
     found = read(*(f"{key}={value}" for key, value in lines.items()))
     assert found == TrainingOptions(
         batch=128, subdivisions=4, learning_rate=0.1, momentum=0.8, decay=0.0005, max_batches=900, policy="steps",
         burn_in=10, power=2, steps=(100, 200), scales=(0.1, 5), gamma=0.5, adam=True, b1=0.8, b2=0.9, eps=1e-6, clip=2,
-        max_crop=40, min_crop=34, angle=7, aspect=0.75, saturation=0.5, exposure=1, hue=0.1, flip=False,
-        label_smooth_eps=0.1, mixup=True, cutmix=True, learning_rate_min=0.01, sgdr_cycle=7, sgdr_mult=3, step=3,
+        learning_rate_min=0.01, sgdr_cycle=7, sgdr_mult=3, step=3, label_smooth_eps=0.1,
+        mixing=("mixup", "cutmix", "mosaic"),
+        augmentation=Augmentation(32, 34, 40, angle=7, aspect=0.75, saturation=0.5, exposure=0, hue=0.1, flip=False),
         scale=0.3,
     )  # fmt: skip
     assert found.pass_size == 32
 
 
 def test_ratios_count_more_than_crops():
-    found = read("min_ratio=1.25", "max_ratio=1.5", "max_crop=99", "min_crop=98")
+    found = read("min_ratio=1.25", "max_ratio=1.5", "max_crop=99", "min_crop=98").augmentation
     assert (found.min_crop, found.max_crop) == (40, 48)
 
 
@@ -97,7 +99,7 @@ def test_changes_count_instead_of_the_cfg():
         (["learning_rate=nan"], "[net] learning_rate=nan: a finite number is expected"),
         (["learnin_rate=1"], "x.cfg:5: [net] learnin_rate=1: unknown option; did you mean learning_rate?"),
         (["batch"], "batch: key=value is expected"),
-        (["mosaic=1"], "x.cfg:5: [net] mosaic=1: not supported in training; mosaic=0 is expected"),
+        (["blur=1"], "x.cfg:5: [net] blur=1: not supported in training; blur=0 is expected"),
         (["mixup=2"], "[net] mixup=2: at most 1 is expected"),
         (["min_crop=40", "max_crop=36"], "x.cfg:5: [net] min_crop=40: shorter sides from 40 to 36 pixels; a least"),
     ],

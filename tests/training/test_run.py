@@ -10,8 +10,9 @@ from conftest import needs_reference
 from support_training import ITERATIONS, load_cases, load_expected
 
 from darknet_py.classifier import load_network
+from darknet_py.training.loader import Batch
 from darknet_py.training.options import TrainingOptions
-from darknet_py.training.run import Batch, Run
+from darknet_py.training.run import Run
 from darknet_py.training.settings import Settings
 
 # Whose losses jump where a value lies within rounding of an activation's kink.
@@ -40,8 +41,9 @@ def start(cases, case, folder, **changes):
     places = itertools.count(0, options.pass_size)
 
     def next_batch():
-        chosen = (next(places) + np.arange(options.pass_size)) % len(images)
-        return Batch(images[chosen], truths[chosen])
+        place = next(places)
+        chosen = (place + np.arange(options.pass_size)) % len(images)
+        return Batch(place, chosen, images[chosen], truths[chosen])
 
     return run, next_batch
 

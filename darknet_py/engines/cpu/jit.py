@@ -27,7 +27,7 @@ from . import table as t
 from .isa import ASKED, ISA
 
 # How many int64 each function of `compiled.entry` takes; all return one.
-COUNTS = {"run": 4, "serve": 3, "interpolate": 14}
+COUNTS = {"run": 4, "serve": 3, "interpolate": 14, "warp": 12}
 COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
 SOURCES = ("compiled/*.py", "arena.py", "isa.py", "jit.py", "operations.py", "table.py")
 
@@ -46,6 +46,7 @@ class Native:
     run: Callable[..., int]
     serve: Callable[..., int]
     interpolate: Callable[..., int]
+    warp: Callable[..., int]
 
     def __init__(self, code: Code) -> None:
         # What frees memory that an array owns; ours own none, but LLVM links nothing where a name is unknown.

@@ -63,6 +63,26 @@ class _Stream:
         return b"".join([*self.parts[: self.scans[scans - 1] + 1], END])
 
 
+def is_complete(data: bytes, file: str) -> bool:
+    """Whether `data` are a JPEG from its first byte to its last; coded data are not read.
+
+    Raises
+    ------
+    ImageError
+        Where it is too large.
+    """
+    import simplejpeg
+
+    if not (data.startswith(bytes([0xFF, SOI])) and data.endswith(END)):
+        return False
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return False
+    check_size((width, height), file)
+    return True
+
+
 def decode(data: bytes, file: str) -> Picture:
     """The pixels of the JPEG `data`; raises ImageError where some are lost, warns where data are left over."""
     import simplejpeg

@@ -1,4 +1,4 @@
-"""What Python calls: running a table with a team's threads, serving in such a team, and `interpolate`.
+"""What Python calls: running a table with a team's threads, serving in such a team, `interpolate` and `warp`.
 
 From the moment when a call is posted until all threads are done with it no Python runs in the caller's thread, so that
 no exception can come between.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .. import table as t
 from ..arena import LINE
+from .augment import warp as warp
 from .resize import interpolate as interpolate
 from .sync import exchange, fetch, fetch_add, int64s, keep_apart, release_lock, take_lock, yield_core
 from .walk import walk

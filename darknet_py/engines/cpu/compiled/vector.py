@@ -18,6 +18,7 @@ from numba.extending import intrinsic, models, overload, register_model
 from ..isa import DOTS, LANES
 
 F32 = ir.FloatType()
+F64 = ir.DoubleType()
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 REGISTER = ir.VectorType(F32, LANES)

@@ -1,0 +1,38 @@
+"""`images.augment.warp`, compiled: the same bits, some six times as fast, and other threads run meanwhile."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...images.augment import UNIT, Draws, Places
+from ...layers import Array
+from .arena import address
+from .jit import load_kernels
+
+
+def warp(picture: npt.NDArray[np.uint8], places: Places, draws: Draws) -> Array:
+    """See `images.augment.warp`."""
+    if picture.strides[1:] != (3, 1) or picture.strides[0] < 0:
+        picture = np.ascontiguousarray(picture)
+    height, width = picture.shape[:2]
+    # Kept in a list while their addresses are used.
+    vectors = [np.ascontiguousarray(vector, np.float64) for vector in places]
+    across_x, down_x, across_y, down_y = map(address, vectors)
+    factors = np.array([6 * draws.hue, draws.saturation, draws.exposure, UNIT], np.float32)
+    target = np.empty((3, len(places.down_x), len(places.across_x)), np.float32)
+    load_kernels().warp(
+        address(picture),
+        picture.strides[0],
+        height,
+        width,
+        across_x,
+        down_x,
+        across_y,
+        down_y,
+        target.shape[2],
+        target.shape[1],
+        address(factors),
+        address(target),
+    )
+    return target

@@ -1,0 +1,207 @@
+"""Pictures decoded and augmented while the network works on those before.
+
+By threads: decoders and the compiled `warp` let others run meanwhile. What is drawn for a picture depends on the seed
+and on its position alone, so the same batches come whatever the threads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from ..datasets.samples import Sample
+from ..errors import ImageError
+from ..images.augment import Augmentation, Warp, augment, draw, warp
+from ..images.decode import load_image
+from .generators import Purpose, generator
+from .mixing import NOTHING_MIXED, Array, Mixing, draw_mixing, make_truths, mix
+from .sampler import Indices, Sampler
+
+SHARES = 4  # of a batch for each thread: the last one to be done is not waited for long
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a network is trained on.
+
+    Attributes
+    ----------
+    samples : sequence of Sample
+    classes : int
+        How many there are.
+    sampler : Sampler
+        In which order samples come.
+    seed : int
+        Of what is drawn for pictures.
+    augmentation : function
+        How the pictures of a batch are changed, by the position of its first one: a network may change its size.
+    mixing : Mixing
+    smoothing : float
+        Of truths, as in `make_truths`.
+    locate : function
+        Where a sample's file lies.
+    """
+
+    samples: Sequence[Sample]
+    classes: int
+    sampler: Sampler
+    seed: int
+    augmentation: Callable[[int], Augmentation]
+    mixing: Mixing = NOTHING_MIXED
+    smoothing: float = 0.0
+    locate: Callable[[str], str | os.PathLike[str]] = str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of one pass.
+
+    Attributes
+    ----------
+    position : int
+        How many samples come before, since the run began.
+    indices : array
+        Which samples of the feed these are.
+    images : array
+        float32 (n, 3, size, size) in 0..1.
+    truths : array
+        float32 (n, classes).
+    """
+
+    position: int
+    indices: Indices
+    images: Array
+    truths: Array
+
+
+@dataclass
+class _Pending:
+    """A batch in the making: the threads fill `images`."""
+
+    position: int
+    indices: Indices
+    images: Array
+    shares: list[Future[None]]
+
+
+class Loader:
+    """An endless iterator of batches, made ahead of who takes them.
+
+    To be closed, or used in a ``with`` statement; then its threads end after the pictures that they are at.
+
+    Parameters
+    ----------
+    feed : Feed
+    batch : int
+        Pictures of a batch.
+    position : int
+        Of the first one; batches that follow are as if those before had been taken.
+    threads : int
+        That make batches.
+    ahead : int
+        How many batches are made ahead, and held in memory.
+    warp : function
+        `images.augment.warp`, or a faster one with the same answers.
+
+    Attributes
+    ----------
+    waited : float
+        Seconds that the caller has waited for batches, all in all.
+    """
+
+    def __init__(self, feed: Feed, batch: int, position: int, threads: int, ahead: int = 2, warp: Warp = warp) -> None:
+        self.feed, self.batch, self.threads, self.ahead, self.warp = feed, batch, threads, ahead, warp
+        self.waited = 0.0
+        self._next = position
+        self._window: deque[_Pending] = deque()
+        self._pool = ThreadPoolExecutor(threads, "load")
+        self._closed = False
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads; nothing more comes."""
+        self._closed = True
+        self._window.clear()
+        self._pool.shutdown(cancel_futures=True)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        """The next batch.
+
+        Raises
+        ------
+        ImageError
+            Where one of its pictures cannot be read. The loader is closed then.
+        """
+        if self._closed:
+            raise StopIteration
+        try:
+            # One that is taken makes room for another only when it is asked for the next.
+            while len(self._window) < self.ahead:
+                self._window.append(self._begin())
+            pending = self._window.popleft()
+            self._window.append(self._begin())
+            start = time.perf_counter()
+            for share in pending.shares:
+                share.result()
+            self.waited += time.perf_counter() - start
+            return self._finish(pending)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> _Pending:
+        """Have the next batch made."""
+        position, self._next = self._next, self._next + self.batch
+        indices = self.feed.sampler.take(position, self.batch)
+        options = self.feed.augmentation(position)
+        images = np.empty((self.batch, 3, options.size, options.size), np.float32)
+        step = max(1, self.batch // (SHARES * self.threads))
+        shares = [
+            self._pool.submit(
+                self._make, images, indices, options, position, range(first, min(first + step, self.batch))
+            )
+            for first in range(0, self.batch, step)
+        ]
+        return _Pending(position, indices, images, shares)
+
+    def _make(self, images: Array, indices: Indices, options: Augmentation, position: int, places: range) -> None:
+        """Make the pictures at some places of a batch."""
+        for place in places:
+            if self._closed:
+                return
+            file = self.feed.samples[indices[place]].file
+            images[place] = self._picture(file, position + place, options)
+
+    def _picture(self, file: str, position: int, options: Augmentation) -> Array:
+        picture = load_image(self.feed.locate(file))
+        height, width = picture.shape[:2]
+        draws = draw(options, width, height, generator(self.feed.seed, Purpose.PICTURE, position))
+        try:
+            return augment(picture, draws, options.size, options.size, self.warp)
+        except MemoryError:
+            raise ImageError("not enough memory to change it", file=file) from None
+
+    def _finish(self, pending: _Pending) -> Batch:
+        feed, images = self.feed, pending.images
+        truths = make_truths([feed.samples[at].truth for at in pending.indices], feed.classes, feed.smoothing)
+        random = generator(feed.seed, Purpose.MIXING, pending.position)
+        mixes = draw_mixing(feed.mixing, len(images), images.shape[3], images.shape[2], random)
+        images, truths = mix(images, truths, mixes)
+        return Batch(pending.position, pending.indices, images, truths)

@@ -1,0 +1,74 @@
+"""Pictures as a network sees them in training, for people to look at."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets.samples import Sample
+from ..errors import UsageError
+from ..files import describe_oserror, write_atomically
+from ..images.decode import encode_png
+from .loader import Batch
+from .mixing import Array
+
+_ODD = re.compile(r"[^\w.-]+")
+MOST = 60  # characters of a name's parts
+
+
+def show_pictures(
+    folder: str | os.PathLike[str],
+    batches: Iterable[Batch],
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    count: int,
+) -> list[str]:
+    """Write the first `count` pictures of `batches` as PNG files.
+
+    Parameters
+    ----------
+    folder : path
+        Where they go; it is made.
+    batches : iterable of Batch
+        No more of them are taken than are needed.
+    samples : sequence of Sample
+        The feed's.
+    names : sequence of str
+        Of the classes.
+    count : int
+
+    Returns
+    -------
+    list of str
+        The files: NUMBER_CLASSES_FILE.png.
+
+    Raises
+    ------
+    UsageError
+        Where the folder cannot be written.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as reason:
+        raise UsageError(describe_oserror(reason), file=folder) from None
+    written: list[str] = []
+    iterator = iter(batches)
+    while len(written) < count:
+        batch = next(iterator)
+        for at, index in enumerate(batch.indices[: count - len(written)]):
+            pixels = np.rint(batch.images[at].transpose(1, 2, 0) * 255).astype(np.uint8)
+            label = "+".join(names[truth] for truth in _classes(batch.truths[at])) or "none"
+            parts = (_ODD.sub("-", part)[:MOST] for part in (label, Path(samples[index].file).stem))
+            path = os.path.join(folder, f"{len(written):04}_{'_'.join(parts)}.png")
+            write_atomically(path, [encode_png(np.ascontiguousarray(pixels))], UsageError)
+            written.append(path)
+    return written
+
+
+def _classes(truths: Array) -> list[int]:
+    """The classes whose share is above the mean, the largest first: a mixed picture's, without what smoothing gives."""
+    return [int(at) for at in np.argsort(-truths, kind="stable") if truths[at] > truths.mean()]
