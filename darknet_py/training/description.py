@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 
 from ..classifier import Classifier
 from ..datasets.samples import Sample
-from ..errors import CfgError, WeightsError
+from ..errors import CfgError
 from ..files import digest_file, resolve
 from .options import TrainingOptions
-from .settings import Settings
+from .settings import TrainingSettings
 
 SHOWN = 16  # digits of a digest that tell inputs apart
 
@@ -20,16 +21,14 @@ def describe_run(
     samples: Sequence[Sample],
     validation: Sequence[Sample],
     options: TrainingOptions,
-    settings: Settings,
+    settings: TrainingSettings,
 ) -> dict[str, str]:
     """In words, all on which the bytes of a run's weights depend: not the threads, and not when it is stopped."""
+    # By their names: they are read at the start alone, and the run itself may have written over them since.
     files = {"weights": settings.weights, "pretrained weights": settings.pretrained}
     return {
         "cfg": f"sha256 {digest_file(resolve(network.file), CfgError)[:SHOWN]}",
-        **{
-            name: "none" if path is None else f"sha256 {digest_file(resolve(path), WeightsError)[:SHOWN]}"
-            for name, path in files.items()
-        },
+        **{name: "none" if path is None else os.fspath(path) for name, path in files.items()},
         "images": _describe(samples),
         "images to validate": _describe(validation),
         "classes": str(network.dataset.classes),

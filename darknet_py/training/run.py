@@ -26,7 +26,7 @@ from .optimizer import make_optimizer
 from .options import TrainingOptions
 from .outputs import load_first
 from .schedule import rate
-from .settings import Settings
+from .settings import TrainingSettings
 
 
 class Run:
@@ -37,7 +37,9 @@ class Run:
     network : Classifier
         Its layers; they are not changed.
     options : TrainingOptions
-    settings : Settings
+    settings : TrainingSettings
+    resumed : bool
+        Whether a checkpoint will be loaded: then no weights file is read.
 
     Attributes
     ----------
@@ -58,12 +60,14 @@ class Run:
         Where a weights file cannot be read.
     """
 
-    def __init__(self, network: Classifier, options: TrainingOptions, settings: Settings) -> None:
+    def __init__(
+        self, network: Classifier, options: TrainingOptions, settings: TrainingSettings, resumed: bool = False
+    ) -> None:
         self.options, self.settings = options, settings
         self.layers = _freeze(network, settings.freeze)
         check_trainable(self.layers, options.pass_size)
         check_memory(self.layers, options, network.file)
-        first, seen = _begin(network, self.layers, settings)
+        first, seen = (Parameters.zeros(self.layers), 0) if resumed else _begin(network, self.layers, settings)
         self._plan = compile_training(settings.engine, self.layers, first, options.pass_size, settings.threads)
         self.parameters = self._plan.parameters
         self._optimizer = make_optimizer(self.parameters, self._plan.gradients, options)
@@ -165,7 +169,7 @@ def _freeze(network: Classifier, count: int) -> list[Layer]:
     return layers
 
 
-def _begin(network: Classifier, layers: Sequence[Layer], settings: Settings) -> tuple[Parameters, int]:
+def _begin(network: Classifier, layers: Sequence[Layer], settings: TrainingSettings) -> tuple[Parameters, int]:
     """The first parameters, and how many images they have seen."""
     if settings.weights is not None:
         loaded = load_weights(settings.weights, network)

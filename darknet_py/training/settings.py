@@ -10,7 +10,7 @@ from .sampler import SAMPLINGS
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """What a run is told besides the options of its cfg.
 
     Attributes

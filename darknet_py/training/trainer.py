@@ -26,13 +26,13 @@ from .mixing import Mixing
 from .options import TrainingOptions
 from .run import Run
 from .sampler import make_sampler
-from .settings import Settings
+from .settings import TrainingSettings
 
 SAVED = 300.0  # seconds after which a checkpoint is written, besides those at validations
 
 
 @dataclass(frozen=True)
-class RunFiles:
+class TrainingFiles:
     """Where a run is kept.
 
     Attributes
@@ -101,10 +101,10 @@ def train(
     network: Classifier,
     samples: Sequence[Sample],
     options: TrainingOptions | None = None,
-    settings: Settings | None = None,
+    settings: TrainingSettings | None = None,
     *,
     validation: Sequence[Sample] = (),
-    files: RunFiles | None = None,
+    files: TrainingFiles | None = None,
     resume: bool = False,
 ) -> Generator[TrainingProgress, None, None]:
     """Train a network on images whose classes are known.
@@ -120,10 +120,10 @@ def train(
         As `load_samples` gives them; all classes must be known.
     options : TrainingOptions, optional
         Those of the network's cfg where absent.
-    settings : Settings, optional
+    settings : TrainingSettings, optional
     validation : sequence of Sample
         Images that are not trained on, which tell the weights that are best; none: no validation.
-    files : RunFiles, optional
+    files : TrainingFiles, optional
         Where checkpoints and weights are written; nowhere where absent.
     resume : bool
         Go on with the checkpoint.
@@ -141,14 +141,19 @@ def train(
         Where a loss or a parameter is not finite: what was saved before is good.
     """
     options = options or TrainingOptions.of(network)
-    settings = settings or Settings()
+    settings = settings or TrainingSettings()
     _check(network, samples, validation, options)
-    run = Run(network, options, settings)
+    run = Run(network, options, settings, resume)
     description = describe_run(network, samples, validation, options, settings)
     if resume:
         if files is None:
             raise UsageError("resume asks for files, where the checkpoint lies")
         run.load(files.checkpoint, description)
+    elif run.state.iteration >= options.max_batches:
+        reason = (
+            f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear to count anew"
+        )
+        raise UsageError(reason, file=settings.weights)
     return _Trainer(network, samples, validation, run, description, files).train()
 
 
@@ -173,7 +178,9 @@ def _check(
             raise DatasetError(reason, file=sample.file)
 
 
-def make_feed(network: Classifier, samples: Sequence[Sample], options: TrainingOptions, settings: Settings) -> Feed:
+def make_feed(
+    network: Classifier, samples: Sequence[Sample], options: TrainingOptions, settings: TrainingSettings
+) -> Feed:
     """What the network is trained on, changed as the options say."""
     dataset, augmentation = network.dataset, options.augmentation
     return Feed(
@@ -198,7 +205,7 @@ class _Trainer:
         validation: Sequence[Sample],
         run: Run,
         description: dict[str, str],
-        files: RunFiles | None,
+        files: TrainingFiles | None,
     ) -> None:
         self.network, self.samples, self.validation = network, samples, validation
         self.run, self.description, self.files = run, description, files
@@ -260,7 +267,7 @@ class _Trainer:
         run, last = self.run, None
         run.check()
         with TemporaryDirectory() if self.files is None else nullcontext(self.files.folder) as folder:
-            files = self.files or RunFiles(Path(folder), "network")
+            files = self.files or TrainingFiles(Path(folder), "network")
             if self.files or self.validation:
                 save_weights(files.last, run.parameters, run.state.seen)
             if self.validation:

@@ -7,19 +7,21 @@ import itertools
 import numpy as np
 import pytest
 from conftest import needs_reference
-from support_training import ITERATIONS, load_cases, load_expected
+from support_training import ITERATIONS, UNKNOWN_POLICY, load_cases, load_expected
 
 from darknet_py.classifier import load_network
 from darknet_py.training.loader import Batch
 from darknet_py.training.options import TrainingOptions
 from darknet_py.training.run import Run
-from darknet_py.training.settings import Settings
+from darknet_py.training.settings import TrainingSettings
 
 # Whose losses jump where a value lies within rounding of an activation's kink.
 LOOSE = {"tiny_like": 5e-3, "linear_smooth": 1e-4}
 # What is otherwise here: [batchnorm] has no bias, random numbers are of another generator, frozen layers are really
 # frozen, Adam is not of GPUs alone, and a [cost] does not double the gradient of a [softmax].
-OTHER = (*"crop_random", "dropout_half", "dropout_logistic", "frozen", "adam", "softmax_cost")
+OTHER = (
+    UNKNOWN_POLICY, "batchnorm", "crop_random", "dropout_half", "dropout_logistic", "frozen", "adam", "softmax_cost",
+)  # fmt: skip
 # A [softmax] that has no loss counts in the mean of the C program's.
 HALVED = "softmax_noloss_cost"
 
@@ -37,7 +39,7 @@ def start(cases, case, folder, **changes):
     network = load_network(cfg)
     images, truths = cases.images(case)
     options = TrainingOptions.of(network, **changes)
-    run = Run(network, options, Settings(engine="reference", weights=weights))
+    run = Run(network, options, TrainingSettings(engine="reference", weights=weights))
     places = itertools.count(0, options.pass_size)
 
     def next_batch():
