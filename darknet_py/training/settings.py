@@ -18,7 +18,7 @@ class TrainingSettings:
     seed : int
         From which all that is drawn at random follows.
     engine : str
-        ``auto``, ``cpu`` or ``reference``.
+        ``cpu`` or ``reference``.
     threads : int, optional
         Of the CPU; one for each core where absent.
     weights : path, optional
@@ -37,7 +37,7 @@ class TrainingSettings:
     """
 
     seed: int = 0
-    engine: str = "auto"
+    engine: str = "cpu"
     threads: int | None = None
     weights: str | os.PathLike[str] | None = None
     clear: bool = False

@@ -150,9 +150,7 @@ def train(
             raise UsageError("resume asks for files, where the checkpoint lies")
         run.load(files.checkpoint, description)
     elif run.state.iteration >= options.max_batches:
-        reason = (
-            f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear to count anew"
-        )
+        reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear"
         raise UsageError(reason, file=settings.weights)
     return _Trainer(network, samples, validation, run, description, files).train()
 
