@@ -271,9 +271,8 @@ def print_training(progress: TrainingProgress) -> None:
     if progress.validation is None:
         print(f"Loaded: {progress.waiting:f} seconds")
         losses = f"{progress.loss:f}, {progress.average:f} avg, {progress.rate:f} rate"
-        print(
-            f"{progress.iteration}, {progress.epoch:.3f}: {losses}, {progress.working:f} seconds, {progress.done} images"
-        )
+        place = f"{progress.iteration}, {progress.epoch:.3f}"
+        print(f"{place}: {losses}, {progress.working:f} seconds, {progress.done} images")
     elif progress.validation.complete:
         print(f"{progress.iteration}, {progress.epoch:.3f}: {tell_scores(progress)}")
     sys.stdout.flush()

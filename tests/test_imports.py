@@ -31,7 +31,7 @@ ALLOWED = {
         "interrupt",
         "limits",
     }
-    | {"limits", "network", "pages", "report", "runs", "weights"},
+    | {"limits", "network", "pages", "report", "runs", "training", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
@@ -49,10 +49,11 @@ ALLOWED = {
     "network": {"cfg", "layers"},
     "pages": {"datasets", "evaluation", "images"},
     "parameters": {"layers"},
-    "report": {"classifier", "datasets", "evaluation"},
+    "report": {"classifier", "datasets", "evaluation", "training"},
     "runs": set(),
     "streams": set(),
-    "training": {"datasets", "images"},
+    "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}
+    | {"layers", "limits", "network", "parameters", "runs", "weights"},
     "version": set(),
     "weights": {"layers", "network", "parameters"},
 }

@@ -131,6 +131,16 @@ def load_checkpoint(path: str | os.PathLike[str], run: Mapping[str, str], arrays
     return first.state
 
 
+def read_state(path: str | os.PathLike[str]) -> State:
+    """How far the run of a checkpoint has come; CheckpointError where its first line cannot be read."""
+    check_regular(Path(path), CheckpointError)
+    try:
+        with open(path, "rb") as stream:
+            return _parse_first(stream.readline(MAX_LINE), os.fspath(path)).state
+    except OSError as reason:
+        raise CheckpointError(describe_oserror(reason), file=path) from None
+
+
 @dataclass(frozen=True)
 class _First:
     """What the first line says."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import TrainingError
-from ..files import describe_oserror
+from ..files import describe_oserror, write_atomically
 from .trainer import TrainingProgress
 
 Figures = Mapping[str, float | int | None]
@@ -52,9 +52,8 @@ class Log:
         self.file, self._csv = os.fspath(path), os.fspath(path).endswith(".csv")
         try:
             kept = [] if resumed is None or not os.path.exists(path) else self._read(Path(path), resumed)
-            self._stream = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115
-            self._stream.writelines([HEADER] * self._csv + kept)
-            self._stream.flush()
+            write_atomically(path, [line.encode() for line in [HEADER] * self._csv + kept], TrainingError)
+            self._stream = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115
         except (OSError, UnicodeDecodeError) as reason:
             raise TrainingError(describe_oserror(reason), file=self.file) from None
 

@@ -55,7 +55,7 @@ def read_folder(folder: str, valid: str | None, holdout: float | None, seed: int
         Where a folder is not as it should be, or they have other classes.
     """
     found = load_folder(folder)
-    dataset = Dataset(folder, len(found.names), found.names, found.names, min(5, len(found.names)))
+    dataset = Dataset(folder, len(found.names), found.names, found.names, 5 if len(found.names) > 10 else 1)
     if valid is None:
         samples, validation = hold_out(found.samples, HELD_OUT if holdout is None else holdout, seed)
         return Source(dataset, samples, validation)
