@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +147,9 @@ def run_train(args: argparse.Namespace) -> int:
     setup = _set_up(args)
     if args.show_pictures:
         return _show_pictures(setup)
+    resumed = args.resume and setup.files.checkpoint.exists()
+    if args.resume and not resumed:
+        say(f"darknet: {one_line(str(setup.files.checkpoint))}: nothing to go on with; training begins anew")
     running = train(
         setup.network,
         setup.source.samples,
@@ -154,12 +157,12 @@ def run_train(args: argparse.Namespace) -> int:
         setup.settings,
         validation=setup.source.validation,
         files=setup.files,
-        resume=args.resume,
+        resume=resumed,
     )
-    if not args.resume:
+    if not resumed:
         _put_aside(setup.files)
     with stop_on_signals("when this iteration is done") as stop, closing(running):
-        last = _follow(setup, running, stop)
+        last = _follow(setup, running, stop, resumed)
     files = setup.files
     if stop.signum:
         say(f"darknet: stopped; --resume goes on from {one_line(str(files.checkpoint))}")
@@ -173,14 +176,14 @@ def run_train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(setup: Setup, running: Any, stop: Stop) -> TrainingProgress | None:
+def _follow(setup: Setup, running: Iterable[TrainingProgress], stop: Stop, resumed: bool) -> TrainingProgress | None:
     """Have the network trained, and tell of it."""
     last = None
     terminal = sys.stdout.isatty()
     if not terminal:
         print_training_start(setup.files.name, len(setup.source.samples), setup.options)
     total = setup.options.max_batches * setup.options.batch
-    with _open_log(setup) as log, _open_bar(total, hidden=not terminal) as bar:
+    with _open_log(setup, resumed) as log, _open_bar(total, hidden=not terminal) as bar:
         for last in running:
             if log is not None:
                 log.add(last)
@@ -207,13 +210,13 @@ def _show(bar: Any, progress: TrainingProgress) -> None:
     bar.update(progress.done - bar.n)
 
 
-def _open_log(setup: Setup) -> Any:
+def _open_log(setup: Setup, resumed: bool) -> Any:
     from ..training.checkpoint import read_state
     from ..training.log import Log
 
     if not setup.args.log:
         return nullcontext()
-    return Log(setup.args.log, read_state(setup.files.checkpoint).iteration if setup.args.resume else None)
+    return Log(setup.args.log, read_state(setup.files.checkpoint).iteration if resumed else None)
 
 
 def _open_bar(images: int, hidden: bool) -> Any:
