@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .evaluation.crews import Cluster
     from .evaluation.loop import EvaluationProgress, evaluate
     from .network import Network
+    from .parameters import Parameters
     from .weights import save_weights
 
 from .errors import (
@@ -43,6 +44,7 @@ _LAZY = {
     "Dataset": "datasets.data_file",
     "EvaluationProgress": "evaluation.loop",
     "Network": "network",
+    "Parameters": "parameters",
     "Prediction": "classifier",
     "Sample": "datasets.samples",
     "evaluate": "evaluation.loop",
@@ -68,6 +70,7 @@ __all__ = [
     "ImageError",
     "JournalError",
     "Network",
+    "Parameters",
     "Prediction",
     "Sample",
     "UsageError",
@@ -87,4 +90,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 # Of darknet.c and classifier.c, of pjreddie's program and of AlexeyAB's.
 COMMANDS = frozenset((
-    "3d", "art", "average", "captcha", "cifar", "coco", "compare", "denormalize", "detect", "detector", "dice", "go",
-    "imtest", "isegmenter", "lsd", "mkimg", "nightmare", "normalize", "oneoff", "oneoff2", "partial", "regressor",
-    "rescale", "reset", "rgbgr", "rnn", "segmenter", "statistics", "super", "tag", "test", "vid", "visualize",
-    "voxel", "whatever", "writing", "yolo",
+    "3d", "art", "captcha", "cifar", "coco", "compare", "detect", "detector", "dice", "go", "imtest", "isegmenter",
+    "lsd", "mkimg", "nightmare", "oneoff", "oneoff2", "regressor", "rnn", "segmenter", "super", "tag", "test", "train",
+    "vid", "visualize", "voxel", "whatever", "writing", "yolo",
     *(f"classifier {name}" for name in ("demo", "gun", "test", "threat", "try")),
 ))  # fmt: skip
 

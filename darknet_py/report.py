@@ -246,7 +246,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         cells = (
-            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
+            cell.rjust(width) if cell.removeprefix("-")[:1].isdigit() else cell.ljust(width)
             for cell, width in zip(line, widths, strict=True)
         )
         print("  ".join(cells).rstrip())

@@ -1,27 +1,162 @@
-"""What darknet's C program gave in training: recorded runs, and how they are made again."""
+"""The recorded training runs of the C program, and the same runs by an engine of ours."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from conftest import REFERENCE
+from conftest import GOLDEN
 
-FOLDER = REFERENCE / "training"
-BATCH, ITERATIONS = 8, 20
-UNKNOWN_POLICY = "policy_sig"  # refused here
+from darknet_py.cfg import parse_cfg
+from darknet_py.engines import compile_training
+from darknet_py.engines.base import TrainingPlan
+from darknet_py.layers import Array
+from darknet_py.layers.training import rates
+from darknet_py.network import Network
+from darknet_py.parameters import Parameters
+from darknet_py.weights import load_weights
+
+MOST_RECORDED = 8000  # values; of more every 97th is recorded
+LEARNED = ("biases", "scales", "weights")  # as the first gradients are recorded, layer by layer
 
 
-def load_cases():
-    """The module that makes cfgs, weights, pictures and truths of the runs."""
-    spec = importlib.util.spec_from_file_location("training_cases", FOLDER / "training_cases.py")
+def _load_cases() -> Any:
+    spec = importlib.util.spec_from_file_location("training_cases", GOLDEN / "training_cases.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def load_expected():
-    """What was recorded, by case and name; where a run without the bugs of 2018 was recorded, that one's."""
-    with np.load(FOLDER / "expected_training.npz") as recorded:
-        found = {name: recorded[name] for name in recorded.files}
-    return found | {name.replace("@right", ""): array for name, array in found.items() if "@right" in name}
+cases = _load_cases()
+
+
+@cache
+def recorded(name: str) -> dict[str, Array]:
+    """What the C program made of the case `name`, without those of its faults that we do not follow."""
+    with np.load(GOLDEN / "expected_training.npz") as arrays:
+        own, right = (
+            {key[len(p) :]: arrays[key] for key in arrays if key.startswith(p)} for p in (f"{name}/", f"{name}@right/")
+        )
+    return {**own, **right}
+
+
+class RecordedDraws:
+    """Draws as NumPy's generator would, but those of the recorded runs."""
+
+    def __init__(self) -> None:
+        self.draws = cases.Draws()
+
+    def integers(self, high: int) -> int:
+        """From 0 to below `high`."""
+        return int(self.draws.integers(1)[0]) % high
+
+    def random(self, size: tuple[int, ...], dtype: Any) -> Array:
+        """From 0 to 1."""
+        assert dtype is np.float32
+        return self.draws.uniform(int(np.prod(size))).reshape(size)
+
+
+@dataclass
+class Training:
+    """A network of a recorded case, and how it is trained."""
+
+    network: Network
+    parameters: Parameters
+    batch: int
+    subdivisions: int
+    momentum: float
+    decay: float
+
+
+def load_case(name: str, folder: Path) -> Training:
+    """The case `name`, with its first weights."""
+    network = Network(parse_cfg(cases.cfg_text(name), name), name)
+    file = folder / "first.weights"
+    file.write_bytes(cases.weights(name, batchnorm_biases=True))
+    net = {key: entry.value for key, entry in network.sections[0].entries.items()}
+    return Training(
+        network,
+        load_weights(file, network).parameters.copy(),
+        int(net["batch"]),
+        int(net["subdivisions"]),
+        float(net["momentum"]),
+        float(net["decay"]),
+    )
+
+
+def update(plan: TrainingPlan, training: Training, rate: float) -> None:
+    """Darknet's update, in which momentum carries the decay."""
+    layer_rates = rates(training.network.layers)
+    for entry in plan.parameters.entries:
+        role, own = entry.parameter.role, layer_rates[entry.layer.index]
+        if role == "statistic" or not own:
+            continue
+        values, gradients = entry.find(plan.parameters.values), entry.find(plan.gradients.values)
+        if role == "weight":
+            gradients -= np.float32(training.decay * training.batch) * values
+        values += np.float32(rate * own / training.batch) * gradients
+        gradients *= np.float32(training.momentum)
+
+
+@dataclass
+class Run:
+    """What came of a run.
+
+    Attributes
+    ----------
+    losses : list of float
+        Of the iterations, by image.
+    first_gradients : list of array
+        Before the first update, of each layer that has some: biases, scales, weights.
+    weights : array
+        At the end, as a file has them.
+    """
+
+    losses: list[float]
+    first_gradients: list[Array]
+    weights: Array
+
+
+def run_case(engine: str, name: str, training: Training, learning_rates: Iterable[float]) -> Run:
+    """Train as the recorded run did, an iteration for each of `learning_rates`."""
+    size = training.batch // training.subdivisions
+    plan = compile_training(engine, training.network.layers, training.parameters, size)
+    images, truths = cases.images(name)
+    losses, first, random = [], [], RecordedDraws()
+    for iteration, rate in enumerate(learning_rates):
+        loss = 0.0
+        for start in range(iteration * training.batch, (iteration + 1) * training.batch, size):
+            chosen = np.arange(start, start + size) % cases.POOL
+            loss += plan.step(images[chosen], truths[chosen], random)  # type: ignore[arg-type]  # it draws as one does
+        losses.append(loss / training.batch)
+        first = first or _gather_gradients(plan)
+        update(plan, training, rate)
+    return Run(losses, first, plan.read().values)
+
+
+def first_output(name: str, training: Training) -> Array:
+    """What the network's layers give for the first mini-batch, in training."""
+    size = training.batch // training.subdivisions
+    values, random = {-1: cases.images(name)[0][:size]}, RecordedDraws()
+    for layer, parameters in zip(training.network.layers, training.parameters, strict=True):
+        drawn = layer.draw(size, random)  # type: ignore[arg-type]
+        values[layer.index], _ = layer.train([values[i] for i in layer.inputs], parameters, drawn)
+    return values[training.network.output_layer.index].reshape(size, -1)
+
+
+def thin(values: Array) -> Array:
+    """As much of all values together as is recorded."""
+    return values[:: 97 if values.size > MOST_RECORDED else 1]
+
+
+def _gather_gradients(plan: TrainingPlan) -> list[Array]:
+    """Those of each layer that has some, in the order in which they are recorded."""
+    layers = ([own[name].ravel() for name in LEARNED if name in own] for own in plan.gradients.views)
+    return [np.concatenate(arrays) for arrays in layers if arrays]

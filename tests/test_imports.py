@@ -31,7 +31,7 @@ ALLOWED = {
         "interrupt",
         "limits",
     }
-    | {"limits", "network", "pages", "report", "runs", "training", "weights"},
+    | {"limits", "network", "pages", "report", "runs", "surgery", "training", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
@@ -52,6 +52,7 @@ ALLOWED = {
     "report": {"classifier", "datasets", "evaluation", "training"},
     "runs": set(),
     "streams": set(),
+    "surgery": {"engines", "layers", "network", "parameters"},
     "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}
     | {"layers", "limits", "network", "parameters", "runs", "weights"},
     "version": set(),

@@ -82,5 +82,14 @@ def test_example_of_the_package_is_true():
     assert (failed, tried) == (0, 3)
 
 
-def test_all_public_names_are_listed():
-    assert set(darknet_py.__all__) <= set(dir(darknet_py))
+def test_public_names_alone_are_listed_and_all_can_be_had():
+    """In a new process, where nothing has been imported yet."""
+    listed = "import darknet_py; names = [name for name in dir(darknet_py) if name[0] != '_'];"
+    script = f"{listed} from darknet_py import *; print(*names); print(*(n for n in globals() if n in names))"
+    command = [sys.executable, "-c", script]
+    ran = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    names, had = (line.split() for line in ran.stdout.splitlines())
+    assert names == sorted(darknet_py.__all__)
+    assert sorted(had) == names
+    assert set(darknet_py._LAZY) <= set(names)
+    assert "__version__" in dir(darknet_py)

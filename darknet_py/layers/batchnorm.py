@@ -55,7 +55,7 @@ def statistics(channels: int) -> dict[str, Parameter]:
 
 
 class BatchNorm(Layer):
-    """Normalization as a layer of its own; it has no bias."""
+    """Normalization as a layer of its own, and a bias."""
 
     kind = "batchnorm"
     elementwise = True
@@ -65,7 +65,8 @@ class BatchNorm(Layer):
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        return statistics(self.shape.channels)
+        channels = self.shape.channels
+        return {"biases": Parameter((channels,), "bias"), **statistics(channels)}
 
     def listing(self) -> str:
         channels, height, width = self.shape
@@ -75,11 +76,12 @@ class BatchNorm(Layer):
         return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
-        return normalize(inputs[0], parameters)
+        return normalize(inputs[0], parameters) + parameters["biases"].reshape(-1, 1, 1)
 
     def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
-        return normalize_batch(inputs[0], parameters)
+        output, saved = normalize_batch(inputs[0], parameters)
+        return output + parameters["biases"].reshape(-1, 1, 1), saved
 
     def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
         gradient, scales = normalize_backward(delta, saved, parameters)
-        return Gradients((gradient,), {"scales": scales})
+        return Gradients((gradient,), {"biases": delta.sum(axis=(0, 2, 3)), "scales": scales})

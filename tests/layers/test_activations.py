@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from darknet_py.layers.activations import ACTIVATIONS, activate
+from darknet_py.layers.activations import ACTIVATIONS, Formula, activate, differentiate, keep
 
 
 def stair(x):
@@ -62,3 +62,47 @@ def test_activation_keeps_type_and_shape_and_stands_huge_values(name):
 )
 def test_activation_reaches_its_limits(name, low, high):
     assert activate(name, np.float32([-1000, 1000])).tolist() == [low, high]
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_derivative_is_what_the_formula_rises_by(name):
+    """Everywhere but where it bends or jumps."""
+    x = np.array([value for value in np.linspace(-8.03, 8.03, 301) if abs(value - round(value)) > 1e-3])
+    delta = np.linspace(-2, 2, len(x))
+    rises = [(FORMULAS[name](value + 1e-5) - FORMULAS[name](value - 1e-5)) / 2e-5 for value in x.tolist()]
+    derived = differentiate(name, keep(name, x, activate(name, x)), delta)
+    np.testing.assert_allclose(derived, delta * rises, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "derivatives"),
+    [
+        ("leaky", [0], [0.1]),
+        ("relu", [0], [0]),
+        ("relie", [0], [0.01]),
+        ("ramp", [0], [0.1]),
+        ("elu", [0], [1]),
+        ("selu", [0], [1.0507]),
+        ("hardtan", [-1, 1], [0, 0]),
+        ("lhtan", [0, 1], [0.001, 0.001]),
+        ("plse", [-4, 4], [0.125, 0.125]),
+        ("stair", [0, 1, 2], [0, 0, 0]),
+    ],
+)
+def test_where_it_bends_the_derivative_is_that_of_darknets_side(name, points, derivatives):
+    x = np.float32(points)
+    derived = differentiate(name, keep(name, x, activate(name, x)), np.ones_like(x))
+    assert derived.dtype == np.float32
+    np.testing.assert_allclose(derived, derivatives, rtol=1e-6)
+
+
+def test_what_needs_its_input_for_its_derivative_gets_it(monkeypatch):
+    monkeypatch.setitem(ACTIVATIONS, "wave", Formula(np.sin, np.cos, of="input"))
+    x = np.linspace(-3, 3, 7)
+    kept = keep("wave", x, activate("wave", x))
+    np.testing.assert_array_equal(differentiate("wave", kept, 2 * np.ones(7)), 2 * np.cos(x))
+
+
+def test_an_activation_without_a_derivative_is_none():
+    with pytest.raises(TypeError, match="derivative"):
+        Formula(np.sin)

@@ -83,3 +83,17 @@ def test_what_is_not_a_number_stays_so():
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(CfgError, match=re.escape(message)):
         make_layer("maxpool", (3, 4, 9), **options)
+
+
+def test_the_delta_goes_to_the_first_largest_cell_row_by_row():
+    layer = make_layer("maxpool", (1, 2, 4), size=2, stride=2)
+    x = np.float32([[[[3, 1, 0, 5], [3, 3, 5, 5]]]])
+    gradients = layer.backward(np.float32([[[[7, 2]]]]), layer.train([x], {}, {})[1], {})
+    assert gradients.inputs[0].tolist() == [[[[7, 0, 0, 2], [0, 0, 0, 0]]]]
+
+
+def test_windows_that_share_their_largest_cell_add_there():
+    layer = make_layer("maxpool", (1, 3, 3), size=2, stride=1, padding=0)
+    x = np.float32([[[[0, 0, 0], [0, 9, 0], [0, 0, 0]]]])
+    gradients = layer.backward(np.float32([[[[1, 2], [3, 4]]]]), layer.train([x], {}, {})[1], {})
+    assert gradients.inputs[0].tolist() == [[[[0, 0, 0], [0, 10, 0], [0, 0, 0]]]]

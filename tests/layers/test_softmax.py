@@ -51,3 +51,26 @@ def test_huge_values_do_not_overflow():
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(CfgError, match=re.escape(message)):
         make_layer("softmax", (3, 2, 2), **options)
+
+
+def test_the_loss_sums_minus_the_logarithm_of_what_is_true_whatever_its_weight():
+    layer = make_layer("softmax", (3, 1, 1))
+    x, truths = random_array((2, 3, 1, 1)), np.float32([[0, 1, 0], [0.5, 0, 0.25]])
+    p = layer.forward([x], {})
+    loss, delta = layer.measure([x], p, truths)
+    assert loss == pytest.approx(-np.log(p[0, 1, 0, 0]) - np.log(p[1, 0, 0, 0]) - np.log(p[1, 2, 0, 0]), rel=1e-6)
+    assert delta.dtype == np.float32
+    np.testing.assert_array_equal(delta, truths.reshape(p.shape) - p)
+
+
+def test_the_loss_is_finite_where_a_probability_is_too_small_for_float32():
+    layer = make_layer("softmax", (2, 1, 1))
+    x = np.float32([[[[500]], [[-500]]]])
+    p = layer.forward([x], {})
+    assert p.ravel().tolist() == [1, 0]
+    assert layer.measure([x], p, np.float32([[0, 1]]))[0] == 1000
+
+
+@pytest.mark.parametrize(("options", "measures"), [({}, True), ({"noloss": 0}, True), ({"noloss": 1}, False)])
+def test_it_measures_unless_told_not_to(options, measures):
+    assert make_layer("softmax", (2, 1, 1), **options).measures is measures

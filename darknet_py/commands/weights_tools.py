@@ -1,0 +1,180 @@
+"""Commands on weights files: partial, average, print, statistics, and those that write changed ones."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import surgery
+from ..errors import CfgError, UsageError
+from ..files import read_bytes, read_text, resolve, write_atomically
+from ..report import print_line, print_table
+from .model import find_cfg, index, positive, split_operands
+
+if TYPE_CHECKING:
+    from ..network import Network
+    from ..weights import Weights
+
+EPILOG = "NAME alone stands for CFG and WEIGHTS: a network that comes with the program.\n"
+CHANGES = {
+    "denormalize": surgery.denormalize,
+    "normalize": surgery.normalize,
+    "rescale": surgery.rescale,
+    "reset": surgery.reset,
+    "rgbgr": surgery.swap_red_and_blue,
+}
+SETS = {"denormalize": False, "normalize": True}  # what becomes of batch_normalize in the cfg
+MEANINGS = {
+    **dict.fromkeys(SETS, "The cfg that belongs to OUT is written beside it: OUT with the ending .cfg.\n"),
+    "rescale": "Afterwards the network takes pictures in 0..1 that it took in -1..1 before.\n",
+    "reset": "The cfg stays, and the network's answers: scales and variances are 1 afterwards, means 0.\n",
+    "rgbgr": "Afterwards the network takes pictures in RGB that it took in BGR before, or the other way round.\n",
+}
+
+
+def add_partial(parser: argparse.ArgumentParser) -> None:
+    """The options of ``partial``."""
+    _add_operands(parser, "CFG WEIGHTS OUT N", "a network, the file to write, and how many layers go into it")
+    parser.epilog = f"{EPILOG}The count of images that it has seen becomes 0: a training can begin with such a file.\n"
+
+
+def run_partial(args: argparse.Namespace) -> int:
+    """Write the first layers' parameters."""
+    from ..weights import save_weights
+
+    weights, network, (out, number) = _open(args.operands, "OUT", "N")
+    try:
+        count = positive(number)
+    except argparse.ArgumentTypeError as reason:
+        raise UsageError(f"N: {reason}") from None
+    if count > len(network.layers):
+        raise UsageError(f"N: {count}: {network.file} has {len(network.layers)} layers")
+    save_weights(out, weights.read_all().first(count))
+    print_line(out)
+    return 0
+
+
+def add_average(parser: argparse.ArgumentParser) -> None:
+    """The options of ``average``."""
+    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+    parser.add_argument("out", metavar="OUT", help="the file to write; one that is there is replaced")
+    parser.add_argument("weights", nargs="+", metavar="WEIGHTS", help="the files whose mean it is to hold")
+
+
+def run_average(args: argparse.Namespace) -> int:
+    """Write the mean of some weights files."""
+    from ..network import load_structure
+    from ..weights import load_weights, save_weights
+
+    network = load_structure(find_cfg(args.cfg))
+    files = [load_weights(file, network) for file in args.weights]
+    mean = surgery.average(network.layers, [file.read() for file in files])
+    for file in files:
+        file.check_unchanged()
+    save_weights(args.out, mean, files[0].header.seen)
+    print_line(args.out)
+    return 0
+
+
+def add_print(parser: argparse.ArgumentParser) -> None:
+    """The options of ``print``."""
+    _add_operands(parser, "CFG WEIGHTS [N]", "a network, and the number of a layer, from 0 (default: 0)")
+    parser.epilog = EPILOG
+
+
+def run_print(args: argparse.Namespace) -> int:
+    """Print a layer's weights, each filter a line."""
+    weights, network, rest = _open(args.operands, "[N]")
+    number = rest[0] if rest else "0"
+    try:
+        layer = network.layers[index(number)]
+    except argparse.ArgumentTypeError as reason:
+        raise UsageError(f"N: {reason}") from None
+    except IndexError:
+        raise UsageError(f"N: {number}: {network.file} has {len(network.layers)} layers, from 0") from None
+    if not any(parameter.role == "weight" for parameter in layer.parameters.values()):
+        raise layer.section.error(f"layer {layer.index} has no weights to print")
+    arrays = next(islice(weights.read(), layer.index, None))
+    for name, parameter in layer.parameters.items():
+        if parameter.role == "weight":
+            for numbers in arrays[name].reshape(parameter.shape[0], -1):
+                print_line(" ".join(f"{number:g}" for number in numbers))
+    weights.check_unchanged()
+    return 0
+
+
+def add_statistics(parser: argparse.ArgumentParser) -> None:
+    """The options of ``statistics``."""
+    _add_operands(parser, "CFG WEIGHTS", "a network")
+    parser.epilog = EPILOG
+
+
+def run_statistics(args: argparse.Namespace) -> int:
+    """Print what each parameter's values are like."""
+    weights, network, _ = _open(args.operands)
+    rows = [
+        (
+            str(numbers.entry.layer.index),
+            numbers.entry.layer.kind,
+            numbers.entry.name,
+            str(numbers.entry.parameter.size),
+            *(f"{value:.6g}" for value in (numbers.mean, numbers.deviation, numbers.least, numbers.most)),
+        )
+        for numbers in surgery.measure(network.layers, weights.read())
+    ]
+    weights.check_unchanged()
+    print_table(("layer", "kind", "parameter", "values", "mean", "deviation", "least", "most"), rows)
+    return 0
+
+
+def add_change(parser: argparse.ArgumentParser) -> None:
+    """The options of the commands that write changed weights."""
+    _add_operands(parser, "CFG WEIGHTS OUT", "a network, and the file to write; one that is there is replaced")
+    parser.epilog = EPILOG + MEANINGS[parser.get_default("command")]
+
+
+def run_change(args: argparse.Namespace) -> int:
+    """Write changed weights, and the changed cfg where they need one."""
+    from ..weights import save_weights
+
+    weights, network, (out,) = _open(args.operands, "OUT")
+    cfg, text = os.path.splitext(out)[0] + ".cfg", ""
+    if args.command in SETS:
+        original = read_text(resolve(network.file), CfgError, network.file)
+        text = surgery.set_normalization(original, network, SETS[args.command])
+        _check_free(cfg, out, text)
+    save_weights(out, CHANGES[args.command](weights.read_all()), weights.header.seen)
+    print_line(out)
+    if text:
+        write_atomically(cfg, [text.encode()], CfgError)
+        print_line(cfg)
+    return 0
+
+
+def _check_free(cfg: str, out: str, text: str) -> None:
+    """Refuse to write a cfg, whose name nobody gave, over one that says something else."""
+    if cfg == out:
+        raise UsageError(f"OUT: {out}: the name of a weights file is expected; its cfg gets the ending .cfg")
+    if os.path.exists(cfg) and read_bytes(Path(cfg), CfgError) != text.encode():
+        raise CfgError("is there already and would be replaced by the cfg of OUT; call OUT otherwise", file=cfg)
+
+
+def _add_operands(parser: argparse.ArgumentParser, names: str, help: str) -> None:
+    parser.add_argument("operands", nargs="+", metavar=names, help=help)
+
+
+def _open(operands: list[str], *names: str) -> tuple[Weights, Network, list[str]]:
+    """The weights, the network, and the operands after them: `names`, of which those in brackets may be missing."""
+    from ..network import load_structure
+    from ..weights import load_weights
+
+    found = split_operands(operands)
+    least = sum(not name.startswith("[") for name in names)
+    if not least <= len(found.rest) <= len(names):
+        ways = " or ".join(" ".join((way, *names)) for way in ("CFG WEIGHTS", "NAME"))
+        raise UsageError(f"{' '.join(operands)}: {ways} is expected")
+    network = load_structure(found.cfg)
+    return load_weights(found.weights, network), network, found.rest

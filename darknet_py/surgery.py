@@ -1,0 +1,180 @@
+"""Parameters -> other parameters: what darknet's commands on weights files do.
+
+Source: darknet's ``darknet.c``, ``convolutional_layer.c``, ``connected_layer.c``. Each function says where it differs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from .engines.passes import fold
+from .errors import CfgError, DarknetWarning
+from .layers import Array, Layer
+from .layers.batchnorm import EPSILON
+from .layers.convolutional import Convolutional
+from .network import Network
+from .parameters import Entry, Parameters, find_entries
+
+CHUNK = 1 << 20  # values that are measured at a time
+KEY = "batch_normalize"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the values of a parameter are like.
+
+    Attributes
+    ----------
+    entry : Entry
+        Which parameter.
+    mean, deviation, least, most : float
+        The mean, the standard deviation from it, the smallest and the largest value.
+    """
+
+    entry: Entry
+    mean: float
+    deviation: float
+    least: float
+    most: float
+
+
+def measure(layers: Sequence[Layer], parameters: Iterable[Mapping[str, Array]]) -> Iterator[Numbers]:
+    """The numbers of each parameter; `parameters` are those of `layers`, one layer after another."""
+    for layer, arrays in zip(layers, parameters, strict=True):
+        for entry in find_entries([layer]):
+            values = arrays[entry.name].ravel()
+            mean = float(values.mean(dtype=np.float64))
+            chunks = (values[start : start + CHUNK] for start in range(0, values.size, CHUNK))
+            squares = sum(float(np.square(np.subtract(chunk, mean, dtype=np.float64)).sum()) for chunk in chunks)
+            deviation = (squares / values.size) ** 0.5
+            yield Numbers(entry, mean, deviation, float(values.min()), float(values.max()))
+
+
+def average(layers: Sequence[Layer], sources: Sequence[Iterable[Mapping[str, Array]]]) -> Parameters:
+    """The mean of several networks' parameters; each of `sources` gives those of `layers`, one after another.
+
+    The C program leaves the statistics and scales of connected layers as the first network has them.
+    """
+    means = (
+        {name: np.float32(np.mean([arrays[name] for arrays in several], 0, np.float64)) for name in several[0]}
+        for several in zip(*sources, strict=True)
+    )
+    return Parameters.gather(layers, means)
+
+
+def rescale(parameters: Parameters) -> Parameters:
+    """For a network that took pictures in -1..1 those with which it takes them in 0..1: 2 x - 1 goes into the weights.
+
+    Zeros round a picture, which were its middle grey, become black. The C program moves the biases of normalized
+    layers, too, where the means must move.
+
+    Raises
+    ------
+    CfgError
+        Where there is no convolution.
+    """
+    changed = parameters.copy()
+    arrays = changed.views[_first_convolution(parameters).index]
+    sums = arrays["weights"].sum(axis=(1, 2, 3), dtype=np.float64)  # of the old: half the new ones, times 1/2
+    arrays["weights"] *= 2
+    if "means" in arrays:
+        arrays["means"] += sums.astype(np.float32)
+    else:
+        arrays["biases"] -= sums.astype(np.float32)
+    return changed
+
+
+def swap_red_and_blue(parameters: Parameters) -> Parameters:
+    """Those with which the first convolution takes its first and third channel for each other: RGB for BGR.
+
+    Raises
+    ------
+    CfgError
+        Where there is no convolution, or the first has filters of other than 3 channels.
+    """
+    layer = _first_convolution(parameters)
+    changed = parameters.copy()
+    weights = changed.views[layer.index]["weights"]
+    if weights.shape[1] != 3:
+        raise layer.section.error(f"its filters have {weights.shape[1]} channels; red, green and blue are expected")
+    weights[...] = weights[:, ::-1].copy()
+    return changed
+
+
+def denormalize(parameters: Parameters) -> Parameters:
+    """For the same layers without `batch_normalize` those with which they give the same answers.
+
+    Scales, means and variances go into weights and biases. A warning names layers whose biases are then so large that
+    float32 loses what they are added to.
+    """
+    return _fit(parameters, _switch(parameters.layers, False))
+
+
+def normalize(parameters: Parameters) -> Parameters:
+    """For the same layers with `batch_normalize` in each that knows it those with which they give the same answers.
+
+    Layers that had none get scales, means and variances that change nothing. The C program gives them variances of 0.
+    """
+    return _fit(parameters, _switch(parameters.layers, True))
+
+
+def reset(parameters: Parameters) -> Parameters:
+    """For the same layers those whose normalization changes nothing, but which give the same answers."""
+    return _fit(denormalize(parameters), parameters.layers)
+
+
+def set_normalization(text: str, network: Network, normalized: bool) -> str:
+    """The `text` of a network's cfg with `batch_normalize` on or off in each layer that knows it."""
+    lines = text.split("\n")
+    for layer in reversed(network.layers):
+        if KEY not in layer.options or getattr(layer, KEY) == normalized:
+            continue
+        line, entry = f"{KEY}={int(normalized)}", layer.section.entries.get(KEY)
+        if entry is None:
+            lines.insert(layer.section.line, line)  # right behind the section's own
+        else:
+            lines[entry.line - 1] = line
+    return "\n".join(lines)
+
+
+def _switch(layers: Sequence[Layer], normalized: bool) -> list[Layer]:
+    """`layers`, with normalization or without in each that knows it."""
+    switched = [copy(layer) for layer in layers]
+    for layer in switched:
+        if KEY in layer.options:
+            setattr(layer, KEY, normalized)
+    return switched
+
+
+def _fit(parameters: Parameters, layers: Sequence[Layer]) -> Parameters:
+    """Those with which `layers`, the same but for `batch_normalize`, give the same answers."""
+    return Parameters.gather(layers, map(_fit_layer, parameters.layers, parameters, layers))
+
+
+def _fit_layer(old: Layer, arrays: Mapping[str, Array], new: Layer) -> Mapping[str, Array]:
+    if old.parameters.keys() == new.parameters.keys():
+        return arrays
+    weights = arrays["weights"]
+    if "scales" in new.parameters:
+        ones = np.ones_like(arrays["biases"])
+        # EPSILON is added to the root of a variance.
+        return {**arrays, "scales": ones * np.float32(1 + EPSILON), "means": 0 * ones, "variances": ones}
+    factor, bias, after = fold(arrays)
+    if after is not None:
+        reason = "hardly vary beside their means; without normalization float32 loses digits of them"
+        reason = f"{np.count_nonzero((after[0] != 1) | (after[1] != 0))} of {len(factor)} filters {reason}"
+        warnings.warn(DarknetWarning(str(old.section.error(reason))), stacklevel=2)
+        factor, bias = factor * after[0], np.float32(bias.astype(np.float64) * after[0] + after[1])
+    return {"biases": bias, "weights": weights * factor.reshape(-1, *[1] * (weights.ndim - 1))}
+
+
+def _first_convolution(parameters: Parameters) -> Layer:
+    found = next((layer for layer in parameters.layers if isinstance(layer, Convolutional)), None)
+    if found is None:
+        raise CfgError("no [convolutional] layer, whose weights would change", file=parameters.layers[0].section.file)
+    return found
