@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import UsageError
 from .samples import Sample
 
 
@@ -20,9 +21,16 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     ----------
     samples : sequence of Sample
     fraction : float
-        Of 0..1; 0 holds out none.
+        From 0, which holds out none, to less than 1.
     seed : int
+
+    Raises
+    ------
+    UsageError
+        Where `fraction` is none such.
     """
+    if not 0 <= fraction < 1:
+        raise UsageError(f"fraction={fraction}: a number from 0 to less than 1 is expected")
     files: dict[int, dict[str, None]] = defaultdict(dict)
     for sample in samples:
         files[sample.truth][sample.file] = None

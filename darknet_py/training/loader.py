@@ -7,11 +7,12 @@ and on its position alone, so the same batches come whatever the threads.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import numpy as np
@@ -87,8 +88,12 @@ class _Pending:
 
     position: int
     indices: Indices
+    options: Augmentation
     images: Array
-    shares: list[Future[None]]
+    shares: list[Future[None]] = field(default_factory=list)
+    left: int = 0  # shares that are not done
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    batch: Batch | None = None
 
 
 class Loader:
@@ -161,7 +166,8 @@ class Loader:
             for share in pending.shares:
                 share.result()
             self.waited += time.perf_counter() - start
-            return self._finish(pending)
+            assert pending.batch
+            return pending.batch
         except BaseException:
             self.close()
             raise
@@ -169,25 +175,27 @@ class Loader:
     def _begin(self) -> _Pending:
         """Have the next batch made."""
         position, self._next = self._next, self._next + self.batch
-        indices = self.feed.sampler.take(position, self.batch)
         options = self.feed.augmentation(position)
         images = np.empty((self.batch, 3, options.size, options.size), np.float32)
+        pending = _Pending(position, self.feed.sampler.take(position, self.batch), options, images)
         step = max(1, self.batch // (SHARES * self.threads))
-        shares = [
-            self._pool.submit(
-                self._make, images, indices, options, position, range(first, min(first + step, self.batch))
-            )
-            for first in range(0, self.batch, step)
-        ]
-        return _Pending(position, indices, images, shares)
+        shares = [range(first, min(first + step, self.batch)) for first in range(0, self.batch, step)]
+        pending.left = len(shares)
+        pending.shares = [self._pool.submit(self._make, pending, share) for share in shares]
+        return pending
 
-    def _make(self, images: Array, indices: Indices, options: Augmentation, position: int, places: range) -> None:
-        """Make the pictures at some places of a batch."""
+    def _make(self, pending: _Pending, places: range) -> None:
+        """Make the pictures at some places of a batch; who is done last makes the batch."""
         for place in places:
             if self._closed:
                 return
-            file = self.feed.samples[indices[place]].file
-            images[place] = self._picture(file, position + place, options)
+            sample = self.feed.samples[pending.indices[place]]
+            pending.images[place] = self._picture(sample.file, pending.position + place, pending.options)
+        with pending.lock:
+            pending.left -= 1
+            last = pending.left == 0
+        if last:
+            pending.batch = self._finish(pending)
 
     def _picture(self, file: str, position: int, options: Augmentation) -> Array:
         picture = load_image(self.feed.locate(file))
@@ -199,9 +207,8 @@ class Loader:
             raise ImageError("not enough memory to change it", file=file) from None
 
     def _finish(self, pending: _Pending) -> Batch:
-        feed, images = self.feed, pending.images
+        feed, size = self.feed, pending.options.size
         truths = make_truths([feed.samples[at].truth for at in pending.indices], feed.classes, feed.smoothing)
         random = generator(feed.seed, Purpose.MIXING, pending.position)
-        mixes = draw_mixing(feed.mixing, len(images), images.shape[3], images.shape[2], random)
-        images, truths = mix(images, truths, mixes)
+        images, truths = mix(pending.images, truths, draw_mixing(feed.mixing, self.batch, size, size, random))
         return Batch(pending.position, pending.indices, images, truths)

@@ -17,7 +17,7 @@ from .loader import Batch
 from .mixing import Array
 
 _ODD = re.compile(r"[^\w.-]+")
-MOST = 60  # characters of a name's parts
+MOST = 40  # characters of each part of a name
 
 
 def show_pictures(
@@ -61,12 +61,16 @@ def show_pictures(
         batch = next(iterator)
         for at, index in enumerate(batch.indices[: count - len(written)]):
             pixels = np.rint(batch.images[at].transpose(1, 2, 0) * 255).astype(np.uint8)
-            label = "+".join(names[truth] for truth in _classes(batch.truths[at])) or "none"
-            parts = (_ODD.sub("-", part)[:MOST] for part in (label, Path(samples[index].file).stem))
-            path = os.path.join(folder, f"{len(written):04}_{'_'.join(parts)}.png")
+            label = "+".join(_name(names[truth]) for truth in _classes(batch.truths[at])) or "none"
+            path = os.path.join(folder, f"{len(written):04}_{label}_{_name(Path(samples[index].file).stem)}.png")
             write_atomically(path, [encode_png(np.ascontiguousarray(pixels))], UsageError)
             written.append(path)
     return written
+
+
+def _name(text: str) -> str:
+    """`text` as a part of a file's name on any system."""
+    return _ODD.sub("-", text)[:MOST]
 
 
 def _classes(truths: Array) -> list[int]:

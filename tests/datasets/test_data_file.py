@@ -152,10 +152,10 @@ def test_what_says_nothing_is_told_and_passed_over(load, line, says):
 
 @pytest.mark.parametrize("mark", "#;")
 def test_a_comment_behind_a_value_is_none_of_it(load, mark):
-    text = "classes=3 # three\nnames = data/names.list # of cats\ntop=2#\nvalid=a.list\t# b\ntest=c#d\n"
+    text = "classes=3 # three\nnames = data/names.list # of cats\ntop=2#\ntrain=t # u\nvalid=a.list\t# b\ntest=c#d\n"
     dataset = load(text.replace("#", mark))
     assert (dataset.classes, dataset.names[0], dataset.top) == (3, "tabby", 2)
-    assert dataset.lists == {"valid": "a.list", "test": f"c{mark}d"}
+    assert dataset.lists == {"train": "t", "valid": "a.list", "test": f"c{mark}d"}
 
 
 def test_a_file_whose_name_has_such_a_comment_is_found(load, tmp_path):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from darknet_py.errors import DarknetWarning, ImageError
-from darknet_py.images.decode import decode_image, load_image, thumbnail, to_picture
+from darknet_py.images.decode import decode_image, encode_png, load_image, thumbnail, to_picture
 
 RNG = np.random.default_rng(1)
 PIXELS = RNG.integers(0, 256, (6, 5, 3), np.uint8)
@@ -269,3 +269,7 @@ def test_arrays_that_are_no_pictures_are_refused(array, message):
 )
 def test_thumbnails_keep_their_shape_and_never_grow(shape, size):
     assert Image.open(io.BytesIO(thumbnail(np.zeros((*shape, 3), np.uint8), 160))).size == size
+
+
+def test_a_file_that_is_made_is_a_png_of_the_same_pixels():
+    assert (decode_image(encode_png(PIXELS)) == PIXELS).all()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from .. import table as t
 from ..arena import LINE
-from .augment import warp as warp
 from .resize import interpolate as interpolate
 from .sync import exchange, fetch, fetch_add, int64s, keep_apart, release_lock, take_lock, yield_core
 from .walk import walk
+from .warp import warp as warp
 
 # Turns of looking for work, each with an offer of the core to others, before a thread sleeps.
 PATIENCE = 2000

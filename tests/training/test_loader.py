@@ -1,0 +1,200 @@
+"""Batches made ahead by threads."""
+
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from darknet_py.datasets.samples import Sample
+from darknet_py.errors import ImageError
+from darknet_py.images.augment import Augmentation, augment, draw
+from darknet_py.images.decode import load_image
+from darknet_py.training import loader as module
+from darknet_py.training.generators import Purpose, generator
+from darknet_py.training.loader import Feed, Loader
+from darknet_py.training.mixing import Mixing
+from darknet_py.training.sampler import make_sampler
+
+OPTIONS = Augmentation(12, 12, 20, angle=20, aspect=1.5, saturation=2, exposure=2, hue=0.2)
+
+
+@pytest.fixture(scope="module")
+def feed(tmp_path_factory):
+    """Ten small pictures of two classes."""
+    folder = tmp_path_factory.mktemp("pictures")
+    samples = []
+    for number in range(10):
+        pixels = np.random.default_rng(number).integers(0, 256, (14 + number, 30 - number, 3), np.uint8)
+        path = folder / f"{number}.png"
+        Image.fromarray(pixels).save(path)
+        samples.append(Sample(str(path), number % 2))
+    sampler = make_sampler("epochs", [sample.truth for sample in samples], 7)
+    return Feed(samples, 2, sampler, 7, lambda position: OPTIONS)
+
+
+def take(feed, batch, count, position=0, threads=2, **options):
+    with Loader(feed, batch, position, threads, **options) as loader:
+        return [next(loader) for _ in range(count)]
+
+
+def test_a_batch_is_its_samples_augmented_with_their_truths(feed):
+    (first, second) = take(feed, 4, 2)
+    assert (first.position, second.position) == (0, 4)
+    assert first.images.dtype == first.truths.dtype == np.float32
+    assert first.images.flags.c_contiguous
+    for batch in (first, second):
+        assert batch.indices.tolist() == feed.sampler.take(batch.position, 4).tolist()
+        for at, index in enumerate(batch.indices):
+            picture = load_image(feed.samples[index].file)
+            random = generator(7, Purpose.PICTURE, batch.position + at)
+            draws = draw(OPTIONS, picture.shape[1], picture.shape[0], random)
+            assert (batch.images[at] == augment(picture, draws, 12, 12)).all()
+            assert batch.truths[at].tolist() == [float(index % 2 == 0), float(index % 2)]
+
+
+def stack(batches):
+    return np.concatenate([batch.images for batch in batches]), np.concatenate([batch.truths for batch in batches])
+
+
+@pytest.mark.parametrize("mixing", [Mixing(), Mixing(("mixup", "cutmix", "mosaic"))], ids=["plain", "mixed"])
+def test_neither_threads_nor_a_new_start_change_batches(feed, mixing):
+    feed = replace(feed, mixing=mixing, smoothing=0.1)
+    images, truths = stack(take(feed, 6, 5, threads=1, ahead=1))
+    for other in (take(feed, 6, 5, threads=5, ahead=4), take(feed, 6, 2) + take(feed, 6, 3, position=12)):
+        for actual, expected in zip(stack(other), (images, truths), strict=True):
+            assert (actual == expected).all()
+
+
+def test_the_size_of_a_batch_does_not_change_its_pictures(feed):
+    assert (stack(take(feed, 3, 4))[0] == stack(take(feed, 12, 1))[0]).all()
+
+
+def test_the_size_of_pictures_may_change_from_batch_to_batch(feed):
+    feed = replace(feed, augmentation=lambda position: replace(OPTIONS, size=8 + position // 4))
+    assert [batch.images.shape for batch in take(feed, 4, 3)] == [(4, 3, 8, 8), (4, 3, 9, 9), (4, 3, 10, 10)]
+
+
+def test_samples_are_looked_for_where_they_lie(feed):
+    moved = [Sample("list/" + sample.file, sample.truth) for sample in feed.samples]
+    found = replace(feed, samples=moved, locate=lambda file: file.partition("/")[2])
+    assert (take(found, 4, 1)[0].images == take(feed, 4, 1)[0].images).all()
+
+
+def test_a_picture_that_cannot_be_read_is_told_with_its_path_when_its_batch_comes(feed, tmp_path):
+    path = tmp_path / "cut.png"
+    stream = io.BytesIO()
+    Image.new("RGB", (50, 50)).save(stream, "PNG")
+    path.write_bytes(stream.getvalue()[:-40])
+    bad = int(feed.sampler.take(9, 1)[0])
+    samples = [Sample(str(path)) if at == bad else sample for at, sample in enumerate(feed.samples)]
+    with Loader(replace(feed, samples=samples), 4, 0, 2) as loader:
+        assert [next(loader).position, next(loader).position] == [0, 4]
+        with pytest.raises(ImageError, match=rf"^{path}: a damaged picture: "):
+            next(loader)
+        assert list(loader) == []
+    assert not own_threads()
+
+
+def own_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("load")]
+
+
+def test_too_little_memory_is_an_error_of_the_picture(feed):
+    def warp(*arguments):
+        raise MemoryError
+
+    with pytest.raises(ImageError, match=r"[0-9]\.png: not enough memory to change it$"):
+        take(feed, 2, 1, warp=warp)
+
+
+def test_no_more_is_made_ahead_than_asked_and_closing_ends_it(feed, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "load_image", lambda path: seen.append(path) or load_image(path))
+    loader = Loader(feed, 2, 0, 2, ahead=3)
+    assert not seen
+    next(loader)
+    wait_until(lambda: len(seen) == 8)
+    time.sleep(0.05)
+    assert len(seen) == 8
+    loader.close()
+    assert not own_threads()
+    assert list(loader) == []
+
+
+def wait_until(done):
+    end = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_closing_waits_for_no_more_than_the_pictures_at_work(feed, monkeypatch):
+    begun, go = [], threading.Event()
+
+    def load_slowly(path):
+        begun.append(path)
+        if len(begun) > 8:
+            go.wait(60)
+        return load_image(path)
+
+    monkeypatch.setattr(module, "load_image", load_slowly)
+    loader = Loader(feed, 8, 0, 2)
+    next(loader)
+    wait_until(lambda: len(begun) == 10)
+    closing = threading.Thread(target=loader.close)
+    closing.start()
+    wait_until(lambda: loader._closed)
+    go.set()
+    closing.join(60)
+    assert len(begun) == 10
+    assert not own_threads()
+
+
+def test_waiting_is_measured(feed, monkeypatch):
+    clock = iter([1.0, 3.5, 10.0, 11.0])
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    with Loader(feed, 2, 0, 1) as loader:
+        next(loader)
+        assert loader.waited == 2.5
+        next(loader)
+        assert loader.waited == 3.5
+
+
+def test_an_interrupt_ends_a_script_that_loads():
+    script = """
+        import signal, sys
+        import numpy as np
+        from darknet_py.datasets.samples import Sample
+        from darknet_py.images.augment import Augmentation
+        from darknet_py.training.loader import Feed, Loader
+        from darknet_py.training.sampler import make_sampler
+
+        samples = [Sample("data/star.png", 0)] * 100
+        options = Augmentation(300, 300, 300)
+        feed = Feed(samples, 1, make_sampler("epochs", [0] * 100, 0), 0, lambda position: options)
+        with Loader(feed, 500, 0, 2) as loader:
+            print("ready", flush=True)
+            for batch in loader:
+                pass
+    """
+    code = textwrap.dedent(script)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(0.2)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert child.returncode in (-signal.SIGINT, 130)
