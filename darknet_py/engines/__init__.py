@@ -137,7 +137,7 @@ def find_warp(name: str) -> Warp:
     if name == "reference":
         return warp
     _import_cpu()
-    from .cpu.augment import warp as compiled
+    from .cpu.warp import warp as compiled
 
     return compiled
 

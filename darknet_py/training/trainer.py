@@ -14,7 +14,7 @@ from ..classifier import Classifier, load_network
 from ..datasets.lists import find_image
 from ..datasets.samples import Sample
 from ..engines import find_warp
-from ..errors import DarknetWarning, DatasetError, UsageError
+from ..errors import DarknetWarning, DatasetError, TrainingError, UsageError
 from ..evaluation.loop import EvaluationProgress, evaluate
 from ..limits import core_count
 from ..parameters import Parameters
@@ -228,6 +228,11 @@ class _Trainer:
         except GeneratorExit:
             self._save()
             raise
+        except TrainingError as error:
+            if self.files is None or not run.state.validated:
+                raise
+            reason = f"{error.reason}; {self.files.last} has the weights of iteration {run.state.validated}"
+            raise TrainingError(reason) from None
 
     def _open_loader(self) -> Loader:
         """The batches of the iterations that are left."""
