@@ -42,8 +42,8 @@ class State:
         Images that the network has seen, in its runs before, too.
     updates : int
         That the optimizer has made.
-    loss, average : float
-        Of the last iteration, and over the last ones.
+    loss, average, rate : float
+        Of the last iteration; the average is over the last ones.
     best : float
         The best score of a validation so far; below 0 where there was none.
     best_iteration : int
@@ -59,6 +59,7 @@ class State:
     updates: int = 0
     loss: float = 0.0
     average: float = 0.0
+    rate: float = 0.0
     best: float = -1.0
     best_iteration: int = 0
     validated: int = 0

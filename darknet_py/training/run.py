@@ -47,8 +47,6 @@ class Run:
     parameters : Parameters
         As they are now.
     state : State
-    rate : float
-        Of the last iteration.
 
     Raises
     ------
@@ -72,7 +70,6 @@ class Run:
         self.parameters = self._plan.parameters
         self._optimizer = make_optimizer(self.parameters, self._plan.gradients, options)
         self.state = State(settings.seed, seen // options.batch, seen=seen)
-        self.rate = 0.0
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -99,15 +96,15 @@ class Run:
         """
         options, state, loss = self.options, self.state, 0.0
         iteration = (state.seen + options.batch) // options.batch
-        self.rate = rate(options, iteration, state.seed)
+        now = rate(options, iteration, state.seed)
         for number in range(options.subdivisions):
             batch, seen = next_batch(), state.seen + number * options.pass_size
             with np.errstate(all="ignore"):  # what comes of it is found here
                 loss += self._plan.step(batch.images, batch.truths, generator(state.seed, Purpose.LAYERS, seen))
             if not math.isfinite(loss):
-                raise self._diverged(iteration, f"the loss is {loss}", batch, seen)
+                raise self._diverged(iteration, now, f"the loss is {loss}", batch, seen)
         with np.errstate(all="ignore"):
-            self._optimizer.update(self.rate)
+            self._optimizer.update(now)
         loss /= options.batch
         average = 0.9 * state.average + 0.1 * loss if state.iterations else loss
         self.state = replace(
@@ -118,21 +115,24 @@ class Run:
             updates=self._optimizer.count,
             loss=loss,
             average=average,
+            rate=now,
         )
 
     def check(self) -> None:
         """Raise TrainingError where a parameter is not finite, so that no such thing is saved."""
         broken = _find_broken(self.parameters)
         if broken:
-            raise self._diverged(self.state.iteration, broken)
+            raise self._diverged(self.state.iteration, self.state.rate, broken)
 
-    def _diverged(self, iteration: int, what: str, batch: Batch | None = None, seen: int = 0) -> TrainingError:
+    def _diverged(
+        self, iteration: int, now: float, what: str, batch: Batch | None = None, seen: int = 0
+    ) -> TrainingError:
         where = _find_broken(self.parameters)
         if batch is not None and not where:
             where = self._find_layer(batch, generator(self.state.seed, Purpose.LAYERS, seen))
         where = f": {where}" if where and where != what else ""
         return TrainingError(
-            f"iteration {iteration}, rate {self.rate:g}: {what}{where}; a lower learning_rate, or a burn_in, may help"
+            f"iteration {iteration}, rate {now:g}: {what}{where}; a lower learning_rate, or a burn_in, may help"
         )
 
     def _find_layer(self, batch: Batch, random: np.random.Generator) -> str:

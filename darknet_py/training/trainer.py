@@ -323,7 +323,7 @@ class _Trainer:
             epoch=state.seen / len(self.samples),
             loss=state.loss,
             average=state.average,
-            rate=self.run.rate,
+            rate=state.rate,
             waiting=self.waiting,
             working=self.working,
             validation=validation,
