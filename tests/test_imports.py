@@ -74,7 +74,7 @@ CONFINED = {
     "onnx": ("export.py",),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
-    "filelock": ("runs/journals.py",),
+    "filelock": ("runs/lock.py",),
     "jinja2": ("pages/render.py",),
 }
 # Who may print; of the library only those that say, on standard error, why a first run takes long.

@@ -271,7 +271,8 @@ def _set_up(args: argparse.Namespace) -> Setup:
     folder = make_folder(args.backup or source.dataset.backup or "backup")
     files = TrainingFiles(folder, name)
     if in_folder:
-        dataset = write_model(folder, name, cfg, source)
+        with files.lock():
+            dataset = write_model(folder, name, cfg, source)
         cfg = str(folder / f"{name}.cfg")
     else:
         dataset = source.dataset

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from ..classifier import Classifier, load_network
 from ..datasets.lists import find_image
 from ..datasets.samples import Sample
 from ..engines import find_warp
-from ..errors import DarknetWarning, DatasetError, TrainingError, UsageError
+from ..errors import CheckpointError, DarknetWarning, DatasetError, TrainingError, UsageError
 from ..evaluation.loop import EvaluationProgress, evaluate
 from ..limits import core_count
 from ..parameters import Parameters
+from ..runs.lock import lock_file
 from ..runs.progress import Progress
 from ..weights import save_weights
 from .description import describe_run
@@ -27,6 +29,9 @@ from .options import TrainingOptions
 from .run import Run
 from .sampler import make_sampler
 from .settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from ..runs.lock import Lock
 
 SAVED = 300.0  # seconds after which a checkpoint is written, besides those at validations
 
@@ -54,6 +59,10 @@ class TrainingFiles:
     def last(self) -> Path:
         """The weights when they were last saved."""
         return self.folder / f"{self.name}_last.weights"
+
+    def lock(self) -> Lock:
+        """The files, for one run alone; CheckpointError where another has them."""
+        return lock_file(self.checkpoint, "another run is training with these files", CheckpointError)
 
     @property
     def best(self) -> Path:
@@ -143,16 +152,19 @@ def train(
     options = options or TrainingOptions.of(network)
     settings = settings or TrainingSettings()
     _check(network, samples, validation, options)
-    run = Run(network, options, settings, resume)
+    if resume and files is None:
+        raise UsageError("resume asks for files, where the checkpoint lies")
     description = describe_run(network, samples, validation, options, settings)
-    if resume:
-        if files is None:
-            raise UsageError("resume asks for files, where the checkpoint lies")
-        run.load(files.checkpoint, description)
-    elif run.state.iteration >= options.max_batches:
-        reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear"
-        raise UsageError(reason, file=settings.weights)
-    return _Trainer(network, samples, validation, run, description, files).train()
+    with ExitStack() as undo:
+        lock = None if files is None else undo.enter_context(files.lock())
+        run = Run(network, options, settings, resume)
+        if files is not None and resume:
+            run.load(files.checkpoint, description)
+        elif run.state.iteration >= options.max_batches:
+            reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear"
+            raise UsageError(reason, file=settings.weights)
+        undo.pop_all()  # it is held until the run ends
+    return _Trainer(network, samples, validation, run, description, files, lock).train()
 
 
 def _check(
@@ -204,12 +216,14 @@ class _Trainer:
         run: Run,
         description: dict[str, str],
         files: TrainingFiles | None,
+        lock: Lock | None,
     ) -> None:
         self.network, self.samples, self.validation = network, samples, validation
         self.run, self.description, self.files = run, description, files
         self.waiting = self.working = 0.0
         self.start, self.before = time.perf_counter(), run.state.seen
         self.saved, self.saved_at = run.state, self.start
+        self.lock = lock
 
     def train(self) -> Generator[TrainingProgress, None, None]:
         """Iterations until the last; `train`."""
@@ -233,6 +247,9 @@ class _Trainer:
                 raise
             reason = f"{error.reason}; {self.files.last} has the weights of iteration {run.state.validated}"
             raise TrainingError(reason) from None
+        finally:
+            if self.lock is not None:
+                self.lock.release()
 
     def _open_loader(self) -> Loader:
         """The batches of the iterations that are left."""

@@ -219,6 +219,18 @@ def test_what_makes_no_sense_is_refused_at_the_call(network, samples, tmp_path):
     refused(UsageError, r"takes pictures of 16 x 20; training makes squares of them", network=oblong)
 
 
+def test_of_two_runs_on_the_same_files_the_second_is_refused(network, samples, tmp_path):
+    files = files_in(tmp_path)
+    message = rf"{files.checkpoint}: another run is training with these files$"
+    with closing(train(network, samples[0], None, REFERENCE, files=files)) as running:
+        next(running)
+        with pytest.raises(CheckpointError, match=message):
+            train(network, samples[0], None, REFERENCE, files=files, resume=True)
+    with pytest.raises(CheckpointError, match="of another run"):
+        run(network, samples, files=files, resume=True, settings=replace(REFERENCE, seed=4))
+    assert run(network, samples, files=files, resume=True, validate=False)[0].iteration == 2
+
+
 def test_training_that_is_over_before_it_begins_is_told(network, samples, tmp_path):
     files = files_in(tmp_path)
     run(network, samples, files=files)
