@@ -271,8 +271,11 @@ def _set_up(args: argparse.Namespace) -> Setup:
     folder = make_folder(args.backup or source.dataset.backup or "backup")
     files = TrainingFiles(folder, name)
     if in_folder:
-        with files.lock():
+        lock = files.lock()  # a run that is at work reads these
+        try:
             dataset = write_model(folder, name, cfg, source)
+        finally:
+            lock.release()
         cfg = str(folder / f"{name}.cfg")
     else:
         dataset = source.dataset

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def lock_file(path: str | os.PathLike[str], reason: str, error: type[DarknetError], shown: str = "") -> Lock:
-    """The lock of the file at `path`, taken; as a context manager it is released.
+    """The lock of the file at `path`, taken, and to be released.
 
     `error`, because of `reason`, where another run holds it; `shown` is what messages call the file.
     """

@@ -156,7 +156,9 @@ def train(
         raise UsageError("resume asks for files, where the checkpoint lies")
     description = describe_run(network, samples, validation, options, settings)
     with ExitStack() as undo:
-        lock = None if files is None else undo.enter_context(files.lock())
+        lock = None if files is None else files.lock()
+        if lock is not None:
+            undo.callback(lock.release)
         run = Run(network, options, settings, resume)
         if files is not None and resume:
             run.load(files.checkpoint, description)
