@@ -187,6 +187,9 @@ def _follow(setup: Setup, running: Iterable[TrainingProgress], stop: Stop, resum
         for last in running:
             if log is not None:
                 log.add(last)
+            if last.remark:
+                with bar.external_write_mode(sys.stderr):
+                    say(f"darknet: warning: {one_line(last.remark)}")
             if terminal:
                 _show(bar, last)
             else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from ..classifier import Classifier, load_network
 from ..datasets.lists import find_image
 from ..datasets.samples import Sample
 from ..engines import find_warp
-from ..errors import CheckpointError, DarknetWarning, DatasetError, TrainingError, UsageError
+from ..errors import CheckpointError, DatasetError, TrainingError, UsageError
 from ..evaluation.loop import EvaluationProgress, evaluate
 from ..limits import core_count
 from ..parameters import Parameters
@@ -86,6 +85,8 @@ class TrainingProgress(Progress):
         Seconds that the last iteration has waited for its images, and that it took besides.
     validation : EvaluationProgress, optional
         How far a validation of the network as it is has come; None after an iteration.
+    remark : str
+        What is odd about a validation that is complete; else empty.
     best : float
         The best top-1 of a validation; below 0 where there was none.
     best_iteration : int
@@ -101,6 +102,7 @@ class TrainingProgress(Progress):
     waiting: float
     working: float
     validation: EvaluationProgress | None
+    remark: str
     best: float
     best_iteration: int
     parameters: Parameters
@@ -286,7 +288,7 @@ class _Trainer:
 
     def _settle(self) -> Generator[TrainingProgress, None, None]:
         """Save the weights, find out how good they are, keep the best, and write the checkpoint."""
-        run, last = self.run, None
+        run, last, answers = self.run, None, set[int]()
         run.check()
         with TemporaryDirectory() if self.files is None else nullcontext(self.files.folder) as folder:
             files = self.files or TrainingFiles(Path(folder), "network")
@@ -295,6 +297,7 @@ class _Trainer:
             if self.validation:
                 with closing(self._validate(files.last)) as validated:
                     for last in validated:
+                        answers |= {outcome.guesses[0][0] for outcome in last.outcomes if outcome.guesses}
                         if not last.complete:
                             yield self._tell(last)
         state = replace(run.state, validated=run.state.iteration)
@@ -305,23 +308,22 @@ class _Trainer:
         run.state = state
         self._save()
         if last is not None:
-            yield self._tell(last)
+            yield self._tell(last, self._remark_on(answers))
 
     def _validate(self, weights: Path) -> Generator[EvaluationProgress, None, None]:
-        """Evaluate the network with `weights` as ``valid`` does; warn where it answers all alike."""
-        settings, answers = self.run.settings, set()
+        """Evaluate the network with `weights` as ``valid`` does."""
+        settings = self.run.settings
         network = load_network(self.network.file, weights, settings.engine, settings.threads)
         network.dataset = self.network.dataset
-        with closing(evaluate(network, self.validation, threads=settings.threads)) as progresses:
-            for progress in progresses:
-                answers |= {outcome.guesses[0][0] for outcome in progress.outcomes if outcome.guesses}
-                yield progress
-        if len(answers) == 1 and len({sample.truth for sample in self.validation}) > 1:
-            name = self.network.dataset.names[answers.pop()]
-            reason = (
-                f"iteration {self.run.state.iteration}: the network answers {name} to every image of the validation"
-            )
-            warnings.warn(DarknetWarning(reason), stacklevel=2)
+        return evaluate(network, self.validation, threads=settings.threads)
+
+    def _remark_on(self, answers: set[int]) -> str:
+        """What to say where the network gives the same answer to all images, of several classes."""
+        if len(answers) != 1 or len({sample.truth for sample in self.validation}) < 2:
+            return ""
+        (answer,) = answers
+        name = self.network.dataset.names[answer]
+        return f"iteration {self.run.state.iteration}: the network answers {name} to every image of the validation"
 
     def _save(self) -> None:
         """Write the checkpoint, unless it is there."""
@@ -331,7 +333,7 @@ class _Trainer:
             self.saved = self.run.state
         self.saved_at = time.perf_counter()
 
-    def _tell(self, validation: EvaluationProgress | None = None) -> TrainingProgress:
+    def _tell(self, validation: EvaluationProgress | None = None, remark: str = "") -> TrainingProgress:
         state, options = self.run.state, self.run.options
         return TrainingProgress(
             done=state.seen,
@@ -346,6 +348,7 @@ class _Trainer:
             waiting=self.waiting,
             working=self.working,
             validation=validation,
+            remark=remark,
             best=state.best,
             best_iteration=state.best_iteration,
             parameters=self.run.parameters,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from contextlib import closing
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ from darknet_py.classifier import load_network
 from darknet_py.datasets.data_file import Dataset
 from darknet_py.datasets.folder import load_folder
 from darknet_py.datasets.split import hold_out
-from darknet_py.errors import CheckpointError, DarknetWarning, DatasetError, TrainingError, UsageError
+from darknet_py.errors import CheckpointError, DatasetError, TrainingError, UsageError
 from darknet_py.evaluation.loop import evaluate
 from darknet_py.training.options import TrainingOptions
 from darknet_py.training.settings import TrainingSettings
@@ -52,15 +51,13 @@ def files_in(folder):
 def run(network, samples, stop_at=None, settings=REFERENCE, validate=True, **more):
     """Train up to an iteration, or to the end; what was told of iterations, and of validations that were complete."""
     told = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of answers that are all alike
-        validation = samples[1] if validate else ()
-        with closing(train(network, samples[0], None, settings, validation=validation, **more)) as running:
-            for progress in running:
-                if progress.validation is None or progress.validation.complete:
-                    told.append(progress)
-                if stop_at and stop_at(progress):
-                    break
+    validation = samples[1] if validate else ()
+    with closing(train(network, samples[0], None, settings, validation=validation, **more)) as running:
+        for progress in running:
+            if progress.validation is None or progress.validation.complete:
+                told.append(progress)
+            if stop_at and stop_at(progress):
+                break
     return told
 
 
@@ -198,11 +195,11 @@ def test_what_diverges_stops_with_the_last_good_weights_kept(samples, tmp_path):
     assert run(network, samples, files=files, resume=True, stop_at=after(5))[0].iteration == 5
 
 
-def test_answers_that_are_all_alike_are_warned_of(samples, tmp_path):
+def test_answers_that_are_all_alike_are_remarked_on(samples, tmp_path):
     network = make_network(tmp_path, learning_rate=0, max_batches=1)
     message = "iteration 1: the network answers (circle|crescent|triangle) to every image of the validation"
-    with pytest.warns(DarknetWarning, match=message):
-        list(train(network, samples[0], None, REFERENCE, validation=samples[1]))
+    *_, last = train(network, samples[0], None, REFERENCE, validation=samples[1])
+    assert re.fullmatch(message, last.remark)
 
 
 def test_what_makes_no_sense_is_refused_at_the_call(network, samples, tmp_path):
