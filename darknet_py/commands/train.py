@@ -356,8 +356,8 @@ def _tell_classes(source: Source) -> None:
     for what, samples in (("train", source.samples), ("validate", source.validation)):
         if not samples:
             continue
-        counts = sorted(zip(count_classes(samples, len(names)), names, strict=True), key=lambda pair: -pair[0])
-        shown = counts if len(counts) <= 2 * SHOWN else [counts[0], counts[-1]]
+        counts = list(zip(count_classes(samples, len(names)), names, strict=True))
+        shown = counts if len(counts) <= 2 * SHOWN else [max(counts), min(counts)]
         told = ", ".join(f"{one_line(name)} {count}" for count, name in shown)
         say(f"darknet: {len(samples)} images to {what}: {told}{' are most and fewest' * (len(shown) < len(counts))}")
 

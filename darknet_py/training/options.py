@@ -5,14 +5,14 @@ Source: darknet's ``parser.c`` (parse_net_options), of 2018 and of AlexeyAB's fo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from ..cfg import Option, Section, choice, flag, integer, integers, number, numbers, text
-from ..errors import UsageError
+from ..errors import CfgError, UsageError
 from ..images.augment import Augmentation
 from ..network import NET_OPTIONS, TRAINING_OPTIONS, Network
 from .mixing import Way
@@ -166,7 +166,7 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
     values = net.read_quietly(OPTIONS)
     width = net.read_quietly(NET_OPTIONS)["width"]
     values |= changes
-    _check(net, values, {*net.entries, *changes})
+    _check(net, values, changes)
     for key in ("steps", "scales"):
         values[key] = tuple(values[key] or ())
     values["augmentation"] = _augmentation(net, values, width)
@@ -176,27 +176,34 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
     return {key.lower(): value for key, value in values.items()}
 
 
-def _check(net: Section, values: dict[str, Any], given: Collection[str]) -> None:
-    """Refuse values that do not go together; `given` are the keys that are not at their defaults."""
+def _check(net: Section, values: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """Refuse values that do not go together."""
+
+    def error(reason: str, key: str) -> CfgError:
+        if key in changes:
+            return CfgError(reason, file=net.file, option=f"{key}={changes[key]}")
+        return net.error(reason, key)
+
+    given = {*net.entries, *changes}
     if values["batch"] % values["subdivisions"]:
         reason = f"does not divide batch={values['batch']}; darknet would train on fewer images"
-        raise net.error(reason, "subdivisions")
+        raise error(reason, "subdivisions")
     for key in BELOW_ONE:
         if values[key] >= 1:
-            raise net.error("less than 1 is expected", key)
+            raise error("less than 1 is expected", key)
     policy = values["policy"]
     missing = [key for key in NEEDED.get(policy, ()) if key not in given or values[key] in (0, [])]
     if policy == "sgdr" and not values["sgdr_cycle"]:
         missing = ["sgdr_cycle"] if not values["max_batches"] else []
     if missing:
-        raise net.error(f"{missing[0]}= is missing, which policy={policy} needs", "policy")
+        raise error(f"{missing[0]}= is missing, which policy={policy} needs", "policy")
     if policy == "steps":
         steps, scales = values["steps"], values["scales"]
         if len(steps) != len(scales):
             reason = f"{_count(scales, 'number')}, but {len(steps)} in steps=; one for each of them is expected"
-            raise net.error(reason, "scales")
+            raise error(reason, "scales")
         if sorted(steps) != steps or steps[0] < 0:
-            raise net.error("numbers that grow are expected", "steps")
+            raise error("numbers that grow are expected", "steps")
 
 
 def _count(values: Sequence[float], unit: str) -> str:
