@@ -164,6 +164,7 @@ def _check_free(cfg: str, out: str, text: str) -> None:
 
 def _add_operands(parser: argparse.ArgumentParser, names: str, help: str) -> None:
     parser.add_argument("operands", nargs="+", metavar=names, help=help)
+    parser.usage = f"{parser.prog} [-h] {names}"
 
 
 def _open(operands: list[str], *names: str) -> tuple[Weights, Network, list[str]]:
