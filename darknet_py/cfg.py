@@ -6,24 +6,21 @@ import difflib
 import math
 import os
 import re
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from .errors import CfgError, DarknetError, DarknetWarning
+from .errors import CfgError, DarknetError
 from .files import read_text, resolve
+from .remarks import Remarks, find_word, shorten
 
 MAX_BYTES = 64 << 20  # more cannot be a cfg: a weights file in its place, say
 MAX_LINE = 1 << 16
 MAX_LINES = 1 << 20
 MAX_INTEGER = 2**31 - 1  # darknet's are C's int
-MAX_REMARKS = 10  # of a file that are told one by one
-MAX_GUESSES = 1000  # keys of a file that are compared with the known ones
 LARGEST, SMALLEST = (2 - 2.0**-23) * 2.0**127, 2.0**-126  # of normal float32 numbers
 _COMMENT = re.compile("[#;]")
-_WORD = re.compile(r"[^\s=:]*")
 _BLANKS = {ord(blank): None for blank in " \t\r\f\v"}
 
 
@@ -55,62 +52,6 @@ class Option:
     default: Any = None
     follows: str = ""
     matters: bool = True
-
-
-class Remarks:
-    """What is odd about a file and passed over: a warning for each of the first, and how many more there were.
-
-    Parameters
-    ----------
-    file : str
-        Its name, for messages.
-    error : type of DarknetError
-        Whose text the warnings have.
-    """
-
-    def __init__(self, file: str, error: type[DarknetError]) -> None:
-        self.file = file
-        self.count = 0
-        self._error = error
-        self._guesses: dict[tuple[str, str], str | None] = {}
-
-    def add(self, reason: str, line: int, option: str) -> None:
-        """Warn of `option`, as the user wrote it, unless there were many before."""
-        self.count += 1
-        if self.count <= MAX_REMARKS:
-            text = str(self._error(reason, file=self.file, line=line, option=option))
-            warnings.warn(DarknetWarning(text), stacklevel=3)
-
-    def fail(self, reason: str, line: int, option: str) -> NoReturn:
-        """Raise what `add` would warn of."""
-        raise self._error(reason, file=self.file, line=line, option=option)
-
-    def add_stray(
-        self, text: str, line: int, essential: Collection[str], known: Collection[str], place: str = ""
-    ) -> None:
-        """Refuse a line without a key or a value that may be meant as an `essential` one of `known`, else warn."""
-        word = _WORD.match(text)[0]  # type: ignore[index]  # it matches the empty text, too
-        reason = "a key or a value is missing" if "=" in text else "key=value is expected"
-        meant = word if word in known else self.guess(word, known, place)
-        if meant in essential:
-            self.fail(reason, line, shorten(text))
-        self.add(f"{reason}; ignored", line, shorten(text))
-
-    def close(self) -> None:
-        """Tell how many were not told."""
-        if self.count > MAX_REMARKS:
-            text = f"{self.file}: and {self.count - MAX_REMARKS} more like these"
-            warnings.warn(DarknetWarning(text), stacklevel=3)
-        self.count = 0
-
-    def guess(self, key: str, known: Collection[str], place: str = "") -> str | None:
-        """The key out of `known`, those of `place`, that `key` looks a misspelling of.
-
-        Of a file with more unknown keys than any network has, only the first are compared.
-        """
-        if (place, key) not in self._guesses and len(self._guesses) < MAX_GUESSES:
-            self._guesses[place, key] = guess_key(key, known)
-        return self._guesses.get((place, key))
 
 
 @dataclass
@@ -205,11 +146,11 @@ class Section:
         """
         known = {*options, *ignored, *unsupported}
         for key in self.entries:
-            meant = None if key in known else self.remarks.guess(key, known, f"training {self.name}")
+            meant = None if key in known else self.remarks.guess(key, known, self.name)
             if meant is not None and meant not in ignored:
                 raise self.error(f"unknown option; did you mean {meant}?", key)
         for text, line in self.strays:
-            if _WORD.match(text)[0] in {*options, *unsupported}:  # type: ignore[index]  # it matches the empty text, too
+            if find_word(text) in {*options, *unsupported}:
                 self.remarks.fail("key=value is expected", line, self._show(text))
         values: dict[str, Any] = {}
         for key, option in options.items():
@@ -426,20 +367,7 @@ def add_line(
         entries[key] = Entry(value, line)
 
 
-def guess_key(key: str, known: Collection[str]) -> str | None:
-    """The key out of `known` that `key` looks a misspelling of."""
-    if len(key) > 2 * max(map(len, known), default=0):
-        return None
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-    return close[0] if close else None
-
-
 def load_cfg(path: str | os.PathLike[str]) -> list[Section]:
     """Sections of the cfg file at `path`, or of the packaged one of that name."""
     shown = os.fspath(path)
     return parse_cfg(read_text(Path(resolve(path)), CfgError, shown, MAX_BYTES), shown)
-
-
-def shorten(value: str, most: int = 60) -> str:
-    """`value`, cut to what fits in a message."""
-    return value if len(value) <= most else value[: most - 3] + "..."

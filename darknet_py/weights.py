@@ -68,6 +68,8 @@ class Weights:
     path : Path
     stamp : tuple of int
         Size, time of the last change, and number of the file that was opened.
+    complete : bool
+        Whether it holds optional parameters, too.
     """
 
     header: Header
@@ -76,15 +78,16 @@ class Weights:
     file: str
     path: Path
     stamp: tuple[int, ...]
+    complete: bool = True
 
     @cached_property
     def parameters(self) -> Parameters:
-        """Read-only: what is mapped, or, where connected matrices lie transposed in it, a copy."""
-        if not self.header.transposed:
+        """Read-only: what is mapped, or, where connected matrices lie transposed or something is missing, a copy."""
+        if self.complete and not self.header.transposed:
             return Parameters(self.layers, self.mapped)
-        ends = np.cumsum([layer.parameter_count for layer in self.layers])
+        ends = np.cumsum([_count(layer, self.complete) for layer in self.layers])
         parts = zip(np.split(self.mapped, ends[:-1]), self.layers, strict=True)
-        upright = Parameters.gather(self.layers, (_name(part, layer, self.header) for part, layer in parts))
+        upright = Parameters.gather(self.layers, (self._name(part, layer) for part, layer in parts))
         upright.values.flags.writeable = False
         return Parameters(self.layers, upright.values)
 
@@ -103,10 +106,10 @@ class Weights:
             with self.path.open("rb", buffering=0) as stream:
                 stream.seek(self.header.size)
                 for layer in self.layers:
-                    values = np.empty(layer.parameter_count, "<f4")
+                    values = np.empty(_count(layer, self.complete), "<f4")
                     if not _fill(stream, values):
                         raise WeightsError(_CHANGED, file=self.file)
-                    arrays = _name(values, layer, self.header)
+                    arrays = self._name(values, layer)
                     _check_values(arrays, layer, self.file)
                     yield arrays
                     del arrays, values  # before the next ones are read
@@ -127,6 +130,20 @@ class Weights:
             same = False
         if not same:
             raise WeightsError(_CHANGED, file=self.file)
+
+    def _name(self, values: Array, layer: Layer) -> dict[str, Array]:
+        """A layer's arrays, by name, out of its `values` in the file."""
+        arrays, start = {}, 0
+        for name, parameter in layer.parameters.items():
+            shape = parameter.shape
+            if parameter.optional and not self.complete:
+                arrays[name] = np.zeros(shape, np.float32)
+                continue
+            flat = values[start : start + parameter.size]
+            start += parameter.size
+            transposed = self.header.transposed and len(shape) == 2
+            arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
+        return arrays
 
 
 _CHANGED = "changed while it was read; load it again"
@@ -162,8 +179,9 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
     file = os.fspath(path)
     found = resolve(path)
     check_regular(found, WeightsError, file)
-    sizes = [0, *accumulate(4 * layer.parameter_count for layer in network.layers)]  # of so many layers
-    counts = [count for count in counts if sizes[count] or not sizes[-1]]
+    # Bytes of so many layers, with optional parameters and without.
+    sizes = {c: [0, *accumulate(4 * _count(layer, c) for layer in network.layers)] for c in (True, False)}
+    counts = [count for count in counts if sizes[True][count] or not sizes[True][-1]]
     try:
         with found.open("rb", buffering=0) as stream:
             status = os.fstat(stream.fileno())
@@ -171,19 +189,25 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
             start = stream.read(64)
             if len(start) != min(size, 64):
                 raise WeightsError(_CHANGED, file=file)
-            fitting = [count for count in counts if size - sizes[count] in (16, 20)]
-            if not fitting:
-                raise WeightsError(_explain_size(start, size, {sizes[count] for count in counts}, network), file=file)
-            held = sizes[fitting[0]]
+            # Of two that fit, that with the newer header.
+            choices = ((count, header, complete) for count in counts for header in (20, 16) for complete in sizes)
+            fitting = next((fit for fit in choices if size - sizes[fit[2]][fit[0]] == fit[1]), None)
+            if fitting is None:
+                expected = {sizes[True][count] for count in counts}
+                raise WeightsError(_explain_size(start, size, expected, network), file=file)
+            count, _, complete = fitting
+            held = sizes[complete][count]
             header = _parse_header(start, size - held, file)
             mapped = _map(stream, header.size, held // 4, file)
     except OSError as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
-    return Weights(header, network.layers[: fitting[0]], mapped, file, found, _stamp(status))
+    return Weights(header, network.layers[:count], mapped, file, found, _stamp(status), complete)
 
 
 def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int = 0) -> None:
     """Write `parameters` as a weights file, format 0.2 (20-byte header); nothing or all of it.
+
+    Optional ones that are all 0 are left out, so that darknet's own program can read the file.
 
     Raises
     ------
@@ -191,7 +215,15 @@ def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int
         Where the file cannot be written.
     """
     header = struct.pack("<iiiq", 0, 2, 0, seen)
-    write_atomically(path, [header, np.ascontiguousarray(parameters.values, "<f4").data], WeightsError)
+    values, optional = parameters.values, [entry for entry in parameters.entries if entry.parameter.optional]
+    if optional and not any(entry.find(values).any() for entry in optional):
+        values = np.delete(values, np.concatenate([np.r_[entry.place] for entry in optional]))
+    write_atomically(path, [header, np.ascontiguousarray(values, "<f4").data], WeightsError)
+
+
+def _count(layer: Layer, complete: bool) -> int:
+    """How many values a file holds of `layer`."""
+    return sum(p.size for p in layer.parameters.values() if complete or not p.optional)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
@@ -253,16 +285,6 @@ def _explain_size(start: bytes, size: int, expected: Collection[int], network: N
     near = sorted(sorted(expected, key=lambda held: abs(size - held))[:2])
     takes = " or ".join(f"{held + 16} or {held + 20}" for held in near)
     return f"{size} bytes, which end within a layer of {network.file}: its first layers take {takes}"
-
-
-def _name(values: Array, layer: Layer, header: Header) -> dict[str, Array]:
-    """A layer's arrays, by name, out of its `values` in a file."""
-    arrays = {}
-    for entry in find_entries([layer]):
-        shape, flat = entry.parameter.shape, values[entry.place]
-        transposed = header.transposed and len(shape) == 2
-        arrays[entry.name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
-    return arrays
 
 
 def _check_values(arrays: Mapping[str, Array], layer: Layer, file: str) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import cfg_text
 
-from darknet_py.cfg import choice, flag, integer, integers, load_cfg, number, parse_cfg, shorten, text
+from darknet_py.cfg import choice, flag, integer, integers, load_cfg, number, parse_cfg, text
 from darknet_py.errors import CfgError, DarknetWarning
+from darknet_py.remarks import shorten
 
 
 def parse(content):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from support import cfg_text, random_array, random_parameters, run_engine
 
-from darknet_py import cfg
-from darknet_py.cfg import flag, integer, number, parse_cfg, text
+from darknet_py import remarks
+from darknet_py.cfg import choice, flag, integer, number, parse_cfg, text
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.network import Network
 
@@ -175,6 +175,52 @@ def test_options_of_the_fork_that_are_off_or_idle_are_taken_without_a_word(kind,
     assert network(kind, option).layers[1].kind == kind
 
 
+# What only training asks for
+
+
+TRAINING = {**OPTIONS, "rate": number(1, least=0), "way": choice(("up", "down"), "up"), "stride_x": integer(3)}
+UNTRAINED = {"truth": flag(), "shift": number(0)}
+
+
+def trained(lines):
+    """The values of training's options of a section with these lines, and what is refused in training."""
+    (section,) = parse_cfg(f"[layer]\n{lines}", "x.cfg")
+    values = section.read_quietly(TRAINING)
+    try:
+        section.check_training(TRAINING, IGNORED, UNTRAINED)
+    except CfgError as error:
+        return values, str(error)
+    return values, ""
+
+
+DEFAULTS = {"size": 1, "stride": 1, "note": 0.5, "rate": 1, "way": "up", "stride_x": 3}
+
+
+def test_options_of_training_are_read():
+    lines = "rate=.5\nway=down\nnote=2\ntruth=0\nshift=0\nmomentum=x\nqqq=1\nrrr 7\n"
+    assert trained(lines) == ({**DEFAULTS, "rate": 0.5, "way": "down", "note": 2}, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("rate=x", "rate=x: not a number"),
+        ("rate=-1", "rate=-1: at least 0 is expected"),
+        ("way=dwn", "way=dwn: unknown; did you mean down?"),
+        ("note=x", "note=x: not a number"),
+        ("rat=1", "rat=1: unknown option; did you mean rate?"),
+        ("truths=1", "truths=1: unknown option; did you mean truth?"),
+        ("rate", "rate: key=value is expected"),
+        ("truth", "truth: key=value is expected"),
+        ("truth=1", "truth=1: not supported in training; truth=0 is expected"),
+        ("shift=.5", "shift=.5: not supported in training; shift=0 is expected"),
+        ("shift=x", "shift=x: not a number"),
+    ],
+)
+def test_what_is_wrong_for_training_counts_as_absent_and_is_refused_there(line, message):
+    assert trained(line) == (DEFAULTS, f"x.cfg:2: [layer] {message}")
+
+
 # Numbers that C's int, or no picture, can hold
 
 
@@ -229,8 +275,8 @@ def test_of_many_the_first_are_told_and_the_others_counted(line):
     values, told = read("size=1\n" + "".join(line.format(index) for index in range(count)))
     assert time.monotonic() - start < 20
     assert values["size"] == 1
-    assert len(told) == cfg.MAX_REMARKS + 1
-    assert told[-1] == f"x.cfg: and {count - cfg.MAX_REMARKS} more like these"
+    assert len(told) == remarks.MAX_REMARKS + 1
+    assert told[-1] == f"x.cfg: and {count - remarks.MAX_REMARKS} more like these"
 
 
 @pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")

@@ -15,7 +15,7 @@ EVERYWHERE = {"errors", "files", "cache", "streams", "version"}
 ALLOWED = {
     "__main__": {"cli", "interrupt"},
     "cache": set(),
-    "cfg": set(),
+    "cfg": {"remarks"},
     "classifier": {"cfg", "datasets", "engines", "forks", "images", "layers", "limits", "network", "parameters"}
     | {"weights"},
     "cli": {"commands", "foreign", "report"},
@@ -33,7 +33,7 @@ ALLOWED = {
     }
     | {"limits", "network", "pages", "report", "runs", "surgery", "training", "weights"},
     "content_id": set(),
-    "datasets": {"cfg", "images"},
+    "datasets": {"cfg", "images", "remarks"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
     "errors": set(),
     "evaluation": {"classifier", "datasets", "images", "layers", "limits", "runs"},
@@ -49,6 +49,7 @@ ALLOWED = {
     "network": {"cfg", "layers"},
     "pages": {"datasets", "evaluation", "images"},
     "parameters": {"layers"},
+    "remarks": set(),
     "report": {"classifier", "datasets", "evaluation", "training"},
     "runs": set(),
     "streams": set(),

@@ -29,13 +29,15 @@ ORDER = [
     (0, "means", 6, (3,)),
     (0, "variances", 9, (3,)),
     (0, "weights", 12, (3, 2, 2, 2)),
-    (1, "scales", 36, (3,)),
-    (1, "means", 39, (3,)),
-    (1, "variances", 42, (3,)),
-    (2, "biases", 45, (4,)),
-    (2, "weights", 49, (4, 27)),
+    (1, "biases", 36, (3,)),
+    (1, "scales", 39, (3,)),
+    (1, "means", 42, (3,)),
+    (1, "variances", 45, (3,)),
+    (2, "biases", 48, (4,)),
+    (2, "weights", 52, (4, 27)),
 ]
-COUNT = 49 + 4 * 27
+COUNT = 52 + 4 * 27
+OPTIONAL = 3  # of them are not in a file of darknet's own: the biases of [batchnorm]
 WIDE = struct.pack("<iiiq", 0, 2, 0, 2**40)
 NARROW = struct.pack("<iiiI", 0, 1, 0, 2**32 - 1)
 VERSIONLESS = struct.pack("<fffI", 0.001, 0.9, 0.0005, 77)
@@ -82,7 +84,7 @@ def test_file_without_a_version_holds_connected_matrices_transposed(write):
     matrix = weights.parameters.views[2]["weights"]
     assert matrix.shape == (4, 27)
     for o, i in np.ndindex(4, 27):
-        assert matrix[o, i] == 49 + i * 4 + o
+        assert matrix[o, i] == 52 + i * 4 + o
     assert (weights.parameters.views[0]["weights"].ravel() == np.arange(12, 36)).all()
 
 
@@ -99,7 +101,7 @@ def test_network_without_parameters_takes_a_header_alone(write):
 
 def test_every_other_size_is_refused_with_what_is_expected(tmp_path):
     path = tmp_path / "x.weights"
-    right = {16 + 4 * COUNT, 20 + 4 * COUNT}
+    right = {header + 4 * count for header in (16, 20) for count in (COUNT, COUNT - OPTIONAL)}
     for size in range(40 + 4 * COUNT):
         path.write_bytes(bytes(size))
         if size in right:
@@ -143,10 +145,10 @@ def test_missing_files_and_folders_are_refused(tmp_path):
     ("position", "value", "message"),
     [
         (20, np.nan, r"layer 0 \[convolutional\] weights: NaN or infinity"),
-        (40, np.inf, r"layer 1 \[batchnorm\] means: NaN or infinity"),
+        (43, np.inf, r"layer 1 \[batchnorm\] means: NaN or infinity"),
         (COUNT - 1, -np.inf, r"layer 2 \[connected\] weights: NaN or infinity"),
         (10, -0.5, r"layer 0 \[convolutional\] variances: -0.5, a negative variance"),
-        (42, -1e-9, r"layer 1 \[batchnorm\] variances: -1e-09, a negative variance"),
+        (45, -1e-9, r"layer 1 \[batchnorm\] variances: -1e-09, a negative variance"),
     ],
 )
 def test_values_that_no_training_leaves_are_refused_with_their_layer(write, position, value, message):
@@ -284,7 +286,7 @@ PREFIX = make_network(
     ("softmax", {}),
 )
 # Values of the first layers, and the layers that they fill.
-ENDS = {27: 2, 36: 3, 36 + 4 + 4 * 27: 5}
+ENDS = {27: 2, 39: 3, 39 + 4 + 4 * 27: 5}
 
 
 @pytest.mark.parametrize("header", [WIDE, NARROW, VERSIONLESS], ids=["64 bits", "32 bits", "no version"])
@@ -293,15 +295,16 @@ def test_the_first_layers_are_filled_by_a_file_that_holds_them_alone(write, head
     values = np.arange(count)
     weights = load_prefix(write(header, values), PREFIX)
     assert weights.layers == PREFIX.layers[: ENDS[count]]
-    if header is VERSIONLESS and count > 36:
-        values[40:] = values[40:].reshape(27, 4).T.ravel()
+    if header is VERSIONLESS and count > 39:
+        values[43:] = values[43:].reshape(27, 4).T.ravel()
     assert (weights.parameters.values == values).all()
     assert (weights.read_all().values == values).all()
 
 
 def test_a_file_that_ends_within_a_layer_is_refused(tmp_path):
     path = tmp_path / "x.weights"
-    right = {size + 4 * count for size in (16, 20) for count in ENDS}
+    counts = {*ENDS, *(count - OPTIONAL for count in ENDS if count > 27)}
+    right = {size + 4 * count for size in (16, 20) for count in counts}
     for size in range(30 + 4 * max(ENDS)):
         path.write_bytes(bytes(size))
         if size in right:
@@ -311,7 +314,7 @@ def test_a_file_that_ends_within_a_layer_is_refused(tmp_path):
         if 16 <= size < 20 + 4 * max(ENDS):
             assert f"{size} bytes, which end within a layer of test.cfg: its first layers take " in str(error.value)
     path.write_bytes(bytes(100))
-    with pytest.raises(WeightsError, match=r"take 124 or 128 or 160 or 164$"):
+    with pytest.raises(WeightsError, match=r"take 124 or 128 or 172 or 176$"):
         load_prefix(path, PREFIX)
 
 
@@ -343,3 +346,30 @@ def test_save_over_a_folder_is_refused_and_leaves_nothing(tmp_path):
 def test_save_into_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
         save_weights(tmp_path / "none" / "x.weights", random_parameters(NETWORK.layers))
+
+
+@pytest.mark.parametrize("header", [WIDE, NARROW, VERSIONLESS], ids=["64 bits", "32 bits", "no version"])
+def test_what_is_optional_and_missing_is_zero(write, header):
+    """Of the others each comes from its place, in either way to read them."""
+    whole = load_weights(write(header, VALUES), NETWORK).parameters.copy()
+    whole.views[1]["biases"] = 0
+    weights = load_weights(write(header, np.delete(VALUES, np.s_[36:39])), NETWORK)
+    assert weights.header.size == len(header)
+    assert (weights.parameters.values == whole.values).all()
+    assert (weights.read_all().values == whole.values).all()
+    assert not weights.parameters.values.flags.writeable
+
+
+def test_what_is_optional_is_saved_where_it_is_not_zero(tmp_path):
+    path, parameters = tmp_path / "x.weights", random_parameters(NETWORK.layers)
+    for bias, count in ((0, COUNT - OPTIONAL), (0.5, COUNT)):
+        parameters.views[1]["biases"] = [0, bias, 0]
+        save_weights(path, parameters)
+        assert path.stat().st_size == 20 + 4 * count
+        assert (load_weights(path, NETWORK).parameters.values == parameters.values).all()
+
+
+def test_one_optional_value_is_not_taken_for_the_rest_of_a_header(write):
+    network = make_network((1, 2, 2), ("batchnorm", {}))
+    assert load_weights(write(WIDE, [1, 2, 3]), network).parameters.values.tolist() == [0, 1, 2, 3]
+    assert load_weights(write(WIDE, [7, 1, 2, 3]), network).parameters.values.tolist() == [7, 1, 2, 3]

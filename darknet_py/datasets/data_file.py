@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..cfg import Entry, Remarks, add_line, check_lines, drop_comment, parse_integer, shorten
+from ..cfg import Entry, add_line, check_lines, drop_comment, parse_integer
 from ..errors import DatasetError, one_line
 from ..files import read_text, resolve
+from ..remarks import Remarks, shorten
 
 DEFAULT = "cfg/imagenet1k.data"
 MAX_BYTES = 64 << 20

@@ -203,12 +203,11 @@ class Folded(NamedTuple):
 
 
 def fold(parameters: Parameters) -> Folded:
-    """The factors and biases of a layer with these parameters; ``biases`` may be missing."""
+    """The factors and biases of a layer with these parameters."""
+    biases = parameters["biases"]
     if "scales" not in parameters:
-        bias = parameters["biases"]
-        return Folded(np.ones_like(bias), np.array(bias))
+        return Folded(np.ones_like(biases), np.array(biases))
     scales, means = parameters["scales"], parameters["means"]
-    biases = parameters.get("biases", np.zeros_like(means))
     factor = scales / (np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON)
     apart = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
     folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)

@@ -75,11 +75,14 @@ class Parameter:
         multiplied by; ``statistic``: measured in training, not learned.
     positive : bool
         Whether no value is below 0.
+    optional : bool
+        Whether it is missing in files of darknet's own, unlike those of its fork; it is 0 there.
     """
 
     shape: tuple[int, ...]
     role: Role
     positive: bool = False
+    optional: bool = False
 
     @property
     def size(self) -> int:

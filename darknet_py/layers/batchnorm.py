@@ -66,7 +66,7 @@ class BatchNorm(Layer):
     @property
     def parameters(self) -> dict[str, Parameter]:
         channels = self.shape.channels
-        return {"biases": Parameter((channels,), "bias"), **statistics(channels)}
+        return {"biases": Parameter((channels,), "bias", optional=True), **statistics(channels)}
 
     def listing(self) -> str:
         channels, height, width = self.shape

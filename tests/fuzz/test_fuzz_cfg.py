@@ -21,7 +21,15 @@ from darknet_py.network import NET_OPTIONS, OTHER_LAYERS, TRAINING_OPTIONS, Netw
 pytestmark = pytest.mark.slow
 
 PACKAGED = ("shapes", "tiny", "alexnet", "vgg-16", "darknet", "resnet18")
-KEYS = [*NET_OPTIONS, *TRAINING_OPTIONS, *(key for layer in LAYERS for key in (*layer.options, *layer.ignored))]
+KEYS = [
+    *NET_OPTIONS,
+    *TRAINING_OPTIONS,
+    *(
+        key
+        for layer in LAYERS
+        for key in (*layer.options, *layer.ignored, *layer.training, *layer.untrained, "learning_rate", "stopbackward")
+    ),
+]
 WORDS = [
     word.encode()
     for word in (

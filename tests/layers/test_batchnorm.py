@@ -16,7 +16,7 @@ def test_shape_listing_and_parameters_in_file_order():
     assert layer.shape == (4, 5, 6)
     assert layer.listing() == layer.table_row() == "Batch Normalization Layer: 6 x 5 x 4 image"
     assert list(layer.parameters.items()) == [
-        ("biases", Parameter((4,), "bias")),
+        ("biases", Parameter((4,), "bias", optional=True)),
         ("scales", Parameter((4,), "scale")),
         ("means", Parameter((4,), "statistic")),
         ("variances", Parameter((4,), "statistic", positive=True)),

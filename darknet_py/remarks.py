@@ -1,0 +1,89 @@
+"""What is odd about a file of options, and passed over or refused."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import warnings
+from collections.abc import Collection
+from typing import NoReturn
+
+from .errors import DarknetError, DarknetWarning
+
+MAX_REMARKS = 10  # of a file that are told one by one
+MAX_GUESSES = 1000  # keys of a file that are compared with the known ones
+_WORD = re.compile(r"[^\s=:]*")
+
+
+class Remarks:
+    """What is odd about a file and passed over: a warning for each of the first, and how many more there were.
+
+    Parameters
+    ----------
+    file : str
+        Its name, for messages.
+    error : type of DarknetError
+        Whose text the warnings have.
+    """
+
+    def __init__(self, file: str, error: type[DarknetError]) -> None:
+        self.file = file
+        self.count = 0
+        self._error = error
+        self._guesses: dict[tuple[str, str], str | None] = {}
+
+    def add(self, reason: str, line: int, option: str) -> None:
+        """Warn of `option`, as the user wrote it, unless there were many before."""
+        self.count += 1
+        if self.count <= MAX_REMARKS:
+            text = str(self._error(reason, file=self.file, line=line, option=option))
+            warnings.warn(DarknetWarning(text), stacklevel=3)
+
+    def fail(self, reason: str, line: int, option: str) -> NoReturn:
+        """Raise what `add` would warn of."""
+        raise self._error(reason, file=self.file, line=line, option=option)
+
+    def add_stray(
+        self, text: str, line: int, essential: Collection[str], known: Collection[str], place: str = ""
+    ) -> None:
+        """Refuse a line without a key or a value that may be meant as an `essential` one of `known`, else warn."""
+        word = find_word(text)
+        reason = "a key or a value is missing" if "=" in text else "key=value is expected"
+        meant = word if word in known else self.guess(word, known, place)
+        if meant in essential:
+            self.fail(reason, line, shorten(text))
+        self.add(f"{reason}; ignored", line, shorten(text))
+
+    def close(self) -> None:
+        """Tell how many were not told."""
+        if self.count > MAX_REMARKS:
+            text = f"{self.file}: and {self.count - MAX_REMARKS} more like these"
+            warnings.warn(DarknetWarning(text), stacklevel=3)
+        self.count = 0
+
+    def guess(self, key: str, known: Collection[str], place: str = "") -> str | None:
+        """The key out of `known`, those of `place`, that `key` looks a misspelling of.
+
+        Of a file with more unknown keys than any network has, only the first are compared.
+        """
+        if (place, key) not in self._guesses and len(self._guesses) < MAX_GUESSES:
+            self._guesses[place, key] = guess_key(key, known)
+        return self._guesses.get((place, key))
+
+
+def find_word(text: str) -> str:
+    """What stands at the start of a line, before any blank or sign."""
+    return _WORD.match(text)[0]  # type: ignore[index]  # it matches the empty text, too
+
+
+def guess_key(key: str, known: Collection[str]) -> str | None:
+    """The key out of `known` that `key` looks a misspelling of."""
+    if len(key) > 2 * max(map(len, known), default=0):
+        return None
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    return close[0] if close else None
+
+
+def shorten(value: str, most: int = 60) -> str:
+    """`value`, cut to what fits in a message."""
+    return value if len(value) <= most else value[: most - 3] + "..."
