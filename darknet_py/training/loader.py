@@ -20,9 +20,9 @@ import numpy as np
 from ..datasets.samples import Sample
 from ..errors import ImageError
 from ..images.augment import Augmentation, Warp, augment, draw, warp
-from ..images.decode import load_image
 from .generators import Purpose, generator
 from .mixing import NOTHING_MIXED, Array, Mixing, draw_mixing, make_truths, mix
+from .pictures import Pictures
 from .sampler import Indices, Sampler
 
 SHARES = 4  # of a batch for each thread: the last one to be done is not waited for long
@@ -48,6 +48,8 @@ class Feed:
         Of truths, as in `make_truths`.
     locate : function
         Where a sample's file lies.
+    keep : int
+        Bytes of decoded pictures that are kept in memory.
     """
 
     samples: Sequence[Sample]
@@ -58,6 +60,7 @@ class Feed:
     mixing: Mixing = NOTHING_MIXED
     smoothing: float = 0.0
     locate: Callable[[str], str | os.PathLike[str]] = str
+    keep: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class Loader:
     def __init__(self, feed: Feed, batch: int, position: int, threads: int, ahead: int = 2, warp: Warp = warp) -> None:
         self.feed, self.batch, self.threads, self.ahead, self.warp = feed, batch, threads, ahead, warp
         self.waited = 0.0
+        self._pictures = Pictures(feed.keep)
         self._next = position
         self._window: deque[_Pending] = deque()
         self._pool = ThreadPoolExecutor(threads, "load")
@@ -198,7 +202,7 @@ class Loader:
             pending.batch = self._finish(pending)
 
     def _picture(self, file: str, position: int, options: Augmentation) -> Array:
-        picture = load_image(self.feed.locate(file))
+        picture = self._pictures.load(self.feed.locate(file))
         height, width = picture.shape[:2]
         draws = draw(options, width, height, generator(self.feed.seed, Purpose.PICTURE, position))
         try:

@@ -21,6 +21,7 @@ from darknet_py.errors import ImageError
 from darknet_py.images.augment import Augmentation, augment, draw
 from darknet_py.images.decode import load_image
 from darknet_py.training import loader as module
+from darknet_py.training import pictures
 from darknet_py.training.generators import Purpose, generator
 from darknet_py.training.loader import Feed, Loader
 from darknet_py.training.mixing import Mixing
@@ -110,6 +111,14 @@ def own_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("load")]
 
 
+def test_pictures_kept_in_memory_make_the_same_batches(feed, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(pictures, "load_image", lambda path: decoded.append(path) or load_image(path))
+    kept = stack(take(replace(feed, keep=1 << 20), 5, 6))
+    assert len(decoded) < 20  # some twice, that are wanted again while they are decoded
+    assert (kept[0] == stack(take(feed, 5, 6))[0]).all()
+
+
 def test_too_little_memory_is_an_error_of_the_picture(feed):
     def warp(*arguments):
         raise MemoryError
@@ -120,7 +129,7 @@ def test_too_little_memory_is_an_error_of_the_picture(feed):
 
 def test_no_more_is_made_ahead_than_asked_and_closing_ends_it(feed, monkeypatch):
     seen = []
-    monkeypatch.setattr(module, "load_image", lambda path: seen.append(path) or load_image(path))
+    monkeypatch.setattr(pictures, "load_image", lambda path: seen.append(path) or load_image(path))
     loader = Loader(feed, 2, 0, 2, ahead=3)
     assert not seen
     next(loader)
@@ -148,7 +157,7 @@ def test_closing_waits_for_no_more_than_the_pictures_at_work(feed, monkeypatch):
             go.wait(60)
         return load_image(path)
 
-    monkeypatch.setattr(module, "load_image", load_slowly)
+    monkeypatch.setattr(pictures, "load_image", load_slowly)
     loader = Loader(feed, 8, 0, 2)
     next(loader)
     wait_until(lambda: len(begun) == 10)

@@ -122,10 +122,13 @@ def warp(source, stride, height, width, across_x, down_x, across_y, down_y, colu
     across_x, across_y = carray(_float64s(across_x), (columns,)), carray(_float64s(across_y), (columns,))
     down_x, down_y = carray(_float64s(down_x), (rows,)), carray(_float64s(down_y), (rows,))
     turn, colour, light, unit = carray(_float32s(factors), (4,))
-    red, green, blue = carray(_float32s(target), (3, rows, columns))
+    plane = rows * columns * 4
     for i in range(rows):
         x, y = down_x[i], down_y[i]
-        line = red[i], green[i], blue[i]
-        _interpolate_row(source, stride, height, width, across_x, x, across_y, y, unit, *line)
-        _recolour_row(turn, colour, light, *line)
+        at = target + i * columns * 4
+        # Each an array of its own: LLVM sees no vectors in rows of one, and takes twice as long.
+        red = carray(_float32s(at), (columns,))
+        green, blue = carray(_float32s(at + plane), (columns,)), carray(_float32s(at + 2 * plane), (columns,))
+        _interpolate_row(source, stride, height, width, across_x, x, across_y, y, unit, red, green, blue)
+        _recolour_row(turn, colour, light, red, green, blue)
     return 0
