@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ from .limits import memory_limits, tell_size
 from .network import Network
 from .parameters import Parameters
 from .weights import Weights, load_weights
+
+if TYPE_CHECKING:
+    from .images.decode import Source
 
 MAX_PLANS = 4  # sizes of picture whose plans are kept
 # Beyond this, `shorter` is not taken unless asked for: a strip of 1 x 65,000 pixels would become 224 x 14 million.
@@ -193,7 +196,7 @@ class Classifier(Network):
             raise WeightsError(f"{first} {reason}", file=self.file)
         return output.reshape(len(batch), -1)
 
-    def classify(self, image: Any, top: int = 5, preprocess: str | None = None) -> list[Prediction]:
+    def classify(self, image: Source, top: int = 5, preprocess: str | None = None) -> list[Prediction]:
         """The `top` most probable classes of a picture, most probable first, of equals the lower index.
 
         Parameters

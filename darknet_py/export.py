@@ -1,6 +1,6 @@
 """A network and its parameters -> an ONNX model.
 
-Batch normalization goes into the weights; dropout and cost leave nothing. Source of the operators' meaning:
+Batch normalization goes into the weights; layers that compute nothing leave nothing. Source of the operators' meaning:
 ONNX's ``docs/Operators.md``.
 """
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .engines.passes import fold
 from .errors import ExportError
 from .files import write_atomically
-from .layers import Array, Layer, Parameters
+from .layers import Array, Arrays, Layer
 from .layers.activation import Activation
 from .layers.activations import SELU_ALPHA, SELU_SCALE
 from .layers.avgpool import AvgPool
@@ -171,7 +171,7 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 }
 
 
-def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Parameters) -> str:
+def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Arrays) -> str:
     factor, bias, after = fold(parameters)
     (above, below), (left, right) = layer.edges
     x = graph.add(
@@ -188,7 +188,7 @@ def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Paramete
     return graph.activated(x, layer.activation)
 
 
-def _add_connected(graph: _Graph, layer: Connected, parameters: Parameters) -> str:
+def _add_connected(graph: _Graph, layer: Connected, parameters: Arrays) -> str:
     factor, bias, after = fold(parameters)
     weights = graph.constant("weights", parameters["weights"] * factor[:, None])
     x = graph.add("Gemm", graph.flat(layer.inputs[0]), weights, graph.constant("biases", bias), transB=1)
@@ -205,17 +205,17 @@ def _add_scale(graph: _Graph, x: str, scale: tuple[Array, Array] | None, planes:
     return graph.add("Add", graph.add("Mul", x, graph.constant("factor", factor)), graph.constant("biases", bias))
 
 
-def _add_batchnorm(graph: _Graph, layer: BatchNorm, parameters: Parameters) -> str:
+def _add_batchnorm(graph: _Graph, layer: BatchNorm, parameters: Arrays) -> str:
     factor, bias, after = fold(parameters)
     scaled = _add_scale(graph, graph.planes(layer), (factor, bias), planes=True)
     return _add_scale(graph, scaled, after, planes=True)
 
 
-def _add_activation(graph: _Graph, layer: Activation, parameters: Parameters) -> str:
+def _add_activation(graph: _Graph, layer: Activation, parameters: Arrays) -> str:
     return graph.activated(graph.values[layer.inputs[0]], layer.activation)
 
 
-def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Parameters) -> str:
+def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Arrays) -> str:
     first = layer.padding // 2
     last = [
         max(0, (out - 1) * layer.stride - first + layer.size - d)
@@ -227,11 +227,11 @@ def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Parameters) -> str:
     )
 
 
-def _add_avgpool(graph: _Graph, layer: AvgPool, parameters: Parameters) -> str:
+def _add_avgpool(graph: _Graph, layer: AvgPool, parameters: Arrays) -> str:
     return graph.add("GlobalAveragePool", graph.planes(layer))
 
 
-def _add_softmax(graph: _Graph, layer: Softmax, parameters: Parameters) -> str:
+def _add_softmax(graph: _Graph, layer: Softmax, parameters: Arrays) -> str:
     x = graph.scaled(graph.flat(layer.inputs[0]), 1 / layer.temperature)
     if layer.groups > 1:
         x = graph.add("Reshape", x, graph.integers("groups", [0, layer.groups, -1]))
@@ -242,7 +242,7 @@ def _add_softmax(graph: _Graph, layer: Softmax, parameters: Parameters) -> str:
     return x
 
 
-def _add_shortcut(graph: _Graph, layer: Shortcut, parameters: Parameters) -> str:
+def _add_shortcut(graph: _Graph, layer: Shortcut, parameters: Arrays) -> str:
     x, other = graph.planes(layer, 0), graph.planes(layer, 1)
     shape, other_shape = layer.input_shapes
     if shape != other_shape:
@@ -256,7 +256,8 @@ def _shared(layer: Shortcut) -> tuple[int, int, int]:
     """How many channels, rows and columns take part in the sum."""
     shape, other = layer.input_shapes
     channels = min(shape.channels, other.channels)
-    rows, columns = (min(-(-a // layer.spread), -(-b // layer.step)) for a, b in zip(shape[1:], other[1:], strict=True))
+    sides = zip(shape[1:], other[1:], strict=True)
+    rows, columns = (min(-(-a // layer.spread), -(-b // layer.stride)) for a, b in sides)
     return channels, rows, columns
 
 
@@ -264,12 +265,12 @@ def _fitted(graph: _Graph, layer: Shortcut, other: str) -> str:
     """What a shortcut adds, in its input's shape: cells left out, or zeros between and after them."""
     shape, other_shape = layer.input_shapes
     channels, rows, columns = _shared(layer)
-    step, spread = layer.step, layer.spread
-    if step > 1:
+    stride, spread = layer.stride, layer.spread
+    if stride > 1:
         # A slice with steps would say the same; fewer programs know it.
-        other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[step, step])
+        other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[stride, stride])
     ends = [channels, rows, columns]
-    if ends != [other_shape.channels, *(-(-d // step) for d in other_shape[1:])]:
+    if ends != [other_shape.channels, *(-(-d // stride) for d in other_shape[1:])]:
         starts, axes = graph.integers("starts", [0, 0, 0]), graph.integers("axes", [1, 2, 3])
         other = graph.add("Slice", other, starts, graph.integers("ends", ends), axes)
     if spread > 1:
@@ -289,13 +290,11 @@ def _alphas(layer: Shortcut) -> Array:
     return alphas
 
 
-def _add_route(graph: _Graph, layer: Route, parameters: Parameters) -> str:
-    if len(layer.inputs) == 1:
-        return graph.values[layer.inputs[0]]
+def _add_route(graph: _Graph, layer: Route, parameters: Arrays) -> str:
     return graph.add("Concat", *(graph.planes(layer, which) for which in range(len(layer.inputs))), axis=1)
 
 
-def _add_crop(graph: _Graph, layer: Crop, parameters: Parameters) -> str:
+def _add_crop(graph: _Graph, layer: Crop, parameters: Arrays) -> str:
     x = graph.add(
         "Slice",
         graph.planes(layer),
@@ -306,28 +305,34 @@ def _add_crop(graph: _Graph, layer: Crop, parameters: Parameters) -> str:
     return x if layer.noadjust else graph.add("Sub", graph.scaled(x, 2), graph.constant("one", 1))
 
 
-def _add_nothing(graph: _Graph, layer: Layer, parameters: Parameters) -> str:
-    return graph.values[layer.inputs[0]]
-
-
-# For each kind of layer what adds its nodes to a graph and names their output.
-LAYERS: dict[str, Callable[[_Graph, Any, Parameters], str]] = {
-    "activation": _add_activation,
-    "avgpool": _add_avgpool,
-    "batchnorm": _add_batchnorm,
-    "connected": _add_connected,
-    "convolutional": _add_convolutional,
-    "cost": _add_nothing,
-    "crop": _add_crop,
-    "dropout": _add_nothing,
-    "maxpool": _add_maxpool,
-    "route": _add_route,
-    "shortcut": _add_shortcut,
-    "softmax": _add_softmax,
+# What adds a layer's nodes to a graph and names their output, by the layer's type: that of the second argument.
+CONVERTERS: dict[type[Layer], Callable[[_Graph, Any, Arrays], str]] = {
+    Activation: _add_activation,
+    AvgPool: _add_avgpool,
+    BatchNorm: _add_batchnorm,
+    Connected: _add_connected,
+    Convolutional: _add_convolutional,
+    Crop: _add_crop,
+    MaxPool: _add_maxpool,
+    Route: _add_route,
+    Shortcut: _add_shortcut,
+    Softmax: _add_softmax,
 }
 
 
-def make_model(network: Network, parameters: Iterable[Parameters]) -> ModelProto:
+def _check_known(layer: Layer) -> None:
+    """Raise ExportError where a layer, or its activation, has no nodes."""
+    if type(layer) not in CONVERTERS and not layer.idle:
+        option, known = f"[{layer.kind}]", [kind.kind for kind in CONVERTERS]
+    elif layer.activation not in ACTIVATIONS:
+        option, known = f"[{layer.kind}] activation={layer.activation}", [*ACTIVATIONS]
+    else:
+        return
+    reason = f"cannot be exported; known are {', '.join(known)}"
+    raise ExportError(reason, file=layer.section.file, line=layer.section.line, option=option)
+
+
+def make_model(network: Network, parameters: Iterable[Arrays]) -> ModelProto:
     """The ONNX model of `network` at its present size.
 
     Its input ``images`` is float32 (batch, channels, height, width) in 0..1, its output ``output0``
@@ -336,15 +341,18 @@ def make_model(network: Network, parameters: Iterable[Parameters]) -> ModelProto
     Raises
     ------
     ExportError
-        Where the parameters do not fit into an ONNX file.
+        Where a layer or an activation is not known here, or the parameters do not fit into an ONNX file.
     """
+    for layer in network.layers:
+        _check_known(layer)
     size = 4 * network.parameter_count
     if size > MAX_BYTES:
         raise ExportError(f"{size / 2**30:.1f} GiB of parameters; an ONNX file holds less than 2", file=network.file)
     graph = _Graph()
     for layer, arrays in zip(network.layers, parameters, strict=True):
         graph.layer = f"{layer.kind}_{layer.index}"
-        graph.values[layer.index] = LAYERS[layer.kind](graph, layer, arrays)
+        add = None if layer.idle else CONVERTERS[type(layer)]
+        graph.values[layer.index] = add(graph, layer, arrays) if add else graph.values[layer.inputs[0]]
     graph.rename(graph.flat(network.layers[-1].index), OUTPUT)
     images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *network.input_shape])
     output = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", network.outputs])
@@ -357,12 +365,12 @@ def make_model(network: Network, parameters: Iterable[Parameters]) -> ModelProto
     )
 
 
-def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Iterable[Parameters]) -> None:
+def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Iterable[Arrays]) -> None:
     """Write `network` with `parameters` as an ONNX file, as `make_model`; nothing or all of it.
 
     Raises
     ------
     ExportError
-        Where the parameters do not fit into an ONNX file, or it cannot be written.
+        As `make_model`, or where the file cannot be written.
     """
     write_atomically(path, [make_model(network, parameters).SerializeToString()], ExportError)

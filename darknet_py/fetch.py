@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .cache import cache_dir, make_folder
 from .content_id import content_id
@@ -32,6 +32,7 @@ ANSWER = 60.0  # seconds in which an answer must begin, however slowly its heade
 BLOCK = 16 * 1024  # bytes written at once: a break loses less than that
 SLOW = 30.0  # seconds in which a block must come
 AHEAD = 8  # blocks that may wait to be written
+_Received = TypeVar("_Received")
 _ELSEWHERE = "name another server in DARKNET_PY_BASE_URL"
 _ADVICE = f"try again later, or {_ELSEWHERE}"
 
@@ -230,7 +231,7 @@ def _transfer(url: str, part: Path, limit: int, bar: tqdm) -> None:
 def _check_answer(transfer: _Transfer, url: str, start: int) -> requests.Response:
     """The answer, of status 200, 206 or, where there are no bytes from `start` on, 416."""
     try:
-        response: requests.Response = transfer.receive(ANSWER)
+        response = transfer.begin(ANSWER)
     except _NetworkError as err:
         raise _UnreachableError(f"cannot be reached ({err}): {_ADVICE}", file=url) from err
     status = response.status_code
@@ -257,32 +258,31 @@ class _Transfer:
     """
 
     def __init__(self, url: str, start: int) -> None:
-        self._received: queue.Queue[Any] = queue.Queue(AHEAD)
+        self._begun: queue.Queue[requests.Response | Exception] = queue.Queue()
+        self._blocks: queue.Queue[bytes | Exception | None] = queue.Queue(AHEAD)
         self._over = threading.Event()
         threading.Thread(target=self._work, args=(url, start), daemon=True).start()
 
-    def receive(self, seconds: float) -> Any:
-        """The `requests.Response`, then its blocks of bytes, at the end None; waits for each so many `seconds`.
+    def begin(self, seconds: float) -> requests.Response:
+        """The answer, for whose header it waits so many `seconds`.
 
         Raises
         ------
         _NetworkError
             Where it does not come.
         """
-        try:
-            found = self._received.get(timeout=seconds)
-        except queue.Empty:
-            raise _NetworkError(f"slower than {BLOCK} bytes in {seconds:g} seconds") from None
-        if isinstance(found, Exception):
-            raise _NetworkError(_root(found)) from found
-        return found
+        return _take(self._begun, seconds)
+
+    def receive(self, seconds: float) -> bytes | None:
+        """The next bytes of its body, at the end None; as `begin`."""
+        return _take(self._blocks, seconds)
 
     def close(self) -> None:
         """Let the thread end when something more has come."""
         self._over.set()
         with suppress(queue.Empty):
             while True:  # it may be waiting for room
-                self._received.get_nowait()
+                self._blocks.get_nowait()
 
     def _work(self, url: str, start: int) -> None:
         # Of a compressed answer, ranges and lengths would not be the file's.
@@ -291,14 +291,25 @@ class _Transfer:
             import requests
 
             with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-                self._received.put(response)
+                self._begun.put(response)
                 for block in response.iter_content(BLOCK):
-                    self._received.put(block)
+                    self._blocks.put(block)
                     if self._over.is_set():
                         return
-            self._received.put(None)
+            self._blocks.put(None)
         except Exception as err:  # of requests, or what the libraries below it do not expect of a server
-            self._received.put(err)
+            self._begun.put(err)
+            self._blocks.put(err)
+
+
+def _take(source: queue.Queue[_Received | Exception], seconds: float) -> _Received:
+    try:
+        found = source.get(timeout=seconds)
+    except queue.Empty:
+        raise _NetworkError(f"slower than {BLOCK} bytes in {seconds:g} seconds") from None
+    if isinstance(found, Exception):
+        raise _NetworkError(_root(found)) from found
+    return found
 
 
 def _root(err: BaseException) -> str:

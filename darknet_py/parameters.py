@@ -22,18 +22,18 @@ class Entry:
     name : str
     parameter : Parameter
         Its shape and its role.
-    place : slice
+    part : slice
         Of the flat array.
     """
 
     layer: Layer
     name: str
     parameter: Parameter
-    place: slice
+    part: slice
 
     def find(self, values: Array) -> Array:
         """Its part of the flat array, shaped."""
-        return values[self.place].reshape(self.parameter.shape)
+        return values[self.part].reshape(self.parameter.shape)
 
     @property
     def label(self) -> str:
@@ -98,7 +98,7 @@ class Parameters:
     def __init__(self, layers: Sequence[Layer], values: Array) -> None:
         self.layers, self.values = tuple(layers), values
         self.entries = tuple(find_entries(self.layers))
-        count = self.entries[-1].place.stop if self.entries else 0
+        count = self.entries[-1].part.stop if self.entries else 0
         if values.shape != (count,):
             raise UsageError(f"parameters of shape {values.shape}; ({count},) is expected")
         left = iter(self.entries)
@@ -143,10 +143,10 @@ class Parameters:
         for entry in self.entries:
             if entry.parameter.role not in roles:
                 continue
-            start = entry.place.start
+            start = entry.part.start
             if places and places[-1].stop == start:
                 start = places.pop().start
-            places.append(slice(start, entry.place.stop))
+            places.append(slice(start, entry.part.stop))
         return places
 
     def __iter__(self) -> Iterator[Views]:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import one_line
 from .streams import say
@@ -54,7 +54,7 @@ class Record:
     seconds: float
     predictions: Sequence[Prediction]
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         """What every format tells besides the predictions."""
         return {
             "file": self.file,
@@ -152,7 +152,7 @@ class CsvReport:
         """Print that `file` was not answered, and why."""
         self._write({"file": _shown(file), "error": reason})
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def _write(self, row: dict[str, object]) -> None:
         if self.writer is None:
             self.writer = csv.DictWriter(sys.stdout, self.columns, lineterminator="\n")
             self.writer.writeheader()

@@ -217,7 +217,7 @@ def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int
     header = struct.pack("<iiiq", 0, 2, 0, seen)
     values, optional = parameters.values, [entry for entry in parameters.entries if entry.parameter.optional]
     if optional and not any(entry.find(values).any() for entry in optional):
-        values = np.delete(values, np.concatenate([np.r_[entry.place] for entry in optional]))
+        values = np.delete(values, np.concatenate([np.r_[entry.part] for entry in optional]))
     write_atomically(path, [header, np.ascontiguousarray(values, "<f4").data], WeightsError)
 
 

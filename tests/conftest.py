@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# An assertion that fails in these tells its values, as in a test.
+pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glob("support*.py")))
 # How long an example takes says something about the machine, not about the program.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

@@ -13,12 +13,13 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+from darknet_py.engines.cuda.algorithms import FORWARD, Machine
+from darknet_py.engines.cuda.convolution import WINDOWS
 from darknet_py.engines.cuda.cudnn import Cudnn
-from darknet_py.engines.cuda.launches import Layout, describe
+from darknet_py.engines.cuda.layout import describe
+from darknet_py.engines.cuda.lowering import lay_out
 from darknet_py.engines.cuda.packing import PACK
 from darknet_py.engines.passes import compile_steps
-from darknet_py.layers.connected import Connected
-from darknet_py.layers.convolutional import Convolutional
 from darknet_py.network import load_structure
 
 H100 = {
@@ -56,14 +57,17 @@ def load_driver(folder):
 
 
 def plan(cudnn, network, precision):
-    """How many convolutions, graphs and planned ones there are; and the planned ones' choices."""
+    """How many convolutions, graphs and planned ones there are; and the names of the plans."""
     program = compile_steps(network.layers, PACK)
-    layout = Layout(program, network.layers, precision, 1)
-    products = {layer.index for layer in network.layers if isinstance(layer, (Convolutional, Connected))}
+    layout = lay_out(program, network.layers, precision, 1)
+    products = {layer.index for layer in network.layers if type(layer) in WINDOWS}
     steps = [step for step in program.steps if step.task == "layer" and step.layer in products]
-    graphs = [*filter(cudnn.supports, dict.fromkeys(describe(step, layout) for step in steps))]
-    choices = {convolution: cudnn.candidates(convolution) for convolution in graphs}
-    return [len(graphs), sum(map(bool, choices.values()))], choices
+    machine = Machine((9, 0), 132, 227 << 10, cudnn)
+    (algorithm,) = (algorithm for algorithm in FORWARD[precision] if algorithm.name == "cudnn")
+    problems = dict.fromkeys(describe(step, layout) for step in steps)
+    graphs = [problem for problem in problems if not algorithm.declines(problem, machine)]
+    names = {problem: cudnn.names(problem) for problem in graphs}
+    return [len(graphs), sum(map(bool, names.values()))], names
 
 
 def main(folder, precision, *names):
@@ -73,12 +77,12 @@ def main(folder, precision, *names):
     where = {"device_property": library.create_device_properties(json.dumps(H100))}
     for name in names:
         cudnn = Cudnn(library, "an H100", nullcontext, **where)
-        counts, choices = plan(cudnn, load_structure(f"{name}.cfg"), precision)
-        first = next(convolution for convolution in choices if choices[convolution])
-        compiled = [cudnn.plan(first, choice).workspace for choice in choices[first]]
+        counts, plans = plan(cudnn, load_structure(f"{name}.cfg"), precision)
+        first = next(problem for problem in plans if plans[problem])
+        compiled = [cudnn.plan(first, planned).workspace for planned in plans[first]]
         cudnn = Cudnn(library, "an H100", nullcontext, **where)
         cudnn._compile = None  # what was compiled must come from the cache
-        assert [cudnn.plan(first, choice).workspace for choice in choices[first]] == compiled
+        assert [cudnn.plan(first, planned).workspace for planned in plans[first]] == compiled
         print(json.dumps([name, *counts, len(compiled)]))
 
 

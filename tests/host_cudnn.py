@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from darknet_py.engines.cuda.cudnn import Cudnn, GraphChoice, Plan, UnsupportedError
+from darknet_py.engines.cuda.cudnn import Cudnn, Plan, UnsupportedError
 
 try:
     import cudnn
@@ -20,7 +20,7 @@ needs_frontend = pytest.mark.skipif(cudnn is None, reason="nvidia-cudnn-frontend
 
 
 class HostCudnn(Cudnn):
-    """Computes every graph, by plans of these `names`; "cudnn:undone" cannot be compiled, "cudnn:broken" not executed.
+    """Computes every graph, by plans of these names; "cudnn:undone" cannot be compiled, "cudnn:broken" not executed.
 
     Attributes
     ----------
@@ -31,17 +31,17 @@ class HostCudnn(Cudnn):
     def __init__(self, *names):
         shown = {name: getattr(cudnn, name) for name in ("__version__", "pygraph", "data_type")}
         super().__init__(SimpleNamespace(**shown, backend_version=lambda: 0), "host", nullcontext)
-        self.names = names or ("cudnn:host",)
+        self.able = names or ("cudnn:host",)
         self.refused = []
 
-    def candidates(self, convolution):
-        return [GraphChoice(self, name) for name in self.names if self.supports(convolution)]
+    def names(self, convolution):
+        return self.able
 
-    def plan(self, convolution, choice):
-        if choice.name not in self.names or choice.name == "cudnn:undone":
+    def plan(self, convolution, name):
+        if name not in self.able or name == "cudnn:undone":
             raise UnsupportedError("not compiled")
-        plan = Plan(None if choice.name == "cudnn:broken" else self.graph(convolution), 0)
-        return self.plans.setdefault((convolution, choice.name), plan)
+        plan = Plan(None if name == "cudnn:broken" else self.graph(convolution), 0)
+        return self.plans.setdefault((convolution, name), plan)
 
     def settle(self, convolution, refused):
         self.refused += refused
@@ -63,15 +63,15 @@ class HostCudnn(Cudnn):
                 write(out, launch.tensors[out.uid], value)
 
 
-def convolve(params, images, kernels):
+def convolve(params, images, weights):
     (top, left), (down, right) = params["padding"], params["stride"]
     assert params["dilation"] == [1, 1]
     padded = np.pad(images, ((0, 0), (0, 0), (top, top), (left, left)))
-    filters, channels, height, width = kernels.shape
+    filters, channels, height, width = weights.shape
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), (2, 3))[:, :, ::down, ::right]
     groups = images.shape[1] // channels
-    parts = zip(np.split(windows, groups, axis=1), np.split(kernels, groups), strict=True)
-    sums = [np.tensordot(window, kernel, ((1, 4, 5), (1, 2, 3))) for window, kernel in parts]
+    parts = zip(np.split(windows, groups, axis=1), np.split(weights, groups), strict=True)
+    sums = [np.tensordot(window, part, ((1, 4, 5), (1, 2, 3))) for window, part in parts]
     assert sum(part.shape[-1] for part in sums) == filters
     return np.concatenate(sums, axis=-1).transpose(0, 3, 1, 2)
 

@@ -100,7 +100,7 @@ struct bfloat16 { u16 bits; };
 struct tfloat32 { float value; };
 
 static float widen(half x) { _Float16 y; memcpy(&y, &x, 2); return y; }
-static void narrow(float x, half& y) { _Float16 z = x; memcpy(&y, &z, 2); }
+static void round_to(float x, half& y) { _Float16 z = x; memcpy(&y, &z, 2); }
 
 static char* shared_memory() { return block_memory; }
 static float load_shared_by_blocks(const float* address) { return *address; }

@@ -47,6 +47,36 @@ def convolutions(draw):
 @st.composite
 def networks(draw):
     """A network of a few layers of all kinds, whose joins go where they may."""
+    shape, sections = draw(_sections())
+    sections += draw(st.sampled_from([[], [], [("cost", {})], [("avgpool", {}), ("softmax", {}), ("cost", {})]]))
+    note(cfg_text([("net", shape._asdict()), *sections]))
+    return make_network(shape, *sections)
+
+
+@st.composite
+def trained_networks(draw):
+    """The same, of which only the last layers measure a loss; some layers are frozen, and some end training."""
+    shape, sections = draw(_sections())
+    for number, (kind, options) in enumerate(sections):
+        if kind == "softmax":
+            options["noloss"] = 1
+        if kind == "cost":  # each would measure
+            sections[number] = kind, options = "dropout", {"probability": 0.2}
+        options.update(draw(st.sampled_from([{}, {}, {}, {}, {}, {"learning_rate": 0}, {"stopbackward": 1}])))
+    outputs = {"output": draw(st.integers(1, 40)), "activation": draw(_activations)}
+    ends: list[list[Words]] = [
+        [("softmax", {})],
+        [("cost", {})],
+        [("softmax", {"noloss": draw(_switches)}), ("cost", {})],
+    ]
+    sections += [("connected", outputs), *draw(st.sampled_from(ends))]
+    note(cfg_text([("net", shape._asdict()), *sections]))
+    return make_network(shape, *sections)
+
+
+@st.composite
+def _sections(draw):
+    """The shape of an input, and a few layers for it."""
     side = st.sampled_from([1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 20])
     shapes = [Shape(draw(st.sampled_from([1, 2, 3, 4, 5, 8, 16, 17, 33])), draw(side), draw(side))]
     sections: list[Words] = []
@@ -63,9 +93,7 @@ def networks(draw):
             add("shortcut", {"from": -2, "activation": draw(_slopes)})
         else:
             add(kind, draw(OPTIONS[kind](shapes)))
-    sections += draw(st.sampled_from([[], [], [("cost", {})], [("avgpool", {}), ("softmax", {}), ("cost", {})]]))
-    note(cfg_text([("net", shapes[0]._asdict()), *sections]))
-    return make_network(shapes[0], *sections)
+    return shapes[0], sections
 
 
 # A stair would make a large difference of a small one.

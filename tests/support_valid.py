@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 from conftest import ROOT
 from support_cli import environment
 
-sys.path.insert(0, str(ROOT / "scripts"))
-from draw_shapes import KINDS as KINDS
-from draw_shapes import picture
-
+KINDS = (ROOT / "data" / "shapes.names").read_text().split()
 SEED = 3  # training's is 1
 
 
@@ -20,9 +18,8 @@ def surroundings(cache):
 
 
 def draw_pictures(folder, count, seed=SEED):
-    """Draw pictures into a new folder."""
-    folder.mkdir()
-    for index in range(count):
-        kind, image = picture(seed, index)
-        image.save(folder / f"{index + 1:04d}.{kind}.png")
+    """Draw pictures into a new folder, of names such as 0001.arrow.png."""
+    script = [sys.executable, ROOT / "scripts" / "draw_shapes.py", folder]
+    subprocess.run([*script, "--count", str(count), "--seed", str(seed)], check=True)
+    (folder / "shapes.list").unlink()
     return folder

@@ -1,7 +1,7 @@
-"""What goes wrong where a network is measured on a list, case by case; as test_bad_input.py.
+"""What goes wrong where a network is measured on a list, and what the program answers.
 
-The embedded plain network is run on pictures whose names tell a class. Cases 90 to 92, 98 and 99, about runs that
-are ended and taken up again, are in test_valid_survives.py.
+The plain network is run on pictures whose names tell a class. Runs that are ended and taken up again are in
+test_valid_survives.py.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from support_bad_input import BAD, CLOSED, DATA, NO_FILE, PLAIN, SOME, USAGE, Content, Row, make, needs_posix, rows
 from support_cli import Answer, run, run_shell
 from support_valid import surroundings
-from test_bad_input import BAD, CLOSED, DATA, NO_FILE, PLAIN, SOME, USAGE, Content, Row, make, rows
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="FIFOs and shells of POSIX")
-
+pytestmark = needs_posix
 PICTURE = (ROOT / "data" / "star.png").read_bytes()
 LISTED = ["1.north.png", "east/2.png", "3_south.png"]
 LIST = "".join(f"{name}\n" for name in LISTED)
@@ -54,12 +53,9 @@ def untimed(answer: Answer) -> list[str]:
     return answer.out.splitlines()[:-1]
 
 
-# Lists: 48 to 60
-
-
-def listed(case: int, what: str, content: Content, says: str) -> Row:
+def listed(fault: str, content: Content, says: str) -> Row:
     """A row for another list."""
-    return Row(case, what, {"x.list": content}, f"x.list{says}", VALID)
+    return Row(fault, {"x.list": content}, f"x.list{says}", VALID)
 
 
 NONE = "no label is a word of its name or folder"
@@ -67,24 +63,27 @@ EXPECTED = "an empty list; one path a line is expected"
 
 
 @rows(
-    listed(48, "missing", lambda path: None, ": no such file"),
-    listed(48, "a FIFO", os.mkfifo, f": {NO_FILE}"),
-    Row(48, "a device", {}, f"/dev/zero: {NO_FILE}", f"{COMMAND} /dev/zero"),
-    Row(48, "a folder without", {"f": Path.mkdir}, "f: no image in this folder or below it", f"{COMMAND} f"),
+    listed("missing", lambda path: None, ": no such file"),
+    listed("a FIFO", os.mkfifo, f": {NO_FILE}"),
+    Row("a device", {}, f"/dev/zero: {NO_FILE}", f"{COMMAND} /dev/zero"),
+    Row("a folder without pictures", {"f": Path.mkdir}, "f: no image in this folder or below it", f"{COMMAND} f"),
     Row(
-        48, "in the .data file", {"x.data": f"{DATA}valid=no.list\n"}, "x.data: valid=no.list: no such file; ", COMMAND
+        "missing where .data names it",
+        {"x.data": f"{DATA}valid=no.list\n"},
+        "x.data: valid=no.list: no such file; ",
+        COMMAND,
     ),
-    Row(50, "valid", {}, "x.data: valid= is missing: the list of images; name it there, or after the", COMMAND),
-    Row(50, "test", {}, "x.data: test= is missing: the list of images", COMMAND.replace("valid", "label")),
-    listed(53, "UTF-16", LIST.encode("utf-16"), ": UTF-16 or UTF-32 text; save it as UTF-8"),
-    listed(53, "a picture", PICTURE, ":3: byte 0x00: not a list of paths"),
-    Row(56, "classes", {"x.data": "classes=3\nnames=x.names"}, "x.data: classes: 3, but x.cfg has 4 outputs;", VALID),
-    listed(57, "no class at all", "star.png\nx/heart.png\n", f": no image's class is known, e.g. star.png: {NONE};"),
-    listed(57, "labels unlike names", "a/north1.png\n", ": no image's class is known, e.g. a/north1.png: "),
-    listed(58, "empty", "", f": {EXPECTED}"),
-    Row(58, "no name", {}, "'': a name is expected, of a file or a folder", f"{COMMAND} "),
-    listed(58, "blank", "\n \r\n", f": {EXPECTED}"),
-    Row(58, "in no shard", {}, "x.list: no image of it is in --shard 4/4", f"{VALID} --shard 4/4"),
+    Row("not told", {}, "x.data: valid= is missing: the list of images; name it there, or after the", COMMAND),
+    Row("not told of a test", {}, "x.data: test= is missing: the list of images", COMMAND.replace("valid", "label")),
+    listed("UTF-16", LIST.encode("utf-16"), ": UTF-16 or UTF-32 text; save it as UTF-8"),
+    listed("a picture", PICTURE, ":3: byte 0x00: not a list of paths"),
+    Row("other classes", {"x.data": "classes=3\nnames=x.names"}, "x.data: classes: 3, but x.cfg has 4 outputs;", VALID),
+    listed("no class in any name", "star.png\nx/heart.png\n", f": no image's class is known, e.g. star.png: {NONE};"),
+    listed("labels unlike names", "a/north1.png\n", ": no image's class is known, e.g. a/north1.png: "),
+    listed("empty", "", f": {EXPECTED}"),
+    Row("no name at all", {}, "'': a name is expected, of a file or a folder", f"{COMMAND} "),
+    listed("blank lines alone", "\n \r\n", f": {EXPECTED}"),
+    Row("nothing in its shard", {}, "x.list: no image of it is in --shard 4/4", f"{VALID} --shard 4/4"),
 )
 def test_lists_are_refused(tmp_path, darknet, row):
     make(tmp_path, {**FILES, **row.files})
@@ -96,10 +95,10 @@ def test_lists_are_refused(tmp_path, darknet, row):
 
 
 @rows(
-    listed(52, "no end", LIST.rstrip("\n"), ""),
-    listed(53, "byte order mark", "\ufeff" + LIST, ""),
-    listed(54, "blank lines", "\n\n" + LIST.replace("\n", "\n \t\n"), ""),
-    listed(54, "CRLF", LIST.replace("\n", "\r\n"), ""),
+    listed("last line without end", LIST.rstrip("\n"), ""),
+    listed("byte order mark", "\ufeff" + LIST, ""),
+    listed("blank lines", "\n\n" + LIST.replace("\n", "\n \t\n"), ""),
+    listed("CRLF", LIST.replace("\n", "\r\n"), ""),
 )
 def test_lists_are_accepted(tmp_path, darknet, row, plain):
     make(tmp_path, {**FILES, **row.files})
@@ -107,14 +106,14 @@ def test_lists_are_accepted(tmp_path, darknet, row, plain):
     assert (answer.code, answer.complaints, untimed(answer)) == (0, [], plain)
 
 
-def test_of_a_top_55_above_the_classes_as_many_as_there_are_count_with_a_warning(tmp_path, darknet, plain):
+def test_of_a_top_above_the_classes_as_many_as_there_are_count_with_a_warning(tmp_path, darknet, plain):
     make(tmp_path, FILES)
     answer = darknet(f"{VALID} -t 5")
     assert (answer.code, untimed(answer)) == (0, plain)
     assert answer.complaints == ["warning: --top 5: more than the 4 classes of x.data; 4 is taken"]
 
 
-def test_lists_53_may_name_files_that_are_not_utf_8(tmp_path, darknet, plain):
+def test_lists_may_name_files_that_are_not_utf_8(tmp_path, darknet, plain):
     name = os.fsdecode(b"1.north.\xe9\xff.png")
     make(tmp_path, {**FILES, name: PICTURE, "x.list": os.fsencode(LIST.replace(LISTED[0], name))})
     answer = darknet(VALID)
@@ -132,7 +131,7 @@ ODD = {"n.png": "none", "north_south.png": "two", "east/west.png": "two"}
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_image_57_of_no_class_or_of_two_is_counted_and_reported(tmp_path, darknet, name):
+def test_an_image_of_no_class_or_of_two_is_counted_and_reported(tmp_path, darknet, name):
     make(tmp_path, {**FILES, "x.list": f"{LIST}{name}\n", name: PICTURE})
     answer = darknet(f"{VALID} --format json")
     assert (answer.code, summary(answer)) == (SOME, (4, 3, {"unreadable": 0, "class unknown": 1}))
@@ -141,7 +140,7 @@ def test_an_image_57_of_no_class_or_of_two_is_counted_and_reported(tmp_path, dar
     assert complaint.startswith(f"warning: x.list: 1 images do not count, e.g. {name}: {says}")
 
 
-def test_as_the_original_57_an_image_of_no_class_is_wrong(tmp_path, darknet):
+def test_as_the_original_an_image_of_no_class_is_wrong(tmp_path, darknet):
     make(tmp_path, {**FILES, "x.list": f"{LIST}n.png\n", "n.png": PICTURE})
     answer = darknet(f"{VALID} --format json --match substring")
     assert (answer.code, summary(answer), answer.complaints) == (0, (4, 4, {"unreadable": 0, "class unknown": 0}), [])
@@ -160,7 +159,7 @@ def test_as_the_original_57_an_image_of_no_class_is_wrong(tmp_path, darknet):
     ids=["missing", "a folder", "a FIFO", "empty", "a text", "truncated"],
 )
 @pytest.mark.parametrize("command", ["valid", "validfull", "label", "csv", "fout"])
-def test_an_image_59_that_cannot_be_read_is_named_and_the_others_done(tmp_path, darknet, plain, command, content, says):
+def test_an_image_that_cannot_be_read_is_named_and_the_others_done(tmp_path, darknet, plain, command, content, says):
     make(tmp_path, {**FILES, "x.list": f"{LIST}west.png\n{LISTED[0]}\n", "west.png": content})
     answer = darknet(f"{VALID.replace('valid', command)} --save x.jsonl")
     assert answer.code == SOME
@@ -181,7 +180,7 @@ def test_an_image_59_that_cannot_be_read_is_named_and_the_others_done(tmp_path, 
 
 
 @pytest.mark.parametrize("command", ["valid", "label"])
-def test_where_59_no_image_can_be_read_it_fails(tmp_path, darknet, command):
+def test_where_no_image_can_be_read_it_fails(tmp_path, darknet, command):
     make(tmp_path, {**FILES, "x.list": "north.png\neast.png\n"})
     answer = darknet(VALID.replace("valid", command))
     assert answer.code == BAD
@@ -189,7 +188,7 @@ def test_where_59_no_image_can_be_read_it_fails(tmp_path, darknet, command):
 
 
 @pytest.mark.parametrize("command", ["valid", "csv"])
-def test_paths_60_that_repeat_others_count_each_time_with_a_warning(tmp_path, darknet, command):
+def test_paths_that_repeat_others_count_each_time_with_a_warning(tmp_path, darknet, command):
     make(tmp_path, {**FILES, "x.list": LIST + LIST + f"{LISTED[1]}\n"})
     answer = darknet(f"{VALID.replace('valid', command)}")
     assert answer.code == 0
@@ -197,28 +196,29 @@ def test_paths_60_that_repeat_others_count_each_time_with_a_warning(tmp_path, da
     assert "7 images" in answer.out + answer.err
 
 
-# The command line
-
-
 @rows(
-    Row(76, "cfg", {}, "a cfg file is missing; [DATA] CFG WEIGHTS", "classifier valid", USAGE),
+    Row("no cfg", {}, "a cfg file is missing; [DATA] CFG WEIGHTS", "classifier valid", USAGE),
+    Row("two lists", {}, "y.list: one LIST is expected, a file with one path a line or a", f"{VALID} y.list", USAGE),
+    Row("--limit 0", {}, "--limit: 0: at least 1 is expected", f"{VALID} --limit 0", USAGE),
+    Row("--batch 0", {}, "--batch: 0: at least 1 is expected", f"{VALID} --batch 0", USAGE),
+    Row("--workers in letters", {}, "--workers: x: not a number; an integer is", f"{VALID} --workers x", USAGE),
+    Row("--shard below the first", {}, "--shard: 0/2: I/N is expected, I from 1 to N", f"{VALID} --shard 0/2", USAGE),
+    Row("--shard above the last", {}, "--shard: 3/2: I/N is expected, I from 1 to N", f"{VALID} --shard 3/2", USAGE),
+    Row("--shard of one number", {}, "--shard: 2: I/N is expected, I from 1 to N", f"{VALID} --shard 2", USAGE),
+    Row("--shard of three numbers", {}, "--shard: 1/2/3: I/N is expected", f"{VALID} --shard 1/2/3", USAGE),
+    Row("--shard in other digits", {}, "--shard: ²/²: I/N is expected", f"{VALID} --shard ²/²", USAGE),
+    Row("--shard of no numbers", {}, "--shard: /: I/N is expected", f"{VALID} --shard /", USAGE),
+    Row("--preprocess unknown", {}, "--preprocess: invalid choice: 'zoom'", f"{VALID} --preprocess zoom", USAGE),
+    Row("--match unknown", {}, "--match: invalid choice: 'regex'", f"{VALID} --match regex", USAGE),
+    Row("--format unknown", {}, "--format: invalid choice: 'csv'", f"{VALID} --format csv", USAGE),
     Row(
-        76, "two lists", {}, "y.list: one LIST is expected, a file with one path a line or a", f"{VALID} y.list", USAGE
+        "--save of another kind",
+        {},
+        "--save x.txt: a name that ends in .jsonl or .csv is",
+        f"{VALID} --save x.txt",
+        USAGE,
     ),
-    Row(77, "--limit 0", {}, "--limit: 0: at least 1 is expected", f"{VALID} --limit 0", USAGE),
-    Row(77, "--batch 0", {}, "--batch: 0: at least 1 is expected", f"{VALID} --batch 0", USAGE),
-    Row(77, "--workers x", {}, "--workers: x: not a number; an integer is", f"{VALID} --workers x", USAGE),
-    Row(77, "--shard 0/2", {}, "--shard: 0/2: I/N is expected, I from 1 to N", f"{VALID} --shard 0/2", USAGE),
-    Row(77, "--shard 3/2", {}, "--shard: 3/2: I/N is expected, I from 1 to N", f"{VALID} --shard 3/2", USAGE),
-    Row(77, "--shard 2", {}, "--shard: 2: I/N is expected, I from 1 to N", f"{VALID} --shard 2", USAGE),
-    Row(77, "--shard 1/2/3", {}, "--shard: 1/2/3: I/N is expected", f"{VALID} --shard 1/2/3", USAGE),
-    Row(77, "--shard ²/²", {}, "--shard: ²/²: I/N is expected", f"{VALID} --shard ²/²", USAGE),
-    Row(77, "--shard empty", {}, "--shard: /: I/N is expected", f"{VALID} --shard /", USAGE),
-    Row(77, "no such mode", {}, "--preprocess: invalid choice: 'zoom'", f"{VALID} --preprocess zoom", USAGE),
-    Row(77, "no such match", {}, "--match: invalid choice: 'regex'", f"{VALID} --match regex", USAGE),
-    Row(77, "no such format", {}, "--format: invalid choice: 'csv'", f"{VALID} --format csv", USAGE),
-    Row(77, "--save x.txt", {}, "--save x.txt: a name that ends in .jsonl or .csv is", f"{VALID} --save x.txt", USAGE),
-    Row(77, "--save in no folder", {}, "--save f/x.csv: no file can be written", f"{VALID} --save f/x.csv", USAGE),
+    Row("--save in no folder", {}, "--save f/x.csv: no file can be written", f"{VALID} --save f/x.csv", USAGE),
 )
 def test_command_line_is_refused(tmp_path, darknet, row):
     make(tmp_path, FILES)
@@ -254,10 +254,7 @@ def test_a_network_of_one_size_letterboxes_for_validfull(tmp_path, darknet):
     assert (answer.code, json.loads(answer.out)["preprocess"]) == (0, "letterbox")
 
 
-# Surroundings: 85 to 87, 97
-
-
-def test_an_output_85_that_is_full_is_told_and_what_was_done_is_kept(tmp_path, cache, darknet, plain):
+def test_an_output_that_is_full_is_told_and_what_was_done_is_kept(tmp_path, cache, darknet, plain):
     make(tmp_path, FILES)
     answer = run_shell(f"darknet {VALID} --engine reference > /dev/full", tmp_path, surroundings(cache))
     assert (answer.code, answer.complaints) == (BAD, ["standard output: no space left on device"])
@@ -266,7 +263,7 @@ def test_an_output_85_that_is_full_is_told_and_what_was_done_is_kept(tmp_path, c
 
 
 @pytest.mark.parametrize("command", ["valid", "label", "fout"])
-def test_an_output_86_that_is_closed_ends_it_silently(tmp_path, cache, command):
+def test_an_output_that_is_closed_ends_it_silently(tmp_path, cache, command):
     make(tmp_path, {**FILES, "x.list": LIST * 100})
     line = f"{{ darknet {VALID.replace('valid', command)} --engine reference; echo $? > code; }} | head -n 1"
     answer = run_shell(line, tmp_path, surroundings(cache))
@@ -277,7 +274,7 @@ def test_an_output_86_that_is_closed_ends_it_silently(tmp_path, cache, command):
 
 
 @pytest.mark.parametrize("env", [{"DARKNET_PY_CACHE": "file/x"}, {"HOME": "{}/file"}], ids=["named", "at home"])
-def test_a_cache_87_that_cannot_be_written_costs_the_journal_alone(tmp_path, cache, env):
+def test_a_cache_that_cannot_be_written_costs_the_journal_alone(tmp_path, cache, env):
     (tmp_path / "file").touch()
     plain = {
         key: value for key, value in surroundings(cache).items() if key not in ("DARKNET_PY_CACHE", "XDG_CACHE_HOME")
@@ -301,7 +298,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_durations_97_stay_right_when_the_clock_jumps(tmp_path, cache):
+def test_durations_stay_right_when_the_clock_jumps(tmp_path, cache):
     valid = ("classifier", "valid", "shapes", "--engine", "reference", "--format", "json")
     command = [sys.executable, "-c", JUMPING, *valid]
     done = subprocess.run(command, cwd=tmp_path, env=surroundings(cache), capture_output=True, check=True)

@@ -9,7 +9,7 @@ import pytest
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py.cli import main
-from darknet_py.layers import LAYERS
+from darknet_py.layers import LAYERS, REGISTRY, Layer
 from darknet_py.layers.activations import ACTIVATIONS
 from darknet_py.network import Network, load_structure
 from darknet_py.weights import save_weights
@@ -49,8 +49,11 @@ def operators(model):
     return [node.op_type for node in model.graph.node]
 
 
-def test_every_kind_of_layer_is_known():
-    assert export.LAYERS.keys() == {layer.kind for layer in LAYERS}
+def test_every_layer_that_computes_is_known():
+    assert export.CONVERTERS.keys() == {layer for layer in LAYERS if layer.idle is not True}
+
+
+def test_every_activation_is_known():
     assert export.ACTIVATIONS.keys() == ACTIVATIONS.keys()
 
 
@@ -158,6 +161,55 @@ def test_route():
 
 def test_layers_of_training_leave_nothing():
     model = check_export(make_network((2, 5, 5), convolution(), ("dropout", {}), ("avgpool", {}), ("cost", {})))
+    assert operators(model) == ["Conv", "GlobalAveragePool", "Flatten"]
+
+
+class Doubled(Layer):
+    """A layer from outside the package."""
+
+    kind = "doubled"
+
+    def _set_up(self, source):
+        return source
+
+
+class Idle(Doubled):
+    """One that computes nothing."""
+
+    kind = "idle"
+    idle = True
+
+    def forward(self, inputs, parameters):
+        return inputs[0]
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Layers and an activation that this file alone knows."""
+    monkeypatch.setitem(REGISTRY, "doubled", Doubled)
+    monkeypatch.setitem(REGISTRY, "idle", Idle)
+    monkeypatch.setitem(ACTIVATIONS, "wave", np.sin)
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        (("doubled", {}), r"test\.cfg:10: \[doubled\]: cannot be exported; known are activation, avgpool, batchnorm, "),
+        (
+            convolution(activation="wave"),
+            r"test\.cfg:10: \[convolutional\] activation=wave: cannot be exported; known are linear",
+        ),
+    ],
+    ids=["layer", "activation"],
+)
+def test_what_has_no_nodes_is_refused(made_up, section, says):
+    network = make_network((2, 5, 5), convolution(), section, ("softmax", {}))
+    with pytest.raises(export.ExportError, match=f"^{says}"):
+        export.make_model(network, random_parameters(network.layers))
+
+
+def test_a_made_up_layer_that_computes_nothing_leaves_nothing(made_up):
+    model = check_export(make_network((2, 5, 5), convolution(), ("idle", {}), ("avgpool", {})))
     assert operators(model) == ["Conv", "GlobalAveragePool", "Flatten"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import threading
 import time
@@ -10,40 +9,22 @@ from contextlib import suppress
 
 import loopback
 import pytest
+from support_fetch import BODY, failure, publish, serving
 
 from darknet_py import fetch
-from darknet_py.content_id import content_id
 from darknet_py.errors import FetchError
-from darknet_py.fetch import Published, fetch_weights
-
-BODY = random.Random(1).randbytes(1000)
+from darknet_py.fetch import fetch_weights
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """It is asked for `made`, whose content is BODY, of which blocks are of 100 bytes and must come within 0.5 s."""
-    (tmp_path / "body").write_bytes(BODY)
-    made = Published((len(BODY), len(BODY) + 4), content_id(tmp_path / "body"))
-    monkeypatch.setattr(fetch, "PUBLISHED", {"made": made})
-    monkeypatch.setattr(fetch, "BLOCK", 100)
+    """Blocks must come within 0.5 s."""
+    publish(tmp_path, monkeypatch)
     monkeypatch.setattr(fetch, "RETRY_WAITS", (0.01,))
     monkeypatch.setattr(fetch, "SLOW", 0.5)
     monkeypatch.setattr(fetch, "ANSWER", 0.5)
-    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("DARKNET_PY_OFFLINE", raising=False)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with loopback.serving() as running:
-        monkeypatch.setenv("DARKNET_PY_BASE_URL", running.url)
+    with serving(monkeypatch) as running:
         yield running
-
-
-def failure():
-    """Fetch `made`, which must fail, and give the line that the user reads."""
-    with pytest.raises(FetchError) as caught:
-        fetch_weights("made")
-    line = str(caught.value)
-    assert "\n" not in line
-    return line
 
 
 def trickle(request, data):

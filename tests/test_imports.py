@@ -70,7 +70,7 @@ CONFINED = {
     "simplejpeg": ("images/decoders/jpeg.py",),
     "argparse": ("cli.py", "commands"),
     "requests": ("fetch.py",),
-    "tqdm": ("fetch.py", "commands", "engines/cuda/plan.py"),
+    "tqdm": ("fetch.py", "commands", "engines/cuda/tune.py"),
     "cv2": (),
     "onnx": ("export.py",),
     "dask": ("evaluation/cluster.py",),

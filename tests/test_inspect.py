@@ -40,7 +40,7 @@ def test_verbose_plan_names_all_others_on_lines_of_their_own(tell):
     assert layers == [line.split()[0] for line in short if line.split()[0].isdigit()]
     assert len(long) > 3 * len(short)
     assert max(map(len, long)) <= 200
-    assert any("strassen_1x1: needs a 1 x 1 kernel" in line for line in long)
+    assert any("strassen_1x1: needs a 1 x 1 window" in line for line in long)
 
 
 def test_speed_tells_no_rate_beyond_the_machine(tell):

@@ -38,7 +38,7 @@ def test_views_and_entries_lie_in_the_order_of_a_file():
     assert [list(views) for views in parameters] == [[name for i, name, *_ in ORDER if i == at] for at in range(3)]
     for entry, (layer, name, role, first, shape) in zip(parameters.entries, ORDER, strict=True):
         view = parameters.views[layer][name]
-        assert (entry.layer, entry.name, entry.parameter.role, entry.place.start) == (LAYERS[layer], name, role, first)
+        assert (entry.layer, entry.name, entry.parameter.role, entry.part.start) == (LAYERS[layer], name, role, first)
         assert view.shape == shape
         assert (view.ravel() == np.arange(first, first + view.size)).all()
         assert (entry.find(parameters.values) == view).all()

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-
-import numpy as np
 import pytest
 from conftest import ROOT
+from support_valid import draw_pictures
 
 import darknet_py
 
-sys.path.insert(0, str(ROOT / "scripts"))
-from draw_shapes import picture
-
 PICTURES = 1000
-SEED = 3  # training's is 1
 
 
 @pytest.mark.slow
-def test_of_1000_pictures_of_another_seed_98_percent_are_named_right():
+def test_of_1000_pictures_of_another_seed_98_percent_are_named_right(tmp_path):
     net = darknet_py.load_network("cfg/shapes.cfg", "data/shapes.weights")
     net.dataset = darknet_py.load_dataset("data/shapes.data")
-    drawn = (picture(SEED, index) for index in range(PICTURES))
-    right = sum(net.classify(np.asarray(image), top=1)[0].label == kind for kind, image in drawn)
+    drawn = draw_pictures(tmp_path / "drawn", PICTURES)
+    right = sum(net.classify(file, top=1)[0].label == file.name.split(".")[1] for file in drawn.iterdir())
     assert right >= 0.98 * PICTURES
 
 

@@ -23,21 +23,21 @@ def run_plan(args: argparse.Namespace) -> int:
 
     network = load_structure(find_cfg(args.cfg))
     rows = []
-    for plan in plan_layers(network.layers, args.precision):
-        others = [plan.reason] if plan.reason else []
+    for forecast in plan_layers(network.layers, args.precision):
+        others = [forecast.reason] if forecast.reason else []
         others += [
-            f"{choice.name}: {choice.reason or f'{choice.cycles / plan.cycles:.2f} x'}"
-            for choice in plan.declined
+            f"{choice.name}: {choice.reason or f'{choice.cycles / forecast.cycles:.2f} x'}"
+            for choice in forecast.declined
             if choice.name != "definition" and (args.verbose or not choice.reason)
         ]
         row = [
-            str(plan.layer.index),
-            plan.layer.kind,
-            "x".join(map(str, plan.layer.shape)),
-            plan.implementation or "-",
-            f"{plan.layer.operations / 1e6:.1f}",
-            f"{plan.bytes / 1e6:.2f}",
-            f"{plan.seconds * 1e3:.3f}" if plan.seconds else "",
+            str(forecast.layer.index),
+            forecast.layer.kind,
+            "x".join(map(str, forecast.layer.shape)),
+            forecast.implementation or "-",
+            f"{forecast.layer.operations / 1e6:.1f}",
+            f"{forecast.bytes / 1e6:.2f}",
+            f"{forecast.seconds * 1e3:.3f}" if forecast.seconds else "",
         ]
         rows.append([*row, others[0] if others else ""])
         rows += [[""] * len(row) + [other] for other in others[1:] if args.verbose]
@@ -71,8 +71,9 @@ def run_speed(args: argparse.Namespace) -> int:
     measured = measure_layers(network.layers, args.batch, args.threads, args.precision)
     total = measured.total
     rows = []
-    for plan in plan_layers(network.layers, args.precision):
-        layer, took = plan.layer, measured.seconds.get(plan.layer.index, 0.0)
+    for forecast in plan_layers(network.layers, args.precision):
+        layer = forecast.layer
+        took = measured.seconds.get(layer.index, 0.0)
         if not took:
             continue
         rate = args.batch * layer.operations / took
@@ -82,7 +83,7 @@ def run_speed(args: argparse.Namespace) -> int:
                 str(layer.index),
                 layer.kind,
                 "x".join(map(str, layer.shape)),
-                plan.implementation,
+                forecast.implementation,
                 f"{took * 1e3:.3f}",
                 f"{rate / 1e9:.0f}" if layer.operations else "",
                 f"{share:.0%}" if layer.operations else "",

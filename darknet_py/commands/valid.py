@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..datasets.data_file import find_listed
 from ..errors import ClusterError, DatasetError, JournalError, UsageError, one_line
@@ -20,6 +20,8 @@ from ..streams import say
 from .model import Operands, add_engine_options, open_model, positive, split_operands
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from ..classifier import Classifier
     from ..datasets.data_file import Dataset
     from ..datasets.samples import Sample
@@ -263,7 +265,7 @@ def _tell_limit(crew: Crew) -> None:
     _say(f"limited by {limit}: {what}")
 
 
-def _open_bar(images: int, hidden: bool) -> Any:
+def _open_bar(images: int, hidden: bool) -> tqdm:
     from tqdm import tqdm
 
     return tqdm(total=images, unit="images", disable=True if hidden else None, dynamic_ncols=True)

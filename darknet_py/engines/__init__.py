@@ -102,7 +102,7 @@ def _open_engine(
         return engine
     if name == "cuda":
         from .cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
-        from .cuda.plan import CudaEngine
+        from .cuda.engine import CudaEngine
         from .cuda.tune import Tuner
 
         cudnn = device.open_cudnn() if precision in CUDNN_PRECISIONS else None
@@ -129,7 +129,10 @@ def compile_training(
         from .reference import compile_training as compile_reference
 
         return compile_reference(layers, parameters, batch)
-    raise EngineError("does not train; reference is expected", option=f"engine={name}")
+    if name in ("auto", "cpu"):
+        plan: TrainingPlan = _import_cpu().compile_training(layers, parameters, batch, threads)
+        return plan
+    raise EngineError("does not train; cpu or reference is expected", option=f"engine={name}")
 
 
 def find_warp(name: str) -> Warp:

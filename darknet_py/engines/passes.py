@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..layers import Array, Layer, Parameters, Shape
+from ..layers import Array, Arrays, Layer, Shape
 from ..layers.batchnorm import EPSILON
 
 INPUT = -1
@@ -89,9 +89,7 @@ class Step:
         """The shortcut's; linear where there is none."""
         return "linear" if self.sum is None else self.sum.activation
 
-    def define(
-        self, layers: Sequence[Layer], parameters: Mapping[int, Parameters], read: Callable[[int], Array]
-    ) -> Array:
+    def define(self, layers: Sequence[Layer], parameters: Mapping[int, Arrays], read: Callable[[int], Array]) -> Array:
         """What the step comes to by the definitions of all its layers.
 
         Parameters
@@ -202,7 +200,7 @@ class Folded(NamedTuple):
     after: tuple[Array, Array] | None = None
 
 
-def fold(parameters: Parameters) -> Folded:
+def fold(parameters: Arrays) -> Folded:
     """The factors and biases of a layer with these parameters."""
     biases = parameters["biases"]
     if "scales" not in parameters:

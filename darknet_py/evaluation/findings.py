@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ import numpy.typing as npt
 from ..datasets.samples import Sample
 from .outcome import Outcome
 from .totals import interval
+
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 POINTS = 400
 PAIRS = 30
@@ -177,7 +180,7 @@ class _Tally:
                 heappushpop(self.worst, entry)
 
 
-def _trace(right: npt.NDArray[Any], right_top: npt.NDArray[Any]) -> list[Point]:
+def _trace(right: Booleans, right_top: Booleans) -> list[Point]:
     """At most `POINTS`, evenly spaced, the last among them."""
     counted = len(right)
     if not counted:
@@ -188,7 +191,7 @@ def _trace(right: npt.NDArray[Any], right_top: npt.NDArray[Any]) -> list[Point]:
     return [Point(n, sums[n - 1] / n, sums_top[n - 1] / n, *interval(sums[n - 1], n)) for n in places]
 
 
-def _rank_pairs(truths: npt.NDArray[Any], guesses: npt.NDArray[Any], images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _rank_pairs(truths: Integers, guesses: Integers, images: Integers) -> Integers:
     """Rows of `Pair`: most images first, of equals the greater share of the class, then the lower classes."""
     codes, counts = np.unique(truths * len(images) + guesses, return_counts=True)
     truth, guess = np.divmod(codes, len(images))
@@ -197,11 +200,7 @@ def _rank_pairs(truths: npt.NDArray[Any], guesses: npt.NDArray[Any], images: npt
 
 
 def _rank_classes(
-    truths: npt.NDArray[Any],
-    right: npt.NDArray[Any],
-    right_top: npt.NDArray[Any],
-    images: npt.NDArray[Any],
-    pairs: npt.NDArray[Any],
+    truths: Integers, right: Booleans, right_top: Booleans, images: Integers, pairs: Integers
 ) -> list[ClassRow]:
     """Of the classes that have images, the least accurate first."""
     hits = np.bincount(truths[right], minlength=len(images))
@@ -217,7 +216,7 @@ def _rank_classes(
     return sorted(rows, key=lambda row: (row.right / row.images, row.right_top / row.images))
 
 
-def _fill_bins(probabilities: npt.NDArray[Any], right: npt.NDArray[Any]) -> list[Bin]:
+def _fill_bins(probabilities: npt.NDArray[np.float64], right: Booleans) -> list[Bin]:
     """A probability between two bins belongs to the upper one; beyond 0 or 1, to the last on that side."""
     places = (np.clip(probabilities, 0, 1) * BINS).astype(int).clip(max=BINS - 1)
     images = np.bincount(places, minlength=BINS)

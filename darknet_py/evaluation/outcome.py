@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index as integer
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Outcome:
         """The outcome as a line of JSON."""
         if self.error:
             return json.dumps({"image": self.index, "error": self.error}) + "\n"
-        fields: dict[str, Any] = {"image": self.index, "guesses": self.guesses}
+        fields: dict[str, object] = {"image": self.index, "guesses": self.guesses}
         return json.dumps(fields | ({"shown": self.shown} if self.shown else {}), separators=(",", ":")) + "\n"
 
     @classmethod

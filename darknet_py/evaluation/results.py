@@ -7,7 +7,6 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from ..datasets.data_file import Dataset
 from ..datasets.samples import Sample
@@ -44,19 +43,22 @@ def save_results(path: str, top: int, dataset: Dataset, samples: Sequence[Sample
 def _write_jsonl(top: int, dataset: Dataset, samples: Sequence[Sample], outcomes: Iterable[Outcome]) -> Iterator[bytes]:
     for outcome in outcomes:
         sample = samples[outcome.index]
-        record: dict[str, Any] = {"index": outcome.index, "file": sample.file, "truth": None, "predictions": []}
-        if sample.truth >= 0:
-            record["truth"] = {"index": sample.truth, **_named(dataset, sample.truth)}
-        for index, probability in outcome.guesses[:top]:
-            record["predictions"].append({"index": index, **_named(dataset, index), "probability": probability})
+        record: dict[str, object] = {
+            "index": outcome.index,
+            "file": sample.file,
+            "truth": _named(dataset, sample.truth) if sample.truth >= 0 else None,
+            "predictions": [
+                {**_named(dataset, index), "probability": probability} for index, probability in outcome.guesses[:top]
+            ],
+        }
         excluded = outcome.error or sample.doubt
         if excluded:
             record["excluded"] = excluded
         yield json.dumps(record).encode() + b"\n"
 
 
-def _named(dataset: Dataset, index: int) -> dict[str, str]:
-    return {"wnid": dataset.wnids[index], "label": dataset.names[index]}
+def _named(dataset: Dataset, index: int) -> dict[str, object]:
+    return {"index": index, "wnid": dataset.wnids[index], "label": dataset.names[index]}
 
 
 def _write_csv(top: int, dataset: Dataset, samples: Sequence[Sample], outcomes: Iterable[Outcome]) -> Iterator[bytes]:

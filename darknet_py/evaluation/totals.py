@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
-from typing import Any
 
 from ..datasets.samples import Sample
 from ..runs.progress import Progress
@@ -115,7 +114,7 @@ class Summary:
         speed = f"{progress.speed:.1f} images/s" if progress.fresh else "no image measured in this run"
         return f"{progress.seconds:.1f} s, {speed}"
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         """The summary for a program."""
         totals, progress = self.totals, self.progress
         return {

@@ -5,14 +5,20 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import ImageError
 from ..files import read_bytes, resolve
 from . import Picture, decoders
 from .decoders.limits import MAX_PIXELS, max_pixels
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Image | npt.NDArray[np.generic]
 
 PIXEL_BYTES = 8  # no format that is read has more, and what else a file carries is small beside its pixels
 SUFFIXES = frozenset(
@@ -66,13 +72,13 @@ def decode_image(data: bytes, file: str = "image") -> Picture:
     return decoders.decode(data, file)
 
 
-def to_picture(image: Any, file: str = "image") -> Picture:
+def to_picture(image: Source, file: str = "image") -> Picture:
     """A picture from a path, the bytes of a file, a PIL image, or a uint8 array (height, width[, 3 or 4])."""
     if isinstance(image, (str, os.PathLike)):
         return load_image(image)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return decode_image(bytes(image), file)
-    if hasattr(image, "convert") and hasattr(image, "size"):
+    if not isinstance(image, np.ndarray) and hasattr(image, "convert"):
         return decoders.from_pillow(image, file)
     array = np.asarray(image)
     if array.dtype != np.uint8:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .activation import Activation
 from .avgpool import AvgPool
-from .base import Array, Drawn, Gradients, Layer, Parameter, Parameters, Role, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Role, Saved, Shape
 from .batchnorm import BatchNorm
 from .connected import Connected
 from .convolutional import Convolutional
@@ -37,11 +37,11 @@ __all__ = [
     "LAYERS",
     "REGISTRY",
     "Array",
+    "Arrays",
     "Drawn",
     "Gradients",
     "Layer",
     "Parameter",
-    "Parameters",
     "Role",
     "Saved",
     "Shape",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..cfg import choice
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 
 
 class Activation(Layer):
@@ -26,12 +26,12 @@ class Activation(Layer):
     def table_row(self) -> str:
         return self.listing()
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return activate(self.activation, inputs[0])
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         output = self.forward(inputs, parameters)
         return output, {"activated": keep(self.activation, inputs[0], output)}
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         return Gradients((differentiate(self.activation, saved["activated"], delta),), {})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Array, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Gradients, Layer, Saved, Shape
 
 
 class AvgPool(Layer):
@@ -27,9 +27,9 @@ class AvgPool(Layer):
         channels, height, width = self.input_shapes[0]
         return f"avg                     {width:4d} x{height:4d} x{channels:4d}   ->  {channels:4d}"
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return inputs[0].mean(axis=(2, 3), keepdims=True)
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         channels, height, width = self.input_shapes[0]
         return Gradients((np.broadcast_to(delta / (height * width), (len(delta), channels, height, width)),), {})

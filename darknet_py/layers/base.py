@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = npt.NDArray[np.float32]
-Parameters = Mapping[str, Array]
+Arrays = Mapping[str, Array]
 Role = Literal["weight", "bias", "scale", "statistic"]
 Drawn = Mapping[str, Array]  # what training draws at random for one mini-batch
 Saved = dict[str, Array]  # what `backward` needs of a forward pass, by names of the layer's own
@@ -244,7 +244,7 @@ class Layer:
         """The row that the 2018 program prints, without its index."""
         raise NotImplementedError
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         """The layer's definition in plain NumPy.
 
         Parameters
@@ -278,7 +278,7 @@ class Layer:
         """What training draws at random for a mini-batch of `count` pictures."""
         return {}
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         """The forward pass in training.
 
         Parameters
@@ -297,7 +297,7 @@ class Layer:
         """
         return self.forward(inputs, parameters), {}
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         """The gradients that `delta`, of the shape of the output, makes: to add to those that are there."""
         raise NotImplementedError
 

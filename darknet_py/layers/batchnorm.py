@@ -6,27 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Array, Drawn, Gradients, Layer, Parameter, Parameters, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
 
 EPSILON = 1e-6  # added to the standard deviation, not to the variance
 GRADIENT_EPSILON = 1e-5  # of the gradient, added to the variance
 
 
-def normalize(x: Array, parameters: Parameters) -> Array:
+def normalize(x: Array, parameters: Arrays) -> Array:
     """scale * (x - mean) / (sqrt(variance) + 1e-6), channel by channel; `x` is (n, channels, ...)."""
     column = (-1,) + (1,) * (x.ndim - 2)
     scales, means, variances = (parameters[name].reshape(column) for name in ("scales", "means", "variances"))
     return scales * ((x - means) / (np.sqrt(variances) + np.float32(EPSILON)))
 
 
-def normalize_batch(x: Array, parameters: Parameters) -> tuple[Array, Saved]:
+def normalize_batch(x: Array, parameters: Arrays) -> tuple[Array, Saved]:
     """`normalize` by the mean and variance (of N - 1) of the mini-batch, and what `normalize_backward` needs."""
     rest = (0, *range(2, x.ndim))
     measured = {"means": x.mean(axis=rest), "variances": x.var(axis=rest, ddof=1)}
     return normalize(x, {**parameters, **measured}), {**measured, "sums": x}
 
 
-def normalize_backward(delta: Array, saved: Saved, parameters: Parameters) -> tuple[Array, Array]:
+def normalize_backward(delta: Array, saved: Saved, parameters: Arrays) -> tuple[Array, Array]:
     """The delta of `normalize_batch`'s input, and the gradient of the scales.
 
     Darknet's hand-written formula, with N and another small number: next to the true gradient, but not that.
@@ -75,13 +75,13 @@ class BatchNorm(Layer):
     def table_row(self) -> str:
         return self.listing()
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return normalize(inputs[0], parameters) + parameters["biases"].reshape(-1, 1, 1)
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         output, saved = normalize_batch(inputs[0], parameters)
         return output + parameters["biases"].reshape(-1, 1, 1), saved
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         gradient, scales = normalize_backward(delta, saved, parameters)
         return Gradients((gradient,), {"biases": delta.sum(axis=(0, 2, 3)), "scales": scales})

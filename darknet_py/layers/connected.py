@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..cfg import choice, flag, integer
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import Array, Drawn, Gradients, Layer, Parameter, Parameters, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
 from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
 
 
@@ -46,13 +46,13 @@ class Connected(Layer):
     def table_row(self) -> str:
         return f"connected                            {self.input_shapes[0].size:4d}  ->  {self.output:4d}"
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
         if self.batch_normalize:
             x = normalize(x, parameters)
         return activate(self.activation, x + parameters["biases"]).reshape(-1, self.output, 1, 1)
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         saved = {"inputs": inputs[0]}
         x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
         if self.batch_normalize:
@@ -63,7 +63,7 @@ class Connected(Layer):
         saved["activated"] = keep(self.activation, x, y)
         return y.reshape(-1, self.output, 1, 1), saved
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         delta = differentiate(self.activation, saved["activated"], delta.reshape(len(delta), -1))
         gradients = {"biases": delta.sum(axis=0)}
         if self.batch_normalize:

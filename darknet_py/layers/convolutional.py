@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import choice, flag, integer, number, text
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import MAX_SIDE, Array, Drawn, Gradients, Layer, Parameter, Parameters, Saved, Shape, count_windows
+from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape, count_windows
 from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
 
 
@@ -116,13 +116,13 @@ class Convolutional(Layer):
             f"  {self.operations / 1e9:5.3f} BFLOPs"
         )
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         x = self._convolve(inputs[0], parameters)
         if self.batch_normalize:
             x = normalize(x, parameters)
         return activate(self.activation, x + parameters["biases"].reshape(-1, 1, 1))
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         saved = {"inputs": inputs[0]}
         x = self._convolve(inputs[0], parameters)
         if self.batch_normalize:
@@ -133,7 +133,7 @@ class Convolutional(Layer):
         saved["activated"] = keep(self.activation, x, y)
         return y, saved
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         delta = differentiate(self.activation, saved["activated"], delta)
         gradients = {"biases": delta.sum(axis=(0, 2, 3))}
         if self.batch_normalize:
@@ -145,10 +145,10 @@ class Convolutional(Layer):
         columns = self._filters(parameters).swapaxes(1, 2) @ delta
         return Gradients((self._sum_columns(columns, inputs),), gradients)
 
-    def _convolve(self, x: Array, parameters: Parameters) -> Array:
+    def _convolve(self, x: Array, parameters: Arrays) -> Array:
         return (self._filters(parameters) @ self._columns(x)).reshape(len(x), *self.shape)
 
-    def _filters(self, parameters: Parameters) -> Array:
+    def _filters(self, parameters: Arrays) -> Array:
         """The weights, as groups x filters x taps."""
         return parameters["weights"].reshape(self.groups, self.filters // self.groups, -1)
 

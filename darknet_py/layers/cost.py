@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..cfg import choice, number
-from .base import Array, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Gradients, Layer, Saved, Shape
 
 UNKNOWN = -1234  # as a truth: the cell does not count
 
@@ -56,10 +56,10 @@ class Cost(Layer):
     def table_row(self) -> str:
         return f"cost                                           {self.shape.size:4d}"
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return inputs[0]
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         return Gradients((delta,), {})
 
     def measure(self, inputs: Sequence[Array], output: Array, truths: Array) -> tuple[float, Array]:

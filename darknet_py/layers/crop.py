@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import flag, integer, number
-from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 
 
 class Crop(Layer):
@@ -41,7 +41,7 @@ class Crop(Layer):
     def table_row(self) -> str:
         return self.listing()
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return self._crop(inputs[0], self.top, self.left)
 
     def draw(self, count: int, random: np.random.Generator) -> Drawn:
@@ -51,11 +51,11 @@ class Crop(Layer):
         top, left = random.integers(height - self.crop_height + 1), random.integers(width - self.crop_width + 1)
         return {"flip": np.float32(flip), "top": np.float32(top), "left": np.float32(left)}
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         x = inputs[0][..., ::-1] if drawn["flip"] else inputs[0]
         return self._crop(x, int(drawn["top"]), int(drawn["left"])), dict(drawn)
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         gradient = np.zeros((len(delta), *self.input_shapes[0]), delta.dtype)
         self._view(gradient, int(saved["top"]), int(saved["left"]))[...] = delta if self.noadjust else 2 * delta
         return Gradients((gradient[..., ::-1] if saved["flip"] else gradient,), {})

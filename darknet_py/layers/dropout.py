@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import flag, number
-from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 
 
 class Dropout(Layer):
@@ -28,7 +28,7 @@ class Dropout(Layer):
     def table_row(self) -> str:
         return f"dropout       p = {self.probability:.2f}               {self.shape.size:4d}  ->  {self.shape.size:4d}"
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return inputs[0]
 
     @property
@@ -39,10 +39,13 @@ class Dropout(Layer):
         """`uniform`: for each value a number from 0 to 1."""
         return {"uniform": random.random((count, *self.shape), np.float32)}
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
-        factors = np.where(drawn["uniform"] < self.probability, 0, 1 / (1 - self.probability))
-        factors = factors.astype(inputs[0].dtype, copy=False)
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
+        factors = self.factors(drawn).astype(inputs[0].dtype, copy=False)
         return inputs[0] * factors, {"factors": factors}
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         return Gradients((delta * saved["factors"],), {})
+
+    def factors(self, drawn: Drawn) -> Array:
+        """What each value is multiplied by."""
+        return np.where(drawn["uniform"] < self.probability, 0, 1 / (1 - self.probability))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import flag, integer
-from .base import MAX_SIDE, Array, Drawn, Gradients, Layer, Parameters, Saved, Shape, count_windows
+from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Saved, Shape, count_windows
 
 
 class MaxPool(Layer):
@@ -61,13 +61,13 @@ class MaxPool(Layer):
             f"   ->  {out.width:4d} x{out.height:4d} x{out.channels:4d}"
         )
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return self._windows(inputs[0]).max(axis=(4, 5))
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         return self.forward(inputs, parameters), {"inputs": inputs[0]}
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         """To the first of a window's largest cells, row by row."""
         x, first = saved["inputs"], self.padding // 2
         windows = self._windows(x)

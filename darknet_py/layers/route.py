@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import integer, integers
-from .base import Array, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Gradients, Layer, Saved, Shape
 
 
 class Route(Layer):
@@ -45,9 +45,9 @@ class Route(Layer):
     def table_row(self) -> str:
         return "route  " + " ".join(map(str, self.inputs))
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return np.concatenate(inputs, axis=1)
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         ends = np.cumsum([shape.channels for shape in self.input_shapes])
         return Gradients(tuple(np.split(delta, ends[:-1], axis=1)), {})

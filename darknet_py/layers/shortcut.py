@@ -8,13 +8,13 @@ import numpy as np
 
 from ..cfg import choice, integer, number, text
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import Array, Drawn, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 
 
 class Shortcut(Layer):
     """alpha * input + beta * other over the channels and cells that both have, then an activation.
 
-    Where the other has `step` times the height and width, every `step`-th of its cells is taken; where it
+    Where the other has `stride` times the height and width, every `stride`-th of its cells is taken; where it
     has them `spread` times smaller, it is added to every `spread`-th cell of the input.
     """
 
@@ -30,7 +30,7 @@ class Shortcut(Layer):
     activation: str
     alpha: float
     beta: float
-    step: int
+    stride: int
     spread: int
 
     def _find_inputs(self) -> tuple[int, ...]:
@@ -43,10 +43,10 @@ class Shortcut(Layer):
 
     def _set_up(self, source: Shape) -> Shape:
         other = self.input_shapes[1]
-        self.step = max(1, other.width // source.width)
+        self.stride = max(1, other.width // source.width)
         self.spread = max(1, source.width // other.width)
         rows = max(1, other.height // source.height), max(1, source.height // other.height)
-        if rows != (self.step, self.spread):
+        if rows != (self.stride, self.spread):
             shapes = " and ".join(f"{s.width} x {s.height}" for s in (source, other))
             raise self.section.error(f"{shapes} differ by unequal factors", "from")
         return source
@@ -71,15 +71,15 @@ class Shortcut(Layer):
             f"   ->  {source.width:4d} x{source.height:4d} x{source.channels:4d}"
         )
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return activate(self.activation, self._sum(inputs))
 
-    def train(self, inputs: Sequence[Array], parameters: Parameters, drawn: Drawn) -> tuple[Array, Saved]:
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         x = self._sum(inputs)
         y = activate(self.activation, x)
         return y, {"activated": keep(self.activation, x, y)}
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         delta = differentiate(self.activation, saved["activated"], delta)
         gradients = delta.copy(), np.zeros((len(delta), *self.input_shapes[1]), delta.dtype)
         shared, other = self._views(*gradients)
@@ -95,7 +95,7 @@ class Shortcut(Layer):
 
     def _views(self, x: Array, other: Array) -> tuple[Array, Array]:
         """The channels and cells of both that meet."""
-        other = other[:, :, :: self.step, :: self.step]
+        other = other[:, :, :: self.stride, :: self.stride]
         shared = x[:, :, :: self.spread, :: self.spread]
         channels, height, width = (min(a, b) for a, b in zip(shared.shape[1:], other.shape[1:], strict=True))
         return shared[:, :channels, :height, :width], other[:, :channels, :height, :width]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import flag, integer, number, text
-from .base import Array, Gradients, Layer, Parameters, Saved, Shape
+from .base import Array, Arrays, Gradients, Layer, Saved, Shape
 
 
 class Softmax(Layer):
@@ -46,11 +46,11 @@ class Softmax(Layer):
         """Whether no [cost] is left to do it."""
         return not self.noloss
 
-    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         powers = np.exp(self._exponents(inputs[0]))
         return (powers / powers.sum(axis=2, keepdims=True)).reshape(inputs[0].shape)
 
-    def backward(self, delta: Array, saved: Saved, parameters: Parameters) -> Gradients:
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         """Passes the delta on: with truth - prediction, of a cost behind it, that is the gradient of cross-entropy."""
         return Gradients((delta,), {})
 

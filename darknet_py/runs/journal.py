@@ -15,7 +15,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import IO, Any, Generic, Protocol, TypeVar
+from typing import IO, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -59,6 +59,13 @@ class Form(Protocol[Record]):
         """What `to_line` wrote; ValueError where it is no record of such a run."""
 
 
+class Lock(Protocol):
+    """What keeps others from the file."""
+
+    def release(self) -> None:
+        """Let them have it."""
+
+
 class Journal(Generic[Record]):
     """Records on disk; made by `journals.open_journal`, closed as a context manager.
 
@@ -72,7 +79,7 @@ class Journal(Generic[Record]):
         What became of an earlier journal in its place, in words; else empty.
     """
 
-    def __init__(self, stream: IO[bytes], file: str, form: Form[Record], lock: Any = None) -> None:
+    def __init__(self, stream: IO[bytes], file: str, form: Form[Record], lock: Lock | None = None) -> None:
         self.file = file
         self.done = self.damaged = 0
         self.replaced = ""

@@ -11,13 +11,16 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..cache import cache_dir, make_folder
 from ..errors import DarknetWarning, JournalError
 from ..files import describe_oserror
 from .journal import Form, Journal, Record
 from .lock import lock_file
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 DAYS = 30  # that the cache keeps a journal after its last change
 
@@ -118,7 +121,7 @@ def remove_old(folder: Path, path: Path) -> None:
                 lock.release()
 
 
-def _lock(path: str, file: str) -> Any:
+def _lock(path: str, file: str) -> FileLock:
     """The lock of the journal at `path`, taken; `file` is what messages call it."""
     return lock_file(path, "another run is writing this journal", JournalError, file)
 

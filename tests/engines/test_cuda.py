@@ -7,19 +7,16 @@ import pytest
 from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import FIFTEEN, make_network, random_array
+from support import make_network, random_array
 from support_networks import CANCELLING, OTHER_LAYERS, cancelling_parameters, convolutions, networks
 
 from darknet_py import load_network
 from darknet_py.engines.cuda import CudaEngine
-from darknet_py.engines.cuda import plan as module
-from darknet_py.engines.cuda.launches import Layout, describe, no_kernel
-from darknet_py.engines.cuda.packing import PACK, Groups, merge_groups, round_to
-from darknet_py.engines.cuda.select import Choice, candidates
-from darknet_py.engines.passes import INPUT, compile_steps
+from darknet_py.engines.cuda.algorithms import FORWARD, Machine
+from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm, Tiling
+from darknet_py.engines.cuda.packing import round_to
 from darknet_py.images.decode import load_image
 from darknet_py.layers.activations import ACTIVATIONS
-from darknet_py.network import load_structure
 
 
 @needs_compiler
@@ -49,30 +46,27 @@ CONVOLUTION = make_network(
 )
 
 
-def tiles(precision, capability):
-    """Every tile that a GPU of `capability` may be given, by one block each and by three."""
-    program = compile_steps(CONVOLUTION.layers, PACK)
-    layout = Layout(program, CONVOLUTION.layers, precision, 1)
-    (step,) = (step for step in program.steps if step.layer == 1)
-    convolution = describe(step, layout)
-    found = {choice.tile for choice in candidates(convolution, capability, 4, 99 << 10)}
-    return [Choice(tile, splits) for tile in sorted(found, key=str) for splits in (1, 3)]
+def tilings(precision, capability):
+    """Every tile that a GPU of `capability` may be given, by one thread block each and by three."""
+    machine = Machine(capability, HostGpu.multiprocessors, HostGpu.shared_limit)
+    able = [tile for tile in FORWARD[precision] if not tile.misses(precision, machine)]
+    return [Tiling(tile, splits) for tile in able if isinstance(tile, ImplicitGemm) for splits in (1, 3)]
 
 
 @needs_compiler
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("precision", "capability", "choice"),
+    ("precision", "capability", "tiling"),
     [
-        pytest.param(precision, capability, choice, id=f"{precision}-{choice.name}")
+        pytest.param(precision, capability, tiling, id=f"{precision}-{tiling.name}")
         for precision, capability in (("float32", NEW), ("tf32", NEW), ("float16", NEW), ("float16", OLD))
-        for choice in tiles(precision, capability)
+        for tiling in tilings(precision, capability)
     ],
 )
-def test_every_tile(precision, capability, choice, monkeypatch):
-    monkeypatch.setattr(module, "candidates", lambda *_: [choice])
+def test_every_tile(precision, capability, tiling, monkeypatch):
+    monkeypatch.setattr(CudaEngine, "consider", lambda *_: [tiling])
     execution = check(CONVOLUTION, precision, 1, capability)
-    assert set(execution.choices.values()) == {choice}
+    assert set(execution.choices.values()) == {tiling}
 
 
 @needs_compiler
@@ -104,54 +98,6 @@ def test_the_embedded_network_knows_the_star(precision):
     answers = engine.plan(network.layers).run(view[None])
     np.testing.assert_allclose(answers, network.predict(view[None]), rtol=0, atol=BOUNDS[precision])
     assert answers.argmax() == 8
-
-
-@pytest.mark.parametrize("pictures", [1, 3])
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("name", FIFTEEN)
-def test_values_lie_within_their_buffers_and_apart_from_what_is_alive(name, precision, pictures):
-    """That buffers hold what is read from them is test_passes.py's; here, that strides and padding keep to them."""
-    layers = load_structure(f"cfg/{name}.cfg").layers
-    program = compile_steps(layers, PACK)
-    layout = Layout(program, layers, precision, pictures)
-    ends = sorted([*layout.offsets.values(), layout.size])[1:]
-    starts = sorted(layout.offsets.values())
-    for value in (INPUT, *program.places):
-        where = layout.value(value, 0)
-        slot = INPUT if value == INPUT else program.places[value].slot
-        start = layout.offsets[slot]
-        end = ends[starts.index(start)]
-        pixels = pictures * where.shape.height * where.shape.width
-        last = where.address + ((pixels - 1) * where.stride + where.channels) * layout.item
-        assert start <= where.address
-        assert last <= end
-        assert where.shape.channels <= where.channels <= where.stride
-        assert where.address % (4 * layout.item) == 0, "packs of four"
-
-
-@pytest.mark.parametrize("name", FIFTEEN)
-def test_every_step_of_the_networks_has_a_kernel(name):
-    layers = load_structure(f"cfg/{name}.cfg").layers
-    assert not any(no_kernel(layers[index]) for index in compile_steps(layers, PACK).running)
-
-
-def test_groups_are_computed_in_whole_packs():
-    assert merge_groups(32, 128, 128, 128) == Groups(4, 32, 32)
-    assert merge_groups(3, 15, 6, 16) == Groups(1, 16, 8)
-    assert merge_groups(2, 128, 64, 128) == Groups(2, 64, 32)
-
-
-@pytest.mark.parametrize(("precision", "digits"), [("tf32", 11), ("bfloat16", 8)])
-def test_rounding_is_to_the_nearest(precision, digits):
-    numbers = random_array((1000,))
-    rounded = round_to(numbers, precision)
-    if precision == "bfloat16":
-        rounded = (rounded.astype(np.uint32) << 16).view(np.float32)
-    assert np.all(np.abs(rounded - numbers) <= np.abs(numbers) * 2.0**-digits)
-    special = np.array([np.nan, np.inf, -np.inf, 0], np.float32)
-    kept = round_to(special, precision)
-    kept = (kept.astype(np.uint32) << 16).view(np.float32) if precision == "bfloat16" else kept
-    np.testing.assert_array_equal(kept, special)
 
 
 @needs_compiler

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from darknet_py.engines.cuda import compiler
+from darknet_py.engines.cuda.algorithms import FORWARD
+from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm
 from darknet_py.engines.cuda.compiler import architecture_for, compile_kernel, load_compiled
-from darknet_py.engines.cuda.kernels import STRUCTURES, TYPES, Kernel, structure_dtype
+from darknet_py.engines.cuda.kernels import FOLDER, FUNCTIONS, STRUCTURES, TYPES, kernel_of, structure_dtype
 from darknet_py.engines.cuda.packing import ITEM_SIZES
-from darknet_py.engines.cuda.select import SCALAR_TILES, TENSOR_TILES
 from darknet_py.errors import EngineError
 
 # NVRTC comes with the GPU's driver or as a package; CuPy finds it.
 nvrtc = pytest.importorskip("cupy", reason="no CuPy, by which kernels are compiled: pip install '.[cuda12]'").cuda.nvrtc
-OTHERS = {"pooling": ("max_pool", "average_pool"), "elementwise": ("enter", "leave", "copy", "scale", "crop", "add")}
-STRUCTURE_OF = {"pooling": "Pooling", "elementwise": "Elements"}
 
 
 def convolutions(precision):
     pieces = {4, 16 // ITEM_SIZES[precision]}
-    tiles = [*SCALAR_TILES] if precision in ("float32", "float16", "bfloat16") else []
-    tiles += [*TENSOR_TILES] if precision != "float32" else []
+    tiles = [tile for tile in FORWARD[precision] if isinstance(tile, ImplicitGemm)]
     return [tile.kernel(precision, piece) for tile in tiles for piece in sorted(pieces)]
 
 
 def others(precision):
     kind = TYPES[precision]
-    kernels = [
-        Kernel(file, f"{function}<{kind}>", STRUCTURE_OF[file]) for file, names in OTHERS.items() for function in names
-    ]
-    return kernels + [Kernel("softmax", f"softmax<{kind}, {to}>", "Softmax") for to in (kind, "float")]
+    more = {"softmax": [(kind,), ("float",)]}  # that it writes
+    return [kernel_of(function, kind, *types) for function in FUNCTIONS for types in more.get(function, [()])]
 
 
 def oldest():
@@ -72,7 +70,7 @@ def test_a_gpu_newer_than_nvrtc_gets_ptx():
 
 
 def test_an_unknown_architecture_is_one_line():
-    kernel = others("float32")[0]
+    kernel = kernel_of("max_pool", "float")
     with pytest.raises(EngineError, match=r"NVRTC cannot compile max_pool_float for sm_1: .*$") as caught:
         compile_kernel(nvrtc, kernel, "sm_1")
     assert "\n" not in str(caught.value)
@@ -109,3 +107,14 @@ def test_structures_have_no_gaps(name):
     dtype = structure_dtype(name)
     sizes = sum(dtype[field].itemsize for field in dtype.names)
     assert dtype.itemsize - sizes < 8
+
+
+def test_the_table_holds_all_functions_that_take_types_alone():
+    """So that all of them are compiled here."""
+    takes = re.compile(r"template <((?:class \w+(?:, )?)+)>\n__device__ inline void (\w+)\(const (\w+)& p\)")
+    found = {
+        name: (path.stem, structure)
+        for path in FOLDER.glob("*.cu")
+        for _, name, structure in takes.findall(path.read_text(encoding="utf-8"))
+    }
+    assert found == FUNCTIONS

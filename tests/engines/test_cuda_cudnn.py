@@ -20,16 +20,17 @@ from hypothesis import strategies as st
 from support import make_network
 from support_networks import convolutions, networks
 
+from darknet_py.engines.cuda.algorithms import FORWARD, Machine
+from darknet_py.engines.cuda.algorithms.cudnn_graph import CudnnGraph, PlannedGraph
 from darknet_py.engines.cuda.convolution import Convolution, Operands
 from darknet_py.engines.cuda.cudnn import (
     BIASES,
-    KERNELS,
     MAX_WORKSPACE,
     PRECISIONS,
     SOURCE,
     TARGET,
+    WEIGHTS,
     Cudnn,
-    GraphChoice,
     Plan,
     UnsupportedError,
     open_cudnn,
@@ -52,13 +53,17 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
+GRAPH = CudnnGraph()
+
+
 def check_graphs(network, precision):
     """Hold graphs to the definitions, and to compute all that they can."""
     cudnn = HostCudnn()
     execution = check(network, precision, tuner=Tuner("host", cudnn))
+    machine = replace(execution.machine, cudnn=cudnn)
     for convolution, choice in execution.choices.items():
-        assert isinstance(choice, GraphChoice) == cudnn.supports(convolution)
-        assert precision in PRECISIONS or not cudnn.supports(convolution)
+        can = GRAPH in FORWARD[precision] and not GRAPH.declines(convolution, machine)
+        assert (choice.algorithm == GRAPH) == can
     return execution
 
 
@@ -98,7 +103,7 @@ def test_a_plan_that_fails_later_is_done_without(network, cache):
         cudnn.plans[key] = Plan(None, 0)
     with pytest.warns(DarknetWarning, match=r"^not executed; kernels without cuDNN are used$"):
         execution = check(network, "float16", tuner=tuner)
-    assert not isinstance(next(iter(execution.choices.values())), GraphChoice)
+    assert next(iter(execution.choices.values())).certain
     assert execution.workspace.size == 1
 
 
@@ -229,30 +234,29 @@ NAMES = ["eng4_a", "eng4_b", "eng4_c", "eng4_d", "bad7_a", "eng9", "eng2_a", "en
 
 
 def test_the_first_plans_of_several_engines_are_considered():
-    choices = Cudnn(Library(NAMES), "a GPU", nullcontext).candidates(CONVOLUTION)
     names = ["eng4_a", "eng4_b", "bad7_a", "eng9"]
-    assert [choice.name for choice in choices] == [f"cudnn:{name}" for name in names]
+    assert Cudnn(Library(NAMES), "a GPU", nullcontext).names(CONVOLUTION) == [f"cudnn:{name}" for name in names]
 
 
 def test_a_graph_that_cudnn_refuses_has_no_plans(monkeypatch):
     monkeypatch.setattr(Graph, "validate", refuse, raising=False)
-    assert Cudnn(Library(NAMES), "a GPU", nullcontext).candidates(CONVOLUTION) == []
+    assert Cudnn(Library(NAMES), "a GPU", nullcontext).names(CONVOLUTION) == []
 
 
 def test_an_execution_that_fails_is_told_apart():
     cudnn = Cudnn(Library(NAMES), "a GPU", nullcontext)
-    launch = GraphChoice(cudnn, "cudnn:eng9").launch(CONVOLUTION, Operands(1, 2, 0, 3, 4, 5, 6, 7))
-    assert launch.tensors == {SOURCE: 1, KERNELS: 4, BIASES: 5, TARGET: 2}
+    (launch,) = PlannedGraph(GRAPH, cudnn, "cudnn:eng9").lower(CONVOLUTION, Operands(1, 2, 0, 3, 4, 5, 6))
+    assert launch.tensors == {SOURCE: 1, WEIGHTS: 3, BIASES: 4, TARGET: 2}
     with pytest.raises(UnsupportedError, match=r"cuDNN declines: a kernel cannot be loaded"):
         cudnn.execute(launch, "a handle")
 
 
 def test_a_plans_workspace_is_known_once_it_is_compiled():
     cudnn = Cudnn(Library(NAMES, 4096), "a GPU", nullcontext)
-    choice = GraphChoice(cudnn, "cudnn:eng9")
-    assert choice.workspace(CONVOLUTION) == MAX_WORKSPACE
-    cudnn.plan(CONVOLUTION, choice)
-    assert choice.workspace(CONVOLUTION) == 4096
+    planned = PlannedGraph(GRAPH, cudnn, "cudnn:eng9")
+    assert planned.workspace(CONVOLUTION) == MAX_WORKSPACE
+    cudnn.plan(CONVOLUTION, planned.name)
+    assert planned.workspace(CONVOLUTION) == 4096
 
 
 class Owner:
@@ -271,17 +275,17 @@ def test_handles_are_used_again():
 
 
 def test_plans_are_compiled_once_and_kept(cache):
-    library, choice = Library(NAMES), GraphChoice(None, "cudnn:eng4_c")
-    assert Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, choice).graph.deserialized == "eng4_c"
-    assert Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, choice).graph.deserialized == "eng4_c"
+    library, name = Library(NAMES), "cudnn:eng4_c"
+    assert Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, name).graph.deserialized == "eng4_c"
+    assert Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, name).graph.deserialized == "eng4_c"
     assert library.compiled == ["eng4_c"]
     (path,) = (cache / "cuda").glob("*.plan")
     path.write_bytes(path.read_bytes()[:-1])
-    Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, choice)
+    Cudnn(library, "kept", nullcontext).plan(CONVOLUTION, name)
     assert len(library.compiled) == 2, "a damaged file is compiled anew"
-    Cudnn(library, "another", nullcontext).plan(CONVOLUTION, choice)
+    Cudnn(library, "another", nullcontext).plan(CONVOLUTION, name)
     assert len(library.compiled) == 3
-    Cudnn(library, "kept", nullcontext).plan(replace(CONVOLUTION, step=2), choice)
+    Cudnn(library, "kept", nullcontext).plan(replace(CONVOLUTION, stride=2), name)
     assert len(library.compiled) == 4
 
 
@@ -304,15 +308,15 @@ def test_cudnn_is_asked_only_while_its_gpu_is_current():
             return super().create_handle()
 
     cudnn, owner = Cudnn(OneGpu(NAMES), "a GPU", make_current), Owner()
-    assert cudnn.candidates(CONVOLUTION)
-    assert cudnn.named(CONVOLUTION, "cudnn:eng9")
+    assert cudnn.names(CONVOLUTION)
+    assert cudnn.plan(CONVOLUTION, "cudnn:eng9")
     assert cudnn.open_handle(owner, 1)
 
 
 def test_plans_that_were_refused_are_let_go_of(cache):
-    cudnn, other = Cudnn(Library(NAMES), "a GPU", nullcontext), replace(CONVOLUTION, step=2)
+    cudnn, other = Cudnn(Library(NAMES), "a GPU", nullcontext), replace(CONVOLUTION, stride=2)
     for convolution, name in ((CONVOLUTION, "eng4_a"), (CONVOLUTION, "eng4_b"), (other, "eng4_a")):
-        cudnn.plan(convolution, GraphChoice(cudnn, f"cudnn:{name}"))
+        cudnn.plan(convolution, f"cudnn:{name}")
     cudnn.settle(CONVOLUTION, ["implicit_gemm", "cudnn:eng4_a"])
     assert list(cudnn.plans) == [(CONVOLUTION, "cudnn:eng4_b"), (other, "cudnn:eng4_a")]
     assert len([*(cache / "cuda").iterdir()]) == 2
@@ -324,9 +328,9 @@ def test_plans_that_were_refused_are_let_go_of(cache):
 )
 def test_what_cudnn_cannot_do_is_no_choice(library, name):
     cudnn = Cudnn(library, "a GPU", nullcontext)
-    assert cudnn.named(CONVOLUTION, name) is None
+    assert GRAPH.find(name, CONVOLUTION, Machine((9, 0), 132, 227 << 10, cudnn)) is None
     with pytest.raises(UnsupportedError, match=r"not supported|no plan|workspace of 1024 MiB"):
-        cudnn.plan(CONVOLUTION, GraphChoice(cudnn, name))
+        cudnn.plan(CONVOLUTION, name)
 
 
 def refuse(*arguments):

@@ -15,6 +15,7 @@ from support import FIFTEEN, assert_close, make_network, random_array, random_pa
 from darknet_py import engines, load_network
 from darknet_py.engines import PRECISIONS, open_engine
 from darknet_py.engines.cuda import CudaEngine
+from darknet_py.engines.cuda.algorithms.cudnn_graph import CudnnGraph
 from darknet_py.engines.cuda.cudnn import CONSIDERED
 from darknet_py.engines.cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
 from darknet_py.engines.cuda.tune import Tuner
@@ -135,6 +136,9 @@ def test_a_gpu_that_is_not_there():
         load_network("cfg/shapes.cfg", "data/shapes.weights", gpu=99)
 
 
+GRAPH = CudnnGraph()
+
+
 @pytest.fixture(scope="module")
 def gpu():
     return engines._open_gpu(None)
@@ -150,10 +154,11 @@ def test_every_plan_of_cudnn_gives_the_definitions_answers(gpu, rank, precision)
     class Chosen(CudaEngine):
         """Takes cuDNN's plan of this rank, or its last one."""
 
-        def consider(self, convolution, tuner):
-            choices = [choice for choice in cudnn.candidates(convolution) if cudnn.named(convolution, choice.name)]
-            assert choices, convolution
-            return [choices[min(rank, len(choices) - 1)]]
+        def consider(self, problem, tuner):
+            found = [GRAPH.find(name, problem, self.tuned) for name in cudnn.names(problem)]
+            plans = [planned for planned in found if planned is not None]
+            assert plans, problem
+            return [plans[min(rank, len(plans) - 1)]]
 
     convolution = "convolutional", {"filters": 64, "size": 3, "pad": 1, "activation": "leaky"}
     network = make_network(

@@ -10,15 +10,13 @@ from host_gpu import HostGpu, HostQueue, needs_compiler
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py.engines.cuda import CudaEngine
+from darknet_py.engines.cuda.algorithms import Machine, candidates
 from darknet_py.engines.cuda.convolution import Convolution
+from darknet_py.engines.cuda.cudnn import UnsupportedError
 from darknet_py.engines.cuda.packing import Groups
-from darknet_py.engines.cuda.plan import MEASURED
-from darknet_py.engines.cuda.select import candidates, most_shared
-from darknet_py.engines.cuda.tune import Tuner
+from darknet_py.engines.cuda.tune import MEASURED, Tuner
 
 CONVOLUTION = Convolution("float16", 1, 14, 14, 14, 14, 3, 3, 1, 1, Groups(1, 128, 256), 128, 256)
-H100 = (9, 0), 132, 227 << 10
-CHOICES = candidates(CONVOLUTION, *H100)
 
 
 @pytest.fixture(autouse=True)
@@ -39,19 +37,35 @@ def test_the_fastest_is_remembered():
     assert tuner.known(replace(CONVOLUTION, pictures=2)) is None
 
 
-def test_blocks_share_tiles_only_where_there_are_few():
-    shared = [choice for choice in CHOICES if choice.splits > 1]
-    assert shared
-    assert all(choice.workspace(CONVOLUTION) <= 4 * 8 * 132 * 256 * 128 for choice in shared)
-    assert max(choice.count(CONVOLUTION) for choice in shared) <= most_shared(132)
-    many = replace(CONVOLUTION, pictures=128, out_height=224, out_width=224)
-    assert {choice.splits for choice in candidates(many, *H100)} == {1}
+class Library:
+    """cuDNN with two plans."""
+
+    def names(self, problem):
+        return ["cudnn:eng9", "cudnn:eng4"]
+
+    def plan(self, problem, name):
+        if name not in self.names(problem):
+            raise UnsupportedError("no such plan")
+
+
+@pytest.mark.parametrize("library", [None, Library()], ids=["alone", "with cuDNN"])
+def test_the_best_by_the_model_are_measured_and_all_that_have_none(library):
+    machine, tuner = Machine((9, 0), 132, 227 << 10, library), Tuner("a GPU")
+    able = candidates(CONVOLUTION, machine)
+    plans = [choice for choice in able if not choice.certain]
+    assert tuner.consider(CONVOLUTION, machine) == able[:MEASURED] + plans
+    assert len(plans) == (2 if library else 0)
+    for choice in able:
+        tuner.remember(CONVOLUTION, choice.name)
+        assert tuner.consider(CONVOLUTION, machine) == [choice]
+    tuner.remember(CONVOLUTION, "cudnn:eng5")
+    assert tuner.consider(CONVOLUTION, machine) == able[:MEASURED] + plans, "what is no longer there is measured anew"
 
 
 def test_what_others_saved_meanwhile_is_kept():
     one, other = Tuner("a GPU"), Tuner("a GPU")
     one.remember(CONVOLUTION, "one")
-    other.remember(replace(CONVOLUTION, step=2), "another")
+    other.remember(replace(CONVOLUTION, stride=2), "another")
     one.save()
     other.save()
     assert len(json.loads(one.path.read_text())) == 2

@@ -7,48 +7,23 @@ mistake spoils its answer, what it writes is found.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from unittest import mock
 
-import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support import assert_close, make_network, random_array, random_parameters, run_engine
+from support_guards import NAN, guards
 
 from darknet_py.engines import CPU_PRECISIONS, open_engine
-from darknet_py.engines.cpu import builder, plan, prepared
+from darknet_py.engines.cpu import plan
 from darknet_py.engines.cpu.algorithms import FORWARD, choose
 from darknet_py.engines.cpu.algorithms.winograd import PhasesWinograd, Winograd
-from darknet_py.engines.cpu.arena import LINE, Store, address
 from darknet_py.engines.cpu.isa import COLUMNS, LANES
 from darknet_py.layers.convolutional import Convolutional
 
 BOUNDS = {"float32": 5e-5, "bfloat16": 0.05}
-GUARD = 1024  # bytes
-NAN = 0xFF
 EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "1000"))  # fewer where a slow instruction set is tried
-
-
-@contextmanager
-def guards():
-    """Let all memory that is allocated for kernels lie between guards; hold them to be whole at the end."""
-    allocated = []
-
-    def guarded(size):
-        raw = np.full(GUARD + LINE + size + GUARD, NAN, np.uint8)
-        start = GUARD + -(address(raw) + GUARD) % LINE
-        raw[start : start + size] = 0
-        allocated.append((raw[:start], raw[start + size :]))
-        return raw[start : start + size]
-
-    with mock.patch.multiple(prepared, huge=guarded), mock.patch.multiple(Store, take=staticmethod(guarded)):  # noqa: SIM117
-        with mock.patch.multiple(builder, aligned=guarded):
-            yield
-    assert allocated
-    for before, after in allocated:
-        assert (before == NAN).all()
-        assert (after == NAN).all()
 
 
 def check(network, batch, name=None, precision="float32"):
@@ -67,9 +42,9 @@ def check(network, batch, name=None, precision="float32"):
     with guards(), mock.patch.object(plan, "choose", prefer if name else choose):
         ready = open_engine("cpu", network.layers, parameters, 2, None, precision).plan(network.layers)
         run = ready._run(len(batch))
-        run.memory[:] = NAN
+        run.values.memory[:] = NAN
         answers = run.run(batch).copy()
-        assert all((run.memory[gap] == NAN).all() for gap in run.gaps)
+        assert all((run.values.memory[gap] == NAN).all() for gap in run.values.gaps)
         assert_close(answers, expected.reshape(len(batch), -1), BOUNDS[precision])
         alone = ready._run(1).run(batch[-1:])
         assert alone.tobytes() == answers[-1:].tobytes()

@@ -26,10 +26,9 @@ from darknet_py.engines import open_engine
 from darknet_py.engines.cpu.isa import LANES
 from darknet_py.engines.cuda.packing import PACK
 from darknet_py.engines.passes import INPUT, compile_steps, fold
+from darknet_py.layers.shortcut import Shortcut
 from darknet_py.network import load_structure
 
-CELLWISE = ("shortcut", "activation", "batchnorm")  # kinds that may write where they read
-NO_OPS = ("dropout", "cost")
 BLOCKS = 1, PACK, LANES  # the plain layout, the GPU's, the CPU's
 
 
@@ -42,7 +41,7 @@ class Contents:
     def __getitem__(self, layer):
         if layer == INPUT:
             return np.arange(self.layers[0].input_shapes[0].size)
-        if self.layers[layer].kind in (*NO_OPS, "route"):
+        if self.layers[layer].idle or self.layers[layer].concatenates:
             return np.concatenate([self[source] for source in self.layers[layer].inputs])
         return np.arange(self.layers[layer].shape.size) + ((layer + 1) << 32)
 
@@ -70,7 +69,7 @@ def check_program(program, layers):
         target_slot, target = cells(step.target)
         for value in set(step.reads) - {INPUT}:
             slot, part = cells(value)
-            same = (slot, part) == (target_slot, target) and step.task != "copy" and layers[step.layer].kind in CELLWISE
+            same = (slot, part) == (target_slot, target) and step.task != "copy" and layers[step.layer].elementwise
             apart = slot != target_slot or part.stop <= target.start or target.stop <= part.start
             assert same or apart, f"{step} writes over what it reads"
         if step.task == "copy":
@@ -80,12 +79,12 @@ def check_program(program, layers):
         for value, source in zip(step.sources, layer.inputs, strict=True):
             assert (read(value) == contents[source]).all(), f"{step} reads something else"
         if step.sum is not None:
-            assert written.kind == "shortcut"
+            assert written.adds
             assert (read(step.sum.other) == contents[written.inputs[1]]).all(), f"{step} adds something else"
         if written is not layer:
             assert np.array_equal(contents[written.inputs[0]], contents[layer.index]), f"{step} skips a layer"
         buffers[target_slot][target] = contents[written.index]
-    answer = next((layer.index for layer in reversed(layers) if layer.kind != "cost"), layers[-1].index)
+    answer = next((layer.index for layer in reversed(layers) if layer.answers), 0)
     assert (read(program.output) == contents[answer]).all()
 
 
@@ -107,11 +106,11 @@ def joined_shortcuts(program):
 @pytest.mark.parametrize("name", FIFTEEN)
 def test_shortcuts_of_one_shape_join_the_convolution_before_them(name):
     layers = load_structure(f"cfg/{name}.cfg").layers
-    shortcuts = [layer for layer in layers if layer.kind == "shortcut"]
+    shortcuts = [layer for layer in layers if isinstance(layer, Shortcut)]
     alike = {layer.index for layer in shortcuts if layer.input_shapes[0] == layer.input_shapes[1]}
     program = compile_steps(layers)
     assert joined_shortcuts(program) == alike
-    left = [step for step in program.steps if layers[step.layer].kind == "shortcut"]
+    left = [step for step in program.steps if isinstance(layers[step.layer], Shortcut)]
     assert len(left) == len(shortcuts) - len(alike)
     assert all(
         step.final_activation == layers[step.target].activation for step in program.steps if step.target in alike
@@ -155,8 +154,7 @@ def test_no_ops_and_copies_take_no_step(name):
     layers = load_structure(f"cfg/{name}.cfg").layers
     steps = compile_steps(layers).steps
     assert {step.task for step in steps} == {"layer"}
-    kinds = {layers[step.layer].kind for step in steps}
-    assert kinds <= {"convolutional", "connected", "maxpool", "avgpool", "softmax", "shortcut", "crop"}
+    assert not any(layers[step.layer].idle or layers[step.layer].concatenates for step in steps)
 
 
 def test_a_chain_of_layers_takes_turns_in_two_buffers():
@@ -167,7 +165,7 @@ def test_a_chain_of_layers_takes_turns_in_two_buffers():
 def test_dense_block_grows_in_place():
     """DenseNet joins each block's outputs to all before them: they lie side by side from the start."""
     network = load_structure("cfg/densenet201.cfg")
-    joined = [layer for layer in network.layers if layer.kind == "route"]
+    joined = [layer for layer in network.layers if layer.concatenates]
     assert len(joined) == 98
     program = compile_steps(network.layers)
     assert sum(program.slot_sizes(network.layers)) < 0.1 * sum(layer.shape.size for layer in network.layers)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support_training import cases, first_output, load_case, recorded, run_case, thin
 
-ENGINES = ("reference",)
+ENGINES = ("reference", "cpu")
 # The gradient of a [cost] behind a [softmax] is counted twice; what lies before stopbackward= decays; Adam is not there
 # on the CPU, and SGD runs in its place.
 NOT_FOLLOWED = ("softmax_cost", "frozen", "adam")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +52,7 @@ class Store:
         return free[:size]
 
 
-def address(array: npt.NDArray[Any]) -> int:
+def address(array: npt.NDArray[np.generic]) -> int:
     """Where an array's first byte is."""
     return int(array.__array_interface__["data"][0])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ class Table:
 
     def __init__(self) -> None:
         self.operations: list[o.Operation] = []
-        self.kept: list[npt.NDArray[Any]] = []
+        self.kept: list[npt.NDArray[np.generic]] = []
         self.layers: list[int] = []
         self.layer = 0  # whose operations are being added
 
@@ -28,7 +27,7 @@ class Table:
         self.operations.append(operation)
         self.layers.append(self.layer)
 
-    def keep(self, array: npt.NDArray[Any]) -> int:
+    def keep(self, array: npt.NDArray[np.generic]) -> int:
         """Hold `array` for as long as the table lives; return its address."""
         self.kept.append(array)
         return address(array)

@@ -12,22 +12,22 @@ import numpy as np
 from ...layers import Array, Layer, Shape
 from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
-from .algorithms import CLOCK, Call, Choice, choose
+from .algorithms import Choice, Operands, choose
 from .algorithms.connected import multiply_images
 from .algorithms.weights import pack_matrix
-from .arena import Store
+from .arena import Store, address
 from .builder import Table
-from .isa import COLUMNS, ISA, LANES, ROWS
+from .isa import COLUMNS, ISA, LANES, MACHINE, ROWS
+from .lowering import explain_definition, no_kernel
 from .plan import CpuEngine
-from .run import explain_definition, no_kernel
 from .team import team_of, thread_count
 
 SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter, but a few
 
 
 @dataclass(frozen=True)
-class LayerPlan:
-    """How a layer runs.
+class Forecast:
+    """How a layer would run, and how fast.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class LayerPlan:
     @property
     def seconds(self) -> float:
         """`cycles` on the machine that the model was made on."""
-        return self.cycles / CLOCK
+        return self.cycles / MACHINE.clock
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Measured:
     peak: float
 
 
-def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[LayerPlan]:
-    """The plan of each layer."""
+def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Forecast]:
+    """How each layer would run."""
     program = compile_steps(layers, LANES)
     running = {step.layer for step in program.steps if step.task == "layer"}
-    plans = []
+    forecasts = []
     for layer in layers:
         choices = choose(layer, precision)
         if layer.index not in running:
@@ -94,8 +94,8 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Lay
         values = layer.shape.size + sum(shape.size for shape in layer.input_shapes)
         values += layer.parameter_count
         cycles = choices[0].cycles if choices else 0.0
-        plans.append(LayerPlan(layer, name, reason, choices[1:], SIZES[precision] * values, cycles))
-    return plans
+        forecasts.append(Forecast(layer, name, reason, choices[1:], SIZES[precision] * values, cycles))
+    return forecasts
 
 
 def plan_memory(layers: Sequence[Layer], precision: str = "float32") -> tuple[list[int], int]:
@@ -137,12 +137,21 @@ class _Product:
         packing.run(self.team)
         self.source = np.ones(self.depth * self.pixels, np.float32)
         self.target = np.empty(self.channels * self.pixels, np.float32)
-        places = self.source.ctypes.data, self.target.ctypes.data, 0, 0
-        call = Call(self.pixels, *places, Shape(self.depth, 1, 1), Shape(self.channels, 1, 1), 1, 1)
+        operands = Operands(
+            images=self.pixels,
+            source=address(self.source),
+            target=address(self.target),
+            residual=0,
+            workspace=0,
+            source_shape=Shape(self.depth, 1, 1),
+            shape=Shape(self.channels, 1, 1),
+            slope=1,
+            final=1,
+        )
         self.table = Table()
         for number in range(self.times):
             self.table.layer = number
-            multiply_images(self.table, self.weights, call)
+            multiply_images(self.table, self.weights, operands)
         self.table.freeze()
 
     def measure(self) -> float:

@@ -8,6 +8,26 @@ from dataclasses import dataclass
 import llvmlite.binding as llvm
 
 from ...errors import EngineError
+from .machine import ZEN_4, Machine
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Instructions for products of pairs of bfloat16, by LLVM's names.
+
+    Attributes
+    ----------
+    feature : str
+        What machines have that have them.
+    multiply : str
+        Adds the products of the pairs in each lane of two registers to a register of float32.
+    narrow : str
+        A register of float32 in bfloat16.
+    """
+
+    feature: str
+    multiply: str
+    narrow: str
 
 
 @dataclass(frozen=True)
@@ -23,6 +43,12 @@ class Isa:
         The micro-kernel's tile: pixels, and registers of output channels.
     cpu, features : str
         What LLVM compiles for where DARKNET_PY_ISA names the instruction set, not for this very machine.
+    needs : tuple of str, optional
+        Features, by LLVM's names, that a machine must have to take it by itself; None where it must be named.
+    dots : Dots, optional
+        None where products of bfloat16 are done in float32.
+    machine : Machine
+        What work costs.
     """
 
     name: str
@@ -31,42 +57,48 @@ class Isa:
     columns: int
     cpu: str
     features: str
+    needs: tuple[str, ...] | None = None
+    dots: Dots | None = None
+    machine: Machine = ZEN_4
 
 
-# A tile's accumulators, a row of weights and one broadcast fill the register file: 14 * 2 + 2 + 1 of 32.
+_AVX512_DOTS = Dots("avx512bf16", "llvm.x86.avx512bf16.dpbf16ps.512", "llvm.x86.avx512bf16.cvtneps2bf16.512")
+# The best first. A tile's accumulators, a row of weights and one broadcast fill the register file: 14 * 2 + 2 + 1 of
+# 32.
 ISAS = {
     isa.name: isa
     for isa in (
-        Isa("avx512", 16, 14, 2, "skylake-avx512", "+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx2,+fma"),
-        Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma"),
-        Isa("neon", 4, 12, 2, "generic", "+neon"),
-        Isa("plain", 4, 4, 2, "generic", ""),
+        Isa(
+            "avx512", 16, 14, 2, "skylake-avx512", "+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx2,+fma",
+            ("avx512f", "avx512vl"), _AVX512_DOTS,
+        ),
+        Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma", ("avx2", "fma")),
+        Isa("neon", 4, 12, 2, "generic", "+neon", ("neon",)),
+        Isa("plain", 4, 4, 2, "generic", "", ()),
     )
-}
+}  # fmt: skip
 
 
 ASKED = os.environ.get("DARKNET_PY_ISA")
+_HAS = llvm.get_host_cpu_features()
 
 
 def _choose() -> Isa:
     """The best that this machine has, or the one that DARKNET_PY_ISA names."""
-    if ASKED is not None:
-        if ASKED not in ISAS:
-            reason = f"unknown instruction set; one of {', '.join(ISAS)} is expected"
-            raise EngineError(reason, option=f"DARKNET_PY_ISA={ASKED}")
-        return ISAS[ASKED]
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f") and features.get("avx512vl"):
-        return ISAS["avx512"]
-    if features.get("avx2") and features.get("fma"):
-        return ISAS["avx2"]
-    return ISAS["neon" if features.get("neon") else "plain"]
+    if ASKED is None:
+        return next(isa for isa in ISAS.values() if isa.needs is not None and all(map(_HAS.get, isa.needs)))
+    if ASKED not in ISAS:
+        reason = f"unknown instruction set; one of {', '.join(ISAS)} is expected"
+        raise EngineError(reason, option=f"DARKNET_PY_ISA={ASKED}")
+    return ISAS[ASKED]
 
 
 ISA = _choose()
+MACHINE = ISA.machine
 LANES = ISA.lanes
 BLOCK = 4 * LANES  # bytes in a register
 HALF = BLOCK // 2  # bytes of a register's values in bfloat16
-DOTS = ISA.name == "avx512" and not ASKED and bool(llvm.get_host_cpu_features().get("avx512bf16"))  # products of them
+# An instruction set that is asked for is compiled for any machine that has it.
+DOTS = ISA.dots if ISA.dots is not None and ASKED is None and _HAS.get(ISA.dots.feature) else None
 ROWS, COLUMNS = ISA.rows, ISA.columns
 UNROLL = 4  # input channels per turn of the micro-kernel's inner loop

@@ -15,7 +15,6 @@ from functools import cache
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import llvmlite.binding as llvm
 
@@ -29,7 +28,7 @@ from .isa import ASKED, ISA
 # How many int64 each function of `compiled.entry` takes; all return one.
 COUNTS = {"run": 4, "serve": 3, "interpolate": 14, "warp": 12}
 COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
-SOURCES = ("compiled/*.py", "arena.py", "isa.py", "jit.py", "operations.py", "table.py")
+SOURCES = ("compiled/*.py", "arena.py", "isa.py", "jit.py", "operations/*.py", "table.py")
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _add_locks() -> None:
         llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
 
 
-def _link(objects: list[bytes]) -> Any:
+def _link(objects: list[bytes]) -> llvm.ExecutionEngine:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine()
@@ -136,14 +135,14 @@ def _compile() -> Code:
     import numba
 
     if ASKED:
-        numba.config.CPU_NAME, numba.config.CPU_FEATURES = ISA.cpu, ISA.features
-    from .compiled import entry, kernel, microkernel
+        vars(numba.config).update(CPU_NAME=ISA.cpu, CPU_FEATURES=ISA.features)
+    from .compiled import accumulate, entry, kernel, microkernel
 
-    code = Code({}, [_assemble(microkernel.emit())])
+    code = Code({}, [_assemble(module.emit()) for module in (microkernel, accumulate)])
     _add_locks()
     # Numba links what it compiles, and must find these; `Native` links anew, to its own.
     engine = _link(code.objects)
-    for symbol in t.MULTIPLY:
+    for symbol in (*t.MULTIPLY, t.ACCUMULATE):
         llvm.add_symbol(symbol, engine.get_function_address(symbol))
     for name, count in COUNTS.items():
         function = kernel(getattr(entry, name))

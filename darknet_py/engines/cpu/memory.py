@@ -21,7 +21,7 @@ def memory_needed(layers: Sequence[Layer], precision: str) -> int:
         kept, copies = size, 1
         if algorithm is not None:
             kept = size = algorithm.packed_size(layer)
-            copies += algorithm.reorders
+            copies += algorithm.reorders(layer)
             if algorithm.narrow:
                 kept, size = size // 2, size + size // 2
         most = max(most, packed + copies * raw + size)

@@ -10,7 +10,7 @@ from copy import copy
 import numpy as np
 
 from ...forks import renew_after_fork
-from ...layers import Array, Layer, Parameters
+from ...layers import Array, Arrays, Layer
 from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ..passes import compile_steps, fold, scale_after
@@ -18,13 +18,13 @@ from .algorithms import choose
 from .arena import Store, huge
 from .builder import Table
 from .interpolate import interpolate
-from .isa import BLOCK, HALF, LANES
+from .isa import BLOCK, HALF, LANES, MACHINE
+from .lowering import explain_definition
 from .prepared import Prepared
-from .run import Run, explain_definition
+from .run import Run
 from .team import Team, team_of, thread_count
 
 TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
-CACHE = 16 << 20  # bytes of a layer's input and output that the last cache holds
 
 
 class CpuEngine(Prepared):
@@ -36,7 +36,7 @@ class CpuEngine(Prepared):
     def __init__(
         self,
         layers: Sequence[Layer],
-        parameters: Iterable[Parameters],
+        parameters: Iterable[Arrays],
         threads: int | None,
         precision: str = "float32",
     ) -> None:
@@ -60,7 +60,7 @@ class CpuEngine(Prepared):
         """Let plans, which share memory, take turns anew."""
         self.lock = threading.Lock()
 
-    def _prepare(self, layer: Layer, arrays: Parameters) -> None:
+    def _prepare(self, layer: Layer, arrays: Arrays) -> None:
         """Pack a layer's weights, or keep its parameters for its definition."""
         choice = next(iter(choose(layer, self.precision)), None)
         algorithm = None if choice is None else choice.algorithm
@@ -79,7 +79,7 @@ class CpuEngine(Prepared):
             table.run(self.team)
             self.weights[layer.index] = packed.narrow(self.store) if algorithm.narrow else packed
 
-    def _fold(self, layer: Layer, arrays: Parameters) -> tuple[Array, Array]:
+    def _fold(self, layer: Layer, arrays: Arrays) -> tuple[Array, Array]:
         """A layer's factors and biases; those that come after them are kept."""
         folded = fold(arrays)
         if folded.after is not None:
@@ -147,7 +147,7 @@ class CpuPlan:
         total = 0.0
         for layer in self.layers:
             passed = self.engine.cell // LANES * (layer.shape.size + sum(shape.size for shape in layer.input_shapes))
-            if images * passed > CACHE:
+            if images * passed > MACHINE.cached_bytes:
                 total += passed
             if isinstance(layer, Connected):
                 total += self.engine.weights[layer.index].data.nbytes / images

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ...layers.batchnorm import EPSILON, GRADIENT_EPSILON
+from .isa import BLOCK
 from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
 
@@ -19,13 +21,19 @@ globals().update({f"{'_'.join(_WORDS.findall(o.__name__)).upper()}_OP": o.opcode
 ROWS, TABLE, NUMBERS_AT, SYNC, CLOCK, CALL_FIELDS = range(6)
 
 # Bytes that a thread needs for itself: Winograd's largest tile, twice.
-SCRATCH = 2 * 8 * 8 * 64
+SCRATCH = 2 * 8 * 8 * BLOCK
 
 # A team's mailbox: how many calls were posted; the last one's address, or 0 where all threads are to leave; how many
 # threads walk it. Then, a line for each thread: whether it sleeps, the lock that wakes it, and its number in the
 # system, 0 where that is not known.
 POSTED, CALL, THREADS = 0, 1, 2
 ASLEEP, ALARM, NUMBER = 0, 1, 2
+
+# Registers that the micro-kernel of gradients goes through at a time, at most, and its function.
+GROUP = 3
+ACCUMULATE = "darknet_accumulate"
+# What batch normalization adds to the deviation in training, and to the variance on the way back.
+FORWARD_EPSILON, BACKWARD_EPSILON = EPSILON, GRADIENT_EPSILON
 
 # The micro-kernel's functions, for pixels that lie side by side and others, in float32 and bfloat16.
 MULTIPLY = tuple(

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .device import CupyDevice
-from .plan import CudaEngine
+from .engine import CudaEngine
 
 __all__ = ["CudaEngine", "CupyDevice"]

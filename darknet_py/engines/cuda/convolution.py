@@ -1,16 +1,46 @@
-"""A convolution as its implementations see it: what decides which is fastest, and where its numbers lie."""
+"""A convolution as algorithms see it: what decides which is fastest, and where its numbers lie."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
-from .packing import ITEM_SIZES, NARROW, STRIP, Groups
+from ...layers import Layer
+from ...layers.connected import Connected
+from ...layers.convolutional import Convolutional
+from .packing import ITEM_SIZES, QUAD, STRIP, Groups
+
+
+class Window(NamedTuple):
+    """What meets a filter for one output."""
+
+    size_y: int
+    size_x: int
+    stride: int
+    padding: int
+
+
+def _of_convolutional(layer: Convolutional) -> tuple[int, Window]:
+    return layer.groups, Window(layer.size, layer.size, layer.stride, layer.padding)
+
+
+def _of_connected(layer: Connected) -> tuple[int, Window]:
+    _, height, width = layer.input_shapes[0]
+    return 1, Window(height, width, 1, 0)
+
+
+# Of the types of layers that algorithms compute, the groups and the window.
+WINDOWS: dict[type[Layer], Callable[..., tuple[int, Window]]] = {
+    Connected: _of_connected,
+    Convolutional: _of_convolutional,
+}
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution or connected layer, with all that is done as it stores.
+    """A convolution or connected layer, with all that is done as it stores: the problem that algorithms solve.
 
     Attributes
     ----------
@@ -18,7 +48,7 @@ class Convolution:
     pictures, height, width : int
         Of the source.
     out_height, out_width : int
-    size_y, size_x, step, padding : int
+    size_y, size_x, stride, padding : int
         A connected layer's window is the whole picture.
     groups : Groups
     source_stride, target_stride, residual_stride : int
@@ -35,7 +65,7 @@ class Convolution:
     out_width: int
     size_y: int
     size_x: int
-    step: int
+    stride: int
     padding: int
     groups: Groups
     source_stride: int
@@ -50,15 +80,20 @@ class Convolution:
         return self.pictures * self.out_height * self.out_width
 
     @property
+    def numbers(self) -> int:
+        """Of a window, that are summed over."""
+        return self.size_y * self.size_x * self.groups.channels
+
+    @property
     def strips(self) -> int:
-        """Of 64 bytes, that are summed over."""
-        return ceil(self.size_y * self.size_x * self.groups.channels * ITEM_SIZES[self.precision] / STRIP)
+        """Of 64 bytes, that hold these."""
+        return ceil(self.numbers * ITEM_SIZES[self.precision] / STRIP)
 
     @property
     def piece(self) -> int:
         """Numbers of a window that are copied at once: those that always lie side by side."""
         piece = 16 // ITEM_SIZES[self.precision]
-        return min(piece, NARROW) if self.source_stride == NARROW else piece
+        return min(piece, QUAD) if self.source_stride == QUAD else piece
 
 
 @dataclass(frozen=True)
@@ -69,8 +104,8 @@ class Operands:
     ----------
     source, target, residual : int
         The last is 0 where nothing is added.
-    kernels, filters, biases : int
-        As `launches.Packed` says.
+    weights, biases : int
+        In the order that the algorithm reads.
     workspace, arrived : int
         Of what an implementation needs besides: bytes of any content, and zeros that it leaves as zeros.
     """
@@ -78,8 +113,7 @@ class Operands:
     source: int
     target: int
     residual: int
-    kernels: int
-    filters: int
+    weights: int
     biases: int
     workspace: int
     arrived: int

@@ -1,4 +1,4 @@
-"""Convolutions by cuDNN, where NVIDIA's frontend to it is installed: one fused graph for each."""
+"""cuDNN, where NVIDIA's frontend to it is installed: graphs of convolutions, and their plans."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 
 from ...errors import DarknetWarning, EngineError
 from ..passes import SLOPES
-from .convolution import Convolution, Operands
+from .convolution import Convolution
 from .kept import forget, keep
 
 # As cuDNN calls them. Not float32, of which it makes tf32. What it stores in tf32 is not rounded, so that kernels of
 # ours that read it cut it off.
 PRECISIONS = {"tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
-SOURCE, KERNELS, BIASES, RESIDUAL, TARGET = range(1, 6)  # tensors of a graph
+SOURCE, WEIGHTS, BIASES, RESIDUAL, TARGET = range(1, 6)  # tensors of a graph
 MAX_WORKSPACE = 64 << 20  # bytes
 PER_ENGINE, CONSIDERED = 2, 4  # plans, those that cuDNN thinks best: each takes about half a second to compile
 SUFFIX = ".plan"  # of files in the cache
@@ -66,43 +66,6 @@ class GraphLaunch:
     plan: Plan
     tensors: dict[int, int]
     workspace: int
-
-
-@dataclass(frozen=True)
-class GraphChoice:
-    """An engine of cuDNN with its settings, an `Implementation`.
-
-    Attributes
-    ----------
-    cudnn : Cudnn
-    name : str
-        Cudnn's own after ``cudnn:``.
-    """
-
-    cudnn: Cudnn
-    name: str
-
-    def workspace(self, convolution: Convolution) -> int:
-        """Bytes that the plan needs; what any may need where it is not compiled yet."""
-        plan = self.cudnn.plans.get((convolution, self.name))
-        return MAX_WORKSPACE if plan is None else plan.workspace
-
-    def launch(self, convolution: Convolution, operands: Operands) -> GraphLaunch:
-        """The graph's execution.
-
-        Raises
-        ------
-        UnsupportedError
-        """
-        tensors = {
-            SOURCE: operands.source,
-            KERNELS: operands.filters,
-            BIASES: operands.biases,
-            TARGET: operands.target,
-        }
-        if operands.residual:
-            tensors[RESIDUAL] = operands.residual
-        return GraphLaunch(self.cudnn, self.cudnn.plan(convolution, self), tensors, operands.workspace)
 
 
 def open_cudnn(gpu: str, current: Callable[[], AbstractContextManager[None]]) -> Cudnn | None:
@@ -156,7 +119,7 @@ class Cudnn:
     version : str
         The library's and the frontend's.
     plans : dict of (Convolution, str) to Plan
-        That are compiled or loaded, by the name of their choice.
+        That are compiled or loaded, by their names.
     """
 
     def __init__(
@@ -171,51 +134,33 @@ class Cudnn:
         self._idle: list[Any] = []  # handles that nobody uses: destroying one would disturb what others record
         self.plans: dict[tuple[Convolution, str], Plan] = {}
 
-    def supports(self, convolution: Convolution) -> bool:
-        """Whether there is a graph for `convolution`."""
-        activations = {convolution.activation, convolution.final_activation}
-        c = convolution
-        inside = c.size_y <= c.height + 2 * c.padding and c.size_x <= c.width + 2 * c.padding
-        return c.precision in PRECISIONS and activations <= SLOPES.keys() and inside
-
-    def candidates(self, convolution: Convolution) -> list[GraphChoice]:
-        """Plans that may compute `convolution`, the probably fastest first."""
-        if not self.supports(convolution):
-            return []
+    def names(self, convolution: Convolution) -> list[str]:
+        """Plans that may compute `convolution`, of several engines, the probably fastest first."""
         try:
             with self._working():
                 _, names = self._planned(convolution)
         except UnsupportedError:
             return []
         engines = Counter[str]()
-        choices = []
+        chosen = []
         for name in names:
             engine = name.split("_")[0]
             engines[engine] += 1
             if engines[engine] <= PER_ENGINE:
-                choices.append(GraphChoice(self, name))
-        return choices[:CONSIDERED]
+                chosen.append(name)
+        return chosen[:CONSIDERED]
 
-    def named(self, convolution: Convolution, name: str) -> GraphChoice | None:
-        """The choice of this `name`; None where it is not one of cuDNN's, or has become impossible."""
-        choice = GraphChoice(self, name)
-        try:
-            self.plan(convolution, choice)
-        except UnsupportedError:
-            return None
-        return choice
-
-    def plan(self, convolution: Convolution, choice: GraphChoice) -> Plan:
+    def plan(self, convolution: Convolution, name: str) -> Plan:
         """The compiled graph, from the cache where it is there.
 
         Raises
         ------
         UnsupportedError
         """
-        key = convolution, choice.name
+        key = convolution, name
         with self._working():
             if key not in self.plans:
-                compiled = keep(self._content(*key), SUFFIX, lambda: self._compile(convolution, choice))
+                compiled = keep(self._content(*key), SUFFIX, lambda: self._compile(convolution, name))
                 graph = self.frontend.pygraph(**self._where)
                 graph.deserialize(list(compiled))  # which takes no bytes
                 workspace = graph.get_workspace_size()
@@ -256,9 +201,9 @@ class Cudnn:
                 (pictures, groups.count * groups.channels, convolution.height, convolution.width),
                 convolution.source_stride,
             ),
-            tensor(KERNELS, (filters, groups.channels, convolution.size_y, convolution.size_x), groups.channels),
+            tensor(WEIGHTS, (filters, groups.channels, convolution.size_y, convolution.size_x), groups.channels),
             padding=[convolution.padding] * 2,
-            stride=[convolution.step] * 2,
+            stride=[convolution.stride] * 2,
             dilation=[1, 1],
         )
         y = graph.bias(y, tensor(BIASES, (1, filters, 1, 1), filters, kinds.FLOAT))
@@ -311,11 +256,11 @@ class Cudnn:
         count = graph.get_execution_plan_count()
         return graph, [f"cudnn:{graph.get_plan_name_at_index(index)}" for index in range(count)]
 
-    def _compile(self, convolution: Convolution, choice: GraphChoice) -> bytes:
+    def _compile(self, convolution: Convolution, name: str) -> bytes:
         graph, names = self._planned(convolution)
-        if choice.name not in names:
-            raise UnsupportedError(f"cuDNN has no plan {choice.name}")
-        graph.build_plan_at_index(names.index(choice.name))
+        if name not in names:
+            raise UnsupportedError(f"cuDNN has no plan {name}")
+        graph.build_plan_at_index(names.index(name))
         return bytes(graph.serialize())
 
 

@@ -18,7 +18,7 @@ from .cudnn import Cudnn, GraphLaunch, open_cudnn
 from .kernels import STATIC_SHARED, Kernel, Launch
 
 INSTALL = "pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12, or for a driver of CUDA 13 cupy-cuda13x nvidia-cuda-nvrtc"
-FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a block gets without asking
+FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a thread block gets without asking
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 
@@ -68,7 +68,7 @@ class Device(Protocol):
         Its compute capability.
     multiprocessors : int
     shared_limit : int
-        Bytes of shared memory that a block may have.
+        Bytes of shared memory that a thread block may have.
     """
 
     name: str

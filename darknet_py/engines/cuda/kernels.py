@@ -30,17 +30,17 @@ CURVES = {
 ACTIVATION_CODES = {name: code for code, name in enumerate([*SLOPES, *CURVES])}
 TYPES = {"float32": "float", "tf32": "tfloat32", "float16": "half", "bfloat16": "bfloat16"}
 STATIC_SHARED = 1 << 10  # bytes of shared memory, at most, that a kernel has besides what it is given
-THREADS = 256  # a block, where a kernel does not need another number
+THREADS = 256  # a thread block, where a kernel does not need another number
 
 # For each kind of arguments the fields of its C structure. Strides are numbers from one pixel to the next.
 STRUCTURES = {
     "Convolution": (
         ("const void*", "source"),
-        ("const void*", "kernels"),
+        ("const void*", "weights"),
         ("const float*", "biases"),
         ("const void*", "residual"),  # null where there is none
         ("void*", "target"),
-        ("float*", "workspace"),  # for blocks that share a tile
+        ("float*", "workspace"),  # for thread blocks that share a tile
         ("int*", "arrived"),  # for each tile how many of them are done; 0 between launches
         ("int", "source_stride"),
         ("int", "residual_stride"),
@@ -52,12 +52,12 @@ STRUCTURES = {
         ("int", "out_width"),
         ("int", "size_y"),
         ("int", "size_x"),
-        ("int", "step"),
+        ("int", "stride"),
         ("int", "padding"),
-        ("int", "group_channels"),  # padded
-        ("int", "group_filters"),  # padded
-        ("int", "strips"),  # of 64 bytes in a row of the kernels
-        ("int", "splits"),  # blocks that share a tile
+        ("int", "group_channels"),  # in whole packs
+        ("int", "group_filters"),  # in whole packs
+        ("int", "strips"),  # of 64 bytes in a row of weights
+        ("int", "splits"),  # thread blocks that share a tile
         ("int", "column_tiles"),
         ("int", "activation"),
         ("int", "final_activation"),
@@ -67,14 +67,14 @@ STRUCTURES = {
         ("void*", "target"),
         ("int", "source_stride"),
         ("int", "target_stride"),
-        ("int", "channels"),  # padded
+        ("int", "channels"),  # in whole packs
         ("int", "pixels"),  # of all pictures' outputs
         ("int", "height"),
         ("int", "width"),
         ("int", "out_height"),
         ("int", "out_width"),
         ("int", "size"),
-        ("int", "step"),
+        ("int", "stride"),
         ("int", "padding"),  # before the first row
     ),
     "Elements": (
@@ -86,7 +86,7 @@ STRUCTURES = {
         ("int", "source_stride"),
         ("int", "other_stride"),
         ("int", "target_stride"),
-        ("int", "channels"),  # padded, but for copies and the caller's arrays
+        ("int", "channels"),  # in whole packs, but for copies and the caller's arrays
         ("int", "filled"),
         ("int", "pixels"),  # of all pictures' outputs
         ("int", "height"),
@@ -98,7 +98,7 @@ STRUCTURES = {
         ("int", "other_channels"),
         ("int", "other_height"),
         ("int", "other_width"),
-        ("int", "step"),
+        ("int", "stride"),
         ("int", "spread"),
         ("int", "activation"),
         ("float", "alpha"),
@@ -114,9 +114,21 @@ STRUCTURES = {
         ("int", "target_pixel"),
         ("int", "target_channel"),
         ("int", "channels"),
-        ("int", "padding"),  # channels after them that become 0
+        ("int", "fill"),  # channels after them that become 0
         ("float", "temperature"),
     ),
+}
+# The device functions whose template takes types alone, with their file in kernels/ and the kind of their arguments.
+FUNCTIONS = {
+    "enter": ("elementwise", "Elements"),
+    "leave": ("elementwise", "Elements"),
+    "copy": ("elementwise", "Elements"),
+    "scale": ("elementwise", "Elements"),
+    "crop": ("elementwise", "Elements"),
+    "add": ("elementwise", "Elements"),
+    "max_pool": ("pooling", "Pooling"),
+    "average_pool": ("pooling", "Pooling"),
+    "softmax": ("softmax", "Softmax"),
 }
 _NUMPY_TYPES = {"int": np.dtype(np.int32), "float": np.dtype(np.float32)}
 
@@ -134,9 +146,9 @@ class Kernel:
     structure : str
         The kind of its arguments.
     threads : int
-        A block.
+        A thread block.
     shared : int
-        Bytes of dynamic shared memory a block.
+        Bytes of dynamic shared memory a thread block.
     """
 
     file: str
@@ -161,6 +173,12 @@ class Kernel:
         return "\n".join([intrinsics_text, _declarations(), common, text, entry])
 
 
+def kernel_of(function: str, *types: str) -> Kernel:
+    """The kernel of one of the `FUNCTIONS`, for these C `types`."""
+    file, structure = FUNCTIONS[function]
+    return Kernel(file, f"{function}<{', '.join(types)}>", structure)
+
+
 def structure_dtype(name: str) -> np.dtype[np.void]:
     """The memory layout of the C structure `name`."""
     fields = [
@@ -177,7 +195,7 @@ class Launch:
     ----------
     kernel : Kernel
     grid : tuple of int
-        Blocks.
+        Thread blocks.
     arguments : structured scalar array
         As the kernel's `structure` says.
     """

@@ -1,4 +1,4 @@
-"""Kernels and biases as the GPU reads them: rows of whole strips, channels last and padded."""
+"""Channels and numbers as the GPU reads them: in whole packs, in some precision."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy.typing as npt
 from ...layers import Array
 
 PACK = 8  # channels: every value's pixels are a multiple of it apart
-NARROW = 4  # but for pictures of so few channels
-STRIP = 64  # bytes: what a block takes of each row at a time
+QUAD = 4  # channels: what most kernels' threads take; pixels of so few lie so far apart where no step takes whole packs
+STRIP = 64  # bytes: what a thread block takes of each row at a time
 ITEM_SIZES = {"float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2}
 
 
-def padded(count: int, multiple: int = PACK) -> int:
+def round_up(count: int, multiple: int = PACK) -> int:
     """`count`, or the next `multiple` after it."""
     return -(-count // multiple) * multiple
 
@@ -29,7 +29,7 @@ class Groups:
     ----------
     count : int
     channels, filters : int
-        Of each, padded.
+        Of each, in whole packs.
     """
 
     count: int
@@ -40,54 +40,19 @@ class Groups:
 def merge_groups(groups: int, channels: int, filters: int, pixel: int) -> Groups:
     """The most groups whose channels and filters are whole packs; 1 where there are none.
 
-    `channels` and `filters` are those of all groups, `pixel` the channels of the source with its padding. Groups of
-    less than 32 channels would leave most of a strip empty, so they are joined too.
+    `channels` and `filters` are those of all groups, `pixel` the channels of the source with what fills them up. Groups
+    of less than 32 channels would leave most of a strip empty, so they are joined too.
     """
     for count in range(groups, 1, -1):
         parts = channels // count, filters // count
         if groups % count == 0 and all(part % PACK == 0 and part >= 32 for part in parts):
             return Groups(count, *parts)
-    return Groups(1, pixel, padded(filters))
+    return Groups(1, pixel, round_up(filters))
 
 
-def pack_weights(weights: Array, factor: Array, groups: int, merged: Groups, precision: str) -> npt.NDArray[Any]:
-    """Rows of weights, each padded with zeros to whole strips.
-
-    Parameters
-    ----------
-    weights : array
-        (filters, channels of a group, height, width).
-    factor : array
-        (filters,), times which they are taken.
-    groups : int
-        That the convolution has.
-    merged : Groups
-        As which they are computed.
-    precision : str
-
-    Returns
-    -------
-    array
-        (`merged.count` * `merged.filters`, numbers); its numbers are those of a window: row, column, channel.
-    """
-    filters, channels, height, width = weights.shape
-    numbers = height * width * merged.channels
-    row = padded(numbers, STRIP // ITEM_SIZES[precision])
-    rows = np.zeros((merged.count * merged.filters, row), np.float32)
-    windows = rows[:, :numbers].reshape(merged.count, merged.filters, height, width, merged.channels)
-    each, together = filters // groups, groups // merged.count
-    for group in range(groups):
-        of_group = slice(group * each, (group + 1) * each)
-        scaled = weights[of_group] * factor[of_group].reshape(-1, 1, 1, 1)
-        home, place = divmod(group, together)
-        where = slice(place * each, (place + 1) * each), slice(place * channels, (place + 1) * channels)
-        windows[home, where[0], :, :, where[1]] = scaled.transpose(0, 2, 3, 1)
-    return round_to(rows, precision)
-
-
-def pad_channels(numbers: Array) -> Array:
+def fill_pack(numbers: Array) -> Array:
     """`numbers` (channels,) and zeros up to a whole pack."""
-    return np.pad(numbers.astype(np.float32), (0, padded(len(numbers)) - len(numbers)))
+    return np.pad(numbers.astype(np.float32), (0, round_up(len(numbers)) - len(numbers)))
 
 
 def round_to(numbers: Array, precision: str) -> npt.NDArray[Any]:

@@ -6,14 +6,23 @@ import contextlib
 import hashlib
 import json
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
+
+from tqdm import tqdm
 
 from ...cache import read_private, write_private
 from ...errors import EngineError
+from .algorithms import Implementation, Machine, choose, find
 from .convolution import Convolution
-from .cudnn import Cudnn
+from .cudnn import Cudnn, GraphLaunch, UnsupportedError
+from .device import Queue
 from .kept import cache_folder
-from .kernels import FOLDER
+from .kernels import FOLDER, Launch
+
+MEASURED = 8  # implementations, those that the model thinks best; besides all of which no model knows
+REPEATED, TIMES = 10, 3  # in a row, so that the begin does not count, and how often
 
 
 class Tuner:
@@ -41,6 +50,41 @@ class Tuner:
         self._known = self._load()
         self._changed = False
 
+    def consider(self, problem: Convolution, machine: Machine) -> list[Implementation]:
+        """What was measured to be the fastest for `problem`; all that are to be measured where nothing was."""
+        name = self.known(problem)
+        found = None if name is None else find(name, problem, machine)
+        if found is not None:
+            return [found]
+        choices = choose(problem, machine)
+        able = [(choice.cycles, choice.implementation) for choice in choices if choice.implementation is not None]
+        modelled = [implementation for cycles, implementation in able if cycles < inf]
+        return modelled[:MEASURED] + [implementation for cycles, implementation in able if cycles == inf]
+
+    def choose(
+        self,
+        queue: Queue,
+        considered: Mapping[Convolution, Sequence[Implementation]],
+        lower: Callable[[Convolution, Implementation], Sequence[Launch | GraphLaunch]],
+    ) -> dict[Convolution, Implementation]:
+        """The fastest of those that are considered for each problem, measured in `queue` and remembered."""
+        told = tqdm(considered.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=None)
+        chosen = {}
+        try:
+            for problem, choices in told:
+                launches = {}
+                for choice in choices:
+                    with contextlib.suppress(UnsupportedError):
+                        launches[choice] = lower(problem, choice)
+                seconds = {choice: _measure(queue, work) for choice, work in launches.items()}
+                chosen[problem] = best = min(seconds, key=seconds.__getitem__)
+                self.remember(problem, best.name)
+                if self.cudnn is not None:
+                    self.cudnn.settle(problem, [choice.name for choice in choices if choice is not best])
+        finally:  # what is known when the user stops it stays known
+            self.save()
+        return chosen
+
     def known(self, convolution: Convolution) -> str | None:
         """The name of what was measured to be the fastest for `convolution`."""
         return self._known.get(repr(convolution))
@@ -66,3 +110,12 @@ class Tuner:
         except (OSError, ValueError):  # not there, or not written by this program
             return {}
         return known if isinstance(known, dict) else {}
+
+
+def _measure(queue: Queue, launches: Sequence[Launch | GraphLaunch]) -> float:
+    """Seconds that `launches` take; infinite where they cannot be made."""
+    try:
+        recording = queue.record([*launches] * REPEATED)
+    except UnsupportedError:
+        return inf
+    return queue.measure(recording, TIMES) / REPEATED

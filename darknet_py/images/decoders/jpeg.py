@@ -14,7 +14,6 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -191,7 +190,8 @@ def _complaint(data: bytes, space: str, pixels: Picture | None = None) -> str:
 
 def _stray(complaint: str) -> tuple[int, int]:
     """How many bytes are left over, and the marker after them."""
-    found: Any = _STRAY.search(complaint)
+    found = _STRAY.search(complaint)
+    assert found is not None
     return int(found[1]), int(found[2], 16)
 
 

@@ -6,7 +6,7 @@ import io
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ from ...files import describe_oserror
 from . import tiff
 from .limits import check_size
 from .png import critical_chunks
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 Picture = npt.NDArray[np.uint8]
 UNKNOWN = "not a picture in any format known here"
@@ -38,7 +42,7 @@ def decode(data: bytes, kind: str, file: str) -> Picture:
         WebPImagePlugin,
     )
 
-    plugins: dict[str, Any] = {
+    plugins: dict[str, type[ImageFile]] = {
         "BMP": BmpImagePlugin.BmpImageFile,
         "GIF": GifImagePlugin.GifImageFile,
         "PNG": PngImagePlugin.PngImageFile,
@@ -66,7 +70,7 @@ def decode(data: bytes, kind: str, file: str) -> Picture:
     return _in_bands(image, file)
 
 
-def from_pillow(image: Any, file: str) -> Picture:
+def from_pillow(image: Image, file: str) -> Picture:
     """The pixels of a Pillow picture, which may not have been read yet; alpha is dropped, of 16 bits the upper 8 taken.
 
     Raises
@@ -78,7 +82,7 @@ def from_pillow(image: Any, file: str) -> Picture:
     return _in_bands(image, file)
 
 
-def _load(image: Any, file: str) -> None:
+def _load(image: Image, file: str) -> None:
     check_size(image.size, file)
     # PPM's 16 bits, and PNG's in some releases of Pillow, come as mode I.
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
@@ -87,7 +91,7 @@ def _load(image: Any, file: str) -> None:
         image.load()
 
 
-def _in_bands(image: Any, file: str) -> Picture:
+def _in_bands(image: Image, file: str) -> Picture:
     """The pixels of a picture that is read; of a large one by bands, or there would be two copies at a time."""
     width, height = image.size
     with _told(file):
@@ -113,7 +117,7 @@ def _told(file: str) -> Iterator[None]:
         raise ImageError(f"a damaged picture: {describe_oserror(reason)}", file=file) from None
 
 
-def _to_rgb(image: Any) -> Picture:
+def _to_rgb(image: Image) -> Picture:
     if image.mode not in ("RGB", "RGBA", "RGBX", "1", "L", "LA", "P", "PA", "I") and image.mode[:4] != "I;16":
         image = image.convert("RGB")
     pixels = np.asarray(image)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import zip_longest
-from typing import Any
 
 from ...errors import ImageError
 from . import jpeg
@@ -139,7 +138,7 @@ def errors_raised() -> Iterator[None]:
 
 
 @cache
-def _listen() -> tuple[Any, ...]:
+def _listen() -> tuple[object, ...]:
     """Have libtiff tell its errors to `errors_raised`, in threads that are in it; others go where they went.
 
     Where Pillow has libtiff built in, which hides it, errors are printed.

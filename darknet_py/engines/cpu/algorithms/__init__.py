@@ -6,40 +6,39 @@ The choice is by model, never by timing, so that a network's answers are the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ....layers import Layer
 from ....layers.connected import Connected
 from ....layers.convolutional import Convolutional
-from .base import CLOCK, Algorithm, Choice
+from .base import Algorithm, AnyAlgorithm, Choice
 from .connected import MatrixProduct
 from .gemm import Direct, Gemm
 from .pixels import Pixels
-from .products import Call
+from .products import Operands
 from .strassen import Strassen
 from .weights import PackedWeights
 from .winograd import PhasesWinograd, Winograd
 
-__all__ = ["CLOCK", "FORWARD", "Algorithm", "Call", "Choice", "PackedWeights", "choose"]
+__all__ = ["FORWARD", "Algorithm", "Choice", "Operands", "PackedWeights", "choose"]
 
 _WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)
 _PHASES = tuple(PhasesWinograd(*sizes) for sizes in ((5, 4), (3, 4), (6, 3), (4, 3)))
-# With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms for
-# few channels multiply in float32.
-FORWARD: dict[str, dict[type[Layer], Sequence[Any]]] = {
-    "float32": {
-        Convolutional: (
-            *(Winograd(*sizes) for sizes in _WINOGRAD), *_PHASES, Strassen(), Direct(), Gemm(), Pixels(),
-        ),
-        Connected: (MatrixProduct(),),
-    },
-    "bfloat16": {
-        Convolutional: (
-            *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD), *_PHASES, Direct(True), Gemm(True), Pixels(),
-        ),
-        Connected: (MatrixProduct(True),),
-    },
+_CONVOLUTIONS: dict[str, Sequence[Algorithm[Convolutional]]] = {
+    "float32": (*(Winograd(*sizes) for sizes in _WINOGRAD), *_PHASES, Strassen(), Direct(), Gemm(), Pixels()),
+    # With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms
+    # for few channels multiply in float32.
+    "bfloat16": (
+        *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD), *_PHASES, Direct(True), Gemm(True), Pixels(),
+    ),
 }  # fmt: skip
+_CONNECTED: dict[str, Sequence[Algorithm[Connected]]] = {
+    "float32": (MatrixProduct(),),
+    "bfloat16": (MatrixProduct(True),),
+}
+FORWARD: dict[str, dict[type[Layer], Sequence[AnyAlgorithm]]] = {
+    precision: {Convolutional: _CONVOLUTIONS[precision], Connected: _CONNECTED[precision]}
+    for precision in ("float32", "bfloat16")
+}
 
 
 def choose(layer: Layer, precision: str = "float32") -> list[Choice]:
@@ -53,6 +52,6 @@ def choose(layer: Layer, precision: str = "float32") -> list[Choice]:
     return sorted(choices + definition, key=lambda choice: (bool(choice.reason), choice.cycles))
 
 
-def _consider(algorithm: Algorithm, layer: Layer) -> Choice:
+def _consider(algorithm: AnyAlgorithm, layer: Layer) -> Choice:
     reason = algorithm.declines(layer)
     return Choice(algorithm, reason=reason) if reason else Choice(algorithm, algorithm.cycles(layer))

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from ....layers import Array, Layer
 from ..arena import Store
 from ..builder import Table
-from ..isa import BLOCK, COLUMNS, DOTS, HALF, ISA, LANES, ROWS
-from .products import Call
+from ..isa import BLOCK, COLUMNS, DOTS, HALF, ISA, LANES, MACHINE, ROWS
+from .products import Operands
 from .weights import PackedWeights, blocks
 
-# Of a machine with 2 Zen 4 cores that multiplies at 114.5 GFLOP/s a core. Only ratios decide.
-CLOCK = 3.6e9  # fused multiply-adds of a register a second, on one core
-WEIGHT_BYTES_PER_CYCLE = 4.4  # per core, streamed from memory at 32 GB/s with both cores at it
-TILE_OVERHEAD = 60  # cycles a tile outside its loop over depth
+_Kind = TypeVar("_Kind", bound=Layer, contravariant=True)
 
 
-class Algorithm(Protocol):
-    """A way to compute a convolution or a connected layer.
+class Algorithm(Protocol[_Kind]):
+    """A way to compute layers of a kind: convolutions or connected layers.
 
     Attributes
     ----------
@@ -29,8 +26,6 @@ class Algorithm(Protocol):
         Whether it multiplies in bfloat16.
     plain : bool
         Whether it can read pictures in plain layout.
-    reorders : bool
-        Whether it puts weights into another order before they are packed.
     """
 
     @property
@@ -39,31 +34,35 @@ class Algorithm(Protocol):
     def narrow(self) -> bool: ...
     @property
     def plain(self) -> bool: ...
-    @property
-    def reorders(self) -> bool: ...
 
-    def declines(self, layer: Layer) -> str:
+    def declines(self, layer: _Kind) -> str:
         """Why it cannot compute `layer`; empty where it can."""
 
-    def cycles(self, layer: Layer) -> float:
+    def cycles(self, layer: _Kind) -> float:
         """Predicted, for one picture on one core."""
 
-    def packed_size(self, layer: Layer) -> int:
+    def reorders(self, layer: _Kind) -> bool:
+        """Whether it puts the layer's weights into another order before they are packed."""
+
+    def packed_size(self, layer: _Kind) -> int:
         """Bytes of the layer's packed weights in float32."""
 
     def pack(
-        self, table: Table, store: Store, layer: Layer, weights: Array, factor: Array, bias: Array
+        self, table: Table, store: Store, layer: _Kind, weights: Array, factor: Array, bias: Array
     ) -> PackedWeights:
         """The layer's weights, times `factor` of each output channel, in its own order.
 
         The work is done when `table` has run; memory comes from `store`.
         """
 
-    def workspace(self, layer: Layer, images: int, threads: int) -> int:
+    def workspace(self, layer: _Kind, images: int, threads: int) -> int:
         """Bytes that its operations need besides source and target."""
 
-    def lower(self, table: Table, layer: Layer, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: _Kind, weights: PackedWeights, operands: Operands) -> None:
         """Add its operations to `table`."""
+
+
+AnyAlgorithm = Algorithm[Any]  # of a kind that only the list knows from which it comes
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Choice:
         Why it declines; empty where it can.
     """
 
-    algorithm: Algorithm | None
+    algorithm: AnyAlgorithm | None
     cycles: float = float("inf")
     reason: str = ""
 
@@ -114,10 +113,10 @@ def product_cycles(pixels: int, depth: int, channels: int, batches: int = 1, nar
     """Of `batches` products pixels x depth x channels: arithmetic, or the weights' way from memory."""
     columns = blocks(channels)
     weights = batches * depth * columns * LANES * (2 if narrow else 4)
-    if narrow and DOTS:
+    if narrow and DOTS is not None:
         depth = depth // 2
     tiles = -(-pixels // ROWS)
     # A tile of few pixels is bound by loading weights: one load for each column, one broadcast a pixel.
     loads = tiles * columns + pixels * columns / COLUMNS
-    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * TILE_OVERHEAD / COLUMNS)
-    return max(arithmetic, weights / WEIGHT_BYTES_PER_CYCLE)
+    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * MACHINE.tile_cycles / COLUMNS)
+    return max(arithmetic, weights / MACHINE.streamed_bytes)

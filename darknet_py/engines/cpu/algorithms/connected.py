@@ -13,7 +13,7 @@ from ..arena import Store
 from ..builder import Table
 from ..isa import BLOCK
 from .base import matrix_size, product_cycles
-from .products import Call, multiply
+from .products import Operands, multiply
 from .weights import PackedWeights, blocks, pack_matrix
 
 
@@ -23,7 +23,6 @@ class MatrixProduct:
 
     narrow: bool = False
     plain: bool = False
-    reorders: bool = False
     name: str = "connected"
 
     def declines(self, layer: Connected) -> str:
@@ -33,6 +32,10 @@ class MatrixProduct:
     def cycles(self, layer: Connected) -> float:
         """See `Algorithm`."""
         return product_cycles(1, layer.input_shapes[0].size, layer.output, 1, self.narrow)
+
+    def reorders(self, layer: Connected) -> bool:
+        """See `Algorithm`."""
+        return False
 
     def packed_size(self, layer: Connected) -> int:
         """See `Algorithm`."""
@@ -51,19 +54,28 @@ class MatrixProduct:
         source = layer.input_shapes[0]
         return images * blocks(source.channels) * source.height * source.width * BLOCK
 
-    def lower(self, table: Table, layer: Connected, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: Connected, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        multiply_images(table, weights, call)
+        multiply_images(table, weights, operands)
 
 
-def multiply_images(table: Table, weights: PackedWeights, call: Call) -> None:
-    """Add the operations of a product of `call.images` rows."""
-    start, cells = call.source, call.source_shape.height * call.source_shape.width
-    if cells > 1 and call.images > 1:
-        start = call.workspace
-        channels = blocks(call.source_shape.channels)
+def multiply_images(table: Table, weights: PackedWeights, operands: Operands) -> None:
+    """Add the operations of a product of `operands.images` rows."""
+    start, cells = operands.source, operands.source_shape.height * operands.source_shape.width
+    if cells > 1 and operands.images > 1:
+        start = operands.workspace
+        channels = blocks(operands.source_shape.channels)
         table.add(
-            o.Flatten(a=call.source, c=start, cell=call.source_cell, blocks=channels, cells=cells, images=call.images)
+            o.Flatten(
+                a=operands.source,
+                c=start,
+                cell=operands.source_cell,
+                blocks=channels,
+                cells=cells,
+                images=operands.images,
+            )
         )
-    taps = np.arange(weights.taps, dtype=np.int64) * call.images * weights.cell
-    multiply(table, weights, call, pixels=call.images, pixel=weights.cell, chunk=1, a=start, taps=table.keep(taps))
+    taps = np.arange(weights.taps, dtype=np.int64) * operands.images * weights.cell
+    multiply(
+        table, weights, operands, pixels=operands.images, pixel=weights.cell, chunk=1, a=start, taps=table.keep(taps)
+    )

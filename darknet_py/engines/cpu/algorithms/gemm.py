@@ -11,9 +11,9 @@ from ....layers.convolutional import Convolutional
 from .. import operations as o
 from ..arena import Store
 from ..builder import Table
-from ..isa import BLOCK, LANES, ROWS
+from ..isa import BLOCK, LANES, MACHINE, ROWS
 from .base import cell_of, matrix_size, product_cycles
-from .products import Call, chunk, multiply
+from .products import Operands, chunk, multiply
 from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
 
 
@@ -23,13 +23,12 @@ class Direct:
 
     narrow: bool = False
     plain: bool = False
-    reorders: bool = True
     name: str = "direct"
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
         if _pointwise(layer):
-            return "needs a larger kernel, a stride or padding"
+            return "needs a larger window, a stride or padding"
         return self._declines(layer)
 
     def _declines(self, layer: Convolutional) -> str:
@@ -44,9 +43,14 @@ class Direct:
         source, shape = layer.input_shapes[0], layer.shape
         batches = layer.groups // (bundle(layer) or layer.groups)
         depth = blocks(source.channels // batches) * LANES * layer.size**2
-        padding = 3 * source.height * source.width * blocks(source.channels) if layer.padding or self.narrow else 0
+        registers = source.height * source.width * blocks(source.channels)
+        padding = MACHINE.pad_cycles * registers if layer.padding or self.narrow else 0
         products = product_cycles(shape.height * shape.width, depth, layer.filters // batches, batches, self.narrow)
         return padding + products
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return layer.groups > 1
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
@@ -82,20 +86,20 @@ class Direct:
             return 0
         return images * blocks(source.channels) * height * width * cell_of(self.narrow)
 
-    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        source, shape, cell = call.source_shape, call.shape, weights.cell
-        start, plane = call.source, call.source_plane
+        source, shape, cell = operands.source_shape, operands.shape, weights.cell
+        start, plane = operands.source, operands.source_plane
         height, width = padded_sides(layer)
         padded = (height, width) != source[1:]
         if padded:
             table.add(
                 o.Pad(
                     a=start,
-                    c=call.workspace,
-                    cell=call.source_cell,
+                    c=operands.workspace,
+                    cell=operands.source_cell,
                     blocks=blocks(source.channels),
-                    images=call.images,
+                    images=operands.images,
                     height=source.height,
                     width=source.width,
                     padding=layer.padding,
@@ -103,7 +107,7 @@ class Direct:
                     out_width=width,
                 )
             )
-            start, plane = call.workspace, call.images * height * width * cell
+            start, plane = operands.workspace, operands.images * height * width * cell
         together = bundle(layer)
         assert together is not None
         batches = layer.groups // together
@@ -113,13 +117,13 @@ class Direct:
         taps = (np.arange(into)[:, None] * plane + cells).ravel().astype(np.int64)
         # Rows of one picture, and pictures, lie one after another; where no edge parts them, they are one long row.
         whole = layer.size == 1 and layer.stride == 1 and not padded
-        rows, pixels = (1, call.images * shape.height * shape.width) if whole else (shape.height, shape.width)
+        rows, pixels = (1, operands.images * shape.height * shape.width) if whole else (shape.height, shape.width)
         tiles = rows * -(-pixels // ROWS)
-        for image in range(1 if whole else call.images):
+        for image in range(1 if whole else operands.images):
             multiply(
                 table,
                 weights,
-                call,
+                operands,
                 image,
                 batches=batches,
                 row_count=rows,
@@ -129,7 +133,7 @@ class Direct:
                 a=start + image * height * width * cell,
                 a_batch=into * plane,
                 a_row=layer.stride * width * cell,
-                c_batch=out * call.plane,
+                c_batch=out * operands.plane,
                 taps=table.keep(taps),
                 bias_batch=out * BLOCK,
             )
@@ -143,7 +147,7 @@ class Gemm(Direct):
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
-        return self._declines(layer) if _pointwise(layer) else "needs a 1 x 1 kernel, stride 1, no padding"
+        return self._declines(layer) if _pointwise(layer) else "needs a 1 x 1 window, stride 1, no padding"
 
 
 def _pointwise(layer: Convolutional) -> bool:

@@ -14,7 +14,7 @@ from ..builder import Table
 from ..isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
 from .base import product_cycles
 from .gemm import padded_sides
-from .products import Call, chunk, multiply, plain_strides
+from .products import Operands, chunk, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
 
 
@@ -24,7 +24,6 @@ class Pixels:
 
     narrow: bool = False
     plain: bool = True
-    reorders: bool = True
     name: str = "direct_pixels"
 
     def declines(self, layer: Convolutional) -> str:
@@ -35,8 +34,12 @@ class Pixels:
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
-        depth = layer.size * -(-layer.size * layer.input_shapes[0].channels // 4) * 4
+        depth = layer.size * round_up(layer.size * layer.input_shapes[0].channels, UNROLL)
         return product_cycles(layer.shape.height * layer.shape.width, depth, layer.shape.channels)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return True
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
@@ -64,18 +67,18 @@ class Pixels:
         channels, (height, width) = layer.input_shapes[0].channels, padded_sides(layer)
         return images * height * (width + _slack(channels)) * channels * 4
 
-    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        source, shape = call.source_shape, call.shape
+        source, shape = operands.source_shape, operands.shape
         height, width = padded_sides(layer)
         width += _slack(source.channels)
         table.add(
             o.ToPixels(
-                a=call.source,
-                **plain_strides(call),
-                c=call.workspace,
+                a=operands.source,
+                **plain_strides(operands),
+                c=operands.workspace,
                 channels=source.channels,
-                images=call.images,
+                images=operands.images,
                 height=source.height,
                 width=source.width,
                 padding=layer.padding,
@@ -86,17 +89,17 @@ class Pixels:
         row = width * source.channels * 4
         taps = np.arange(layer.size, dtype=np.int64) * row
         tiles = shape.height * -(-shape.width // ROWS)
-        for image in range(call.images):
+        for image in range(operands.images):
             multiply(
                 table,
                 weights,
-                call,
+                operands,
                 image,
                 row_count=shape.height,
                 pixels=shape.width,
                 pixel=layer.stride * source.channels * 4,
                 chunk=chunk(tiles, weights.panels),
-                a=call.workspace + image * height * row,
+                a=operands.workspace + image * height * row,
                 a_row=layer.stride * row,
                 taps=table.keep(taps),
             )

@@ -8,16 +8,13 @@ from ....layers import Shape
 from .. import operations as o
 from ..arena import address
 from ..builder import Table
-from ..isa import BLOCK, LANES
+from ..isa import BLOCK, LANES, MACHINE
 from .weights import PackedWeights
 
-ITEMS = 16  # of work, at least, for each operation
-TILES_PER_ITEM = 24
 
-
-@dataclass(frozen=True)
-class Call:
-    """What a convolution or connected layer works on, in one plan.
+@dataclass(frozen=True, kw_only=True)
+class Operands:
+    """What a convolution or connected layer works on, for some number of images.
 
     Attributes
     ----------
@@ -61,12 +58,12 @@ class Call:
         return self.images * self.shape.height * self.shape.width * self.cell
 
 
-def multiply(table: Table, weights: PackedWeights, call: Call, image: int = 0, **columns: int) -> None:
+def multiply(table: Table, weights: PackedWeights, operands: Operands, image: int = 0, **columns: int) -> None:
     """Add a GEMM for `image`, or from it on; `columns` come on top of what follows from the rest.
 
     Without them there is one batch, and one row of pixels.
     """
-    offset = image * call.shape.height * call.shape.width * call.cell
+    offset = image * operands.shape.height * operands.shape.width * operands.cell
     defaults = dict(
         batches=1,
         a_batch=0,
@@ -76,28 +73,28 @@ def multiply(table: Table, weights: PackedWeights, call: Call, image: int = 0, *
         a_row=0,
         claim=0,
         **weights.columns,
-        c=call.target + offset,
-        c_plane=call.plane,
-        c_row=call.shape.width * call.cell,
-        out_cell=call.cell,
+        c=operands.target + offset,
+        c_plane=operands.plane,
+        c_row=operands.shape.width * operands.cell,
+        out_cell=operands.cell,
         bias=address(weights.bias),
-        residual=call.residual and call.residual + offset,
+        residual=operands.residual and operands.residual + offset,
     )
-    table.add(o.Gemm(slope=call.slope, final=call.final, **(defaults | columns)))
+    table.add(o.Gemm(slope=operands.slope, final=operands.final, **(defaults | columns)))
 
 
 def chunk(tiles: int, panels: int) -> int:
     """Tiles an item: many for the sake of the weights that they share, few enough that all threads have work."""
-    return max(1, min(TILES_PER_ITEM, tiles * panels // ITEMS))
+    return max(1, min(MACHINE.item_tiles, tiles * panels // MACHINE.items))
 
 
-def plain_strides(call: Call) -> dict[str, int]:
+def plain_strides(operands: Operands) -> dict[str, int]:
     """Cells, and strides of images, channels, rows and pixels, of a source of fewer than `LANES` channels."""
-    source = call.source_shape
-    if call.plain:
+    source = operands.source_shape
+    if operands.plain:
         cell, pixel, plane = BLOCK, 4, source.height * source.width * 4
         image = source.channels * plane
     else:
-        cell, pixel, plane = call.source_cell, call.source_cell, call.source_cell // LANES
+        cell, pixel, plane = operands.source_cell, operands.source_cell, operands.source_cell // LANES
         image = source.height * source.width * pixel
     return dict(cell=cell, a_batch=image, a_plane=plane, a_row=source.width * pixel, pixel=pixel)

@@ -11,15 +11,10 @@ from ....layers.convolutional import Convolutional
 from .. import operations as o
 from ..arena import Store, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, COLUMNS, LANES, ROWS
+from ..isa import BLOCK, COLUMNS, LANES, MACHINE, ROWS
 from .base import matrix_size, product_cycles
-from .products import Call
+from .products import Operands
 from .weights import PackedWeights, blocks, pack_matrix
-
-QUARTER_PIXELS = 128  # with fewer, Strassen's products are too small for the weights they read
-# Cycles of Strassen's additions for a pair of pixels and a pair of blocks: of inputs, of outputs. Measured at 16 x 16
-# and 32 x 32 pixels.
-SUM_CYCLES = 40, 100
 
 
 @dataclass(frozen=True)
@@ -28,28 +23,31 @@ class Strassen:
 
     narrow: bool = False
     plain: bool = False
-    reorders: bool = True
     name: str = "strassen_1x1"
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
         source, shape = layer.input_shapes[0], layer.shape
         if (layer.size, layer.stride, layer.padding, layer.groups) != (1, 1, 0, 1):
-            return "needs a 1 x 1 kernel, stride 1, no padding, one group"
+            return "needs a 1 x 1 window, stride 1, no padding, one group"
         panels = 2 * COLUMNS * LANES
         if source.channels % (2 * LANES) or shape.channels % panels:
             return f"needs channels in multiples of {2 * LANES}, and of {panels} out of it"
-        if shape.height * shape.width < QUARTER_PIXELS:
-            return f"needs at least {QUARTER_PIXELS} pixels"
+        if shape.height * shape.width < MACHINE.strassen_pixels:
+            return f"needs at least {MACHINE.strassen_pixels} pixels"
         return ""
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
         source, shape = layer.input_shapes[0], layer.shape
         pairs = -(-shape.height * shape.width // 2)
-        into, out = SUM_CYCLES
+        into, out = MACHINE.sum_cycles
         sums = pairs * (into * source.channels + out * shape.channels) / (2 * LANES)
         return sums + product_cycles(pairs, source.channels // 2, shape.channels // 2, 7)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return True
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
@@ -79,16 +77,16 @@ class Strassen:
         """See `Algorithm`."""
         return threads * _pairs(layer.input_shapes[0], threads)[1]
 
-    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        source, shape = call.source_shape, call.shape
-        size, thread_bytes = _pairs(source, call.threads)
+        source, shape = operands.source_shape, operands.shape
+        size, thread_bytes = _pairs(source, operands.threads)
         offsets = np.arange(blocks(source.channels) // 2, dtype=np.int64)
         table.add(
             o.Strassen(
-                a=call.source,
-                a_plane=call.source_plane,
-                images=call.images,
+                a=operands.source,
+                a_plane=operands.source_plane,
+                images=operands.images,
                 pixels=shape.height * shape.width,
                 group_size=size,
                 blocks=blocks(source.channels),
@@ -96,17 +94,17 @@ class Strassen:
                 b=address(weights.data),
                 b_panel=weights.panel_stride,
                 panels=blocks(shape.channels) // 2 // COLUMNS,
-                taps=table.keep(offsets * call.source_plane),
+                taps=table.keep(offsets * operands.source_plane),
                 sum_taps=table.keep(offsets * size * BLOCK),
-                tiles=call.workspace,
-                products=call.workspace + 2 * blocks(source.channels) * size * BLOCK,
+                tiles=operands.workspace,
+                products=operands.workspace + 2 * blocks(source.channels) * size * BLOCK,
                 thread_bytes=thread_bytes,
-                c=call.target,
-                c_plane=call.plane,
+                c=operands.target,
+                c_plane=operands.plane,
                 bias=address(weights.bias),
-                residual=call.residual,
-                slope=call.slope,
-                final=call.final,
+                residual=operands.residual,
+                slope=operands.slope,
+                final=operands.final,
             )
         )
 

@@ -84,6 +84,7 @@ def round_to_bfloat16(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
 def allocate(
     store: Store, bias: Array, out_channels: int, batches: int, taps: int, depth: int, bundles: int = 1
 ) -> PackedWeights:
+    """Memory for weights of `batches` products, each of `out_channels`, and the biases of `bundles` of them."""
     columns = blocks(out_channels)
     panels = -(-columns // COLUMNS)
     panel_stride = taps * depth * COLUMNS * BLOCK

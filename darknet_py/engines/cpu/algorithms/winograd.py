@@ -1,4 +1,4 @@
-"""Winograd's algorithm: tiles of pictures and of kernels are transformed and multiplied cell by cell."""
+"""Winograd's algorithm: tiles of pictures and of weights are transformed and multiplied position by position."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ....layers.convolutional import Convolutional
 from .. import operations as o
 from ..arena import Store, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, LANES, ROWS
+from ..isa import BLOCK, LANES, MACHINE, ROWS
 from .base import cell_of, matrix_size, product_cycles
-from .products import Call, chunk, multiply, plain_strides
+from .products import Operands, chunk, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
 
-# Of Winograd's F(m, r), by n = m + r - 1: interpolation points but the last, which is infinity, and what a kernel's
+# Of Winograd's F(m, r), by n = m + r - 1: interpolation points but the last, which is infinity, and what the weights'
 # value there is scaled by.
 POINTS = {
     4: ((0, 1), (1, 1 / 2), (-1, 1 / 2)),
@@ -28,27 +28,9 @@ POINTS = {
 
 
 def weight_transform(m: int, r: int) -> npt.NDArray[np.float32]:
-    """G of F(m, r), (m + r - 1) x r: the 1-d transform of kernels."""
+    """G of F(m, r), (m + r - 1) x r: the 1-d transform of weights."""
     rows = [[scale * point**power for power in range(r)] for point, scale in POINTS[m + r - 1]]
     return np.array([*rows, [0] * (r - 1) + [1]], np.float32)
-
-
-# Cycles to transform a tile of n x n, of one block of channels: input, output. Instructions are counted, no waiting.
-TRANSFORM_CYCLES = {4: (60, 50), 6: (190, 170), 8: (380, 330)}
-SPLIT_CYCLES = 2.0  # a number of a picture that is split into phases
-# Winograd's three steps are one where a thread's tiles and products, of so many bytes at most, stay in its second
-# cache, and the kernels, which all groups of tiles read anew, in the third.
-FUSED_BYTES = 512 << 10
-FUSED_WEIGHTS = 4 << 20
-FUSED_TILES = 6  # of an item, at least
-WINOGRAD_CHUNK = 4 << 20  # bytes of transformed tiles that are worked on at a time
-# Kernels of more bytes than this are better read once, from memory, than transformed tiles kept in a cache: layers of
-# 512 channels at 28 x 28 take 4.8 ms for 5.2 on two cores.
-STREAMED_WEIGHTS = 24 << 20
-STREAMED_CHUNK = 16 << 20
-# Kernels of so many bytes come from memory: fetching an item's during the one before it made 3 x 3 layers of 256
-# to 512 channels at 14 x 14 take 0.78 ms for 1.11 on two cores.
-CLAIM_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -58,7 +40,7 @@ class _Tiling:
     Attributes
     ----------
     n, m : int
-        Cells in a side of an input and an output tile.
+        Positions in a side of an input tile, outputs in one of an output tile.
     rows, columns : int
         Of tiles, in all images.
     fused : bool
@@ -95,7 +77,6 @@ class Winograd:
     r: int
     narrow: bool = False
     plain: bool = False
-    reorders: bool = True
 
     @property
     def name(self) -> str:
@@ -104,16 +85,16 @@ class Winograd:
 
     @property
     def n(self) -> int:
-        """Cells in a side of an input tile."""
+        """Positions in a side of an input tile."""
         return self.m + self.r - 1
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
         if (layer.size, layer.stride, layer.groups) != (self.r, 1, 1):
-            return f"needs a {self.r} x {self.r} kernel, stride 1, one group"
+            return f"needs a {self.r} x {self.r} window, stride 1, one group"
         if layer.input_shapes[0].channels < LANES:
             return f"needs at least {LANES} channels"
-        # Tiles of 8 x 8 cells err by 0.046 of an output's spread, those of 6 x 6 by 0.011.
+        # Tiles of 8 x 8 err by 0.046 of an output's spread, those of 6 x 6 by 0.011.
         return "is not precise enough in bfloat16" if self.narrow and self.n == 8 else ""
 
     def cycles(self, layer: Convolutional) -> float:
@@ -122,9 +103,13 @@ class Winograd:
 
     def _cycles(self, channels: int, shape: Shape) -> float:
         tiles = -(-shape.height // self.m) * -(-shape.width // self.m)
-        into, out = TRANSFORM_CYCLES[self.n]
+        into, out = MACHINE.transform_cycles[self.n]
         transforms = tiles * (into * blocks(channels) + out * blocks(shape.channels))
         return transforms + product_cycles(tiles, blocks(channels) * LANES, shape.channels, self.n**2, self.narrow)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return False
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
@@ -135,10 +120,14 @@ class Winograd:
     ) -> PackedWeights:
         """See `Algorithm`."""
         oc, ic, r, _ = weights.shape
+        weights = weights.reshape(oc, ic, r * r)
         packed = allocate(store, bias, oc, self.n**2, blocks(ic), LANES)
         table.add(
             o.PackWinograd(
-                weights=table.keep(np.ascontiguousarray(weights)),
+                weights=table.keep(weights),
+                filter_stride=weights.strides[0],
+                channel_stride=weights.strides[1],
+                tap_stride=weights.strides[2],
                 b=address(packed.data),
                 b_panel=packed.panel_stride,
                 b_batch=packed.batch_stride,
@@ -159,38 +148,39 @@ class Winograd:
         tiling = self._tile(images, layer.input_shapes[0], layer.shape, threads)
         return tiling.workspace * (threads if tiling.fused else 1)
 
-    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        self._lower(table, weights, call, layer.padding)
+        self._lower(table, weights, operands, layer.padding)
 
     def _tile(self, images: int, source: Shape, shape: Shape, threads: int) -> _Tiling:
         m, n = self.m, self.n
         into, out = blocks(source.channels), blocks(shape.channels)
         rows, columns = images * -(-shape.height // m), -(-shape.width // m)
         tile_bytes = n * n * (into * cell_of(self.narrow) + out * BLOCK)
-        own = FUSED_BYTES // tile_bytes
+        own = MACHINE.fused_bytes // tile_bytes
         items = round_up(-(-rows * columns // max(own, 1)), threads)
         each = -(-rows * columns // items)
         weight_bytes = n * n * into * LANES * out * cell_of(self.narrow)
-        if each >= FUSED_TILES and weight_bytes <= FUSED_WEIGHTS:
+        if each >= MACHINE.fused_tiles and weight_bytes <= MACHINE.fused_weights:
             return _Tiling(n, m, rows, columns, True, rows, *_groups(each), tile_bytes)
-        chunk = WINOGRAD_CHUNK if weight_bytes <= STREAMED_WEIGHTS else STREAMED_CHUNK
+        streamed = weight_bytes > MACHINE.streamed_weights
+        chunk = MACHINE.streamed_chunk if streamed else MACHINE.chunk_bytes
         turns = -(-rows // max(1, chunk // (columns * tile_bytes)))
         at_a_time = -(-rows // turns)
         return _Tiling(n, m, rows, columns, False, at_a_time, *_groups(at_a_time * columns), tile_bytes)
 
-    def _lower(self, table: Table, weights: PackedWeights, call: Call, padding: int) -> None:
-        source, shape = call.source_shape, call.shape
-        tiling = self._tile(call.images, source, shape, call.threads)
+    def _lower(self, table: Table, weights: PackedWeights, operands: Operands, padding: int) -> None:
+        source, shape = operands.source_shape, operands.shape
+        tiling = self._tile(operands.images, source, shape, operands.threads)
         positions, into, out = tiling.n**2, blocks(source.channels), blocks(shape.channels)
         zeros = table.keep(np.zeros(out * LANES, np.float32))
-        plain = replace(call, residual=0, slope=1, final=1)  # biases and activations come after the transform
+        plain = replace(operands, residual=0, slope=1, final=1)  # biases and activations come after the transform
         for first in range(0, tiling.rows, tiling.at_a_time):
             rows = min(tiling.at_a_time, tiling.rows - first)
             groups, size = (tiling.groups, tiling.size) if tiling.fused else _groups(rows * tiling.columns)
             # [block of channels][group][position][tile][LANES]: all that is written for a tile lies close together.
-            cells, plane = positions * size, groups * positions * size
-            products = call.workspace + into * plane * weights.cell
+            together, plane = positions * size, groups * positions * size
+            products = operands.workspace + into * plane * weights.cell
             taps = table.keep(np.arange(into, dtype=np.int64) * plane * weights.cell)
             work = dict(
                 row_count=rows,
@@ -201,11 +191,11 @@ class Winograd:
                 out_tile=tiling.m,
                 group_size=size,
             )
-            tiles = dict(tiles=call.workspace, tiles_plane=plane * weights.cell)
+            tiles = dict(tiles=operands.workspace, tiles_plane=plane * weights.cell)
             multiplied = dict(products=products, products_plane=plane * BLOCK)
             given = dict(
-                a=call.source,
-                a_plane=call.source_plane,
+                a=operands.source,
+                a_plane=operands.source_plane,
                 blocks=into,
                 height=source.height,
                 width=source.width,
@@ -215,11 +205,11 @@ class Winograd:
                 out_blocks=out,
                 out_height=shape.height,
                 out_width=shape.width,
-                c=call.target,
-                c_plane=call.plane,
+                c=operands.target,
+                c_plane=operands.plane,
                 bias=address(weights.bias),
-                residual=call.residual,
-                out_cell=call.cell,
+                residual=operands.residual,
+                out_cell=operands.cell,
             )
             if tiling.fused:
                 table.add(
@@ -229,8 +219,8 @@ class Winograd:
                         **multiplied,
                         **given,
                         **wanted,
-                        slope=call.slope,
-                        final=call.final,
+                        slope=operands.slope,
+                        final=operands.final,
                         tile_groups=groups,
                         thread_bytes=tiling.workspace,
                         **weights.columns,
@@ -249,24 +239,24 @@ class Winograd:
                 pixels=size,
                 pixel=weights.cell,
                 chunk=chunk(groups, positions * weights.panels),
-                claim=positions * weights.batch_stride >= CLAIM_BYTES,
-                a=call.workspace,
+                claim=positions * weights.batch_stride >= MACHINE.claimed_weights,
+                a=operands.workspace,
                 a_batch=size * weights.cell,
-                a_row=cells * weights.cell,
+                a_row=together * weights.cell,
                 c=products,
                 c_batch=size * BLOCK,
-                c_row=cells * BLOCK,
+                c_row=together * BLOCK,
                 c_plane=plane * BLOCK,
                 out_cell=BLOCK,
                 taps=taps,
                 bias=zeros,
             )
-            table.add(o.WinogradOutput(**work, **multiplied, **wanted, slope=call.slope, final=call.final))
+            table.add(o.WinogradOutput(**work, **multiplied, **wanted, slope=operands.slope, final=operands.final))
 
 
 @dataclass(frozen=True)
 class PhasesWinograd(Winograd):
-    """The same for a strided kernel of few channels, by its phases, whose stride is 1."""
+    """The same for a strided window of few channels, by its phases, whose stride is 1."""
 
     plain: bool = True
 
@@ -278,13 +268,17 @@ class PhasesWinograd(Winograd):
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
         if layer.groups != 1 or layer.stride == 1 or -(-layer.size // layer.stride) != self.r:
-            return f"needs a stride of which {self.r} make a kernel's side, one group"
+            return f"needs a stride of which {self.r} make a window's side, one group"
         return f"needs fewer than {LANES} channels" if layer.input_shapes[0].channels >= LANES else ""
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
         source = layer.input_shapes[0]
-        return source.size * SPLIT_CYCLES + self._cycles(source.channels * layer.stride**2, layer.shape)
+        return source.size * MACHINE.split_cycles + self._cycles(source.channels * layer.stride**2, layer.shape)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return True
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
@@ -302,9 +296,9 @@ class PhasesWinograd(Winograd):
         tiling = self._tile(images, phases, layer.shape, threads)
         return images * _picture_bytes(phases) + tiling.workspace * (threads if tiling.fused else 1)
 
-    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, call: Call) -> None:
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        self._lower(table, weights, self._split(table, layer, call), 0)
+        self._lower(table, weights, self._split(table, layer, operands), 0)
 
     def _phases(self, layer: Convolutional) -> Shape:
         """The picture's phases, with their edges, as channels."""
@@ -312,18 +306,18 @@ class PhasesWinograd(Winograd):
         _, height, width = layer.shape
         return Shape(layer.input_shapes[0].channels * layer.stride**2, height + more, width + more)
 
-    def _split(self, table: Table, layer: Convolutional, call: Call) -> Call:
-        """Split padded pictures into phases; the call that then remains."""
+    def _split(self, table: Table, layer: Convolutional, operands: Operands) -> Operands:
+        """Split padded pictures into phases; the operands of what is left."""
         phases = self._phases(layer)
         table.add(
             o.ToPhases(
-                a=call.source,
-                **plain_strides(call),
-                c=call.workspace,
-                channels=call.source_shape.channels,
-                images=call.images,
-                height=call.source_shape.height,
-                width=call.source_shape.width,
+                a=operands.source,
+                **plain_strides(operands),
+                c=operands.workspace,
+                channels=operands.source_shape.channels,
+                images=operands.images,
+                height=operands.source_shape.height,
+                width=operands.source_shape.width,
                 padding=layer.padding,
                 stride=layer.stride,
                 blocks=blocks(phases.channels),
@@ -331,8 +325,8 @@ class PhasesWinograd(Winograd):
                 out_width=phases.width,
             )
         )
-        workspace = call.workspace + call.images * _picture_bytes(phases)
-        return replace(call, source=call.workspace, source_shape=phases, source_cell=BLOCK, workspace=workspace)
+        workspace = operands.workspace + operands.images * _picture_bytes(phases)
+        return replace(operands, source=operands.workspace, source_shape=phases, source_cell=BLOCK, workspace=workspace)
 
 
 def split_phases(weights: Array, stride: int) -> Array:

@@ -173,31 +173,60 @@ CURVES: dict[str, Callable[[Expression], Expression]] = {
 }
 
 
-@intrinsic
-def bend(context: Any, code: Any, slope: Any, x: Any) -> Any:
-    """The curve of `table.CURVES` that `code`, from 1, stands for; of 0, x > 0 ? x : slope * x."""
+# Their slopes, by the output y: as layers/activations.py defines them.
+SLOPES: dict[str, Callable[[Expression], Expression]] = {
+    "logistic": lambda y: y * (1.0 - y),
+    "loggy": lambda y: (y + 1.0) * (1.0 - y) * 0.5,
+    "elu": lambda y: where(y < 0.0, y + 1.0, 1.0),
+    "selu": lambda y: where(y < 0.0, y + SELU_SCALE * SELU_ALPHA, SELU_SCALE),
+    "ramp": lambda y: where(y > 0.0, 1.1, 0.1),
+    "tanh": lambda y: 1.0 - y * y,
+    "plse": lambda y: where(y < 0.0, 0.01, where(y > 1.0, 0.01, 0.125)),
+    "lhtan": lambda y: where(y > 0.0, where(y < 1.0, 1.0, 0.001), 0.001),
+    "hardtan": lambda y: where(y > -1.0, where(y < 1.0, 1.0, 0.0), 0.0),
+    "stair": lambda y: where(_floor(y).equals(y), 0.0, 1.0),
+}
 
-    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        code, slope, x = args
-        blocks = [build.append_basic_block(name) for name in ("slope", *t.CURVES)]
-        end = build.append_basic_block("bent")
-        switch = build.switch(code, blocks[0])
-        results = []
-        for number, block in enumerate(blocks):
-            build.position_at_end(block)
-            if number:
-                switch.add_case(ir.Constant(code.type, number), block)
-                results.append((CURVES[t.CURVES[number - 1]](Expression(build, x)).value, build.block))
-            else:
-                results.append((slope_activation(build, x, splat(build, slope)), build.block))
-            build.branch(end)
-        build.position_at_end(end)
-        answer = build.phi(REGISTER)
-        for value, block in results:
-            answer.add_incoming(value, block)
-        return answer
 
-    return vector(types.intp, types.float32, vector), codegen
+def _switch(formulas: dict[str, Callable[[Expression], Expression]], straight: Callable[[Any, Any, Any], Any]) -> Any:
+    """What a curve's formula makes of a register, by the curve's number; of number 0 what `straight` does."""
+
+    @intrinsic
+    def switch(context: Any, code: Any, slope: Any, x: Any) -> Any:
+        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+            code, slope, x = args
+            blocks = [build.append_basic_block(name) for name in ("slope", *t.CURVES)]
+            end = build.append_basic_block("bent")
+            switch = build.switch(code, blocks[0])
+            results = []
+            for number, block in enumerate(blocks):
+                build.position_at_end(block)
+                if number:
+                    switch.add_case(ir.Constant(code.type, number), block)
+                    results.append((formulas[t.CURVES[number - 1]](Expression(build, x)).value, build.block))
+                else:
+                    results.append((straight(build, x, splat(build, slope)), build.block))
+                build.branch(end)
+            build.position_at_end(end)
+            answer = build.phi(REGISTER)
+            for value, block in results:
+                answer.add_incoming(value, block)
+            return answer
+
+        return vector(types.intp, types.float32, vector), codegen
+
+    return switch
+
+
+def _slope_of(build: Any, y: Any, slope: Any) -> Any:
+    zero, one = ir.Constant(REGISTER, None), ir.Constant(REGISTER, [1.0] * LANES)
+    return build.select(build.fcmp_ordered(">", y, zero), one, slope)
+
+
+# bend(code, slope, x): the curve of `table.CURVES` that `code`, from 1, stands for; of 0, x > 0 ? x : slope * x.
+bend = _switch(CURVES, slope_activation)
+# slope_at(code, slope, y): the slope of that where it has given y.
+slope_at = _switch(SLOPES, _slope_of)
 
 
 @kernel

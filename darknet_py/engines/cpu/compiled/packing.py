@@ -59,9 +59,9 @@ def pack_winograd(op, scratch, counter):
                     oc = (panel * COLUMNS + column) * LANES + lane
                     there = c < channels and oc < out_channels
                     factor = load_scalar(op[t.FACTOR] + oc * 4) if there else float32(0)
-                    s = op[t.WEIGHTS] + (oc * channels + c) * r * r * 4
+                    s = op[t.WEIGHTS] + oc * op[t.FILTER_STRIDE] + c * op[t.CHANNEL_STRIDE]
                     for tap in range(r * r):
-                        value = load_scalar(s + tap * 4) * factor if there else float32(0)
+                        value = load_scalar(s + tap * op[t.TAP_STRIDE]) * factor if there else float32(0)
                         store_scalar(scratch + tap * BLOCK + lane * 4, value)
                 for i in range(n):
                     for x in range(r):

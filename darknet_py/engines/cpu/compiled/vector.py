@@ -73,10 +73,9 @@ def multiply_add(build: Any, a: Any, b: Any, c: Any) -> Any:
 
 def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c of pairs of bfloat16, summed up in float32."""
-    if DOTS:
+    if DOTS is not None:
         signature = ir.FunctionType(REGISTER, [REGISTER, PAIRS, PAIRS])
-        name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}"
-        function = cgutils.get_or_insert_function(build.module, signature, name)
+        function = cgutils.get_or_insert_function(build.module, signature, DOTS.multiply)
         return build.call(function, [c, build.bitcast(a, PAIRS), build.bitcast(b, PAIRS)])
     for part in (lambda x: build.shl(x, _each(16)), lambda x: build.and_(x, _each(0xFFFF0000))):
         first, second = (build.bitcast(part(build.bitcast(x, INTS)), REGISTER) for x in (a, b))
@@ -86,10 +85,9 @@ def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
 
 def narrow(build: Any, x: Any) -> Any:
     """A register's values in bfloat16, rounded to the nearest, of two the even one."""
-    if DOTS:
+    if DOTS is not None:
         kind = ir.VectorType(_Bfloat(), LANES) if isinstance(PAIRS.element, _Bfloat) else SHORTS
-        name = f"llvm.x86.avx512bf16.cvtneps2bf16.{32 * LANES}"
-        function = cgutils.get_or_insert_function(build.module, ir.FunctionType(kind, [REGISTER]), name)
+        function = cgutils.get_or_insert_function(build.module, ir.FunctionType(kind, [REGISTER]), DOTS.narrow)
         return build.bitcast(build.call(function, [x]), SHORTS)
     bits = build.bitcast(x, INTS)
     odd = build.and_(build.lshr(bits, _each(16)), _each(1))
@@ -253,3 +251,14 @@ def activated(context: Any, x: Any, slope: Any) -> Any:
 def slope_activation(build: Any, x: Any, slope: Any) -> Any:
     """x > 0 ? x : slope * x."""
     return build.select(build.fcmp_ordered(">", x, ir.Constant(REGISTER, None)), x, build.fmul(x, slope))
+
+
+@intrinsic
+def take_equal(context: Any, x: Any, y: Any, value: Any) -> Any:
+    """`value` in the lanes where x == y, 0 elsewhere."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        x, y, value = args
+        return build.select(build.fcmp_ordered("==", x, y), value, ir.Constant(REGISTER, None))
+
+    return vector(vector, vector, vector), codegen

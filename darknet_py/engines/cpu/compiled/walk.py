@@ -6,8 +6,11 @@ from .. import table as t
 from ..arena import LINE
 from . import kernel
 from .curves import scale
+from .deltas import add_delta, multiply_cells, pool_average_delta, pool_maximum_delta, spread, to_plain, unflatten
 from .gemm import multiply
+from .gradients import add_gradients, sum_products
 from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
+from .normalization import bend_delta, fold_delta, fold_measures, measure, normalize, normalize_delta
 from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
@@ -74,6 +77,36 @@ def walk(call, scratch, thread, threads):
             pack(op, counter)
         elif code == t.PACK_WINOGRAD_OP:
             pack_winograd(op, scratch, counter)
+        elif code == t.SUM_PRODUCTS_OP:
+            sum_products(op, counter)
+        elif code == t.ADD_GRADIENTS_OP:
+            add_gradients(op, scratch, counter)
+        elif code == t.MEASURE_OP:
+            measure(op, counter)
+        elif code == t.FOLD_MEASURES_OP:
+            fold_measures(op, counter)
+        elif code == t.NORMALIZE_OP:
+            normalize(op, slope, counter)
+        elif code == t.BEND_DELTA_OP:
+            bend_delta(op, slope, counter)
+        elif code == t.FOLD_DELTA_OP:
+            fold_delta(op, counter)
+        elif code == t.NORMALIZE_DELTA_OP:
+            normalize_delta(op, counter)
+        elif code == t.ADD_DELTA_OP:
+            add_delta(op, load_scalar(numbers + t.ALPHA * 4), counter)
+        elif code == t.MULTIPLY_CELLS_OP:
+            multiply_cells(op, counter)
+        elif code == t.MAX_POOL_DELTA_OP:
+            pool_maximum_delta(op, counter)
+        elif code == t.AVG_POOL_DELTA_OP:
+            pool_average_delta(op, counter)
+        elif code == t.SPREAD_OP:
+            spread(op, counter)
+        elif code == t.UNFLATTEN_OP:
+            unflatten(op, counter)
+        elif code == t.TO_PLAIN_OP:
+            to_plain(op, scratch, counter)
         if timed:
             clock[i + 1] = cycles()
         fetch_add(sync, 1)

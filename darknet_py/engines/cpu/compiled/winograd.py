@@ -227,7 +227,7 @@ def _output(n, m, s, ss, d, scratch):
 
 
 @kernel
-def _place(op, tile):
+def _find_outputs(op, tile):
     """Image, top row and left column of the outputs of tile number `tile`."""
     row, column = divmod(tile, op[t.TILE_COLUMNS])
     image, tile_row = divmod(row + op[t.FIRST_ROW], op[t.TILE_ROWS])
@@ -238,7 +238,7 @@ def _place(op, tile):
 def _transform_input(op, block, tile, d, ds, scratch):
     """A tile of a block of channels, zeros where it lies outside its picture."""
     n, h, w = op[t.IN_TILE], op[t.HEIGHT], op[t.WIDTH]
-    image, top, left = _place(op, tile)
+    image, top, left = _find_outputs(op, tile)
     top, left = top - op[t.PADDING], left - op[t.PADDING]
     cell = op[t.CELL]
     s, ss = op[t.A] + block * op[t.A_PLANE] + ((image * h + top) * w + left) * cell, w * cell
@@ -272,7 +272,7 @@ def _transform_input(op, block, tile, d, ds, scratch):
 def _transform_output(op, slopes, finals, block, tile, s, ss, scratch):
     """A tile's outputs, in a block of channels, from its products."""
     n, m, h, w = op[t.IN_TILE], op[t.OUT_TILE], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    image, top, left = _place(op, tile)
+    image, top, left = _find_outputs(op, tile)
     _output(n, m, s, ss, scratch, scratch + 64 * BLOCK)
     bias = load(op[t.BIAS] + block * BLOCK)
     cell = op[t.OUT_CELL]
@@ -288,8 +288,8 @@ def _transform_output(op, slopes, finals, block, tile, s, ss, scratch):
 @kernel
 def _to_tile(op, tile, cell):
     """From the start of a block to tile number `tile` in [group][position][tile of the group][LANES]."""
-    group, place = divmod(tile, op[t.GROUP_SIZE])
-    return (group * op[t.IN_TILE] ** 2 * op[t.GROUP_SIZE] + place) * cell
+    group, number = divmod(tile, op[t.GROUP_SIZE])
+    return (group * op[t.IN_TILE] ** 2 * op[t.GROUP_SIZE] + number) * cell
 
 
 @kernel
@@ -354,9 +354,9 @@ def convolve(op, slope, final, thread, scratch, counter):
                 b = op[t.B] + position * op[t.B_BATCH] + panel * op[t.B_PANEL]
                 panel_bytes = op[t.TAP_COUNT] * op[t.DEPTH] * columns * BLOCK
                 for group in range(groups):
-                    place = group * positions + position
-                    tile, plane = tiles + place * ds, op[t.PRODUCTS_PLANE]
-                    c = products + panel * COLUMNS * plane + place * ss
+                    number = group * positions + position
+                    tile, plane = tiles + number * ds, op[t.PRODUCTS_PLANE]
+                    c = products + panel * COLUMNS * plane + number * ss
                     rest = (
                         min(size, count - group * size), columns, tile, op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], b,
                         b + panel_bytes + group * panel_bytes // groups, BLOCK // groups, c, plane, BLOCK,

@@ -1,18 +1,18 @@
-// What all kernels share: numbers, packs of them, activations.
+// What all kernels share: numbers, vectors of them, activations.
 //
-// Activations lie as n, height, width, channels ("NHWC"); each picture's pixels are `stride` numbers apart, a multiple of
-// 8, or of 4 for a network's input. Numbers past a value's channels are finite, and meet weights of zero.
+// Activations lie as n, height, width, channels ("NHWC"); a source's pixels are `source_stride` numbers apart, a multiple
+// of 8, or 4 where there are so few channels. Numbers past a value's channels are finite, and meet weights of zero.
 
 __device__ inline float widen(float x) { return x; }
 __device__ inline float widen(tfloat32 x) { return x.value; }
 __device__ inline float widen(bfloat16 x) { return __uint_as_float((u32)x.bits << 16); }
 
 // To the nearest; a NaN stays one.
-__device__ inline void narrow(float x, float& y) { y = x; }
-__device__ inline void narrow(float x, tfloat32& y) {
+__device__ inline void round_to(float x, float& y) { y = x; }
+__device__ inline void round_to(float x, tfloat32& y) {
     y.value = x == x ? __uint_as_float((__float_as_uint(x) + 0x1000) & 0xffffe000) : x;
 }
-__device__ inline void narrow(float x, bfloat16& y) {
+__device__ inline void round_to(float x, bfloat16& y) {
     u32 bits = __float_as_uint(x);
     y.bits = x == x ? (bits + 0x7fff + (bits >> 16 & 1)) >> 16 : 0x7fff;
 }
@@ -21,21 +21,21 @@ __device__ inline float infinity() { return __uint_as_float(0x7f800000); }
 
 // `N` numbers that are loaded and stored at once.
 template <class T, int N>
-struct alignas(N * sizeof(T)) Pack { T numbers[N]; };
+struct alignas(N * sizeof(T)) Vector { T numbers[N]; };
 
 template <int N, class T>
 __device__ inline void load(float (&x)[N], const T* address) {
-    Pack<T, N> pack = *(const Pack<T, N>*)address;
+    Vector<T, N> vector = *(const Vector<T, N>*)address;
 #pragma unroll
-    for (int i = 0; i < N; i++) x[i] = widen(pack.numbers[i]);
+    for (int i = 0; i < N; i++) x[i] = widen(vector.numbers[i]);
 }
 
 template <int N, class T>
 __device__ inline void store(T* address, const float (&x)[N]) {
-    Pack<T, N> pack;
+    Vector<T, N> vector;
 #pragma unroll
-    for (int i = 0; i < N; i++) narrow(x[i], pack.numbers[i]);
-    *(Pack<T, N>*)address = pack;
+    for (int i = 0; i < N; i++) round_to(x[i], vector.numbers[i]);
+    *(Vector<T, N>*)address = vector;
 }
 
 __device__ inline float activate(int activation, float x) {

@@ -1,7 +1,7 @@
 // Convolutions and connected layers as one product of matrices: rows are pixels of the output, columns its channels, and
 // what is summed over are the numbers of a window, gathered from the picture as they are needed ("implicit GEMM").
 //
-// A block computes BM x BN of the product, each of its warps WM x WN, from strips of 64 bytes of each row of both
+// A thread block computes BM x BN of the product, each of its warps WM x WN, from strips of 64 bytes of each row of both
 // matrices. STAGES strips lie in shared memory, all but one of them still on their way. A strip's row is four chunks of 16
 // bytes, put in an order that differs between rows, so that the same chunk of eight rows lies in all banks.
 
@@ -102,8 +102,8 @@ struct Windows {
             int column = pixel % p.out_width;
             int line = pixel / p.out_width % p.out_height;
             long long image = pixel / p.out_width / p.out_height;
-            top[i] = pixel < p.pixels ? line * p.step - p.padding : -p.size_y;  // a window of nothing
-            left[i] = column * p.step - p.padding;
+            top[i] = pixel < p.pixels ? line * p.stride - p.padding : -p.size_y;  // a window of nothing
+            left[i] = column * p.stride - p.padding;
             corner[i] = (const T*)p.source + ((image * p.height + top[i]) * p.width + left[i]) * p.source_stride
                         + group * p.group_channels;
         }
@@ -134,19 +134,19 @@ struct Windows {
     }
 };
 
-// A thread's share in copying the kernels, whose rows are padded to whole strips.
+// A thread's share in copying the weights, whose rows are whole strips.
 template <class T, int BN, int THREADS>
-struct Kernels {
+struct Weights {
     static constexpr int CHUNKS = STRIP / CHUNK;
     static constexpr int APART = THREADS / CHUNKS;
     const char* from;
-    int row = threadIdx.x / CHUNKS, left;  // how many of the block's rows there are
+    int row = threadIdx.x / CHUNKS, left;  // how many of the thread block's rows there are
     long long pitch;                       // bytes
 
-    __device__ Kernels(const Convolution& p, int first_row, int group, int first_strip) {
+    __device__ Weights(const Convolution& p, int first_row, int group, int first_strip) {
         pitch = (long long)p.strips * STRIP;
         left = p.group_filters - first_row;
-        from = (const char*)p.kernels + ((long long)group * p.group_filters + first_row + row) * pitch
+        from = (const char*)p.weights + ((long long)group * p.group_filters + first_row + row) * pitch
                + (long long)first_strip * STRIP + threadIdx.x % CHUNKS * CHUNK;
     }
 
@@ -157,13 +157,13 @@ struct Kernels {
             bool inside = at < left;
             if (BN % APART == 0 || at < BN)
                 copy_async<CHUNK>(to + strip_offset(at, threadIdx.x % CHUNKS),
-                                  inside ? from + i * APART * pitch : (const char*)p.kernels, inside);
+                                  inside ? from + i * APART * pitch : (const char*)p.weights, inside);
         }
         from += STRIP;
     }
 };
 
-// Adds the sums of all blocks that share a tile, in their order; true for the block that comes last and has them.
+// Adds the sums of all thread blocks that share a tile, in their order; true for the one that comes last and has them.
 template <int THREADS, class Product>
 __device__ bool collect(const Convolution& p, Product& product, int tile, int split) {
     __shared__ bool last;
@@ -210,19 +210,19 @@ __device__ inline void convolve(const Convolution& p) {
     constexpr int STAGE = (BM + BN) * STRIP;
     char* memory = shared_memory();
     int split = blockIdx.y % p.splits, group = blockIdx.y / p.splits;
-    // Blocks of the same pixels follow each other: those are then read from memory once.
+    // Thread blocks of the same pixels follow each other: those are then read from memory once.
     int first_row = blockIdx.x / p.column_tiles * BM, first_column = blockIdx.x % p.column_tiles * BN;
     int first_strip = (long long)p.strips * split / p.splits;
     int strips = (long long)p.strips * (split + 1) / p.splits - first_strip;
     Windows<T, BM, PIECE, THREADS> windows(p, first_row, group, first_strip);
-    Kernels<T, BN, THREADS> kernels(p, first_column, group, first_strip);
+    Weights<T, BN, THREADS> weights(p, first_column, group, first_strip);
     int warp = threadIdx.x / 32;
     int row = warp / (BN / WN) * WM, column = warp % (BN / WN) * WN;
     Product<T, WM, WN> product;
     for (int i = 0; i < STAGES - 1; i++) {
         if (i < strips) {
             windows.copy(p, memory + i * STAGE);
-            kernels.copy(p, memory + i * STAGE + BM * STRIP);
+            weights.copy(p, memory + i * STAGE + BM * STRIP);
         }
         commit_copies();
     }
@@ -232,7 +232,7 @@ __device__ inline void convolve(const Convolution& p) {
         if (i + STAGES - 1 < strips) {
             char* stage = memory + (i + STAGES - 1) % STAGES * STAGE;
             windows.copy(p, stage);
-            kernels.copy(p, stage + BM * STRIP);
+            weights.copy(p, stage + BM * STRIP);
         }
         commit_copies();
         const char* stage = memory + i % STAGES * STAGE;

@@ -3,9 +3,9 @@
 // From the caller's n, channels, height, width in float32; channels that are not there become 0.
 template <class T>
 __device__ inline void enter(const Elements& p) {
-    u32 number = thread_number(), packs = p.target_stride / 4;
-    if (number >= packs * p.pixels) return;
-    int pixel = number / packs, first = number % packs * 4, plane = p.height * p.width;
+    u32 number = thread_number(), quads = p.target_stride / 4;
+    if (number >= quads * p.pixels) return;
+    int pixel = number / quads, first = number % quads * 4, plane = p.height * p.width;
     const float* image = (const float*)p.source + (long long)(pixel / plane) * p.channels * plane + pixel % plane;
     float x[4];
 #pragma unroll
@@ -37,10 +37,10 @@ __device__ inline void copy(const Elements& p) {
 // activation(factor * x + bias), channel by channel; without factors activation(x).
 template <class T>
 __device__ inline void scale(const Elements& p) {
-    u32 number = thread_number(), packs = p.channels / 4;
-    if (number >= packs * p.pixels) return;
-    int channel = number % packs * 4;
-    long long pixel = number / packs;
+    u32 number = thread_number(), quads = p.channels / 4;
+    if (number >= quads * p.pixels) return;
+    int channel = number % quads * 4;
+    long long pixel = number / quads;
     float x[4], factor[4] = {1, 1, 1, 1}, bias[4] = {};
     load(x, (const T*)p.source + pixel * p.source_stride + channel);
     if (p.factors) load(factor, p.factors + channel), load(bias, p.biases + channel);
@@ -52,9 +52,9 @@ __device__ inline void scale(const Elements& p) {
 // The middle of a picture, times `alpha`, plus `beta`.
 template <class T>
 __device__ inline void crop(const Elements& p) {
-    u32 number = thread_number(), packs = p.channels / 4;
-    if (number >= packs * p.pixels) return;
-    int channel = number % packs * 4, pixel = number / packs;
+    u32 number = thread_number(), quads = p.channels / 4;
+    if (number >= quads * p.pixels) return;
+    int channel = number % quads * 4, pixel = number / quads;
     int x = pixel % p.out_width + p.left, y = pixel / p.out_width % p.out_height + p.top;
     long long image = pixel / p.out_width / p.out_height;
     float at[4];
@@ -65,15 +65,15 @@ __device__ inline void crop(const Elements& p) {
 }
 
 // activation(alpha * x + beta * other) where both are, activation(x) elsewhere; cells of x `spread` apart meet cells of
-// the other `step` apart.
+// the other `stride` apart.
 template <class T>
 __device__ inline void add(const Elements& p) {
-    u32 number = thread_number(), packs = p.channels / 4;
-    if (number >= packs * p.pixels) return;
-    int first = number % packs * 4, pixel = number / packs;
+    u32 number = thread_number(), quads = p.channels / 4;
+    if (number >= quads * p.pixels) return;
+    int first = number % quads * 4, pixel = number / quads;
     int column = pixel % p.width, row = pixel / p.width % p.height;
     long long image = pixel / p.width / p.height;
-    int other_x = column / p.spread * p.step, other_y = row / p.spread * p.step;
+    int other_x = column / p.spread * p.stride, other_y = row / p.spread * p.stride;
     bool both = column % p.spread == 0 && row % p.spread == 0 && other_x < p.other_width && other_y < p.other_height;
     const T* other = (const T*)p.other + ((image * p.other_height + other_y) * p.other_width + other_x) * p.other_stride;
     float x[4];

@@ -14,9 +14,9 @@ __device__ inline float widen(half x) {
     return y;
 }
 
-__device__ inline void narrow(float x, half& y) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x)); }
+__device__ inline void round_to(float x, half& y) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x)); }
 
-// The block's dynamic shared memory.
+// The thread block's dynamic shared memory.
 __device__ inline char* shared_memory() {
     extern __shared__ __align__(16) char memory[];
     return memory;
@@ -79,7 +79,7 @@ MULTIPLY(tfloat32, "m16n8k8.row.col.f32.tf32.tf32.f32")
 #endif
 #undef MULTIPLY
 
-// Reads what another block has written, past this multiprocessor's own cache.
+// Reads what another thread block has written, past this multiprocessor's own cache.
 __device__ inline float load_shared_by_blocks(const float* address) {
     float x;
     asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(x) : "l"(address));

@@ -1,11 +1,12 @@
-// Pooling: a thread has four channels of a pixel of the output.
+// Pooling: a thread has a quad of channels of a pixel of the output.
 
 template <class T>
 __device__ inline void max_pool(const Pooling& p) {
-    u32 number = thread_number(), packs = p.channels / 4;
-    if (number >= packs * p.pixels) return;
-    int channel = number % packs * 4, pixel = number / packs;
-    int top = pixel / p.out_width % p.out_height * p.step - p.padding, left = pixel % p.out_width * p.step - p.padding;
+    u32 number = thread_number(), quads = p.channels / 4;
+    if (number >= quads * p.pixels) return;
+    int channel = number % quads * 4, pixel = number / quads;
+    int top = pixel / p.out_width % p.out_height * p.stride - p.padding;
+    int left = pixel % p.out_width * p.stride - p.padding;
     const T* image = (const T*)p.source
                      + (long long)(pixel / p.out_width / p.out_height) * p.height * p.width * p.source_stride;
     float most[4] = {-infinity(), -infinity(), -infinity(), -infinity()};
@@ -21,9 +22,9 @@ __device__ inline void max_pool(const Pooling& p) {
 
 template <class T>
 __device__ inline void average_pool(const Pooling& p) {
-    u32 number = thread_number(), packs = p.channels / 4;
-    if (number >= packs * p.pixels) return;
-    int channel = number % packs * 4, image = number / packs, plane = p.height * p.width;
+    u32 number = thread_number(), quads = p.channels / 4;
+    if (number >= quads * p.pixels) return;
+    int channel = number % quads * 4, image = number / quads, plane = p.height * p.width;
     const T* from = (const T*)p.source + (long long)image * plane * p.source_stride + channel;
     float sum[4] = {};
 #pragma unroll 8

@@ -1,4 +1,4 @@
-// Softmax: a block has one group of a picture's numbers, counted as channel, row, column.
+// Softmax: a thread block has one group of a picture's numbers, counted as channel, row, column.
 
 constexpr int SOFTMAX_THREADS = 256;
 
@@ -35,9 +35,9 @@ __device__ inline void softmax(const Softmax& p) {
     for (int i = first + threadIdx.x; i < first + p.size; i += SOFTMAX_THREADS) {
         float x = widen(source[(long long)(i % p.plane) * p.source_stride + i / p.plane]);
         To y;
-        narrow(expf((x - most) / p.temperature) / sum, y);
+        round_to(expf((x - most) / p.temperature) / sum, y);
         target[(long long)(i % p.plane) * p.target_pixel + (long long)(i / p.plane) * p.target_channel] = y;
     }
-    for (int i = threadIdx.x; i < p.plane * p.padding && blockIdx.x == 0; i += SOFTMAX_THREADS)
-        target[(long long)(i / p.padding) * p.target_pixel + p.channels + i % p.padding] = To();
+    for (int i = threadIdx.x; i < p.plane * p.fill && blockIdx.x == 0; i += SOFTMAX_THREADS)
+        target[(long long)(i / p.fill) * p.target_pixel + p.channels + i % p.fill] = To();
 }

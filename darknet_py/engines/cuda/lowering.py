@@ -1,13 +1,13 @@
-"""From a program's steps to launches of kernels: which memory each reads and writes, and how."""
+"""From a program's steps to launches of kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import cast
+from typing import NamedTuple, cast
 
-from ...layers import Layer, Shape
+from ...layers import Layer
 from ...layers.activation import Activation
 from ...layers.avgpool import AvgPool
 from ...layers.batchnorm import BatchNorm
@@ -19,53 +19,13 @@ from ...layers.route import Route
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, Program, Step
-from .convolution import Convolution, Operands
+from .algorithms import Implementation, PackedWeights
+from .convolution import WINDOWS, Convolution, Operands
 from .cudnn import GraphLaunch
 from .device import Memory
-from .implementation import Implementation
-from .kernels import ACTIVATION_CODES, THREADS, TYPES, Kernel, Launch, arguments_of
-from .packing import ITEM_SIZES, NARROW, merge_groups, padded
-
-ALIGNMENT = 256  # bytes, of what is allocated
-
-
-@dataclass(frozen=True)
-class Packed:
-    """A convolution's or connected layer's kernels on the GPU.
-
-    Attributes
-    ----------
-    kernels, biases : int
-        Addresses.
-    filters : int
-        The kernels again, in rows that are not padded; only cuDNN reads them.
-    """
-
-    kernels: int
-    filters: int
-    biases: int
-
-
-@dataclass(frozen=True)
-class Value:
-    """Where a value lies.
-
-    Attributes
-    ----------
-    address : int
-        Of its first number.
-    shape : Shape
-        A picture's.
-    stride : int
-        Numbers from one pixel to the next.
-    channels : int
-        With the padding that belongs to it.
-    """
-
-    address: int
-    shape: Shape
-    stride: int
-    channels: int
+from .kernels import ACTIVATION_CODES, THREADS, TYPES, Launch, arguments_of, kernel_of
+from .layout import Layout, Value, describe
+from .packing import QUAD, round_up
 
 
 @dataclass(frozen=True)
@@ -89,104 +49,6 @@ class HostCall:
     packed: Memory
 
 
-class Layout:
-    """Where the values of a program lie in memory, for some number of pictures.
-
-    Parameters
-    ----------
-    program : Program
-        Compiled for blocks of `packing.PACK` channels.
-    layers : sequence of Layer
-        Shaped for the pictures.
-    precision : str
-    pictures : int
-
-    Attributes
-    ----------
-    size : int
-        Bytes that all take, the network's input in the engine's layout included.
-    """
-
-    def __init__(self, program: Program, layers: Sequence[Layer], precision: str, pictures: int) -> None:
-        self.program, self.layers, self.precision, self.pictures = program, layers, precision, pictures
-        self.item = ITEM_SIZES[precision]
-        self._narrow = narrow_values(program, layers)
-        sizes: dict[int, int] = {}  # by slot; the input's is INPUT
-        for value in (INPUT, *program.places):
-            root, _, slot = self._place(value)
-            _, height, width = self._shape(root)
-            numbers = pictures * height * width * self.stride(value)
-            sizes[slot] = max(sizes.get(slot, 0), padded(numbers * self.item, ALIGNMENT))
-        self.offsets: dict[int, int] = {}
-        self.size = 0
-        for slot, size in sizes.items():
-            self.offsets[slot] = self.size
-            self.size += size
-
-    def _place(self, value: int) -> tuple[int, int, int]:
-        if value == INPUT:
-            return INPUT, 0, INPUT
-        place = self.program.places[value]
-        return place.root, place.channel, place.slot
-
-    def _shape(self, value: int) -> Shape:
-        return self.program.shape(value, self.layers)
-
-    def stride(self, value: int) -> int:
-        """Numbers from one pixel of `value` to the next."""
-        root = self._place(value)[0]
-        return NARROW if root in self._narrow else padded(self._shape(root).channels)
-
-    def value(self, value: int, memory: int) -> Value:
-        """Where `value` lies, in memory that begins at the address `memory`."""
-        _, channel, slot = self._place(value)
-        shape, stride = self._shape(value), self.stride(value)
-        address = memory + self.offsets[slot] + channel * self.item
-        return Value(address, shape, stride, min(stride, padded(shape.channels)))
-
-
-def narrow_values(program: Program, layers: Sequence[Layer]) -> set[int]:
-    """The root values whose pixels are `NARROW` apart: of so few channels, where no step takes whole packs of them."""
-
-    def root(value: int) -> int:
-        return INPUT if value == INPUT else program.places[value].root
-
-    roots = map(root, [INPUT, *program.places])
-    narrow = {value for value in roots if program.shape(value, layers).channels <= NARROW}
-    for step in reversed(program.steps):  # a step's target knows already who reads it
-        if step.task == "layer" and isinstance(layers[step.layer], (Convolutional, Connected)):
-            narrow.discard(root(step.target))
-        elif not _by_channel(step, layers) and root(step.target) not in narrow:
-            narrow.discard(root(step.source))
-        if step.sum is not None:
-            narrow.discard(root(step.sum.other))
-    return narrow
-
-
-def _by_channel(step: Step, layers: Sequence[Layer]) -> bool:
-    """Whether a step reads only channels that are there."""
-    layer = layers[step.layer]
-    reads_channels = isinstance(layer, (Route, Softmax)) or bool(no_kernel(layer))
-    return step.task == "copy" or (step.task == "layer" and reads_channels)
-
-
-def describe(step: Step, layout: Layout) -> Convolution:
-    """The convolution or connected layer of `step`, for what implements it."""
-    layer, source, target = layout.layers[step.layer], layout.value(step.source, 0), layout.value(step.target, 0)
-    groups = merge_groups(
-        getattr(layer, "groups", 1), layer.input_shapes[0].channels, layer.shape.channels, source.channels
-    )
-    _, height, width = source.shape
-    window = height, width, 1, 0
-    if isinstance(layer, Convolutional):
-        window = layer.size, layer.size, layer.stride, layer.padding
-    return Convolution(
-        layout.precision, layout.pictures, height, width, layer.shape.height, layer.shape.width, *window, groups,
-        source.stride, target.stride, 0 if step.sum is None else layout.stride(step.sum.other),
-        step.activation, step.final_activation,
-    )  # fmt: skip
-
-
 class Lowering:
     """Makes the launches of a program for one number of pictures.
 
@@ -195,7 +57,7 @@ class Lowering:
     layout : Layout
     memory : int
         Address of `layout.size` bytes.
-    packed : mapping of int to Packed
+    packed : mapping of int to PackedWeights
         For convolutions and connected layers.
     factors : mapping of (int, str) to (int, int)
         For layers, and the tasks of their steps that scale, the addresses of factors and biases.
@@ -215,7 +77,7 @@ class Lowering:
         self,
         layout: Layout,
         memory: int,
-        packed: Mapping[int, Packed],
+        packed: Mapping[int, PackedWeights],
         factors: Mapping[tuple[int, str], tuple[int, int]],
         choices: Mapping[Convolution, Implementation],
         host_calls: Mapping[Step, HostCall],
@@ -244,7 +106,7 @@ class Lowering:
         """From float32 in the caller's layout at the address `plain`; up to a pixel's stride all is written."""
         channels, height, width = target.shape
         return self._per_number(
-            "enter", target, target.stride // 4, source=plain, target=target.address, target_stride=target.stride,
+            "enter", target, target.stride // QUAD, source=plain, target=target.address, target_stride=target.stride,
             channels=channels, height=height, width=width,
         )  # fmt: skip
 
@@ -261,7 +123,7 @@ class Lowering:
             yield self._leave(self._value(value), memory.address)
         yield call
         target = self._value(call.step.target)
-        stride = padded(target.shape.channels)
+        stride = round_up(target.shape.channels)
         packed = Value(call.packed.address, target.shape, stride, stride)
         yield self._enter(call.output.address, packed)
         yield self._copy_channels(packed, target.shape.channels, target, target.channels)
@@ -273,48 +135,48 @@ class Lowering:
             return self._copy(step)
         if step.task == "scale":
             return self._scale(step)
-        return KERNELS[type(self.layers[step.layer])](self, step)
+        return KERNELS[type(self.layers[step.layer])].lower(self, step)
 
-    def convolution(self, step: Step, choice: Implementation) -> Launch | GraphLaunch:
-        """A convolution or connected layer by `choice`."""
-        packed = self.packed[step.layer]
+    def convolution(self, step: Step, implementation: Implementation) -> Sequence[Launch | GraphLaunch]:
+        """A convolution or connected layer by `implementation`."""
+        packed, problem = self.packed[step.layer], describe(step, self.layout)
         operands = Operands(
             self._value(step.source).address,
             self._value(step.target).address,
             0 if step.sum is None else self._value(step.sum.other).address,
-            packed.kernels,
-            packed.filters,
+            packed.rows[implementation.algorithm.order(problem)],
             packed.biases,
             self.workspace,
             self.arrived,
         )
-        return choice.launch(describe(step, self.layout), operands)
+        return implementation.lower(problem, operands)
 
     def _value(self, value: int) -> Value:
         return self.layout.value(value, self.memory)
 
     def _chosen(self, step: Step) -> Iterator[Launch | GraphLaunch]:
-        yield self.convolution(step, self.choices[describe(step, self.layout)])
+        yield from self.convolution(step, self.choices[describe(step, self.layout)])
 
-    def _per_number(
-        self, function: str, over: Value, numbers: int, structure: str = "Elements", **fields: float
-    ) -> Launch:
+    def _per_number(self, function: str, over: Value, numbers: int, **fields: float) -> Launch:
         """A thread for each of `numbers` of each pixel of `over`."""
         pixels = self.pictures * over.shape.height * over.shape.width
-        file = "pooling" if structure == "Pooling" else "elementwise"
-        kernel = Kernel(file, f"{function}<{TYPES[self.precision]}>", structure)
+        kernel = kernel_of(function, TYPES[self.precision])
         grid = ceil(pixels * numbers / THREADS), 1
-        return Launch(kernel, grid, arguments_of(structure, pixels=pixels, **fields))
+        return Launch(kernel, grid, arguments_of(kernel.structure, pixels=pixels, **fields))
 
-    def _pool(self, step: Step) -> Iterator[Launch]:
-        layer, source, target = self.layers[step.layer], self._value(step.source), self._value(step.target)
+    def _max_pool(self, step: Step) -> Iterator[Launch]:
+        layer = cast(MaxPool, self.layers[step.layer])
+        yield self._pool("max_pool", step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
+
+    def _average_pool(self, step: Step) -> Iterator[Launch]:
+        yield self._pool("average_pool", step)
+
+    def _pool(self, function: str, step: Step, **window: int) -> Launch:
+        source, target = self._value(step.source), self._value(step.target)
         _, height, width = source.shape
         _, out_height, out_width = target.shape
-        window = {}
-        if isinstance(layer, MaxPool):
-            window = {"size": layer.size, "step": layer.stride, "padding": layer.padding // 2}
-        yield self._per_number(
-            "max_pool" if window else "average_pool", target, target.channels // 4, "Pooling",
+        return self._per_number(
+            function, target, target.channels // QUAD,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
             channels=target.channels, height=height, width=width, out_height=out_height, out_width=out_width, **window,
         )  # fmt: skip
@@ -323,7 +185,7 @@ class Lowering:
         source, target = self._value(step.source), self._value(step.target)
         factors, biases = self.factors.get((step.layer, step.task), (0, 0))
         yield self._per_number(
-            "scale", target, target.channels // 4,
+            "scale", target, target.channels // QUAD,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
             channels=target.channels, factors=factors, biases=biases, activation=ACTIVATION_CODES[step.activation],
         )  # fmt: skip
@@ -333,7 +195,7 @@ class Lowering:
         source, target = self._value(step.source), self._value(step.target)
         alpha, beta = (1, 0) if layer.noadjust else (2, -1)
         yield self._per_number(
-            "crop", target, target.channels // 4,
+            "crop", target, target.channels // QUAD,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
             channels=target.channels, height=source.shape.height, width=source.shape.width,
             out_height=target.shape.height, out_width=target.shape.width, top=layer.top, left=layer.left,
@@ -345,16 +207,16 @@ class Lowering:
         source, target = self._value(step.source), self._value(step.target)
         other = self._value(step.sources[1])
         yield self._per_number(
-            "add", target, target.channels // 4,
+            "add", target, target.channels // QUAD,
             source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
             channels=target.channels, height=target.shape.height, width=target.shape.width,
             other=other.address, other_stride=other.stride, other_channels=other.shape.channels,
-            other_height=other.shape.height, other_width=other.shape.width, step=layer.step, spread=layer.spread,
+            other_height=other.shape.height, other_width=other.shape.width, stride=layer.stride, spread=layer.spread,
             activation=ACTIVATION_CODES[step.activation], alpha=layer.alpha, beta=layer.beta,
         )  # fmt: skip
 
     def _copy(self, step: Step) -> Iterator[Launch]:
-        """The sources side by side; the last one's padding is filled up."""
+        """The sources side by side, and zeros behind the last one up to a whole pack."""
         target = self._value(step.target)
         channel = 0
         for number, source in enumerate(map(self._value, step.sources), 1):
@@ -374,7 +236,7 @@ class Lowering:
     def _softmax(self, step: Step, to: str, address: int, strides: Mapping[str, int]) -> Launch:
         """Softmax to numbers of the type `to`."""
         layer, source = cast(Softmax, self.layers[step.layer]), self._value(step.source)
-        kernel = Kernel("softmax", f"softmax<{TYPES[self.precision]}, {to}>", "Softmax")
+        kernel = kernel_of("softmax", TYPES[self.precision], to)
         arguments = arguments_of(
             "Softmax", source=source.address, source_stride=source.stride, target=address,
             plane=source.shape.height * source.shape.width, size=layer.shape.size // layer.groups,
@@ -386,23 +248,39 @@ class Lowering:
         target = self._value(step.target)
         plane = target.shape.height * target.shape.width
         strides = {"target_image": plane * target.stride, "target_pixel": target.stride, "target_channel": 1}
-        strides |= {"channels": target.shape.channels, "padding": target.channels - target.shape.channels}
+        strides |= {"channels": target.shape.channels, "fill": target.channels - target.shape.channels}
         yield self._softmax(step, TYPES[self.precision], target.address, strides)
 
 
 Work = Launch | GraphLaunch | HostCall
-# What runs a layer's steps, by its type.
-KERNELS: dict[type[Layer], Callable[[Lowering, Step], Iterator[Launch | GraphLaunch]]] = {
-    Activation: Lowering._scale,
-    AvgPool: Lowering._pool,
-    BatchNorm: Lowering._scale,
-    Connected: Lowering._chosen,
-    Convolutional: Lowering._chosen,
-    Crop: Lowering._crop,
-    MaxPool: Lowering._pool,
-    Route: Lowering._copy,
-    Shortcut: Lowering._shortcut,
-    Softmax: Lowering._inner_softmax,
+
+
+class LayerKernel(NamedTuple):
+    """What runs a type of layer.
+
+    Attributes
+    ----------
+    lower : callable
+        A step's launches.
+    by_channel : bool
+        Whether it reads only channels that are there; else whole packs of them.
+    """
+
+    lower: Callable[[Lowering, Step], Iterator[Launch | GraphLaunch]]
+    by_channel: bool = False
+
+
+KERNELS: dict[type[Layer], LayerKernel] = {
+    Activation: LayerKernel(Lowering._scale),
+    AvgPool: LayerKernel(Lowering._average_pool),
+    BatchNorm: LayerKernel(Lowering._scale),
+    Connected: LayerKernel(Lowering._chosen),
+    Convolutional: LayerKernel(Lowering._chosen),
+    Crop: LayerKernel(Lowering._crop),
+    MaxPool: LayerKernel(Lowering._max_pool),
+    Route: LayerKernel(Lowering._copy, by_channel=True),
+    Shortcut: LayerKernel(Lowering._shortcut),
+    Softmax: LayerKernel(Lowering._inner_softmax, by_channel=True),
 }
 
 
@@ -413,3 +291,32 @@ def no_kernel(layer: Layer) -> str:
     if layer.activation not in ACTIVATION_CODES:
         return f"the activation {layer.activation} has no kernel"
     return ""
+
+
+def lay_out(program: Program, layers: Sequence[Layer], precision: str, pictures: int) -> Layout:
+    """The layout of `program` that its kernels read, by the parameters of `Layout`."""
+    return Layout(program, layers, precision, pictures, find_quads(program, layers))
+
+
+def find_quads(program: Program, layers: Sequence[Layer]) -> set[int]:
+    """The root values whose pixels are `QUAD` apart: of so few channels, where no step takes whole packs of them."""
+
+    def root(value: int) -> int:
+        return INPUT if value == INPUT else program.places[value].root
+
+    roots = map(root, [INPUT, *program.places])
+    quads = {value for value in roots if program.shape(value, layers).channels <= QUAD}
+    for step in reversed(program.steps):  # a step's target knows already who reads it
+        if step.task == "layer" and type(layers[step.layer]) in WINDOWS:
+            quads.discard(root(step.target))
+        elif not _by_channel(step, layers) and root(step.target) not in quads:
+            quads.discard(root(step.source))
+        if step.sum is not None:
+            quads.discard(root(step.sum.other))
+    return quads
+
+
+def _by_channel(step: Step, layers: Sequence[Layer]) -> bool:
+    layer = layers[step.layer]
+    reads_channels = bool(no_kernel(layer)) or KERNELS[type(layer)].by_channel
+    return step.task == "copy" or (step.task == "layer" and reads_channels)

@@ -1,0 +1,129 @@
+"""Deltas on their way back through what has no parameters: pooling, sums, and windows that lie apart."""
+
+from __future__ import annotations
+
+from numba import float32
+
+from .. import table as t
+from ..isa import BLOCK, LANES
+from . import kernel
+from .curves import CELLS
+from .sync import next_item
+from .vector import broadcast, load, load_scalar, store, store_scalar, take_equal
+
+
+@kernel
+def add_delta(op, alpha, counter):
+    """C = alpha * A + C, or alpha * A where `CLEAR`; so many cells an item."""
+    cells, alphas = op[t.CELLS], broadcast(alpha)
+    item = next_item(counter)
+    while item * CELLS < cells:
+        for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
+            value = load(op[t.A] + i * BLOCK) * alphas
+            if not op[t.CLEAR]:
+                value = value + load(op[t.C] + i * BLOCK)
+            store(op[t.C] + i * BLOCK, value)
+        item = next_item(counter)
+
+
+@kernel
+def multiply_cells(op, counter):
+    """C = A * OTHER; so many cells an item."""
+    cells = op[t.CELLS]
+    item = next_item(counter)
+    while item * CELLS < cells:
+        for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
+            store(op[t.C] + i * BLOCK, load(op[t.A] + i * BLOCK) * load(op[t.OTHER] + i * BLOCK))
+        item = next_item(counter)
+
+
+@kernel
+def pool_maximum_delta(op, counter):
+    """Add deltas at B to C, each where a window of A has its maximum, OTHER, first; a picture's block an item.
+
+    Windows are as for `pool_maximum`; `CLEAR`: C is zero before.
+    """
+    h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+    size, stride, padding = op[t.SIZE], op[t.STRIDE], op[t.PADDING]
+    zero = broadcast(float32(0))
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        s, c = op[t.A] + item * h * w * BLOCK, op[t.C] + item * h * w * BLOCK
+        y, b = op[t.OTHER] + item * oh * ow * BLOCK, op[t.B] + item * oh * ow * BLOCK
+        if op[t.CLEAR]:
+            for i in range(h * w):
+                store(c + i * BLOCK, zero)
+        for row in range(oh):
+            top = row * stride - padding
+            for column in range(ow):
+                left = column * stride - padding
+                best, rest = load(y + (row * ow + column) * BLOCK), load(b + (row * ow + column) * BLOCK)
+                for sy in range(max(top, 0), min(top + size, h)):
+                    for sx in range(max(left, 0), min(left + size, w)):
+                        place = (sy * w + sx) * BLOCK
+                        taken = take_equal(load(s + place), best, rest)
+                        rest = rest - taken
+                        store(c + place, load(c + place) + taken)
+        item = next_item(counter)
+
+
+@kernel
+def pool_average_delta(op, counter):
+    """Add deltas at A, divided by a plane's cells, to all of them at C; a picture's block an item."""
+    size = op[t.HEIGHT] * op[t.WIDTH]
+    share = broadcast(float32(1) / float32(size))
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        delta, c = load(op[t.A] + item * BLOCK) * share, op[t.C] + item * size * BLOCK
+        for i in range(size):
+            store(c + i * BLOCK, delta if op[t.CLEAR] else delta + load(c + i * BLOCK))
+        item = next_item(counter)
+
+
+@kernel
+def spread(op, counter):
+    """Blocked pictures at A to C, cells `STRIDE` apart and zeros between and after them; a picture's block an item."""
+    h, w, tall, wide = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+    zero = broadcast(float32(0))
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * tall * wide * BLOCK
+        for i in range(tall * wide):
+            store(d + i * BLOCK, zero)
+        for y in range(h):
+            for x in range(w):
+                place = y * op[t.STRIDE] * wide + x * op[t.STRIDE]
+                store(d + place * BLOCK, load(s + (y * w + x) * BLOCK))
+        item = next_item(counter)
+
+
+@kernel
+def unflatten(op, counter):
+    """Add pictures of one cell at A, as `flatten` makes them, to blocked ones of `CELLS` at C; a block an item.
+
+    `CLEAR`: C is zero before.
+    """
+    cells, images = op[t.CELLS], op[t.IMAGES]
+    item = next_item(counter)
+    while item < op[t.BLOCKS]:
+        for image in range(images):
+            for i in range(cells):
+                value = load(op[t.A] + ((item * cells + i) * images + image) * BLOCK)
+                place = op[t.C] + ((item * images + image) * cells + i) * BLOCK
+                store(place, value if op[t.CLEAR] else value + load(place))
+        item = next_item(counter)
+
+
+@kernel
+def to_plain(op, scratch, counter):
+    """Blocked pictures at A to plain ones at C; a picture's block an item. `scratch` holds a register."""
+    size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        block, image = divmod(item, op[t.IMAGES])
+        d = op[t.C] + (image * channels + block * LANES) * size * 4
+        for i in range(size):
+            store(scratch, load(op[t.A] + (item * size + i) * BLOCK))
+            for lane in range(min(LANES, channels - block * LANES)):
+                store_scalar(d + (lane * size + i) * 4, load_scalar(scratch + lane * 4))
+        item = next_item(counter)

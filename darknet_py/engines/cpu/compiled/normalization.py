@@ -1,0 +1,179 @@
+"""Batch normalization and activations in training: statistics of a mini-batch, and deltas on their way back.
+
+Sums over a picture's block are float32, those of all pictures float64: the same whatever the threads.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import float32, float64
+
+from .. import table as t
+from ..isa import BLOCK, LANES
+from . import kernel
+from .curves import CELLS, bend, slope_at
+from .sync import next_item
+from .vector import broadcast, fma, load, load_scalar, store, store_scalar
+
+RUN = 64  # cells that are summed up on their own
+
+
+@kernel
+def measure(op, counter):
+    """Of each picture's block at A the mean and the squared distances from it, summed, to SUMS; a block an item."""
+    cells = op[t.CELLS]
+    share = broadcast(float32(1) / float32(cells))
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        s, d = op[t.A] + item * cells * BLOCK, op[t.SUMS] + item * 2 * BLOCK
+        total = broadcast(float32(0))
+        for first in range(0, cells, RUN):
+            part = broadcast(float32(0))
+            for i in range(first, min(first + RUN, cells)):
+                part = part + load(s + i * BLOCK)
+            total = total + part
+        mean = total * share
+        store(d, mean)
+        total = broadcast(float32(0))
+        for first in range(0, cells, RUN):
+            part = broadcast(float32(0))
+            for i in range(first, min(first + RUN, cells)):
+                distance = load(s + i * BLOCK) - mean
+                part = fma(distance, distance, part)
+            total = total + part
+        store(d + BLOCK, total)
+        item = next_item(counter)
+
+
+@kernel
+def fold_measures(op, counter):
+    """Mean and variance of all pictures, and the factor to normalize and scale by, from SUMS; a block an item.
+
+    At MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0.
+    """
+    images, cells = op[t.IMAGES], op[t.CELLS]
+    item = next_item(counter)
+    while item < op[t.BLOCKS]:
+        for lane in range(LANES):
+            channel = item * LANES + lane
+            s = op[t.SUMS] + item * images * 2 * BLOCK + lane * 4
+            mean = float64(0)
+            for image in range(images):
+                mean += float64(load_scalar(s + image * 2 * BLOCK))
+            mean /= images
+            total = float64(0)
+            for image in range(images):
+                distance = float64(load_scalar(s + image * 2 * BLOCK)) - mean
+                total += float64(load_scalar(s + image * 2 * BLOCK + BLOCK)) + cells * distance * distance
+            variance = total / max(images * cells - 1, 1)
+            there = channel < op[t.CHANNELS]
+            scale = float64(load_scalar(op[t.SCALE] + channel * 4)) if there else float64(0)
+            store_scalar(op[t.MEAN] + channel * 4, float32(mean))
+            store_scalar(op[t.VARIANCE] + channel * 4, float32(variance))
+            store_scalar(op[t.FACTOR] + channel * 4, float32(scale / (math.sqrt(variance) + t.FORWARD_EPSILON)))
+        item = next_item(counter)
+
+
+@kernel
+def normalize(op, slope, counter):
+    """C = curve(FACTOR * (A - MEAN) + BIAS), cell by cell; `CELLS` cells of a block an item."""
+    cells, code = op[t.CELLS], op[t.CURVE]
+    parts = (cells + CELLS - 1) // CELLS
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * parts:
+        block, part = divmod(item, parts)
+        mean, factor = load(op[t.MEAN] + block * BLOCK), load(op[t.FACTOR] + block * BLOCK)
+        bias = load(op[t.BIAS] + block * BLOCK)
+        first = block * cells + part * CELLS
+        for i in range(first, min(first + CELLS, (block + 1) * cells)):
+            value = fma(load(op[t.A] + i * BLOCK) - mean, factor, bias)
+            store(op[t.C] + i * BLOCK, bend(code, slope, value))
+        item = next_item(counter)
+
+
+@kernel
+def bend_delta(op, slope, counter):
+    """Deltas at C times the activation's slope where it gave OTHER, and what a layer's biases and scales want of them.
+
+    To SUMS, of each picture's block: the deltas' sum, and that of the deltas times A - MEAN; the latter is left as it
+    is where there is no A. A picture's block is an item.
+    """
+    cells, code = op[t.CELLS], op[t.CURVE]
+    bent = code != 0 or slope != float32(1)
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        block = item // op[t.IMAGES]
+        c, y, x, d = op[t.C], op[t.OTHER], op[t.A], op[t.SUMS] + item * 2 * BLOCK
+        mean = broadcast(float32(0))
+        if x != 0:
+            mean = load(op[t.MEAN] + block * BLOCK)
+        total, products = broadcast(float32(0)), broadcast(float32(0))
+        for first in range(item * cells, (item + 1) * cells, RUN):
+            some, part = broadcast(float32(0)), broadcast(float32(0))
+            for i in range(first, min(first + RUN, (item + 1) * cells)):
+                delta = load(c + i * BLOCK)
+                if bent:
+                    delta = delta * slope_at(code, slope, load(y + i * BLOCK))
+                    store(c + i * BLOCK, delta)
+                some = some + delta
+                if x != 0:
+                    part = fma(delta, load(x + i * BLOCK) - mean, part)
+            total, products = total + some, products + part
+        store(d, total)
+        store(d + BLOCK, products)
+        item = next_item(counter)
+
+
+@kernel
+def fold_delta(op, counter):
+    """Add what SUMS say to the gradients of biases and scales; a block an item.
+
+    Where there is a SCALE: at FACTOR, SLOPE_FACTOR and BIAS what `normalize_delta` takes of deltas, distances from
+    MEAN, and at all. Gradients are for `CHANNELS`; SCALE is their scales, VARIANCE as `fold_measures` gave it.
+    """
+    images, count = op[t.IMAGES], op[t.IMAGES] * op[t.CELLS]
+    item = next_item(counter)
+    while item < op[t.BLOCKS]:
+        for lane in range(LANES):
+            channel = item * LANES + lane
+            there = channel < op[t.CHANNELS]
+            s = op[t.SUMS] + item * images * 2 * BLOCK + lane * 4
+            total, products = float64(0), float64(0)
+            for image in range(images):
+                total += float64(load_scalar(s + image * 2 * BLOCK))
+                products += float64(load_scalar(s + image * 2 * BLOCK + BLOCK))
+            if there and op[t.BIAS_GRADIENT] != 0:
+                d = op[t.BIAS_GRADIENT] + channel * 4
+                store_scalar(d, float32(load_scalar(d) + total))
+            if op[t.SCALE] != 0:
+                variance = float64(load_scalar(op[t.VARIANCE] + channel * 4))
+                scale = float64(0)
+                if there:
+                    scale = float64(load_scalar(op[t.SCALE] + channel * 4))
+                if there and op[t.SCALE_GRADIENT] != 0:
+                    d = op[t.SCALE_GRADIENT] + channel * 4
+                    gradient = products / (math.sqrt(variance) + t.FORWARD_EPSILON)
+                    store_scalar(d, float32(load_scalar(d) + gradient))
+                root = 1 / math.sqrt(variance + t.BACKWARD_EPSILON)
+                store_scalar(op[t.FACTOR] + channel * 4, float32(scale * root))
+                store_scalar(op[t.TILT] + channel * 4, float32(-root * root * root * scale * products / count))
+                store_scalar(op[t.BIAS] + channel * 4, float32(-root * scale * total / count))
+        item = next_item(counter)
+
+
+@kernel
+def normalize_delta(op, counter):
+    """C = FACTOR * C + TILT * (A - MEAN) + BIAS, cell by cell; `CELLS` cells of a block an item."""
+    cells = op[t.CELLS]
+    parts = (cells + CELLS - 1) // CELLS
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * parts:
+        block, part = divmod(item, parts)
+        mean, factor = load(op[t.MEAN] + block * BLOCK), load(op[t.FACTOR] + block * BLOCK)
+        tilt, bias = load(op[t.TILT] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
+        first = block * cells + part * CELLS
+        for i in range(first, min(first + CELLS, (block + 1) * cells)):
+            rest = fma(load(op[t.A] + i * BLOCK) - mean, tilt, bias)
+            store(op[t.C] + i * BLOCK, fma(load(op[t.C] + i * BLOCK), factor, rest))
+        item = next_item(counter)

@@ -1,0 +1,324 @@
+"""Steps -> operations: what each layer comes to in compiled code, and which run by their definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ...layers import Array, Layer
+from ...layers.activation import Activation
+from ...layers.activations import activate
+from ...layers.avgpool import AvgPool
+from ...layers.batchnorm import BatchNorm
+from ...layers.connected import Connected
+from ...layers.convolutional import Convolutional
+from ...layers.crop import Crop
+from ...layers.maxpool import MaxPool
+from ...layers.shortcut import Shortcut
+from ...layers.softmax import Softmax
+from ..passes import INPUT, SLOPES, Step
+from . import operations as o
+from . import table as t
+from .algorithms import Choice, Operands
+from .algorithms.weights import blocks, round_to_bfloat16
+from .builder import Table
+from .isa import BLOCK, LANES
+from .prepared import Prepared
+from .values import Values, to_float32
+
+
+class Lowering:
+    """Makes tables of a program's steps, with calls of NumPy in between.
+
+    Attributes
+    ----------
+    calls : list of Table or callable
+        In order.
+    input_rows : list of (Table, int)
+        Operations that are told at each run where the batch lies.
+    """
+
+    def __init__(self, engine: Prepared, layers: Sequence[Layer], values: Values) -> None:
+        self.engine, self.layers, self.values = engine, layers, values
+        self.images = values.images
+        self.input_rows: list[tuple[Table, int]] = []
+        self.calls: list[Table | Callable[[], None]] = []
+        for step in engine.program.steps:
+            self.layer = step.layer
+            self._add(step)
+        for call in self.calls:
+            if isinstance(call, Table):
+                call.freeze()
+
+    def _table(self) -> Table:
+        if not self.calls or not isinstance(self.calls[-1], Table):
+            self.calls.append(Table())
+        table = self.calls[-1]
+        assert isinstance(table, Table)
+        table.layer = self.layer
+        return table
+
+    def _blocked(self, value: int) -> int:
+        """The address of a value in blocked layout."""
+        if value in self.values.plain:
+            shape = self.values.shape(value)
+            self._table().add(
+                o.ToBlocks(
+                    a=self._plain_address(value),
+                    c=self.values.addresses[value],
+                    out_cell=self.values.cell(value),
+                    blocks=blocks(shape.channels),
+                    channels=shape.channels,
+                    images=self.images,
+                    height=shape.height,
+                    width=shape.width,
+                )
+            )
+            if value != INPUT:
+                del self.values.plain[value]
+        return self.values.addresses[value]
+
+    def _plain_address(self, value: int) -> int:
+        """The address of a value in plain layout, for the operation that is added next."""
+        if value == INPUT:
+            self.input_rows.append((self._table(), len(self._table().operations)))
+            return 0
+        return self._table().keep(self.values.plain[value])
+
+    def _add(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        if step.task == "copy":
+            self._blocked(step.source)
+            self.calls.append(lambda: np.copyto(self.values.view(step.target), self.values.view(step.source)))
+        elif step.task == "scale":
+            self._add_scale(step)
+        elif no_kernel(layer) or self.engine.is_defined(layer):
+            self._add_definition(step)
+        else:
+            KERNELS[type(layer)](self, step)
+
+    def _add_product(self, step: Step) -> None:
+        layer, algorithm = self.layers[step.layer], self.engine.choices[step.layer].algorithm
+        assert algorithm is not None
+        residual = 0 if step.sum is None else self._blocked(step.sum.other)  # which the source may be, too
+        plain = algorithm.plain and step.source in self.values.plain
+        source = self._plain_address(step.source) if plain else self._blocked(step.source)
+        operands = Operands(
+            images=self.images,
+            source=source,
+            target=self.values.addresses[step.target],
+            residual=residual,
+            workspace=self.values.workspace,
+            source_shape=layer.input_shapes[0],
+            shape=layer.shape,
+            slope=SLOPES.get(step.activation, 1),
+            final=SLOPES[step.final_activation],
+            threads=self.engine.team.threads,
+            plain=plain,
+            source_cell=self.values.cell(step.source),
+            cell=self.values.cell(step.target),
+        )
+        algorithm.lower(self._table(), layer, self.engine.weights[step.layer], operands)
+        self._add_curve(step)
+
+    def _add_curve(self, step: Step) -> None:
+        """The activation of a value that lies there without, where a store could not apply it."""
+        if step.activation not in SLOPES:
+            self._add_scaled(step, step.target, None)
+
+    def _add_scale(self, step: Step) -> None:
+        """The step's activation of its source's channels, times factors plus biases where it has some."""
+        self._add_scaled(step, step.source, self.engine.factors.get((step.layer, step.task)))
+
+    def _add_scaled(self, step: Step, source: int, factors: tuple[Array, Array] | None) -> None:
+        start, shape, given = self._blocked(source), self.values.shape(step.target), dict(factor=0, bias=0)
+        if factors is not None:
+            factor, bias = (self._table().keep(_pad_channels(numbers)) for numbers in factors)
+            given = dict(factor=factor, bias=bias)
+        compiled = step.activation in t.CURVES
+        self._table().add(
+            o.Scale(
+                a=start,
+                c=self.values.addresses[step.target],
+                cell=self.values.cell(source),
+                out_cell=self.values.cell(step.target),
+                blocks=blocks(shape.channels),
+                cells=self.images * shape.height * shape.width,
+                slope=SLOPES.get(step.activation, 1),
+                curve=1 + t.CURVES.index(step.activation) if compiled else 0,
+                **given,
+            )
+        )
+        if not compiled and step.activation not in SLOPES:
+            self.calls.append(lambda: self._activate(step))
+
+    def _activate(self, step: Step) -> None:
+        view = self.values.view(step.target)
+        values = activate(step.activation, to_float32(view))
+        view[...] = values if view.dtype == np.float32 else round_to_bfloat16(values.view(np.uint32)) >> 16
+
+    def _add_maximum(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, MaxPool)
+        shape = layer.shape
+        self._table().add(
+            o.MaxPool(
+                **self._pooled(step),
+                out_height=shape.height,
+                out_width=shape.width,
+                size=layer.size,
+                stride=layer.stride,
+                padding=layer.padding // 2,
+            )
+        )
+
+    def _add_crop(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, Crop)
+        (channels, height, width), cell = self.values.shape(step.source), self.values.cell(step.source)
+        if step.source in self.values.plain:
+            plane, start = 4 * height * width, self._plain_address(step.source)
+            strides = dict(a_batch=channels * plane, a_block=LANES * plane, a_plane=plane, pixel=4, cell=BLOCK)
+        else:
+            picture, start = height * width * cell, self._blocked(step.source)
+            strides = dict(a_batch=picture, a_block=self.images * picture, a_plane=cell // LANES, pixel=cell, cell=cell)
+        target = np.empty((self.images, *layer.shape), np.float32)
+        self._table().add(
+            o.Crop(
+                a=start,
+                a_row=width * strides["pixel"],
+                **strides,
+                c=self._table().keep(target),
+                images=self.images,
+                channels=channels,
+                top=layer.top,
+                left=layer.left,
+                out_height=layer.crop_height,
+                out_width=layer.crop_width,
+                alpha=1 if layer.noadjust else 2,
+                beta=0 if layer.noadjust else -1,
+            )
+        )
+        self._define(step, target)
+
+    def _add_average(self, step: Step) -> None:
+        self._table().add(o.AvgPool(**self._pooled(step)))
+
+    def _pooled(self, step: Step) -> dict[str, int]:
+        """What an operation that pools a value is told of it."""
+        source = self.values.shape(step.source)
+        return dict(
+            a=self._blocked(step.source),
+            c=self.values.addresses[step.target],
+            cell=self.values.cell(step.source),
+            out_cell=self.values.cell(step.target),
+            blocks=blocks(source.channels),
+            images=self.images,
+            height=source.height,
+            width=source.width,
+        )
+
+    def _add_shortcut(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, Shortcut)
+        shape, other = layer.input_shapes
+        self._table().add(
+            o.Add(
+                a=self._blocked(step.sources[0]),
+                other=self._blocked(step.sources[1]),
+                c=self.values.addresses[step.target],
+                cell=self.values.cell(step.sources[0]),
+                out_cell=self.values.cell(step.target),
+                blocks=blocks(shape.channels),
+                images=self.images,
+                height=shape.height,
+                width=shape.width,
+                other_height=other.height,
+                other_width=other.width,
+                other_step=layer.stride,
+                spread=layer.spread,
+                summed_blocks=blocks(min(shape.channels, other.channels)),
+                slope=SLOPES.get(step.activation, 1),
+                alpha=layer.alpha,
+                beta=layer.beta,
+            )
+        )
+        self._add_curve(step)
+
+    def _add_softmax(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, Softmax)
+        shape = layer.shape
+        source, target = self._blocked(step.source), np.empty((self.images, *shape), np.float32)
+        self._table().add(
+            o.Softmax(
+                a=source,
+                cell=self.values.cell(step.source),
+                c=self._table().keep(target),
+                images=self.images,
+                channels=shape.channels,
+                groups=layer.groups,
+                inverse_temperature=1 / layer.temperature,
+            )
+        )
+        self._define(step, target)
+
+    def _add_definition(self, step: Step) -> None:
+        """What has no kernel of its own runs as its layers define it."""
+        target = np.empty((self.images, *self.values.shape(step.target)), np.float32)
+        inputs = {value: None if value == INPUT else self.values.plain.get(value) for value in step.reads}
+
+        def read(value: int) -> Array:
+            plain = inputs[value]
+            return self.values.read(value) if plain is None else plain
+
+        self.calls.append(lambda: np.copyto(target, step.define(self.layers, self.engine.parameters, read)))
+        self._define(step, target)
+
+    def _define(self, step: Step, target: Array) -> None:
+        """Let `target`, in plain layout, be what a step gives."""
+        self.values.plain[step.target] = target
+        if self.engine.program.places[step.target].root != step.target:
+            self._blocked(step.target)
+
+
+def _pad_channels(values: Array) -> Array:
+    """A number for each channel, in whole registers."""
+    padded = np.zeros(blocks(len(values)) * LANES, np.float32)
+    padded[: len(values)] = values
+    return padded
+
+
+# What runs a layer's steps, by its type.
+KERNELS: dict[type[Layer], Callable[[Lowering, Step], None]] = {
+    Activation: Lowering._add_scale,
+    AvgPool: Lowering._add_average,
+    BatchNorm: Lowering._add_scale,
+    Connected: Lowering._add_product,
+    Convolutional: Lowering._add_product,
+    Crop: Lowering._add_crop,
+    MaxPool: Lowering._add_maximum,
+    Shortcut: Lowering._add_shortcut,
+    Softmax: Lowering._add_softmax,
+}
+
+
+def no_kernel(layer: Layer) -> str:
+    """Why no compiled code runs `layer`, whatever its parameters; empty where some does."""
+    if type(layer) not in KERNELS:
+        return f"[{layer.kind}] has no kernel"
+    channels = [shape.channels for shape in layer.input_shapes]
+    if isinstance(layer, Shortcut) and channels[0] != channels[1] and min(channels) % LANES:
+        return f"sums of {min(channels)} channels of {max(channels)} end within a block"
+    if isinstance(layer, Softmax) and layer.shape.height * layer.shape.width > 1:
+        return "softmax of more than one pixel has no kernel"
+    return ""
+
+
+def explain_definition(layer: Layer, choice: Choice | None = None) -> str:
+    """Why `layer`, of a convolution the implementation `choice`, or its activation runs by its definition; or empty."""
+    if choice is not None and choice.algorithm is None:
+        return f"its groups make up no whole blocks of {LANES} channels"
+    known = layer.activation in SLOPES or layer.activation in t.CURVES
+    return no_kernel(layer) or ("" if known else f"the activation {layer.activation} has no kernel")

@@ -1,0 +1,53 @@
+"""The operations that compiled code walks through: what each is told, by the same names on both sides.
+
+An operation is a record here, and a row of int64 and one of float32 there; each name is a column, and means the same
+to all operations that have it. Addresses and strides are in bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from .base import Operation
+from .layers import Add, AvgPool, Crop, MaxPool, Scale, Softmax
+from .moves import Flatten, Pad, ToBlocks, ToPhases, ToPixels
+from .packing import Pack, PackWinograd
+from .products import Gemm, Strassen, Winograd, WinogradInput, WinogradOutput
+from .training import (
+    AddDelta,
+    AddGradients,
+    AvgPoolDelta,
+    BendDelta,
+    FoldDelta,
+    FoldMeasures,
+    MaxPoolDelta,
+    Measure,
+    MultiplyCells,
+    Normalize,
+    NormalizeDelta,
+    Spread,
+    SumProducts,
+    ToPlain,
+    Unflatten,
+)
+
+OPERATIONS: tuple[type[Operation], ...] = (
+    Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Pad, ToPixels, ToPhases, ToBlocks, Flatten, Crop, MaxPool,
+    AvgPool, Add, Scale, Softmax, Pack, PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize,
+    BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta, Spread, Unflatten,
+    ToPlain,
+)  # fmt: skip
+for _number, _operation in enumerate(OPERATIONS):
+    _operation.opcode = _number
+
+
+def _names(kind: str) -> tuple[str, ...]:
+    found = (field.name for operation in OPERATIONS for field in fields(operation) if field.type == kind)
+    return tuple(dict.fromkeys(found))
+
+
+INTEGERS = ("opcode", *_names("int"))  # columns of the rows of int64
+NUMBERS = _names("float")  # and of those of float32
+
+# Activations that are compiled besides x > 0 ? x : slope * x.
+CURVES = "logistic", "loggy", "elu", "selu", "ramp", "tanh", "plse", "lhtan", "hardtan", "stair"

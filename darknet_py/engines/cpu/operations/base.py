@@ -1,0 +1,13 @@
+"""What every operation is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """What one call of a kernel is told."""
+
+    opcode: ClassVar[int]

@@ -1,0 +1,114 @@
+"""Layers that are no products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop(Operation):
+    """alpha * A + beta within a window, to plain pictures."""
+
+    a: int
+    a_batch: int
+    a_block: int  # from LANES channels to the next
+    a_plane: int
+    a_row: int
+    pixel: int
+    cell: int
+    c: int
+    images: int
+    channels: int
+    top: int
+    left: int
+    out_height: int
+    out_width: int
+    alpha: float
+    beta: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(Operation):
+    """Maximum over windows."""
+
+    a: int
+    c: int
+    cell: int
+    out_cell: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+    size: int
+    stride: int
+    padding: int
+    out_height: int
+    out_width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool(Operation):
+    """Mean over planes."""
+
+    a: int
+    c: int
+    cell: int
+    out_cell: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(Operation):
+    """slope(alpha * A + beta * other)."""
+
+    a: int
+    c: int
+    cell: int
+    out_cell: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+    other: int
+    other_height: int
+    other_width: int
+    other_step: int  # every so many cells of the other are taken
+    spread: int  # and are added to every so many cells
+    summed_blocks: int  # that have another summand
+    slope: float
+    alpha: float
+    beta: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale(Operation):
+    """curve(factor * A + bias), or curve(A)."""
+
+    a: int
+    c: int
+    cell: int
+    out_cell: int
+    blocks: int
+    cells: int
+    factor: int  # 0 where there is none
+    bias: int
+    curve: int  # an activation's place in CURVES, from 1; 0 for x > 0 ? x : slope * x
+    slope: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(Operation):
+    """Softmax of pictures of one cell, to plain ones."""
+
+    a: int
+    c: int
+    cell: int
+    images: int
+    channels: int
+    groups: int
+    inverse_temperature: float

@@ -1,0 +1,91 @@
+"""Moves: pictures in another layout, or with edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pad(Operation):
+    """Blocked pictures with zeros round them."""
+
+    a: int
+    c: int
+    cell: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+    padding: int  # before the first row and column
+    out_height: int
+    out_width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToPixels(Operation):
+    """Pictures of few channels as pixels, zeros round them."""
+
+    a: int
+    a_batch: int
+    a_plane: int
+    a_row: int
+    pixel: int
+    cell: int
+    c: int
+    channels: int
+    images: int
+    height: int
+    width: int
+    padding: int
+    out_height: int
+    out_width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToPhases(Operation):
+    """Pictures of few channels, split into phases as channels, blocked."""
+
+    a: int
+    a_batch: int
+    a_plane: int
+    a_row: int
+    pixel: int
+    cell: int
+    c: int
+    channels: int
+    images: int
+    height: int
+    width: int
+    padding: int
+    stride: int
+    blocks: int
+    out_height: int
+    out_width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToBlocks(Operation):
+    """Plain pictures, blocked."""
+
+    a: int
+    c: int
+    out_cell: int
+    blocks: int
+    channels: int
+    images: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten(Operation):
+    """Blocked pictures as pictures of one cell."""
+
+    a: int
+    c: int
+    cell: int
+    blocks: int
+    cells: int  # of a picture's block
+    images: int

@@ -1,0 +1,160 @@
+"""Products: convolutions and connected layers, as their algorithms divide them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gemm(Operation):
+    """Products of pixels and weights, for each batch, panel of output channels and row of pixels."""
+
+    batches: int  # products that share nothing: the positions of a Winograd tile, the blocks of a grouped convolution
+    panels: int  # panels of COLUMNS registers of output channels
+    last_columns: int  # registers in the last of them
+    row_count: int  # rows of output pixels
+    pixels: int  # output pixels in a row
+    chunk: int  # tiles that a thread takes at a time
+    claim: int  # whether threads take their next item early, to fetch its weights meanwhile
+    cell: int  # bytes of a pixel's LANES channels in A
+    out_cell: int  # the same in C, and in the residual
+    pixel: int  # from one pixel of a tile to the next in A
+    a: int
+    a_batch: int
+    a_row: int
+    b: int
+    b_batch: int
+    b_panel: int
+    c: int
+    c_batch: int
+    c_row: int
+    c_plane: int
+    taps: int  # offsets in A
+    tap_count: int
+    depth: int
+    bias: int
+    bias_batch: int
+    residual: int  # added before the last activation; 0 where there is none
+    slope: float
+    final: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinogradInput(Operation):
+    """Tiles of pictures, transformed."""
+
+    row_count: int  # rows of tiles
+    first_row: int
+    tile_rows: int  # tiles in a column and in a row of a picture
+    tile_columns: int
+    in_tile: int  # the side of an input and of an output tile
+    out_tile: int
+    group_size: int  # tiles that lie together
+    tiles: int
+    tiles_plane: int
+    a: int
+    a_plane: int
+    blocks: int
+    height: int
+    width: int
+    padding: int
+    cell: int  # of the tiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinogradOutput(Operation):
+    """Products of tiles, transformed back."""
+
+    row_count: int
+    first_row: int
+    tile_rows: int
+    tile_columns: int
+    in_tile: int
+    out_tile: int
+    group_size: int
+    products: int
+    products_plane: int
+    out_blocks: int
+    out_height: int
+    out_width: int
+    c: int
+    c_plane: int
+    bias: int
+    residual: int
+    out_cell: int
+    slope: float
+    final: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Winograd(Operation):
+    """All of a convolution by Winograd's algorithm, group of tiles by group of tiles."""
+
+    row_count: int
+    first_row: int
+    tile_rows: int
+    tile_columns: int
+    in_tile: int
+    out_tile: int
+    group_size: int
+    tile_groups: int
+    tiles: int
+    tiles_plane: int
+    products: int
+    products_plane: int
+    thread_bytes: int  # of a thread's tiles and products
+    a: int
+    a_plane: int
+    blocks: int
+    height: int
+    width: int
+    padding: int
+    cell: int
+    b: int
+    b_batch: int
+    b_panel: int
+    panels: int
+    last_columns: int
+    taps: int
+    tap_count: int
+    depth: int
+    no_bias: int  # zeros
+    out_blocks: int
+    out_height: int
+    out_width: int
+    c: int
+    c_plane: int
+    bias: int
+    residual: int
+    out_cell: int
+    slope: float
+    final: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strassen(Operation):
+    """A 1 x 1 convolution by Strassen's algorithm."""
+
+    a: int
+    a_plane: int
+    images: int
+    pixels: int
+    group_size: int  # pairs of pixels in an item
+    blocks: int
+    out_blocks: int
+    b: int
+    b_panel: int
+    panels: int
+    taps: int
+    sum_taps: int  # the same in sums
+    tiles: int  # where sums lie
+    products: int
+    thread_bytes: int
+    c: int
+    c_plane: int
+    bias: int
+    residual: int
+    slope: float
+    final: float

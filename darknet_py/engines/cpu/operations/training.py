@@ -1,0 +1,243 @@
+"""What training does besides: deltas on their way back, normalization, gradients of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumProducts(Operation):
+    """A's numbers, rows, times B's registers, columns, summed over pixels and pictures: gradients of weights."""
+
+    images: int
+    parts: int  # of the pictures, whose sums are apart
+    part_bytes: int
+    blocks: int
+    depth: int  # rows of a block, side by side
+    row_count: int  # rows of all blocks
+    out_blocks: int  # columns
+    out_height: int
+    out_width: int
+    chunk: int  # rows of pixels at a time
+    taps: int
+    tap_count: int
+    a: int
+    a_batch: int
+    a_plane: int
+    a_row: int
+    pixel: int
+    b: int
+    b_batch: int
+    b_plane: int
+    b_row: int
+    b_pixel: int
+    c: int
+    c_batch: int  # from one tap to the next
+    c_row: int
+    clear: int  # whether C is zero before
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddGradients(Operation):
+    """Such sums, added to gradients in a weights file's order."""
+
+    a: int
+    a_batch: int
+    a_row: int
+    parts: int
+    part_bytes: int
+    row_count: int
+    out_blocks: int
+    out_channels: int
+    channels: int  # rows are pixels of so many channels
+    tap_count: int
+    c: int
+    filter_stride: int
+    channel_stride: int
+    row_stride: int  # from one pixel to the next
+    tap_stride: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure(Operation):
+    """Means of pictures' blocks, and squared distances from them."""
+
+    a: int
+    sums: int
+    blocks: int
+    images: int
+    cells: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldMeasures(Operation):
+    """Mean, variance and factor of each channel of a mini-batch."""
+
+    sums: int
+    blocks: int
+    images: int
+    cells: int
+    channels: int
+    scale: int
+    mean: int
+    variance: int
+    factor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalize(Operation):
+    """curve(factor * (A - mean) + bias)."""
+
+    a: int
+    c: int
+    blocks: int
+    cells: int
+    mean: int
+    factor: int
+    bias: int
+    curve: int
+    slope: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BendDelta(Operation):
+    """Deltas times an activation's slope, and their sums."""
+
+    a: int  # what was normalized; 0 where nothing was
+    other: int  # what the activation gave
+    c: int
+    sums: int
+    mean: int
+    blocks: int
+    images: int
+    cells: int
+    curve: int
+    slope: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldDelta(Operation):
+    """Gradients of biases and scales, and what deltas become before a normalization."""
+
+    sums: int
+    blocks: int
+    images: int
+    cells: int
+    channels: int
+    scale: int  # 0 where nothing is normalized
+    variance: int
+    factor: int
+    tilt: int
+    bias: int
+    bias_gradient: int  # 0 where it is not wanted
+    scale_gradient: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalizeDelta(Operation):
+    """factor * C + tilt * (A - mean) + bias."""
+
+    a: int
+    c: int
+    blocks: int
+    cells: int
+    mean: int
+    factor: int
+    tilt: int
+    bias: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddDelta(Operation):
+    """C + alpha * A."""
+
+    a: int
+    c: int
+    cells: int
+    clear: int
+    alpha: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiplyCells(Operation):
+    """A * other."""
+
+    a: int
+    other: int
+    c: int
+    cells: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPoolDelta(Operation):
+    """Deltas of maxima, to where these were."""
+
+    a: int
+    other: int
+    b: int
+    c: int
+    clear: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+    size: int
+    stride: int
+    padding: int
+    out_height: int
+    out_width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPoolDelta(Operation):
+    """Deltas of means, to all that went into them."""
+
+    a: int
+    c: int
+    clear: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread(Operation):
+    """Blocked pictures, their cells apart."""
+
+    a: int
+    c: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+    stride: int
+    out_height: int
+    out_width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unflatten(Operation):
+    """Pictures of one cell as blocked pictures."""
+
+    a: int
+    c: int
+    clear: int
+    blocks: int
+    cells: int
+    images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToPlain(Operation):
+    """Blocked pictures, plain."""
+
+    a: int
+    c: int
+    blocks: int
+    channels: int
+    images: int
+    height: int
+    width: int

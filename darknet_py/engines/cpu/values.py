@@ -1,0 +1,116 @@
+"""Where the values of a program lie, for some number of images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ...layers import Array, Layer, Shape
+from ...layers.softmax import Softmax
+from ..passes import INPUT
+from .algorithms.weights import blocks
+from .arena import LINE, address, round_up
+from .isa import BLOCK, LANES
+from .prepared import Prepared
+
+
+class Values:
+    """Blocked values, slot by slot in the engine's memory, and those that lie in plain layout.
+
+    Attributes
+    ----------
+    addresses : dict of int to int
+        Of values in blocked layout.
+    workspace : int
+        The address of the algorithms'.
+    plain : dict of int to array
+        Values that lie in plain layout: the input, at each run, and what its step writes so.
+    memory : array of uint8
+        All of it.
+    gaps : list of slice
+        What nothing uses of it, behind each buffer.
+    """
+
+    def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int) -> None:
+        self.engine, self.layers, self.images = engine, layers, images
+        self.program = engine.program
+        self.plain: dict[int, Array] = {INPUT: np.empty(0, np.float32)}
+        self._precise = self._find_precise()
+        self._lay_out()
+
+    def _find_precise(self) -> set[int]:
+        """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of.
+
+        Not those that share their memory with another value, nor sums with a residual.
+        """
+        steps, places = self.program.steps, self.program.places
+        softmax = {step.layer for step in steps if isinstance(self.layers[step.layer], Softmax)}
+        read = {value for step in steps if step.layer not in softmax for value in step.reads}
+        inside = Counter(place.root for place in places.values())
+        return {
+            step.target
+            for step in steps
+            if step.task == "layer" and step.sum is None and step.target not in read and inside[step.target] == 1
+        }
+
+    def _lay_out(self) -> None:
+        """Give every value its address: slots one after another, then the workspace of convolutions."""
+        places = self.program.places
+        sizes = [0] * (1 + max(place.slot for place in places.values()))
+        for place in places.values():
+            sizes[place.slot] = max(sizes[place.slot], self._size(place.root))
+        spaces = [0]
+        for step in self.program.steps:
+            choice = self.engine.choices.get(step.layer)
+            if choice is not None and choice.algorithm is not None:
+                layer, threads = self.layers[step.layer], self.engine.team.threads
+                spaces.append(choice.algorithm.workspace(layer, self.images, threads))
+        # The input's blocked form, where a layer wants it, lies last. A line that nothing uses follows each buffer.
+        sizes += [max(spaces), self._size(INPUT)]
+        starts = np.cumsum([0, *(round_up(size, LINE) + LINE for size in sizes)]).tolist()
+        self.memory = self.engine.memory(starts[-1])
+        self.gaps = [slice(end - LINE, end) for end in starts[1:]]
+        starts = [address(self.memory) + start for start in starts]
+        self.workspace = starts[-3]
+        self.addresses = {INPUT: starts[-2]}
+        for value, place in places.items():
+            shape = self.shape(place.root)
+            plane = self.images * shape.height * shape.width * self.cell(value)
+            self.addresses[value] = starts[place.slot] + place.channel // LANES * plane
+
+    def cell(self, value: int) -> int:
+        """Bytes of LANES channels of a pixel of a value in blocked layout."""
+        return BLOCK if value in self._precise else self.engine.cell
+
+    def shape(self, value: int) -> Shape:
+        """Of one picture."""
+        return self.program.shape(value, self.layers)
+
+    def _size(self, value: int) -> int:
+        shape = self.shape(value)
+        return self.images * blocks(shape.channels) * shape.height * shape.width * self.cell(value)
+
+    def view(self, value: int) -> npt.NDArray[np.float32 | np.uint16]:
+        """A blocked value as (blocks, images, height, width, LANES), of float32 or the bits of bfloat16."""
+        shape = self.shape(value)
+        start = self.addresses[value] - address(self.memory)
+        cells = self.memory[start : start + self._size(value)]
+        cells = cells.reshape(blocks(shape.channels), self.images, shape.height, shape.width, self.cell(value))
+        return cells.view(np.float32) if self.cell(value) == BLOCK else cells.view(np.uint16)
+
+    def read(self, value: int) -> Array:
+        """A value in plain layout."""
+        if value in self.plain:
+            return self.plain[value]
+        shape = self.shape(value)
+        plain = to_float32(self.view(value)).transpose(1, 0, 4, 2, 3).reshape(self.images, -1, *shape[1:])
+        return plain[:, : shape.channels]
+
+
+def to_float32(values: npt.NDArray[np.float32 | np.uint16]) -> Array:
+    """Values as they are, or from the bits of bfloat16."""
+    bits = values if values.dtype == np.float32 else values.astype(np.uint32) << 16
+    return bits.view(np.float32)

@@ -1,0 +1,92 @@
+"""Convolutions by cuDNN: one fused graph for each, computed by one of the plans that it makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar
+
+from ...passes import SLOPES
+from ..convolution import Convolution, Operands
+from ..cudnn import BIASES, MAX_WORKSPACE, RESIDUAL, SOURCE, TARGET, WEIGHTS, Cudnn, GraphLaunch, UnsupportedError
+from .base import Machine
+from .weights import Rows
+
+
+@dataclass(frozen=True)
+class CudnnGraph:
+    """What `Cudnn.graph` says; which of its plans is the fastest, only measuring tells."""
+
+    name: str = "cudnn"
+
+    def misses(self, precision: str, machine: Machine) -> str:
+        """See `Algorithm`."""
+        return "needs cuDNN" if machine.cudnn is None else ""
+
+    def declines(self, problem: Convolution, machine: Machine) -> str:
+        """See `Algorithm`."""
+        if missed := self.misses(problem.precision, machine):
+            return missed
+        if not {problem.activation, problem.final_activation} <= SLOPES.keys():
+            return f"needs activations of {', '.join(SLOPES)}"
+        p = problem
+        inside = p.size_y <= p.height + 2 * p.padding and p.size_x <= p.width + 2 * p.padding
+        return "" if inside else "needs windows that lie within the padded picture"
+
+    def order(self, problem: Convolution) -> Rows:
+        """See `Algorithm`: nothing but a window's numbers."""
+        return Rows(problem.precision, problem.groups, problem.numbers)
+
+    def implementations(self, problem: Convolution, machine: Machine) -> list[PlannedGraph]:
+        """See `Algorithm`."""
+        assert machine.cudnn is not None
+        return [PlannedGraph(self, machine.cudnn, name) for name in machine.cudnn.names(problem)]
+
+    def find(self, name: str, problem: Convolution, machine: Machine) -> PlannedGraph | None:
+        """See `Algorithm`."""
+        if machine.cudnn is None or not name.startswith(f"{self.name}:"):
+            return None
+        try:
+            machine.cudnn.plan(problem, name)
+        except UnsupportedError:
+            return None
+        return PlannedGraph(self, machine.cudnn, name)
+
+
+@dataclass(frozen=True)
+class PlannedGraph:
+    """An engine of cuDNN with its settings.
+
+    Attributes
+    ----------
+    algorithm : CudnnGraph
+    cudnn : Cudnn
+    name : str
+        Cudnn's own after ``cudnn:``.
+    """
+
+    algorithm: CudnnGraph
+    cudnn: Cudnn
+    name: str
+    certain: ClassVar[bool] = False
+
+    def cycles(self, problem: Convolution, machine: Machine) -> float:
+        """See `Implementation`."""
+        return inf
+
+    def workspace(self, problem: Convolution) -> int:
+        """See `Implementation`: what any plan may need where it is not compiled yet."""
+        plan = self.cudnn.plans.get((problem, self.name))
+        return MAX_WORKSPACE if plan is None else plan.workspace
+
+    def lower(self, problem: Convolution, operands: Operands) -> list[GraphLaunch]:
+        """See `Implementation`."""
+        tensors = {
+            SOURCE: operands.source,
+            WEIGHTS: operands.weights,
+            BIASES: operands.biases,
+            TARGET: operands.target,
+        }
+        if operands.residual:
+            tensors[RESIDUAL] = operands.residual
+        return [GraphLaunch(self.cudnn, self.cudnn.plan(problem, self.name), tensors, operands.workspace)]

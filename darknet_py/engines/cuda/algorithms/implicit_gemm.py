@@ -1,0 +1,203 @@
+"""Products whose windows are gathered as they are read, in tiles: a kernel of ours, and a model of its speed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import ceil
+from typing import ClassVar
+
+from ..convolution import Convolution, Operands
+from ..kernels import ACTIVATION_CODES, STATIC_SHARED, TYPES, Kernel, Launch, arguments_of
+from ..packing import ITEM_SIZES, STRIP
+from .base import Machine
+from .weights import Rows
+
+SPLITS = 2, 3, 4, 6, 8, 12, 16, 24, 32
+MAX_SHARING = 8  # thread blocks a multiprocessor, where they share tiles
+TENSOR_CORES = (8, 0)  # the compute capability from which on there is a kernel for them
+# Multiplications that a multiprocessor does in a cycle (NVIDIA's tables of throughput), times the bytes of a number.
+RATES = {("TensorCores", 2): 1024 * 2, ("TensorCores", 4): 512 * 4, ("Scalar", 4): 128 * 4, ("Scalar", 2): 128 * 2}
+BYTES_A_CYCLE = 48  # that a multiprocessor reads from the second cache
+STRIP_CYCLES = 120  # at least, from one strip to the next: two barriers and the instructions round a product
+START_CYCLES = 2500  # of a thread block: its first copies, its epilogue
+COLLECT_CYCLES = 2000  # more, where thread blocks share a tile
+
+
+@dataclass(frozen=True)
+class ImplicitGemm:
+    """Tiles of `rows` x `columns`, one a thread block or shared by several; each of its warps computes a part.
+
+    Attributes
+    ----------
+    product : str
+        The structure in convolution.cu: ``TensorCores`` or ``Scalar``.
+    rows, columns, warp_rows, warp_columns : int
+    stages : int
+        Strips in shared memory.
+    """
+
+    product: str
+    rows: int
+    columns: int
+    warp_rows: int
+    warp_columns: int
+    stages: int
+
+    @property
+    def name(self) -> str:
+        """See `Algorithm`."""
+        units = {"TensorCores": "tensor", "Scalar": "scalar"}[self.product]
+        return f"implicit_gemm:{units}_{self.rows}x{self.columns}"
+
+    @property
+    def threads(self) -> int:
+        """A thread block."""
+        return 32 * (self.rows // self.warp_rows) * (self.columns // self.warp_columns)
+
+    @property
+    def shared(self) -> int:
+        """Bytes of shared memory: strips, then rows of sums, which need less."""
+        turned = self.threads // 32 * 16 * (self.warp_columns + 4) * 4
+        return max(self.stages * (self.rows + self.columns) * STRIP, turned)
+
+    def misses(self, precision: str, machine: Machine) -> str:
+        """See `Algorithm`."""
+        tensor_cores = precision != "float32" and machine.capability >= TENSOR_CORES
+        if self.product == "TensorCores" and not tensor_cores:
+            return "needs compute capability 8.0"
+        if self.product == "Scalar" and tensor_cores:
+            return "leaves it to tensor cores"
+        if self.shared + STATIC_SHARED > machine.shared_limit:
+            return f"needs {self.shared + STATIC_SHARED} bytes of shared memory"
+        return ""
+
+    def declines(self, problem: Convolution, machine: Machine) -> str:
+        """See `Algorithm`."""
+        return self.misses(problem.precision, machine)
+
+    def order(self, problem: Convolution) -> Rows:
+        """See `Algorithm`: whole strips."""
+        item = ITEM_SIZES[problem.precision]
+        return Rows(problem.precision, problem.groups, problem.strips * STRIP // item)
+
+    def implementations(self, problem: Convolution, machine: Machine) -> list[Tiling]:
+        """See `Algorithm`."""
+        return [*self._possible(problem, machine)]
+
+    def find(self, name: str, problem: Convolution, machine: Machine) -> Tiling | None:
+        """See `Algorithm`."""
+        return next((tiling for tiling in self._possible(problem, machine) if tiling.name == name), None)
+
+    def kernel(self, precision: str, piece: int) -> Kernel:
+        """The kernel that computes such tiles."""
+        sizes = self.rows, self.columns, self.warp_rows, self.warp_columns, self.stages, piece
+        call = f"convolve<{TYPES[precision]}, {self.product}, {', '.join(map(str, sizes))}>"
+        return Kernel("convolution", call, "Convolution", self.threads, self.shared)
+
+    def tiles(self, problem: Convolution) -> tuple[int, int]:
+        """How many lie below each other, and beside each other in each group."""
+        return ceil(problem.pixels / self.rows), ceil(problem.groups.filters / self.columns)
+
+    def _possible(self, problem: Convolution, machine: Machine) -> Iterator[Tiling]:
+        yield Tiling(self, 1)
+        for splits in SPLITS:
+            tiling = Tiling(self, splits)
+            # More thread blocks have nothing to gain, and each takes a tile's memory for its sums.
+            most = MAX_SHARING * machine.multiprocessors
+            if 2 * splits <= problem.strips and tiling.count(problem) * splits <= most:
+                yield tiling
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles, each shared by `splits` thread blocks that sum up a part of the strips."""
+
+    algorithm: ImplicitGemm
+    splits: int
+    certain: ClassVar[bool] = True
+
+    @cached_property
+    def name(self) -> str:
+        """See `Implementation`."""
+        return f"{self.algorithm.name}/{self.splits}"
+
+    def count(self, problem: Convolution) -> int:
+        """Tiles of all groups."""
+        rows, columns = self.algorithm.tiles(problem)
+        return rows * columns * problem.groups.count
+
+    def cycles(self, problem: Convolution, machine: Machine) -> float:
+        """See `Implementation`; roughly: it knows arithmetic, the second cache and the waves of thread blocks."""
+        tile = self.algorithm
+        blocks = self.count(problem) * self.splits
+        resident = max(1, min(1024 // tile.threads, (160 << 10) // tile.shared))  # thread blocks a multiprocessor
+        waves = ceil(blocks / (resident * machine.multiprocessors))
+        together = min(resident, ceil(blocks / machine.multiprocessors))
+        rate = RATES[tile.product, ITEM_SIZES[problem.precision]]
+        arithmetic = tile.rows * tile.columns * STRIP / rate
+        traffic = (tile.rows + tile.columns) * STRIP / BYTES_A_CYCLE
+        strip = max(together * arithmetic, together * traffic, STRIP_CYCLES)
+        extra = START_CYCLES + (COLLECT_CYCLES if self.splits > 1 else 0)
+        return waves * (ceil(problem.strips / self.splits) * strip + extra)
+
+    def workspace(self, problem: Convolution) -> int:
+        """See `Implementation`: the thread blocks of a tile put their sums there."""
+        shared = self.splits if self.splits > 1 else 0
+        return 4 * self.count(problem) * shared * self.algorithm.rows * self.algorithm.columns
+
+    def lower(self, problem: Convolution, operands: Operands) -> list[Launch]:
+        """See `Implementation`."""
+        groups, (rows, columns) = problem.groups, self.algorithm.tiles(problem)
+        same = "height", "width", "out_height", "out_width", "size_y", "size_x", "stride", "padding", "strips", "pixels"
+        strides = "source_stride", "target_stride", "residual_stride"
+        arguments = arguments_of(
+            "Convolution",
+            **{name: getattr(problem, name) for name in (*same, *strides)},
+            **asdict(operands),
+            group_channels=groups.channels,
+            group_filters=groups.filters,
+            splits=self.splits,
+            column_tiles=columns,
+            activation=ACTIVATION_CODES[problem.activation],
+            final_activation=ACTIVATION_CODES[problem.final_activation],
+        )
+        kernel = self.algorithm.kernel(problem.precision, problem.piece)
+        return [Launch(kernel, (rows * columns, groups.count * self.splits), arguments)]
+
+
+TENSOR = tuple(
+    ImplicitGemm("TensorCores", *sizes)
+    for sizes in (
+        (256, 128, 64, 64, 3),
+        (128, 256, 64, 64, 3),
+        (128, 128, 64, 32, 4),
+        (128, 64, 32, 32, 4),
+        (64, 128, 32, 32, 4),
+        (64, 64, 32, 32, 4),
+        (128, 32, 32, 32, 4),
+        (64, 32, 32, 16, 4),
+        (32, 64, 16, 32, 4),
+        (32, 32, 16, 16, 4),
+        (16, 128, 16, 32, 4),
+        (16, 64, 16, 16, 4),
+    )
+)
+SCALAR = tuple(
+    ImplicitGemm("Scalar", *sizes)
+    for sizes in (
+        (128, 128, 64, 32, 3),
+        (128, 64, 32, 32, 3),
+        (64, 64, 32, 32, 3),
+        (64, 32, 32, 16, 4),
+        (32, 64, 16, 32, 4),
+        (32, 32, 16, 16, 4),
+        (16, 64, 16, 16, 4),
+    )
+)
+
+
+def most_shared(multiprocessors: int) -> int:
+    """How many tiles of a convolution thread blocks share, at most."""
+    return MAX_SHARING * multiprocessors // 2

@@ -1,0 +1,78 @@
+"""The order in which algorithms read weights: rows, one for each filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ....layers import Array
+from ..packing import Groups, round_to
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A row holds a filter's numbers, by row, column and channel of the window, then zeros.
+
+    Attributes
+    ----------
+    precision : str
+    groups : Groups
+        As which a convolution's groups are computed: there are `groups.count` * `groups.filters` rows.
+    length : int
+        Numbers of a row.
+    """
+
+    precision: str
+    groups: Groups
+    length: int
+
+    def pack(self, weights: Array, factor: Array, groups: int) -> npt.NDArray[Any]:
+        """Weights in this order.
+
+        Parameters
+        ----------
+        weights : array
+            (filters, channels of a group, height, width).
+        factor : array
+            (filters,), times which they are taken.
+        groups : int
+            That the convolution has.
+
+        Returns
+        -------
+        array
+            (rows, `length`), as `round_to` gives them.
+        """
+        filters, channels, height, width = weights.shape
+        merged = self.groups
+        numbers = height * width * merged.channels
+        rows = np.zeros((merged.count * merged.filters, self.length), np.float32)
+        windows = rows[:, :numbers].reshape(merged.count, merged.filters, height, width, merged.channels)
+        each, together = filters // groups, groups // merged.count
+        for group in range(groups):
+            of_group = slice(group * each, (group + 1) * each)
+            scaled = weights[of_group] * factor[of_group].reshape(-1, 1, 1, 1)
+            home, place = divmod(group, together)
+            where = slice(place * each, (place + 1) * each), slice(place * channels, (place + 1) * channels)
+            windows[home, where[0], :, :, where[1]] = scaled.transpose(0, 2, 3, 1)
+        return round_to(rows, self.precision)
+
+
+@dataclass(frozen=True)
+class PackedWeights:
+    """A convolution's or connected layer's weights on the GPU.
+
+    Attributes
+    ----------
+    rows : mapping of Rows to int
+        Their address in each order that some algorithm reads.
+    biases : int
+        The address of a bias for each filter, in whole packs.
+    """
+
+    rows: Mapping[Rows, int]
+    biases: int

@@ -1,0 +1,184 @@
+"""The CUDA engine: parameters on the GPU once, and plans for sizes of picture, which divide batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from copy import copy
+from functools import partial
+from weakref import ref
+
+import numpy as np
+
+from ...errors import CfgError, EngineError
+from ...layers import Array, Arrays, Layer
+from ..base import Interpolate
+from ..passes import Folded, compile_steps, fold, scale_after
+from .algorithms import PackedWeights, orders
+from .convolution import WINDOWS, Convolution
+from .device import Device
+from .execution import Execution
+from .layout import Layout, describe
+from .lowering import lay_out, no_kernel
+from .memory import Executions
+from .packing import PACK, fill_pack, round_up
+from .prepared import Prepared
+from .tune import Tuner
+
+MOST_PICTURES = 65535  # thread blocks of a grid's second axis
+MOST_NUMBERS = 1 << 31  # of a value, that kernels can count
+_FREE = "stop what else runs there, or take the CPU: -nogpu"
+
+
+class CudaEngine(Prepared):
+    """A network's program, its parameters on the GPU once for all shapes of batches.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    parameters : iterable of mapping
+    device : Device
+    precision : str
+    tuner : Tuner, optional
+        By which implementations are chosen; by a model alone where absent.
+    interpolate : callable, optional
+        A faster `image.interpolate` for forks, which fit many pictures; loading it would hold up a single one.
+
+    Raises
+    ------
+    EngineError
+        Where the GPU cannot compute in `precision`, or memory does not suffice.
+    """
+
+    name = "cuda"
+    interpolate: Interpolate | None = None
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        parameters: Iterable[Arrays],
+        device: Device,
+        precision: str,
+        tuner: Tuner | None = None,
+        interpolate: Interpolate | None = None,
+    ) -> None:
+        least = (8, 0) if precision == "tf32" else (7, 0)
+        if device.capability < least:
+            has, wants = (".".join(map(str, capability)) for capability in (device.capability, least))
+            reason = f"{device.name} has compute capability {has}; {wants} is expected; take "
+            reason += "the CPU: -nogpu" if device.capability < (7, 0) else "float32 or float16"
+            raise EngineError(reason, option=f"precision={precision}")
+        super().__init__(device, precision, tuner, layers[0].input_shapes[0])
+        self._fork_interpolate = interpolate
+        self.program = compile_steps(layers, PACK)
+        self._family: list[ref[Executions]] = []  # of this engine and its forks
+        reasons = {index: no_kernel(layers[index]) for index in self.program.running}
+        self.defined = {index: reason for index, reason in reasons.items() if reason}
+        layout = lay_out(self.program, layers, precision, 1)
+        source = iter(parameters)
+        try:
+            self._join_family()
+            for layer in layers:  # zip would hold a layer's arrays while the next one's are read
+                self._prepare(layer, next(source), layout)
+        except MemoryError:
+            raise EngineError(f"its memory does not hold the network's weights; {_FREE}", option=device.name) from None
+        self.program = scale_after(self.program, [layer for layer, task in self.factors if task == "scale"])
+
+    def _join_family(self, blocking: bool = False) -> None:
+        """Begin with a queue, and nothing else, of its own."""
+        self.queue = self.device.open_queue(blocking)
+        self.executions = Executions(self._family)
+
+    def _prepare(self, layer: Layer, arrays: Arrays, layout: Layout) -> None:
+        """Pack a layer's parameters and bring them to the GPU, or keep them for its definition."""
+        if no_kernel(layer):
+            self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
+        elif type(layer) in WINDOWS:
+            (step,) = (step for step in self.program.steps if step.layer == layer.index and step.task == "layer")
+            self._pack(layer, arrays, describe(step, layout))
+        elif layer.parameters:
+            folded = fold(arrays)
+            self.factors[layer.index, "layer"] = self._upload_pair(folded.factor, folded.bias)
+            self._upload_after(layer, folded)
+
+    def _pack(self, layer: Layer, arrays: Arrays, problem: Convolution) -> None:
+        """Bring weights to the GPU in each order in which they may be read."""
+        groups, window = WINDOWS[type(layer)](layer)
+        weights = next(arrays[name] for name, given in layer.parameters.items() if given.role == "weight")
+        weights = weights.reshape(len(weights), -1, window.size_y, window.size_x)
+        folded = fold(arrays)
+        rows = {}
+        for order in orders(problem, self.tuned):
+            packed = order.pack(weights, folded.factor, groups)
+            if self.precision == "float16" and not np.isfinite(packed).all() and np.isfinite(weights).all():
+                reason = f"layer {layer.index} has weights beyond 65504; take bfloat16 or tf32"
+                raise EngineError(reason, option="precision=float16")
+            rows[order] = self._upload(packed)
+        self.packed[layer.index] = PackedWeights(rows, self._upload(fill_pack(folded.bias)))
+        self._upload_after(layer, folded)
+
+    def _upload_after(self, layer: Layer, folded: Folded) -> None:
+        if folded.after is not None:
+            self.factors[layer.index, "scale"] = self._upload_pair(*folded.after)
+
+    def _upload_pair(self, factor: Array, bias: Array) -> tuple[int, int]:
+        return self._upload(fill_pack(factor)), self._upload(fill_pack(bias))
+
+    def _upload(self, array: Array) -> int:
+        self.uploaded.append(self.device.upload(array))
+        return self.uploaded[-1].address
+
+    def plan(self, layers: Sequence[Layer]) -> CudaPlan:
+        """A plan for `layers`, shaped for some size of picture."""
+        return CudaPlan(self, layers)
+
+    def fork(self, threads: int) -> CudaEngine:
+        """An engine on the same parameters with a queue of its own, whose plans run beside this one's."""
+        engine = copy(self)
+        engine._join_family(blocking=True)
+        engine.interpolate = self._fork_interpolate
+        return engine
+
+    def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
+        """What runs `pictures` through `layers`, or more of them."""
+        _, height, width = layers[0].input_shapes[0]
+        make = partial(Execution, self, layers, pictures)
+        execution = self.executions.serve((height, width, pictures), make)
+        if execution is None:
+            raise self._out_of_memory(layers, pictures)
+        return execution
+
+    def _out_of_memory(self, layers: Sequence[Layer], pictures: int) -> CfgError | EngineError:
+        """That `pictures` are too many, and how many would do."""
+        free = self.device.free_memory()
+        one = lay_out(self.program, layers, self.precision, 1).size + 4 * layers[0].input_shapes[0].size
+        needed = f"{pictures * one / 2**30:.1f} GiB on {self.device.name}, of which {free / 2**30:.1f} are free"
+        if pictures == 1:
+            size = "{2} x {1}".format(*layers[0].input_shapes[0])
+            return CfgError(f"a picture of {size} takes {needed}; take the CPU: -nogpu")
+        fitting = max(1, min(pictures // 2, int(0.9 * free) // one))
+        return EngineError(f"takes {needed}; try --batch {1 << (fitting.bit_length() - 1)}", option=f"batch={pictures}")
+
+
+class CudaPlan:
+    """A network at one size of picture.
+
+    Attributes
+    ----------
+    together : int
+        How many pictures may run at the same time; larger batches run in parts.
+    """
+
+    def __init__(self, engine: CudaEngine, layers: Sequence[Layer]) -> None:
+        self.engine, self.layers = engine, layers
+        shapes = [layers[0].input_shapes[0], *(layer.shape for layer in layers)]
+        most = max(round_up(channels) * height * width for channels, height, width in shapes)
+        self.together = max(1, min(MOST_PICTURES, (MOST_NUMBERS - 1) // most))
+
+    def run(self, batch: Array) -> Array:
+        """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
+        parts = [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
+        with self.engine.executions.lock:
+            outputs = [self.engine.execution(self.layers, len(part)).run(part) for part in parts]
+        if not outputs:
+            return np.empty((0, self.engine.program.shape(self.engine.program.output, self.layers).size), np.float32)
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)

@@ -1,0 +1,118 @@
+"""Training on the CPU: the same loss, gradients and statistics as by the layers' definitions, whatever the network."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from support import make_network, random_array, random_parameters
+from support_guards import guards
+from support_networks import trained_networks
+
+from darknet_py.engines import compile_training
+from darknet_py.errors import CfgError
+
+NETWORKS = int(os.environ.get("DARKNET_PY_NETWORKS", "100"))
+# Of a gradient's norm; besides, so many times what the gradient moves by where the pictures move by their rounding.
+BOUND, MOVES = 1e-4, 30
+
+
+def train_once(engine, network, batch, noise=0.0, threads=1):
+    """The loss, and each parameter's gradient, or what a statistic has become."""
+    parameters = random_parameters(network.layers)
+    for views in parameters.views:  # a statistic is then a hundredth of the mini-batch's
+        if "variances" in views:
+            views["means"], views["variances"] = 0, 0
+    images = random_array((batch, *network.input_shape))
+    images *= np.float32(1) + np.float32(noise) * random_array(images.shape, 1)
+    truths = np.zeros((batch, network.outputs), np.float32)
+    truths[np.arange(batch), np.arange(batch) % network.outputs] = 1
+    plan = compile_training(engine, network.layers, parameters, batch, threads)
+    loss = plan.step(images, truths, np.random.default_rng(1))
+    arrays = {
+        entry.label: entry.find((plan.read() if entry.parameter.role == "statistic" else plan.gradients).values)
+        for entry in plan.gradients.entries
+    }
+    return loss, arrays
+
+
+def check(network, batch, threads=1):
+    with np.errstate(all="ignore"):
+        loss, expected = train_once("reference", network, batch)
+        assume(np.isfinite(loss) and all(np.isfinite(array).all() for array in expected.values()))
+        # A variance that is made of rounding alone divides it by next to nothing.
+        assume(all((array > 1e-8).all() for label, array in expected.items() if label.endswith(" variances")))
+        moved = [train_once("reference", network, batch, noise)[1] for noise in (3e-7, -3e-7, 1e-6)]
+        found, arrays = train_once("cpu", network, batch, threads=threads)
+    assert found == pytest.approx(loss, rel=1e-4, abs=1e-4)
+    for label, array in expected.items():
+        own = max(np.linalg.norm(other[label] - array) for other in moved)
+        assert np.linalg.norm(arrays[label] - array) <= BOUND * np.linalg.norm(array) + MOVES * own + 1e-6, label
+
+
+@settings(max_examples=NETWORKS, deadline=None)
+@given(trained_networks(), st.sampled_from([1, 2, 3, 4, 7]), st.sampled_from([1, 2, 3]))
+def test_any_network_learns_as_its_layers_are_defined(network, batch, threads):
+    try:
+        compile_training("reference", network.layers, random_parameters(network.layers), batch)
+    except CfgError:
+        assume(False)
+    check(network, batch, threads)
+
+
+@settings(max_examples=NETWORKS // 4, deadline=None)
+@given(trained_networks(), st.sampled_from([1, 2, 3]))
+def test_training_reads_and_writes_its_own_memory_alone(network, batch):
+    try:
+        compile_training("reference", network.layers, random_parameters(network.layers), batch)
+    except CfgError:
+        assume(False)
+    with guards():
+        check(network, batch)
+
+
+RESIDUAL = make_network(
+    (3, 16, 16),
+    ("convolutional", {"filters": 16, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}),
+    ("maxpool", {"size": 2, "stride": 2}),
+    ("convolutional", {"filters": 32, "size": 1, "batch_normalize": 1, "activation": "relu"}),
+    ("convolutional", {"filters": 16, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}),
+    ("shortcut", {"from": -3, "activation": "linear"}),
+    ("route", {"layers": "-1,-3"}),
+    ("convolutional", {"filters": 40, "size": 3, "stride": 2, "pad": 1, "activation": "elu"}),
+    ("dropout", {"probability": 0.3}),
+    ("connected", {"output": 10, "activation": "linear"}),
+    ("softmax", {}),
+)
+
+
+def test_all_of_a_usual_network_is_compiled():
+    assert compile_training("cpu", RESIDUAL.layers, random_parameters(RESIDUAL.layers), 4).defined == {}
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_the_bytes_are_the_same_whatever_the_threads(threads):
+    loss, arrays = train_once("cpu", RESIDUAL, 4)
+    again, others = train_once("cpu", RESIDUAL, 4, threads=threads)
+    assert again == loss
+    for label, array in arrays.items():
+        assert others[label].tobytes() == array.tobytes(), label
+
+
+def test_steps_follow_the_parameters_that_they_are_given():
+    """Weights are packed anew before each step, and gradients add up."""
+    parameters = random_parameters(RESIDUAL.layers)
+    images, truths = random_array((4, 3, 16, 16)), np.eye(10, dtype=np.float32)[:4]
+    plans = [compile_training(engine, RESIDUAL.layers, parameters.copy(), 4) for engine in ("reference", "cpu")]
+    for step in range(3):
+        losses = []
+        for plan in plans:
+            losses.append(plan.step(images, truths, np.random.default_rng(step)))
+            for part in plan.parameters.select("weight", "bias", "scale"):
+                plan.parameters.values[part] += np.float32(0.01) * plan.gradients.values[part]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    one, other = (plan.gradients.values for plan in plans)
+    assert np.linalg.norm(other - one) <= 1e-3 * np.linalg.norm(one)

@@ -1,0 +1,122 @@
+"""The lists of algorithms on a GPU: who declines and why, in which order the others come, how their weights lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+import pytest
+from support import random_array
+
+from darknet_py.engines.cuda.algorithms import FORWARD, Machine, Rows, candidates, choose, find, most_shared, orders
+from darknet_py.engines.cuda.algorithms.cudnn_graph import CudnnGraph
+from darknet_py.engines.cuda.convolution import Convolution
+from darknet_py.engines.cuda.packing import STRIP, Groups
+
+CONVOLUTION = Convolution("float16", 1, 14, 14, 14, 14, 3, 3, 1, 1, Groups(1, 128, 256), 128, 256)
+PLANS = ["cudnn:eng9", "cudnn:eng4"]
+
+
+class Library:
+    """cuDNN, as far as algorithms ask it."""
+
+    def names(self, problem):
+        return PLANS
+
+    def plan(self, problem, name):
+        assert name in PLANS
+
+
+H100 = Machine((9, 0), 132, 227 << 10)
+WITH_CUDNN = replace(H100, cudnn=Library())
+OLD = Machine((7, 5), 40, 64 << 10)
+
+
+@pytest.mark.parametrize("machine", [H100, WITH_CUDNN, OLD], ids=["H100", "with cuDNN", "old"])
+@pytest.mark.parametrize("precision", FORWARD)
+def test_each_algorithm_declines_or_lists_what_it_has(precision, machine):
+    if precision == "tf32" and machine is OLD:
+        pytest.skip("an engine refuses it")
+    problem = replace(CONVOLUTION, precision=precision)
+    choices = choose(problem, machine)
+    assert {choice.algorithm for choice in choices} == set(FORWARD[precision])
+    assert all((choice.implementation is None) == bool(choice.reason) for choice in choices)
+    able = candidates(problem, machine)
+    assert able == [choice.implementation for choice in choices[: len(able)]], "those that decline come last"
+    assert [choice.name for choice in choices[: len(able)]] == [choice.name for choice in able]
+    cycles = [choice.cycles for choice in choices[: len(able)]]
+    assert cycles == sorted(cycles)
+    assert cycles[0] < inf
+    modelled = sum(c < inf for c in cycles)
+    assert [choice.name for choice in able[modelled:]] == (PLANS if machine.cudnn and precision != "float32" else [])
+
+
+def test_tensor_cores_are_taken_where_they_are():
+    assert {choice.name[:20] for choice in candidates(CONVOLUTION, H100)} == {"implicit_gemm:tensor"}
+    assert {choice.name[:20] for choice in candidates(CONVOLUTION, OLD)} == {"implicit_gemm:scalar"}
+    told = {choice.reason for choice in choose(CONVOLUTION, H100) if choice.reason}
+    assert told == {"leaves it to tensor cores", "needs cuDNN"}
+    told = {choice.reason for choice in choose(CONVOLUTION, OLD) if choice.reason}
+    assert told == {"needs compute capability 8.0", "needs cuDNN"}
+
+
+def test_tiles_beyond_shared_memory_are_declined():
+    told = {choice.name: choice.reason for choice in choose(CONVOLUTION, replace(H100, shared_limit=48 << 10))}
+    assert told["implicit_gemm:tensor_128x128"] == "needs 66560 bytes of shared memory"
+    assert not told["implicit_gemm:tensor_64x64/1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"activation": "logistic"}, "needs activations of linear, leaky, relu, relie"),
+        ({"final_activation": "tanh"}, "needs activations of linear, leaky, relu, relie"),
+        ({"size_y": 17}, "needs windows that lie within the padded picture"),
+    ],
+)
+def test_cudnn_declines_what_it_has_no_graph_for(changes, reason):
+    assert CudnnGraph().declines(replace(CONVOLUTION, **changes), WITH_CUDNN) == reason
+
+
+def test_what_is_found_by_its_name_can_still_be_had():
+    for choice in candidates(CONVOLUTION, WITH_CUDNN):
+        assert find(choice.name, CONVOLUTION, WITH_CUDNN) == choice
+    assert find("cudnn:eng9", CONVOLUTION, H100) is None
+    assert find("implicit_gemm:tensor_64x64/2", CONVOLUTION, OLD) is None
+    assert find("another", CONVOLUTION, WITH_CUDNN) is None
+
+
+def test_blocks_share_tiles_only_where_there_are_few():
+    shared = [choice for choice in candidates(CONVOLUTION, H100) if choice.splits > 1]
+    assert shared
+    assert all(choice.workspace(CONVOLUTION) <= 4 * 8 * 132 * 256 * 128 for choice in shared)
+    assert max(choice.count(CONVOLUTION) for choice in shared) <= most_shared(132)
+    many = replace(CONVOLUTION, pictures=128, out_height=224, out_width=224)
+    assert {choice.splits for choice in candidates(many, H100)} == {1}
+    short = replace(CONVOLUTION, size_y=1, size_x=1, groups=Groups(1, 128, 256))
+    assert short.strips == 4
+    assert {choice.splits for choice in candidates(short, H100)} == {1, 2}
+
+
+def test_weights_are_packed_once_in_each_order():
+    few = replace(CONVOLUTION, groups=Groups(1, 8, 256))
+    strips, bare = Rows("float16", few.groups, 96), Rows("float16", few.groups, 72)
+    assert orders(few, H100) == [strips]
+    assert orders(few, WITH_CUDNN) == [strips, bare]
+    assert orders(replace(few, activation="logistic", height=1, padding=0), WITH_CUDNN) == [strips, bare]
+    assert orders(CONVOLUTION, WITH_CUDNN) == [Rows("float16", CONVOLUTION.groups, 9 * 128)]
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_row_holds_a_filters_numbers_and_zeros(groups):
+    weights, factor = random_array((6, 4 // groups, 3, 2)), np.arange(1, 7, dtype=np.float32)
+    rows = Rows("float32", Groups(1, 8, 8), STRIP).pack(weights, factor, groups)
+    assert rows.shape == (8, STRIP)
+    windows = rows[:, :48].reshape(8, 3, 2, 8)
+    for filter in range(6):
+        first = filter // (6 // groups) * (4 // groups)
+        of_group = windows[filter, :, :, first : first + 4 // groups]
+        np.testing.assert_array_equal(of_group, factor[filter] * weights[filter].transpose(1, 2, 0))
+    assert np.count_nonzero(rows) == np.count_nonzero(weights)

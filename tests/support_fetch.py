@@ -1,0 +1,72 @@
+"""A small file that stands for a published one, on a server of the loopback address."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import loopback
+import pytest
+
+from darknet_py import fetch
+from darknet_py.content_id import content_id
+from darknet_py.errors import DarknetError, FetchError
+from darknet_py.fetch import Published, fetch_weights
+
+BODY = random.Random(1).randbytes(1000)
+OTHER = random.Random(2).randbytes(1000)
+
+
+def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let `made`, whose content is BODY, be the only published file, and a cache below `folder` be the program's.
+
+    It is received in small blocks. The result is where the cache has it, an empty folder.
+    """
+    (folder / "body").write_bytes(BODY)
+    made = Published((len(BODY), len(BODY) + 4), content_id(folder / "body"))
+    monkeypatch.setattr(fetch, "PUBLISHED", {"made": made})
+    monkeypatch.setattr(fetch, "BLOCK", 100)
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(folder / "cache"))
+    monkeypatch.delenv("DARKNET_PY_OFFLINE", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    weights = folder / "cache" / "weights"
+    weights.mkdir(parents=True)
+    return weights
+
+
+@contextmanager
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[loopback.Server]:
+    """A server that sends BODY, or what the test lays down; `made` is asked of it."""
+    with loopback.serving() as server:
+        server.answers = [loopback.file(BODY)]
+        monkeypatch.setenv("DARKNET_PY_BASE_URL", server.url)
+        yield server
+
+
+def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that would have been waited between requests, and are not."""
+    seconds: list[float] = []
+    monkeypatch.setattr(fetch.time, "sleep", seconds.append)
+    return seconds
+
+
+def failure(kind: type[DarknetError] = FetchError) -> str:
+    """Fetch `made`, which must fail, and give the line that the user reads."""
+    with pytest.raises(DarknetError) as caught:
+        fetch_weights("made")
+    assert isinstance(caught.value, kind)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def ranges(server: loopback.Server) -> list[str | None]:
+    """The Range header of each request."""
+    return [header for _, header in server.requests]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
