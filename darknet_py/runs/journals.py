@@ -20,7 +20,7 @@ from .journal import Form, Journal, Record
 from .lock import lock_file
 
 if TYPE_CHECKING:
-    from filelock import FileLock
+    from .lock import Lock
 
 DAYS = 30  # that the cache keeps a journal after its last change
 
@@ -121,7 +121,7 @@ def remove_old(folder: Path, path: Path) -> None:
                 lock.release()
 
 
-def _lock(path: str, file: str) -> FileLock:
+def _lock(path: str, file: str) -> Lock:
     """The lock of the journal at `path`, taken; `file` is what messages call it."""
     return lock_file(path, "another run is writing this journal", JournalError, file)
 

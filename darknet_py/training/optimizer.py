@@ -49,7 +49,7 @@ def learned_parts(parameters: Parameters) -> list[Part]:
     for entry in parameters.entries:
         role, rate = entry.parameter.role, of_layers[entry.layer.index]
         if rate and role != "statistic":
-            parts.append(Part(entry.place, rate, role == "weight"))
+            parts.append(Part(entry.part, rate, role == "weight"))
     return parts
 
 

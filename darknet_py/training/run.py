@@ -154,7 +154,7 @@ def _find_broken(parameters: Parameters) -> str:
         if np.isfinite(values.sum()):  # only if all are, and nearly always if they are
             return ""
     for entry in parameters.entries:
-        if not np.isfinite(values[entry.place]).all():
+        if not np.isfinite(values[entry.part]).all():
             return f"{entry.label} are NaN or infinite"
     return ""
 

@@ -66,7 +66,7 @@ def test_layers_before_the_end_of_training_stay_bit_for_bit_and_others_learn(tmp
     before = run.parameters.copy()
     iterate(run, next_batch)
     for entry in before.entries:
-        same = np.array_equal(run.parameters.values[entry.place], before.values[entry.place])
+        same = np.array_equal(run.parameters.values[entry.part], before.values[entry.part])
         assert same == (entry.layer.index < 2), entry.label
     behind = before.first(2).values.size
     weights = run.parameters.values[behind:]
@@ -78,7 +78,7 @@ def test_as_many_layers_are_frozen_as_asked_and_the_network_itself_stays(tmp_pat
     before = run.parameters.copy()
     iterate(run, next_batch, 3)
     for entry in before.entries:
-        same = np.array_equal(run.parameters.values[entry.place], before.values[entry.place])
+        same = np.array_equal(run.parameters.values[entry.part], before.values[entry.part])
         assert same == (entry.layer.index < 3), entry.label
     with pytest.raises(UsageError, match=r"leaky\.cfg: 7 layers are to be frozen, and there are only 7$"):
         start("leaky", tmp_path, freeze=7)
