@@ -84,6 +84,20 @@ def write_data(folder, **lines):
     write_cfg(folder / "net.cfg", outputs=3, batch=8, max_batches=3, learning_rate=0.02)
 
 
+@pytest.mark.slow
+def test_a_small_network_learns_drawn_shapes_and_the_threads_change_nothing(cache, tmp_path):
+    draw_folders(tmp_path / "pics", 100, kinds=("ring", "star"))
+    write_cfg(tmp_path / "net.cfg", max_batches=400, policy="cosine", angle=180)
+    found = []
+    for threads in ("1", "3"):
+        words = ("classifier", "train", "pics", "net.cfg", "--holdout", ".2", "--threads", threads, "--backup", threads)
+        answer = run(*words, "--validate-every", "200", cwd=tmp_path, env=environment(cache))
+        assert answer.code == 0, answer.err
+        found.append((tmp_path / threads / "net_last.weights").read_bytes())
+    assert float(re.search(r"\n400, .*: top-1: (\d+\.\d\d)%", answer.out)[1]) > 90
+    assert found[0] == found[1]
+
+
 def test_a_data_file_says_what_to_train_on_and_where_weights_go(train, folder):
     write_data(folder, backup="kept")
     answer = train("x.data", "net.cfg", *REFERENCE)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..engines import ENGINES
 from ..errors import DatasetError, UsageError, one_line
 from ..files import resolve
 from ..interrupt import Stop, stop_on_signals
@@ -114,7 +115,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--show-pictures", metavar="DIR", help=f"write {PICTURES} pictures as they are trained on, and end"
     )
     parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
-    parser.add_argument("--engine", choices=("cpu", "reference"), default="cpu", help="default: %(default)s")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: the CPU)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
     parser.epilog = EPILOG
 
@@ -288,7 +289,7 @@ def _set_up(args: argparse.Namespace) -> Setup:
     options = _read_options(args, network, len(source.samples))
     settings = TrainingSettings(
         seed=args.seed,
-        engine=args.engine,
+        engine="cpu" if args.engine == "auto" else args.engine,
         threads=args.threads,
         weights=weights,
         clear=args.clear,

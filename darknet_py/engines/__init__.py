@@ -63,12 +63,16 @@ def open_engine(
         Where the engine cannot be had on this machine.
     """
     engine = _open_engine(name, layers, parameters, threads, gpu, precision)
-    if engine.defined:
-        told = [f"{index} [{layers[index].section.name}], {reason}" for index, reason in engine.defined.items()]
+    _warn_of_defined(engine.defined, layers)
+    return engine
+
+
+def _warn_of_defined(defined: Mapping[int, str], layers: Sequence[Layer]) -> None:
+    if defined:
+        told = [f"{index} [{layers[index].section.name}], {reason}" for index, reason in defined.items()]
         more = f"; and {len(told) - MOST_TOLD} more" * (len(told) > MOST_TOLD)
         text = f"layers that run by their definitions, slowly: {'; '.join(told[:MOST_TOLD])}{more}"
-        warnings.warn(DarknetWarning(text), stacklevel=2)
-    return engine
+        warnings.warn(DarknetWarning(text), stacklevel=3)
 
 
 def _open_engine(
@@ -116,6 +120,8 @@ def compile_training(
 ) -> TrainingPlan:
     """A plan of the engine `name` that trains `parameters`, in place, on mini-batches of `batch` images.
 
+    One warning names the layers for which it has no kernel.
+
     `threads` are the CPU's, one for each core where absent: what comes of it does not depend on them.
 
     Raises
@@ -131,6 +137,7 @@ def compile_training(
         return compile_reference(layers, parameters, batch)
     if name in ("auto", "cpu"):
         plan: TrainingPlan = _import_cpu().compile_training(layers, parameters, batch, threads)
+        _warn_of_defined(plan.defined, layers)
         return plan
     raise EngineError("does not train; cpu or reference is expected", option=f"engine={name}")
 

@@ -49,10 +49,15 @@ class TrainingPlan(Protocol):
         What is trained: who owns the plan updates them, in place.
     gradients : Parameters
         The sum of all steps' since they were last cleared, in the directions in which the loss falls.
+    defined : mapping of int to str
+        For layers that are trained by their definitions, in NumPy, why.
     """
 
     parameters: Parameters
     gradients: Parameters
+
+    @property
+    def defined(self) -> Mapping[int, str]: ...
 
     def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
         """One pass over a mini-batch: adds to the gradients, moves the statistics, and gives the loss.
