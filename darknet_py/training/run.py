@@ -64,7 +64,7 @@ class Run:
         self.options, self.settings = options, settings
         self.layers = _freeze(network, settings.freeze)
         check_trainable(self.layers, options.pass_size)
-        check_memory(self.layers, options, network.file)
+        check_memory(self.layers, options, settings.engine, network.file)
         first, seen = (Parameters.zeros(self.layers), 0) if resumed else _begin(network, self.layers, settings)
         self._plan = compile_training(settings.engine, self.layers, first, options.pass_size, settings.threads)
         self.parameters = self._plan.parameters
