@@ -51,6 +51,8 @@ class TrainingPlan(Protocol):
         The sum of all steps' since they were last cleared, in the directions in which the loss falls.
     defined : mapping of int to str
         For layers that are trained by their definitions, in NumPy, why.
+    memory : int
+        Bytes that it comes to take, but for `parameters`; hardly any of them before the first step.
     """
 
     parameters: Parameters
@@ -58,6 +60,9 @@ class TrainingPlan(Protocol):
 
     @property
     def defined(self) -> Mapping[int, str]: ...
+
+    @property
+    def memory(self) -> int: ...
 
     def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
         """One pass over a mini-batch: adds to the gradients, moves the statistics, and gives the loss.

@@ -66,7 +66,7 @@ def compile_training(layers: Sequence[Layer], parameters: Parameters, batch: int
         Where the network cannot be trained, or not as its cfg says.
     """
     check_trainable(layers, batch)
-    return ReferenceTraining(layers, parameters)
+    return ReferenceTraining(layers, parameters, batch)
 
 
 class ReferenceTraining:
@@ -74,11 +74,23 @@ class ReferenceTraining:
 
     defined: Mapping[int, str] = {}
 
-    def __init__(self, layers: Sequence[Layer], parameters: Parameters) -> None:
+    def __init__(self, layers: Sequence[Layer], parameters: Parameters, batch: int) -> None:
         self.layers = layers
+        self.batch = batch
         self.parameters = parameters
         self.gradients = Parameters.zeros(layers)
         self.rates = rates(layers)
+
+    @property
+    def memory(self) -> int:
+        """About: outputs, deltas, what is normalized; and, twice, the largest layer's windows."""
+        values, windows = self.layers[0].input_shapes[0].size, 0
+        for layer in self.layers:
+            roles = {parameter.role for parameter in layer.parameters.values()}
+            values += layer.shape.size * (2 + ("statistic" in roles))
+            fan_in = max((p.size // p.shape[0] for p in layer.parameters.values() if p.role == "weight"), default=0)
+            windows = max(windows, fan_in * layer.shape.height * layer.shape.width)
+        return self.gradients.values.nbytes + 4 * self.batch * (values + 2 * windows)
 
     def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
         """See `TrainingPlan`."""

@@ -93,10 +93,9 @@ class _Pending:
     indices: Indices
     options: Augmentation
     images: Array
-    shares: list[Future[None]] = field(default_factory=list)
+    shares: list[Future[Batch | None]] = field(default_factory=list)
     left: int = 0  # shares that are not done
     lock: threading.Lock = field(default_factory=threading.Lock)
-    batch: Batch | None = None
 
 
 class Loader:
@@ -145,7 +144,7 @@ class Loader:
         """End the threads; nothing more comes."""
         self._closed = True
         self._window.clear()
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown()
 
     def __iter__(self) -> Iterator[Batch]:
         return self
@@ -167,11 +166,9 @@ class Loader:
             pending = self._window.popleft()
             self._window.append(self._begin())
             start = time.perf_counter()
-            for share in pending.shares:
-                share.result()
+            (batch,) = filter(None, [share.result() for share in pending.shares])
             self.waited += time.perf_counter() - start
-            assert pending.batch
-            return pending.batch
+            return batch
         except BaseException:
             self.close()
             raise
@@ -188,18 +185,17 @@ class Loader:
         pending.shares = [self._pool.submit(self._make, pending, share) for share in shares]
         return pending
 
-    def _make(self, pending: _Pending, places: range) -> None:
-        """Make the pictures at some places of a batch; who is done last makes the batch."""
+    def _make(self, pending: _Pending, places: range) -> Batch | None:
+        """Make the pictures at some places of a batch; the batch, where they are the last to be done."""
         for place in places:
             if self._closed:
-                return
+                return None
             sample = self.feed.samples[pending.indices[place]]
             pending.images[place] = self._picture(sample.file, pending.position + place, pending.options)
         with pending.lock:
             pending.left -= 1
             last = pending.left == 0
-        if last:
-            pending.batch = self._finish(pending)
+        return self._finish(pending) if last else None
 
     def _picture(self, file: str, position: int, options: Augmentation) -> Array:
         picture = self._pictures.load(self.feed.locate(file))

@@ -39,12 +39,21 @@ def train_once(engine, network, batch, noise=0.0, threads=1):
     return loss, arrays
 
 
+def _cancels(arrays):
+    """Whether a channel's values differ by little more than their rounding, by which normalization then divides."""
+    for label, variances in arrays.items():
+        if label.endswith(" variances"):
+            means = 100 * arrays[label.replace(" variances", " means")]
+            if (100 * variances < 1e-4 * means**2 + 1e-6).any():
+                return True
+    return False
+
+
 def check(network, batch, threads=1):
     with np.errstate(all="ignore"):
         loss, expected = train_once("reference", network, batch)
         assume(np.isfinite(loss) and all(np.isfinite(array).all() for array in expected.values()))
-        # A variance that is made of rounding alone divides it by next to nothing.
-        assume(all((array > 1e-8).all() for label, array in expected.items() if label.endswith(" variances")))
+        assume(not _cancels(expected))
         moved = [train_once("reference", network, batch, noise)[1] for noise in (3e-7, -3e-7, 1e-6)]
         found, arrays = train_once("cpu", network, batch, threads=threads)
     assert found == pytest.approx(loss, rel=1e-4, abs=1e-4)

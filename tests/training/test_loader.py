@@ -77,6 +77,13 @@ def test_neither_threads_nor_a_new_start_change_batches(feed, mixing):
             assert (actual == expected).all()
 
 
+def test_each_batch_is_mixed_by_numbers_of_its_own(feed, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(module, "draw_mixing", lambda *arguments: drawn.append(arguments[-1].random()) or [])
+    take(feed, 4, 3, threads=1)
+    assert len(drawn) == len(set(drawn)) >= 3
+
+
 def test_the_size_of_a_batch_does_not_change_its_pictures(feed):
     assert (stack(take(feed, 3, 4))[0] == stack(take(feed, 12, 1))[0]).all()
 
@@ -153,20 +160,19 @@ def test_closing_waits_for_no_more_than_the_pictures_at_work(feed, monkeypatch):
 
     def load_slowly(path):
         begun.append(path)
-        if len(begun) > 8:
-            go.wait(60)
+        go.wait(60)
         return load_image(path)
 
     monkeypatch.setattr(pictures, "load_image", load_slowly)
-    loader = Loader(feed, 8, 0, 2)
-    next(loader)
-    wait_until(lambda: len(begun) == 10)
+    loader = Loader(feed, 32, 0, 2)  # each thread makes four at a time
+    loader._begin()
+    wait_until(lambda: len(begun) == 2)
     closing = threading.Thread(target=loader.close)
     closing.start()
     wait_until(lambda: loader._closed)
     go.set()
     closing.join(60)
-    assert len(begun) == 10
+    assert len(begun) == 2
     assert not own_threads()
 
 

@@ -37,13 +37,21 @@ def huge(size: int) -> npt.NDArray[np.uint8]:
 
 
 class Store:
-    """Gives out memory in huge pages, piece by piece; it is freed with the last of them."""
+    """Gives out memory in huge pages, piece by piece; it is freed with the last of them.
+
+    Attributes
+    ----------
+    taken : int
+        Bytes given out.
+    """
 
     def __init__(self) -> None:
+        self.taken = 0
         self._free: list[npt.NDArray[np.uint8]] = []  # what is left of each stretch that the system gave
 
     def take(self, size: int) -> npt.NDArray[np.uint8]:
         """`size` bytes, zero, from the start of a cache line."""
+        self.taken += size
         number = next((i for i, free in enumerate(self._free) if free.size >= size), len(self._free))
         if number == len(self._free):
             self._free.append(huge(round_up(max(size, CHUNK), HUGE)))

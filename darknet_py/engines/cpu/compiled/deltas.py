@@ -9,7 +9,7 @@ from ..isa import BLOCK, LANES
 from . import kernel
 from .curves import CELLS
 from .sync import next_item
-from .vector import broadcast, load, load_scalar, store, store_scalar, take_equal
+from .vector import broadcast, fma, load, load_scalar, store, store_scalar, take_equal
 
 
 @kernel
@@ -23,6 +23,31 @@ def add_delta(op, alpha, counter):
             if not op[t.CLEAR]:
                 value = value + load(op[t.C] + i * BLOCK)
             store(op[t.C] + i * BLOCK, value)
+        item = next_item(counter)
+
+
+@kernel
+def add_shortcut_delta(op, beta, counter):
+    """Add BETA times deltas at A to those at C that a shortcut has added; a picture's block an item.
+
+    C's pictures are `OTHER_HEIGHT` x `OTHER_WIDTH`; every `SPREAD`-th cell of A is of every `OTHER_STEP`-th of C's, in
+    the first `SUMMED_BLOCKS`. `CLEAR`: C is zero before.
+    """
+    h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OTHER_HEIGHT], op[t.OTHER_WIDTH]
+    spread, step = op[t.SPREAD], op[t.OTHER_STEP]
+    zero, betas = broadcast(float32(0)), broadcast(beta)
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * oh * ow * BLOCK
+        if op[t.CLEAR]:
+            for i in range(oh * ow):
+                store(d + i * BLOCK, zero)
+        if item // op[t.IMAGES] < op[t.SUMMED_BLOCKS]:
+            for y in range(min((h + spread - 1) // spread, (oh + step - 1) // step)):
+                for x in range(min((w + spread - 1) // spread, (ow + step - 1) // step)):
+                    place = d + (y * step * ow + x * step) * BLOCK
+                    delta = load(s + (y * spread * w + x * spread) * BLOCK)
+                    store(place, fma(delta, betas, load(place)))
         item = next_item(counter)
 
 

@@ -6,7 +6,16 @@ from .. import table as t
 from ..arena import LINE
 from . import kernel
 from .curves import scale
-from .deltas import add_delta, multiply_cells, pool_average_delta, pool_maximum_delta, spread, to_plain, unflatten
+from .deltas import (
+    add_delta,
+    add_shortcut_delta,
+    multiply_cells,
+    pool_average_delta,
+    pool_maximum_delta,
+    spread,
+    to_plain,
+    unflatten,
+)
 from .gemm import multiply
 from .gradients import add_gradients, sum_products
 from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
@@ -95,6 +104,8 @@ def walk(call, scratch, thread, threads):
             normalize_delta(op, counter)
         elif code == t.ADD_DELTA_OP:
             add_delta(op, load_scalar(numbers + t.ALPHA * 4), counter)
+        elif code == t.SHORTCUT_DELTA_OP:
+            add_shortcut_delta(op, load_scalar(numbers + t.BETA * 4), counter)
         elif code == t.MULTIPLY_CELLS_OP:
             multiply_cells(op, counter)
         elif code == t.MAX_POOL_DELTA_OP:

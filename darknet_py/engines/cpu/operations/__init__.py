@@ -25,6 +25,7 @@ from .training import (
     MultiplyCells,
     Normalize,
     NormalizeDelta,
+    ShortcutDelta,
     Spread,
     SumProducts,
     ToPlain,
@@ -35,7 +36,7 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Pad, ToPixels, ToPhases, ToBlocks, Flatten, Crop, MaxPool,
     AvgPool, Add, Scale, Softmax, Pack, PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize,
     BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta, Spread, Unflatten,
-    ToPlain,
+    ShortcutDelta, ToPlain,
 )  # fmt: skip
 for _number, _operation in enumerate(OPERATIONS):
     _operation.opcode = _number

@@ -161,6 +161,25 @@ class AddDelta(Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShortcutDelta(Operation):
+    """C + beta * A, where a shortcut adds them."""
+
+    a: int
+    c: int
+    clear: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+    other_height: int  # of C
+    other_width: int
+    other_step: int
+    spread: int
+    summed_blocks: int
+    beta: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class MultiplyCells(Operation):
     """A * other."""
 

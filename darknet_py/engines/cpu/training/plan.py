@@ -38,7 +38,7 @@ class CpuTraining:
     Attributes
     ----------
     defined : dict of int to str
-        For layers that are trained by their definitions, in NumPy, why; but for those that compare with the truth.
+        For layers that are trained by their definitions, in NumPy, though these are slow, why.
     """
 
     random: np.random.Generator
@@ -48,7 +48,7 @@ class CpuTraining:
         self.gradients = Parameters.zeros(layers)
         self.rates = rates(layers)
         reasons = {layer.index: no_kernel(layer) for layer in layers}
-        self.defined = {i: reason for i, reason in reasons.items() if reason and not layers[i].measures}
+        self.defined = {index: reason for index, reason in reasons.items() if reason}
         self.packing, self.forward, self.backward = Calls(), Calls(), Calls()
         self.store = Store()
         packer, workspace = Packer(self.store, self.packing, team), Workspace(self.store)
@@ -59,6 +59,11 @@ class CpuTraining:
         learning = self._find_learning()
         self.deltas = {i: Value(self.store, layers[i].shape, images) for i in learning}
         self._build()
+
+    @property
+    def memory(self) -> int:
+        """See `TrainingPlan`."""
+        return self.store.taken + self.gradients.values.nbytes
 
     def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
         """See `TrainingPlan`."""

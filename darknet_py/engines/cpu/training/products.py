@@ -25,7 +25,7 @@ from ..isa import BLOCK, LANES, MACHINE
 from ..team import Team
 from .values import Calls, Value
 
-REORDERED = 1 << 16  # weights that may be put into another order in NumPy before each step
+REORDERED = 1 << 16  # weights from which on NumPy had better not put them into another order before each step
 CACHED = 128 << 10  # bytes of rows of pixels that are gone through for all taps of a window
 PARTIAL = 8 << 20  # bytes of sums of parts of the pictures
 
@@ -55,11 +55,9 @@ def mirror_weights(layer: Convolutional, weights: Array) -> Array:
 
 def pick(layer: Layer, weights: int) -> AnyAlgorithm | None:
     """The algorithm for `layer` in training, where weights are packed before each step; None where there is none."""
-    found = (choice.algorithm for choice in choose(layer) if not choice.reason)
-    return next(
-        (a for a in found if a is not None and (weights <= REORDERED or not a.reorders(layer))),
-        None,
-    )
+    found = [choice.algorithm for choice in choose(layer) if choice.algorithm is not None and not choice.reason]
+    quick = (algorithm for algorithm in found if weights <= REORDERED or not algorithm.reorders(layer))
+    return next(quick, found[0] if found else None)
 
 
 def no_kernel(layer: Layer) -> str:

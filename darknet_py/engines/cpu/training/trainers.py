@@ -13,10 +13,12 @@ from ....layers.batchnorm import BatchNorm
 from ....layers.connected import Connected
 from ....layers.convolutional import Convolutional
 from ....layers.cost import Cost
+from ....layers.crop import Crop
 from ....layers.dropout import Dropout
 from ....layers.maxpool import MaxPool
 from ....layers.route import Route
 from ....layers.shortcut import Shortcut
+from ....layers.softmax import Softmax
 from ....layers.training import KEPT
 from ....parameters import Parameters, Views
 from ...passes import SLOPES
@@ -296,7 +298,7 @@ class Average(Trainer):
 
 
 class Sum(Trainer):
-    """[shortcut] of two pictures of one shape."""
+    """[shortcut]."""
 
     def __init__(self, context: Context, layer: Layer) -> None:
         super().__init__(context, layer)
@@ -306,7 +308,6 @@ class Sum(Trainer):
         """See `Trainer`."""
         layer, (source, other) = self.layer, self.sources
         assert isinstance(layer, Shortcut)
-        side = dict(height=source.shape.height, width=source.shape.width)
         calls.add(
             o.Add(
                 a=source.blocked(calls),
@@ -316,12 +317,13 @@ class Sum(Trainer):
                 out_cell=BLOCK,
                 blocks=source.blocks,
                 images=source.images,
-                **side,
-                other_height=source.shape.height,
-                other_width=source.shape.width,
-                other_step=1,
-                spread=1,
-                summed_blocks=source.blocks,
+                height=source.shape.height,
+                width=source.shape.width,
+                other_height=other.shape.height,
+                other_width=other.shape.width,
+                other_step=layer.stride,
+                spread=layer.spread,
+                summed_blocks=min(source.blocks, other.blocks),
                 slope=1,
                 alpha=layer.alpha,
                 beta=layer.beta,
@@ -331,11 +333,31 @@ class Sum(Trainer):
 
     def add_backward(self, calls: Calls) -> None:
         """See `Trainer`."""
-        assert isinstance(self.layer, Shortcut)
-        if self.layer.activation != "linear":
+        layer, other = self.layer, self.source_deltas[1]
+        assert isinstance(layer, Shortcut)
+        if layer.activation != "linear":
             self.ending.add_backward(calls)
-        self._pass_on(calls, 0, self.layer.alpha)
-        self._pass_on(calls, 1, self.layer.beta)
+        self._pass_on(calls, 0, layer.alpha)
+        if other is None:
+            return
+        calls.add(
+            o.ShortcutDelta(
+                a=self._own_delta(calls),
+                c=other.make_blocked(),
+                clear=not other.filled,
+                blocks=other.blocks,
+                images=other.images,
+                height=layer.shape.height,
+                width=layer.shape.width,
+                other_height=other.shape.height,
+                other_width=other.shape.width,
+                other_step=layer.stride,
+                spread=layer.spread,
+                summed_blocks=min(self.target.blocks, other.blocks),
+                beta=layer.beta,
+            )
+        )
+        other.filled = True
 
 
 class Join(Trainer):
@@ -434,6 +456,7 @@ class Definition(Trainer):
     saved: Saved
 
 
+# What trains a layer, by its type; of some the definition is fast enough.
 TRAINERS: dict[type[Layer], type[Trainer]] = {
     Activation: Pointwise,
     AvgPool: Average,
@@ -441,10 +464,12 @@ TRAINERS: dict[type[Layer], type[Trainer]] = {
     Connected: Product,
     Convolutional: Product,
     Cost: Measured,
+    Crop: Definition,
     Dropout: Drop,
     MaxPool: Maximum,
     Route: Join,
     Shortcut: Sum,
+    Softmax: Definition,
 }
 
 
@@ -456,8 +481,12 @@ def no_kernel(layer: Layer) -> str:
         return f"the activation {layer.activation} has no kernel"
     if isinstance(layer, (Connected, Convolutional)):
         return no_product(layer)
-    if isinstance(layer, Shortcut) and layer.input_shapes[0] != layer.input_shapes[1]:
-        return "its inputs are of two shapes"
+    if isinstance(layer, Shortcut):
+        channels = [shape.channels for shape in layer.input_shapes]
+        if channels[0] != channels[1] and min(channels) % LANES:
+            return f"sums of {min(channels)} channels of {max(channels)} end within a block"
+        if layer.alpha != 1 and layer.input_shapes[0] != layer.input_shapes[1]:
+            return "it scales a part of its input"
     if isinstance(layer, Route) and any(shape.channels % LANES for shape in layer.input_shapes[:-1]):
         return f"channels that it joins fill no whole blocks of {LANES}"
     return ""
