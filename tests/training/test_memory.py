@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from darknet_py.errors import UsageError
 from darknet_py.limits import Limit
 from darknet_py.network import load_structure
 from darknet_py.training import memory as module
-from darknet_py.training.memory import check_memory, training_memory
+from darknet_py.training.memory import build_within_limits
 from darknet_py.training.options import TrainingOptions
 
-NETWORK = load_structure("cfg/tiny.cfg")
-OPTIONS = TrainingOptions.of(NETWORK, batch=48, subdivisions=2)
+OPTIONS = TrainingOptions.of(load_structure("cfg/tiny.cfg"), batch=48, subdivisions=2)
+PICTURE, REST, PARAMETERS = 1 << 20, 100, np.empty(10, np.float32)
+
+
+def build(pass_size):
+    """A plan that takes so much for each picture and some for itself."""
+    parameters = SimpleNamespace(values=PARAMETERS)
+    return SimpleNamespace(memory=PICTURE * pass_size + REST, pass_size=pass_size, parameters=parameters)
 
 
 @pytest.fixture
@@ -28,26 +36,40 @@ def room(monkeypatch):
     return room
 
 
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
-def test_what_fits_is_trained_and_what_does_not_names_the_subdivisions_that_do(room, engine):
-    def needed(images):
-        return training_memory(NETWORK.layers, images, engine, adam=False)
-
-    room(needed(24))
-    check_memory(NETWORK.layers, OPTIONS, engine, "x.cfg")
-    room(needed(24) - 1)
-    message = r"x\.cfg: [\d.]+ [GM]iB to train on 24 images at a time, more than this machine's [\d.]+ [GM]iB; "
-    for size, subdivisions in ((needed(24) - 1, 3), (needed(16) - 1, 4), (needed(5), 12), (needed(1), 48)):
-        room(size)
-        with pytest.raises(UsageError) as error:
-            check_memory(NETWORK.layers, OPTIONS, engine, "x.cfg")
-        assert re.fullmatch(message + f"take --subdivisions {subdivisions}", str(error.value))
-        check_memory(NETWORK.layers, replace(OPTIONS, subdivisions=subdivisions), engine, "x.cfg")
-    room(needed(1) - 1)
-    with pytest.raises(UsageError, match=message + "the network is too large for it"):
-        check_memory(NETWORK.layers, OPTIONS, engine, "x.cfg")
+def test_what_fits_is_built(room):
+    room(24 * PICTURE + REST)
+    assert build_within_limits(build, OPTIONS, "x.cfg").pass_size == 24
 
 
-def test_adam_takes_more():
-    sizes = [training_memory(NETWORK.layers, 1, "cpu", adam) for adam in (False, True)]
-    assert sizes[1] - sizes[0] == pytest.approx(1.2 * 8 * NETWORK.parameter_count, rel=1e-6)
+@pytest.mark.parametrize(
+    ("pictures", "subdivisions"), [(23, 3), (16, 3), (15, 4), (5, 12), (4, 12), (3, 16), (1, 48), (0, None)]
+)
+def test_what_does_not_fit_names_the_subdivisions_that_do(room, pictures, subdivisions):
+    room(pictures * PICTURE + REST)
+    with pytest.raises(UsageError) as error:
+        build_within_limits(build, OPTIONS, "x.cfg")
+    help = f"take --subdivisions {subdivisions}" if subdivisions else "the network is too large for it"
+    message = rf"x\.cfg: 24 MiB to train on 24 images at a time, more than this machine's {pictures} MiB; {help}"
+    assert re.fullmatch(message, str(error.value))
+    if subdivisions:
+        assert build_within_limits(build, replace(OPTIONS, subdivisions=subdivisions), "x.cfg")
+
+
+def test_adams_state_counts(room):
+    room(24 * PICTURE + REST + 2 * PARAMETERS.nbytes)
+    assert build_within_limits(build, replace(OPTIONS, adam=True), "x.cfg").pass_size == 24
+    room(24 * PICTURE + REST + 2 * PARAMETERS.nbytes - 1)
+    with pytest.raises(UsageError, match=r"; take --subdivisions 3$"):
+        build_within_limits(build, replace(OPTIONS, adam=True), "x.cfg")
+
+
+def test_a_plan_that_cannot_even_be_made_is_told_of_likewise(room):
+    def build_small(pass_size):
+        if pass_size > 10:
+            raise MemoryError
+        return build(pass_size)
+
+    room(100 * PICTURE)
+    message = r"^x\.cfg: not enough memory to train on 24 images at a time; take --subdivisions 6$"
+    with pytest.raises(UsageError, match=message):
+        build_within_limits(build_small, OPTIONS, "x.cfg")
