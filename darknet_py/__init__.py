@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from .evaluation.loop import EvaluationProgress, evaluate
     from .network import Network
     from .parameters import Parameters
+    from .training.options import TrainingOptions
+    from .training.settings import TrainingSettings
+    from .training.trainer import TrainingFiles, TrainingProgress, train
     from .weights import save_weights
 
 from .errors import (
     CfgError,
+    CheckpointError,
     ClusterError,
     DarknetError,
     DarknetWarning,
@@ -32,6 +36,7 @@ from .errors import (
     FetchError,
     ImageError,
     JournalError,
+    TrainingError,
     UsageError,
     WeightsError,
 )
@@ -47,15 +52,21 @@ _LAZY = {
     "Parameters": "parameters",
     "Prediction": "classifier",
     "Sample": "datasets.samples",
+    "TrainingFiles": "training.trainer",
+    "TrainingOptions": "training.options",
+    "TrainingProgress": "training.trainer",
+    "TrainingSettings": "training.settings",
     "evaluate": "evaluation.loop",
     "load_dataset": "datasets.data_file",
     "load_network": "classifier",
     "load_samples": "datasets.samples",
     "save_weights": "weights",
+    "train": "training.trainer",
 }
 
 __all__ = [
     "CfgError",
+    "CheckpointError",
     "Classifier",
     "Cluster",
     "ClusterError",
@@ -73,6 +84,11 @@ __all__ = [
     "Parameters",
     "Prediction",
     "Sample",
+    "TrainingError",
+    "TrainingFiles",
+    "TrainingOptions",
+    "TrainingProgress",
+    "TrainingSettings",
     "UsageError",
     "WeightsError",
     "evaluate",
@@ -80,6 +96,7 @@ __all__ = [
     "load_network",
     "load_samples",
     "save_weights",
+    "train",
 ]
 
 

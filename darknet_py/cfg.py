@@ -215,21 +215,17 @@ def number(default: float, matters: bool = True, least: float = -math.inf) -> Op
     """A floating-point option that float32 can hold, from `least` on."""
 
     def parse(text: str) -> float:
-        try:
-            if not text.isascii() or "_" in text:  # which Python would take
-                raise ValueError
-            value = float(text)
-        except ValueError:
-            raise ValueError("not a number") from None
-        if not abs(value) <= LARGEST:
-            raise ValueError("a finite number is expected")
-        if 0 < abs(value) < SMALLEST:
-            raise ValueError("too small")
+        value = parse_number(text)
         if value < least:
             raise ValueError(f"at least {least:g} is expected")
         return value
 
     return Option(parse, default, matters=matters)
+
+
+def numbers() -> Option:
+    """A list of floating-point numbers between commas."""
+    return Option(lambda text: [parse_number(part) for part in text.split(",") if part], None)
 
 
 def flag(default: bool = False) -> Option:
@@ -258,6 +254,21 @@ def integers() -> Option:
 def text(default: str | None = None) -> Option:
     """Any text."""
     return Option(str, default)
+
+
+def parse_number(text: str) -> float:
+    """A number that float32 can hold; ValueError says what was wrong."""
+    try:
+        if not text.isascii() or "_" in text:  # which Python would take
+            raise ValueError
+        value = float(text)
+    except ValueError:
+        raise ValueError("not a number") from None
+    if not abs(value) <= LARGEST:
+        raise ValueError("a finite number is expected")
+    if 0 < abs(value) < SMALLEST:
+        raise ValueError("too small")
+    return value
 
 
 def parse_integer(value: str, least: int | None = None) -> int:

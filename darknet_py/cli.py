@@ -42,6 +42,7 @@ class Command:
 
 COMMANDS = {
     "classifier predict": Command("predict", "predict", "Classify pictures; without any, ask for them."),
+    "classifier train": Command("train", "train", "Train a network on pictures whose classes are known."),
     "classifier valid": Command("valid", "valid", "Measure a network on the middle square of each image of a list."),
     "classifier validfull": Command("valid", "valid", "Measure a network on the whole of each image of a list."),
     "classifier valid10": Command("valid", "valid", "Measure a network on ten crops of each image of a list."),

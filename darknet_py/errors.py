@@ -92,6 +92,14 @@ class JournalError(DarknetError):
     """A journal cannot be used, or cannot be written any further."""
 
 
+class CheckpointError(DarknetError):
+    """A checkpoint cannot be used, or cannot be written."""
+
+
+class TrainingError(DarknetError):
+    """Training cannot go on."""
+
+
 class ClusterError(DarknetError):
     """A cluster cannot be reached, or its workers cannot do what is asked."""
 

@@ -7,17 +7,20 @@ COMMANDS = frozenset((
     "3d", "art", "captcha", "cifar", "coco", "compare", "detect", "detector", "dice", "go", "imtest", "isegmenter",
     "lsd", "mkimg", "nightmare", "oneoff", "oneoff2", "regressor", "rnn", "segmenter", "super", "tag", "test", "train",
     "vid", "visualize", "voxel", "whatever", "writing", "yolo",
-    *(f"classifier {name}" for name in ("demo", "gun", "test", "threat", "train", "try")),
+    *(f"classifier {name}" for name in ("demo", "gun", "test", "threat", "try")),
 ))  # fmt: skip
 
 _DETECTORS = "a flag of darknet's detectors; this program finds no boxes: leave it out"
 _VIDEO = "a flag of darknet's cameras and videos, which this program does not read: leave it out"
-_TRAINING = "a flag of darknet's training, which this program does not do: leave it out"
 _WINDOW = "a flag of darknet's windows, of which this program opens none: leave it out"
 FLAGS = {
     **dict.fromkeys(("thresh", "hier", "iou_thresh", "ext_output", "save_labels", "points", "map"), _DETECTORS),
     **dict.fromkeys(("c", "s", "avg", "fps", "prefix", "out_filename", "http_port", "json_port", "mjpeg_port"), _VIDEO),
-    **dict.fromkeys(("clear", "gpus", "chart", "topk", "num_of_clusters"), _TRAINING),
+    "gpus": "a flag of darknet's training on several GPUs, which this program does not do: leave it out",
+    "chart": "a flag of darknet's training; take --log",
+    "topk": "a flag of darknet's training; train validates without it",
+    "num_of_clusters": _DETECTORS,
+    "clear": "a flag of classifier train",
     **dict.fromkeys(("dont_show", "show", "show_imgs", "fullscreen"), _WINDOW),
     "out": "a flag of darknet's detectors; take --format, or --save with valid, or send standard output to a file",
     "letter_box": "take --preprocess letterbox",

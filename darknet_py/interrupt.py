@@ -71,8 +71,11 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Let SIGINT and SIGTERM ask for an end, the first time, and bring it at once the second time."""
+def stop_on_signals(when: str = "when the images at work are done") -> Iterator[Stop]:
+    """Let SIGINT and SIGTERM ask for an end, the first time, and bring it at once the second time.
+
+    `when` the end comes is told.
+    """
     stop, asked = Stop(), 0.0
 
     def ask(signum: int, frame: FrameType | None) -> None:
@@ -81,7 +84,7 @@ def stop_on_signals() -> Iterator[Stop]:
         if not stop.signum:
             stop.signum, asked = signum, now
             start = b"\n" if os.isatty(2) else b""  # below the terminal's ^C
-            os.write(2, start + b"darknet: stopping, when the images at work are done; once more leaves at once\n")
+            os.write(2, start + f"darknet: stopping, {when}; once more leaves at once\n".encode())
         elif now - asked > ECHO:
             os._exit(128 + signum)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .datasets.samples import Sample
     from .evaluation.outcome import Outcome
     from .evaluation.totals import Summary, Totals
+    from .training.options import TrainingOptions
+    from .training.trainer import TrainingProgress
 
 FORMATS = ("text", "json", "jsonl", "csv")
 STYLES = ("lines", "table")
@@ -254,3 +256,32 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_line(text: str) -> None:
     """A line of its own."""
     print(_shown(text), flush=True)
+
+
+def print_training_start(name: str, images: int, options: TrainingOptions) -> None:
+    """What darknet prints before the first iteration: of one device."""
+    print(f"{_shown(name)}\n1")
+    print(f"Learning Rate: {options.learning_rate:g}, Momentum: {options.momentum:g}, Decay: {options.decay:g}")
+    print(images)
+    print(options.augmentation.min_crop, options.augmentation.max_crop, flush=True)
+
+
+def print_training(progress: TrainingProgress) -> None:
+    """What darknet prints of an iteration, and a line for a validation that is complete."""
+    if progress.validation is None:
+        print(f"Loaded: {progress.waiting:f} seconds")
+        losses = f"{progress.loss:f}, {progress.average:f} avg, {progress.rate:f} rate"
+        place = f"{progress.iteration}, {progress.epoch:.3f}"
+        print(f"{place}: {losses}, {progress.working:f} seconds, {progress.done} images")
+    elif progress.validation.complete:
+        print(f"{progress.iteration}, {progress.epoch:.3f}: {tell_scores(progress)}")
+    sys.stdout.flush()
+
+
+def tell_scores(progress: TrainingProgress) -> str:
+    """What a validation has found, in words; nothing before the first one."""
+    if progress.validation is None:
+        return ""
+    totals = progress.validation.totals
+    shares = "".join(f"{name}: {share:.2%}, " for name, (_, share, _) in totals.figures().items())
+    return f"{shares}best {progress.best:.2%} after {progress.best_iteration}"

@@ -31,7 +31,7 @@ ALLOWED = {
         "interrupt",
         "limits",
     }
-    | {"limits", "network", "pages", "report", "runs", "surgery", "weights"},
+    | {"limits", "network", "pages", "report", "runs", "surgery", "training", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images", "remarks"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
@@ -50,11 +50,12 @@ ALLOWED = {
     "pages": {"datasets", "evaluation", "images"},
     "parameters": {"layers"},
     "remarks": set(),
-    "report": {"classifier", "datasets", "evaluation"},
+    "report": {"classifier", "datasets", "evaluation", "training"},
     "runs": set(),
     "streams": set(),
     "surgery": {"engines", "layers", "network", "parameters"},
-    "training": {"datasets", "images"},
+    "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}
+    | {"layers", "limits", "network", "parameters", "runs", "weights"},
     "version": set(),
     "weights": {"layers", "network", "parameters"},
 }
@@ -74,7 +75,7 @@ CONFINED = {
     "onnx": ("export.py",),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
-    "filelock": ("runs/journals.py",),
+    "filelock": ("runs/lock.py",),
     "jinja2": ("pages/render.py",),
 }
 # Who may print; of the library only those that say, on standard error, why a first run takes long.

@@ -80,7 +80,7 @@ def split_operands(operands: list[str]) -> Operands:
     if operands[:1] == [""]:
         raise UsageError("'': a name is expected, of a file or a folder")
     left = list(operands)
-    data = left.pop(0) if left and packaged_cfg(left[0]) is None and _names_data(left[0]) else None
+    data = left.pop(0) if left and packaged_cfg(left[0]) is None and names_data(left[0]) else None
     if not left:
         raise UsageError(f"a cfg file is missing; {EXPECTED}")
     name = left.pop(0)
@@ -98,7 +98,7 @@ def split_operands(operands: list[str]) -> Operands:
     return Operands(data or "cfg/imagenet1k.data", name, left[0], left[1:])
 
 
-def _names_data(operand: str) -> bool:
+def names_data(operand: str) -> bool:
     """Whether the first operand is DATA rather than a cfg, by its content, or else by its name."""
     if os.path.isdir(resolve(operand)):
         return True

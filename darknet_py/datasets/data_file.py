@@ -41,6 +41,8 @@ class Dataset:
         The lists of images that ``train``, ``valid`` and ``test`` name, where they do.
     path : Path
         Where the .data file lies, from which what it names is looked for too.
+    backup : str
+        The folder that ``backup`` names for weights; empty where it does not.
     """
 
     file: str
@@ -50,6 +52,7 @@ class Dataset:
     top: int
     lists: Mapping[str, str] = field(default_factory=dict)
     path: Path = Path()
+    backup: str = ""
 
     def check_outputs(self, outputs: int, cfg: str) -> None:
         """Raise DatasetError unless the network `cfg` has as many outputs as there are classes."""
@@ -94,7 +97,8 @@ def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
         lists[key] = _take_names(lists[key], classes, key, entries[key], remarks)
     remarks.close()
     images = {key: _without_comment(entries[key].value, found) for key in LISTS if key in entries}
-    return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found)
+    backup = _without_comment(entries["backup"].value, found) if "backup" in entries else ""
+    return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found, backup)
 
 
 def _parse_data(text: str, file: str, remarks: Remarks) -> dict[str, Entry]:

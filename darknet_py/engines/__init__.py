@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..errors import DarknetWarning, EngineError
+from ..images.augment import Warp, warp
 from ..layers import Array, Layer
 from ..parameters import Parameters
 from .base import Engine, TrainingPlan
@@ -62,12 +63,11 @@ def open_engine(
         Where the engine cannot be had on this machine.
     """
     engine = _open_engine(name, layers, parameters, threads, gpu, precision)
-    _tell_defined(layers, engine.defined)
+    _warn_of_defined(engine.defined, layers)
     return engine
 
 
-def _tell_defined(layers: Sequence[Layer], defined: Mapping[int, str]) -> None:
-    """One warning for all layers that run by their definitions."""
+def _warn_of_defined(defined: Mapping[int, str], layers: Sequence[Layer]) -> None:
     if defined:
         told = [f"{index} [{layers[index].section.name}], {reason}" for index, reason in defined.items()]
         more = f"; and {len(told) - MOST_TOLD} more" * (len(told) > MOST_TOLD)
@@ -120,6 +120,10 @@ def compile_training(
 ) -> TrainingPlan:
     """A plan of the engine `name` that trains `parameters`, in place, on mini-batches of `batch` images.
 
+    One warning names the layers for which it has no kernel.
+
+    `threads` are the CPU's, one for each core where absent: what comes of it does not depend on them.
+
     Raises
     ------
     CfgError
@@ -132,11 +136,20 @@ def compile_training(
 
         return compile_reference(layers, parameters, batch)
     if name in ("auto", "cpu"):
-        plan = _import_cpu().compile_training(layers, parameters, batch, threads)
-        _tell_defined(layers, plan.defined)
-        trained: TrainingPlan = plan
-        return trained
+        plan: TrainingPlan = _import_cpu().compile_training(layers, parameters, batch, threads)
+        _warn_of_defined(plan.defined, layers)
+        return plan
     raise EngineError("does not train; cpu or reference is expected", option=f"engine={name}")
+
+
+def find_warp(name: str) -> Warp:
+    """The engine's way to turn, stretch and recolour pictures; all give the same."""
+    if name == "reference":
+        return warp
+    _import_cpu()
+    from .cpu.warp import warp as compiled
+
+    return compiled
 
 
 def _import_cpu() -> Any:

@@ -49,12 +49,17 @@ class TrainingPlan(Protocol):
         What is trained: who owns the plan updates them, in place.
     gradients : Parameters
         The sum of all steps' since they were last cleared, in the directions in which the loss falls.
+    defined : mapping of int to str
+        For layers that are trained by their definitions, in NumPy, why.
     memory : int
         Bytes that it comes to take, but for `parameters`; hardly any of them before the first step.
     """
 
     parameters: Parameters
     gradients: Parameters
+
+    @property
+    def defined(self) -> Mapping[int, str]: ...
 
     @property
     def memory(self) -> int: ...

@@ -72,6 +72,8 @@ def compile_training(layers: Sequence[Layer], parameters: Parameters, batch: int
 class ReferenceTraining:
     """Forward, measured, and backward; what every layer gives is kept."""
 
+    defined: Mapping[int, str] = {}
+
     def __init__(self, layers: Sequence[Layer], parameters: Parameters, batch: int) -> None:
         self.layers = layers
         self.batch = batch

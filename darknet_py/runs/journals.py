@@ -17,9 +17,10 @@ from ..cache import cache_dir, make_folder
 from ..errors import DarknetWarning, JournalError
 from ..files import describe_oserror
 from .journal import Form, Journal, Record
+from .lock import lock_file
 
 if TYPE_CHECKING:
-    from filelock import FileLock
+    from .lock import Lock
 
 DAYS = 30  # that the cache keeps a journal after its last change
 
@@ -120,18 +121,9 @@ def remove_old(folder: Path, path: Path) -> None:
                 lock.release()
 
 
-def _lock(path: str, file: str) -> FileLock:
+def _lock(path: str, file: str) -> Lock:
     """The lock of the journal at `path`, taken; `file` is what messages call it."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(f"{path}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise JournalError("another run is writing this journal", file=file) from None
-    except OSError as reason:
-        raise JournalError(describe_oserror(reason), file=file) from None
-    return lock
+    return lock_file(path, "another run is writing this journal", JournalError, file)
 
 
 def _put_aside(path: str, measured: Mapping[str, str], form: Form[Record]) -> str:

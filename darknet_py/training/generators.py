@@ -15,6 +15,7 @@ class Purpose(IntEnum):
     MIXING = 2
     LAYERS = 3
     WEIGHTS = 4
+    RATE = 5
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:

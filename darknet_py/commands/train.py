@@ -1,0 +1,377 @@
+"""darknet classifier train: a network on pictures whose classes are known."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..engines import ENGINES
+from ..errors import DatasetError, UsageError, one_line
+from ..files import resolve
+from ..interrupt import Stop, stop_on_signals
+from ..limits import core_count
+from ..report import STYLES, print_training, print_training_start, tell_scores
+from ..streams import say
+from .model import find_cfg, index, names_data, positive, print_listing
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from ..training.options import TrainingOptions
+    from ..training.settings import TrainingSettings
+    from ..training.source import Source
+    from ..training.trainer import TrainingFiles, TrainingProgress
+
+USAGE = "[DATA|FOLDER] CFG [WEIGHTS]"
+EPILOG = """\
+DATA is a .data file, whose train= lists the images (default: ImageNet's). FOLDER has a folder for each class, with its
+pictures in it: classes, cfg and .data file are then made of it, and lie beside the weights. CFG is a cfg file, or the
+name of a network that comes with the program. WEIGHTS are gone on with, and so are the images that they have seen.
+"""
+SHOWN = 10  # of what there may be many of
+PICTURES = 64  # that --show-pictures writes
+# For a cfg that says nothing of training: the changes are darknet's for ImageNet, the rest suits a few thousand images.
+RECIPE: dict[str, Any] = {
+    "batch": 64,
+    "learning_rate": 0.05,
+    "decay": 0.0005,
+    "policy": "cosine",
+    "max_ratio": 1.4,
+    "angle": 7.0,
+    "aspect": 0.75,
+    "saturation": 0.75,
+    "exposure": 0.75,
+    "hue": 0.1,
+}
+EPOCHS = 30
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run works with.
+
+    Attributes
+    ----------
+    args : argparse.Namespace
+    network : Classifier
+    source : Source
+    options : TrainingOptions
+    settings : TrainingSettings
+    files : TrainingFiles
+    """
+
+    args: argparse.Namespace
+    network: Classifier
+    source: Source
+    options: TrainingOptions
+    settings: TrainingSettings
+    files: TrainingFiles
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """The options of ``classifier train``."""
+    parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to train, and on what")
+    parser.add_argument("-clear", "--clear", action="store_true", help="count the images seen from 0")
+    parser.add_argument(
+        "--epochs", type=above_0, metavar="N", help="how often all images are seen (max_batches= of CFG)"
+    )
+    parser.add_argument("--batch", type=positive, metavar="N", help="images of an iteration (batch=)")
+    parser.add_argument("--subdivisions", type=positive, metavar="N", help="parts that it is done in (subdivisions=)")
+    parser.add_argument("--rate", type=above_0, metavar="R", help="learning rate (learning_rate=)")
+    parser.add_argument("--pretrained", metavar="FILE", help="weights for the first layers, as far as they fit")
+    parser.add_argument("--freeze", type=index, default=0, metavar="N", help="the first N layers do not learn")
+    parser.add_argument("--valid", metavar="LIST", help="images to validate: a list, or a folder of class folders")
+    parser.add_argument("--holdout", type=fraction, metavar="F", help="the part of the images that validates instead")
+    parser.add_argument(
+        "--validate-every", type=positive, default=0, metavar="N", help="iterations (default: an epoch)"
+    )
+    parser.add_argument(
+        "--match",
+        choices=("words", "substring"),
+        default="words",
+        help="how a listed path tells its class: by a label that is a word of its name or its folder's, or anywhere in "
+        "it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sampling",
+        choices=("epochs", "replacement"),
+        default="epochs",
+        help="each image once in an epoch, or any image any time, as in darknet (default: %(default)s)",
+    )
+    parser.add_argument("--balance", action="store_true", help="all classes come equally often")
+    parser.add_argument("--seed", type=index, default=0, metavar="N", help="of all that is random (default: 0)")
+    parser.add_argument(
+        "--backup", metavar="DIR", help="where weights are written (default: the .data file's, or backup)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with an earlier run")
+    parser.add_argument("--log", metavar="FILE", help="write the figures of each iteration (.jsonl or .csv)")
+    parser.add_argument(
+        "--show-pictures", metavar="DIR", help=f"write {PICTURES} pictures as they are trained on, and end"
+    )
+    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: the CPU)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
+    parser.epilog = EPILOG
+
+
+def above_0(text: str) -> float:
+    """An argument that is a positive number."""
+    from ..cfg import parse_number
+
+    try:
+        value = parse_number(text)
+    except ValueError as reason:
+        raise argparse.ArgumentTypeError(f"{text}: {reason}") from None
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text}: more than 0 is expected")
+    return value
+
+
+def fraction(text: str) -> float:
+    """An argument between 0 and 1."""
+    value = above_0(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"{text}: less than 1 is expected, a part of the images")
+    return value
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train; 128 and its number where a signal has stopped it."""
+    from ..training.trainer import train
+
+    setup = _set_up(args)
+    if args.show_pictures:
+        return _show_pictures(setup)
+    resumed = args.resume and setup.files.checkpoint.exists()
+    if args.resume and not resumed:
+        say(f"darknet: {one_line(str(setup.files.checkpoint))}: nothing to go on with; training begins anew")
+    running = train(
+        setup.network,
+        setup.source.samples,
+        setup.options,
+        setup.settings,
+        validation=setup.source.validation,
+        files=setup.files,
+        resume=resumed,
+    )
+    if not resumed:
+        _put_aside(setup.files)
+    with stop_on_signals("when this iteration is done") as stop, closing(running):
+        last = _follow(setup, running, stop, resumed)
+    files = setup.files
+    if stop.signum:
+        say(f"darknet: stopped; --resume goes on from {one_line(str(files.checkpoint))}")
+        return stop.exit_code
+    if last is None:
+        say("darknet: all iterations were done before")
+    elif last.best >= 0:
+        say(f"darknet: {one_line(str(files.best))} has the best top-1, {last.best:.2%}, after {last.best_iteration}")
+    else:
+        say(f"darknet: {one_line(str(files.last))} has the weights; nothing was validated: --holdout 0.1 does")
+    return 0
+
+
+def _follow(setup: Setup, running: Iterable[TrainingProgress], stop: Stop, resumed: bool) -> TrainingProgress | None:
+    """Have the network trained, and tell of it."""
+    last = None
+    terminal = sys.stdout.isatty()
+    if not terminal:
+        print_training_start(setup.files.name, len(setup.source.samples), setup.options)
+    total = setup.options.max_batches * setup.options.batch
+    with _open_log(setup, resumed) as log, _open_bar(total, hidden=not terminal) as bar:
+        for last in running:
+            if log is not None:
+                log.add(last)
+            if last.remark:
+                with bar.external_write_mode(sys.stderr):
+                    say(f"darknet: warning: {one_line(last.remark)}")
+            if terminal:
+                _show(bar, last)
+            else:
+                print_training(last)
+            if stop.signum:
+                break
+    return last
+
+
+def _show(bar: Any, progress: TrainingProgress) -> None:
+    """The state on the one line of a terminal's bar; what a validation has found stays above it."""
+    if progress.validation is None:
+        waiting = f", waiting {progress.waiting:.1f} s" if progress.waiting > progress.working else ""
+        told = f"{progress.iteration}: loss {progress.average:.4f}, rate {progress.rate:.3g}{waiting}"
+    elif progress.validation.complete:
+        told = f"{progress.iteration}, {progress.epoch:.1f}: {tell_scores(progress)}"
+        bar.write(told)
+    else:
+        told = f"{progress.iteration}: validating, {progress.validation.done} of {progress.validation.total}"
+    bar.set_postfix_str(told, refresh=False)
+    bar.update(progress.done - bar.n)
+
+
+def _open_log(setup: Setup, resumed: bool) -> Any:
+    from ..training.checkpoint import read_state
+    from ..training.log import Log
+
+    if not setup.args.log:
+        return nullcontext()
+    return Log(setup.args.log, read_state(setup.files.checkpoint).iteration if resumed else None)
+
+
+def _open_bar(images: int, hidden: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=images, unit="images", disable=hidden, dynamic_ncols=True)
+
+
+def _show_pictures(setup: Setup) -> int:
+    """Write what the network would be trained on first."""
+    from ..engines import find_warp
+    from ..training.loader import Loader
+    from ..training.show import show_pictures
+    from ..training.trainer import make_feed
+
+    options, settings = setup.options, setup.settings
+    feed = make_feed(setup.network, setup.source.samples, options, settings)
+    with Loader(
+        feed, options.pass_size, 0, settings.threads or core_count(), warp=find_warp(settings.engine)
+    ) as loader:
+        names = setup.network.dataset.names
+        written = show_pictures(setup.args.show_pictures, loader, setup.source.samples, names, PICTURES)
+    say(f"darknet: {len(written)} pictures are in {one_line(setup.args.show_pictures)}; nothing was trained")
+    return 0
+
+
+def _put_aside(files: TrainingFiles) -> None:
+    """Rename what an earlier run has left, so that it is not written over."""
+    there = [path for path in (files.checkpoint, files.best, files.last) if path.exists()]
+    for path in there:
+        os.replace(path, f"{path}~")
+    if there:
+        names = ", ".join(one_line(str(path)) for path in there)
+        say(f"darknet: {names}: of an earlier run, renamed with a ~ behind; --resume would have gone on with it")
+
+
+def _set_up(args: argparse.Namespace) -> Setup:
+    """Find, check and load all that the command line names."""
+    from ..classifier import load_network
+    from ..training.settings import TrainingSettings
+    from ..training.source import make_folder, read_data_file, read_folder, write_model
+    from ..training.trainer import TrainingFiles
+
+    _check_arguments(args)
+    data, cfg, weights = _split_operands(args.operands)
+    name = Path(cfg).name.split(".")[0]
+    in_folder = os.path.isdir(resolve(data))
+    if in_folder:
+        source = read_folder(data, args.valid, args.holdout, args.seed)
+    else:
+        source = read_data_file(data, args.match, args.valid, args.holdout, args.seed)
+    folder = make_folder(args.backup or source.dataset.backup or "backup")
+    files = TrainingFiles(folder, name)
+    if in_folder:
+        lock = files.lock()  # a run that is at work reads these
+        try:
+            dataset = write_model(folder, name, cfg, source)
+        finally:
+            lock.release()
+        cfg = str(folder / f"{name}.cfg")
+    else:
+        dataset = source.dataset
+    network = load_network(cfg)
+    network.dataset = dataset
+    print_listing(network, args.style)
+    options = _read_options(args, network, len(source.samples))
+    settings = TrainingSettings(
+        seed=args.seed,
+        engine="cpu" if args.engine == "auto" else args.engine,
+        threads=args.threads,
+        weights=weights,
+        clear=args.clear,
+        pretrained=args.pretrained,
+        freeze=args.freeze,
+        sampling="balanced" if args.balance else args.sampling,
+        validate_every=args.validate_every,
+    )
+    _tell_classes(source)
+    _check_pictures(source, args.threads or core_count())
+    return Setup(args, network, source, options, settings, files)
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    from ..evaluation.results import check_target
+
+    if args.valid is not None and args.holdout is not None:
+        raise UsageError("--holdout together with --valid: images to validate are drawn, or named")
+    if args.balance and args.sampling != "epochs":
+        raise UsageError("--balance together with --sampling: it is a way to sample itself")
+    named = [*args.operands, *(name for name in (args.pretrained, args.valid) if name)]
+    check_target("--log", args.log, (".jsonl", ".csv"), named)
+
+
+def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:
+    """DATA or FOLDER, CFG, and WEIGHTS where they are named."""
+    left = list(operands)
+    data = left.pop(0) if left and names_data(left[0]) else "cfg/imagenet1k.data"
+    if not left:
+        raise UsageError(f"a cfg file is missing; {USAGE} is expected")
+    cfg = find_cfg(left.pop(0))
+    if len(left) > 1:
+        raise UsageError(f"{left[1]}: nothing more is expected after WEIGHTS")
+    return data, cfg, left[0] if left else None
+
+
+def _read_options(args: argparse.Namespace, network: Classifier, images: int) -> TrainingOptions:
+    """The options of the cfg, but for what the command line says; of a cfg without any those of `RECIPE`."""
+    from ..training.options import OPTIONS, TrainingOptions
+
+    given = {"batch": args.batch, "subdivisions": args.subdivisions, "learning_rate": args.rate}
+    changes = {key: value for key, value in given.items() if value is not None}
+    silent = not (OPTIONS.keys() - {"batch", "subdivisions"}) & network.sections[0].entries.keys()
+    epochs = args.epochs
+    if silent:
+        recipe = {**RECIPE, "batch": min(RECIPE["batch"], images)}
+        told = " ".join(f"{key}={value}" for key, value in recipe.items() if key not in changes)
+        epochs = epochs or EPOCHS
+        changes = {**recipe, "subdivisions": 1, **changes}
+        say(f"darknet: {network.file} does not say how to train, so this counts: {told}, --epochs {epochs:g}")
+    if epochs is not None:
+        batch = changes.get("batch") or network.sections[0].read_quietly({"batch": OPTIONS["batch"]})["batch"]
+        changes["max_batches"] = max(1, math.ceil(epochs * images / batch))
+    options = TrainingOptions.of(network, **changes)
+    if not options.max_batches:
+        raise network.sections[0].error("max_batches= is missing, or --epochs: when training ends")
+    return options
+
+
+def _tell_classes(source: Source) -> None:
+    """How many images each class has, where these are few, else the fewest and the most."""
+    from ..datasets.truths import count_classes
+
+    names = source.dataset.names
+    for what, samples in (("train", source.samples), ("validate", source.validation)):
+        if not samples:
+            continue
+        counts = list(zip(count_classes(samples, len(names)), names, strict=True))
+        shown = counts if len(counts) <= 2 * SHOWN else [max(counts), min(counts)]
+        told = ", ".join(f"{one_line(name)} {count}" for count, name in shown)
+        say(f"darknet: {len(samples)} images to {what}: {told}{' are most and fewest' * (len(shown) < len(counts))}")
+
+
+def _check_pictures(source: Source, threads: int) -> None:
+    """Refuse images that cannot be read, by name, before hours are spent."""
+    from ..datasets.check import unreadable
+    from ..datasets.lists import find_image
+
+    samples = [*source.samples, *source.validation]
+    found = list(unreadable(samples, threads, lambda file: find_image(file, source.dataset)))
+    for file, reason in found[:SHOWN]:
+        say(f"darknet: {one_line(file)}: {reason}")
+    if found:
+        more = f", {len(found) - SHOWN} of them not named" * (len(found) > SHOWN)
+        raise DatasetError(f"{len(found)} of {len(samples)} images cannot be read{more}; mend or remove them")

@@ -1,0 +1,180 @@
+"""The file from which a training run goes on as if it had not been ended.
+
+A line of JSON, sealed, which says what the run is of and how far it has come; then the arrays that it names, float32,
+one after another; BLAKE2b of them is in the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import CheckpointError
+from ..files import check_regular, describe_oserror, write_atomically
+from ..layers import Array
+from ..runs.seal import seal, unseal
+
+VERSION = 1
+FORMAT = "darknet_py checkpoint"
+MAX_LINE = 1 << 20  # bytes of the first line
+MAX_SHOWN = 60  # characters of a value in a message
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run has come, but for the arrays; what is drawn at random depends on `seed` and on the counts alone.
+
+    Attributes
+    ----------
+    seed : int
+    iteration : int
+        As darknet counts: images seen / batch.
+    iterations : int
+        Of this run.
+    seen : int
+        Images that the network has seen, in its runs before, too.
+    updates : int
+        That the optimizer has made.
+    loss, average, rate : float
+        Of the last iteration; the average is over the last ones.
+    best : float
+        The best score of a validation so far; below 0 where there was none.
+    best_iteration : int
+        After which that was.
+    validated : int
+        The iteration after which the network was validated last.
+    """
+
+    seed: int
+    iteration: int = 0
+    iterations: int = 0
+    seen: int = 0
+    updates: int = 0
+    loss: float = 0.0
+    average: float = 0.0
+    rate: float = 0.0
+    best: float = -1.0
+    best_iteration: int = 0
+    validated: int = 0
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str], run: Mapping[str, str], state: State, arrays: Mapping[str, Array]
+) -> None:
+    """Write a checkpoint; nothing or all of it, and all of it is on the disk when this returns.
+
+    Parameters
+    ----------
+    path : path
+    run : mapping
+        What the run is of, in words: a run that differs in any of them cannot go on with it.
+    state : State
+    arrays : mapping of str to array
+        float32, flat.
+
+    Raises
+    ------
+    CheckpointError
+        Where it cannot be written; what was there before is whole.
+    """
+    digest, parts = hashlib.blake2b(), []
+    for array in arrays.values():
+        data = np.ascontiguousarray(array, "<f4").data.cast("B") if array.size else memoryview(b"")
+        digest.update(data)
+        parts.append(data)
+    first = {
+        "format": f"{FORMAT} {VERSION}",
+        "run": dict(run),
+        "state": asdict(state),
+        "arrays": {name: array.size for name, array in arrays.items()},
+        "digest": digest.hexdigest(),
+    }
+    write_atomically(path, [seal(json.dumps(first).encode() + b"\n", b""), *parts], CheckpointError)
+
+
+def load_checkpoint(path: str | os.PathLike[str], run: Mapping[str, str], arrays: Mapping[str, Array]) -> State:
+    """Read a checkpoint of `run` into `arrays`, which are named and as long as those that it was written with.
+
+    Raises
+    ------
+    CheckpointError
+        Where it cannot be read, is damaged, of another version, or of another run: `arrays` are then as they were.
+    """
+    file = os.fspath(path)
+    size = check_regular(Path(path), CheckpointError)
+    try:
+        with open(path, "rb") as stream:
+            line = stream.readline(MAX_LINE)
+            first = _parse_first(line, file)
+            _check_run(first.run, run, file)
+            if first.arrays != {name: array.size for name, array in arrays.items()}:
+                raise CheckpointError("of a network with other layers", file=file)
+            expected = len(line) + 4 * sum(first.arrays.values())
+            if size != expected:
+                raise CheckpointError(f"{size} bytes; {expected} were written", file=file)
+            values = np.empty(sum(first.arrays.values()), "<f4")
+            filled = stream.readinto(values.data.cast("B")) if values.size else 0
+    except OSError as reason:
+        raise CheckpointError(describe_oserror(reason), file=file) from None
+    if filled != values.nbytes or hashlib.blake2b(values.data if values.size else b"").hexdigest() != first.digest:
+        raise CheckpointError("damaged: not as it was written", file=file)
+    start = 0
+    for array in arrays.values():
+        array[...] = values[start : start + array.size]
+        start += array.size
+    return first.state
+
+
+def read_state(path: str | os.PathLike[str]) -> State:
+    """How far the run of a checkpoint has come; CheckpointError where its first line cannot be read."""
+    check_regular(Path(path), CheckpointError)
+    try:
+        with open(path, "rb") as stream:
+            return _parse_first(stream.readline(MAX_LINE), os.fspath(path)).state
+    except OSError as reason:
+        raise CheckpointError(describe_oserror(reason), file=path) from None
+
+
+@dataclass(frozen=True)
+class _First:
+    """What the first line says."""
+
+    run: dict[str, str]
+    state: State
+    arrays: dict[str, int]
+    digest: str
+
+
+def _parse_first(line: bytes, file: str) -> _First:
+    started = re.match(rb'\{"format": "%s (\d{1,9})"' % FORMAT.encode(), line)
+    if started is None:
+        raise CheckpointError("not a checkpoint", file=file)
+    if int(started[1]) != VERSION:
+        reason = f"a checkpoint of version {int(started[1])}; this program goes on with version {VERSION} alone"
+        raise CheckpointError(reason, file=file)
+    try:
+        fields = json.loads(unseal(line, b""))
+        return _First(fields["run"], State(**fields["state"]), fields["arrays"], fields["digest"])
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError("its first line is damaged", file=file) from None
+
+
+def _check_run(before: Mapping[str, str], now: Mapping[str, str], file: str) -> None:
+    """Raise CheckpointError, which names what differs, unless both are the same run."""
+    differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if differing:
+        what = "; ".join(f"{name} {_seen(before.get(name))}, now {_seen(now.get(name))}" for name in differing)
+        reason = f"of another run: {what}; give what it was started with, or start anew without --resume"
+        raise CheckpointError(reason, file=file)
+
+
+def _seen(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

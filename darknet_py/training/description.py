@@ -1,0 +1,53 @@
+"""What a run is of, told so that a later one can tell whether it may go on with its checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+
+from ..classifier import Classifier
+from ..datasets.samples import Sample
+from ..errors import CfgError
+from ..files import digest_file, resolve
+from .options import TrainingOptions
+from .settings import TrainingSettings
+
+SHOWN = 16  # digits of a digest that tell inputs apart
+
+
+def describe_run(
+    network: Classifier,
+    samples: Sequence[Sample],
+    validation: Sequence[Sample],
+    options: TrainingOptions,
+    settings: TrainingSettings,
+) -> dict[str, str]:
+    """In words, all on which the bytes of a run's weights depend: not the threads, and not when it is stopped."""
+    # By their names: they are read at the start alone, and the run itself may have written over them since.
+    files = {"weights": settings.weights, "pretrained weights": settings.pretrained}
+    return {
+        "cfg": f"sha256 {digest_file(resolve(network.file), CfgError)[:SHOWN]}",
+        **{name: "none" if path is None else os.fspath(path) for name, path in files.items()},
+        "images": _describe(samples),
+        "images to validate": _describe(validation),
+        "classes": str(network.dataset.classes),
+        "engine": settings.engine,
+        "seed": str(settings.seed),
+        "clear": str(settings.clear),
+        "frozen layers": str(settings.freeze),
+        "sampling": settings.sampling,
+        "validate every": str(settings.validate_every),
+        **options.describe(),
+    }
+
+
+def _describe(samples: Sequence[Sample]) -> str:
+    return f"{len(samples)}, sha256 {_digest(f'{sample.truth} {sample.file}' for sample in samples)}"
+
+
+def _digest(texts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()[:SHOWN]

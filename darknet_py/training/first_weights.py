@@ -1,0 +1,39 @@
+"""What a network's parameters are before it has learned anything.
+
+Source: darknet's ``convolutional_layer.c`` and ``connected_layer.c`` of 2018. There the first rolling variance is 0, so
+that a network which is used before it was trained divides by next to nothing; here it is 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..layers import Array, Layer
+from ..parameters import Parameters
+from .generators import Purpose, generator
+
+
+def set_first(parameters: Parameters, seed: int, first: int = 0) -> None:
+    """Set the parameters of the layers from `first` on.
+
+    Each layer's weights depend on `seed` and on the layer's index alone.
+    """
+    for entry in parameters.entries:
+        if entry.layer.index >= first:
+            place = entry.find(parameters.values)
+            place[...] = (
+                _first_weights(entry.layer, seed, place.shape)
+                if entry.parameter.role == "weight"
+                else (entry.parameter.role == "scale" or entry.parameter.positive)
+            )
+
+
+def _first_weights(layer: Layer, seed: int, shape: tuple[int, ...]) -> Array:
+    """Weights of (outputs, ...) that keep the size of what passes through: normal of convolutions, else uniform."""
+    random = generator(seed, Purpose.WEIGHTS, layer.index)
+    scale = np.float32(math.sqrt(2 / math.prod(shape[1:])))
+    if len(shape) > 2:
+        return scale * random.standard_normal(shape, np.float32)
+    return scale * (2 * random.random(shape, np.float32) - 1)

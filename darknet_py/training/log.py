@@ -1,0 +1,96 @@
+"""A run's figures for programs: a record for each iteration and each validation, as JSON lines or as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from ..errors import TrainingError
+from ..files import describe_oserror, write_atomically
+from .trainer import TrainingProgress
+
+Figures = Mapping[str, float | int | None]
+COLUMNS = ("iteration", "epoch", "images", "loss", "average", "rate", "waiting", "working", "top-1", "top-k", "best")
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+def figures(progress: TrainingProgress) -> Figures | None:
+    """What is told of an iteration, or of a validation that is complete; None of one that is not."""
+    place = {"iteration": progress.iteration, "epoch": round(progress.epoch, 6), "images": progress.done}
+    if progress.validation is None:
+        times = {"waiting": round(progress.waiting, 6), "working": round(progress.working, 6)}
+        return {**place, "loss": progress.loss, "average": progress.average, "rate": progress.rate, **times}
+    if not progress.validation.complete:
+        return None
+    totals = progress.validation.totals
+    return {**place, "top-1": totals.accuracy, "top-k": totals.accuracy_top, "best": progress.best}
+
+
+class Log:
+    """The file; as a context manager it is closed.
+
+    Parameters
+    ----------
+    path : path
+        Its name says what it is: ``.csv``, or JSON lines.
+    resumed : int, optional
+        The iteration from which a run goes on: records of later ones, that a run before has written, are dropped.
+        None: the file begins anew.
+
+    Raises
+    ------
+    TrainingError
+        Where it cannot be read or written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], resumed: int | None = None) -> None:
+        self.file, self._csv = os.fspath(path), os.fspath(path).endswith(".csv")
+        try:
+            kept = [] if resumed is None or not os.path.exists(path) else self._read(Path(path), resumed)
+            write_atomically(path, [line.encode() for line in [HEADER] * self._csv + kept], TrainingError)
+            self._stream = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115
+        except (OSError, UnicodeDecodeError) as reason:
+            raise TrainingError(describe_oserror(reason), file=self.file) from None
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+
+    def add(self, progress: TrainingProgress) -> None:
+        """Write what `figures` has; at once, so that a program that follows sees it."""
+        told = figures(progress)
+        if told is None:
+            return
+        try:
+            self._stream.write(self._line(told))
+            self._stream.flush()
+        except OSError as reason:
+            raise TrainingError(describe_oserror(reason), file=self.file) from None
+
+    def _line(self, told: Figures) -> str:
+        if not self._csv:
+            return json.dumps(told) + "\n"
+        text = io.StringIO()
+        csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(told)
+        return text.getvalue()
+
+    def _read(self, path: Path, last: int) -> list[str]:
+        """The records up to iteration `last` that are whole."""
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            try:
+                iteration = int(line.split(",")[0]) if self._csv else int(json.loads(line)["iteration"])
+            except (ValueError, KeyError, TypeError):
+                continue  # the header, or a line that was cut off
+            if line.endswith("\n") and iteration <= last:
+                kept.append(line)
+        return kept

@@ -1,0 +1,355 @@
+"""The loop that trains a network, for programs and for the command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from ..classifier import Classifier, load_network
+from ..datasets.lists import find_image
+from ..datasets.samples import Sample
+from ..engines import find_warp
+from ..errors import CheckpointError, DatasetError, TrainingError, UsageError
+from ..evaluation.loop import EvaluationProgress, evaluate
+from ..limits import core_count
+from ..parameters import Parameters
+from ..runs.lock import lock_file
+from ..runs.progress import Progress
+from ..weights import save_weights
+from .description import describe_run
+from .loader import Batch, Feed, Loader
+from .mixing import Mixing
+from .options import TrainingOptions
+from .run import Run
+from .sampler import make_sampler
+from .settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from ..runs.lock import Lock
+
+SAVED = 300.0  # seconds after which a checkpoint is written, besides those at validations
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Where a run is kept.
+
+    Attributes
+    ----------
+    folder : Path
+    name : str
+        How its files' names begin.
+    """
+
+    folder: Path
+    name: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """From which it can be taken up."""
+        return self.folder / f"{self.name}.checkpoint"
+
+    @property
+    def last(self) -> Path:
+        """The weights when they were last saved."""
+        return self.folder / f"{self.name}_last.weights"
+
+    def lock(self) -> Lock:
+        """The files, for one run alone; CheckpointError where another has them."""
+        return lock_file(self.checkpoint, "another run is training with these files", CheckpointError)
+
+    @property
+    def best(self) -> Path:
+        """The weights with the best validation."""
+        return self.folder / f"{self.name}_best.weights"
+
+
+@dataclass(frozen=True)
+class TrainingProgress(Progress):
+    """How far training has come; its units are images.
+
+    Attributes
+    ----------
+    iteration : int
+        As darknet counts: images seen / batch.
+    epoch : float
+        Images seen / images in the list.
+    loss, average, rate : float
+        Of the last iteration, over the last ones, and of the update.
+    waiting, working : float
+        Seconds that the last iteration has waited for its images, and that it took besides.
+    validation : EvaluationProgress, optional
+        How far a validation of the network as it is has come; None after an iteration.
+    remark : str
+        What is odd about a validation that is complete; else empty.
+    best : float
+        The best top-1 of a validation; below 0 where there was none.
+    best_iteration : int
+    parameters : Parameters
+        As they are now: another iteration changes them.
+    """
+
+    iteration: int
+    epoch: float
+    loss: float
+    average: float
+    rate: float
+    waiting: float
+    working: float
+    validation: EvaluationProgress | None
+    remark: str
+    best: float
+    best_iteration: int
+    parameters: Parameters
+
+
+def train(
+    network: Classifier,
+    samples: Sequence[Sample],
+    options: TrainingOptions | None = None,
+    settings: TrainingSettings | None = None,
+    *,
+    validation: Sequence[Sample] = (),
+    files: TrainingFiles | None = None,
+    resume: bool = False,
+) -> Generator[TrainingProgress, None, None]:
+    """Train a network on images whose classes are known.
+
+    An iterator that works while it is asked for more: it may be left, or closed, at any time, and closed it writes its
+    checkpoint. The same options, settings and files give the same weights in every run, bit for bit.
+
+    Parameters
+    ----------
+    network : Classifier
+        From `load_network`. Its dataset says where the images are looked for; it is not changed.
+    samples : sequence of Sample
+        As `load_samples` gives them; all classes must be known.
+    options : TrainingOptions, optional
+        Those of the network's cfg where absent.
+    settings : TrainingSettings, optional
+    validation : sequence of Sample
+        Images that are not trained on, which tell the weights that are best; none: no validation.
+    files : TrainingFiles, optional
+        Where checkpoints and weights are written; nowhere where absent.
+    resume : bool
+        Go on with the checkpoint.
+
+    Yields
+    ------
+    TrainingProgress
+        After each iteration, and while the network is validated.
+
+    Raises
+    ------
+    UsageError, DatasetError, CfgError, WeightsError, CheckpointError
+        At the call, where an argument makes no sense, a file is wrong, or the network cannot be trained.
+    TrainingError
+        Where a loss or a parameter is not finite: what was saved before is good.
+    """
+    options = options or TrainingOptions.of(network)
+    settings = settings or TrainingSettings()
+    _check(network, samples, validation, options)
+    if resume and files is None:
+        raise UsageError("resume asks for files, where the checkpoint lies")
+    description = describe_run(network, samples, validation, options, settings)
+    with ExitStack() as undo:
+        lock = None if files is None else files.lock()
+        if lock is not None:
+            undo.callback(lock.release)
+        run = Run(network, options, settings, resume)
+        if files is not None and resume:
+            run.load(files.checkpoint, description)
+        elif run.state.iteration >= options.max_batches:
+            reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear"
+            raise UsageError(reason, file=settings.weights)
+        undo.pop_all()  # it is held until the run ends
+    return _Trainer(network, samples, validation, run, description, files, lock).train()
+
+
+def _check(
+    network: Classifier, samples: Sequence[Sample], validation: Sequence[Sample], options: TrainingOptions
+) -> None:
+    """Raise an error where the arguments do not go together."""
+    if not options.max_batches:
+        raise UsageError("max_batches= is missing: after how many iterations training ends", file=network.file)
+    channels, height, width = network.input_shape
+    if channels != 3:
+        raise UsageError(f"takes {channels} channels; pictures have 3", file=network.file)
+    if height != width:
+        reason = f"takes pictures of {width} x {height}; training makes squares of them: set width=, height= alike"
+        raise UsageError(reason, file=network.file)
+    if not samples:
+        raise DatasetError("no samples; at least one is expected")
+    for sample in (*samples, *validation):
+        least = -1 if network.dataset.classes == 1 and not sample.doubt else 0
+        if not least <= sample.truth < network.dataset.classes:
+            reason = sample.doubt or f"is of class {sample.truth}, but there are {network.dataset.classes}"
+            raise DatasetError(reason, file=sample.file)
+
+
+def make_feed(
+    network: Classifier, samples: Sequence[Sample], options: TrainingOptions, settings: TrainingSettings
+) -> Feed:
+    """What the network is trained on, changed as the options say."""
+    dataset, augmentation = network.dataset, options.augmentation
+    return Feed(
+        samples,
+        dataset.classes,
+        make_sampler(settings.sampling, [sample.truth for sample in samples], settings.seed),
+        settings.seed,
+        lambda position: augmentation,
+        Mixing(options.mixing),
+        options.label_smooth_eps,
+        lambda file: find_image(file, dataset),
+    )
+
+
+class _Trainer:
+    """The loop of `train`."""
+
+    def __init__(
+        self,
+        network: Classifier,
+        samples: Sequence[Sample],
+        validation: Sequence[Sample],
+        run: Run,
+        description: dict[str, str],
+        files: TrainingFiles | None,
+        lock: Lock | None,
+    ) -> None:
+        self.network, self.samples, self.validation = network, samples, validation
+        self.run, self.description, self.files = run, description, files
+        self.waiting = self.working = 0.0
+        self.start, self.before = time.perf_counter(), run.state.seen
+        self.saved, self.saved_at = run.state, self.start
+        self.lock = lock
+
+    def train(self) -> Generator[TrainingProgress, None, None]:
+        """Iterations until the last; `train`."""
+        run = self.run
+        try:
+            if run.state.validated < run.state.iteration and self._is_due():
+                yield from self._settle()  # what the run before was stopped in
+            with self._open_loader() as batches:
+                while run.state.iteration < run.options.max_batches:
+                    self._iterate(batches)
+                    yield self._tell()
+                    if self._is_due():
+                        yield from self._settle()
+                    elif time.perf_counter() - self.saved_at > SAVED:
+                        self._save()
+        except GeneratorExit:
+            self._save()
+            raise
+        except TrainingError as error:
+            if self.files is None or not run.state.validated:
+                raise
+            reason = f"{error.reason}; {self.files.last} has the weights of iteration {run.state.validated}"
+            raise TrainingError(reason) from None
+        finally:
+            if self.lock is not None:
+                self.lock.release()
+
+    def _open_loader(self) -> Loader:
+        """The batches of the iterations that are left."""
+        run = self.run
+        feed = make_feed(self.network, self.samples, run.options, run.settings)
+        threads = run.settings.threads or core_count()
+        return Loader(feed, run.options.pass_size, run.state.seen, threads, warp=find_warp(run.settings.engine))
+
+    def _iterate(self, batches: Iterator[Batch]) -> None:
+        """One iteration, and how long it took."""
+        start, self.waiting = time.perf_counter(), 0.0
+
+        def next_batch() -> Batch:
+            asked = time.perf_counter()
+            batch = next(batches)
+            self.waiting += time.perf_counter() - asked
+            return batch
+
+        self.run.iterate(next_batch)
+        self.working = time.perf_counter() - start - self.waiting
+
+    def _is_due(self) -> bool:
+        """Whether the network is validated and saved after this iteration."""
+        state, options, every = self.run.state, self.run.options, self.run.settings.validate_every
+        if not state.iterations:
+            return False
+        if every:
+            due = state.iteration % every == 0
+        else:
+            due = state.seen // len(self.samples) > (state.seen - options.batch) // len(self.samples)
+        return due or state.iteration == options.max_batches
+
+    def _settle(self) -> Generator[TrainingProgress, None, None]:
+        """Save the weights, find out how good they are, keep the best, and write the checkpoint."""
+        run, last, answers = self.run, None, set[int]()
+        run.check()
+        with TemporaryDirectory() if self.files is None else nullcontext(self.files.folder) as folder:
+            files = self.files or TrainingFiles(Path(folder), "network")
+            if self.files or self.validation:
+                save_weights(files.last, run.parameters, run.state.seen)
+            if self.validation:
+                with closing(self._validate(files.last)) as validated:
+                    for last in validated:
+                        answers |= {outcome.guesses[0][0] for outcome in last.outcomes if outcome.guesses}
+                        if not last.complete:
+                            yield self._tell(last)
+        state = replace(run.state, validated=run.state.iteration)
+        if last is not None and last.totals.accuracy > state.best:
+            state = replace(state, best=last.totals.accuracy, best_iteration=state.iteration)
+            if self.files:
+                save_weights(self.files.best, run.parameters, state.seen)
+        run.state = state
+        self._save()
+        if last is not None:
+            yield self._tell(last, self._remark_on(answers))
+
+    def _validate(self, weights: Path) -> Generator[EvaluationProgress, None, None]:
+        """Evaluate the network with `weights` as ``valid`` does."""
+        settings = self.run.settings
+        network = load_network(self.network.file, weights, settings.engine, settings.threads)
+        network.dataset = self.network.dataset
+        return evaluate(network, self.validation, threads=settings.threads)
+
+    def _remark_on(self, answers: set[int]) -> str:
+        """What to say where the network gives the same answer to all images, of several classes."""
+        if len(answers) != 1 or len({sample.truth for sample in self.validation}) < 2:
+            return ""
+        (answer,) = answers
+        name = self.network.dataset.names[answer]
+        return f"iteration {self.run.state.iteration}: the network answers {name} to every image of the validation"
+
+    def _save(self) -> None:
+        """Write the checkpoint, unless it is there."""
+        if self.files is not None and self.saved is not self.run.state:
+            self.run.check()
+            self.run.save(self.files.checkpoint, self.description)
+            self.saved = self.run.state
+        self.saved_at = time.perf_counter()
+
+    def _tell(self, validation: EvaluationProgress | None = None, remark: str = "") -> TrainingProgress:
+        state, options = self.run.state, self.run.options
+        return TrainingProgress(
+            done=state.seen,
+            total=options.max_batches * options.batch,
+            fresh=state.seen - self.before,
+            seconds=time.perf_counter() - self.start,
+            iteration=state.iteration,
+            epoch=state.seen / len(self.samples),
+            loss=state.loss,
+            average=state.average,
+            rate=state.rate,
+            waiting=self.waiting,
+            working=self.working,
+            validation=validation,
+            remark=remark,
+            best=state.best,
+            best_iteration=state.best_iteration,
+            parameters=self.run.parameters,
+        )
