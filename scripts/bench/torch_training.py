@@ -11,7 +11,7 @@ from darknet_py.layers import Arrays, Layer
 from darknet_py.layers.avgpool import AvgPool
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.convolutional import Convolutional
-from darknet_py.layers.crop import Crop
+from darknet_py.layers.cost import Cost
 from darknet_py.layers.dropout import Dropout
 from darknet_py.layers.maxpool import MaxPool
 from darknet_py.layers.route import Route
@@ -19,6 +19,7 @@ from darknet_py.layers.shortcut import Shortcut
 from darknet_py.layers.softmax import Softmax
 from darknet_py.parameters import Parameters
 
+RATE, MOMENTUM, DECAY = 1e-4, 0.9, 0.0005
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
 
 
@@ -33,8 +34,8 @@ class TorchTraining:
         ]
         weights = [tensor for tensors in self.tensors for name, tensor in tensors.items() if name == "weights"]
         others = [tensor for tensors in self.tensors for name, tensor in tensors.items() if name != "weights"]
-        groups = [{"params": weights, "weight_decay": 0.0005}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.SGD(groups, lr=1e-4, momentum=0.9)
+        groups = [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM)
 
     def step(self, images: torch.Tensor, classes: torch.Tensor) -> float:
         """One iteration; the loss, its mean over the images."""
@@ -42,7 +43,7 @@ class TorchTraining:
         loss = functional.cross_entropy(self._forward(images), classes)
         loss.backward()
         self.optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
         """What goes into the softmax."""
@@ -82,7 +83,7 @@ def _run(layer: Layer, tensors: dict[str, torch.Tensor], inputs: list[torch.Tens
         x = torch.cat(inputs, 1)
     elif isinstance(layer, Dropout):
         x = functional.dropout(x, layer.probability)
-    elif not isinstance(layer, (Softmax, Crop)):
+    elif not isinstance(layer, (Cost, Softmax)):
         raise TypeError(f"[{layer.kind}] is not compared")
     if "scales" in tensors:
         x = functional.batch_norm(x, None, None, tensors["scales"], tensors["biases"], training=True)

@@ -11,19 +11,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import numpy as np
 import torch
 
 from darknet_py.engines import compile_training
-from darknet_py.layers import Array
 from darknet_py.network import load_structure
 from darknet_py.parameters import Parameters
+from darknet_py.training.first_weights import set_first
+from darknet_py.training.optimizer import make_optimizer
+from darknet_py.training.options import TrainingOptions
 
-from .models import ROOT, prepare
-from .options import make_program_parser
-from .torch_training import TorchTraining
+from .models import ROOT
+from .options import make_parser
+from .torch_training import DECAY, MOMENTUM, RATE, TorchTraining
 
 BATCHES = {"tiny": 16, "shapes": 64, "darknet19": 16, "resnet18": 16, "resnet50": 8, "alexnet": 16}
 PAUSE = 0.2  # seconds, after which the other's threads sleep
@@ -32,10 +35,11 @@ MOST_APART = 0.02  # losses, relatively: dropout, and PyTorch's epsilon, differ
 
 def main() -> int:
     """Run both on each network; print their times and the ratio."""
-    parser = make_program_parser("scripts.bench.train", __doc__, rounds=7, networks=tuple(BATCHES), default="tiny,shapes")
+    parser = make_parser("scripts.bench.train", __doc__, 7, tuple(BATCHES), "tiny,shapes")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    print(f"{'network':12}{'batch':>6}{'PyTorch':>20}{'darknet':>20}{'ratio':>8}  (ms: median, least; {args.threads} threads)")
+    print(f"{args.threads} threads; ms: median, least")
+    print(f"{'network':12}{'batch':>6}{'PyTorch':>20}{'darknet':>20}{'ratio':>8}")
     for name in args.networks:
         runs = _make(name, BATCHES[name], args.threads)
         losses = {program: run() for program, run in runs.items()}
@@ -63,23 +67,24 @@ def _make(name: str, batch: int, threads: int) -> dict[str, Callable[[], float]]
     images = random.random((batch, *network.input_shape), np.float32)
     classes = random.integers(network.outputs, size=batch)
     truths = np.eye(network.outputs, dtype=np.float32)[classes]
-    parameters = _first_weights(network, random)
+    parameters = Parameters.zeros(layers)
+    set_first(parameters, seed=1)
     plan = compile_training("cpu", layers, parameters.copy(), batch, threads)
-    weights = plan.parameters.select("weight")
-    learned = plan.parameters.select("weight", "bias", "scale")
+    options = TrainingOptions.of(network, batch=batch, momentum=MOMENTUM, decay=DECAY)
+    optimizer = make_optimizer(plan.parameters, plan.gradients, options)
 
     def iterate() -> float:
         loss = plan.step(images, truths, random)
-        for part in weights:
-            plan.gradients.values[part] -= np.float32(0.0005 * batch) * plan.parameters.values[part]
-        for part in learned:
-            plan.parameters.values[part] += np.float32(1e-4 / batch) * plan.gradients.values[part]
-            plan.gradients.values[part] *= np.float32(0.9)
+        optimizer.update(RATE)
         return loss / batch
 
     runs: dict[str, Callable[[], float]] = {"darknet": iterate}
     given, chosen = torch.from_numpy(images), torch.from_numpy(classes)
     for channels_last in (False, True):
         training = TorchTraining(layers, parameters, channels_last)
-        runs[f"PyTorch {'channels_last' if channels_last else 'contiguous'}"] = lambda t=training: t.step(given, chosen)
+        runs[f"PyTorch {'channels_last' if channels_last else 'contiguous'}"] = partial(training.step, given, chosen)
     return runs
+
+
+if __name__ == "__main__":
+    sys.exit(main())
