@@ -210,6 +210,8 @@ def _show(bar: Any, progress: TrainingProgress) -> None:
         bar.write(told)
     else:
         told = f"{progress.iteration}: validating, {progress.validation.done} of {progress.validation.total}"
+    if not bar.n:
+        bar.initial = bar.n = progress.done - progress.fresh  # what earlier runs did says nothing of this one's speed
     bar.set_postfix_str(told, refresh=False)
     bar.update(progress.done - bar.n)
 
