@@ -306,9 +306,9 @@ class _Trainer:
             if self.files:
                 save_weights(self.files.best, run.parameters, state.seen)
         run.state = state
-        self._save()
         if last is not None:
             yield self._tell(last, self._remark_on(answers))
+        self._save()  # after it was told: who keeps a log has it, whatever happens now
 
     def _validate(self, weights: Path) -> Generator[EvaluationProgress, None, None]:
         """Evaluate the network with `weights` as ``valid`` does."""
