@@ -25,7 +25,7 @@ from .description import describe_run
 from .loader import Batch, Feed, Loader
 from .mixing import Mixing
 from .options import TrainingOptions
-from .run import Run
+from .run import TrainingRun
 from .sampler import make_sampler
 from .settings import TrainingSettings
 
@@ -161,7 +161,7 @@ def train(
         lock = None if files is None else files.lock()
         if lock is not None:
             undo.callback(lock.release)
-        run = Run(network, options, settings, resume)
+        run = TrainingRun(network, options, settings, resume)
         if files is not None and resume:
             run.load(files.checkpoint, description)
         elif run.state.iteration >= options.max_batches:
@@ -217,7 +217,7 @@ class _Trainer:
         network: Classifier,
         samples: Sequence[Sample],
         validation: Sequence[Sample],
-        run: Run,
+        run: TrainingRun,
         description: dict[str, str],
         files: TrainingFiles | None,
         lock: Lock | None,
@@ -306,9 +306,9 @@ class _Trainer:
             if self.files:
                 save_weights(self.files.best, run.parameters, state.seen)
         run.state = state
-        self._save()
         if last is not None:
             yield self._tell(last, self._remark_on(answers))
+        self._save()  # after it was told: who keeps a log has it, whatever happens now
 
     def _validate(self, weights: Path) -> Generator[EvaluationProgress, None, None]:
         """Evaluate the network with `weights` as ``valid`` does."""
