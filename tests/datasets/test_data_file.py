@@ -128,8 +128,8 @@ def test_lists_that_are_not_utf_8_are_latin_1(load, tmp_path):
         ("classes=2\nnames=data/names.list\ntop=0", ":3: top=0: at least 1 is expected"),
         ("classes=4 four\nnames=data/names.list", ":1: classes=4 four: not a number"),
         (
-            "names=data/names.list\npreprocess=crop",
-            ":2: preprocess=crop: one of shorter, letterbox, center-crop, st",
+            "classes=4\nnames=data/names.list\npreprocess=crop",
+            ":3: preprocess=crop: one of shorter, letterbox, center-crop, st",
         ),
         ("classes=2147483648\nnames=data/names.list", ":1: classes=2147483648: too large"),
         ("names=" + "x" * 70_000, ":1: a line of 70006 characters"),
