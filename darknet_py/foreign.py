@@ -5,9 +5,9 @@ from __future__ import annotations
 # Of darknet.c and classifier.c, of pjreddie's program and of AlexeyAB's.
 COMMANDS = frozenset((
     "3d", "art", "captcha", "cifar", "coco", "compare", "detect", "detector", "dice", "go", "imtest", "isegmenter",
-    "lsd", "mkimg", "nightmare", "oneoff", "oneoff2", "regressor", "rnn", "segmenter", "super", "tag", "test", "train",
-    "vid", "visualize", "voxel", "whatever", "writing", "yolo",
-    *(f"classifier {name}" for name in ("demo", "gun", "test", "threat", "try")),
+    "lsd", "mkimg", "nightmare", "oneoff", "oneoff2", "regressor", "rnn", "segmenter", "super", "tag", "vid",
+    "visualize", "voxel", "whatever", "writing", "yolo",
+    *(f"classifier {name}" for name in ("demo", "gun", "threat")),
 ))  # fmt: skip
 
 _DETECTORS = "a flag of darknet's detectors; this program finds no boxes: leave it out"
