@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
-from ..errors import UsageError
-from ..layers import Layer
-from ..limits import memory_limits, tell_size
+from ..engines.base import TrainingPlan
+from ..errors import DarknetWarning, UsageError
+from ..limits import Limit, memory_limits, tell_size
 from .options import TrainingOptions
 
+Build = Callable[[int], TrainingPlan]
 
-def training_memory(layers: Sequence[Layer], pass_size: int, adam: bool) -> int:
-    """About how many bytes training takes with passes of `pass_size` images.
 
-    Each layer's output and its delta are kept, of a normalized one what is normalized, too; of the layer whose windows
-    are the most numbers, these twice.
+def build_within_limits(build: Build, options: TrainingOptions, file: str) -> TrainingPlan:
+    """The plan that `build` gives for passes of so many images.
+
+    Raises
+    ------
+    UsageError
+        Where it would come to take more memory than there is; it names the subdivisions with which it would not.
     """
-    parameters = (4 if adam else 2) * sum(layer.parameter_count for layer in layers)
-    values = layers[0].input_shapes[0].size
-    windows = 0
-    for layer in layers:
-        roles = {parameter.role for parameter in layer.parameters.values()}
-        values += layer.shape.size * (2 + ("statistic" in roles))
-        fan_in = max((math.prod(p.shape[1:]) for p in layer.parameters.values() if p.role == "weight"), default=0)
-        windows = max(windows, fan_in * layer.shape.height * layer.shape.width)
-    return 4 * (parameters + pass_size * (values + 2 * windows))
+    limits = memory_limits()  # before the plan has any
+    plan, needed = _build(build, options.pass_size, options)
+    limit = _find_limit(limits, needed)
+    if plan is not None and limit is None:
+        return plan
+    del plan
+    divisors = [n for n in range(options.subdivisions + 1, options.batch + 1) if options.batch % n == 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DarknetWarning)  # of layers, given for the first plan
+        enough = next((n for n in divisors if _fits(build, options.batch // n, options, limits)), None)
+    help = f"take --subdivisions {enough}" if enough else "the network is too large for it"
+    images = f"{options.pass_size} image{'s' * (options.pass_size != 1)}"
+    if limit is None:
+        reason = f"not enough memory to train on {images} at a time"
+    else:
+        amount = tell_size(limit.used + needed)
+        reason = f"{amount} to train on {images} at a time, more than {limit.whose} {tell_size(limit.size)}"
+    raise UsageError(f"{reason}; {help}", file=file)
 
 
-def check_memory(layers: Sequence[Layer], options: TrainingOptions, file: str) -> None:
-    """Raise UsageError, which says what to do, where training would take more memory than there is."""
-    for limit in memory_limits():
+def _build(build: Build, pass_size: int, options: TrainingOptions) -> tuple[TrainingPlan | None, int]:
+    """The plan, and how many bytes training by it comes to take; None where not even the plan can be had."""
+    try:
+        plan = build(pass_size)
+    except MemoryError:
+        return None, 0
+    return plan, plan.memory + 2 * options.adam * plan.parameters.values.nbytes
 
-        def fits(pass_size: int, room: int = limit.size - limit.used) -> bool:
-            return training_memory(layers, pass_size, options.adam) <= room
 
-        if fits(options.pass_size):
-            continue
-        needed = tell_size(limit.used + training_memory(layers, options.pass_size, options.adam))
-        divisors = (n for n in range(options.subdivisions + 1, options.batch + 1) if options.batch % n == 0)
-        enough = next((n for n in divisors if fits(options.batch // n)), None)
-        help = f"take --subdivisions {enough}" if enough else "the network is too large for it"
-        images = f"{options.pass_size} image{'s' * (options.pass_size != 1)}"
-        raise UsageError(
-            f"{needed} to train on {images} at a time, more than {limit.whose} {tell_size(limit.size)}; {help}",
-            file=file,
-        )
+def _find_limit(limits: Sequence[Limit], needed: int) -> Limit | None:
+    return next((limit for limit in limits if limit.used + needed > limit.size), None)
+
+
+def _fits(build: Build, pass_size: int, options: TrainingOptions, limits: Sequence[Limit]) -> bool:
+    plan, needed = _build(build, pass_size, options)
+    return plan is not None and _find_limit(limits, needed) is None

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..engines import compile_training
+from ..engines.base import TrainingPlan
 from ..errors import TrainingError, UsageError
 from ..layers import Array, Layer
 from ..layers.training import check_trainable
@@ -21,7 +22,7 @@ from .checkpoint import State, load_checkpoint, save_checkpoint
 from .first_weights import set_first
 from .generators import Purpose, generator
 from .loader import Batch
-from .memory import check_memory
+from .memory import build_within_limits
 from .optimizer import make_optimizer
 from .options import TrainingOptions
 from .outputs import load_first
@@ -64,9 +65,12 @@ class Run:
         self.options, self.settings = options, settings
         self.layers = _freeze(network, settings.freeze)
         check_trainable(self.layers, options.pass_size)
-        check_memory(self.layers, options, network.file)
         first, seen = (Parameters.zeros(self.layers), 0) if resumed else _begin(network, self.layers, settings)
-        self._plan = compile_training(settings.engine, self.layers, first, options.pass_size, settings.threads)
+
+        def build(pass_size: int) -> TrainingPlan:
+            return compile_training(settings.engine, self.layers, first, pass_size, settings.threads)
+
+        self._plan = build_within_limits(build, options, network.file)
         self.parameters = self._plan.parameters
         self._optimizer = make_optimizer(self.parameters, self._plan.gradients, options)
         self.state = State(settings.seed, seen // options.batch, seen=seen)

@@ -1,0 +1,83 @@
+"""The log: a record for each iteration and validation, whole, and each once whatever ends a run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from darknet_py.errors import TrainingError
+from darknet_py.parameters import Parameters
+from darknet_py.training.log import COLUMNS, Log, figures
+from darknet_py.training.trainer import TrainingProgress
+
+
+def progress(iteration, validation=None):
+    return TrainingProgress(
+        done=8 * iteration, total=80, fresh=8, seconds=1.0, iteration=iteration, epoch=iteration / 3,
+        loss=1 / iteration, average=2.0, rate=0.1, waiting=0.25, working=0.5, validation=validation,
+        remark="", best=0.75, best_iteration=1, parameters=Parameters((), np.empty(0, np.float32)),
+    )  # fmt: skip
+
+
+def validated(iteration, complete=True):
+    totals = SimpleNamespace(accuracy=0.5, accuracy_top=0.75)
+    return progress(iteration, SimpleNamespace(complete=complete, totals=totals))
+
+
+def write(path, *told, resumed=None):
+    with Log(path, resumed) as log:
+        for one in told:
+            log.add(one)
+
+
+def read(path):
+    if path.suffix == ".csv":
+        with path.open() as stream:
+            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(stream)]
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(params=["x.jsonl", "x.csv"])
+def path(request, tmp_path):
+    return tmp_path / request.param
+
+
+def test_iterations_and_complete_validations_are_written(path):
+    write(path, progress(1), progress(3), validated(3, complete=False), validated(3))
+    assert read(path) == [figures(progress(1)), figures(progress(3)), figures(validated(3))]
+    assert figures(validated(3, complete=False)) is None
+    assert {key for row in read(path) for key in row} == set(COLUMNS)
+
+
+def test_a_run_that_goes_on_drops_what_comes_after_its_checkpoint(path):
+    write(path, progress(1), progress(2), validated(2), progress(3), progress(4))
+    write(path, progress(3), progress(4), resumed=2)
+    assert [row["iteration"] for row in read(path)] == [1, 2, 2, 3, 4]
+
+
+def test_a_line_that_was_cut_off_is_dropped(path):
+    write(path, progress(1), progress(2))
+    path.write_bytes(path.read_bytes()[:-3])
+    write(path, progress(2), resumed=2)
+    assert read(path) == [figures(progress(1)), figures(progress(2))]
+
+
+def test_a_run_that_begins_begins_the_file(path):
+    write(path, progress(1))
+    write(path, progress(2))
+    assert read(path) == [figures(progress(2))]
+    write(path.with_stem("new"), progress(3), resumed=2)
+    assert read(path.with_stem("new")) == [figures(progress(3))]
+
+
+def test_what_cannot_be_written_is_an_error(tmp_path):
+    with pytest.raises(TrainingError, match=r"none/x\.csv: no such file or directory$"):
+        Log(tmp_path / "none" / "x.csv")
+    os.mkdir(tmp_path / "x.csv")
+    with pytest.raises(TrainingError, match=r"x\.csv: is a directory"):
+        Log(tmp_path / "x.csv", 1)
