@@ -22,6 +22,7 @@ from ..runs.lock import lock_file
 from ..runs.progress import Progress
 from ..weights import save_weights
 from .description import describe_run
+from .history import History
 from .loader import Batch, Feed, Loader
 from .mixing import Mixing
 from .options import TrainingOptions
@@ -90,6 +91,8 @@ class TrainingProgress(Progress):
     best : float
         The best top-1 of a validation; below 0 where there was none.
     best_iteration : int
+    history : History
+        Loss, rate and validations of the whole run so far: another iteration adds to it.
     parameters : Parameters
         As they are now: another iteration changes them.
     """
@@ -105,6 +108,7 @@ class TrainingProgress(Progress):
     remark: str
     best: float
     best_iteration: int
+    history: History
     parameters: Parameters
 
 
@@ -301,6 +305,8 @@ class _Trainer:
                         if not last.complete:
                             yield self._tell(last)
         state = replace(run.state, validated=run.state.iteration)
+        if last is not None:
+            state.history.add_score(state.iteration, last.totals)
         if last is not None and last.totals.accuracy > state.best:
             state = replace(state, best=last.totals.accuracy, best_iteration=state.iteration)
             if self.files:
@@ -351,5 +357,6 @@ class _Trainer:
             remark=remark,
             best=state.best,
             best_iteration=state.best_iteration,
+            history=state.history,
             parameters=self.run.parameters,
         )
