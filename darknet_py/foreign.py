@@ -17,7 +17,7 @@ FLAGS = {
     **dict.fromkeys(("thresh", "hier", "iou_thresh", "ext_output", "save_labels", "points", "map"), _DETECTORS),
     **dict.fromkeys(("c", "s", "avg", "fps", "prefix", "out_filename", "http_port", "json_port", "mjpeg_port"), _VIDEO),
     "gpus": "a flag of darknet's training on several GPUs, which this program does not do: leave it out",
-    "chart": "a flag of darknet's training; take --log",
+    "chart": "a flag of darknet's training; take --report",
     "topk": "a flag of darknet's training; train validates without it",
     "num_of_clusters": _DETECTORS,
     "clear": "a flag of classifier train",

@@ -17,6 +17,7 @@ from .evaluation_charts import draw_calibration, draw_histogram
 
 SIDE = 160  # pixels of a thumbnail's longer side
 SHOWN = 5  # guesses told of a mistake
+CONFIDENT = f"{100 * CONFIDENCE:g}%"
 
 
 class Named(NamedTuple):
@@ -58,7 +59,7 @@ def show_findings(findings: Findings, totals: Totals, dataset: Dataset) -> dict[
         "calibration": draw_calibration(findings.bins),
         "histogram": draw_histogram(findings.bins),
         "mistakes": [_show_mistake(sample, outcome, dataset) for sample, outcome in findings.mistakes],
-        "confidence": f"{100 * CONFIDENCE:g}%",
+        "confidence": CONFIDENT,
     }
 
 

@@ -213,6 +213,15 @@ def make_feed(
     )
 
 
+def validate(
+    network: Classifier, weights: Path, samples: Sequence[Sample], settings: TrainingSettings
+) -> Generator[EvaluationProgress, None, None]:
+    """Evaluate the network with `weights` as ``valid`` does."""
+    loaded = load_network(network.file, weights, settings.engine, settings.threads)
+    loaded.dataset = network.dataset
+    return evaluate(loaded, samples, threads=settings.threads)
+
+
 class _Trainer:
     """The loop of `train`."""
 
@@ -299,7 +308,7 @@ class _Trainer:
             if self.files or self.validation:
                 save_weights(files.last, run.parameters, run.state.seen)
             if self.validation:
-                with closing(self._validate(files.last)) as validated:
+                with closing(validate(self.network, files.last, self.validation, run.settings)) as validated:
                     for last in validated:
                         answers |= {outcome.guesses[0][0] for outcome in last.outcomes if outcome.guesses}
                         if not last.complete:
@@ -315,13 +324,6 @@ class _Trainer:
         self._save()
         if last is not None:
             yield self._tell(last, self._remark_on(answers))
-
-    def _validate(self, weights: Path) -> Generator[EvaluationProgress, None, None]:
-        """Evaluate the network with `weights` as ``valid`` does."""
-        settings = self.run.settings
-        network = load_network(self.network.file, weights, settings.engine, settings.threads)
-        network.dataset = self.network.dataset
-        return evaluate(network, self.validation, threads=settings.threads)
 
     def _remark_on(self, answers: set[int]) -> str:
         """What to say where the network gives the same answer to all images, of several classes."""
