@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-build-isolation
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-cuda clean
+.PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-train bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ bench-valid: .venv/installed-bench ## time valid on 1,000 JPEGs; VALID="--images
 
 bench-start: .venv/installed-bench ## time the whole program, from its start to its answer
 	$(BIN)/python -m scripts.bench.start $(BENCH)
+
+bench-train: .venv/installed-bench ## time training beside PyTorch; BENCH="--networks tiny" holds options
+	$(BIN)/python -m scripts.bench.train $(BENCH)
 
 bench-cuda: .venv/installed-bench ## time the GPU engine, with PyTorch's cuDNN, beside PyTorch; BENCH="--networks tiny" holds options
 	$(PIP) --editable '.[cuda12]' 'nvidia-cudnn-frontend==1.28.*'

@@ -2,6 +2,7 @@
 """Draw labelled pictures of ten kinds of shape, the same pictures for the same seed.
 
     python scripts/draw_shapes.py OUTDIR --count N --seed S    # 0001.arrow.png, ..., shapes.list
+    python scripts/draw_shapes.py OUTDIR --folders             # arrow/0001.png, ...: a folder for each kind
     python scripts/draw_shapes.py data --samples               # star.png and the other samples
 
 The kind is a word of each file's name, where `valid` looks for it; shapes.list holds one path a line.
@@ -161,14 +162,24 @@ def picture(seed: int, index: int) -> tuple[str, Image.Image]:
     return kind, draw(kind, rng, size)
 
 
-def _named(count: int, seed: int, samples: bool) -> Iterator[tuple[str, Image.Image]]:
-    if samples:
+def letterboxed(image: Image.Image) -> Image.Image:
+    """Return the picture in the middle of a grey square, as ``--preprocess letterbox`` fits it."""
+    side = max(image.size)
+    square = Image.new("RGB", (side, side), (128, 128, 128))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square
+
+
+def _named(args: argparse.Namespace) -> Iterator[tuple[str, Image.Image]]:
+    if args.samples:
         for kind, (number, size, background) in SAMPLES.items():
             yield f"{kind}.png", draw(kind, np.random.default_rng(number), size, background)
         return
-    for index in range(count):
-        kind, image = picture(seed, index)
-        yield f"{index + 1:04d}.{kind}.png", image
+    for index in range(args.count):
+        kind, image = picture(args.seed, index)
+        if args.letterbox and index % args.letterbox == 0:
+            image = letterboxed(image)
+        yield f"{kind}/{index + 1:04d}.png" if args.folders else f"{index + 1:04d}.{kind}.png", image
 
 
 def main() -> None:
@@ -177,14 +188,18 @@ def main() -> None:
     parser.add_argument("outdir", type=Path, help="folder to write to, made where missing")
     parser.add_argument("--count", type=int, default=100, help="how many pictures (100)")
     parser.add_argument("--seed", type=int, default=0, help="which series of pictures (0)")
+    parser.add_argument("--folders", action="store_true", help="a folder for each kind, no list")
+    parser.add_argument("--letterbox", type=int, default=0, metavar="N", help="every N-th in a grey square (none)")
     parser.add_argument("--samples", action="store_true", help="write the sample pictures instead")
     args = parser.parse_args()
     args.outdir.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, image in _named(args.count, args.seed, args.samples):
+    for name, image in _named(args):
         paths.append(args.outdir / name)
+        paths[-1].parent.mkdir(exist_ok=True)
         image.save(paths[-1], optimize=args.samples)
-    (args.outdir / "shapes.list").write_text("".join(f"{path.as_posix()}\n" for path in paths))
+    if not args.folders:
+        (args.outdir / "shapes.list").write_text("".join(f"{path.as_posix()}\n" for path in paths))
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def test_a_cfg_that_does_not_say_how_gets_a_recipe(train, folder):
     message = "backup/net.cfg does not say how to train, so this counts: batch=27 decay=0.0005 policy=cosine"
     assert f"darknet: {message}" in answer.err
     assert answer.out.splitlines()[2] == "Learning Rate: 0.01, Momentum: 0.9, Decay: 0.0005"
-    assert answer.out.splitlines()[4] == "16 22"
+    assert answer.out.splitlines()[4] == "16 17"
 
 
 def spoil(folder):

@@ -36,19 +36,19 @@ name of a network that comes with the program. WEIGHTS are gone on with, and so 
 """
 SHOWN = 10  # of what there may be many of
 PICTURES = 64  # that --show-pictures writes
-# For a cfg that says nothing of training: the changes are darknet's for ImageNet, the rest suits a few thousand images.
+# For a cfg that says nothing of training: what suits some thousand pictures, of which little is lost at the edges.
 RECIPE: dict[str, Any] = {
     "batch": 64,
-    "learning_rate": 0.05,
+    "learning_rate": 0.1,
     "decay": 0.0005,
     "policy": "cosine",
-    "max_ratio": 1.4,
-    "angle": 7.0,
-    "aspect": 0.75,
+    "max_ratio": 1.1,
+    "angle": 10.0,
     "saturation": 0.75,
     "exposure": 0.75,
     "hue": 0.1,
 }
+TUNING_RATE = 0.01  # where weights are given
 EPOCHS = 30
 
 
@@ -194,6 +194,8 @@ def _show(bar: Any, progress: TrainingProgress) -> None:
         bar.write(told)
     else:
         told = f"{progress.iteration}: validating, {progress.validation.done} of {progress.validation.total}"
+    if not bar.n:
+        bar.initial = bar.n = progress.done - progress.fresh  # what earlier runs did says nothing of this one's speed
     bar.set_postfix_str(told, refresh=False)
     bar.update(progress.done - bar.n)
 
@@ -270,7 +272,7 @@ def _set_up(args: argparse.Namespace) -> Setup:
     network = load_network(cfg)
     network.dataset = dataset
     print_listing(network, args.style)
-    options = _read_options(args, network, len(source.samples))
+    options = _read_options(args, network, weights, len(source.samples))
     settings = TrainingSettings(
         seed=args.seed,
         engine="cpu" if args.engine == "auto" else args.engine,
@@ -311,7 +313,7 @@ def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:
     return data, cfg, left[0] if left else None
 
 
-def _read_options(args: argparse.Namespace, network: Classifier, images: int) -> TrainingOptions:
+def _read_options(args: argparse.Namespace, network: Classifier, weights: str | None, images: int) -> TrainingOptions:
     """The options of the cfg, but for what the command line says; of a cfg without any those of `RECIPE`."""
     from ..training.options import OPTIONS, TrainingOptions
 
@@ -321,6 +323,8 @@ def _read_options(args: argparse.Namespace, network: Classifier, images: int) ->
     epochs = args.epochs
     if silent:
         recipe = {**RECIPE, "batch": min(RECIPE["batch"], images)}
+        if weights is not None or args.pretrained is not None:
+            recipe["learning_rate"] = TUNING_RATE
         told = " ".join(f"{key}={value}" for key, value in recipe.items() if key not in changes)
         epochs = epochs or EPOCHS
         changes = {**recipe, "subdivisions": 1, **changes}

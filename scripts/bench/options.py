@@ -22,8 +22,14 @@ def names(known: Sequence[str]) -> Callable[[str], list[str]]:
     return parse
 
 
-def make_program_parser(module: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
-    """The parser of a benchmark that times whole programs: on which networks, how often, on how many threads."""
+def make_parser(
+    module: str,
+    description: str | None,
+    rounds: int,
+    networks: Sequence[str] = NETWORKS,
+    default: str = "tiny,extraction",
+) -> argparse.ArgumentParser:
+    """The parser of a benchmark: on which of `networks`, how often, on how many threads."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",
         description=description,
@@ -32,7 +38,5 @@ def make_program_parser(module: str, description: str | None, rounds: int) -> ar
     )
     parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
-    parser.add_argument(
-        "--networks", type=names(NETWORKS), default="tiny,extraction", metavar="A,B", help="default: %(default)s"
-    )
+    parser.add_argument("--networks", type=names(networks), default=default, metavar="A,B", help="default: %(default)s")
     return parser

@@ -16,7 +16,7 @@ from statistics import median
 from darknet_py.cache import cache_dir
 
 from .models import ROOT, Model, prepare
-from .options import make_program_parser
+from .options import make_parser
 
 DRAW = ROOT / "tests" / "golden" / "make_images.py"
 LABELS = ROOT / "data" / "imagenet.shortnames.list"
@@ -24,7 +24,7 @@ LABELS = ROOT / "data" / "imagenet.shortnames.list"
 
 def main() -> int:
     """Run both on each network; print their times and the ratio."""
-    parser = make_program_parser("scripts.bench.start", __doc__, rounds=9)
+    parser = make_parser("scripts.bench.start", __doc__, rounds=9)
     args = parser.parse_args()
     if min(args.rounds, args.threads) < 1:
         parser.error("--rounds and --threads must be at least 1")

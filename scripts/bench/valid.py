@@ -22,7 +22,7 @@ from darknet_py.cache import cache_dir
 from darknet_py.images.decode import SUFFIXES
 
 from .models import ROOT, Model, prepare
-from .options import make_program_parser
+from .options import make_parser
 
 DRAW = ROOT / "tests" / "golden" / "make_images.py"
 LABELS = ROOT / "data" / "imagenet.labels.list"
@@ -31,7 +31,7 @@ DIFFERENCE = 0.02  # of the images, between the counts of right answers: OpenCV 
 
 def main() -> int:
     """Run both on each network; print images a second and the ratio."""
-    parser = make_program_parser("scripts.bench.valid", __doc__, rounds=5)
+    parser = make_parser("scripts.bench.valid", __doc__, rounds=5)
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="of JPEGs, WNID_anything.JPEG (default: drawn)")
     parser.add_argument("--count", type=int, default=1000, metavar="N", help="images, taken in turn (%(default)s)")
     args = parser.parse_args()

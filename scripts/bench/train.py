@@ -1,0 +1,90 @@
+"""Time training beside PyTorch's: python -m scripts.bench.train, or make bench-train.
+
+An iteration each in turn, in rounds (A B C A B C ...), on the same pictures, from the same weights: forward, loss,
+backward, and the update by SGD with momentum and decay; pictures are given, none are loaded. PyTorch runs eagerly, in
+both layouts of memory, of which the faster counts. Before, the losses of both are held to each other. Medians and least
+milliseconds are told, and the ratio of medians.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+
+import numpy as np
+import torch
+
+from darknet_py.engines import compile_training
+from darknet_py.network import load_structure
+from darknet_py.parameters import Parameters
+from darknet_py.training.first_weights import set_first
+from darknet_py.training.optimizer import make_optimizer
+from darknet_py.training.options import TrainingOptions
+
+from .models import ROOT
+from .options import make_parser
+from .torch_training import DECAY, MOMENTUM, RATE, TorchTraining
+
+BATCHES = {"tiny": 16, "shapes": 64, "darknet19": 16, "resnet18": 16, "resnet50": 8, "alexnet": 16}
+PAUSE = 0.2  # seconds, after which the other's threads sleep
+MOST_APART = 0.02  # losses, relatively: dropout, and PyTorch's epsilon, differ
+
+
+def main() -> int:
+    """Run both on each network; print their times and the ratio."""
+    parser = make_parser("scripts.bench.train", __doc__, 7, tuple(BATCHES), "tiny,shapes")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    print(f"{args.threads} threads; ms: median, least")
+    print(f"{'network':12}{'batch':>6}{'PyTorch':>20}{'darknet':>20}{'ratio':>8}")
+    for name in args.networks:
+        runs = _make(name, BATCHES[name], args.threads)
+        losses = {program: run() for program, run in runs.items()}
+        if max(losses.values()) - min(losses.values()) > MOST_APART * max(losses.values()):
+            print(f"{name}: the losses differ: {losses}", file=sys.stderr)
+            return 1
+        times: dict[str, list[float]] = {program: [] for program in runs}
+        for _ in range(args.rounds):
+            for program, run in runs.items():
+                time.sleep(PAUSE)
+                start = time.perf_counter()
+                run()
+                times[program].append(1000 * (time.perf_counter() - start))
+        ours = times.pop("darknet")
+        theirs = min(times.values(), key=median)
+        told = "".join(f"{median(found):12.1f}{min(found):8.1f}" for found in (theirs, ours))
+        print(f"{name:12}{BATCHES[name]:6}{told}{median(ours) / median(theirs):8.2f}", flush=True)
+    return 0
+
+
+def _make(name: str, batch: int, threads: int) -> dict[str, Callable[[], float]]:
+    """An iteration of each program, from the same weights; each gives its loss, the mean over the images."""
+    network = load_structure(ROOT / "cfg" / f"{name}.cfg")
+    layers, random = network.layers, np.random.default_rng(1)
+    images = random.random((batch, *network.input_shape), np.float32)
+    classes = random.integers(network.outputs, size=batch)
+    truths = np.eye(network.outputs, dtype=np.float32)[classes]
+    parameters = Parameters.zeros(layers)
+    set_first(parameters, seed=1)
+    plan = compile_training("cpu", layers, parameters.copy(), batch, threads)
+    options = TrainingOptions.of(network, batch=batch, momentum=MOMENTUM, decay=DECAY)
+    optimizer = make_optimizer(plan.parameters, plan.gradients, options)
+
+    def iterate() -> float:
+        loss = plan.step(images, truths, random)
+        optimizer.update(RATE)
+        return loss / batch
+
+    runs: dict[str, Callable[[], float]] = {"darknet": iterate}
+    given, chosen = torch.from_numpy(images), torch.from_numpy(classes)
+    for channels_last in (False, True):
+        training = TorchTraining(layers, parameters, channels_last)
+        runs[f"PyTorch {'channels_last' if channels_last else 'contiguous'}"] = partial(training.step, given, chosen)
+    return runs
+
+
+if __name__ == "__main__":
+    sys.exit(main())
