@@ -271,7 +271,8 @@ class Classifier(Network):
 
     def mode_for(self, picture: Picture, mode: str | None = None, file: str = "image") -> str:
         """The preprocessing that predict applies to `picture`, where `mode` is asked for; `file` names it."""
-        if mode is None:
+        mode = mode or self.dataset.preprocess
+        if not mode:
             if not self.resizable:
                 return "letterbox"
             height, width = picture.shape[:2]

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,15 @@ def test_fitting_can_be_chosen(net):
     assert net.classify(STAR)[0].probability == answers["shorter"]
     with pytest.raises(UsageError, match="preprocess=sideways: one of shorter"):
         net.classify(STAR, preprocess="sideways")
+
+
+def test_the_data_file_may_say_how_pictures_are_fitted(net):
+    wanted = net.classify(STAR, preprocess="stretch")
+    net.dataset = replace(net.dataset, preprocess="stretch")
+    assert net.classify(STAR) == wanted
+    sample = darknet_py.Sample(str(STAR), net.dataset.wnids.index("star"))
+    (progress,) = darknet_py.evaluate(net, [sample])
+    assert progress.outcomes[0].guesses[0][1] == pytest.approx(wanted[0].probability, abs=1e-6)
 
 
 def test_a_strip_is_letterboxed_with_a_warning(net):

@@ -37,8 +37,8 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess",
         choices=PREDICT_MODES,
-        help="how a picture is fitted (default: shorter where the network can be resized, else letterbox; "
-        "with --style table letterbox)",
+        help="how a picture is fitted (default: preprocess= of the .data file; without, shorter where the network can "
+        "be resized, else letterbox; with --style table letterbox)",
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
     parser.add_argument("--style", choices=STYLES, default="lines", help="darknet's of 2016 or of 2018")
@@ -51,7 +51,8 @@ def run_predict(args: argparse.Namespace) -> int:
     operands = split_operands(args.operands)
     network = open_model(operands, args)
     top = network.dataset.top
-    preprocess = args.preprocess or ("letterbox" if args.style == "table" else None)  # as darknet did in 2018
+    usual = "letterbox" if args.style == "table" else None  # as darknet did in 2018
+    preprocess = args.preprocess or network.dataset.preprocess or usual
     report = open_report(args.format, args.style)
     prompted = not operands.rest
     done = failed = 0

@@ -106,7 +106,11 @@ def add_valid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-t", "--top", type=positive, metavar="N", help="guesses that count (default: the .data file's)"
     )
-    parser.add_argument("--preprocess", choices=MODES, help="how images are fitted (default: as darknet does)")
+    parser.add_argument(
+        "--preprocess",
+        choices=MODES,
+        help="how images are fitted (default: as darknet does; of valid preprocess= of the .data file)",
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     parser.add_argument("--shard", type=shard, metavar="I/N", default=(1, 1), help="every N-th image from the I-th on")
     parser.add_argument("--batch", type=positive, metavar="N", default=BATCH, help="images at a time (%(default)s)")
@@ -341,7 +345,7 @@ def _make_job(args: argparse.Namespace, network: Classifier) -> Job:
 
     usual, classes = COMMANDS[args.command], network.dataset.classes
     keep = min(max(network.dataset.top, GUESSES), classes)
-    mode = args.preprocess or usual.preprocess
+    mode = args.preprocess or (args.command == "valid" and network.dataset.preprocess) or usual.preprocess
     if mode in RESIZING_MODES and not network.resizable:
         if args.preprocess or mode != "shorter":
             reason = f"{mode} runs the network at other sizes, which {network.file} does not allow"

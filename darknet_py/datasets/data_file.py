@@ -11,6 +11,7 @@ from pathlib import Path
 from ..cfg import Entry, add_line, check_lines, drop_comment, parse_integer
 from ..errors import DatasetError, one_line
 from ..files import read_text, resolve
+from ..images.fit import PREDICT_MODES
 from ..remarks import Remarks, shorten
 
 DEFAULT = "cfg/imagenet1k.data"
@@ -18,7 +19,7 @@ MAX_BYTES = 64 << 20
 MAX_SHOWN = 512  # characters of a path in a message
 ESSENTIAL = ("classes", "names", "labels", "top")
 LISTS = ("train", "valid", "test")
-KEYS = (*ESSENTIAL, *LISTS, "backup", "leaves", "tree", "results", "eval")
+KEYS = (*ESSENTIAL, *LISTS, "backup", "leaves", "tree", "results", "eval", "preprocess")
 _COMMENT = re.compile(r"\s[#;].*")
 
 
@@ -43,6 +44,9 @@ class Dataset:
         Where the .data file lies, from which what it names is looked for too.
     backup : str
         The folder that ``backup`` names for weights; empty where it does not.
+    preprocess : str
+        How pictures are fitted where nobody asks for another way: what ``preprocess`` says, which darknet does not
+        know; empty where it does not.
     """
 
     file: str
@@ -53,6 +57,7 @@ class Dataset:
     lists: Mapping[str, str] = field(default_factory=dict)
     path: Path = Path()
     backup: str = ""
+    preprocess: str = ""
 
     def check_outputs(self, outputs: int, cfg: str) -> None:
         """Raise DatasetError unless the network `cfg` has as many outputs as there are classes."""
@@ -98,7 +103,8 @@ def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
     remarks.close()
     images = {key: _without_comment(entries[key].value, found) for key in LISTS if key in entries}
     backup = _without_comment(entries["backup"].value, found) if "backup" in entries else ""
-    return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found, backup)
+    preprocess = _choose_preprocess(entries, remarks)
+    return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found, backup, preprocess)
 
 
 def _parse_data(text: str, file: str, remarks: Remarks) -> dict[str, Entry]:
@@ -132,6 +138,16 @@ def _integer(entries: Mapping[str, Entry], key: str, default: int, remarks: Rema
         return parse_integer(drop_comment(entry.value).strip(), 1)
     except ValueError as reason:
         remarks.fail(str(reason), entry.line, _show(key, entry))
+
+
+def _choose_preprocess(entries: Mapping[str, Entry], remarks: Remarks) -> str:
+    if "preprocess" not in entries:
+        return ""
+    entry = entries["preprocess"]
+    mode = drop_comment(entry.value).strip()
+    if mode not in PREDICT_MODES:
+        remarks.fail(f"one of {', '.join(PREDICT_MODES)} is expected", entry.line, _show("preprocess", entry))
+    return mode
 
 
 def _read_names(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> list[str]:

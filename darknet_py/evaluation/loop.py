@@ -49,7 +49,7 @@ def evaluate(
     network: Classifier,
     samples: Sequence[Sample],
     *,
-    preprocess: str = "center-crop",
+    preprocess: str | None = None,
     top: int | None = None,
     batch: int = BATCH,
     workers: int | Crew | None = None,
@@ -66,8 +66,9 @@ def evaluate(
         With weights. Its dataset says where the images are looked for.
     samples : sequence of Sample
         As `load_samples` gives them.
-    preprocess : str
-        How images are fitted: one of `images.fit.MODES`.
+    preprocess : str, optional
+        How images are fitted: one of `images.fit.MODES`; where absent as the network's dataset says, else
+        ``center-crop``.
     top : int, optional
         How many guesses count for the second figure; where absent, as many as the network's dataset says.
     batch : int
@@ -100,6 +101,7 @@ def evaluate(
             raise UsageError(f"{name}={value}: at least 1 is expected")
     if top > classes:
         raise UsageError(f"top={top}: at most {classes} is expected, one for each class")
+    preprocess = preprocess or network.dataset.preprocess or "center-crop"
     if preprocess not in MODES:
         raise UsageError(f"preprocess={preprocess}: one of {', '.join(MODES)} is expected")
     if preprocess in RESIZING_MODES and not network.resizable:

@@ -30,7 +30,7 @@ from .schedule import rate
 from .settings import TrainingSettings
 
 
-class Run:
+class TrainingRun:
     """A network in training.
 
     Parameters

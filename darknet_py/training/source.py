@@ -17,6 +17,7 @@ from ..files import describe_oserror, write_atomically
 from ..network import load_structure
 from .outputs import rewrite_cfg
 
+PREPROCESS = "center-crop"  # of pictures that are not trained on: next to what training sees of them
 HELD_OUT = 0.1  # of a folder's pictures, where there are no others to validate
 
 
@@ -122,6 +123,7 @@ def write_model(folder: Path, name: str, cfg: str, source: Source) -> Dataset:
         f"names={paths['names']}",
         f"labels={paths['names']}",
         f"top={dataset.top}",
+        f"preprocess={PREPROCESS}",
         f"backup={folder}",
     ]
     if source.validation:

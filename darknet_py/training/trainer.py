@@ -26,7 +26,7 @@ from .history import History
 from .loader import Batch, Feed, Loader
 from .mixing import Mixing
 from .options import TrainingOptions
-from .run import Run
+from .run import TrainingRun
 from .sampler import make_sampler
 from .settings import TrainingSettings
 
@@ -165,7 +165,7 @@ def train(
         lock = None if files is None else files.lock()
         if lock is not None:
             undo.callback(lock.release)
-        run = Run(network, options, settings, resume)
+        run = TrainingRun(network, options, settings, resume)
         if files is not None and resume:
             run.load(files.checkpoint, description)
         elif run.state.iteration >= options.max_batches:
@@ -230,7 +230,7 @@ class _Trainer:
         network: Classifier,
         samples: Sequence[Sample],
         validation: Sequence[Sample],
-        run: Run,
+        run: TrainingRun,
         description: dict[str, str],
         files: TrainingFiles | None,
         lock: Lock | None,

@@ -94,6 +94,11 @@ def test_first_value_of_a_repeated_key_counts_with_a_warning(load):
         assert load(FULL + "top=1\n").top == 2
 
 
+def test_how_pictures_are_fitted_may_be_said(load):
+    assert load("classes=4\nnames=data/names.list\n preprocess = stretch # as trained\n").preprocess == "stretch"
+    assert load("classes=4\nnames=data/names.list\n").preprocess == ""
+
+
 def test_of_more_guesses_than_classes_as_many_as_there_are_count_with_a_warning(load):
     with pytest.warns(DarknetWarning, match=r"x\.data:2: top=5: more than the 2 classes; 2 is taken"):
         assert load("classes=2\ntop=5\nnames=data/names.list").top == 2
@@ -122,6 +127,10 @@ def test_lists_that_are_not_utf_8_are_latin_1(load, tmp_path):
         ("classes=many\nnames=data/names.list", ":1: classes=many: not a number"),
         ("classes=2\nnames=data/names.list\ntop=0", ":3: top=0: at least 1 is expected"),
         ("classes=4 four\nnames=data/names.list", ":1: classes=4 four: not a number"),
+        (
+            "names=data/names.list\npreprocess=crop",
+            ":2: preprocess=crop: one of shorter, letterbox, center-crop, st",
+        ),
         ("classes=2147483648\nnames=data/names.list", ":1: classes=2147483648: too large"),
         ("names=" + "x" * 70_000, ":1: a line of 70006 characters"),
         (b"names=\x00", "byte 0x00: not a text file"),

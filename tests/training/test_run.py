@@ -12,7 +12,7 @@ from darknet_py.classifier import load_network
 from darknet_py.errors import TrainingError, UsageError
 from darknet_py.training.loader import Batch
 from darknet_py.training.options import TrainingOptions
-from darknet_py.training.run import Run
+from darknet_py.training.run import TrainingRun
 from darknet_py.training.settings import TrainingSettings
 
 ITERATIONS = 20
@@ -31,7 +31,7 @@ def start(case, folder, **settings):
     network = load_network(cfg)
     images, truths = cases.images(case)
     options = TrainingOptions.of(network)
-    run = Run(network, options, TrainingSettings(engine="reference", **{"weights": weights, **settings}))
+    run = TrainingRun(network, options, TrainingSettings(engine="reference", **{"weights": weights, **settings}))
     places = itertools.count(0, options.pass_size)
 
     def next_batch():
