@@ -40,7 +40,7 @@ def tell(history: History, **fields: Any) -> TrainingProgress:
 def tell_iterations(history: History, first: int, last: int, rate: float = 0.1) -> Iterator[TrainingProgress]:
     """Iterations whose loss falls."""
     for n in range(first, last + 1):
-        history.add_step(n, 3 / n + n % 3 / 10, 3 / n + 0.1, rate)
+        history.add_iteration(n, 3 / n + n % 3 / 10, 3 / n + 0.1, rate)
         yield tell(history, iteration=n)
 
 

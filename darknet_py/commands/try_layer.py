@@ -24,7 +24,8 @@ def add_try(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess",
         choices=PREDICT_MODES,
-        help="how a picture is fitted (default: shorter where the network can be resized, else letterbox)",
+        help="how a picture is fitted (default: preprocess= of the .data file; without, shorter where the network can "
+        "be resized, else letterbox)",
     )
     parser.add_argument(
         "--format",

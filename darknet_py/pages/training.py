@@ -113,18 +113,18 @@ class TrainingPage:
 
     def write(self) -> None:
         """Write the page, unless there is nothing to show."""
-        steps, scores = self.history.steps.points, self.history.scores.points
-        if not steps:
+        iterations, scores = self.history.iterations.rows, self.history.scores.rows
+        if not iterations:
             return
-        span = steps[0].iteration - 1, steps[-1].iteration
+        span = iterations[0].number - 1, iterations[-1].number
         page = render(
             "training.html.j2",
             facts=self.facts,
             validated=len(self.validation),
-            last=steps[-1],
-            every=self.history.steps.every,
-            losses=draw_losses(steps, span),
-            rates=draw_rates(steps, span),
+            last=iterations[-1],
+            every=self.history.iterations.every,
+            losses=draw_losses(iterations, span),
+            rates=draw_rates(iterations, span),
             scores=draw_scores(scores, self.dataset.top, span) if scores else None,
             top=self.dataset.top,
             **self._best,

@@ -7,7 +7,7 @@ from math import ceil
 
 from ..evaluation.findings import Point
 from ..evaluation.totals import interval
-from ..training.history import Score, Step
+from ..training.history import Iteration, Score
 from .charts import Chart, Read, count_axis, draw_line, value_axis
 from .evaluation_charts import draw_shares
 
@@ -15,41 +15,41 @@ Span = tuple[int, int]  # from which to which iteration
 USUAL = 0.98  # the share of losses for which there is room at least
 
 
-def draw_losses(steps: Sequence[Step], span: Span) -> Chart:
+def draw_losses(iterations: Sequence[Iteration], span: Span) -> Chart:
     """Losses and their average, at a scale that shows those that are usual after the first few."""
     first, last = span
-    settled = [step for step in steps if step.iteration - first >= (last - first) / 50]
-    losses = sorted(step.loss for step in settled)
-    place, values = value_axis(max(losses[ceil(USUAL * (len(losses) - 1))], *(step.average for step in settled)))
+    settled = [one for one in iterations if one.number - first >= (last - first) / 50]
+    losses = sorted(one.loss for one in settled)
+    place, values = value_axis(max(losses[ceil(USUAL * (len(losses) - 1))], *(one.average for one in settled)))
     along, counts = count_axis(last, first)
-    across = [along(step.iteration) for step in steps]
-    averages = [place(step.average) for step in steps]
+    across = [along(one.number) for one in iterations]
+    averages = [place(one.average) for one in iterations]
     return Chart(
         x=counts,
         y=values,
         paths={
-            "faint": draw_line([(x, place(step.loss)) for x, step in zip(across, steps, strict=True)]),
+            "faint": draw_line([(x, place(one.loss)) for x, one in zip(across, iterations, strict=True)]),
             "first": draw_line(list(zip(across, averages, strict=True))),
         },
         reads=[
-            Read(x, f"Iteration {step.iteration:,}: loss {step.loss:g}, running average {step.average:g}", [y])
-            for x, y, step in zip(across, averages, steps, strict=True)
+            Read(x, f"Iteration {one.number:,}: loss {one.loss:g}, running average {one.average:g}", [y])
+            for x, y, one in zip(across, averages, iterations, strict=True)
         ],
     )
 
 
-def draw_rates(steps: Sequence[Step], span: Span) -> Chart:
+def draw_rates(iterations: Sequence[Iteration], span: Span) -> Chart:
     """The learning rate."""
-    place, values = value_axis(max(step.rate for step in steps))
+    place, values = value_axis(max(one.rate for one in iterations))
     along, counts = count_axis(span[1], span[0])
-    places = [(along(step.iteration), place(step.rate)) for step in steps]
+    places = [(along(one.number), place(one.rate)) for one in iterations]
     return Chart(
         x=counts,
         y=values,
         paths={"first": draw_line(places)},
         reads=[
-            Read(x, f"Iteration {step.iteration:,}: learning rate {step.rate:g}", [y])
-            for (x, y), step in zip(places, steps, strict=True)
+            Read(x, f"Iteration {one.number:,}: learning rate {one.rate:g}", [y])
+            for (x, y), one in zip(places, iterations, strict=True)
         ],
     )
 

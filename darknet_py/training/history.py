@@ -8,14 +8,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..evaluation.totals import Totals
 
-KEPT = 2000  # points of a curve at most; even, so that every other one can go
+KEPT = 2000  # of a kind at most; even, so that every other one can go
 DIGITS = 6  # of losses and rates
 
 
-class Step(NamedTuple):
+class Iteration(NamedTuple):
     """An iteration: its loss, the average over the last ones, and the rate of its update."""
 
-    iteration: int
+    number: int
     loss: float
     average: float
     rate: float
@@ -30,12 +30,12 @@ class Score(NamedTuple):
     counted: int
 
 
-Point = TypeVar("Point")
+Row = TypeVar("Row")
 
 
 @dataclass
-class Curve(Generic[Point]):
-    """Points in their order, of which at most `KEPT` stay: every n-th from the first on, n a power of 2; and the last.
+class Thinned(Generic[Row]):
+    """Rows in their order, of which at most `KEPT` stay: every n-th from the first on, n a power of 2; and the last.
 
     Which stay depends on how many there were alone, so a run that is taken up keeps those of one that is not.
 
@@ -43,36 +43,36 @@ class Curve(Generic[Point]):
     ----------
     count : int
         How many there were.
-    kept : list of Point
-    last : Point, optional
+    kept : list
+    last : optional
     """
 
     count: int = 0
-    kept: list[Point] = field(default_factory=list)
-    last: Point | None = None
+    kept: list[Row] = field(default_factory=list)
+    last: Row | None = None
 
     @property
     def every(self) -> int:
-        """Every so many points one is kept."""
+        """Of so many rows one is kept."""
         every = 1
         while self.count > KEPT * every:
             every *= 2
         return every
 
     @property
-    def points(self) -> list[Point]:
+    def rows(self) -> list[Row]:
         """Those that are kept, and the last."""
         return self.kept if self.last is None or self.kept[-1] == self.last else [*self.kept, self.last]
 
-    def add(self, point: Point) -> None:
-        """Another point, which comes last."""
+    def add(self, row: Row) -> None:
+        """Another one, which comes last."""
         before = self.every
         self.count += 1
         if self.every > before:
             del self.kept[1::2]
         if (self.count - 1) % self.every == 0:
-            self.kept.append(point)
-        self.last = point
+            self.kept.append(row)
+        self.last = row
 
 
 @dataclass
@@ -81,16 +81,16 @@ class History:
 
     Attributes
     ----------
-    steps : Curve of Step
-    scores : Curve of Score
+    iterations : Thinned of Iteration
+    scores : Thinned of Score
     """
 
-    steps: Curve[Step] = field(default_factory=Curve)
-    scores: Curve[Score] = field(default_factory=Curve)
+    iterations: Thinned[Iteration] = field(default_factory=Thinned)
+    scores: Thinned[Score] = field(default_factory=Thinned)
 
-    def add_step(self, iteration: int, loss: float, average: float, rate: float) -> None:
+    def add_iteration(self, iteration: int, loss: float, average: float, rate: float) -> None:
         """An iteration that is done."""
-        self.steps.add(Step(iteration, *(float(f"{value:.{DIGITS}g}") for value in (loss, average, rate))))
+        self.iterations.add(Iteration(iteration, *(float(f"{value:.{DIGITS}g}") for value in (loss, average, rate))))
 
     def add_score(self, iteration: int, totals: Totals) -> None:
         """A validation that is complete."""
@@ -98,18 +98,18 @@ class History:
 
     def to_fields(self) -> dict[str, Any]:
         """The history for JSON."""
-        return {name: [curve.count, curve.kept, curve.last] for name, curve in vars(self).items()}
+        return {name: [thinned.count, thinned.kept, thinned.last] for name, thinned in vars(self).items()}
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> History:
         """What `to_fields` gave, through JSON or not; ValueError, KeyError or TypeError where it is something else."""
-        return cls(_read(Step, *fields["steps"]), _read(Score, *fields["scores"]))
+        return cls(_read(Iteration, *fields["iterations"]), _read(Score, *fields["scores"]))
 
 
 def _read(
-    kind: Callable[..., Point], count: int, kept: Iterable[Sequence[Any]], last: Sequence[Any] | None
-) -> Curve[Point]:
-    curve = Curve(count, [kind(*point) for point in kept], None if last is None else kind(*last))
-    if len(curve.kept) != -(-count // curve.every) or (last is None) != (count == 0):
-        raise ValueError("a curve with points of another number")
-    return curve
+    kind: Callable[..., Row], count: int, kept: Iterable[Sequence[Any]], last: Sequence[Any] | None
+) -> Thinned[Row]:
+    thinned = Thinned(count, [kind(*row) for row in kept], None if last is None else kind(*last))
+    if len(thinned.kept) != -(-count // thinned.every) or (last is None) != (count == 0):
+        raise ValueError("as many rows as there cannot be")
+    return thinned

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from darknet_py.pages.training_charts import draw_losses, draw_rates, draw_scores
-from darknet_py.training.history import Score, Step
+from darknet_py.training.history import Iteration, Score
 
 
 def make_steps(count, first=0, loss=1.0):
-    return [Step(first + n, loss / n, loss / n, 0.001 * n) for n in range(1, count + 1)]
+    return [Iteration(first + n, loss / n, loss / n, 0.001 * n) for n in range(1, count + 1)]
 
 
 @pytest.mark.parametrize("first", [0, 1, 777, 500_000])
@@ -29,19 +29,19 @@ def test_averages_and_rates_stay_in_plots_whose_ticks_are_few(first, count, loss
 
 
 def test_one_loss_beyond_all_others_takes_no_height():
-    steps = [Step(n, 1000.0 if n == 500 else 1.0, 1.0, 0.1) for n in range(1, 1001)]
+    steps = [Iteration(n, 1000.0 if n == 500 else 1.0, 1.0, 0.1) for n in range(1, 1001)]
     chart = draw_losses(steps, (0, 1000))
     assert chart.y[-1].label == "1"
     assert "-99900" in chart.paths["faint"]
 
 
 def test_few_losses_are_all_within():
-    steps = [Step(n, 9.0 if n == 2 else 1.0, 1.0, 0.1) for n in range(1, 10)]
+    steps = [Iteration(n, 9.0 if n == 2 else 1.0, 1.0, 0.1) for n in range(1, 10)]
     assert draw_losses(steps, (0, 9)).y[-1].label == "10"
 
 
 def test_a_point_lies_at_its_iteration_and_its_loss():
-    chart = draw_losses([Step(50, 1.0, 2.0, 0.1), Step(100, 4.0, 3.0, 0.1)], (0, 100))
+    chart = draw_losses([Iteration(50, 1.0, 2.0, 0.1), Iteration(100, 4.0, 3.0, 0.1)], (0, 100))
     assert chart.paths == {"faint": "M50,75L100,0L100,0", "first": "M50,50L100,25L100,25"}
     assert chart.reads[0].text == "Iteration 50: loss 1, running average 2"
 
