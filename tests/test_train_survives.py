@@ -129,9 +129,8 @@ def test_a_signal_ends_a_run_after_its_iteration_with_a_checkpoint(make_folder, 
     assert answer.complaints[-2:] == said
     done = int(answer.out.splitlines()[-1].split(",")[0] if answer.out else 2)
     assert done < ITERATIONS
-    resumed = go_on(folder, cache).out.splitlines()
-    begun = next(line for line in resumed[5:] if not line.startswith("Loaded"))
-    assert begun.startswith((f"{done + 1}, ", f"{done}, "))  # the next iteration, or the validation after the last
+    first = next(line for line in go_on(folder, cache).out.splitlines()[5:] if line[0].isdigit())
+    assert first.startswith((f"{done + 1}, ", f"{done}, "))  # the next iteration, or the validation after the last
     assert results(folder) == whole
 
 

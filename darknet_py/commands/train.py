@@ -206,7 +206,7 @@ def _open_log(setup: Setup, resumed: bool) -> Any:
 
     if not setup.args.log:
         return nullcontext()
-    return Log(setup.args.log, read_state(setup.files.checkpoint).iteration if resumed else None)
+    return Log(setup.args.log, read_state(setup.files.checkpoint) if resumed else None)
 
 
 def _open_bar(images: int, hidden: bool) -> Any:

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from ..errors import TrainingError
 from ..files import describe_oserror, write_atomically
+from .checkpoint import State
 from .trainer import TrainingProgress
 
 Figures = Mapping[str, float | int | None]
@@ -38,9 +39,9 @@ class Log:
     ----------
     path : path
         Its name says what it is: ``.csv``, or JSON lines.
-    resumed : int, optional
-        The iteration from which a run goes on: records of later ones, that a run before has written, are dropped.
-        None: the file begins anew.
+    resumed : State, optional
+        From which a run goes on: records of later iterations and validations, that a run before has written, are
+        dropped. None: the file begins anew.
 
     Raises
     ------
@@ -48,7 +49,7 @@ class Log:
         Where it cannot be read or written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], resumed: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], resumed: State | None = None) -> None:
         self.file, self._csv = os.fspath(path), os.fspath(path).endswith(".csv")
         try:
             kept = [] if resumed is None or not os.path.exists(path) else self._read(Path(path), resumed)
@@ -83,14 +84,16 @@ class Log:
         csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(told)
         return text.getvalue()
 
-    def _read(self, path: Path, last: int) -> list[str]:
-        """The records up to iteration `last` that are whole."""
+    def _read(self, path: Path, state: State) -> list[str]:
+        """The records up to `state` that are whole."""
         kept = []
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             try:
-                iteration = int(line.split(",")[0]) if self._csv else int(json.loads(line)["iteration"])
-            except (ValueError, KeyError, TypeError):
+                row = dict(zip(COLUMNS, line.split(","), strict=False)) if self._csv else json.loads(line)
+                last = state.validated if row.get("loss") in (None, "") else state.iteration
+                whole = line.endswith("\n") and int(row["iteration"]) <= last
+            except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # the header, or a line that was cut off
-            if line.endswith("\n") and iteration <= last:
+            if whole:
                 kept.append(line)
         return kept

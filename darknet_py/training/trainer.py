@@ -321,9 +321,9 @@ class _Trainer:
             if self.files:
                 save_weights(self.files.best, run.parameters, state.seen)
         run.state = state
-        self._save()
         if last is not None:
             yield self._tell(last, self._remark_on(answers))
+        self._save()  # after it was told: who keeps a log has it, whatever happens now
 
     def _remark_on(self, answers: set[int]) -> str:
         """What to say where the network gives the same answer to all images, of several classes."""

@@ -12,6 +12,7 @@ import pytest
 
 from darknet_py.errors import TrainingError
 from darknet_py.parameters import Parameters
+from darknet_py.training.checkpoint import State
 from darknet_py.training.history import History
 from darknet_py.training.log import COLUMNS, Log, figures
 from darknet_py.training.trainer import TrainingProgress
@@ -55,16 +56,27 @@ def test_iterations_and_complete_validations_are_written(path):
     assert {key for row in read(path) for key in row} == set(COLUMNS)
 
 
+def at(iteration, validated=None):
+    """The state of a checkpoint."""
+    return State(seed=0, iteration=iteration, validated=iteration if validated is None else validated)
+
+
 def test_a_run_that_goes_on_drops_what_comes_after_its_checkpoint(path):
     write(path, progress(1), progress(2), validated(2), progress(3), progress(4))
-    write(path, progress(3), progress(4), resumed=2)
+    write(path, progress(3), progress(4), resumed=at(2))
     assert [row["iteration"] for row in read(path)] == [1, 2, 2, 3, 4]
+
+
+def test_a_validation_that_will_be_made_again_is_dropped(path):
+    write(path, progress(1), validated(1), progress(2), validated(2))
+    write(path, validated(2), resumed=at(2, validated=1))
+    assert read(path) == [figures(one) for one in (progress(1), validated(1), progress(2), validated(2))]
 
 
 def test_a_line_that_was_cut_off_is_dropped(path):
     write(path, progress(1), progress(2))
     path.write_bytes(path.read_bytes()[:-3])
-    write(path, progress(2), resumed=2)
+    write(path, progress(2), resumed=at(2))
     assert read(path) == [figures(progress(1)), figures(progress(2))]
 
 
@@ -72,7 +84,7 @@ def test_a_run_that_begins_begins_the_file(path):
     write(path, progress(1))
     write(path, progress(2))
     assert read(path) == [figures(progress(2))]
-    write(path.with_stem("new"), progress(3), resumed=2)
+    write(path.with_stem("new"), progress(3), resumed=at(2))
     assert read(path.with_stem("new")) == [figures(progress(3))]
 
 
@@ -81,4 +93,4 @@ def test_what_cannot_be_written_is_an_error(tmp_path):
         Log(tmp_path / "none" / "x.csv")
     os.mkdir(tmp_path / "x.csv")
     with pytest.raises(TrainingError, match=r"x\.csv: is a directory"):
-        Log(tmp_path / "x.csv", 1)
+        Log(tmp_path / "x.csv", at(1))
