@@ -6,7 +6,8 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,13 +159,7 @@ class Classifier(Network):
         """
         if self._engine is None:
             raise UsageError("no weights were loaded, so it cannot run", file=self.file)
-        array = np.ascontiguousarray(batch, np.float32)
-        channels = self.input_shape.channels
-        if array.ndim != 4 or array.shape[1] != channels:
-            reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"
-            raise UsageError(reason, file=self.file)
-        if not np.isfinite(array).all():
-            raise UsageError("NaN or infinity in the batch; finite numbers are expected", file=self.file)
+        array = self._check_batch(batch)
         plan = self._plan(*array.shape[2:])
         if not len(array):
             return np.empty((0, self.outputs), np.float32)
@@ -175,6 +170,17 @@ class Classifier(Network):
                 outputs[damaged] = self._define(array[damaged])
         return outputs
 
+    def _check_batch(self, batch: npt.ArrayLike) -> Array:
+        """The batch as an array; UsageError where it is not one that the network takes."""
+        array = np.ascontiguousarray(batch, np.float32)
+        channels = self.input_shape.channels
+        if array.ndim != 4 or array.shape[1] != channels:
+            reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"
+            raise UsageError(reason, file=self.file)
+        if not np.isfinite(array).all():
+            raise UsageError("NaN or infinity in the batch; finite numbers are expected", file=self.file)
+        return array
+
     def _define(self, batch: Array) -> Array:
         """The outputs by the layers' definitions, for where an engine's own arithmetic went beyond its numbers.
 
@@ -183,18 +189,53 @@ class Classifier(Network):
         WeightsError
             Where these give NaN or infinity, too.
         """
-        assert self._weights is not None
-        layers = self._layers_for(*batch.shape[2:])
-        engine = ReferenceEngine(layers, self._weights.read())
         first = ""
-        for layer, output in engine.plan(layers).outputs(batch):
+        for layer, output in self._define_layers(batch):
             if not first and not np.isfinite(output).all():
                 first = f"layer {layer.index} [{layer.section.name}]"
-        self._weights.check_unchanged()
         if not np.isfinite(output).all():
             reason = "gives NaN or infinity; its weights do not belong to it, or training diverged"
             raise WeightsError(f"{first} {reason}", file=self.file)
         return output.reshape(len(batch), -1)
+
+    def _define_layers(self, batch: Array) -> Generator[tuple[Layer, Array], None, None]:
+        """Each layer that answers, and what it gives for `batch` by its definition."""
+        if self._weights is None:
+            raise UsageError("no weights were loaded, so it cannot run", file=self.file)
+        layers = self._layers_for(*batch.shape[2:])
+        yield from ReferenceEngine(layers, self._weights.read()).plan(layers).outputs(batch)
+        self._weights.check_unchanged()
+
+    def layer_output(self, batch: npt.ArrayLike, index: int) -> Array:
+        """What one layer gives, by its definition: other engines join layers, and have no such output.
+
+        Parameters
+        ----------
+        batch : array
+            As for `predict`.
+        index : int
+            Of the layer, from 0.
+
+        Returns
+        -------
+        array
+            float32 (n, channels, height, width); values that are not finite stay.
+
+        Raises
+        ------
+        UsageError
+            Where there are no weights, no such layer, or the batch is not one that the network takes.
+        CfgError
+            Where a layer cannot run at that height and width, or memory does not suffice.
+        """
+        array = self._check_batch(batch)
+        if not 0 <= index < len(self.layers):
+            raise UsageError(f"layer {index}: it has {len(self.layers)} layers, from 0", file=self.file)
+        with np.errstate(all="ignore"), closing(self._define_layers(array)) as outputs:
+            for layer, output in outputs:
+                if layer.index == index:
+                    return output.reshape(len(array), *layer.shape)
+        raise self.layers[index].section.error(f"layer {index} has no output: it is for training alone")
 
     def classify(self, image: Source, top: int = 5, preprocess: str | None = None) -> list[Prediction]:
         """The `top` most probable classes of a picture, most probable first, of equals the lower index.

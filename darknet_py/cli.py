@@ -53,6 +53,8 @@ COMMANDS = {
     "classifier label": Command("valid", "valid", "Print the name of the best class of each image of a list."),
     "classifier csv": Command("valid", "valid", "Print the numbers of the best classes of each image of a list."),
     "classifier fout": Command("valid", "valid", "Print all probabilities of each image of a list."),
+    "classifier test": Command("valid", "valid", "Print all probabilities of each image of a list, stretched."),
+    "classifier try": Command("try_layer", "try", "Print what a layer of a network gives for a picture."),
     "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
     "ops": Command("tools", "ops", "Count a network's operations."),
     "export": Command("export", "export", "Write a network with its weights as ONNX."),

@@ -5,9 +5,9 @@ from __future__ import annotations
 # Of darknet.c and classifier.c, of pjreddie's program and of AlexeyAB's.
 COMMANDS = frozenset((
     "3d", "art", "captcha", "cifar", "coco", "compare", "detect", "detector", "dice", "go", "imtest", "isegmenter",
-    "lsd", "mkimg", "nightmare", "oneoff", "oneoff2", "regressor", "rnn", "segmenter", "super", "tag", "test", "train",
-    "vid", "visualize", "voxel", "whatever", "writing", "yolo",
-    *(f"classifier {name}" for name in ("demo", "gun", "test", "threat", "try")),
+    "lsd", "mkimg", "nightmare", "oneoff", "oneoff2", "regressor", "rnn", "segmenter", "super", "tag", "vid",
+    "visualize", "voxel", "whatever", "writing", "yolo",
+    *(f"classifier {name}" for name in ("demo", "gun", "threat")),
 ))  # fmt: skip
 
 _DETECTORS = "a flag of darknet's detectors; this program finds no boxes: leave it out"
@@ -17,7 +17,7 @@ FLAGS = {
     **dict.fromkeys(("thresh", "hier", "iou_thresh", "ext_output", "save_labels", "points", "map"), _DETECTORS),
     **dict.fromkeys(("c", "s", "avg", "fps", "prefix", "out_filename", "http_port", "json_port", "mjpeg_port"), _VIDEO),
     "gpus": "a flag of darknet's training on several GPUs, which this program does not do: leave it out",
-    "chart": "a flag of darknet's training; take --log",
+    "chart": "a flag of darknet's training; take --report",
     "topk": "a flag of darknet's training; train validates without it",
     "num_of_clusters": _DETECTORS,
     "clear": "a flag of classifier train",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from .errors import one_line
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .datasets.samples import Sample
     from .evaluation.outcome import Outcome
     from .evaluation.totals import Summary, Totals
+    from .layers import Array
     from .training.options import TrainingOptions
     from .training.trainer import TrainingProgress
 
@@ -211,6 +213,7 @@ LINES: dict[str, Callable[[Sample, Outcome, Totals, Sequence[str]], None]] = {
     "label": _print_label,
     "csv": _print_csv,
     "fout": _print_fout,
+    "test": _print_fout,
 }
 
 
@@ -251,6 +254,64 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         )
         print("  ".join(cells).rstrip())
     sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """What one layer gave for one picture.
+
+    Attributes
+    ----------
+    file : str
+        As the user named it.
+    width, height : int
+        Pixels that the network ran at.
+    preprocess : str
+        How the picture was fitted.
+    layer : int
+        Its index.
+    kind : str
+    values : array
+        float32 (channels, height, width).
+    """
+
+    file: str
+    width: int
+    height: int
+    preprocess: str
+    layer: int
+    kind: str
+    values: Array
+
+    def describe(self) -> str:
+        """A line on what the values are like."""
+        fitted = f"{self.file}: {self.preprocess}, {self.width} x {self.height}"
+        values, size = self.values, " x ".join(map(str, self.values.shape))
+        spread = f"least {values.min():.6g}, mean {values.mean():.6g}, most {values.max():.6g}"
+        return f"{fitted}; layer {self.layer} [{self.kind}]: {size}, {spread}"
+
+
+def print_layer(record: LayerRecord, format: str) -> None:
+    """Each value in a line behind its channel, row and column; or all in an object of JSON.
+
+    They are told as shortly as float32 allows; one that is not finite is null in JSON.
+    """
+    if format == "json":
+        nested = [[[_shorten(value) for value in row] for row in plane] for plane in record.values]
+        print(json.dumps({**asdict(record), "values": nested}), flush=True)
+        return
+    between = "," if format == "csv" else " "
+    if format == "csv":
+        print("channel", "row", "column", "value", sep=between)
+    for channel, plane in enumerate(record.values):
+        for row, values in enumerate(plane):
+            for column, value in enumerate(values):
+                print(channel, row, column, value, sep=between)
+    sys.stdout.flush()
+
+
+def _shorten(value: float) -> float | None:
+    return float(str(value)) if math.isfinite(value) else None
 
 
 def print_line(text: str) -> None:

@@ -1,8 +1,10 @@
-"""Runs made up for the tests of the page."""
+"""Runs made up for the tests of pages, and what is on a page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from html.parser import HTMLParser
 
 import numpy as np
 
@@ -12,6 +14,46 @@ from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.evaluation.totals import Summary, Totals
 from darknet_py.runs.progress import Progress
+
+VOID = {"meta", "input", "img", "path"}
+BLOCKS = {"dt", "dd", "td", "th", "p", "h1", "h2", "h3"}
+HOSTILE = "</script><script>alert(1)</script>'\"&amp;<b>.jpg"
+
+
+class Page(HTMLParser):
+    """The page's elements, and the text that is read on it."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = path.read_bytes().decode()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(self.source)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag in BLOCKS:
+            self.texts.append(" ")
+
+    def handle_data(self, data):
+        if not {"style", "script"} & set(self.open):
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", "".join(self.texts))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def make_dataset(classes: int) -> Dataset:

@@ -65,7 +65,7 @@ def test_other_commands_of_darknet_are_known_as_such(darknet, name):
     )
 
 
-@pytest.mark.parametrize("name", ["predict", "valid", "csv"])
+@pytest.mark.parametrize("name", ["predict", "train", "valid", "csv", "test", "try"])
 def test_commands_of_a_group_are_known_without_its_name(darknet, name):
     says = f"{name}: unknown command; did you mean classifier {name}?"
     assert darknet(name, "x.cfg", "x.weights") == (USAGE, "", f"darknet: {says}\n")

@@ -25,6 +25,7 @@ ITERATIONS = 24
 # How often runs are ended in a chain, and how many chains there are; for a longer search DARKNET_PY_KILLS is more.
 CHAINS, KILLS = 3, int(os.environ.get("DARKNET_PY_KILLS", "11"))
 WORDS = ("classifier", "train", "pics", "net.cfg", "--engine", "reference", "--validate-every", "3", "--seed", "5")
+TOLD = ("--log", "x.csv", "--report", "x.html")
 if sys.platform != "win32":
     import fcntl
     import termios
@@ -57,14 +58,14 @@ def make_folder(tmp_path, pictures):
 
 def results(folder):
     """What a run leaves, bit for bit, and the figures in its log that no clock tells."""
-    kept = [(folder / "backup" / name).read_bytes() for name in KEPT]
+    kept = [(folder / "backup" / name).read_bytes() for name in KEPT] + [(folder / "x.html").read_bytes()]
     figures = [line.split(",")[:6] + line.split(",")[8:] for line in (folder / "x.csv").read_text().splitlines()]
     return kept, figures
 
 
 def go_on(folder, cache):
     """Train, or go on with what is there, up to the end."""
-    answer = run(*WORDS, "--log", "x.csv", "--resume", cwd=folder, env=surroundings(cache))
+    answer = run(*WORDS, *TOLD, "--resume", cwd=folder, env=surroundings(cache))
     assert answer.code == 0, answer.err
     assert "Traceback" not in answer.err
     return answer
@@ -79,7 +80,7 @@ def whole(make_folder, cache):
 
 def end_somewhere(folder, cache, signum, rng):
     """Start a run, end it after some line of its output or some time, and say its exit code."""
-    process = start(*WORDS, "--log", "x.csv", "--resume", cwd=folder, env=surroundings(cache))
+    process = start(*WORDS, *TOLD, "--resume", cwd=folder, env=surroundings(cache))
     if rng.random() < 0.2:
         time.sleep(rng.uniform(0, 1.5))
     else:
@@ -115,7 +116,7 @@ def test_runs_ended_at_more_than_30_moments_end_as_one_that_was_not(make_folder,
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_ends_a_run_after_its_iteration_with_a_checkpoint(make_folder, cache, whole, signum, code):
     folder = make_folder()
-    process = start(*WORDS, "--log", "x.csv", cwd=folder, env=surroundings(cache))
+    process = start(*WORDS, *TOLD, cwd=folder, env=surroundings(cache))
     lines = [process.stdout.readline() for _ in range(9)]
     assert lines[-1].startswith("2, ")
     process.send_signal(signum)
@@ -135,7 +136,7 @@ def test_a_signal_ends_a_run_after_its_iteration_with_a_checkpoint(make_folder, 
 
 def test_control_c_at_a_terminal_ends_it_below_the_bar(make_folder, cache, whole):
     folder = make_folder()
-    with Terminal(*WORDS, "--log", "x.csv", cwd=folder, env=surroundings(cache)) as terminal:
+    with Terminal(*WORDS, *TOLD, cwd=folder, env=surroundings(cache)) as terminal:
         fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
         terminal.read_until("loss ")
         terminal.type("\x03")
@@ -150,7 +151,7 @@ def test_control_c_at_a_terminal_ends_it_below_the_bar(make_folder, cache, whole
 
 def test_of_two_runs_in_one_folder_the_second_is_refused(make_folder, cache, whole):
     folder = make_folder()
-    process = start(*WORDS, "--log", "x.csv", cwd=folder, env=surroundings(cache))
+    process = start(*WORDS, *TOLD, cwd=folder, env=surroundings(cache))
     while not (folder / "backup" / "net.checkpoint").exists():
         assert process.poll() is None
         time.sleep(0.001)
@@ -173,7 +174,7 @@ def limit_files(size):
 @pytest.mark.parametrize(("size", "file"), [(2000, "net_last.weights"), (20000, "net.checkpoint")])
 def test_a_full_disk_ends_it_and_what_was_written_is_whole(make_folder, cache, whole, size, file):
     folder = make_folder()
-    answer = run(*WORDS, "--log", "x.csv", cwd=folder, env=surroundings(cache), preexec_fn=limit_files(size))
+    answer = run(*WORDS, *TOLD, cwd=folder, env=surroundings(cache), preexec_fn=limit_files(size))
     assert answer.code == 1
     assert answer.complaints[-1].startswith(f"backup/{file}: file too large")
     assert "Traceback" not in answer.err
@@ -185,7 +186,7 @@ def test_a_full_disk_ends_it_and_what_was_written_is_whole(make_folder, cache, w
 
 def test_a_reader_that_goes_away_costs_nothing(make_folder, cache, whole):
     folder = make_folder()
-    process = start(*WORDS, "--log", "x.csv", cwd=folder, env=surroundings(cache))
+    process = start(*WORDS, *TOLD, cwd=folder, env=surroundings(cache))
     for _ in range(9):
         process.stdout.readline()
     process.stdout.close()

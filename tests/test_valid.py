@@ -145,11 +145,10 @@ def test_csv_prints_the_path_and_the_best_classes_between_tabs(darknet, drawn, p
     ]
 
 
-def test_fout_prints_the_path_and_all_probabilities_between_tabs(darknet, drawn, probabilities):
-    answer = darknet("fout", "pics", "--limit", "10")
-    for line, name, values in zip(
-        answer.out.splitlines(), names(drawn, 10), probabilities("resize-crop", 10), strict=True
-    ):
+@pytest.mark.parametrize(("command", "mode"), [("fout", "resize-crop"), ("test", "stretch")])
+def test_fout_and_test_print_the_path_and_all_probabilities_between_tabs(darknet, drawn, probabilities, command, mode):
+    answer = darknet(command, "pics", "--limit", "10")
+    for line, name, values in zip(answer.out.splitlines(), names(drawn, 10), probabilities(mode, 10), strict=True):
         file, *printed = line.split("\t")
         assert file == name
         assert printed == [f"{float(text):g}" for text in printed]

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,12 @@ from ..limits import core_count
 from ..report import STYLES, print_training, print_training_start, tell_scores
 from ..streams import say
 from .model import find_cfg, index, names_data, positive, print_listing
+from .train_page import open_page
+from .train_setup import Setup
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..training.options import TrainingOptions
-    from ..training.settings import TrainingSettings
     from ..training.source import Source
     from ..training.trainer import TrainingFiles, TrainingProgress
 
@@ -50,28 +50,6 @@ RECIPE: dict[str, Any] = {
 }
 TUNING_RATE = 0.01  # where weights are given
 EPOCHS = 30
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a run works with.
-
-    Attributes
-    ----------
-    args : argparse.Namespace
-    network : Classifier
-    source : Source
-    options : TrainingOptions
-    settings : TrainingSettings
-    files : TrainingFiles
-    """
-
-    args: argparse.Namespace
-    network: Classifier
-    source: Source
-    options: TrainingOptions
-    settings: TrainingSettings
-    files: TrainingFiles
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +89,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with an earlier run")
     parser.add_argument("--log", metavar="FILE", help="write the figures of each iteration (.jsonl or .csv)")
+    parser.add_argument("--report", metavar="FILE", help="write a page to look at, anew at each validation (.html)")
     parser.add_argument(
         "--show-pictures", metavar="DIR", help=f"write {PICTURES} pictures as they are trained on, and end"
     )
@@ -184,10 +163,15 @@ def _follow(setup: Setup, running: Iterable[TrainingProgress], stop: Stop, resum
     if not terminal:
         print_training_start(setup.files.name, len(setup.source.samples), setup.options)
     total = setup.options.max_batches * setup.options.batch
-    with _open_log(setup, resumed) as log, _open_bar(total, hidden=not terminal) as bar:
+    with (
+        _open_log(setup, resumed) as log,
+        open_page(setup, resumed, stop) as page,
+        _open_bar(total, hidden=not terminal) as bar,
+    ):
         for last in running:
-            if log is not None:
-                log.add(last)
+            for record in (log, page):
+                if record is not None:
+                    record.add(last)
             if last.remark:
                 with bar.external_write_mode(sys.stderr):
                     say(f"darknet: warning: {one_line(last.remark)}")
@@ -314,6 +298,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise UsageError("--balance together with --sampling: it is a way to sample itself")
     named = [*args.operands, *(name for name in (args.pretrained, args.valid) if name)]
     check_target("--log", args.log, (".jsonl", ".csv"), named)
+    check_target("--report", args.report, (".html",), named)
 
 
 def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:

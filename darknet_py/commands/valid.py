@@ -70,6 +70,7 @@ COMMANDS = {
     "label": Usual("resize-crop", ("test", "valid"), measures=False),
     "csv": Usual("letterbox", ("test", "valid"), measures=False),
     "fout": Usual("resize-crop", ("test", "valid"), None, measures=False),
+    "test": Usual("stretch", ("test", "valid"), None, measures=False),
 }
 
 

@@ -26,9 +26,9 @@ EXCLUSIONS = 1000
 
 
 class Point(NamedTuple):
-    """Shares of right answers among the first `images` that count, `low` to `high` the interval of the first."""
+    """Shares of right answers after so many images, or iterations; `low` to `high` is the interval of the first."""
 
-    images: int
+    after: int
     accuracy: float
     accuracy_top: float
     low: float
@@ -80,7 +80,7 @@ class Findings:
     Attributes
     ----------
     points : list of Point
-        The figures as they settled, in list order.
+        The figures as they settled, over the images that count, in list order.
     classes : list of ClassRow
         Least accurate first; classes without an image are left out.
     pairs : list of Pair
@@ -122,33 +122,18 @@ def study(samples: Sequence[Sample], outcomes: Iterable[Outcome], classes: int, 
     top : int
         How many guesses count for the second figure.
     """
-    tally = _Tally(top)
+    tally = Tally(samples, classes, top)
     for outcome in outcomes:
-        tally.add(samples[outcome.index], outcome)
-    truths, guesses = np.array(tally.truths, np.int64), np.array(tally.guesses, np.int64)
-    right, right_top = truths == guesses, np.array(tally.right_top, bool)
-    known = truths >= 0
-    images = np.bincount(truths[known], minlength=classes)
-    pairs = _rank_pairs(truths[known & ~right], guesses[known & ~right], images)
-    bins = _fill_bins(np.array(tally.probabilities, float), right)
-    return Findings(
-        points=_trace(right, right_top),
-        classes=_rank_classes(truths, right, right_top, images, pairs),
-        pairs=[Pair(*map(int, pair)) for pair in pairs[:PAIRS]],
-        pairs_found=len(pairs),
-        bins=bins,
-        calibration_error=sum(abs(bin.right - bin.images * bin.confidence) for bin in bins) / max(len(right), 1),
-        mistakes=[(samples[outcome.index], outcome) for _, _, outcome in sorted(tally.worst, reverse=True)],
-        exclusions=tally.exclusions,
-        excluded=tally.excluded,
-        unlabelled=int((~known).sum()),
-    )
+        tally.add(outcome)
+    return tally.study()
 
 
 @dataclass
-class _Tally:
-    """What is kept of outcomes gone by: a few bytes of each that counts."""
+class Tally:
+    """What is kept of outcomes gone by: a few bytes of each that counts. Its first fields are as `study` has them."""
 
+    samples: Sequence[Sample]
+    classes: int
     top: int
     truths: array[int] = field(default_factory=lambda: array("i"))
     guesses: array[int] = field(default_factory=lambda: array("i"))
@@ -158,7 +143,9 @@ class _Tally:
     exclusions: list[Exclusion] = field(default_factory=list)
     excluded: int = 0
 
-    def add(self, sample: Sample, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
+        """The next outcome, in list order."""
+        sample = self.samples[outcome.index]
         if outcome.error or sample.doubt:
             self.excluded += 1
             if len(self.exclusions) < EXCLUSIONS:
@@ -178,6 +165,27 @@ class _Tally:
                 heappush(self.worst, entry)
             else:
                 heappushpop(self.worst, entry)
+
+    def study(self) -> Findings:
+        """What there is to say of the outcomes so far."""
+        truths, guesses = np.array(self.truths, np.int64), np.array(self.guesses, np.int64)
+        right, right_top = truths == guesses, np.array(self.right_top, bool)
+        known = truths >= 0
+        images = np.bincount(truths[known], minlength=self.classes)
+        pairs = _rank_pairs(truths[known & ~right], guesses[known & ~right], images)
+        bins = _fill_bins(np.array(self.probabilities, float), right)
+        return Findings(
+            points=_trace(right, right_top),
+            classes=_rank_classes(truths, right, right_top, images, pairs),
+            pairs=[Pair(*map(int, pair)) for pair in pairs[:PAIRS]],
+            pairs_found=len(pairs),
+            bins=bins,
+            calibration_error=sum(abs(bin.right - bin.images * bin.confidence) for bin in bins) / max(len(right), 1),
+            mistakes=[(self.samples[outcome.index], outcome) for _, _, outcome in sorted(self.worst, reverse=True)],
+            exclusions=self.exclusions,
+            excluded=self.excluded,
+            unlabelled=int((~known).sum()),
+        )
 
 
 def _trace(right: Booleans, right_top: Booleans) -> list[Point]:

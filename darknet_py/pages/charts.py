@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil, floor
+from math import ceil, floor, log10
 from typing import NamedTuple
 
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -59,21 +59,33 @@ def share_axis(lowest: float, highest: float) -> tuple[Callable[[float], float],
     return place, ticks
 
 
-def count_axis(last: int) -> tuple[Callable[[int], float], list[Tick]]:
-    """Where a count lies on an axis from 0 to `last`, and its ticks."""
-    counts = _round_counts(last)
-    width = max(last, counts[-1])
+def value_axis(highest: float) -> tuple[Callable[[float], float], list[Tick]]:
+    """Where a value lies on an axis from 0 to `highest` or a little more, and its ticks; what is more lies beyond."""
+    power = floor(log10(highest / 5)) if highest > 0 else 0
+    step = next(step for step in (n * 10.0**power for n in (1, 2, 5, 10)) if highest <= 5 * step * (1 + 1e-9))
+    last = max(ceil(highest / step - 1e-9), 1)
+
+    def place(value: float) -> float:
+        return round(100 - 100 * value / (last * step), 2)
+
+    return place, [Tick(place(n * step), f"{n * step:g}") for n in range(last + 1)]
+
+
+def count_axis(last: int, first: int = 0) -> tuple[Callable[[int], float], list[Tick]]:
+    """Where a count lies on an axis from `first` to `last`, and its ticks."""
+    counts = _round_counts(first, last)
+    width = max(last, counts[-1]) - first or 1
 
     def place(count: int) -> float:
-        return round(100 * count / width, 2)
+        return round(100 * (count - first) / width, 2)
 
     return place, [Tick(place(count), f"{count:,}") for count in counts]
 
 
-def _round_counts(last: int) -> list[int]:
-    """Round numbers from 0 to `last`, or to the next one where little is missing; at most six."""
-    step = next(n * 10**power for power in range(12) for n in (1, 2, 5) if last <= 5 * n * 10**power)
-    return list(range(0, last + step // 20 + 1, step))
+def _round_counts(first: int, last: int) -> list[int]:
+    """Round numbers from `first` to `last`, or to the next one where little is missing; at most six."""
+    step = next(n * 10**power for power in range(12) for n in (1, 2, 5) if last - first <= 5 * n * 10**power)
+    return list(range(ceil(first / step) * step, last + step // 20 + 1, step))
 
 
 def draw_line(places: Sequence[tuple[float, float]]) -> str:

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import NamedTuple
 
 from ..datasets.data_file import Dataset
-from ..datasets.lists import find_image
 from ..datasets.samples import Sample
-from ..errors import DarknetError, DatasetError
+from ..errors import DatasetError
 from ..evaluation.findings import Findings, study
 from ..evaluation.outcome import Outcome
-from ..evaluation.totals import CONFIDENCE, Summary
+from ..evaluation.totals import Summary
 from ..files import write_atomically
-from ..images.decode import load_image, thumbnail
-from .evaluation_charts import draw_calibration, draw_histogram, draw_settling
+from .evaluation_charts import draw_shares
+from .findings import show_findings
 from .render import render
-
-SIDE = 160  # pixels of a thumbnail's longer side
-SHOWN = 5  # guesses told of a mistake
-
-
-class Named(NamedTuple):
-    """A class as it is shown; `label` is what paths are searched for, where that is not its name."""
-
-    name: str
-    label: str
-
-
-class Guess(NamedTuple):
-    """One of the best guesses for an image."""
-
-    name: str
-    probability: float
-    right: bool
-
-
-class Mistake(NamedTuple):
-    """An image whose first guess is wrong; `thumbnail` is a data URI, empty where the image cannot be shown."""
-
-    file: str
-    truth: str
-    guesses: list[Guess]
-    thumbnail: str
 
 
 def save_page(
@@ -78,38 +48,10 @@ def save_page(
 
 
 def _render(summary: Summary, dataset: Dataset, findings: Findings) -> bytes:
-    def name(index: int) -> Named:
-        label = dataset.wnids[index]
-        return Named(dataset.names[index], "" if label == dataset.names[index] else label)
-
     return render(
         "evaluation.html.j2",
         summary=summary,
         network=PurePath(summary.cfg).stem,
-        findings=findings,
-        classes=dataset.classes,
-        name=name,
-        settling=draw_settling(findings.points, summary.totals.top) if findings.points else None,
-        calibration=draw_calibration(findings.bins),
-        histogram=draw_histogram(findings.bins),
-        mistakes=[_show_mistake(sample, outcome, dataset) for sample, outcome in findings.mistakes],
-        confidence=f"{100 * CONFIDENCE:g}%",
+        settling=draw_shares(findings.points, summary.totals.top) if findings.points else None,
+        **show_findings(findings, summary.totals, dataset),
     )
-
-
-def _show_mistake(sample: Sample, outcome: Outcome, dataset: Dataset) -> Mistake:
-    guesses = [
-        Guess(dataset.names[index], probability, index == sample.truth)
-        for index, probability in outcome.guesses[:SHOWN]
-    ]
-    truth = dataset.names[sample.truth] if sample.truth >= 0 else ""
-    return Mistake(sample.file, truth, guesses, _load_thumbnail(sample.file, dataset))
-
-
-def _load_thumbnail(file: str, dataset: Dataset) -> str:
-    """The image as a data URI; empty where it has gone since, or changed into something that is none."""
-    try:
-        picture = thumbnail(load_image(find_image(file, dataset)), SIDE)
-    except (DarknetError, OSError, ValueError, MemoryError):
-        return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"

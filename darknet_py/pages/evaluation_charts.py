@@ -1,4 +1,4 @@
-"""The charts of an evaluation's page: how its figures settled, and how sure the network was."""
+"""The charts of what an evaluation, or several, have found: shares of right answers, and how sure the network was."""
 
 from __future__ import annotations
 
@@ -9,38 +9,41 @@ from ..evaluation.totals import interval
 from .charts import Chart, Column, Read, Tick, count_axis, draw_line, percent, share_axis, shorten_count
 
 
-def draw_settling(points: Sequence[Point], top: int) -> Chart:
-    """Both figures over the number of images, at a scale that shows what they settle to."""
-    last = points[-1].images
-    # Of many images the first few say nothing, and would take all the height.
-    settled = [point for point in points if point.images >= last / 50]
+def draw_shares(points: Sequence[Point], top: int, unit: str = "image", span: tuple[int, int] | None = None) -> Chart:
+    """Both figures over a number of `unit`, at a scale that shows what they settle to.
+
+    `span` is from where to where the axis goes; from 0 to the last of the points where absent.
+    """
+    first, last = span or (0, points[-1].after)
+    # Of many the first few say nothing, and would take all the height.
+    settled = [point for point in points if point.after - first >= (points[-1].after - first) / 50]
     lowest = min(point.low for point in settled)
     highest = max(max(point.high, point.accuracy_top) for point in settled)
     place, shares = share_axis(lowest, highest)
-    along, counts = count_axis(last)
-    across = [along(point.images) for point in points]
-    first = list(zip(across, [place(point.accuracy) for point in points], strict=True))
-    second = list(zip(across, [place(point.accuracy_top) for point in points], strict=True))
+    along, counts = count_axis(last, first)
+    across = [along(point.after) for point in points]
+    one = list(zip(across, [place(point.accuracy) for point in points], strict=True))
+    other = list(zip(across, [place(point.accuracy_top) for point in points], strict=True))
     high = list(zip(across, [place(point.high) for point in points], strict=True))
     low = list(zip(across, [place(point.low) for point in points], strict=True))
-    paths = {"band": draw_line([*high, *reversed(low)]) + "Z", "first": draw_line(first)}
+    paths = {"band": draw_line([*high, *reversed(low)]) + "Z", "first": draw_line(one)}
     reads = [
-        Read(at, _tell_point(point, top), [mark[1] for mark in marks])
-        for at, point, *marks in zip(across, points, first, *([second] if top > 1 else []), strict=True)
+        Read(at, _tell_point(point, top, unit), [mark[1] for mark in marks])
+        for at, point, *marks in zip(across, points, one, *([other] if top > 1 else []), strict=True)
     ]
     return Chart(
         x=counts,
         y=shares,
-        paths=paths | ({"second": draw_line(second)} if top > 1 else {}),
+        paths=paths | ({"second": draw_line(other)} if top > 1 else {}),
         reads=reads,
     )
 
 
-def _tell_point(point: Point, top: int) -> str:
-    images = f"{point.images:,} image{'s' * (point.images > 1)}"
+def _tell_point(point: Point, top: int, unit: str) -> str:
+    count = f"{point.after:,} {unit}{'s' * (point.after > 1)}"
     bounds = f"{percent(point.low)}\N{EN DASH}{percent(point.high)}%"
     more = f", top-{top} {percent(point.accuracy_top)}%" if top > 1 else ""
-    return f"After {images}: top-1 {percent(point.accuracy)}% ({bounds}){more}"
+    return f"After {count}: top-1 {percent(point.accuracy)}% ({bounds}){more}"
 
 
 def draw_calibration(bins: Iterable[Bin]) -> Chart:

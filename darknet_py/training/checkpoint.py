@@ -11,8 +11,9 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from ..errors import CheckpointError
 from ..files import check_regular, describe_oserror, write_atomically
 from ..layers import Array
 from ..runs.seal import seal, unseal
+from .history import History
 
 VERSION = 1
 FORMAT = "darknet_py checkpoint"
@@ -50,6 +52,8 @@ class State:
         After which that was.
     validated : int
         The iteration after which the network was validated last.
+    history : History
+        Of the run so far; it grows.
     """
 
     seed: int
@@ -63,6 +67,16 @@ class State:
     best: float = -1.0
     best_iteration: int = 0
     validated: int = 0
+    history: History = field(default_factory=History)
+
+    def to_fields(self) -> dict[str, Any]:
+        """The state for JSON."""
+        return {**vars(self), "history": self.history.to_fields()}
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> State:
+        """What `to_fields` gave; ValueError, KeyError or TypeError where it is something else."""
+        return cls(**{**fields, "history": History.from_fields(fields["history"])})
 
 
 def save_checkpoint(
@@ -92,7 +106,7 @@ def save_checkpoint(
     first = {
         "format": f"{FORMAT} {VERSION}",
         "run": dict(run),
-        "state": asdict(state),
+        "state": state.to_fields(),
         "arrays": {name: array.size for name, array in arrays.items()},
         "digest": digest.hexdigest(),
     }
@@ -161,7 +175,7 @@ def _parse_first(line: bytes, file: str) -> _First:
         raise CheckpointError(reason, file=file)
     try:
         fields = json.loads(unseal(line, b""))
-        return _First(fields["run"], State(**fields["state"]), fields["arrays"], fields["digest"])
+        return _First(fields["run"], State.from_fields(fields["state"]), fields["arrays"], fields["digest"])
     except (ValueError, KeyError, TypeError):
         raise CheckpointError("its first line is damaged", file=file) from None
 

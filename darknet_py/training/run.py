@@ -111,6 +111,7 @@ class TrainingRun:
             self._optimizer.update(now)
         loss /= options.batch
         average = 0.9 * state.average + 0.1 * loss if state.iterations else loss
+        state.history.add_iteration(iteration, loss, average, now)
         self.state = replace(
             state,
             iteration=iteration,

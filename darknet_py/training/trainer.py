@@ -22,6 +22,7 @@ from ..runs.lock import lock_file
 from ..runs.progress import Progress
 from ..weights import save_weights
 from .description import describe_run
+from .history import History
 from .loader import Batch, Feed, Loader
 from .mixing import Mixing
 from .options import TrainingOptions
@@ -90,6 +91,8 @@ class TrainingProgress(Progress):
     best : float
         The best top-1 of a validation; below 0 where there was none.
     best_iteration : int
+    history : History
+        Loss, rate and validations of the whole run so far: another iteration adds to it.
     parameters : Parameters
         As they are now: another iteration changes them.
     """
@@ -105,6 +108,7 @@ class TrainingProgress(Progress):
     remark: str
     best: float
     best_iteration: int
+    history: History
     parameters: Parameters
 
 
@@ -209,6 +213,15 @@ def make_feed(
     )
 
 
+def validate(
+    network: Classifier, weights: Path, samples: Sequence[Sample], settings: TrainingSettings
+) -> Generator[EvaluationProgress, None, None]:
+    """Evaluate the network with `weights` as ``valid`` does."""
+    loaded = load_network(network.file, weights, settings.engine, settings.threads)
+    loaded.dataset = network.dataset
+    return evaluate(loaded, samples, threads=settings.threads)
+
+
 class _Trainer:
     """The loop of `train`."""
 
@@ -295,12 +308,14 @@ class _Trainer:
             if self.files or self.validation:
                 save_weights(files.last, run.parameters, run.state.seen)
             if self.validation:
-                with closing(self._validate(files.last)) as validated:
+                with closing(validate(self.network, files.last, self.validation, run.settings)) as validated:
                     for last in validated:
                         answers |= {outcome.guesses[0][0] for outcome in last.outcomes if outcome.guesses}
                         if not last.complete:
                             yield self._tell(last)
         state = replace(run.state, validated=run.state.iteration)
+        if last is not None:
+            state.history.add_score(state.iteration, last.totals)
         if last is not None and last.totals.accuracy > state.best:
             state = replace(state, best=last.totals.accuracy, best_iteration=state.iteration)
             if self.files:
@@ -309,13 +324,6 @@ class _Trainer:
         if last is not None:
             yield self._tell(last, self._remark_on(answers))
         self._save()  # after it was told: who keeps a log has it, whatever happens now
-
-    def _validate(self, weights: Path) -> Generator[EvaluationProgress, None, None]:
-        """Evaluate the network with `weights` as ``valid`` does."""
-        settings = self.run.settings
-        network = load_network(self.network.file, weights, settings.engine, settings.threads)
-        network.dataset = self.network.dataset
-        return evaluate(network, self.validation, threads=settings.threads)
 
     def _remark_on(self, answers: set[int]) -> str:
         """What to say where the network gives the same answer to all images, of several classes."""
@@ -351,5 +359,6 @@ class _Trainer:
             remark=remark,
             best=state.best,
             best_iteration=state.best_iteration,
+            history=state.history,
             parameters=self.run.parameters,
         )

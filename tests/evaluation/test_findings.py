@@ -54,9 +54,9 @@ def counted(run):
 
 def test_points_are_running_means_and_end_with_all_images(findings, counted):
     assert len(findings.points) == POINTS
-    assert findings.points[-1].images == len(counted)
+    assert findings.points[-1].after == len(counted)
     for point in findings.points:
-        part = counted[: point.images]
+        part = counted[: point.after]
         right = sum(guesses[0] == truth for truth, guesses, _ in part)
         assert point.accuracy == right / len(part)
         assert point.accuracy_top == sum(truth in guesses[:TOP] for truth, guesses, _ in part) / len(part)
@@ -65,7 +65,7 @@ def test_points_are_running_means_and_end_with_all_images(findings, counted):
 
 def test_of_few_images_each_is_a_point():
     samples, outcomes = make_run(40, CLASSES, exclude=False)
-    assert [point.images for point in study(samples, outcomes, CLASSES, TOP).points] == list(range(1, 41))
+    assert [point.after for point in study(samples, outcomes, CLASSES, TOP).points] == list(range(1, 41))
 
 
 def test_classes_come_least_accurate_first_with_their_own_counts(findings, counted):

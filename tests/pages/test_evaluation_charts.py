@@ -6,14 +6,14 @@ import pytest
 
 from darknet_py.evaluation.findings import Bin, Point
 from darknet_py.evaluation.totals import interval
-from darknet_py.pages.evaluation_charts import draw_calibration, draw_settling
+from darknet_py.pages.evaluation_charts import draw_calibration, draw_shares
 
 
 @pytest.mark.parametrize("images", [1, 2, 5, 6, 49, 50, 970, 49967, 1281167])
 @pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
 def test_settled_lines_stay_in_a_plot_whose_ticks_are_few_and_round(images, accuracy):
     points = [Point(n, accuracy, accuracy, *interval(round(accuracy * n), n)) for n in (images // 2 or 1, images)]
-    chart = draw_settling(points, 5)
+    chart = draw_shares(points, 5)
     assert all(0 <= tick.at <= 100 for tick in chart.x + chart.y)
     assert 2 <= len(chart.x) <= 6
     assert 2 <= len(chart.y) <= 8

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
-from support_page import make_dataset, make_run, summarize_run
+from support_page import HOSTILE, Page, make_dataset, make_run, summarize_run
 
 from darknet_py.datasets.data_file import Dataset
 from darknet_py.datasets.samples import Sample
@@ -19,45 +18,6 @@ from darknet_py.evaluation.outcome import Outcome
 from darknet_py.pages.evaluation import save_page
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-VOID = {"meta", "input", "img", "path"}
-BLOCKS = {"dt", "dd", "td", "th", "p", "h1", "h2", "h3"}
-HOSTILE = "</script><script>alert(1)</script>'\"&amp;<b>.jpg"
-
-
-class Page(HTMLParser):
-    """The page's elements, and the text that is read on it."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.source = path.read_bytes().decode()
-        self.open, self.elements, self.texts = [], [], []
-        self.feed(self.source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-        if tag in BLOCKS:
-            self.texts.append(" ")
-
-    def handle_data(self, data):
-        if not {"style", "script"} & set(self.open):
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return re.sub(r"\s+", " ", "".join(self.texts))
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture

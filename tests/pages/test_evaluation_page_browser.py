@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import numpy as np
 import pytest
+from support_browser import missing, open_chromium, show
 from support_page import make_dataset, summarize_run
 
 from darknet_py.datasets.samples import Sample
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.pages.evaluation import save_page
 
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 CLASSES, IMAGES = 1000, 50_000
 THEMES = {"dark": "rgb(20, 23, 26)", "light": "rgb(255, 255, 255)"}
-
-
-def missing():
-    """What the tests need and this machine has not."""
-    paths = [path for path in (CHROMIUM, DRIVER) if shutil.which(path) is None]
-    try:
-        import selenium  # noqa: F401
-    except ImportError:
-        paths.append("selenium")
-    return " and ".join(paths)
 
 
 pytestmark = [
@@ -36,25 +23,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--no-first-run",
-        "--window-size=1280,900",
-        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ):
-        options.add_argument(argument)
-    # Neither a proxy nor selenium's own manager has any part in this.
-    environment = {**os.environ, "no_proxy": "localhost,127.0.0.1", "SE_OFFLINE": "true"}
-    driver = Chrome(options=options, service=ChromeService(DRIVER, env=environment))
+    driver = open_chromium(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
 
@@ -83,13 +52,6 @@ def page(driver, report):
     driver.get(report.as_uri())
     yield driver
     assert driver.get_log("browser") == []
-
-
-def show(driver, theme, width):
-    preference = {"name": "prefers-color-scheme", "value": theme}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [preference]})
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def background(page):

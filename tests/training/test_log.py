@@ -13,6 +13,7 @@ import pytest
 from darknet_py.errors import TrainingError
 from darknet_py.parameters import Parameters
 from darknet_py.training.checkpoint import State
+from darknet_py.training.history import History
 from darknet_py.training.log import COLUMNS, Log, figures
 from darknet_py.training.trainer import TrainingProgress
 
@@ -21,7 +22,7 @@ def progress(iteration, validation=None):
     return TrainingProgress(
         done=8 * iteration, total=80, fresh=8, seconds=1.0, iteration=iteration, epoch=iteration / 3,
         loss=1 / iteration, average=2.0, rate=0.1, waiting=0.25, working=0.5, validation=validation,
-        remark="", best=0.75, best_iteration=1, parameters=Parameters((), np.empty(0, np.float32)),
+        remark="", best=0.75, best_iteration=1, history=History(), parameters=Parameters((), np.empty(0, np.float32)),
     )  # fmt: skip
 
 

@@ -1,0 +1,62 @@
+"""darknet classifier try: what a layer of a network gives for a picture."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import UsageError, one_line
+from ..images.decode import load_image
+from ..images.fit import PREDICT_MODES
+from ..report import STYLES, LayerRecord, print_layer
+from ..streams import say
+from .model import index, open_model, split_operands
+
+USAGE = "[DATA] CFG WEIGHTS IMAGE [LAYER]"
+EPILOG = """\
+NAME alone stands for CFG and WEIGHTS: a network that comes with the program. LAYER is a number, from 0 (default: the
+layer whose output is the network's). Layers run by their definitions: no engine joins them.
+"""
+
+
+def add_try(parser: argparse.ArgumentParser) -> None:
+    """The options of ``classifier try``."""
+    parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, on which picture, and up to where")
+    parser.add_argument(
+        "--preprocess",
+        choices=PREDICT_MODES,
+        help="how a picture is fitted (default: preprocess= of the .data file; without, shorter where the network can "
+        "be resized, else letterbox)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "csv"),
+        default="text",
+        help="lines of channel, row, column and value, or all in one object (default: %(default)s)",
+    )
+    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    parser.set_defaults(engine="reference", threads=None, precision="float32", gpu=None, no_gpu=False, top=None)
+    parser.epilog = EPILOG
+
+
+def run_try(args: argparse.Namespace) -> int:
+    """Print the values that a layer gives."""
+    operands = split_operands(args.operands)
+    if not 1 <= len(operands.rest) <= 2:
+        raise UsageError(f"{' '.join(args.operands)}: {USAGE} is expected")
+    file, *number = operands.rest
+    try:
+        wanted = index(number[0]) if number else None
+    except argparse.ArgumentTypeError as reason:
+        raise UsageError(f"LAYER: {reason}") from None
+    network = open_model(operands, args)
+    if wanted is None:
+        wanted = network.output_layer.index
+    picture = load_image(file)
+    mode = network.mode_for(picture, args.preprocess, file)
+    (image,) = network.prepare(picture, mode)
+    (values,) = network.layer_output(image[None], wanted)
+    height, width = image.shape[1:]
+    record = LayerRecord(file, width, height, mode, wanted, network.layers[wanted].kind, values)
+    say(f"darknet: {one_line(record.describe())}")
+    print_layer(record, args.format)
+    return 0
