@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -13,9 +14,9 @@ import numpy as np
 from ..classifier import Classifier
 from ..engines import compile_training
 from ..engines.base import TrainingPlan
-from ..errors import TrainingError, UsageError
+from ..errors import DarknetWarning, TrainingError, UsageError
 from ..layers import Array, Layer
-from ..layers.training import check_trainable
+from ..layers.training import check_trainable, measuring
 from ..parameters import Parameters
 from ..weights import load_weights
 from .checkpoint import State, load_checkpoint, save_checkpoint
@@ -65,6 +66,7 @@ class TrainingRun:
         self.options, self.settings = options, settings
         self.layers = _freeze(network, settings.freeze)
         check_trainable(self.layers, options.pass_size)
+        _tell_uncounted(self.layers)
         first, seen = (Parameters.zeros(self.layers), 0) if resumed else _begin(network, self.layers, settings)
 
         def build(pass_size: int) -> TrainingPlan:
@@ -172,6 +174,19 @@ def _freeze(network: Classifier, count: int) -> list[Layer]:
             raise UsageError(f"{count} layers are to be frozen, and there are only {len(layers)}", file=network.file)
         layers[count - 1].stops = True
     return layers
+
+
+def _tell_uncounted(layers: Sequence[Layer]) -> None:
+    """Warn of layers that compare what another has compared before them."""
+    counted = {layer.index for layer in measuring(layers)}
+    for layer in layers:
+        if layer.measures and layer.index not in counted:
+            (first,) = (layers[source] for source in layer.inputs)
+            reason = (
+                f"does not count: [{first.section.name}] before it has the loss, whose gradient darknet would double"
+            )
+            where = f"{layer.section.file}:{layer.section.line}: [{layer.section.name}]"
+            warnings.warn(DarknetWarning(f"{where}: {reason}"), stacklevel=4)
 
 
 def _begin(network: Classifier, layers: Sequence[Layer], settings: TrainingSettings) -> tuple[Parameters, int]:

@@ -9,7 +9,7 @@ import pytest
 from support_training import cases, recorded, thin
 
 from darknet_py.classifier import load_network
-from darknet_py.errors import TrainingError, UsageError
+from darknet_py.errors import DarknetWarning, TrainingError, UsageError
 from darknet_py.training.loader import Batch
 from darknet_py.training.options import TrainingOptions
 from darknet_py.training.run import TrainingRun
@@ -130,3 +130,8 @@ def test_a_parameter_that_is_not_finite_is_told_before_it_is_saved(tmp_path):
         TrainingError, match=r"^iteration 1, rate 0\.01: layer 2 \[convolutional\] biases are NaN or inf"
     ):
         run.check()
+
+
+def test_a_cost_behind_a_softmax_is_told_not_to_count(tmp_path):
+    with pytest.warns(DarknetWarning, match=r"\[cost\]: does not count: \[softmax\] before it has the loss"):
+        start("softmax_cost", tmp_path)
