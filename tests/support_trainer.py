@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-from conftest import ROOT
+from PIL import Image
 from support import cfg_text
 
-sys.path.insert(0, str(ROOT / "scripts"))
-from draw_shapes import draw
-
+# What lies inside a shape: of places x, y, their distance r from its middle, which is at most 1, and their angle.
+SHAPES = {
+    "circle": lambda x, y, r, angle: r < 1,
+    "crescent": lambda x, y, r, angle: (r < 1) & (np.hypot(x - 0.5, y) > 0.8),
+    "ring": lambda x, y, r, angle: (r < 1) & (r > 0.6),
+    "star": lambda x, y, r, angle: r < 0.6 + 0.4 * np.cos(5 * angle),
+    "triangle": lambda x, y, r, angle: r * np.cos((angle % (2 * np.pi / 3)) - np.pi / 3) < 0.5,
+}
 KINDS = ("circle", "crescent", "triangle")
 SIDE = 24
 CONVOLUTION = {"batch_normalize": 1, "size": 3, "stride": 1, "pad": 1, "activation": "leaky"}
+
+
+def draw(kind, rng):
+    """A picture of one shape, in any place, size, rotation, and two colours that differ."""
+    radius, turn = SIDE * rng.uniform(0.3, 0.45), rng.uniform(0, 2 * np.pi)
+    slack = SIDE / 2 - radius
+    y, x = (np.mgrid[:SIDE, :SIDE] + 0.5 - SIDE / 2 - rng.uniform(-slack, slack, (2, 1, 1))) / radius
+    r, angle = np.hypot(x, y), np.arctan2(y, x) + turn
+    inside = SHAPES[kind](r * np.cos(angle), r * np.sin(angle), r, angle)[..., None]
+    dark, bright = rng.uniform(0, 100, 3), rng.uniform(150, 255, 3)
+    ground, colour = (dark, bright) if rng.random() < 0.5 else (bright, dark)
+    return Image.fromarray(np.where(inside, colour, ground).astype(np.uint8))
 
 
 def draw_folders(folder, per_class, seed=0, kinds=KINDS):
@@ -21,7 +36,7 @@ def draw_folders(folder, per_class, seed=0, kinds=KINDS):
     for truth, kind in enumerate(kinds):
         (folder / kind).mkdir(parents=True)
         for number in range(per_class):
-            image = draw(kind, np.random.default_rng([seed, truth, number]), (SIDE, SIDE), "plain")
+            image = draw(kind, np.random.default_rng([seed, truth, number]))
             image.save(folder / kind / f"{number:04d}.png")
     return folder
 
