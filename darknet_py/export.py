@@ -172,7 +172,7 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 
 
 def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Arrays) -> str:
-    factor, bias, after = fold(parameters)
+    factor, bias, after = fold(layer, parameters)
     (above, below), (left, right) = layer.edges
     x = graph.add(
         "Conv",
@@ -189,7 +189,7 @@ def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Arrays) 
 
 
 def _add_connected(graph: _Graph, layer: Connected, parameters: Arrays) -> str:
-    factor, bias, after = fold(parameters)
+    factor, bias, after = fold(layer, parameters)
     weights = graph.constant("weights", parameters["weights"] * factor[:, None])
     x = graph.add("Gemm", graph.flat(layer.inputs[0]), weights, graph.constant("biases", bias), transB=1)
     x = _add_scale(graph, x, after, planes=False)
@@ -206,7 +206,7 @@ def _add_scale(graph: _Graph, x: str, scale: tuple[Array, Array] | None, planes:
 
 
 def _add_batchnorm(graph: _Graph, layer: BatchNorm, parameters: Arrays) -> str:
-    factor, bias, after = fold(parameters)
+    factor, bias, after = fold(layer, parameters)
     scaled = _add_scale(graph, graph.planes(layer), (factor, bias), planes=True)
     return _add_scale(graph, scaled, after, planes=True)
 

@@ -15,7 +15,6 @@ import numpy as np
 from .engines.passes import fold
 from .errors import CfgError, DarknetWarning
 from .layers import Array, Layer
-from .layers.batchnorm import EPSILON
 from .layers.convolutional import Convolutional
 from .network import Network
 from .parameters import Entry, Parameters, find_entries
@@ -162,9 +161,8 @@ def _fit_layer(old: Layer, arrays: Mapping[str, Array], new: Layer) -> Mapping[s
     weights = arrays["weights"]
     if "scales" in new.parameters:
         ones = np.ones_like(arrays["biases"])
-        # EPSILON is added to the root of a variance.
-        return {**arrays, "scales": ones * np.float32(1 + EPSILON), "means": 0 * ones, "variances": ones}
-    factor, bias, after = fold(arrays)
+        return {**arrays, "scales": new.dialect.divisor(ones), "means": 0 * ones, "variances": ones}
+    factor, bias, after = fold(old, arrays)
     if after is not None:
         reason = "hardly vary beside their means; without normalization float32 loses digits of them"
         reason = f"{np.count_nonzero((after[0] != 1) | (after[1] != 0))} of {len(factor)} filters {reason}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import WeightsError
+from .errors import DarknetWarning, WeightsError
 from .files import check_regular, describe_oserror, resolve, write_atomically
-from .layers import Array, Layer
+from .layers import ALEXEYAB, DARKNET, Array, Dialect, Layer, find_dialect
 from .network import Network
 from .parameters import Parameters, find_entries
 
@@ -149,6 +150,38 @@ class Weights:
 _CHANGED = "changed while it was read; load it again"
 
 
+def choose_dialect(name: str | None, weights: str | os.PathLike[str] | None) -> Dialect:
+    """The dialect `name`, or that of the program that wrote the file `weights`.
+
+    Version 0.2.5 is that of AlexeyAB's program; files of all others are taken for darknet's own, as older versions of
+    AlexeyAB's cannot be told from them. A warning says so where the name contradicts the version.
+
+    Raises
+    ------
+    UsageError
+        Where there is no dialect of that name.
+    """
+    told = DARKNET if weights is None or _read_version(weights) != ALEXEYAB.version else ALEXEYAB
+    chosen = told if name is None else find_dialect(name)
+    if chosen is not told and told is ALEXEYAB:
+        version = ".".join(map(str, told.version))
+        reason = f"version {version}, which {told.program} writes; dialect={told.name} gives its answers"
+        warnings.warn(DarknetWarning(f"{os.fspath(weights or '')}: dialect={name}: {reason}"), stacklevel=3)
+    return chosen
+
+
+def _read_version(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    """The first three numbers of a file's header; None where it cannot be read, as its reader will say."""
+    found = resolve(path)
+    try:
+        if not found.is_file():
+            return None
+        with found.open("rb") as stream:
+            return struct.unpack("<iii", stream.read(12))
+    except (OSError, ValueError, struct.error):
+        return None
+
+
 def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
     """Lay the weights file at `path`, or the packaged one of that name, over the layers of `network`.
 
@@ -205,7 +238,7 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
 
 
 def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int = 0) -> None:
-    """Write `parameters` as a weights file, format 0.2 (20-byte header); nothing or all of it.
+    """Write `parameters` as a weights file, in the version of their layers' dialect; nothing or all of it.
 
     Optional ones that are all 0 are left out, so that darknet's own program can read the file.
 
@@ -214,7 +247,8 @@ def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int
     WeightsError
         Where the file cannot be written.
     """
-    header = struct.pack("<iiiq", 0, 2, 0, seen)
+    dialect = next((layer.dialect for layer in parameters.layers), DARKNET)
+    header = struct.pack("<iiiq", *dialect.version, seen)
     values, optional = parameters.values, [entry for entry in parameters.entries if entry.parameter.optional]
     if optional and not any(entry.find(values).any() for entry in optional):
         values = np.delete(values, np.concatenate([np.r_[entry.part] for entry in optional]))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..engines import ENGINES, PRECISIONS
 from ..errors import CfgError, DarknetWarning, UsageError, WeightsError, one_line
 from ..files import BINARY, SHARE, resolve
+from ..layers import DIALECTS
 from ..streams import say
 
 if TYPE_CHECKING:
@@ -148,12 +149,22 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     add_precision(parser, PRECISIONS)
     parser.add_argument("-i", "--gpu", type=index, metavar="N", help="run on this GPU")
     parser.add_argument("-nogpu", "--no-gpu", action="store_true", help="do not run on a GPU")
+    add_dialect(parser)
 
 
 def add_precision(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
     """The option that says in which of the `known` numbers a network runs."""
     parser.add_argument(
         "--precision", choices=known, default="float32", help="of activations and weights (default: %(default)s)"
+    )
+
+
+def add_dialect(parser: argparse.ArgumentParser) -> None:
+    """The option that says whose arithmetic a network has."""
+    parser.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        help="whose arithmetic (default: alexeyab for weights in version 0.2.5, which it writes, else darknet)",
     )
 
 
@@ -177,7 +188,9 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
             reason = f"more than the {top} classes of {dataset.file}; {top} is taken"
             warnings.warn(DarknetWarning(f"--top {args.top}: {reason}"), stacklevel=2)
         dataset = replace(dataset, top=top)
-    network = load_network(operands.cfg, operands.weights, engine, args.threads, gpu=args.gpu, precision=args.precision)
+    how = dict(gpu=args.gpu, precision=args.precision, dialect=args.dialect)
+    network = load_network(operands.cfg, operands.weights, engine, args.threads, **how)
+    network.check_pictures()
     network.dataset = dataset
     print_listing(network, args.style)
     say(f"Loading weights from {one_line(operands.weights)}...Done!")
@@ -185,8 +198,8 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
 
 
 def print_listing(network: Network, style: str) -> None:
-    """The layers, on stderr."""
-    print(network.describe(style), end="", file=sys.stderr, flush=True)
+    """The layers and their arithmetic, on stderr."""
+    print(f"{network.describe(style)}{network.dialect.summary}", file=sys.stderr, flush=True)
 
 
 def positive(text: str) -> int:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 
 from ..report import STYLES, print_line, print_operations
-from .model import find_cfg, print_listing
+from .model import add_dialect, find_cfg, print_listing
 
 
 def add_ops(parser: argparse.ArgumentParser) -> None:
     """The options of ``ops``."""
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_dialect(parser)
 
 
 def run_ops(args: argparse.Namespace) -> int:
     """Count a network's floating-point operations."""
     from ..network import load_structure
+    from ..weights import choose_dialect
 
-    network = load_structure(find_cfg(args.cfg))
+    network = load_structure(find_cfg(args.cfg), choose_dialect(args.dialect, None))
     print_listing(network, args.style)
     print_operations(network.operations)
     return 0

@@ -18,7 +18,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..layers import Array, Arrays, Layer, Shape
-from ..layers.batchnorm import EPSILON
 
 INPUT = -1
 # What normalization subtracts may be so many times the output's own order of magnitude; beyond, float32 would lose the
@@ -200,13 +199,13 @@ class Folded(NamedTuple):
     after: tuple[Array, Array] | None = None
 
 
-def fold(parameters: Arrays) -> Folded:
-    """The factors and biases of a layer with these parameters."""
+def fold(layer: Layer, parameters: Arrays) -> Folded:
+    """The factors and biases of `layer` with these parameters."""
     biases = parameters["biases"]
     if "scales" not in parameters:
         return Folded(np.ones_like(biases), np.array(biases))
     scales, means = parameters["scales"], parameters["means"]
-    factor = scales / (np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON)
+    factor = scales / layer.dialect.divisor(parameters["variances"].astype(np.float64))
     apart = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
     folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)
     after = np.where(apart, factor, 1), np.where(apart, biases, 0)

@@ -10,6 +10,7 @@ from .connected import Connected
 from .convolutional import Convolutional
 from .cost import Cost
 from .crop import Crop
+from .dialect import ALEXEYAB, DARKNET, DIALECTS, Dialect, find_dialect
 from .dropout import Dropout
 from .maxpool import MaxPool
 from .route import Route
@@ -34,10 +35,14 @@ LAYERS: tuple[type[Layer], ...] = (
 REGISTRY: dict[str, type[Layer]] = {name: layer for layer in LAYERS for name in (layer.kind, *layer.aliases)}
 
 __all__ = [
+    "ALEXEYAB",
+    "DARKNET",
+    "DIALECTS",
     "LAYERS",
     "REGISTRY",
     "Array",
     "Arrays",
+    "Dialect",
     "Drawn",
     "Gradients",
     "Layer",
@@ -45,4 +50,5 @@ __all__ = [
     "Role",
     "Saved",
     "Shape",
+    "find_dialect",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cfg import Option, Section, flag, number
+from .dialect import DARKNET, Dialect
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -157,6 +158,8 @@ class Layer:
         Their shapes.
     shape : Shape
         Of its output.
+    dialect : Dialect
+        The arithmetic of its network.
     """
 
     kind: ClassVar[str]
@@ -183,11 +186,13 @@ class Layer:
     inputs: tuple[int, ...]
     input_shapes: tuple[Shape, ...]
     shape: Shape
+    dialect: Dialect
 
-    def __init__(self, section: Section, index: int, shapes: Sequence[Shape]) -> None:
+    def __init__(self, section: Section, index: int, shapes: Sequence[Shape], dialect: Dialect = DARKNET) -> None:
         """`shapes` holds the network's input and the outputs of all layers before: `index` + 1 of them."""
         self.section = section
         self.index = index
+        self.dialect = dialect
         of_training = (*self.training, *self.untrained, *COMMON_TRAINING, *COMMON_UNTRAINED)
         values = section.read(self.options, (*self.ignored, *COMMON_IGNORED, *of_training), self.unsupported)
         for key, value in {**values, **section.read_quietly(self.training)}.items():

@@ -119,14 +119,14 @@ class Convolutional(Layer):
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         x = self._convolve(inputs[0], parameters)
         if self.batch_normalize:
-            x = normalize(x, parameters)
+            x = normalize(x, parameters, self.dialect)
         return activate(self.activation, x + parameters["biases"].reshape(-1, 1, 1))
 
     def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         saved = {"inputs": inputs[0]}
         x = self._convolve(inputs[0], parameters)
         if self.batch_normalize:
-            x, of_batch = normalize_batch(x, parameters)
+            x, of_batch = normalize_batch(x, parameters, self.dialect)
             saved.update(of_batch)
         x = x + parameters["biases"].reshape(-1, 1, 1)
         y = activate(self.activation, x)
@@ -137,7 +137,7 @@ class Convolutional(Layer):
         delta = differentiate(self.activation, saved["activated"], delta)
         gradients = {"biases": delta.sum(axis=(0, 2, 3))}
         if self.batch_normalize:
-            delta, gradients["scales"] = normalize_backward(delta, saved, parameters)
+            delta, gradients["scales"] = normalize_backward(delta, saved, parameters, self.dialect)
         inputs = saved["inputs"]
         delta = delta.reshape(len(delta), self.groups, self.filters // self.groups, -1)
         products = (delta @ self._columns(inputs).swapaxes(2, 3)).sum(axis=0)

@@ -81,7 +81,7 @@ class CpuEngine(Prepared):
 
     def _fold(self, layer: Layer, arrays: Arrays) -> tuple[Array, Array]:
         """A layer's factors and biases; those that come after them are kept."""
-        folded = fold(arrays)
+        folded = fold(layer, arrays)
         if folded.after is not None:
             self.factors[layer.index, "scale"] = folded.after
         return folded.factor, folded.bias

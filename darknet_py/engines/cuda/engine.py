@@ -96,7 +96,7 @@ class CudaEngine(Prepared):
             (step,) = (step for step in self.program.steps if step.layer == layer.index and step.task == "layer")
             self._pack(layer, arrays, describe(step, layout))
         elif layer.parameters:
-            folded = fold(arrays)
+            folded = fold(layer, arrays)
             self.factors[layer.index, "layer"] = self._upload_pair(folded.factor, folded.bias)
             self._upload_after(layer, folded)
 
@@ -105,7 +105,7 @@ class CudaEngine(Prepared):
         groups, window = WINDOWS[type(layer)](layer)
         weights = next(arrays[name] for name, given in layer.parameters.items() if given.role == "weight")
         weights = weights.reshape(len(weights), -1, window.size_y, window.size_x)
-        folded = fold(arrays)
+        folded = fold(layer, arrays)
         rows = {}
         for order in orders(problem, self.tuned):
             packed = order.pack(weights, folded.factor, groups)

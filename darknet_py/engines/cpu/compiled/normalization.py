@@ -47,10 +47,11 @@ def measure(op, counter):
 
 
 @kernel
-def fold_measures(op, counter):
+def fold_measures(op, to_variance, to_deviation, counter):
     """Mean and variance of all pictures, and the factor to normalize and scale by, from SUMS; a block an item.
 
-    At MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0.
+    At MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0. The dialect adds
+    `to_variance` to it, and `to_deviation` to its root.
     """
     images, cells = op[t.IMAGES], op[t.CELLS]
     item = next_item(counter)
@@ -71,7 +72,8 @@ def fold_measures(op, counter):
             scale = float64(load_scalar(op[t.SCALE] + channel * 4)) if there else float64(0)
             store_scalar(op[t.MEAN] + channel * 4, float32(mean))
             store_scalar(op[t.VARIANCE] + channel * 4, float32(variance))
-            store_scalar(op[t.FACTOR] + channel * 4, float32(scale / (math.sqrt(variance) + t.FORWARD_EPSILON)))
+            divisor = math.sqrt(variance + float64(to_variance)) + float64(to_deviation)
+            store_scalar(op[t.FACTOR] + channel * 4, float32(scale / divisor))
         item = next_item(counter)
 
 
@@ -126,11 +128,12 @@ def bend_delta(op, slope, counter):
 
 
 @kernel
-def fold_delta(op, counter):
+def fold_delta(op, to_variance, to_deviation, counter):
     """Add what SUMS say to the gradients of biases and scales; a block an item.
 
     Where there is a SCALE: at FACTOR, SLOPE_FACTOR and BIAS what `normalize_delta` takes of deltas, distances from
-    MEAN, and at all. Gradients are for `CHANNELS`; SCALE is their scales, VARIANCE as `fold_measures` gave it.
+    MEAN, and at all. Gradients are for `CHANNELS`; SCALE is their scales, VARIANCE as `fold_measures` gave it,
+    `to_variance` and `to_deviation` as it took them.
     """
     images, count = op[t.IMAGES], op[t.IMAGES] * op[t.CELLS]
     item = next_item(counter)
@@ -153,9 +156,9 @@ def fold_delta(op, counter):
                     scale = float64(load_scalar(op[t.SCALE] + channel * 4))
                 if there and op[t.SCALE_GRADIENT] != 0:
                     d = op[t.SCALE_GRADIENT] + channel * 4
-                    gradient = products / (math.sqrt(variance) + t.FORWARD_EPSILON)
-                    store_scalar(d, float32(load_scalar(d) + gradient))
-                root = 1 / math.sqrt(variance + t.BACKWARD_EPSILON)
+                    divisor = math.sqrt(variance + float64(to_variance)) + float64(to_deviation)
+                    store_scalar(d, float32(load_scalar(d) + products / divisor))
+                root = 1 / math.sqrt(variance + t.GRADIENT_EPSILON)
                 store_scalar(op[t.FACTOR] + channel * 4, float32(scale * root))
                 store_scalar(op[t.TILT] + channel * 4, float32(-root * root * root * scale * products / count))
                 store_scalar(op[t.BIAS] + channel * 4, float32(-root * scale * total / count))

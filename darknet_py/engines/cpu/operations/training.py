@@ -84,6 +84,8 @@ class FoldMeasures(Operation):
     mean: int
     variance: int
     factor: int
+    to_variance: float  # of the dialect
+    to_deviation: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,8 @@ class FoldDelta(Operation):
     bias: int
     bias_gradient: int  # 0 where it is not wanted
     scale_gradient: int
+    to_variance: float
+    to_deviation: float
 
 
 @dataclass(frozen=True, kw_only=True)

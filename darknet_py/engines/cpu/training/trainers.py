@@ -140,7 +140,18 @@ class _Ending:
         calls.add(o.Measure(a=source, sums=self.shares, **self.count))
         scale = address(parameters["scales"])
         found = dict(mean=self.mean, variance=self.variance, factor=self.factor)
-        calls.add(o.FoldMeasures(sums=self.shares, **self.count, channels=channels, scale=scale, **found))
+        dialect = trainer.layer.dialect
+        calls.add(
+            o.FoldMeasures(
+                sums=self.shares,
+                **self.count,
+                channels=channels,
+                scale=scale,
+                **found,
+                to_variance=dialect.to_variance,
+                to_deviation=dialect.to_deviation,
+            )
+        )
         found = dict(mean=self.mean, factor=self.factor, bias=self.bias)
         calls.add(o.Normalize(a=source, c=goal, **cells, **found, curve=self.curve, slope=self.slope))
         if trainer.learns:
@@ -171,7 +182,7 @@ class _Ending:
         biases, scales = (
             address(gradients[name]) if trainer.learns and name in gradients else 0 for name in ("biases", "scales")
         )
-        scale = 0 if self.sums is None else address(trainer.parameters["scales"])
+        scale, dialect = 0 if self.sums is None else address(trainer.parameters["scales"]), trainer.layer.dialect
         changed = dict(variance=self.variance, factor=self.factor, tilt=self.tilt, bias=self.bias)
         calls.add(
             o.FoldDelta(
@@ -182,6 +193,8 @@ class _Ending:
                 **changed,
                 bias_gradient=biases,
                 scale_gradient=scales,
+                to_variance=dialect.to_variance,
+                to_deviation=dialect.to_deviation,
             )
         )
         if self.sums is not None:
