@@ -181,7 +181,7 @@ def test_network_without_fetched_weights_says_how_to_fetch_them(darknet):
 def test_network_of_which_no_weights_are_published_says_so(darknet):
     answer = darknet("classify", "resnet18", STAR)
     assert (answer.code, answer.out) == (1, "")
-    assert "none are published; name the file: cfg/resnet18.cfg FILE" in answer.err
+    assert "fetch knows none; name the file: cfg/resnet18.cfg FILE" in answer.err
 
 
 def test_network_with_fetched_weights_runs(tmp_path):

@@ -31,7 +31,7 @@ ALLOWED = {
         "interrupt",
         "limits",
     }
-    | {"limits", "network", "pages", "report", "runs", "surgery", "weights"},
+    | {"layers", "limits", "network", "networks", "pages", "report", "runs", "surgery", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images", "remarks"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
@@ -47,6 +47,7 @@ ALLOWED = {
     "layers": {"cfg"},
     "limits": set(),
     "network": {"cfg", "layers"},
+    "networks": set(),
     "pages": {"datasets", "evaluation", "images"},
     "parameters": {"layers"},
     "remarks": set(),

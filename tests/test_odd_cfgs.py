@@ -1,4 +1,4 @@
-"""Cfgs as people write them: what darknet's programs pass over, small networks, grey ones, and what takes no pictures."""
+"""Cfgs as people write them: small networks, grey ones, what takes no pictures, what darknet's programs pass over."""
 
 from __future__ import annotations
 

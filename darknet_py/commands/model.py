@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from ..engines import ENGINES, PRECISIONS
 from ..errors import CfgError, DarknetWarning, UsageError, WeightsError, one_line
-from ..files import BINARY, SHARE, resolve
+from ..files import BINARY, resolve
 from ..layers import DIALECTS
+from ..networks import packaged_cfg, packaged_names
 from ..streams import say
 
 if TYPE_CHECKING:
@@ -48,13 +49,6 @@ class Operands:
     rest: list[str]
 
 
-def packaged_cfg(name: str) -> str | None:
-    """``cfg/NAME.cfg`` where the package has a network of that bare name."""
-    if name == os.path.basename(name) and os.path.isfile(SHARE / "cfg" / f"{name}.cfg"):
-        return f"cfg/{name}.cfg"
-    return None
-
-
 def find_cfg(name: str) -> str:
     """The cfg file that `name` means: of a network that comes with the package, or `name` itself."""
     return packaged_cfg(name) or _check_spelling(name)
@@ -63,8 +57,8 @@ def find_cfg(name: str) -> str:
 def _check_spelling(cfg: str) -> str:
     """`cfg`; CfgError where there is no such file, but a packaged network is called nearly so."""
     if not os.path.lexists(resolve(cfg)):
-        path, known = Path(cfg), [file.stem for file in (SHARE / "cfg").glob("*.cfg")]
-        for close in difflib.get_close_matches(path.stem, known, n=1, cutoff=0.7):
+        path = Path(cfg)
+        for close in difflib.get_close_matches(path.stem, packaged_names(), n=1, cutoff=0.7):
             meant = str(path.with_stem(close))
             if packaged_cfg(meant) or resolve(meant).exists():
                 raise CfgError(f"no such file; did you mean {meant}?", file=cfg)
@@ -88,7 +82,9 @@ def split_operands(operands: list[str]) -> Operands:
     cfg = packaged_cfg(name)
     if cfg is not None:
         embedded = resolve(f"data/{name}.data").is_file()
-        return Operands(data or (f"data/{name}.data" if embedded else "cfg/imagenet1k.data"), cfg, _weights(name), left)
+        return Operands(
+            data or (f"data/{name}.data" if embedded else "cfg/imagenet1k.data"), cfg, _weights(name, cfg), left
+        )
     _check_spelling(name)
     if not left:
         raise UsageError(f"a weights file is missing after {name}; CFG WEIGHTS [IMAGE ...] is expected")
@@ -128,7 +124,7 @@ def _tell_content(operand: str) -> str | None:
     return "CFG" if first.startswith("[") else "DATA" if _OPTION.match(first) else ""
 
 
-def _weights(name: str) -> str:
+def _weights(name: str, cfg: str) -> str:
     """The weights of a packaged network: embedded, or fetched before."""
     from ..fetch import PUBLISHED, find_weights, weights_path
 
@@ -136,8 +132,7 @@ def _weights(name: str) -> str:
         return f"data/{name}.weights"
     path = find_weights(name)
     if path is None:
-        published = name in PUBLISHED
-        help = f"run `darknet fetch {name}`" if published else f"none are published; name the file: cfg/{name}.cfg FILE"
+        help = f"run `darknet fetch {name}`" if name in PUBLISHED else f"fetch knows none; name the file: {cfg} FILE"
         raise WeightsError(f"no weights have been fetched for {name}; {help}", file=weights_path(name))
     return str(path)
 
