@@ -53,12 +53,15 @@ class Prediction:
     label : str
         Its name.
     probability : float
+    parent : str, optional
+        In a hierarchy the name of what it is a kind of; empty where it is a kind of nothing.
     """
 
     index: int
     wnid: str
     label: str
     probability: float
+    parent: str | None = None
 
 
 class Classifier(Network):
@@ -197,6 +200,15 @@ class Classifier(Network):
             raise WeightsError(f"{first} {reason}", file=self.file)
         return output.reshape(len(batch), -1)
 
+    def probabilities(self, batch: npt.ArrayLike, only_leaves: bool = True) -> Array:
+        """The probability of each class: what `predict` gives, in a hierarchy times that of all its parents.
+
+        With `only_leaves` there it is 0 for all classes of which others are a kind.
+        """
+        outputs = self.predict(batch)
+        hierarchy = self.output_layer.hierarchy
+        return outputs if hierarchy is None else hierarchy.multiply(outputs, only_leaves)
+
     def classify(self, image: Source, top: int = 5, preprocess: str | None = None) -> list[Prediction]:
         """The `top` most probable classes of a picture, most probable first, of equals the lower index.
 
@@ -220,14 +232,21 @@ class Classifier(Network):
         picture = to_picture(image)
         file = os.fspath(image) if isinstance(image, (str, os.PathLike)) else "image"
         (view,) = self.prepare(picture, self.mode_for(picture, preprocess, file))
-        probabilities = self.predict(view[None])[0]
+        probabilities = self.probabilities(view[None])[0]
         return self.rank(probabilities, top)
 
     def rank(self, probabilities: Array, top: int) -> list[Prediction]:
         """The `top` best of `probabilities` (outputs,)."""
         order = np.argsort(-probabilities, kind="stable")[:top]
-        dataset = self.dataset
-        return [Prediction(int(i), dataset.wnids[i], dataset.names[i], float(probabilities[i])) for i in order]
+        dataset, hierarchy = self.dataset, self.output_layer.hierarchy
+        parents: dict[int, str | None] = {}
+        if hierarchy is not None:
+            of = {int(i): hierarchy.parents[i] for i in order}
+            parents = {i: dataset.names[parent] if parent >= 0 else "" for i, parent in of.items()}
+        return [
+            Prediction(int(i), dataset.wnids[i], dataset.names[i], float(probabilities[i]), parents.get(int(i)))
+            for i in order
+        ]
 
     def mode_for(self, picture: Picture, mode: str | None = None, file: str = "image") -> str:
         """The preprocessing that predict applies to `picture`, where `mode` is asked for; `file` names it."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from . import export_nodes as nodes
 from .engines.passes import fold
 from .errors import ExportError
 from .files import write_atomically
@@ -30,6 +31,7 @@ from .layers.route import Route
 from .layers.shortcut import Shortcut
 from .layers.softmax import Softmax
 from .network import Network
+from .parameters import share
 from .version import __version__
 
 try:
@@ -82,6 +84,12 @@ class _Graph:
         """`x` with zeros after its last cells, axis by axis."""
         pads = self.integers(name, [0] * len(after) + [*after])
         return self.add("Pad", x, pads, mode="constant")  # the default, but pnnx wants it said
+
+    def split(self, x: str, sizes: str, count: int, axis: int) -> list[str]:
+        """`x` in `count` parts of the constant `sizes`."""
+        names = [self._name("Split") for _ in range(count)]
+        self.nodes.append(helper.make_node("Split", [x, sizes], names, names[0], axis=axis))
+        return names
 
     def integers(self, name: str, values: Sequence[int]) -> str:
         """Add a constant of integers: positions or lengths."""
@@ -176,16 +184,17 @@ def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Arrays) 
     (above, below), (left, right) = layer.edges
     x = graph.add(
         "Conv",
-        graph.planes(layer),
-        graph.constant("weights", parameters["weights"] * factor[:, None, None, None]),
+        nodes.add_signs(graph, graph.planes(layer)) if layer.xnor else graph.planes(layer),
+        graph.constant("weights", layer.multipliers(parameters) * factor[:, None, None, None]),
         graph.constant("biases", bias),
         kernel_shape=[layer.size] * 2,
-        strides=[layer.stride] * 2,
+        strides=layer.windows.strides,
+        dilations=[layer.dilation] * 2,
         pads=[above, left, below, right],
         group=layer.groups,
     )
-    x = _add_scale(graph, x, after, planes=True)
-    return graph.activated(x, layer.activation)
+    x = graph.activated(_add_scale(graph, x, after, planes=True), layer.activation)
+    return nodes.add_blur(graph, x, layer.blur, layer.sharp, layer.shape)
 
 
 def _add_connected(graph: _Graph, layer: Connected, parameters: Arrays) -> str:
@@ -215,83 +224,8 @@ def _add_activation(graph: _Graph, layer: Activation, parameters: Arrays) -> str
     return graph.activated(graph.values[layer.inputs[0]], layer.activation)
 
 
-def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Arrays) -> str:
-    first = layer.padding // 2
-    last = [
-        max(0, (out - 1) * layer.stride - first + layer.size - d)
-        for out, d in zip(layer.shape[1:], layer.input_shapes[0][1:], strict=True)
-    ]
-    pads = [first, first, *last]
-    return graph.add(
-        "MaxPool", graph.planes(layer), kernel_shape=[layer.size] * 2, strides=[layer.stride] * 2, pads=pads
-    )
-
-
 def _add_avgpool(graph: _Graph, layer: AvgPool, parameters: Arrays) -> str:
     return graph.add("GlobalAveragePool", graph.planes(layer))
-
-
-def _add_softmax(graph: _Graph, layer: Softmax, parameters: Arrays) -> str:
-    x = graph.scaled(graph.flat(layer.inputs[0]), 1 / layer.temperature)
-    if layer.groups > 1:
-        x = graph.add("Reshape", x, graph.integers("groups", [0, layer.groups, -1]))
-    x = graph.add("Softmax", x, axis=-1)
-    if layer.groups > 1:
-        x = graph.add("Flatten", x)
-    graph.flat_values.add(x)
-    return x
-
-
-def _add_shortcut(graph: _Graph, layer: Shortcut, parameters: Arrays) -> str:
-    x, other = graph.planes(layer, 0), graph.planes(layer, 1)
-    shape, other_shape = layer.input_shapes
-    if shape != other_shape:
-        other = _fitted(graph, layer, other)
-    if layer.alpha != 1:
-        x = graph.add("Mul", x, graph.constant("alpha", _alphas(layer)))
-    return graph.activated(graph.add("Add", x, graph.scaled(other, layer.beta)), layer.activation)
-
-
-def _shared(layer: Shortcut) -> tuple[int, int, int]:
-    """How many channels, rows and columns take part in the sum."""
-    shape, other = layer.input_shapes
-    channels = min(shape.channels, other.channels)
-    sides = zip(shape[1:], other[1:], strict=True)
-    rows, columns = (min(-(-a // layer.spread), -(-b // layer.stride)) for a, b in sides)
-    return channels, rows, columns
-
-
-def _fitted(graph: _Graph, layer: Shortcut, other: str) -> str:
-    """What a shortcut adds, in its input's shape: cells left out, or zeros between and after them."""
-    shape, other_shape = layer.input_shapes
-    channels, rows, columns = _shared(layer)
-    stride, spread = layer.stride, layer.spread
-    if stride > 1:
-        # A slice with steps would say the same; fewer programs know it.
-        other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[stride, stride])
-    ends = [channels, rows, columns]
-    if ends != [other_shape.channels, *(-(-d // stride) for d in other_shape[1:])]:
-        starts, axes = graph.integers("starts", [0, 0, 0]), graph.integers("axes", [1, 2, 3])
-        other = graph.add("Slice", other, starts, graph.integers("ends", ends), axes)
-    if spread > 1:
-        other = graph.add("Reshape", other, graph.integers("cells", [0, channels, rows, 1, columns, 1]))
-        other = graph.padded(other, "between", [0, 0, 0, spread - 1, 0, spread - 1])
-        rows, columns = rows * spread, columns * spread
-        other = graph.add("Reshape", other, graph.integers("planes", [0, channels, rows, columns]))
-    after = [0, shape.channels - channels, shape.height - rows, shape.width - columns]
-    return graph.padded(other, "after", after) if any(after) else other
-
-
-def _alphas(layer: Shortcut) -> Array:
-    """Alpha where something is added, 1 elsewhere."""
-    channels, rows, columns = _shared(layer)
-    alphas = np.ones(layer.shape, np.float32)
-    alphas[:channels, :: layer.spread, :: layer.spread][:, :rows, :columns] = layer.alpha
-    return alphas
-
-
-def _add_route(graph: _Graph, layer: Route, parameters: Arrays) -> str:
-    return graph.add("Concat", *(graph.planes(layer, which) for which in range(len(layer.inputs))), axis=1)
 
 
 def _add_crop(graph: _Graph, layer: Crop, parameters: Arrays) -> str:
@@ -313,10 +247,15 @@ CONVERTERS: dict[type[Layer], Callable[[_Graph, Any, Arrays], str]] = {
     Connected: _add_connected,
     Convolutional: _add_convolutional,
     Crop: _add_crop,
-    MaxPool: _add_maxpool,
-    Route: _add_route,
-    Shortcut: _add_shortcut,
-    Softmax: _add_softmax,
+    **nodes.CONVERTERS,
+}
+# Of a layer's options beyond what kernels know, those that its nodes do know.
+EXTRAS: dict[type[Layer], Collection[str]] = {
+    Convolutional: Convolutional.extras,
+    MaxPool: MaxPool.extras,
+    Route: Route.extras,
+    Shortcut: Shortcut.extras,
+    Softmax: Softmax.extras,
 }
 
 
@@ -324,6 +263,8 @@ def _check_known(layer: Layer) -> None:
     """Raise ExportError where a layer, or its activation, has no nodes."""
     if type(layer) not in CONVERTERS and not layer.idle:
         option, known = f"[{layer.kind}]", [kind.kind for kind in CONVERTERS]
+    elif set(layer.extras_used) - set(EXTRAS.get(type(layer), ())):
+        option, known = f"[{layer.kind}] {layer.special}", [*EXTRAS.get(type(layer), ())]
     elif layer.activation not in ACTIVATIONS:
         option, known = f"[{layer.kind}] activation={layer.activation}", [*ACTIVATIONS]
     else:
@@ -349,7 +290,7 @@ def make_model(network: Network, parameters: Iterable[Arrays]) -> ModelProto:
     if size > MAX_BYTES:
         raise ExportError(f"{size / 2**30:.1f} GiB of parameters; an ONNX file holds less than 2", file=network.file)
     graph = _Graph()
-    for layer, arrays in zip(network.layers, parameters, strict=True):
+    for layer, arrays in zip(network.layers, share(network.layers, parameters), strict=True):
         graph.layer = f"{layer.kind}_{layer.index}"
         add = None if layer.idle else CONVERTERS[type(layer)]
         graph.values[layer.index] = add(graph, layer, arrays) if add else graph.values[layer.inputs[0]]

@@ -33,10 +33,8 @@ TRAINING_OPTIONS = (
     "show_receptive_field",
 )  # fmt: skip
 OTHER_LAYERS = (
-    "local", "deconvolutional", "deconv", "crnn", "gru", "lstm", "rnn", "detection", "region", "yolo",
-    "Gaussian_yolo", "iseg", "reorg", "upsample", "normalization", "lrn", "l2norm", "logistic", "xnor",
-    "conv_lstm", "scale_channels", "sam", "empty", "silence", "contrastive", "history", "implicit", "local_avg",
-    "local_avgpool", "reorg3d",
+    "deconvolutional", "deconv", "crnn", "gru", "lstm", "rnn", "detection", "region", "yolo", "Gaussian_yolo", "iseg",
+    "l2norm", "xnor", "conv_lstm", "contrastive", "history", "implicit",
 )  # fmt: skip
 
 
@@ -86,10 +84,11 @@ class Network:
 
     def _shape_all(self, source: Shape, makers: Iterable[Callable[[Sequence[Shape]], Layer]]) -> tuple[Layer, ...]:
         """The layers that `makers` give, each for the shapes of the input and of all layers before."""
-        shapes, layers = [source], []
+        shapes, layers = [source], list[Layer]()
         _check_size(self.sections[0], "input", source.size)
         for make in makers:
             layer = make(shapes)
+            layer.check_earlier(layers)
             for name, parameter in layer.parameters.items():
                 _check_size(layer.section, name, parameter.size)
             _check_size(layer.section, "output", layer.shape.size)
@@ -143,10 +142,10 @@ class Network:
             return f"layer {fixed.index} [{fixed.section.name}] fixes the input's size"
         grown = {-1}  # outputs that grow with the input
         for layer in self.layers:
-            growing = grown.intersection(layer.inputs)
-            if growing and not grown.issuperset(layer.inputs):
+            grows = layer.grows([source in grown for source in layer.inputs])
+            if grows is None:
                 return f"layer {layer.index} [{layer.section.name}] joins what grows with the input and what does not"
-            if growing and not layer.pools_all:
+            if grows:
                 grown.add(layer.index)
         if self.output_layer.index in grown:
             return "another input's size would give another number of outputs"

@@ -83,8 +83,9 @@ class Weights:
 
     @cached_property
     def parameters(self) -> Parameters:
-        """Read-only: what is mapped, or, where connected matrices lie transposed or something is missing, a copy."""
-        if self.complete and not self.header.transposed:
+        """Read-only: what is mapped, or a copy, where weights lie transposed or something is missing."""
+        flipped = any(parameter.flipped for layer in self.layers for parameter in layer.parameters.values())
+        if self.complete and not self.header.transposed and not flipped:
             return Parameters(self.layers, self.mapped)
         ends = np.cumsum([_count(layer, self.complete) for layer in self.layers])
         parts = zip(np.split(self.mapped, ends[:-1]), self.layers, strict=True)
@@ -142,6 +143,9 @@ class Weights:
                 continue
             flat = values[start : start + parameter.size]
             start += parameter.size
+            if parameter.flipped:
+                arrays[name] = flat.reshape(-1, shape[0]).T.reshape(shape)
+                continue
             transposed = self.header.transposed and len(shape) == 2
             arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
         return arrays
@@ -249,10 +253,19 @@ def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int
     """
     dialect = next((layer.dialect for layer in parameters.layers), DARKNET)
     header = struct.pack("<iiiq", *dialect.version, seen)
-    values, optional = parameters.values, [entry for entry in parameters.entries if entry.parameter.optional]
+    values, optional = _flip(parameters), [entry for entry in parameters.entries if entry.parameter.optional]
     if optional and not any(entry.find(values).any() for entry in optional):
         values = np.delete(values, np.concatenate([np.r_[entry.part] for entry in optional]))
     write_atomically(path, [header, np.ascontiguousarray(values, "<f4").data], WeightsError)
+
+
+def _flip(parameters: Parameters) -> Array:
+    """The values in the order of a file."""
+    flipped = [entry for entry in parameters.entries if entry.parameter.flipped]
+    values = parameters.values.copy() if flipped else parameters.values
+    for entry in flipped:
+        values[entry.part] = entry.find(parameters.values).reshape(entry.parameter.shape[0], -1).T.ravel()
+    return values
 
 
 def _count(layer: Layer, complete: bool) -> int:

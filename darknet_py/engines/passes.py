@@ -11,7 +11,7 @@ input, or an index past the last layer for a copy that a route needs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -199,6 +199,16 @@ class Folded(NamedTuple):
     after: tuple[Array, Array] | None = None
 
 
+def decline(layer: Layer, kernels: Container[type[Layer]]) -> str:
+    """Why none of `kernels`, by the types of layers that they run, runs `layer`; empty where one does.
+
+    Every engine asks this before anything else of a layer.
+    """
+    if type(layer) not in kernels:
+        return f"[{layer.kind}] has no kernel"
+    return layer.special and f"{layer.special} has no kernel"
+
+
 def fold(layer: Layer, parameters: Arrays) -> Folded:
     """The factors and biases of `layer` with these parameters."""
     biases = parameters["biases"]
@@ -276,6 +286,7 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             and convolution.target == step.source  # and not the last part of a route
             and convolution.task == "layer"
             and builder.layers[convolution.layer].sums
+            and not builder.layers[convolution.layer].special
             and convolution.sum is None
             and readers[step.source] == 1
             and other < before

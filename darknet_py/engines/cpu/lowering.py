@@ -17,7 +17,7 @@ from ...layers.crop import Crop
 from ...layers.maxpool import MaxPool
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
-from ..passes import INPUT, SLOPES, Step
+from ..passes import INPUT, SLOPES, Step, decline
 from . import operations as o
 from . import table as t
 from .algorithms import Choice, Operands
@@ -306,8 +306,9 @@ KERNELS: dict[type[Layer], Callable[[Lowering, Step], None]] = {
 
 def no_kernel(layer: Layer) -> str:
     """Why no compiled code runs `layer`, whatever its parameters; empty where some does."""
-    if type(layer) not in KERNELS:
-        return f"[{layer.kind}] has no kernel"
+    declined = decline(layer, KERNELS)
+    if declined:
+        return declined
     channels = [shape.channels for shape in layer.input_shapes]
     if isinstance(layer, Shortcut) and channels[0] != channels[1] and min(channels) % LANES:
         return f"sums of {min(channels)} channels of {max(channels)} end within a block"

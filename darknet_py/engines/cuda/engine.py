@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import CfgError, EngineError
 from ...layers import Array, Arrays, Layer
+from ...parameters import share
 from ..base import Interpolate
 from ..passes import Folded, compile_steps, fold, scale_after
 from .algorithms import PackedWeights, orders
@@ -74,7 +75,7 @@ class CudaEngine(Prepared):
         reasons = {index: no_kernel(layers[index]) for index in self.program.running}
         self.defined = {index: reason for index, reason in reasons.items() if reason}
         layout = lay_out(self.program, layers, precision, 1)
-        source = iter(parameters)
+        source = share(layers, parameters)
         try:
             self._join_family()
             for layer in layers:  # zip would hold a layer's arrays while the next one's are read
@@ -103,7 +104,7 @@ class CudaEngine(Prepared):
     def _pack(self, layer: Layer, arrays: Arrays, problem: Convolution) -> None:
         """Bring weights to the GPU in each order in which they may be read."""
         groups, window = WINDOWS[type(layer)](layer)
-        weights = next(arrays[name] for name, given in layer.parameters.items() if given.role == "weight")
+        weights = next(arrays[name] for name, given in layer.taken.items() if given.role == "weight")
         weights = weights.reshape(len(weights), -1, window.size_y, window.size_x)
         folded = fold(layer, arrays)
         rows = {}

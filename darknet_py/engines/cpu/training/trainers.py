@@ -21,7 +21,7 @@ from ....layers.shortcut import Shortcut
 from ....layers.softmax import Softmax
 from ....layers.training import KEPT
 from ....parameters import Parameters, Views
-from ...passes import SLOPES
+from ...passes import SLOPES, decline
 from .. import operations as o
 from .. import table as t
 from ..arena import Store, address
@@ -442,7 +442,7 @@ class Definition(Trainer):
     def _train(self, inputs: list[Array]) -> Array:
         layer, parameters = self.layer, self.parameters
         output, self.saved = layer.train(inputs, parameters, layer.draw(len(inputs[0]), self.context.random))
-        for name, parameter in layer.parameters.items():
+        for name, parameter in layer.taken.items():
             if self.learns and parameter.role == "statistic":
                 parameters[name] = KEPT * parameters[name] + (1 - KEPT) * self.saved[name]
         return output
@@ -488,8 +488,9 @@ TRAINERS: dict[type[Layer], type[Trainer]] = {
 
 def no_kernel(layer: Layer) -> str:
     """Why no compiled code trains `layer`; empty where some does."""
-    if type(layer) not in TRAINERS:
-        return f"[{layer.kind}] has no kernel in training"
+    declined = decline(layer, TRAINERS)
+    if declined:
+        return f"{declined} in training"
     if layer.activation not in SLOPES and layer.activation not in t.CURVES:
         return f"the activation {layer.activation} has no kernel"
     if isinstance(layer, (Connected, Convolutional)):
