@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ....layers.activations import SELU_ALPHA, SELU_SCALE
+from ....layers.activations import GELU_CUBIC, GELU_LINEAR, SELU_ALPHA, SELU_SCALE
 from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
@@ -158,6 +158,37 @@ def _stair(x: Expression) -> Expression:
     return where(n.equals(2.0 * _floor(n / 2.0)), half, (x - n) + half)
 
 
+def _softplus_tanh(e: Expression) -> Expression:
+    """tanh(ln(1 + e))."""
+    n = e * (e + 2.0)
+    return n / (n + 2.0)
+
+
+def _mish(x: Expression) -> Expression:
+    return x * _softplus_tanh(exp(where(x > 20.0, 20.0, x)))  # from there on the factor is 1
+
+
+def _mish_slope(x: Expression) -> Expression:
+    e = exp(where(x > 20.0, 20.0, x))
+    y = _softplus_tanh(e)
+    return y + x * (1.0 - y * y) * (e / (e + 1.0))
+
+
+def _swish_slope(x: Expression) -> Expression:
+    y = logistic(x)
+    return y * (x * (1.0 - y) + 1.0)
+
+
+def _gelu_exponent(x: Expression) -> Expression:
+    return x * (x * x).times_plus(2 * GELU_CUBIC, 2 * GELU_LINEAR)
+
+
+def _gelu_slope(x: Expression) -> Expression:
+    x = where(x < -10.0, -10.0, where(x > 10.0, 10.0, x))
+    y = logistic(_gelu_exponent(x))
+    return y + x * y * (1.0 - y) * (x * x).times_plus(6 * GELU_CUBIC, 2 * GELU_LINEAR)
+
+
 # As layers/activations.py defines them.
 CURVES: dict[str, Callable[[Expression], Expression]] = {
     "logistic": logistic,
@@ -170,10 +201,15 @@ CURVES: dict[str, Callable[[Expression], Expression]] = {
     "lhtan": lambda x: where(x < 0.0, 0.001 * x, where(x > 1.0, 0.001 * (x - 1.0) + 1.0, x)),
     "hardtan": lambda x: where(x < -1.0, -1.0, where(x > 1.0, 1.0, x)),
     "stair": _stair,
+    "relu6": lambda x: where(x < 0.0, 0.0, where(x > 6.0, 6.0, x)),
+    "swish": lambda x: x / (1.0 + exp(0.0 - x)),
+    "mish": _mish,
+    "hard_mish": lambda x: where(x > 0.0, x, where(x < -2.0, 0.0, x * (0.5 * x + 1.0))),
+    "gelu": lambda x: x / (1.0 + exp(0.0 - _gelu_exponent(x))),
 }
 
 
-# Their slopes, by the output y: as layers/activations.py defines them.
+# Their slopes, by the output y, or by the input x where layers/activations.py has them of that.
 SLOPES: dict[str, Callable[[Expression], Expression]] = {
     "logistic": lambda y: y * (1.0 - y),
     "loggy": lambda y: (y + 1.0) * (1.0 - y) * 0.5,
@@ -185,6 +221,11 @@ SLOPES: dict[str, Callable[[Expression], Expression]] = {
     "lhtan": lambda y: where(y > 0.0, where(y < 1.0, 1.0, 0.001), 0.001),
     "hardtan": lambda y: where(y > -1.0, where(y < 1.0, 1.0, 0.0), 0.0),
     "stair": lambda y: where(_floor(y).equals(y), 0.0, 1.0),
+    "relu6": lambda y: where(y > 0.0, where(y < 6.0, 1.0, 0.0), 0.0),
+    "swish": _swish_slope,
+    "mish": _mish_slope,
+    "hard_mish": lambda x: where(x > 0.0, 1.0, where(x > -2.0, x + 1.0, 0.0)),
+    "gelu": _gelu_slope,
 }
 
 
@@ -225,7 +266,7 @@ def _slope_of(build: Any, y: Any, slope: Any) -> Any:
 
 # bend(code, slope, x): the curve of `table.CURVES` that `code`, from 1, stands for; of 0, x > 0 ? x : slope * x.
 bend = _switch(CURVES, slope_activation)
-# slope_at(code, slope, y): the slope of that where it has given y.
+# slope_at(code, slope, kept): the slope of that where it has given, or has been given, `kept`.
 slope_at = _switch(SLOPES, _slope_of)
 
 
