@@ -55,3 +55,8 @@ CURVES = (
     "logistic", "loggy", "elu", "selu", "ramp", "tanh", "plse", "lhtan", "hardtan", "stair", "relu6", "swish", "mish",
     "hard_mish", "gelu",
 )  # fmt: skip
+
+
+def curve_of(activation: str) -> int:
+    """An activation's place in `CURVES`, from 1; 0 where it is none of them."""
+    return 1 + CURVES.index(activation) if activation in CURVES else 0
