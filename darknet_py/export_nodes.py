@@ -5,11 +5,10 @@ What adds them takes the graph, the layer, and its parameters, and names their o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .layers import Array, Arrays, Layer, Shape
 from .layers.blur import Blur
@@ -26,25 +25,10 @@ from .layers.shortcut import Shortcut
 from .layers.softmax import Softmax
 from .layers.upsample import Upsample
 from .layers.windows import Windows
+from .onnx_activations import activated
+from .onnx_graph import Graph
 
 LEAST = -3.0e38  # about the least float32
-
-
-class Graph(Protocol):
-    """Nodes and constants, to which layers add theirs; see `export`."""
-
-    values: dict[int, str]
-    flat_values: set[str]
-
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str: ...
-    def split(self, x: str, sizes: str, count: int, axis: int) -> list[str]: ...
-    def constant(self, name: str, values: npt.ArrayLike) -> str: ...
-    def integers(self, name: str, values: Sequence[int]) -> str: ...
-    def padded(self, x: str, name: str, after: Sequence[int]) -> str: ...
-    def planes(self, layer: Layer, which: int = 0) -> str: ...
-    def flat(self, index: int) -> str: ...
-    def scaled(self, x: str, factor: float) -> str: ...
-    def activated(self, x: str, activation: str) -> str: ...
 
 
 def add_signs(graph: Graph, x: str) -> str:
@@ -114,7 +98,7 @@ def _add_shortcut(graph: Graph, layer: Shortcut, parameters: Arrays) -> str:
         other = _fitted(graph, layer, other)
     if layer.alpha != 1:
         x = graph.add("Mul", x, graph.constant("alpha", _alphas(layer)))
-    return graph.activated(graph.add("Add", x, graph.scaled(other, layer.beta)), layer.activation)
+    return activated(graph, graph.add("Add", x, graph.scaled(other, layer.beta)), layer.activation)
 
 
 def _shared(layer: Shortcut) -> tuple[int, int, int]:
@@ -167,7 +151,7 @@ def _add_several(graph: Graph, layer: Shortcut, parameters: Arrays) -> str:
         if channels < layer.shape.channels:
             x = graph.padded(x, "after", [0, layer.shape.channels - channels, 0, 0])
         total = graph.add("Add", total, x) if total else x
-    return graph.activated(total, layer.activation)
+    return activated(graph, total, layer.activation)
 
 
 def _sliced(graph: Graph, x: str, start: int, stop: int) -> str:
@@ -184,7 +168,7 @@ def _add_route(graph: Graph, layer: Route, parameters: Arrays) -> str:
 
 
 def _add_product(graph: Graph, layer: Sam | ScaleChannels, parameters: Arrays) -> str:
-    return graph.activated(graph.add("Mul", graph.planes(layer, 0), graph.planes(layer, 1)), layer.activation)
+    return activated(graph, graph.add("Mul", graph.planes(layer, 0), graph.planes(layer, 1)), layer.activation)
 
 
 def _add_upsample(graph: Graph, layer: Upsample, parameters: Arrays) -> str:
@@ -233,7 +217,7 @@ def _add_local(graph: Graph, layer: Local, parameters: Arrays) -> str:
     matrices = parameters["weights"].reshape(places, layer.filters, -1).swapaxes(1, 2)
     x = graph.add("Transpose", graph.add("MatMul", x, graph.constant("weights", matrices)), perm=[1, 2, 0])
     x = graph.add("Reshape", x, graph.integers("planes", [0, *layer.shape]))
-    return graph.activated(graph.add("Add", x, graph.constant("biases", parameters["biases"])), layer.activation)
+    return activated(graph, graph.add("Add", x, graph.constant("biases", parameters["biases"])), layer.activation)
 
 
 def _add_normalization(graph: Graph, layer: Normalization, parameters: Arrays) -> str:
@@ -245,7 +229,7 @@ def _add_normalization(graph: Graph, layer: Normalization, parameters: Arrays) -
 
 
 def _add_logistic(graph: Graph, layer: Logistic, parameters: Arrays) -> str:
-    return graph.activated(graph.values[layer.inputs[0]], "logistic")
+    return activated(graph, graph.values[layer.inputs[0]], "logistic")
 
 
 CONVERTERS: Mapping[type[Layer], Callable[[Graph, Any, Arrays], str]] = {

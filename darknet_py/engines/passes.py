@@ -24,7 +24,7 @@ INPUT = -1
 # output in the sum. Trained networks reach 6.
 MOST_CANCELLED = 256
 # Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
-SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
+SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01, "revleaky": 0.1}
 
 
 @dataclass(frozen=True)

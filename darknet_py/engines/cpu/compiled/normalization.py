@@ -96,10 +96,11 @@ def normalize(op, slope, counter):
 
 @kernel
 def bend_delta(op, slope, counter):
-    """Deltas at C times the activation's slope where it gave OTHER, and what a layer's biases and scales want of them.
+    """Deltas at C times the activation's slope, and what a layer's biases and scales want of them.
 
-    To SUMS, of each picture's block: the deltas' sum, and that of the deltas times A - MEAN; the latter is left as it
-    is where there is no A. A picture's block is an item.
+    The slope is of what lies at OTHER, or, where that is 0, of FACTOR * (A - MEAN) + BIAS. To SUMS, of each picture's
+    block: the deltas' sum, and that of the deltas times A - MEAN; the latter is left as it is where there is no A. A
+    picture's block is an item.
     """
     cells, code = op[t.CELLS], op[t.CURVE]
     bent = code != 0 or slope != float32(1)
@@ -107,16 +108,18 @@ def bend_delta(op, slope, counter):
     while item < op[t.BLOCKS] * op[t.IMAGES]:
         block = item // op[t.IMAGES]
         c, y, x, d = op[t.C], op[t.OTHER], op[t.A], op[t.SUMS] + item * 2 * BLOCK
-        mean = broadcast(float32(0))
+        mean, factor, bias = broadcast(float32(0)), broadcast(float32(0)), broadcast(float32(0))
         if x != 0:
             mean = load(op[t.MEAN] + block * BLOCK)
+            factor, bias = load(op[t.FACTOR] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
         total, products = broadcast(float32(0)), broadcast(float32(0))
         for first in range(item * cells, (item + 1) * cells, RUN):
             some, part = broadcast(float32(0)), broadcast(float32(0))
             for i in range(first, min(first + RUN, (item + 1) * cells)):
                 delta = load(c + i * BLOCK)
                 if bent:
-                    delta = delta * slope_at(code, slope, load(y + i * BLOCK))
+                    kept = load(y + i * BLOCK) if y != 0 else fma(load(x + i * BLOCK) - mean, factor, bias)
+                    delta = delta * slope_at(code, slope, kept)
                     store(c + i * BLOCK, delta)
                 some = some + delta
                 if x != 0:

@@ -108,10 +108,12 @@ class BendDelta(Operation):
     """Deltas times an activation's slope, and their sums."""
 
     a: int  # what was normalized; 0 where nothing was
-    other: int  # what the activation gave
+    other: int  # what the activation gave, or was given; 0: it was given factor * (A - mean) + bias
     c: int
     sums: int
     mean: int
+    factor: int
+    bias: int
     blocks: int
     images: int
     cells: int
