@@ -68,7 +68,8 @@ def thousand(tmp_path):
 
 def test_predict_prints_what_the_program_of_2016_prints(darknet, expected):
     answer = darknet(*PREDICT, *REFERENCE, STAR)
-    listing = load_structure("cfg/shapes.cfg").describe()
+    network = load_structure("cfg/shapes.cfg")
+    listing = f"{network.describe()}{network.dialect.summary}\n"
     assert (answer.code, answer.untimed) == (0, form_of_2016(expected))
     assert answer.err == f"{listing}Loading weights from data/shapes.weights...Done!\n"
 
