@@ -110,11 +110,11 @@ CONVERTERS: dict[type[Layer], Callable[[Graph, Any, Arrays], str]] = {
 }
 # Of a layer's options beyond what kernels know, those that its nodes do know.
 EXTRAS: dict[type[Layer], Collection[str]] = {
-    Convolutional: Convolutional.extras,
-    MaxPool: MaxPool.extras,
-    Route: Route.extras,
-    Shortcut: Shortcut.extras,
-    Softmax: Softmax.extras,
+    Convolutional: ("stride_x", "stride_y", "dilation", "antialiasing", "xnor"),
+    MaxPool: ("stride_x", "stride_y", "maxpool_depth", "antialiasing"),
+    Route: ("groups", "group_id"),
+    Shortcut: ("weights_type",),
+    Softmax: ("tree",),
 }
 
 

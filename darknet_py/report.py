@@ -103,6 +103,7 @@ class JsonlReport:
         """Print a record at once."""
         guesses = [
             {"index": g.index, "wnid": g.wnid, "label": g.label, "probability": g.probability}
+            | ({} if g.parent is None else {"parent": g.parent})
             for g in record.predictions
         ]
         self._write(json.dumps({**record.fields(), "predictions": guesses}))

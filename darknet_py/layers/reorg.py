@@ -20,6 +20,7 @@ class Reorg(Layer):
     """
 
     kind = "reorg"
+    resizable = False  # few sizes of picture can be divided so
     options = {"stride": integer(1, least=1, most=MAX_SIDE), "reverse": flag()}
     unsupported = {"flatten": flag(), "extra": integer(0)}
     stride: int
@@ -73,6 +74,7 @@ class Reorg3d(Layer):
     """
 
     kind = "reorg3d"
+    resizable = False
     options = {"stride": integer(1, least=1, most=MAX_SIDE), "reverse": flag()}
     stride: int
     reverse: bool

@@ -16,6 +16,7 @@ class Upsample(Layer):
     """
 
     kind = "upsample"
+    resizable = False  # what it is joined with has such a size at few sizes of picture only
     options = {"stride": integer(2, least=-MAX_SIDE, most=MAX_SIDE), "scale": number(1)}
     stride: int
     scale: float

@@ -59,6 +59,7 @@ def test_listing():
     assert layer.listing() == layer.table_row() == expected
     assert make_layer("reorg3d", (64, 26, 28), stride=2).listing() == expected.replace("reorg  ", "reorg3d")
     assert layer.operations == 0
+    assert not layer.resizable
 
 
 @pytest.mark.parametrize(

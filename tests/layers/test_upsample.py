@@ -19,6 +19,7 @@ def test_shapes_and_listing():
     assert layer.shape == (2, 3, 2)
     assert layer.listing() == "downsample          2x     4 x   6 x   2   ->     2 x   3 x   2"
     assert layer.operations == 0
+    assert not layer.resizable
 
 
 def test_forward_repeats_and_scales():
