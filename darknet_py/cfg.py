@@ -82,6 +82,11 @@ class Section:
         option = self._show(None if entry is None else f"{key}={entry.value}")
         return CfgError(reason, file=self.file, line=self.line if entry is None else entry.line, option=option)
 
+    def tell_once(self, reason: str, key: str) -> None:
+        """Warn of option `key`, unless another section of the file has been warned of for the same `reason`."""
+        entry = self.entries[key]
+        self.remarks.add_once(reason, entry.line, self._show(f"{key}={entry.value}"))
+
     def read(
         self,
         options: Mapping[str, Option],

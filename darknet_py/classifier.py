@@ -26,12 +26,12 @@ from .errors import CfgError, DarknetWarning, UsageError, WeightsError
 from .forks import renew_after_fork
 from .images import Picture
 from .images.decode import to_picture
-from .images.fit import PREDICT_MODES, RESIZING_MODES, interpolate, preprocess, shorter_size
+from .images.fit import PREDICT_MODES, RESIZING_MODES, interpolate, preprocess, shorter_size, to_grey
 from .layers import Array, Layer
 from .limits import memory_limits, tell_size
 from .network import Network
 from .parameters import Parameters
-from .weights import Weights, load_weights
+from .weights import Weights, choose_dialect, load_weights
 
 if TYPE_CHECKING:
     from .images.decode import Source
@@ -54,12 +54,15 @@ class Prediction:
     label : str
         Its name.
     probability : float
+    parent : str, optional
+        In a hierarchy the name of what it is a kind of; empty where it is a kind of nothing.
     """
 
     index: int
     wnid: str
     label: str
     probability: float
+    parent: str | None = None
 
 
 class Classifier(Network):
@@ -79,8 +82,9 @@ class Classifier(Network):
         threads: int | None,
         gpu: int | None,
         precision: str,
+        dialect: str | None,
     ) -> None:
-        super().__init__(load_cfg(cfg), os.fspath(cfg))
+        super().__init__(load_cfg(cfg), os.fspath(cfg), choose_dialect(dialect, weights))
         self.precision = precision
         self._engine: Engine | None = None
         self._weights: Weights | None = None
@@ -198,6 +202,15 @@ class Classifier(Network):
             raise WeightsError(f"{first} {reason}", file=self.file)
         return output.reshape(len(batch), -1)
 
+    def probabilities(self, batch: npt.ArrayLike, only_leaves: bool = True) -> Array:
+        """The probability of each class: what `predict` gives, in a hierarchy times that of all its parents.
+
+        With `only_leaves` there it is 0 for all classes of which others are a kind.
+        """
+        outputs = self.predict(batch)
+        hierarchy = self.output_layer.hierarchy
+        return outputs if hierarchy is None else hierarchy.multiply(outputs, only_leaves)
+
     def _define_layers(self, batch: Array) -> Generator[tuple[Layer, Array], None, None]:
         """Each layer that answers, and what it gives for `batch` by its definition."""
         if self._weights is None:
@@ -260,14 +273,21 @@ class Classifier(Network):
         picture = to_picture(image)
         file = os.fspath(image) if isinstance(image, (str, os.PathLike)) else "image"
         (view,) = self.prepare(picture, self.mode_for(picture, preprocess, file))
-        probabilities = self.predict(view[None])[0]
+        probabilities = self.probabilities(view[None])[0]
         return self.rank(probabilities, top)
 
     def rank(self, probabilities: Array, top: int) -> list[Prediction]:
         """The `top` best of `probabilities` (outputs,)."""
         order = np.argsort(-probabilities, kind="stable")[:top]
-        dataset = self.dataset
-        return [Prediction(int(i), dataset.wnids[i], dataset.names[i], float(probabilities[i])) for i in order]
+        dataset, hierarchy = self.dataset, self.output_layer.hierarchy
+        parents: dict[int, str | None] = {}
+        if hierarchy is not None:
+            of = {int(i): hierarchy.parents[i] for i in order}
+            parents = {i: dataset.names[parent] if parent >= 0 else "" for i, parent in of.items()}
+        return [
+            Prediction(int(i), dataset.wnids[i], dataset.names[i], float(probabilities[i]), parents.get(int(i)))
+            for i in order
+        ]
 
     def mode_for(self, picture: Picture, mode: str | None = None, file: str = "image") -> str:
         """The preprocessing that predict applies to `picture`, where `mode` is asked for; `file` names it."""
@@ -287,16 +307,22 @@ class Classifier(Network):
         return mode
 
     def prepare(self, picture: Picture, mode: str) -> list[Array]:
-        """The network's inputs (3, height, width) that `mode`, one of `images.fit.MODES`, makes of `picture`."""
-        if self.input_shape.channels != 3:
-            raise UsageError(f"takes {self.input_shape.channels} channels; pictures have 3", file=self.file)
-        height, width = self.input_shape[1:]
+        """The network's inputs (channels, height, width) that `mode`, one of `images.fit.MODES`, makes of `picture`.
+
+        Raises
+        ------
+        UsageError
+            Where the network does not take pictures, or not at that size.
+        """
+        self.check_pictures()
+        channels, height, width = self.input_shape
         if mode in RESIZING_MODES:
             # Refused before the picture is blown up, not after.
             for new_width, new_height in RESIZING_MODES[mode](picture.shape[1], picture.shape[0], width):
                 self._layers_for(new_height, new_width)
         fast = None if self._engine is None else self._engine.interpolate
-        return preprocess(picture, mode, width, height, fast or interpolate)
+        views = preprocess(to_grey(picture) if channels == 1 else picture, mode, width, height, fast or interpolate)
+        return [view[:channels] for view in views]
 
     def fork(self, threads: int) -> Classifier:
         """The same network with `threads` threads of its own, to be run beside this one by another thread."""
@@ -350,6 +376,7 @@ def load_network(
     *,
     gpu: int | None = None,
     precision: str = "float32",
+    dialect: str | None = None,
 ) -> Classifier:
     """A network from its cfg file and, to run it, its weights file.
 
@@ -367,10 +394,13 @@ def load_network(
         Which GPU, from 0.
     precision : str
         ``float32``, or ``bfloat16``: on a CPU with instructions for it faster, and good to about two digits.
+    dialect : str, optional
+        Whose arithmetic: ``darknet``, pjreddie's, or ``alexeyab``; where absent, that of the program that wrote the
+        weights where their header says so (version 0.2.5: ``alexeyab``), else ``darknet``.
 
     Raises
     ------
     CfgError, WeightsError, EngineError
         Where a file is missing or wrong, the two do not belong together, or the engine cannot be had.
     """
-    return Classifier(cfg, weights, engine, threads, gpu, precision)
+    return Classifier(cfg, weights, engine, threads, gpu, precision, dialect)

@@ -57,6 +57,7 @@ COMMANDS = {
     "classifier try": Command("try_layer", "try", "Print what a layer of a network gives for a picture."),
     "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
     "ops": Command("tools", "ops", "Count a network's operations."),
+    "networks": Command("tools", "networks", "List the networks that come with the program."),
     "export": Command("export", "export", "Write a network with its weights as ONNX."),
     "fetch": Command("tools", "fetch", "Download published weights."),
     "partial": Command("weights_tools", "partial", "Write the first layers of a weights file."),

@@ -7,19 +7,15 @@ ONNX's ``docs/Operators.md``.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from . import export_nodes as nodes
 from .engines.passes import fold
 from .errors import ExportError
 from .files import write_atomically
 from .layers import Array, Arrays, Layer
 from .layers.activation import Activation
-from .layers.activations import SELU_ALPHA, SELU_SCALE
 from .layers.avgpool import AvgPool
 from .layers.batchnorm import BatchNorm
 from .layers.connected import Connected
@@ -30,174 +26,44 @@ from .layers.route import Route
 from .layers.shortcut import Shortcut
 from .layers.softmax import Softmax
 from .network import Network
-from .version import __version__
+from .onnx_activations import ACTIVATIONS, activated
+from .onnx_graph import Graph
+from .parameters import share
 
-try:
-    from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-except ImportError as reason:
-    raise ExportError(f"the package onnx is missing ({reason}); pip install onnx") from None
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
-INPUT, OUTPUT = "images", "output0"
-# Old enough for every runtime, new enough for all that is written here.
-OPSET, IR_VERSION = 17, 8
 MAX_BYTES = 2**31 - 2**20  # protobuf's limit, less room for the nodes
 
 
-class _Graph:
-    """Nodes and constants in the order in which layers add them.
-
-    A layer's output lies in one of two forms: planes (batch, channels, height, width) or flat (batch, size).
-
-    Attributes
-    ----------
-    values : dict of int to str
-        For each layer so far, and -1 for the network's input, the name of its output.
-    flat_values : set of str
-        Those that are flat.
-    """
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-        self.values = {-1: INPUT}
-        self.flat_values: set[str] = set()
-        self.layer = ""
-        self._names: Counter[str] = Counter()
-
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node; the name of its output."""
-        name = self._name(operator)
-        self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
-        return name
-
-    def constant(self, name: str, values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> str:
-        """Add a constant; its name."""
-        name = self._name(name)
-        self.constants.append(
-            numpy_helper.from_array(np.ascontiguousarray(values, dtype).reshape(np.shape(values)), name)
-        )
-        return name
-
-    def padded(self, x: str, name: str, after: Sequence[int]) -> str:
-        """`x` with zeros after its last cells, axis by axis."""
-        pads = self.integers(name, [0] * len(after) + [*after])
-        return self.add("Pad", x, pads, mode="constant")  # the default, but pnnx wants it said
-
-    def integers(self, name: str, values: Sequence[int]) -> str:
-        """Add a constant of integers: positions or lengths."""
-        return self.constant(name, values, np.int64)
-
-    def planes(self, layer: Layer, which: int = 0) -> str:
-        """An input of `layer` as planes."""
-        value = self.values[layer.inputs[which]]
-        if value not in self.flat_values:
-            return value
-        return self.add("Reshape", value, self.integers("shape", [0, *layer.input_shapes[which]]))
-
-    def flat(self, index: int) -> str:
-        """The output of layer `index`, flat."""
-        value = self.values[index]
-        if value not in self.flat_values:
-            value = self.add("Flatten", value)
-            self.flat_values.add(value)
-        return value
-
-    def scaled(self, x: str, factor: float) -> str:
-        """`x` times a number."""
-        return x if factor == 1 else self.add("Mul", x, self.constant("factor", factor))
-
-    def activated(self, x: str, activation: str) -> str:
-        """`x` through an activation; in the form that it has."""
-        y = ACTIVATIONS[activation](self, x)
-        if x in self.flat_values:
-            self.flat_values.add(y)
-        return y
-
-    def rename(self, old: str, new: str) -> None:
-        """Give a value another name."""
-        for node in self.nodes:
-            for names in (node.input, node.output):
-                names[:] = [new if name == old else name for name in names]
-
-    def _name(self, part: str) -> str:
-        name = f"{self.layer}/{part}"
-        self._names[name] += 1
-        return name if self._names[name] == 1 else f"{name}_{self._names[name]}"
-
-
-def _simple(operator: str, **attributes: float) -> Callable[[_Graph, str], str]:
-    return lambda graph, x: graph.add(operator, x, **attributes)
-
-
-def _clipped(graph: _Graph, x: str, low: float, high: float) -> str:
-    return graph.add("Clip", x, graph.constant("low", low), graph.constant("high", high))
-
-
-def _bent(low: float, high: float, slope: float, outside: float, offset: float) -> Callable[[_Graph, str], str]:
-    """slope * x + offset between `low` and `high`, then on with the slope `outside`."""
-
-    def add(graph: _Graph, x: str) -> str:
-        inside = _clipped(graph, x, low, high)
-        rest = graph.scaled(graph.add("Sub", x, inside), outside)
-        y = graph.add("Add", graph.scaled(inside, slope), rest)
-        return graph.add("Add", y, graph.constant("offset", offset)) if offset else y
-
-    return add
-
-
-def _stair(graph: _Graph, x: str) -> str:
-    """Flat between even and odd numbers, rising between odd and even ones."""
-    floor = graph.add("Floor", x)
-    half = graph.add("Floor", graph.scaled(x, 0.5))
-    odd = graph.add("Sub", floor, graph.scaled(half, 2))
-    return graph.add("Add", half, graph.add("Mul", graph.add("Sub", x, floor), odd))
-
-
-ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
-    "linear": lambda graph, x: x,
-    "leaky": _simple("LeakyRelu", alpha=0.1),
-    "relu": _simple("Relu"),
-    "logistic": _simple("Sigmoid"),
-    "loggy": lambda graph, x: graph.add("Tanh", graph.scaled(x, 0.5)),  # 2 / (1 + exp(-x)) - 1 = tanh(x / 2)
-    "elu": _simple("Elu", alpha=1.0),
-    "selu": _simple("Selu", alpha=SELU_ALPHA, gamma=SELU_SCALE),
-    "relie": _simple("LeakyRelu", alpha=0.01),
-    "ramp": lambda graph, x: graph.add("Add", graph.add("Relu", x), graph.scaled(x, 0.1)),
-    "tanh": _simple("Tanh"),
-    "plse": _bent(-4, 4, 0.125, 0.01, 0.5),
-    "lhtan": _bent(0, 1, 1, 0.001, 0),
-    "hardtan": lambda graph, x: _clipped(graph, x, -1, 1),
-    "stair": _stair,
-}
-
-
-def _add_convolutional(graph: _Graph, layer: Convolutional, parameters: Arrays) -> str:
-    factor, bias, after = fold(parameters)
+def _add_convolutional(graph: Graph, layer: Convolutional, parameters: Arrays) -> str:
+    factor, bias, after = fold(layer, parameters)
     (above, below), (left, right) = layer.edges
     x = graph.add(
         "Conv",
-        graph.planes(layer),
-        graph.constant("weights", parameters["weights"] * factor[:, None, None, None]),
+        nodes.add_signs(graph, graph.planes(layer)) if layer.xnor else graph.planes(layer),
+        graph.constant("weights", layer.multipliers(parameters) * factor[:, None, None, None]),
         graph.constant("biases", bias),
         kernel_shape=[layer.size] * 2,
-        strides=[layer.stride] * 2,
+        strides=layer.windows.strides,
+        dilations=[layer.dilation] * 2,
         pads=[above, left, below, right],
         group=layer.groups,
     )
-    x = _add_scale(graph, x, after, planes=True)
-    return graph.activated(x, layer.activation)
+    x = activated(graph, _add_scale(graph, x, after, planes=True), layer.activation)
+    return nodes.add_blur(graph, x, layer.blur, layer.sharp, layer.shape)
 
 
-def _add_connected(graph: _Graph, layer: Connected, parameters: Arrays) -> str:
-    factor, bias, after = fold(parameters)
+def _add_connected(graph: Graph, layer: Connected, parameters: Arrays) -> str:
+    factor, bias, after = fold(layer, parameters)
     weights = graph.constant("weights", parameters["weights"] * factor[:, None])
     x = graph.add("Gemm", graph.flat(layer.inputs[0]), weights, graph.constant("biases", bias), transB=1)
     x = _add_scale(graph, x, after, planes=False)
     graph.flat_values.add(x)
-    return graph.activated(x, layer.activation)
+    return activated(graph, x, layer.activation)
 
 
-def _add_scale(graph: _Graph, x: str, scale: tuple[Array, Array] | None, planes: bool) -> str:
+def _add_scale(graph: Graph, x: str, scale: tuple[Array, Array] | None, planes: bool) -> str:
     """`x` times the first number of each channel, plus the second, where there are any."""
     if scale is None:
         return x
@@ -205,96 +71,23 @@ def _add_scale(graph: _Graph, x: str, scale: tuple[Array, Array] | None, planes:
     return graph.add("Add", graph.add("Mul", x, graph.constant("factor", factor)), graph.constant("biases", bias))
 
 
-def _add_batchnorm(graph: _Graph, layer: BatchNorm, parameters: Arrays) -> str:
-    factor, bias, after = fold(parameters)
+def _add_batchnorm(graph: Graph, layer: BatchNorm, parameters: Arrays) -> str:
+    factor, bias, after = fold(layer, parameters)
     scaled = _add_scale(graph, graph.planes(layer), (factor, bias), planes=True)
     return _add_scale(graph, scaled, after, planes=True)
 
 
-def _add_activation(graph: _Graph, layer: Activation, parameters: Arrays) -> str:
-    return graph.activated(graph.values[layer.inputs[0]], layer.activation)
+def _add_activation(graph: Graph, layer: Activation, parameters: Arrays) -> str:
+    # Some activations look for channels along axis 1: so they lie in planes, and where there is one cell.
+    one = layer.shape.height == layer.shape.width == 1
+    return activated(graph, graph.values[layer.inputs[0]] if one else graph.planes(layer), layer.activation)
 
 
-def _add_maxpool(graph: _Graph, layer: MaxPool, parameters: Arrays) -> str:
-    first = layer.padding // 2
-    last = [
-        max(0, (out - 1) * layer.stride - first + layer.size - d)
-        for out, d in zip(layer.shape[1:], layer.input_shapes[0][1:], strict=True)
-    ]
-    pads = [first, first, *last]
-    return graph.add(
-        "MaxPool", graph.planes(layer), kernel_shape=[layer.size] * 2, strides=[layer.stride] * 2, pads=pads
-    )
-
-
-def _add_avgpool(graph: _Graph, layer: AvgPool, parameters: Arrays) -> str:
+def _add_avgpool(graph: Graph, layer: AvgPool, parameters: Arrays) -> str:
     return graph.add("GlobalAveragePool", graph.planes(layer))
 
 
-def _add_softmax(graph: _Graph, layer: Softmax, parameters: Arrays) -> str:
-    x = graph.scaled(graph.flat(layer.inputs[0]), 1 / layer.temperature)
-    if layer.groups > 1:
-        x = graph.add("Reshape", x, graph.integers("groups", [0, layer.groups, -1]))
-    x = graph.add("Softmax", x, axis=-1)
-    if layer.groups > 1:
-        x = graph.add("Flatten", x)
-    graph.flat_values.add(x)
-    return x
-
-
-def _add_shortcut(graph: _Graph, layer: Shortcut, parameters: Arrays) -> str:
-    x, other = graph.planes(layer, 0), graph.planes(layer, 1)
-    shape, other_shape = layer.input_shapes
-    if shape != other_shape:
-        other = _fitted(graph, layer, other)
-    if layer.alpha != 1:
-        x = graph.add("Mul", x, graph.constant("alpha", _alphas(layer)))
-    return graph.activated(graph.add("Add", x, graph.scaled(other, layer.beta)), layer.activation)
-
-
-def _shared(layer: Shortcut) -> tuple[int, int, int]:
-    """How many channels, rows and columns take part in the sum."""
-    shape, other = layer.input_shapes
-    channels = min(shape.channels, other.channels)
-    sides = zip(shape[1:], other[1:], strict=True)
-    rows, columns = (min(-(-a // layer.spread), -(-b // layer.stride)) for a, b in sides)
-    return channels, rows, columns
-
-
-def _fitted(graph: _Graph, layer: Shortcut, other: str) -> str:
-    """What a shortcut adds, in its input's shape: cells left out, or zeros between and after them."""
-    shape, other_shape = layer.input_shapes
-    channels, rows, columns = _shared(layer)
-    stride, spread = layer.stride, layer.spread
-    if stride > 1:
-        # A slice with steps would say the same; fewer programs know it.
-        other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[stride, stride])
-    ends = [channels, rows, columns]
-    if ends != [other_shape.channels, *(-(-d // stride) for d in other_shape[1:])]:
-        starts, axes = graph.integers("starts", [0, 0, 0]), graph.integers("axes", [1, 2, 3])
-        other = graph.add("Slice", other, starts, graph.integers("ends", ends), axes)
-    if spread > 1:
-        other = graph.add("Reshape", other, graph.integers("cells", [0, channels, rows, 1, columns, 1]))
-        other = graph.padded(other, "between", [0, 0, 0, spread - 1, 0, spread - 1])
-        rows, columns = rows * spread, columns * spread
-        other = graph.add("Reshape", other, graph.integers("planes", [0, channels, rows, columns]))
-    after = [0, shape.channels - channels, shape.height - rows, shape.width - columns]
-    return graph.padded(other, "after", after) if any(after) else other
-
-
-def _alphas(layer: Shortcut) -> Array:
-    """Alpha where something is added, 1 elsewhere."""
-    channels, rows, columns = _shared(layer)
-    alphas = np.ones(layer.shape, np.float32)
-    alphas[:channels, :: layer.spread, :: layer.spread][:, :rows, :columns] = layer.alpha
-    return alphas
-
-
-def _add_route(graph: _Graph, layer: Route, parameters: Arrays) -> str:
-    return graph.add("Concat", *(graph.planes(layer, which) for which in range(len(layer.inputs))), axis=1)
-
-
-def _add_crop(graph: _Graph, layer: Crop, parameters: Arrays) -> str:
+def _add_crop(graph: Graph, layer: Crop, parameters: Arrays) -> str:
     x = graph.add(
         "Slice",
         graph.planes(layer),
@@ -306,17 +99,22 @@ def _add_crop(graph: _Graph, layer: Crop, parameters: Arrays) -> str:
 
 
 # What adds a layer's nodes to a graph and names their output, by the layer's type: that of the second argument.
-CONVERTERS: dict[type[Layer], Callable[[_Graph, Any, Arrays], str]] = {
+CONVERTERS: dict[type[Layer], Callable[[Graph, Any, Arrays], str]] = {
     Activation: _add_activation,
     AvgPool: _add_avgpool,
     BatchNorm: _add_batchnorm,
     Connected: _add_connected,
     Convolutional: _add_convolutional,
     Crop: _add_crop,
-    MaxPool: _add_maxpool,
-    Route: _add_route,
-    Shortcut: _add_shortcut,
-    Softmax: _add_softmax,
+    **nodes.CONVERTERS,
+}
+# Of a layer's options beyond what kernels know, those that its nodes do know.
+EXTRAS: dict[type[Layer], Collection[str]] = {
+    Convolutional: ("stride_x", "stride_y", "dilation", "antialiasing", "xnor"),
+    MaxPool: ("stride_x", "stride_y", "maxpool_depth", "antialiasing"),
+    Route: ("groups", "group_id"),
+    Shortcut: ("weights_type",),
+    Softmax: ("tree",),
 }
 
 
@@ -324,6 +122,8 @@ def _check_known(layer: Layer) -> None:
     """Raise ExportError where a layer, or its activation, has no nodes."""
     if type(layer) not in CONVERTERS and not layer.idle:
         option, known = f"[{layer.kind}]", [kind.kind for kind in CONVERTERS]
+    elif set(layer.extras_used) - set(EXTRAS.get(type(layer), ())):
+        option, known = f"[{layer.kind}] {layer.special}", [*EXTRAS.get(type(layer), ())]
     elif layer.activation not in ACTIVATIONS:
         option, known = f"[{layer.kind}] activation={layer.activation}", [*ACTIVATIONS]
     else:
@@ -348,21 +148,12 @@ def make_model(network: Network, parameters: Iterable[Arrays]) -> ModelProto:
     size = 4 * network.parameter_count
     if size > MAX_BYTES:
         raise ExportError(f"{size / 2**30:.1f} GiB of parameters; an ONNX file holds less than 2", file=network.file)
-    graph = _Graph()
-    for layer, arrays in zip(network.layers, parameters, strict=True):
+    graph = Graph()
+    for layer, arrays in zip(network.layers, share(network.layers, parameters), strict=True):
         graph.layer = f"{layer.kind}_{layer.index}"
         add = None if layer.idle else CONVERTERS[type(layer)]
         graph.values[layer.index] = add(graph, layer, arrays) if add else graph.values[layer.inputs[0]]
-    graph.rename(graph.flat(network.layers[-1].index), OUTPUT)
-    images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *network.input_shape])
-    output = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", network.outputs])
-    return helper.make_model(
-        helper.make_graph(graph.nodes, "darknet", [images], [output], graph.constants),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="darknet_py",
-        producer_version=__version__,
-    )
+    return graph.model(graph.flat(network.layers[-1].index), network.input_shape, network.outputs)
 
 
 def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Iterable[Arrays]) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 
 from .cfg import Section, integer, load_cfg
 from .errors import CfgError, UsageError
-from .layers import REGISTRY, Layer, Shape
+from .layers import DARKNET, REGISTRY, Dialect, Layer, Shape
 
 MAX_LAYERS = 10_000
 MAX_VALUES = 2**31 - 1  # darknet counts in int
@@ -33,10 +33,8 @@ TRAINING_OPTIONS = (
     "show_receptive_field",
 )  # fmt: skip
 OTHER_LAYERS = (
-    "local", "deconvolutional", "deconv", "crnn", "gru", "lstm", "rnn", "detection", "region", "yolo",
-    "Gaussian_yolo", "iseg", "reorg", "upsample", "normalization", "lrn", "l2norm", "logistic", "xnor",
-    "conv_lstm", "scale_channels", "sam", "empty", "silence", "contrastive", "history", "implicit", "local_avg",
-    "local_avgpool", "reorg3d",
+    "deconvolutional", "deconv", "crnn", "gru", "lstm", "rnn", "detection", "region", "yolo", "Gaussian_yolo", "iseg",
+    "l2norm", "xnor", "conv_lstm", "contrastive", "history", "implicit",
 )  # fmt: skip
 
 
@@ -51,12 +49,17 @@ class Network:
         What the cfg says.
     input_shape : Shape
         Of one picture.
+    flat : bool
+        Whether the cfg says ``inputs=``: it takes so many numbers, not pictures.
     layers : tuple of Layer
         In order, shaped for `input_shape`.
+    dialect : Dialect
+        Their arithmetic.
     """
 
-    def __init__(self, sections: Sequence[Section], file: str) -> None:
+    def __init__(self, sections: Sequence[Section], file: str, dialect: Dialect = DARKNET) -> None:
         self.file = file
+        self.dialect = dialect
         self.sections = list(sections)
         net = self.sections[0]
         if net.name not in ("net", "network"):
@@ -65,10 +68,13 @@ class Network:
             raise net.error("no layer comes after it")
         if len(self.sections) - 1 > MAX_LAYERS:
             raise CfgError(f"{len(self.sections) - 1} layers; at most {MAX_LAYERS} are supported", file=file)
-        self.input_shape = _input_shape(net)
+        self.input_shape, self.flat = _read_input(net)
         self.layers = self._shape_all(
             self.input_shape,
-            (partial(_layer_type(section), section, index) for index, section in enumerate(self.sections[1:])),
+            (
+                partial(_layer_type(section), section, index, dialect=dialect)
+                for index, section in enumerate(self.sections[1:])
+            ),
         )
         net.remarks.close()
 
@@ -78,10 +84,11 @@ class Network:
 
     def _shape_all(self, source: Shape, makers: Iterable[Callable[[Sequence[Shape]], Layer]]) -> tuple[Layer, ...]:
         """The layers that `makers` give, each for the shapes of the input and of all layers before."""
-        shapes, layers = [source], []
+        shapes, layers = [source], list[Layer]()
         _check_size(self.sections[0], "input", source.size)
         for make in makers:
             layer = make(shapes)
+            layer.check_earlier(layers)
             for name, parameter in layer.parameters.items():
                 _check_size(layer.section, name, parameter.size)
             _check_size(layer.section, "output", layer.shape.size)
@@ -118,6 +125,15 @@ class Network:
         if height < 1 or width < 1:
             raise UsageError(f"cannot run at {width} x {height}", file=self.file)
 
+    def check_pictures(self) -> None:
+        """Raise UsageError where it does not take pictures, in colour or in grey."""
+        channels = self.input_shape.channels
+        if self.flat:
+            reason = f"takes {channels} numbers, not pictures: its [net] says inputs= in the place of height and width"
+            raise UsageError(reason, file=self.file)
+        if channels not in (1, 3):
+            raise UsageError(f"takes {channels} channels; pictures have 3, or 1 in grey", file=self.file)
+
     @cached_property
     def _fixed(self) -> str:
         """Why the input's size is fixed; empty where it is not."""
@@ -126,10 +142,10 @@ class Network:
             return f"layer {fixed.index} [{fixed.section.name}] fixes the input's size"
         grown = {-1}  # outputs that grow with the input
         for layer in self.layers:
-            growing = grown.intersection(layer.inputs)
-            if growing and not grown.issuperset(layer.inputs):
+            grows = layer.grows([source in grown for source in layer.inputs])
+            if grows is None:
                 return f"layer {layer.index} [{layer.section.name}] joins what grows with the input and what does not"
-            if growing and not layer.pools_all:
+            if grows:
                 grown.add(layer.index)
         if self.output_layer.index in grown:
             return "another input's size would give another number of outputs"
@@ -163,20 +179,21 @@ class Network:
         return "".join(f"{layer.index}: {layer.listing()}\n" for layer in self.layers)
 
 
-def load_structure(path: str | os.PathLike[str]) -> Network:
+def load_structure(path: str | os.PathLike[str], dialect: Dialect = DARKNET) -> Network:
     """The network of the cfg file at `path`, or of the packaged one of that name; no weights."""
-    return Network(load_cfg(path), os.fspath(path))
+    return Network(load_cfg(path), os.fspath(path), dialect)
 
 
-def _input_shape(net: Section) -> Shape:
+def _read_input(net: Section) -> tuple[Shape, bool]:
+    """The input's shape, and whether it is but a count of numbers."""
     options = net.read(NET_OPTIONS, TRAINING_OPTIONS)
     shape = Shape(options["channels"], options["height"], options["width"])
     if options["inputs"] and not any(shape):
-        return Shape(options["inputs"], 1, 1)
+        return Shape(options["inputs"], 1, 1), True
     for key, value in shape._asdict().items():
         if not value:
             raise net.error(f"{key}= is missing")
-    return shape
+    return shape, False
 
 
 def _layer_type(section: Section) -> type[Layer]:

@@ -50,6 +50,21 @@ def find_entries(layers: Iterable[Layer]) -> Iterator[Entry]:
             start += parameter.size
 
 
+def share(layers: Iterable[Layer], arrays: Iterable[Mapping[str, Array]]) -> Iterator[Mapping[str, Array]]:
+    """What each of `layers` takes, of `arrays`, their own: those of another layer where they are shared."""
+    layers, source = tuple(layers), iter(arrays)
+    owners = {layer.shares for layer in layers}
+    kept: dict[int, Mapping[str, Array]] = {}
+    for layer in layers:
+        own = next(source, {})
+        taken = own if layer.shares is None else kept[layer.shares]
+        if layer.index in owners:
+            kept[layer.index] = taken
+        del own
+        yield taken
+        del taken  # before the next ones are read
+
+
 class Views(Mapping[str, Array]):
     """A layer's parameters by name. What is assigned to a name is written into its array, which stays where it is."""
 
@@ -70,7 +85,7 @@ class Views(Mapping[str, Array]):
 
 
 class Parameters:
-    """A network's parameters; iterating gives one layer's after another's, as engines take them.
+    """A network's parameters; iterating gives what one layer after another takes.
 
     Parameters
     ----------
@@ -85,7 +100,7 @@ class Parameters:
     values : array
         All of them, in the order of a weights file.
     views : tuple of Views
-        For each layer, its arrays by name, shaped: parts of `values`.
+        For each layer, the arrays that it takes by name, shaped: parts of `values`, of which layers may share some.
     entries : tuple of Entry
         Which part of `values` is what.
 
@@ -102,10 +117,10 @@ class Parameters:
         if values.shape != (count,):
             raise UsageError(f"parameters of shape {values.shape}; ({count},) is expected")
         left = iter(self.entries)
-        self.views = tuple(
-            Views({entry.name: entry.find(values) for entry in islice(left, len(layer.parameters))})
-            for layer in self.layers
+        own = (
+            {entry.name: entry.find(values) for entry in islice(left, len(layer.parameters))} for layer in self.layers
         )
+        self.views = tuple(map(Views, share(self.layers, own)))
 
     @classmethod
     def zeros(cls, layers: Sequence[Layer]) -> Parameters:

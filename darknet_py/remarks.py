@@ -30,6 +30,7 @@ class Remarks:
         self.file = file
         self.count = 0
         self._error = error
+        self._told: set[str] = set()
         self._guesses: dict[tuple[str, str], str | None] = {}
 
     def add(self, reason: str, line: int, option: str) -> None:
@@ -38,6 +39,12 @@ class Remarks:
         if self.count <= MAX_REMARKS:
             text = str(self._error(reason, file=self.file, line=line, option=option))
             warnings.warn(DarknetWarning(text), stacklevel=3)
+
+    def add_once(self, reason: str, line: int, option: str) -> None:
+        """`add`, unless it was for the same `reason` before."""
+        if reason not in self._told:
+            self._told.add(reason)
+            self.add(reason, line, option)
 
     def fail(self, reason: str, line: int, option: str) -> NoReturn:
         """Raise what `add` would warn of."""

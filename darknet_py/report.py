@@ -68,14 +68,18 @@ class Record:
 
 
 class LinesReport:
-    """What the 2016 program prints: size, time, then ``name: probability``."""
+    """What the 2016 program prints: size, time, then ``name: probability``, in a hierarchy with the class's number
+    and its parent's name."""
 
     def add(self, record: Record) -> None:
         """Print a record at once."""
         print(f"{record.width} {record.height}")
         print(f"{_shown(record.file)}: Predicted in {record.seconds:f} seconds.")
         for guess in record.predictions:
-            print(f"{_shown(guess.label)}: {guess.probability:f}")
+            place, parent = "", ""
+            if guess.parent is not None:
+                place, parent = f"{guess.index}, ", f", parent: {_shown(guess.parent or 'Root')}"
+            print(f"{place}{_shown(guess.label)}: {guess.probability:f}{parent}")
         sys.stdout.flush()
 
     def fail(self, file: str, reason: str) -> None:
@@ -103,6 +107,7 @@ class JsonlReport:
         """Print a record at once."""
         guesses = [
             {"index": g.index, "wnid": g.wnid, "label": g.label, "probability": g.probability}
+            | ({} if g.parent is None else {"parent": g.parent})
             for g in record.predictions
         ]
         self._write(json.dumps({**record.fields(), "predictions": guesses}))

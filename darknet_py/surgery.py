@@ -15,7 +15,6 @@ import numpy as np
 from .engines.passes import fold
 from .errors import CfgError, DarknetWarning
 from .layers import Array, Layer
-from .layers.batchnorm import EPSILON
 from .layers.convolutional import Convolutional
 from .network import Network
 from .parameters import Entry, Parameters, find_entries
@@ -76,10 +75,12 @@ def rescale(parameters: Parameters) -> Parameters:
     Raises
     ------
     CfgError
-        Where there is no convolution.
+        Where there is no convolution, or what changes its parameters would change more than its input.
     """
-    changed = parameters.copy()
-    arrays = changed.views[_first_convolution(parameters).index]
+    changed, layer = parameters.copy(), _first_convolution(parameters)
+    if layer.xnor:
+        raise layer.section.error("takes the signs of its input alone, which then change", "xnor")
+    arrays = changed.views[layer.index]
     sums = arrays["weights"].sum(axis=(1, 2, 3), dtype=np.float64)  # of the old: half the new ones, times 1/2
     arrays["weights"] *= 2
     if "means" in arrays:
@@ -134,7 +135,9 @@ def set_normalization(text: str, network: Network, normalized: bool) -> str:
     for layer in reversed(network.layers):
         if KEY not in layer.options or getattr(layer, KEY) == normalized:
             continue
-        line, entry = f"{KEY}={int(normalized)}", layer.section.entries.get(KEY)
+        line, entry, cross = f"{KEY}={int(normalized)}", *map(layer.section.entries.get, (KEY, "cbn"))
+        if cross is not None:  # which would turn it on
+            lines[cross.line - 1] = f"cbn={int(normalized)}"
         if entry is None:
             lines.insert(layer.section.line, line)  # right behind the section's own
         else:
@@ -162,9 +165,8 @@ def _fit_layer(old: Layer, arrays: Mapping[str, Array], new: Layer) -> Mapping[s
     weights = arrays["weights"]
     if "scales" in new.parameters:
         ones = np.ones_like(arrays["biases"])
-        # EPSILON is added to the root of a variance.
-        return {**arrays, "scales": ones * np.float32(1 + EPSILON), "means": 0 * ones, "variances": ones}
-    factor, bias, after = fold(arrays)
+        return {**arrays, "scales": new.dialect.divisor(ones), "means": 0 * ones, "variances": ones}
+    factor, bias, after = fold(old, arrays)
     if after is not None:
         reason = "hardly vary beside their means; without normalization float32 loses digits of them"
         reason = f"{np.count_nonzero((after[0] != 1) | (after[1] != 0))} of {len(factor)} filters {reason}"
@@ -173,8 +175,11 @@ def _fit_layer(old: Layer, arrays: Mapping[str, Array], new: Layer) -> Mapping[s
     return {"biases": bias, "weights": weights * factor.reshape(-1, *[1] * (weights.ndim - 1))}
 
 
-def _first_convolution(parameters: Parameters) -> Layer:
+def _first_convolution(parameters: Parameters) -> Convolutional:
     found = next((layer for layer in parameters.layers if isinstance(layer, Convolutional)), None)
     if found is None:
         raise CfgError("no [convolutional] layer, whose weights would change", file=parameters.layers[0].section.file)
+    for layer in parameters.layers:
+        if layer.shares == found.index:
+            raise layer.section.error(f"takes the parameters of layer {found.index}, which would change", "share_index")
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import WeightsError
+from .errors import DarknetWarning, WeightsError
 from .files import check_regular, describe_oserror, resolve, write_atomically
-from .layers import Array, Layer
+from .layers import ALEXEYAB, DARKNET, Array, Dialect, Layer, find_dialect
 from .network import Network
 from .parameters import Parameters, find_entries
 
@@ -82,8 +83,9 @@ class Weights:
 
     @cached_property
     def parameters(self) -> Parameters:
-        """Read-only: what is mapped, or, where connected matrices lie transposed or something is missing, a copy."""
-        if self.complete and not self.header.transposed:
+        """Read-only: what is mapped, or a copy, where weights lie transposed or something is missing."""
+        flipped = any(parameter.flipped for layer in self.layers for parameter in layer.parameters.values())
+        if self.complete and not self.header.transposed and not flipped:
             return Parameters(self.layers, self.mapped)
         ends = np.cumsum([_count(layer, self.complete) for layer in self.layers])
         parts = zip(np.split(self.mapped, ends[:-1]), self.layers, strict=True)
@@ -141,12 +143,47 @@ class Weights:
                 continue
             flat = values[start : start + parameter.size]
             start += parameter.size
+            if parameter.flipped:
+                arrays[name] = flat.reshape(-1, shape[0]).T.reshape(shape)
+                continue
             transposed = self.header.transposed and len(shape) == 2
             arrays[name] = flat.reshape(shape[::-1]).T if transposed else flat.reshape(shape)
         return arrays
 
 
 _CHANGED = "changed while it was read; load it again"
+
+
+def choose_dialect(name: str | None, weights: str | os.PathLike[str] | None) -> Dialect:
+    """The dialect `name`, or that of the program that wrote the file `weights`.
+
+    Version 0.2.5 is that of AlexeyAB's program; files of all others are taken for darknet's own, as older versions of
+    AlexeyAB's cannot be told from them. A warning says so where the name contradicts the version.
+
+    Raises
+    ------
+    UsageError
+        Where there is no dialect of that name.
+    """
+    told = DARKNET if weights is None or _read_version(weights) != ALEXEYAB.version else ALEXEYAB
+    chosen = told if name is None else find_dialect(name)
+    if chosen is not told and told is ALEXEYAB:
+        version = ".".join(map(str, told.version))
+        reason = f"version {version}, which {told.program} writes; dialect={told.name} gives its answers"
+        warnings.warn(DarknetWarning(f"{os.fspath(weights or '')}: dialect={name}: {reason}"), stacklevel=3)
+    return chosen
+
+
+def _read_version(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    """The first three numbers of a file's header; None where it cannot be read, as its reader will say."""
+    found = resolve(path)
+    try:
+        if not found.is_file():
+            return None
+        with found.open("rb") as stream:
+            return struct.unpack("<iii", stream.read(12))
+    except (OSError, ValueError, struct.error):
+        return None
 
 
 def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
@@ -205,7 +242,7 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
 
 
 def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int = 0) -> None:
-    """Write `parameters` as a weights file, format 0.2 (20-byte header); nothing or all of it.
+    """Write `parameters` as a weights file, in the version of their layers' dialect; nothing or all of it.
 
     Optional ones that are all 0 are left out, so that darknet's own program can read the file.
 
@@ -214,11 +251,21 @@ def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int
     WeightsError
         Where the file cannot be written.
     """
-    header = struct.pack("<iiiq", 0, 2, 0, seen)
-    values, optional = parameters.values, [entry for entry in parameters.entries if entry.parameter.optional]
+    dialect = next((layer.dialect for layer in parameters.layers), DARKNET)
+    header = struct.pack("<iiiq", *dialect.version, seen)
+    values, optional = _flip(parameters), [entry for entry in parameters.entries if entry.parameter.optional]
     if optional and not any(entry.find(values).any() for entry in optional):
         values = np.delete(values, np.concatenate([np.r_[entry.part] for entry in optional]))
     write_atomically(path, [header, np.ascontiguousarray(values, "<f4").data], WeightsError)
+
+
+def _flip(parameters: Parameters) -> Array:
+    """The values in the order of a file."""
+    flipped = [entry for entry in parameters.entries if entry.parameter.flipped]
+    values = parameters.values.copy() if flipped else parameters.values
+    for entry in flipped:
+        values[entry.part] = entry.find(parameters.values).reshape(entry.parameter.shape[0], -1).T.ravel()
+    return values
 
 
 def _count(layer: Layer, complete: bool) -> int:

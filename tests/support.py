@@ -9,7 +9,7 @@ import numpy as np
 
 from darknet_py.cfg import parse_cfg
 from darknet_py.engines import open_engine
-from darknet_py.layers import REGISTRY, Array, Layer, Shape
+from darknet_py.layers import DARKNET, REGISTRY, Array, Dialect, Layer, Shape
 from darknet_py.network import Network
 from darknet_py.parameters import Parameters
 
@@ -35,10 +35,10 @@ def make_layer(kind: str, *shapes: tuple[int, int, int], **options: Any) -> Laye
     return REGISTRY[kind](section, len(shapes) - 1, [Shape(*shape) for shape in shapes])
 
 
-def make_network(shape: tuple[int, int, int], *sections: Words) -> Network:
+def make_network(shape: tuple[int, int, int], *sections: Words, dialect: Dialect = DARKNET) -> Network:
     """A network for pictures of `shape`, channels x height x width."""
     net = dict(zip(("channels", "height", "width"), shape, strict=True))
-    return Network(parse_cfg(cfg_text([("net", net), *sections]), "test.cfg"), "test.cfg")
+    return Network(parse_cfg(cfg_text([("net", net), *sections]), "test.cfg"), "test.cfg", dialect)
 
 
 def random_array(shape: Sequence[int], seed: int = 0) -> Array:

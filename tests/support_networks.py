@@ -5,6 +5,19 @@ from __future__ import annotations
 from hypothesis import note
 from hypothesis import strategies as st
 from support import Words, cfg_text, make_layer, make_network, random_array, random_parameters, run_engine
+from support_fork_networks import (
+    FORK_OPTIONS,
+    OTHER_FORK_LAYERS,
+    Shapes,
+    blurred,
+    convolution_extras,
+    maxpool_extras,
+    route_parts,
+    sam,
+    scaled,
+    several,
+    shared,
+)
 
 from darknet_py.layers import Shape
 from darknet_py.layers.activations import ACTIVATIONS
@@ -21,6 +34,7 @@ OTHER_LAYERS = (
     ("cost", {}),
     ("route", {"layers": "0,0"}),
     ("shortcut", {"from": 0, "alpha": 0.5, "beta": 3}),
+    *OTHER_FORK_LAYERS,
 )
 SIDES = st.tuples(st.integers(1, 13), st.integers(1, 13))
 
@@ -60,7 +74,7 @@ def trained_networks(draw):
     for number, (kind, options) in enumerate(sections):
         if kind == "softmax":
             options["noloss"] = 1
-        if kind == "cost":  # each would measure
+        if kind in ("cost", "logistic"):  # each would measure
             sections[number] = kind, options = "dropout", {"probability": 0.2}
         options.update(draw(st.sampled_from([{}, {}, {}, {}, {}, {"learning_rate": 0}, {"stopbackward": 1}])))
     outputs = {"output": draw(st.integers(1, 40)), "activation": draw(_activations)}
@@ -78,21 +92,39 @@ def trained_networks(draw):
 def _sections(draw):
     """The shape of an input, and a few layers for it."""
     side = st.sampled_from([1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 20])
-    shapes = [Shape(draw(st.sampled_from([1, 2, 3, 4, 5, 8, 16, 17, 33])), draw(side), draw(side))]
+    shapes = Shapes(Shape(draw(st.sampled_from([1, 2, 3, 4, 5, 8, 16, 17, 33])), draw(side), draw(side)))
     sections: list[Words] = []
 
     def add(kind, options):
         sections.append((kind, options))
-        shapes.append(make_layer(kind, *shapes, **options).shape)
+        layer = make_layer(kind, *shapes, **options)
+        if layer.unnamed:
+            shapes.unnamed.add(layer.index)
+        shapes.append(layer.shape)
 
     for _ in range(draw(st.integers(1, 9))):
-        later = ["route", "route", "shortcut", "shortcut", "residual", "residual", "residual"] * (len(shapes) > 1)
+        later = ["route", "route", "shortcut", "shortcut", "residual", "residual", "residual", "several", "sam"]
+        later = later * bool(shapes.named()) + ["scaled"] * (len(shapes) > 1) + ["shared", "blurred"]
         kind = draw(st.sampled_from(["convolutional"] * 4 + ["maxpool", "maxpool", *SINGLE, *later]))
-        if kind == "residual":
-            add("convolutional", draw(_convolutional(shapes, alike=True)))
+        if kind in ("residual", "shared"):
+            convolution = draw(_convolutional(shapes, alike=True))
+        if kind == "residual" and len(shapes) - 2 not in shapes.unnamed:
+            add("convolutional", convolution)
             add("shortcut", {"from": -2, "activation": draw(_slopes)})
-        else:
-            add(kind, draw(OPTIONS[kind](shapes)))
+        elif kind in ("scaled", "shared", "blurred"):
+            ways = {"scaled": scaled(shapes), "blurred": blurred(shapes)}
+            for section in draw(shared(convolution) if kind == "shared" else ways[kind]):
+                add(*section)
+        elif kind in ("several", "sam"):
+            options = draw(several(shapes) if kind == "several" else sam(shapes))
+            if options is not None:
+                add("shortcut" if kind == "several" else kind, options)
+        elif kind != "residual":
+            options = draw(OPTIONS[kind](shapes))
+            if options is not None:
+                add(kind, options)
+    if not sections:
+        add("activation", {})
     return shapes[0], sections
 
 
@@ -115,12 +147,14 @@ def _convolutional(draw, shapes, alike=False):
     stride = draw(st.sampled_from([1, 1, 1, 2, 3, 4]))
     # Windows may be up to `stride` - 1 larger than the padded input.
     least = max(0, -(-(size - min(source[1:]) - stride + 1) // 2))
+    padding = max(least, draw(st.sampled_from([0, size // 2, size // 2, size - 1])))
     return {
         "filters": groups * draw(st.sampled_from([1, 2, 3, 5, 8, 16, 20])),
         "size": size,
         "stride": stride,
-        "padding": max(least, draw(st.sampled_from([0, size // 2, size // 2, size - 1]))),
+        "padding": padding,
         **rest,
+        **draw(convolution_extras(size, padding, stride)),
     }
 
 
@@ -128,7 +162,8 @@ def _convolutional(draw, shapes, alike=False):
 def _maxpool(draw, shapes):
     size, stride = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     least = max(0, size - min(shapes[-1][1:]) - stride + 1)
-    return {"size": size, "stride": stride, "padding": draw(st.integers(min(least, 2 * size - 2), 2 * size - 2))}
+    padding = draw(st.integers(min(least, 2 * size - 2), 2 * size - 2))
+    return {"size": size, "stride": stride, "padding": padding, **draw(maxpool_extras(shapes))}
 
 
 @st.composite
@@ -146,10 +181,10 @@ def _softmax(draw, shapes):
 
 @st.composite
 def _route(draw, shapes):
-    last = draw(st.sampled_from(shapes[1:]))
-    alike = [i for i, shape in enumerate(shapes[1:]) if shape[1:] == last[1:]]
+    _, last = draw(st.sampled_from(shapes.named()))
+    alike = [i for i, shape in shapes.named() if shape[1:] == last[1:]]
     layers = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=4))
-    return {"layers": ",".join(map(str, layers))}
+    return {"layers": ",".join(map(str, layers)), **draw(route_parts(layers, shapes))}
 
 
 @st.composite
@@ -161,7 +196,9 @@ def _shortcut(draw, shapes):
         spreads = height // shape.height, width // shape.width
         return max(1, steps[0]) == max(1, steps[1]) and max(1, spreads[0]) == max(1, spreads[1])
 
-    sources = [i for i, shape in enumerate(shapes[1:]) if joins(shape)]
+    sources = [i for i, shape in shapes.named() if joins(shape)]
+    if not sources:
+        return None
     factors = draw(st.sampled_from([{}, {}, {}, {"alpha": 0.5, "beta": 2}]))
     return {"from": draw(st.sampled_from(sources)), "activation": draw(_activations), **factors}
 
@@ -181,8 +218,9 @@ OPTIONS = {
     "batchnorm": lambda shapes: st.just({}),
     "dropout": lambda shapes: st.just({}),
     "cost": lambda shapes: st.just({}),
+    **FORK_OPTIONS,
 }
-SINGLE = "activation", "avgpool", "batchnorm", "connected", "cost", "crop", "dropout", "softmax"
+SINGLE = "activation", "avgpool", "batchnorm", "connected", "cost", "crop", "dropout", "softmax", *FORK_OPTIONS
 
 CANCELLING = make_network(
     (3, 4, 4),

@@ -86,7 +86,7 @@ def summarize_run(samples: Sequence[Sample], outcomes: Iterable[Outcome], top: i
     for outcome in outcomes:
         totals.add(samples[outcome.index], outcome)
     return Summary(
-        job=Job("0.1.0", "valid", "center-crop", "cpu", "float32", "cfg's", "weights'", keep=5, shown=2),
+        job=Job("0.1.0", "valid", "center-crop", "cpu", "float32", "darknet", "cfg's", "weights'", keep=5, shown=2),
         cfg=cfg,
         weights="tiny.weights",
         data="x.data",

@@ -127,8 +127,8 @@ OPTIONS = [
     edited(
         "activation unknown",
         "=leaky",
-        "=swish",
-        "[convolutional] activation=swish: unknown; known are linear, leaky, relu",
+        "=wobble",
+        "[convolutional] activation=wobble: unknown; known are linear, leaky, relu",
     ),
     edited(
         "option misspelt", "filters=4", "fliters=4", "[convolutional] fliters=4: unknown option; did you mean filters?"

@@ -123,17 +123,8 @@ def test_where_it_is_off_it_is_taken(line):
     assert read(line)[1] == []
 
 
-# The keys of AlexeyAB's fork that change what a layer computes, each with a value that does
-CHANGING = {
-    "convolutional": (
-        "dilation=2 antialiasing=1 antialiasing=2 share_index=0 share_index=-1 cbn=1 coordconv=1 stride_x=2 stride_y=2"
-        " xnor=1 binary=1 flipped=1"
-    ),
-    "maxpool": "maxpool_depth=1 out_channels=2 antialiasing=1 stride_x=2 stride_y=2 maxpool_zero_nonmax=1",
-    "shortcut": "weights_type=per_feature weights_type=per_layer weights_type=per_channel weights_normalization=relu",
-    "route": "groups=2 group_id=1",
-    "softmax": "tree=9k.tree spatial=1",
-}
+# Keys that change what a layer computes and are not supported, each with a value that does
+CHANGING = {"maxpool": "maxpool_zero_nonmax=1", "reorg": "flatten=1 extra=1", "softmax": "spatial=1"}
 OFF = {
     "convolutional": "dilation=1 antialiasing=0 cbn=0 coordconv=0 stride_x=1 stride_y=1 xnor=0 binary=0 flipped=0",
     "maxpool": "maxpool_depth=0 out_channels=1 antialiasing=0 stride_x=1 stride_y=1",
@@ -144,7 +135,7 @@ OFF = {
 NEEDED = {"shortcut": {"from": -1}, "route": {"layers": -1}}
 IDLE = {
     "convolutional": "batch_normalize=2 sway=1 rotate=1 stretch=1 stretch_sway=1 angle=9 grad_centr=1 reverse=1 dot=1"
-    " assisted_excitation=9 bin_output=1 stream=1 wait_stream=1",
+    " assisted_excitation=9 bin_output=1 stream=1 wait_stream=1 coordconv=1",
     "dropout": "dropblock=1 dropblock_size_abs=7 dropblock_size_rel=.1",
     "avgpool": "dont_update=1 burnin_update=1 train_only_bn=1 onlyforward=1",
 }

@@ -68,7 +68,8 @@ def thousand(tmp_path):
 
 def test_predict_prints_what_the_program_of_2016_prints(darknet, expected):
     answer = darknet(*PREDICT, *REFERENCE, STAR)
-    listing = load_structure("cfg/shapes.cfg").describe()
+    network = load_structure("cfg/shapes.cfg")
+    listing = f"{network.describe()}{network.dialect.summary}\n"
     assert (answer.code, answer.untimed) == (0, form_of_2016(expected))
     assert answer.err == f"{listing}Loading weights from data/shapes.weights...Done!\n"
 
@@ -181,7 +182,7 @@ def test_network_without_fetched_weights_says_how_to_fetch_them(darknet):
 def test_network_of_which_no_weights_are_published_says_so(darknet):
     answer = darknet("classify", "resnet18", STAR)
     assert (answer.code, answer.out) == (1, "")
-    assert "none are published; name the file: cfg/resnet18.cfg FILE" in answer.err
+    assert "fetch knows none; name the file: cfg/resnet18.cfg FILE" in answer.err
 
 
 def test_network_with_fetched_weights_runs(tmp_path):

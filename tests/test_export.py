@@ -76,10 +76,18 @@ def test_convolutional(options):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations(activation):
     """Over values that reach every piece of a piecewise function."""
-    network = make_network((1, 16, 16), ("activation", {"activation": activation}))
-    images = np.linspace(-9.3, 9.3, 2 * 256, dtype=np.float32).reshape(2, 1, 16, 16)
+    network = make_network((4, 8, 8), ("activation", {"activation": activation}))
+    images = np.linspace(-9.3, 9.3, 2 * 256, dtype=np.float32).reshape(2, 64, 4).transpose(0, 2, 1).reshape(2, 4, 8, 8)
     expected = run_engine("reference", network.layers, [{}], images)
     assert_close(run_onnx(export.make_model(network, [{}]), images), expected, BOUND)
+
+
+def test_channels_are_those_of_a_cell_whatever_the_form():
+    shares = [{"activation": name} for name in ACTIVATIONS if name.startswith("normalize_channels")]
+    for share in shares:
+        check_export(make_network((4, 2, 3), ("softmax", {"groups": 2}), ("activation", share)))
+        check_export(make_network((4, 2, 3), ("connected", {"output": 5, **share}), ("activation", share)))
+        check_export(make_network((4, 2, 3), convolution(**share), ("shortcut", {"from": 0, **share})))
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_normalize": 1, "activation": "relu"}], ids=str)
@@ -279,8 +287,9 @@ def test_wrong_use_is_one_line(operands, code, message, files, capsys):
 
 def test_missing_package_is_named(files, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "darknet_py.export")
-    monkeypatch.delattr("darknet_py.export")
+    for module in ("export", "onnx_activations", "onnx_graph"):
+        monkeypatch.delitem(sys.modules, f"darknet_py.{module}")
+        monkeypatch.delattr(f"darknet_py.{module}")
     assert main(["export", *map(str, files)]) == 1
     assert "pip install onnx" in capsys.readouterr().err
 

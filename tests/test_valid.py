@@ -118,7 +118,8 @@ def test_lines_are_darknets_and_a_summary_comes_after_them(darknet, drawn, proba
         assert lines == means
     right, right_top = (round(float(share.split(", ")[0]) * count) for share in lines[-1].split(": ")[2:])
     assert told == summary(count, right, right_top)
-    listing = load_structure("cfg/shapes.cfg").describe()
+    network = load_structure("cfg/shapes.cfg")
+    listing = f"{network.describe()}{network.dialect.summary}\n"
     assert (answer.code, answer.err) == (0, f"{listing}Loading weights from data/shapes.weights...Done!\n")
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import UsageError
 from ..report import print_line
-from .model import split_operands
+from .model import add_dialect, split_operands
 
 USAGE = "CFG WEIGHTS OUT.onnx"
 EPILOG = """\
@@ -19,6 +19,7 @@ NAME alone stands for CFG and WEIGHTS: a network that comes with the program, it
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of ``export``."""
     parser.add_argument("operands", nargs="+", metavar=USAGE, help="what to write, and where; a file there is replaced")
+    add_dialect(parser)
     parser.epilog = EPILOG
 
 
@@ -31,9 +32,9 @@ def run_export(args: argparse.Namespace) -> int:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} or NAME OUT.onnx is expected")
     from ..export import save_onnx
     from ..network import load_structure
-    from ..weights import load_weights
+    from ..weights import choose_dialect, load_weights
 
-    network = load_structure(operands.cfg)
+    network = load_structure(operands.cfg, choose_dialect(args.dialect, operands.weights))
     weights = load_weights(operands.weights, network)
     save_onnx(operands.rest[0], network, weights.read_all())
     print_line(operands.rest[0])

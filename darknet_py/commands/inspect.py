@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..engines import CPU_PRECISIONS
-from ..report import print_table
-from .model import add_precision, find_cfg, positive
+from ..report import print_line, print_table
+from .model import add_dialect, add_precision, find_cfg, positive
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -14,14 +14,16 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     add_precision(parser, CPU_PRECISIONS)
     parser.add_argument("--verbose", action="store_true", help="all other implementations, and why they were not taken")
+    add_dialect(parser)
 
 
 def run_plan(args: argparse.Namespace) -> int:
-    """Print each layer's implementation and what else there was, then the buffers."""
+    """Print each layer's implementation and what else there was, then the buffers, then the arithmetic."""
     from ..engines.cpu.inspect import plan_layers, plan_memory
     from ..network import load_structure
+    from ..weights import choose_dialect
 
-    network = load_structure(find_cfg(args.cfg))
+    network = load_structure(find_cfg(args.cfg), choose_dialect(args.dialect, None))
     rows = []
     for forecast in plan_layers(network.layers, args.precision):
         others = [forecast.reason] if forecast.reason else []
@@ -51,6 +53,7 @@ def run_plan(args: argparse.Namespace) -> int:
             ("workspace", f"{workspace / 1e6:.2f}"),
         ],
     )
+    print_line(network.dialect.summary)
     return 0
 
 

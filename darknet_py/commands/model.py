@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from ..engines import ENGINES, PRECISIONS
 from ..errors import CfgError, DarknetWarning, UsageError, WeightsError, one_line
-from ..files import BINARY, SHARE, resolve
+from ..files import BINARY, resolve
+from ..layers import DIALECTS
+from ..networks import packaged_cfg, packaged_names
 from ..streams import say
 
 if TYPE_CHECKING:
@@ -47,13 +49,6 @@ class Operands:
     rest: list[str]
 
 
-def packaged_cfg(name: str) -> str | None:
-    """``cfg/NAME.cfg`` where the package has a network of that bare name."""
-    if name == os.path.basename(name) and os.path.isfile(SHARE / "cfg" / f"{name}.cfg"):
-        return f"cfg/{name}.cfg"
-    return None
-
-
 def find_cfg(name: str) -> str:
     """The cfg file that `name` means: of a network that comes with the package, or `name` itself."""
     return packaged_cfg(name) or _check_spelling(name)
@@ -62,8 +57,8 @@ def find_cfg(name: str) -> str:
 def _check_spelling(cfg: str) -> str:
     """`cfg`; CfgError where there is no such file, but a packaged network is called nearly so."""
     if not os.path.lexists(resolve(cfg)):
-        path, known = Path(cfg), [file.stem for file in (SHARE / "cfg").glob("*.cfg")]
-        for close in difflib.get_close_matches(path.stem, known, n=1, cutoff=0.7):
+        path = Path(cfg)
+        for close in difflib.get_close_matches(path.stem, packaged_names(), n=1, cutoff=0.7):
             meant = str(path.with_stem(close))
             if packaged_cfg(meant) or resolve(meant).exists():
                 raise CfgError(f"no such file; did you mean {meant}?", file=cfg)
@@ -87,7 +82,9 @@ def split_operands(operands: list[str]) -> Operands:
     cfg = packaged_cfg(name)
     if cfg is not None:
         embedded = resolve(f"data/{name}.data").is_file()
-        return Operands(data or (f"data/{name}.data" if embedded else "cfg/imagenet1k.data"), cfg, _weights(name), left)
+        return Operands(
+            data or (f"data/{name}.data" if embedded else "cfg/imagenet1k.data"), cfg, _weights(name, cfg), left
+        )
     _check_spelling(name)
     if not left:
         raise UsageError(f"a weights file is missing after {name}; CFG WEIGHTS [IMAGE ...] is expected")
@@ -127,7 +124,7 @@ def _tell_content(operand: str) -> str | None:
     return "CFG" if first.startswith("[") else "DATA" if _OPTION.match(first) else ""
 
 
-def _weights(name: str) -> str:
+def _weights(name: str, cfg: str) -> str:
     """The weights of a packaged network: embedded, or fetched before."""
     from ..fetch import PUBLISHED, find_weights, weights_path
 
@@ -135,8 +132,7 @@ def _weights(name: str) -> str:
         return f"data/{name}.weights"
     path = find_weights(name)
     if path is None:
-        published = name in PUBLISHED
-        help = f"run `darknet fetch {name}`" if published else f"none are published; name the file: cfg/{name}.cfg FILE"
+        help = f"run `darknet fetch {name}`" if name in PUBLISHED else f"fetch knows none; name the file: {cfg} FILE"
         raise WeightsError(f"no weights have been fetched for {name}; {help}", file=weights_path(name))
     return str(path)
 
@@ -148,12 +144,22 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     add_precision(parser, PRECISIONS)
     parser.add_argument("-i", "--gpu", type=index, metavar="N", help="run on this GPU")
     parser.add_argument("-nogpu", "--no-gpu", action="store_true", help="do not run on a GPU")
+    add_dialect(parser)
 
 
 def add_precision(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
     """The option that says in which of the `known` numbers a network runs."""
     parser.add_argument(
         "--precision", choices=known, default="float32", help="of activations and weights (default: %(default)s)"
+    )
+
+
+def add_dialect(parser: argparse.ArgumentParser) -> None:
+    """The option that says whose arithmetic a network has."""
+    parser.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        help="whose arithmetic (default: alexeyab for weights in version 0.2.5, which it writes, else darknet)",
     )
 
 
@@ -177,7 +183,9 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
             reason = f"more than the {top} classes of {dataset.file}; {top} is taken"
             warnings.warn(DarknetWarning(f"--top {args.top}: {reason}"), stacklevel=2)
         dataset = replace(dataset, top=top)
-    network = load_network(operands.cfg, operands.weights, engine, args.threads, gpu=args.gpu, precision=args.precision)
+    how = dict(gpu=args.gpu, precision=args.precision, dialect=args.dialect)
+    network = load_network(operands.cfg, operands.weights, engine, args.threads, **how)
+    network.check_pictures()
     network.dataset = dataset
     print_listing(network, args.style)
     say(f"Loading weights from {one_line(operands.weights)}...Done!")
@@ -185,8 +193,8 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
 
 
 def print_listing(network: Network, style: str) -> None:
-    """The layers, on stderr."""
-    print(network.describe(style), end="", file=sys.stderr, flush=True)
+    """The layers and their arithmetic, on stderr."""
+    print(f"{network.describe(style)}{network.dialect.summary}", file=sys.stderr, flush=True)
 
 
 def positive(text: str) -> int:

@@ -53,13 +53,14 @@ def run_predict(args: argparse.Namespace) -> int:
     top = network.dataset.top
     usual = "letterbox" if args.style == "table" else None  # as darknet did in 2018
     preprocess = args.preprocess or network.dataset.preprocess or usual
+    only_leaves = args.style == "table"  # as darknet did in 2018
     report = open_report(args.format, args.style)
     prompted = not operands.rest
     done = failed = 0
     try:
         for path in ask_paths(args.format == "text") if prompted else _find_images(operands.rest):
             try:
-                report.add(_classify(network, path, preprocess, top))
+                report.add(_classify(network, path, preprocess, top, only_leaves))
                 done += 1
             except ImageError as error:
                 say(f"darknet: {error}")
@@ -72,7 +73,9 @@ def run_predict(args: argparse.Namespace) -> int:
     return 3 if done else 1
 
 
-def _classify(network: Classifier, path: str | ImageError, preprocess: str | None, top: int) -> Record:
+def _classify(
+    network: Classifier, path: str | ImageError, preprocess: str | None, top: int, only_leaves: bool
+) -> Record:
     if isinstance(path, ImageError):
         raise path
     picture = load_image(path)
@@ -80,7 +83,7 @@ def _classify(network: Classifier, path: str | ImageError, preprocess: str | Non
         mode = network.mode_for(picture, preprocess, path)
         (image,) = network.prepare(picture, mode)
         start = time.perf_counter()
-        probabilities = network.predict(image[None])[0]
+        probabilities = network.probabilities(image[None], only_leaves)[0]
         seconds = time.perf_counter() - start
     except (CfgError, UsageError, WeightsError) as reason:
         raise ImageError(str(reason), file=path) from None

@@ -205,7 +205,8 @@ def _open_journal(setup: Setup) -> Journal[Outcome]:
         journal = open_journal(args.journal, measured, form, args.resume)
     else:
         names = (operands.data, operands.cfg, operands.weights, setup.source)
-        settings = (args.match, job.preprocess, job.engine, job.precision, job.keep, args.limit, args.shard)
+        how = (job.preprocess, job.engine, job.precision, job.dialect)
+        settings = (args.match, *how, job.keep, args.limit, args.shard)
         journal = open_usual(usual_path(args.command, names, settings), measured, form, args.resume)
     if journal.replaced:
         _say(f"{journal.file}: {journal.replaced}")

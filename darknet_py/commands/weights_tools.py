@@ -12,7 +12,7 @@ from .. import surgery
 from ..errors import CfgError, UsageError
 from ..files import read_bytes, read_text, resolve, write_atomically
 from ..report import print_line, print_table
-from .model import find_cfg, index, positive, split_operands
+from .model import add_dialect, find_cfg, index, positive, split_operands
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -45,7 +45,7 @@ def run_partial(args: argparse.Namespace) -> int:
     """Write the first layers' parameters."""
     from ..weights import save_weights
 
-    weights, network, (out, number) = _open(args.operands, "OUT", "N")
+    weights, network, (out, number) = _open(args, "OUT", "N")
     try:
         count = positive(number)
     except argparse.ArgumentTypeError as reason:
@@ -62,14 +62,18 @@ def add_average(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     parser.add_argument("out", metavar="OUT", help="the file to write; one that is there is replaced")
     parser.add_argument("weights", nargs="+", metavar="WEIGHTS", help="the files whose mean it is to hold")
+    add_dialect(parser)
 
 
 def run_average(args: argparse.Namespace) -> int:
     """Write the mean of some weights files."""
     from ..network import load_structure
-    from ..weights import load_weights, save_weights
+    from ..weights import choose_dialect, load_weights, save_weights
 
-    network = load_structure(find_cfg(args.cfg))
+    first, *others = (choose_dialect(args.dialect, file) for file in args.weights)
+    if any(dialect is not first for dialect in others):
+        raise UsageError("files of several programs; whose arithmetic the mean is to have is expected: --dialect")
+    network = load_structure(find_cfg(args.cfg), first)
     files = [load_weights(file, network) for file in args.weights]
     mean = surgery.average(network.layers, [file.read() for file in files])
     for file in files:
@@ -81,13 +85,13 @@ def run_average(args: argparse.Namespace) -> int:
 
 def add_print(parser: argparse.ArgumentParser) -> None:
     """The options of ``print``."""
-    _add_operands(parser, "CFG WEIGHTS [N]", "a network, and the number of a layer, from 0 (default: 0)")
+    _add_operands(parser, "CFG WEIGHTS [N]", "a network, and the number of a layer, from 0 (default: 0)", writes=False)
     parser.epilog = EPILOG
 
 
 def run_print(args: argparse.Namespace) -> int:
     """Print a layer's weights, each filter a line."""
-    weights, network, rest = _open(args.operands, "[N]")
+    weights, network, rest = _open(args, "[N]")
     number = rest[0] if rest else "0"
     try:
         layer = network.layers[index(number)]
@@ -108,13 +112,13 @@ def run_print(args: argparse.Namespace) -> int:
 
 def add_statistics(parser: argparse.ArgumentParser) -> None:
     """The options of ``statistics``."""
-    _add_operands(parser, "CFG WEIGHTS", "a network")
+    _add_operands(parser, "CFG WEIGHTS", "a network", writes=False)
     parser.epilog = EPILOG
 
 
 def run_statistics(args: argparse.Namespace) -> int:
     """Print what each parameter's values are like."""
-    weights, network, _ = _open(args.operands)
+    weights, network, _ = _open(args)
     rows = [
         (
             str(numbers.entry.layer.index),
@@ -140,7 +144,7 @@ def run_change(args: argparse.Namespace) -> int:
     """Write changed weights, and the changed cfg where they need one."""
     from ..weights import save_weights
 
-    weights, network, (out,) = _open(args.operands, "OUT")
+    weights, network, (out,) = _open(args, "OUT")
     cfg, text = os.path.splitext(out)[0] + ".cfg", ""
     if args.command in SETS:
         original = read_text(resolve(network.file), CfgError, network.file)
@@ -162,20 +166,23 @@ def _check_free(cfg: str, out: str, text: str) -> None:
         raise CfgError("is there already and would be replaced by the cfg of OUT; call OUT otherwise", file=cfg)
 
 
-def _add_operands(parser: argparse.ArgumentParser, names: str, help: str) -> None:
+def _add_operands(parser: argparse.ArgumentParser, names: str, help: str, writes: bool = True) -> None:
     parser.add_argument("operands", nargs="+", metavar=names, help=help)
-    parser.usage = f"{parser.prog} [-h] {names}"
+    if writes:
+        add_dialect(parser)
+    parser.set_defaults(dialect=None)
+    parser.usage = f"{parser.prog} [-h] {'[--dialect NAME] ' * writes}{names}"
 
 
-def _open(operands: list[str], *names: str) -> tuple[Weights, Network, list[str]]:
+def _open(args: argparse.Namespace, *names: str) -> tuple[Weights, Network, list[str]]:
     """The weights, the network, and the operands after them: `names`, of which those in brackets may be missing."""
     from ..network import load_structure
-    from ..weights import load_weights
+    from ..weights import choose_dialect, load_weights
 
-    found = split_operands(operands)
+    found = split_operands(args.operands)
     least = sum(not name.startswith("[") for name in names)
     if not least <= len(found.rest) <= len(names):
         ways = " or ".join(" ".join((way, *names)) for way in ("CFG WEIGHTS", "NAME"))
-        raise UsageError(f"{' '.join(operands)}: {ways} is expected")
-    network = load_structure(found.cfg)
+        raise UsageError(f"{' '.join(args.operands)}: {ways} is expected")
+    network = load_structure(found.cfg, choose_dialect(args.dialect, found.weights))
     return load_weights(found.weights, network), network, found.rest

@@ -11,21 +11,20 @@ input, or an index past the last layer for a copy that a route needs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ..layers import Array, Arrays, Layer, Shape
-from ..layers.batchnorm import EPSILON
 
 INPUT = -1
 # What normalization subtracts may be so many times the output's own order of magnitude; beyond, float32 would lose the
 # output in the sum. Trained networks reach 6.
 MOST_CANCELLED = 256
 # Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
-SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
+SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01, "revleaky": 0.1}
 
 
 @dataclass(frozen=True)
@@ -200,13 +199,23 @@ class Folded(NamedTuple):
     after: tuple[Array, Array] | None = None
 
 
-def fold(parameters: Arrays) -> Folded:
-    """The factors and biases of a layer with these parameters."""
+def decline(layer: Layer, kernels: Container[type[Layer]]) -> str:
+    """Why none of `kernels`, by the types of layers that they run, runs `layer`; empty where one does.
+
+    Every engine asks this before anything else of a layer.
+    """
+    if type(layer) not in kernels:
+        return f"[{layer.kind}] has no kernel"
+    return layer.special and f"{layer.special} has no kernel"
+
+
+def fold(layer: Layer, parameters: Arrays) -> Folded:
+    """The factors and biases of `layer` with these parameters."""
     biases = parameters["biases"]
     if "scales" not in parameters:
         return Folded(np.ones_like(biases), np.array(biases))
     scales, means = parameters["scales"], parameters["means"]
-    factor = scales / (np.sqrt(parameters["variances"].astype(np.float64)) + EPSILON)
+    factor = scales / layer.dialect.divisor(parameters["variances"].astype(np.float64))
     apart = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
     folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)
     after = np.where(apart, factor, 1), np.where(apart, biases, 0)
@@ -277,6 +286,7 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             and convolution.target == step.source  # and not the last part of a route
             and convolution.task == "layer"
             and builder.layers[convolution.layer].sums
+            and not builder.layers[convolution.layer].special
             and convolution.sum is None
             and readers[step.source] == 1
             and other < before

@@ -86,9 +86,9 @@ class ReferenceTraining:
         """About: outputs, deltas, what is normalized; and, twice, the largest layer's windows."""
         values, windows = self.layers[0].input_shapes[0].size, 0
         for layer in self.layers:
-            roles = {parameter.role for parameter in layer.parameters.values()}
+            roles = {parameter.role for parameter in layer.taken.values()}
             values += layer.shape.size * (2 + ("statistic" in roles))
-            fan_in = max((p.size // p.shape[0] for p in layer.parameters.values() if p.role == "weight"), default=0)
+            fan_in = max((p.size // p.shape[0] for p in layer.taken.values() if p.role == "weight"), default=0)
             windows = max(windows, fan_in * layer.shape.height * layer.shape.width)
         return self.gradients.values.nbytes + 4 * self.batch * (values + 2 * windows)
 
@@ -114,7 +114,7 @@ class ReferenceTraining:
             inputs = [values[i] for i in layer.inputs]
             values[layer.index], kept = layer.train(inputs, parameters, layer.draw(len(images), random))
             saved.append(kept)
-            for name, parameter in layer.parameters.items():
+            for name, parameter in layer.taken.items():
                 if rate and parameter.role == "statistic":
                     parameters[name] = KEPT * parameters[name] + (1 - KEPT) * kept[name]
         return values, saved

@@ -127,7 +127,7 @@ class Evaluator:
     def _run(self, network: Classifier, views: Sequence[Array]) -> Sequence[Output]:
         """The outputs for inputs of one shape; where that fails, for each alone."""
         try:
-            return list(network.predict(np.stack(views)))
+            return list(network.probabilities(np.stack(views)))
         except (CfgError, WeightsError, MemoryError) as reason:
             if len(views) > 1:
                 return [outputs for view in views for outputs in self._run(network, [view])]

@@ -24,7 +24,7 @@ class Job:
     ----------
     version : str
         Of this package.
-    command, preprocess, engine, precision : str
+    command, preprocess, engine, precision, dialect : str
     cfg, weights : str
         SHA-256 of the files.
     keep, shown : int
@@ -36,6 +36,7 @@ class Job:
     preprocess: str
     engine: str
     precision: str
+    dialect: str
     cfg: str
     weights: str
     keep: int
@@ -49,6 +50,7 @@ class Job:
             "preprocess": self.preprocess,
             "engine": self.engine,
             "precision": self.precision,
+            "dialect": self.dialect,
             "cfg": f"sha256 {self.cfg[:SHOWN]}",
             "weights": f"sha256 {self.weights[:SHOWN]}",
             "guesses kept (--top)": str(self.keep),
@@ -61,7 +63,8 @@ def make_job(command: str, network: Classifier, preprocess: str, keep: int, show
     """The job for a network that was loaded with weights; its files are read."""
     cfg, weights = network_files(network)
     digests = digest_file(cfg, CfgError), digest_file(weights, WeightsError)
-    return Job(__version__, command, preprocess, network.engine, network.precision, *digests, keep, shown)
+    how = network.engine, network.precision, network.dialect.name
+    return Job(__version__, command, preprocess, *how, *digests, keep, shown)
 
 
 def network_files(network: Classifier) -> tuple[Path, Path]:

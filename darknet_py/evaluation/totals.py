@@ -122,6 +122,7 @@ class Summary:
             "preprocess": self.job.preprocess,
             "engine": self.job.engine,
             "precision": self.job.precision,
+            "dialect": self.job.dialect,
             "cfg": self.cfg,
             "weights": self.weights,
             "data": self.data,

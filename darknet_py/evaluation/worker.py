@@ -118,6 +118,7 @@ def _open(job: Job, cfg: str, weights: str) -> Evaluator:
                 job.engine,
                 threads=1,
                 precision=job.precision,
+                dialect=job.dialect,
             )
             _opened[job] = Evaluator(network, job.preprocess, job.keep, job.shown)
         return _opened[job]

@@ -16,6 +16,7 @@ Places = npt.NDArray[np.int64]
 Interpolate = Callable[[Picture, Places, Input, Places, Input, Input], Input]
 Resize = Callable[..., Input]
 
+LUMA = np.array([77, 150, 29], np.uint16)  # of red, green, blue, in 256ths: 0.299, 0.587, 0.114
 TEN_CROP_SHIFT = 32  # pixels
 MULTI_SIZES = (224, 256, 288, 320)  # pixels of the longer side
 GREY = 0.5
@@ -89,6 +90,12 @@ def _sample(source: int, target: int) -> tuple[Places, Input]:
     position = np.arange(target, dtype=np.float32) * step
     lower = position.astype(np.int64)
     return lower, position - lower.astype(np.float32)
+
+
+def to_grey(picture: Picture) -> Picture:
+    """A picture with its luma in all channels, rounded down as stb_image does, by which darknet reads pictures."""
+    luma: Picture = (picture @ LUMA >> 8).astype(np.uint8)
+    return np.repeat(luma[..., None], 3, axis=2)
 
 
 def window(size: int, start: int, count: int) -> Places:

@@ -12,6 +12,8 @@ from .base import Array
 
 SELU_SCALE = 1.0507
 SELU_ALPHA = 1.6732
+GELU_LINEAR, GELU_CUBIC = 0.797885, 0.035677  # of what gelu takes the tanh of
+SHARE_EPSILON = 1e-4  # added to the sums by which normalize_channels and its kind divide
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,29 @@ class Formula:
 
     function: Callable[[Any], Any]
     derivative: Callable[[Any], Any]
+    of: Literal["output", "input"] = "output"
+
+    def backward(self, kept: Array, delta: Array) -> Array:
+        """`delta` of y -> delta of x; `kept` is what `derivative` takes."""
+        return delta * self.derivative(kept).astype(kept.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class ChannelFormula:
+    """An activation of all channels of a cell together.
+
+    Attributes
+    ----------
+    function : callable
+        Of an array x, channels along axis 1.
+    backward : callable
+        (`kept`, delta of y) -> delta of x.
+    of : str
+        Whether `kept` is y or x.
+    """
+
+    function: Callable[[Any], Any]
+    backward: Callable[[Any, Any], Any]
     of: Literal["output", "input"] = "output"
 
 
@@ -59,8 +84,72 @@ def _stair(x: Any) -> Any:
     return np.where(n == 2 * np.floor(n / 2), half, (x - n) + half)
 
 
+def _swish_derivative(x: Any) -> Any:
+    y = _logistic(x)
+    return y * (1 + x * (1 - y))
+
+
+def _mish_derivative(x: Any) -> Any:
+    y = np.tanh(np.logaddexp(0, x))
+    return y + x * (1 - y * y) * _logistic(x)
+
+
+def _hard_mish(x: Any) -> Any:
+    return np.where(x > 0, x, np.where(x < -2, 0, x * (0.5 * x + 1)))
+
+
+def _gelu_exponent(x: Any) -> Any:
+    """Twice what darknet takes the tanh of: (1 + tanh(u)) / 2 is the logistic of 2 u, in which nothing cancels."""
+    return x * (2 * GELU_LINEAR + 2 * GELU_CUBIC * x * x)
+
+
+def _gelu_derivative(x: Any) -> Any:
+    x = np.clip(x, -10, 10)  # beyond, the limits
+    y = _logistic(_gelu_exponent(x))
+    return y + x * y * (1 - y) * (2 * GELU_LINEAR + 6 * GELU_CUBIC * x * x)
+
+
+def _share(x: Any) -> Any:
+    x = np.maximum(x, 0)
+    return x / (SHARE_EPSILON + x.sum(axis=1, keepdims=True))
+
+
+def _share_backward(x: Any, delta: Any) -> Any:
+    y, total = _share(x), SHARE_EPSILON + np.maximum(x, 0).sum(axis=1, keepdims=True)
+    return np.where(x > 0, (delta - (delta * y).sum(axis=1, keepdims=True)) / total, 0)
+
+
+def _share_exponentials(x: Any, most: Any, epsilon: Any) -> Any:
+    x = np.exp(x - most)
+    return x / (epsilon + x.sum(axis=1, keepdims=True))
+
+
+def _softmax(x: Any) -> Any:
+    """e^x / (epsilon + sum): numerator and denominator by e^most, so that neither overflows."""
+    most = np.maximum(x.max(axis=1, keepdims=True), 0)
+    return _share_exponentials(x, most, SHARE_EPSILON * np.exp(-most))
+
+
+def _softmax_backward(y: Any, delta: Any) -> Any:
+    return y * (delta - (delta * y).sum(axis=1, keepdims=True))
+
+
+def _softmax_maximum(x: Any) -> Any:
+    return _share_exponentials(x, x.max(axis=1, keepdims=True), SHARE_EPSILON)
+
+
+def _softmax_maximum_backward(y: Any, delta: Any) -> Any:
+    """As of `_softmax`, and what the largest value, subtracted from all, wants: of equal ones the first."""
+    first = y.argmax(axis=1, keepdims=True)
+    largest = np.take_along_axis(y, first, axis=1)  # 1 / (epsilon + sum)
+    back = _softmax_backward(y, delta)
+    own = np.take_along_axis(back, first, axis=1)
+    np.put_along_axis(back, first, own - SHARE_EPSILON * largest * (delta * y).sum(axis=1, keepdims=True), axis=1)
+    return back
+
+
 # The derivatives are darknet's, of the output where not said otherwise; at a kink they take one of the sides.
-ACTIVATIONS: dict[str, Formula] = {
+ACTIVATIONS: dict[str, Formula | ChannelFormula] = {
     "linear": Formula(lambda x: x, np.ones_like),
     "leaky": Formula(lambda x: np.where(x < 0, 0.1 * x, x), lambda y: np.where(y > 0, 1, 0.1)),
     "relu": Formula(lambda x: x * (x > 0), lambda y: y > 0),
@@ -75,13 +164,24 @@ ACTIVATIONS: dict[str, Formula] = {
     "lhtan": Formula(_lhtan, lambda y: np.where((y > 0) & (y < 1), 1, 0.001)),
     "hardtan": Formula(lambda x: np.clip(x, -1, 1), lambda y: (y > -1) & (y < 1)),
     "stair": Formula(_stair, lambda y: y != np.floor(y)),
+    "relu6": Formula(lambda x: np.clip(x, 0, 6), lambda y: (y > 0) & (y < 6)),
+    # Forward and backward as leaky: AlexeyAB's program divides by the slope on CUDA alone.
+    "revleaky": Formula(lambda x: np.where(x < 0, 0.1 * x, x), lambda y: np.where(y > 0, 1, 0.1)),
+    "swish": Formula(lambda x: x * _logistic(x), _swish_derivative, of="input"),
+    "mish": Formula(lambda x: x * np.tanh(np.logaddexp(0, x)), _mish_derivative, of="input"),
+    "hard_mish": Formula(_hard_mish, lambda x: np.where(x > 0, 1, np.where(x > -2, x + 1, 0)), of="input"),
+    "gelu": Formula(lambda x: x * _logistic(_gelu_exponent(x)), _gelu_derivative, of="input"),
+    "normalize_channels": ChannelFormula(_share, _share_backward, of="input"),
+    "normalize_channels_softmax": ChannelFormula(_softmax, _softmax_backward),
+    "normalize_channels_softmax_maxval": ChannelFormula(_softmax_maximum, _softmax_maximum_backward),
 }
 
 
 def activate(name: str, x: Array) -> Array:
-    """`x` through the activation `name`; the type and shape of `x`.
+    """`x`, channels along axis 1, through the activation `name`; the type and shape of `x`.
 
-    Source: darknet's ``activations.h``. Overflow of the exponential is its limit, and what is not a number stays so.
+    Source: darknet's and AlexeyAB's ``activations.h``. Overflow of the exponential is its limit, and what is not a
+    number stays so.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         return ACTIVATIONS[name].function(x).astype(x.dtype, copy=False)
@@ -95,4 +195,4 @@ def keep(name: str, x: Array, y: Array) -> Array:
 def differentiate(name: str, kept: Array, delta: Array) -> Array:
     """`delta` of an activation's output -> delta of its input; `kept` is what `keep` gave."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return delta * ACTIVATIONS[name].derivative(kept).astype(kept.dtype, copy=False)
+        return ACTIVATIONS[name].backward(kept, delta)

@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cfg import Option, Section, flag, number
+from .dialect import DARKNET, Dialect
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from .tree import Tree
 
 Array = npt.NDArray[np.float32]
 Arrays = Mapping[str, Array]
@@ -55,14 +58,6 @@ class Shape(NamedTuple):
         return self.channels * self.height * self.width
 
 
-def count_windows(room: int, size: int, stride: int) -> int:
-    """How many windows of `size` lie `stride` apart in `room` cells; 0 where none does.
-
-    One may be up to `stride` - 1 larger than the room, as in C, whose division rounds towards zero.
-    """
-    return 0 if room - size <= -stride else max(0, room - size) // stride + 1
-
-
 @dataclass(frozen=True)
 class Parameter:
     """What a layer learns, or is told by its training.
@@ -77,12 +72,15 @@ class Parameter:
         Whether no value is below 0.
     optional : bool
         Whether it is missing in files of darknet's own, unlike those of its fork; it is 0 there.
+    flipped : bool
+        Whether its first axis is the last one in the file.
     """
 
     shape: tuple[int, ...]
     role: Role
     positive: bool = False
     optional: bool = False
+    flipped: bool = False
 
     @property
     def size(self) -> int:
@@ -114,8 +112,12 @@ class Layer:
     ----------
     options : mapping of str to Option
         Keys of the section that become attributes.
+    extras : mapping of str to Option
+        The same, of keys that kernels do not know: where one is not at its default the layer runs by its definition.
     ignored : tuple of str
         Keys that say nothing about inference.
+    without_effect : mapping of str to str
+        Flags that change nothing, though their name says that they do, and what a warning says of one that is on.
     unsupported : mapping of str to Option
         Keys that change the answer in a way that is not known here; only their default is taken.
     training : mapping of str to Option
@@ -139,8 +141,16 @@ class Layer:
         Whether its output is the activation of the sum of two inputs of one shape.
     idle : bool
         Whether it computes nothing: its output is its only input.
+    special : str
+        What it does that kernels do not know, so that its definition runs on every engine; empty where nothing.
     activation : str
         What it applies last to all that it computes.
+    hierarchy : Tree, optional
+        Of the classes whose probabilities it gives, each where its parent is true.
+    unnamed : str
+        Why no later layer may name it as an input; empty where one may.
+    shares : int, optional
+        The layer whose parameters it takes, instead of some of its own.
     measures : bool
         Whether it compares its output with the truth.
     untrainable : str
@@ -157,12 +167,16 @@ class Layer:
         Their shapes.
     shape : Shape
         Of its output.
+    dialect : Dialect
+        The arithmetic of its network.
     """
 
     kind: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[Mapping[str, Option]] = {}
+    extras: ClassVar[Mapping[str, Option]] = {}
     ignored: ClassVar[tuple[str, ...]] = ()
+    without_effect: ClassVar[Mapping[str, str]] = {}
     unsupported: ClassVar[Mapping[str, Option]] = {}
     training: ClassVar[Mapping[str, Option]] = {}
     untrained: ClassVar[Mapping[str, Option]] = {}
@@ -171,11 +185,14 @@ class Layer:
     answers: ClassVar[bool] = True
     elementwise: ClassVar[bool] = False
     sums: ClassVar[bool] = False
-    concatenates: ClassVar[bool] = False
+    concatenates: bool = False
     adds: bool = False
     idle: bool = False
     measures: bool = False
     activation: str = "linear"
+    hierarchy: Tree | None = None
+    unnamed: str = ""
+    shares: int | None = None
 
     rate: float
     stops: bool
@@ -183,16 +200,21 @@ class Layer:
     inputs: tuple[int, ...]
     input_shapes: tuple[Shape, ...]
     shape: Shape
+    dialect: Dialect
 
-    def __init__(self, section: Section, index: int, shapes: Sequence[Shape]) -> None:
+    def __init__(self, section: Section, index: int, shapes: Sequence[Shape], dialect: Dialect = DARKNET) -> None:
         """`shapes` holds the network's input and the outputs of all layers before: `index` + 1 of them."""
         self.section = section
         self.index = index
+        self.dialect = dialect
         of_training = (*self.training, *self.untrained, *COMMON_TRAINING, *COMMON_UNTRAINED)
-        values = section.read(self.options, (*self.ignored, *COMMON_IGNORED, *of_training), self.unsupported)
+        ignored = (*self.ignored, *self.without_effect, *COMMON_IGNORED, *of_training)
+        values = section.read({**self.options, **self.extras}, ignored, self.unsupported)
         for key, value in {**values, **section.read_quietly(self.training)}.items():
             setattr(self, key, value)
         self.rate, self.stops = section.read_quietly(COMMON_TRAINING).values()
+        self._tell_without_effect()
+        self._named: list[tuple[str, int]] = []
         self.inputs = self._find_inputs()
         self._take(shapes)
 
@@ -209,11 +231,26 @@ class Layer:
     def _find_inputs(self) -> tuple[int, ...]:
         return (self.index - 1,)
 
+    def _find_pair(self) -> tuple[int, ...]:
+        """The layer before, and the one that the option ``from`` names."""
+        source = getattr(self, "from")
+        if source is None:
+            raise self.section.error("from= is missing: the layer to multiply")
+        if self.index == 0:
+            raise self.section.error("no layer comes before this one", "from")
+        return (self.index - 1, self._earlier("from", source))
+
     def _set_up(self, source: Shape) -> Shape:
         """The shape of the output; `source` is the first input's. Called again where that changes."""
         raise NotImplementedError
 
     def _earlier(self, key: str, value: int) -> int:
+        """The absolute index of the layer that option `key` names by `value` as an input."""
+        absolute = self._absolute(key, value)
+        self._named.append((key, absolute))
+        return absolute
+
+    def _absolute(self, key: str, value: int) -> int:
         """The absolute index of the layer that option `key` names by `value`."""
         absolute = value if value >= 0 else self.index + value
         if not 0 <= absolute < self.index:
@@ -221,10 +258,45 @@ class Layer:
             raise self.section.error(f"{value}: {before} before this one", key)
         return absolute
 
+    def check_earlier(self, layers: Sequence[Layer]) -> None:
+        """Raise CfgError where it does not fit `layers`, those before it, in more than their shapes."""
+        for key, index in self._named:
+            if layers[index].unnamed:
+                raise self.section.error(f"layer {index}: {layers[index].unnamed}", key)
+
+    def grows(self, growing: Sequence[bool]) -> bool | None:
+        """Whether its output grows with the pictures, where so do those of its inputs for which `growing` says so.
+
+        None where these inputs then no longer fit together.
+        """
+        return any(growing) and not self.pools_all if any(growing) == all(growing) else None
+
+    @property
+    def special(self) -> str:
+        """See `Layer`: the first of `extras` in use."""
+        return next((f"{key}={self.section.entries[key].value}" for key in self.extras_used), "")
+
+    @property
+    def extras_used(self) -> list[str]:
+        """The keys of `extras` that are not at their defaults."""
+        defaults = {key: getattr(self, o.follows) if o.follows else o.default for key, o in self.extras.items()}
+        return [key for key, default in defaults.items() if getattr(self, key) != default]
+
+    def _tell_without_effect(self) -> None:
+        on = self.section.read_quietly({key: flag() for key in self.without_effect})
+        for key, reason in self.without_effect.items():
+            if on[key]:
+                self.section.tell_once(reason, key)
+
     @property
     def parameters(self) -> dict[str, Parameter]:
         """Its parameters by name, in the order in which a weights file holds them."""
         return {}
+
+    @property
+    def taken(self) -> dict[str, Parameter]:
+        """The parameters that it computes with, by name: its own, or those of the layer that it `shares` with."""
+        return self.parameters
 
     @property
     def parameter_count(self) -> int:
@@ -252,7 +324,7 @@ class Layer:
         inputs : sequence of array
             For each of `self.inputs`, float32 of shape (n, channels, height, width).
         parameters : mapping of str to array
-            As in `self.parameters`.
+            As in `self.taken`.
 
         Returns
         -------
@@ -268,9 +340,9 @@ class Layer:
 
     def check_trainable(self) -> None:
         """Raise CfgError where it cannot be trained, or not as its section says."""
-        options = {**self.options, **self.unsupported, **self.training, **COMMON_TRAINING}
-        ignored, untrained = (*self.ignored, *COMMON_IGNORED), {**self.untrained, **COMMON_UNTRAINED}
-        self.section.check_training(options, ignored, untrained)
+        options = {**self.options, **self.extras, **self.unsupported, **self.training, **COMMON_TRAINING}
+        ignored = (*self.ignored, *self.without_effect, *COMMON_IGNORED)
+        self.section.check_training(options, ignored, {**self.untrained, **COMMON_UNTRAINED})
         if self.untrainable:
             raise self.section.error(f"cannot be trained: {self.untrainable}")
 

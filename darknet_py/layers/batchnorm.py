@@ -7,26 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
+from .dialect import Dialect
 
-EPSILON = 1e-6  # added to the standard deviation, not to the variance
-GRADIENT_EPSILON = 1e-5  # of the gradient, added to the variance
+GRADIENT_EPSILON = 1e-5  # of the gradient, added to the variance: in all dialects
 
 
-def normalize(x: Array, parameters: Arrays) -> Array:
-    """scale * (x - mean) / (sqrt(variance) + 1e-6), channel by channel; `x` is (n, channels, ...)."""
+def normalize(x: Array, parameters: Arrays, dialect: Dialect) -> Array:
+    """scale * (x - mean) / the dialect's divisor, channel by channel; `x` is (n, channels, ...)."""
     column = (-1,) + (1,) * (x.ndim - 2)
     scales, means, variances = (parameters[name].reshape(column) for name in ("scales", "means", "variances"))
-    return scales * ((x - means) / (np.sqrt(variances) + np.float32(EPSILON)))
+    return scales * ((x - means) / dialect.divisor(variances))
 
 
-def normalize_batch(x: Array, parameters: Arrays) -> tuple[Array, Saved]:
+def normalize_batch(x: Array, parameters: Arrays, dialect: Dialect) -> tuple[Array, Saved]:
     """`normalize` by the mean and variance (of N - 1) of the mini-batch, and what `normalize_backward` needs."""
     rest = (0, *range(2, x.ndim))
     measured = {"means": x.mean(axis=rest), "variances": x.var(axis=rest, ddof=1)}
-    return normalize(x, {**parameters, **measured}), {**measured, "sums": x}
+    return normalize(x, {**parameters, **measured}, dialect), {**measured, "sums": x}
 
 
-def normalize_backward(delta: Array, saved: Saved, parameters: Arrays) -> tuple[Array, Array]:
+def normalize_backward(delta: Array, saved: Saved, parameters: Arrays, dialect: Dialect) -> tuple[Array, Array]:
     """The delta of `normalize_batch`'s input, and the gradient of the scales.
 
     Darknet's hand-written formula, with N and another small number: next to the true gradient, but not that.
@@ -36,7 +36,7 @@ def normalize_backward(delta: Array, saved: Saved, parameters: Arrays) -> tuple[
     rest, column = (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
     count = x.size // x.shape[1]
     centred = x - means.reshape(column)
-    scale_gradient = (delta * centred).sum(axis=rest) / (np.sqrt(variances) + x.dtype.type(EPSILON))
+    scale_gradient = (delta * centred).sum(axis=rest) / dialect.divisor(variances)
     delta = delta * scales.reshape(column)
     factor = 1 / np.sqrt(variances + x.dtype.type(GRADIENT_EPSILON))
     mean_delta = -factor * delta.sum(axis=rest)
@@ -76,12 +76,12 @@ class BatchNorm(Layer):
         return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
-        return normalize(inputs[0], parameters) + parameters["biases"].reshape(-1, 1, 1)
+        return normalize(inputs[0], parameters, self.dialect) + parameters["biases"].reshape(-1, 1, 1)
 
     def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
-        output, saved = normalize_batch(inputs[0], parameters)
+        output, saved = normalize_batch(inputs[0], parameters, self.dialect)
         return output + parameters["biases"].reshape(-1, 1, 1), saved
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        gradient, scales = normalize_backward(delta, saved, parameters)
+        gradient, scales = normalize_backward(delta, saved, parameters, self.dialect)
         return Gradients((gradient,), {"biases": delta.sum(axis=(0, 2, 3)), "scales": scales})

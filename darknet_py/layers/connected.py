@@ -49,14 +49,14 @@ class Connected(Layer):
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
         if self.batch_normalize:
-            x = normalize(x, parameters)
+            x = normalize(x, parameters, self.dialect)
         return activate(self.activation, x + parameters["biases"]).reshape(-1, self.output, 1, 1)
 
     def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         saved = {"inputs": inputs[0]}
         x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
         if self.batch_normalize:
-            x, of_batch = normalize_batch(x, parameters)
+            x, of_batch = normalize_batch(x, parameters, self.dialect)
             saved.update(of_batch)
         x = x + parameters["biases"]
         y = activate(self.activation, x)
@@ -67,7 +67,7 @@ class Connected(Layer):
         delta = differentiate(self.activation, saved["activated"], delta.reshape(len(delta), -1))
         gradients = {"biases": delta.sum(axis=0)}
         if self.batch_normalize:
-            delta, gradients["scales"] = normalize_backward(delta, saved, parameters)
+            delta, gradients["scales"] = normalize_backward(delta, saved, parameters, self.dialect)
         inputs = saved["inputs"]
         gradients["weights"] = delta.T @ inputs.reshape(len(inputs), -1)
         return Gradients(((delta @ parameters["weights"]).reshape(inputs.shape),), gradients)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from ..cfg import choice, flag, integer, number, text
+from ..cfg import choice, flag, integer, number
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape, count_windows
+from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
 from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
+from .blur import ANTIALIASING, UNNAMED, Blur
+from .windows import Windows
 
 
 class Convolutional(Layer):
@@ -19,7 +20,9 @@ class Convolutional(Layer):
     Attributes
     ----------
     padding : int
-        Zeros round each plane: size // 2 where the cfg says ``pad=1``.
+        Zeros round each plane: size // 2 where the cfg says ``pad=1``; `dilation` times as many are meant.
+    sharp : Shape
+        Of the output before `antialiasing`; of all of it where there is none.
     """
 
     kind = "convolutional"
@@ -33,22 +36,24 @@ class Convolutional(Layer):
         "padding": integer(0, least=0, most=MAX_SIDE),
         "groups": integer(1, least=1),
         "batch_normalize": flag(),
+        "cbn": flag(),
+        "flipped": flag(),
+        "share_index": integer(),
         "activation": choice(ACTIVATIONS, "logistic"),
     }
+    extras = {
+        "stride_x": integer(follows="stride", least=1),
+        "stride_y": integer(follows="stride", least=1),
+        "dilation": integer(1, least=1, most=1024),
+        "antialiasing": ANTIALIASING,
+        "xnor": flag(),
+    }
     ignored = ("bias", "adam")
-    unsupported = {
+    without_effect = {"binary": "the weights keep their precision, as in darknet on a CPU"}
+    untrained = {
         "binary": flag(),
         "xnor": flag(),
-        "flipped": flag(),
-        "stride_x": integer(follows="stride"),
-        "stride_y": integer(follows="stride"),
-        "dilation": integer(1),
-        "antialiasing": flag(),
-        "share_index": text(),
         "cbn": flag(),
-        "coordconv": flag(),
-    }
-    untrained = {
         "dot": flag(),
         "bin_output": flag(),
         "assisted_excitation": number(0),
@@ -59,46 +64,117 @@ class Convolutional(Layer):
         "angle": number(0),
         "grad_centr": flag(),
         "reverse": number(0),
+        "coordconv": flag(),
     }
     filters: int
     size: int
     stride: int
+    stride_x: int
+    stride_y: int
     pad: bool
     padding: int
+    dilation: int
     groups: int
     batch_normalize: bool
+    cbn: bool
+    flipped: bool
+    share_index: int | None
+    xnor: bool
+    antialiasing: int
     activation: str
+    sharp: Shape
 
     def _set_up(self, source: Shape) -> Shape:
         if self.pad:
             self.padding = self.size // 2
+        if self.stride_x == self.stride_y:
+            self.stride = self.stride_x
+        if self.size == 1:
+            self.dilation = 1
+        if self.cbn:
+            self.batch_normalize = True
+        if self.xnor:
+            self.groups = 1
+        if self.share_index is not None:
+            self.shares = self._absolute("share_index", self.share_index)
         for key, channels in (("groups", source.channels), ("groups", self.filters)):
             if channels % self.groups:
                 raise self.section.error(f"does not divide {channels} channels", key)
-        windows = [count_windows(d + 2 * self.padding, self.size, self.stride) for d in source[1:]]
+        windows = self.windows.count(source, 2 * self.padding)
         if 0 in windows:
             reason = f"larger than its input, {source.width} x {source.height} with padding {self.padding}"
             raise self.section.error(reason, "size")
-        return Shape(self.filters, *windows)
+        self._check_dilation()
+        self.sharp = Shape(self.filters, *windows)
+        if self.blur is None:
+            return self.sharp
+        shape = self.blur.shape(self.sharp)
+        if 0 in shape:
+            raise self.section.error(f"{self.sharp.width} x {self.sharp.height} cells are left to blur", "antialiasing")
+        return shape
+
+    def _check_dilation(self) -> None:
+        """Darknet counts windows as if they were not dilated, and takes that many of the dilated ones."""
+        if self.dilation > 1 and 2 * self.padding != self.size - 1:
+            reason = f"an odd size and padding={self.size // 2} are expected; with others darknet counts wrongly"
+            raise self.section.error(reason, "dilation")
+
+    def check_earlier(self, layers: Sequence[Layer]) -> None:
+        """See `Layer`."""
+        super().check_earlier(layers)
+        if self.shares is None:
+            return
+        owner = layers[self.shares]
+        if not isinstance(owner, Convolutional):
+            raise self.section.error(
+                f"layer {self.shares} is [{owner.kind}]; a [{self.kind}] is expected", "share_index"
+            )
+        shapes, others = ({name: p.shape for name, p in layer.taken.items()} for layer in (self, owner))
+        if shapes != others:
+            reason = f"layer {self.shares} has other parameters; filters, size, groups, channels and batch_normalize"
+            raise self.section.error(f"{reason} must be alike", "share_index")
+
+    @property
+    def unnamed(self) -> str:  # type: ignore[override]
+        """Why no later layer may name it."""
+        return UNNAMED if self.antialiasing else ""
+
+    @property
+    def windows(self) -> Windows:
+        """Where they lie."""
+        strides = (1, 1) if self.antialiasing else (self.stride_y, self.stride_x)
+        return Windows(self.size, strides, self.padding * self.dilation, self.dilation)
+
+    @property
+    def blur(self) -> Blur | None:
+        """What comes last, if anything does."""
+        return Blur(self.antialiasing, (self.stride_y, self.stride_x)) if self.antialiasing else None
 
     @property
     def edges(self) -> list[tuple[int, int]]:
         """Zeros before the first and after the last row, then column; more after it where a window is larger."""
-        return [(self.padding, max(self.padding, self.size - d - self.padding)) for d in self.input_shapes[0][1:]]
+        first, extent = self.windows.first, self.windows.extent
+        return [(first, max(first, extent - side - first)) for side in self.input_shapes[0][1:]]
 
     @property
     def parameters(self) -> dict[str, Parameter]:
+        return self.taken if self.shares is None else {}
+
+    @property
+    def taken(self) -> dict[str, Parameter]:
+        """See `Layer`."""
         per_group = self.input_shapes[0].channels // self.groups
+        weights = (self.filters, per_group, self.size, self.size)
         return {
             "biases": Parameter((self.filters,), "bias"),
             **(statistics(self.filters) if self.batch_normalize else {}),
-            "weights": Parameter((self.filters, per_group, self.size, self.size), "weight"),
+            "weights": Parameter(weights, "weight", flipped=self.flipped),
         }
 
     @property
     def operations(self) -> int:
         fan_in = self.input_shapes[0].channels // self.groups * self.size**2
-        return 2 * fan_in * self.shape.size
+        return 2 * fan_in * self.sharp.size
 
     def listing(self) -> str:
         (channels, height, width), out = self.input_shapes[0], self.shape
@@ -119,56 +195,58 @@ class Convolutional(Layer):
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         x = self._convolve(inputs[0], parameters)
         if self.batch_normalize:
-            x = normalize(x, parameters)
-        return activate(self.activation, x + parameters["biases"].reshape(-1, 1, 1))
+            x = normalize(x, parameters, self.dialect)
+        return self._blurred(activate(self.activation, x + parameters["biases"].reshape(-1, 1, 1)))
 
     def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         saved = {"inputs": inputs[0]}
         x = self._convolve(inputs[0], parameters)
         if self.batch_normalize:
-            x, of_batch = normalize_batch(x, parameters)
+            x, of_batch = normalize_batch(x, parameters, self.dialect)
             saved.update(of_batch)
         x = x + parameters["biases"].reshape(-1, 1, 1)
         y = activate(self.activation, x)
         saved["activated"] = keep(self.activation, x, y)
-        return y, saved
+        return self._blurred(y), saved
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
+        if self.blur is not None:
+            delta = self.blur.backward(delta, (len(delta), *self.sharp))
         delta = differentiate(self.activation, saved["activated"], delta)
         gradients = {"biases": delta.sum(axis=(0, 2, 3))}
         if self.batch_normalize:
-            delta, gradients["scales"] = normalize_backward(delta, saved, parameters)
+            delta, gradients["scales"] = normalize_backward(delta, saved, parameters, self.dialect)
         inputs = saved["inputs"]
         delta = delta.reshape(len(delta), self.groups, self.filters // self.groups, -1)
         products = (delta @ self._columns(inputs).swapaxes(2, 3)).sum(axis=0)
         gradients["weights"] = products.reshape(parameters["weights"].shape)
         columns = self._filters(parameters).swapaxes(1, 2) @ delta
-        return Gradients((self._sum_columns(columns, inputs),), gradients)
+        taps = columns.reshape(*inputs.shape[:2], self.size, self.size, *self.sharp[1:]).transpose(0, 1, 4, 5, 2, 3)
+        return Gradients((self.windows.add_up(taps, inputs.shape),), gradients)
 
     def _convolve(self, x: Array, parameters: Arrays) -> Array:
-        return (self._filters(parameters) @ self._columns(x)).reshape(len(x), *self.shape)
+        if self.xnor:
+            x = np.where(x > 0, x.dtype.type(1), x.dtype.type(-1))
+        return (self._filters(parameters) @ self._columns(x)).reshape(len(x), *self.sharp)
+
+    def _blurred(self, x: Array) -> Array:
+        return x if self.blur is None else self.blur.forward(x, self.shape)
+
+    def multipliers(self, parameters: Arrays) -> Array:
+        """The weights; of `xnor` their signs, times the mean magnitude of those of the filter."""
+        weights = parameters["weights"]
+        if not self.xnor:
+            return weights
+        means = np.abs(weights).mean(axis=(1, 2, 3), keepdims=True)
+        return np.where(weights > 0, means, -means)
 
     def _filters(self, parameters: Arrays) -> Array:
         """The weights, as groups x filters x taps."""
-        return parameters["weights"].reshape(self.groups, self.filters // self.groups, -1)
+        return self.multipliers(parameters).reshape(self.groups, self.filters // self.groups, -1)
 
     def _columns(self, x: Array) -> Array:
         """What each window holds, as n x groups x taps x windows; a tap is a channel of the group, row and column."""
-        padded = np.pad(x, ((0, 0), (0, 0), *self.edges))
-        windows = sliding_window_view(padded, (self.size, self.size), axis=(2, 3))
-        windows = windows[:, :, :: self.stride, :: self.stride]
+        windows = self.windows.take(x, self.sharp[1:])
         n, channels, height, width = windows.shape[:4]
         columns = windows.reshape(n, self.groups, channels // self.groups, height, width, -1)
         return columns.transpose(0, 1, 2, 5, 3, 4).reshape(n, self.groups, -1, height * width)
-
-    def _sum_columns(self, columns: Array, x: Array) -> Array:
-        """`_columns` backward: each cell's sum over the windows that hold it, in the shape of `x`."""
-        n, channels, height, width = x.shape
-        (top, bottom), (left, right) = self.edges
-        padded = np.zeros((n, channels, top + height + bottom, left + width + right), x.dtype)
-        taps = columns.reshape(n, channels, self.size, self.size, *self.shape[1:])
-        for i, j in np.ndindex(self.size, self.size):
-            rows = slice(i, i + (self.shape.height - 1) * self.stride + 1, self.stride)
-            cells = slice(j, j + (self.shape.width - 1) * self.stride + 1, self.stride)
-            padded[:, :, rows, cells] += taps[:, :, i, j]
-        return padded[:, :, top : top + height, left : left + width]

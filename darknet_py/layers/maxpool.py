@@ -1,53 +1,81 @@
-"""Maximum over windows."""
+"""Maximum over windows, or over channels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import flag, integer
-from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Saved, Shape, count_windows
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .blur import ANTIALIASING, UNNAMED, Blur
+from .windows import POOLING, Windows, set_up_pooling
 
 
 class MaxPool(Layer):
     """Maximum over `size` x `size` windows that start at -(padding // 2), `stride` apart.
 
-    `padding` counts both edges together; cells outside the picture do not count.
+    `padding` counts both edges together; cells outside the picture do not count. With `maxpool_depth` there are no
+    windows: channel g of `out_channels` is the maximum over the channels g, g + out_channels, ... at each cell.
+
+    Attributes
+    ----------
+    sharp : Shape
+        Of the output before `antialiasing`; of all of it where there is none.
     """
 
     kind = "maxpool"
     aliases = ("max",)
-    options = {
-        "stride": integer(1, least=1, most=MAX_SIDE),
-        "size": integer(0, least=1, most=MAX_SIDE),
-        "padding": integer(-1, least=0, most=2 * MAX_SIDE),
-    }
-    unsupported = {
-        "stride_x": integer(follows="stride"),
-        "stride_y": integer(follows="stride"),
+    options = {**POOLING, "out_channels": integer(1, least=1)}
+    extras = {
+        "stride_x": integer(follows="stride", least=1),
+        "stride_y": integer(follows="stride", least=1),
         "maxpool_depth": flag(),
-        "out_channels": integer(1),
-        "antialiasing": flag(),
-        "maxpool_zero_nonmax": flag(),
+        "antialiasing": ANTIALIASING,
     }
+    unsupported = {"maxpool_zero_nonmax": flag()}
     stride: int
+    stride_x: int
+    stride_y: int
     size: int
     padding: int
+    maxpool_depth: bool
+    out_channels: int
+    antialiasing: int
+    sharp: Shape
 
     def _set_up(self, source: Shape) -> Shape:
-        self.size = self.size or self.stride
-        if self.padding < 0:
-            self.padding = self.size - 1
-        if (self.padding + 1) // 2 >= self.size:
-            reason = f"a window of {self.size} would lie wholly outside the picture"
-            raise self.section.error(reason, "padding")
-        windows = [count_windows(d + self.padding, self.size, self.stride) for d in source[1:]]
-        if 0 in windows:
-            reason = f"larger than its input, {source.width} x {source.height} with padding {self.padding}"
-            raise self.section.error(reason, "size")
-        return Shape(source.channels, *windows)
+        self.stride, self.size, self.padding, counts = set_up_pooling(self, source, bool(self.antialiasing))
+        if self.maxpool_depth:
+            if self.out_channels > source.channels:
+                raise self.section.error(f"at most {source.channels} is expected", "out_channels")
+            if self.antialiasing:
+                raise self.section.error("not supported with maxpool_depth", "antialiasing")
+            self.sharp = Shape(self.out_channels, *source[1:])
+            return self.sharp
+        self.sharp = Shape(source.channels, *counts)
+        if self.blur is None:
+            return self.sharp
+        shape = self.blur.shape(self.sharp)
+        if 0 in shape:
+            raise self.section.error(f"{self.sharp.width} x {self.sharp.height} cells are left to blur", "antialiasing")
+        return shape
+
+    @property
+    def unnamed(self) -> str:  # type: ignore[override]
+        """Why no later layer may name it."""
+        return UNNAMED if self.antialiasing else ""
+
+    @property
+    def blur(self) -> Blur | None:
+        """What comes last, if anything does."""
+        return Blur(self.antialiasing, (self.stride_y, self.stride_x)) if self.antialiasing else None
+
+    @property
+    def windows(self) -> Windows:
+        """Where they lie."""
+        strides = (1, 1) if self.antialiasing else (self.stride_y, self.stride_x)
+        return Windows(self.size, strides, self.padding // 2)
 
     def listing(self) -> str:
         channels, height, width = self.input_shapes[0]
@@ -62,33 +90,34 @@ class MaxPool(Layer):
         )
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
-        return self._windows(inputs[0]).max(axis=(4, 5))
+        y = self._candidates(inputs[0]).max(axis=-1)
+        return y if self.blur is None else self.blur.forward(y, self.shape)
 
     def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         return self.forward(inputs, parameters), {"inputs": inputs[0]}
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        """To the first of a window's largest cells, row by row."""
-        x, first = saved["inputs"], self.padding // 2
-        windows = self._windows(x)
-        largest = windows.reshape(*windows.shape[:4], -1).argmax(axis=4)
+        """To the first of those that are largest, row by row, or channel by channel."""
+        if self.blur is not None:
+            delta = self.blur.backward(delta, (len(delta), *self.sharp))
+        x = saved["inputs"]
+        largest = self._candidates(x).argmax(axis=-1)
         image, channel, row, column = np.indices(largest.shape, sparse=True)
-        rows = row * self.stride + largest // self.size - first
-        columns = column * self.stride + largest % self.size - first
+        if self.maxpool_depth:
+            channel = channel + largest * self.out_channels
+        else:
+            down, across = self.windows.strides
+            row = row * down + largest // self.size - self.windows.first
+            column = column * across + largest % self.size - self.windows.first
         gradient = np.zeros_like(x)
-        np.add.at(gradient, (image, channel, rows, columns), delta)
+        np.add.at(gradient, (image, channel, row, column), delta)
         return Gradients((gradient,), {})
 
-    def _windows(self, x: Array) -> Array:
-        """As n x channels x height x width of the output x rows x columns of a window."""
-        first = self.padding // 2
-        # The last window reaches this far; where it stays inside, the cells behind it do not matter.
-        after = [
-            max(0, (out - 1) * self.stride - first + self.size - d)
-            for out, d in zip(self.shape[1:], x.shape[2:], strict=True)
-        ]
-        edges = [(0, 0), (0, 0), *((first, last) for last in after)]
-        padded = np.pad(x, edges, constant_values=-np.inf)
-        windows = sliding_window_view(padded, (self.size, self.size), axis=(2, 3))
-        windows = windows[:, :, :: self.stride, :: self.stride]
-        return windows[:, :, : self.shape.height, : self.shape.width]
+    def _candidates(self, x: Array) -> Array:
+        """Of what each value is the maximum, as n x channels x height x width x values."""
+        if self.maxpool_depth:
+            missing = -x.shape[1] % self.out_channels
+            filled = np.pad(x, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=-np.inf)
+            return np.moveaxis(filled.reshape(len(x), -1, *self.sharp), 1, -1)
+        windows = self.windows.take(x, self.sharp[1:], -np.inf)
+        return windows.reshape(*windows.shape[:4], -1)

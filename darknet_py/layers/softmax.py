@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from ..cfg import flag, integer, number, text
 from .base import Array, Arrays, Gradients, Layer, Saved, Shape
+from .tree import Tree, find_tree, load_tree
 
 
 class Softmax(Layer):
     """Softmax of input / temperature within each of `groups` equal runs of the flattened input.
+
+    With `tree`, a file, within each run of classes that have one parent.
 
     In training it compares itself with the truth, unless `noloss`: the loss is the cross-entropy.
     """
@@ -22,10 +26,13 @@ class Softmax(Layer):
         "groups": integer(1, least=1),
         "temperature": number(1),
     }
+    extras = {"tree": text()}
     training = {"noloss": flag()}
-    unsupported = {"tree": text(), "spatial": number(0)}
+    untrained = {"tree": text()}
+    unsupported = {"spatial": number(0)}
     groups: int
     temperature: float
+    tree: str | None
     noloss: bool
 
     def _set_up(self, source: Shape) -> Shape:
@@ -33,7 +40,20 @@ class Softmax(Layer):
             raise self.section.error("more than 0 is expected", "temperature")
         if source.size % self.groups:
             raise self.section.error(f"does not divide {source.size} inputs", "groups")
+        if self.hierarchy is not None and len(self.hierarchy.parents) != source.size:
+            reason = f"{len(self.hierarchy.parents)} classes; {source.size} are expected, one for each input"
+            raise self.section.error(reason, "tree")
         return source
+
+    @cached_property
+    def hierarchy(self) -> Tree | None:  # type: ignore[override]
+        """The classes' tree, read from its file; None where there is none."""
+        if self.tree is None:
+            return None
+        path = find_tree(self.tree, self.section.file)
+        if path is None:
+            raise self.section.error("no such file, nor one beside the cfg", "tree")
+        return load_tree(path)
 
     def listing(self) -> str:
         return f"Softmax Layer: {self.shape.size} inputs"
@@ -47,8 +67,12 @@ class Softmax(Layer):
         return not self.noloss
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
-        powers = np.exp(self._exponents(inputs[0]))
-        return (powers / powers.sum(axis=2, keepdims=True)).reshape(inputs[0].shape)
+        x = inputs[0].reshape(len(inputs[0]), -1)
+        if self.hierarchy is None:
+            y = self._normalize(x.reshape(len(x), self.groups, -1))
+        else:
+            y = np.concatenate([self._normalize(x[:, group]) for group in self.hierarchy.groups], axis=1)
+        return y.reshape(inputs[0].shape)
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         """Passes the delta on: with truth - prediction, of a cost behind it, that is the gradient of cross-entropy."""
@@ -56,11 +80,15 @@ class Softmax(Layer):
 
     def measure(self, inputs: Sequence[Array], output: Array, truths: Array) -> tuple[float, Array]:
         """-log of the probability of each class that is true; the delta is darknet's: without the temperature."""
-        exponents = self._exponents(inputs[0])
+        exponents = self._exponents(inputs[0].reshape(len(output), self.groups, -1))
         losses = np.log(np.exp(exponents).sum(axis=2, keepdims=True)) - exponents
         loss = losses[truths.reshape(losses.shape) != 0].sum(dtype=np.float64)
         return float(loss), truths.reshape(output.shape) - output
 
+    def _normalize(self, x: Array) -> Array:
+        powers = np.exp(self._exponents(x))
+        return powers / powers.sum(axis=-1, keepdims=True)
+
     def _exponents(self, x: Array) -> Array:
-        x = x.reshape(len(x), self.groups, -1) / np.float32(self.temperature)
-        return x - x.max(axis=2, keepdims=True)
+        x = x / np.float32(self.temperature)
+        return x - x.max(axis=-1, keepdims=True)

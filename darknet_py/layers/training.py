@@ -44,7 +44,7 @@ def check_trainable(layers: Sequence[Layer], batch: int) -> None:
     """
     for layer in layers:
         layer.check_trainable()
-        if any(parameter.role == "statistic" for parameter in layer.parameters.values()):
+        if any(parameter.role == "statistic" for parameter in layer.taken.values()):
             _, height, width = layer.shape
             if batch * height * width < 2:
                 reason = "cannot be trained: a mini-batch of 1 gives each channel one value, without a variance"

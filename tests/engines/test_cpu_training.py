@@ -16,8 +16,11 @@ from darknet_py.engines import compile_training
 from darknet_py.errors import CfgError
 
 NETWORKS = int(os.environ.get("DARKNET_PY_NETWORKS", "100"))
-# Of a gradient's norm; besides, so many times what the gradient moves by where the pictures move by their rounding.
-BOUND, MOVES = 1e-4, 30
+# Of a gradient's norm; besides, so many times what it moves by where the pictures move by their rounding; and of the
+# largest gradient of the network, for one that is nothing but rounding.
+BOUND, MOVES, FLOOR = 1e-4, 30, 1e-5
+ROUNDING = 3e-7, -3e-7, 1e-6
+KINKS = 1e-4, -1e-4  # so far from a kink rounding may choose its side
 
 
 def train_once(engine, network, batch, noise=0.0, threads=1):
@@ -54,12 +57,16 @@ def check(network, batch, threads=1):
         loss, expected = train_once("reference", network, batch)
         assume(np.isfinite(loss) and all(np.isfinite(array).all() for array in expected.values()))
         assume(not _cancels(expected))
-        moved = [train_once("reference", network, batch, noise)[1] for noise in (3e-7, -3e-7, 1e-6)]
+        moved, bent = (
+            [train_once("reference", network, batch, noise)[1] for noise in noises] for noises in (ROUNDING, KINKS)
+        )
         found, arrays = train_once("cpu", network, batch, threads=threads)
     assert found == pytest.approx(loss, rel=1e-4, abs=1e-4)
+    floor = FLOOR * max(1, *(np.linalg.norm(array) for array in expected.values()))
     for label, array in expected.items():
-        own = max(np.linalg.norm(other[label] - array) for other in moved)
-        assert np.linalg.norm(arrays[label] - array) <= BOUND * np.linalg.norm(array) + MOVES * own + 1e-6, label
+        own, kinks = (max(np.linalg.norm(other[label] - array) for other in others) for others in (moved, bent))
+        most = BOUND * np.linalg.norm(array) + max(MOVES * own, kinks) + floor
+        assert np.linalg.norm(arrays[label] - array) <= most, label
 
 
 @settings(max_examples=NETWORKS, deadline=None)
@@ -96,6 +103,25 @@ RESIDUAL = make_network(
     ("connected", {"output": 10, "activation": "linear"}),
     ("softmax", {}),
 )
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["swish", "mish", "hard_mish", "gelu"]))
+def test_slopes_that_want_the_activations_input_are_compiled_in_every_layer(activation):
+    """Of sums, normalized or not, that are kept or made anew; of a value that others read as well."""
+    given = {"activation": activation}
+    network = make_network(
+        (3, 8, 8),
+        ("convolutional", {"filters": 16, "size": 3, "pad": 1, "batch_normalize": 1, **given}),
+        ("activation", given),
+        ("convolutional", {"filters": 16, "size": 1, **given}),
+        ("shortcut", {"from": 0, **given}),
+        ("connected", {"output": 16, "batch_normalize": 1, **given}),
+        ("connected", {"output": 5, **given}),
+        ("softmax", {}),
+    )
+    assert compile_training("cpu", network.layers, random_parameters(network.layers), 4).defined == {}
+    check(network, 4)
 
 
 def test_all_of_a_usual_network_is_compiled():

@@ -71,8 +71,8 @@ def test_tiles_beyond_shared_memory_are_declined():
     ("changes", "reason"),
     [
         ({}, ""),
-        ({"activation": "logistic"}, "needs activations of linear, leaky, relu, relie"),
-        ({"final_activation": "tanh"}, "needs activations of linear, leaky, relu, relie"),
+        ({"activation": "logistic"}, "needs activations of linear, leaky, relu, relie, revleaky"),
+        ({"final_activation": "tanh"}, "needs activations of linear, leaky, relu, relie, revleaky"),
         ({"size_y": 17}, "needs windows that lie within the padded picture"),
     ],
 )

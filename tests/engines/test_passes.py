@@ -26,9 +26,11 @@ from darknet_py.engines import open_engine
 from darknet_py.engines.cpu.isa import LANES
 from darknet_py.engines.cuda.packing import PACK
 from darknet_py.engines.passes import INPUT, compile_steps, fold
+from darknet_py.layers import DIALECTS
 from darknet_py.layers.shortcut import Shortcut
 from darknet_py.network import load_structure
 
+ONE = np.ones(2, np.float32)
 BLOCKS = 1, PACK, LANES  # the plain layout, the GPU's, the CPU's
 
 
@@ -222,7 +224,7 @@ def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(network, see
 def test_folded_factors_and_biases_give_what_the_layer_defines(kind, options, normalized):
     (layer,) = make_network((2, 1, 1), (kind, {**options, "batch_normalize": normalized})).layers
     (parameters,) = random_parameters([layer])
-    factor, bias, after = fold(parameters)
+    factor, bias, after = fold(layer, parameters)
     assert factor.dtype == bias.dtype == np.float32
     assert after is None
     x = random_array((1, 2, 1, 1))
@@ -238,11 +240,21 @@ def test_normalization_by_no_variance_leaves_the_bias():
     assert_close(run_engine("cpu", CANCELLING.layers, parameters, batch), expected, 5e-5)
 
 
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_small_variances_fold_as_the_dialect_says(dialect):
+    (layer,) = make_network((2, 1, 1), ("batchnorm", {}), dialect=dialect).layers
+    parameters = {**random_parameters([layer]).views[0], "means": 0 * ONE, "variances": np.float32([1e-9, 1e-5])}
+    factor, bias, after = fold(layer, parameters)
+    assert after is None
+    x = random_array((1, 2, 1, 1))
+    np.testing.assert_allclose(factor * x.ravel() + bias, layer.forward([x], parameters).ravel(), rtol=1e-4)
+
+
 @pytest.mark.parametrize(("mean", "apart"), [(200, False), (300, True)])
 def test_a_mean_far_above_the_outputs_is_subtracted_apart(mean, apart):
-    one = np.ones(2, np.float32)
+    (layer,) = make_network((2, 1, 1), ("batchnorm", {})).layers
     means = np.float32([1, mean])
-    factor, bias, after = fold({"biases": 0 * one, "scales": one, "means": means, "variances": one})
+    factor, bias, after = fold(layer, {"biases": 0 * ONE, "scales": ONE, "means": means, "variances": ONE})
     assert (after is not None) == apart
     if apart:
         np.testing.assert_allclose(factor, 1, rtol=1e-5)

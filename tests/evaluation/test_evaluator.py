@@ -36,7 +36,7 @@ def network():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_outcomes_do_not_depend_on_batches_workers_or_threads(network, images, mode):
-    job = Job("0", "valid", mode, "cpu", "float32", "cfg's", "weights'", keep=10, shown=10)
+    job = Job("0", "valid", mode, "cpu", "float32", "darknet", "cfg's", "weights'", keep=10, shown=10)
 
     def run(batch, workers, threads=1):
         chunks = list(Threads(batch, workers, threads).evaluate(network, job, images))

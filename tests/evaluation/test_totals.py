@@ -36,7 +36,7 @@ def count(pairs, top=TOP):
 
 
 def summarize(totals, images, seconds=2.0, measured=10):
-    job = Job("0.1.0", "valid", "center-crop", "cpu", "float32", "cfg's", "weights'", keep=5, shown=2)
+    job = Job("0.1.0", "valid", "center-crop", "cpu", "float32", "darknet", "cfg's", "weights'", keep=5, shown=2)
     return Summary(job, "x.cfg", "x.weights", "x.data", totals, Progress(totals.images, images, measured, seconds))
 
 

@@ -27,8 +27,11 @@ KEYS = [
     *(
         key
         for layer in LAYERS
-        for key in (*layer.options, *layer.ignored, *layer.training, *layer.untrained, "learning_rate", "stopbackward")
+        for keys in (layer.options, layer.extras, layer.ignored, layer.unsupported, layer.training, layer.untrained)
+        for key in keys
     ),
+    "learning_rate",
+    "stopbackward",
 ]
 WORDS = [
     word.encode()
@@ -45,10 +48,14 @@ def random_value(key: str, option: Option, rng: random.Random) -> object:
     if key == "activation":
         return rng.choice(list(ACTIVATIONS))
     if key in ("layers", "from"):
-        values = [rng.choice((-1, -1, -2, -3, 0, 1, 2)) for _ in range(rng.randrange(1, 4) if key == "layers" else 1)]
+        values = [rng.choice((-1, -1, -2, -3, 0, 1, 2)) for _ in range(rng.choice((1, 1, 2, 3)))]
         return ",".join(map(str, values))
+    if key in ("share_index", "stride_x", "stride_y"):
+        return rng.choice((-1, 0, 1, 1, 2))
+    if key in ("weights_type", "weights_normalization"):
+        return rng.choice(("none", "per_channel" if key == "weights_type" else "softmax"))
     if isinstance(option.default, bool):
-        return rng.choice((0, 1)) if key in ("pad", "batch_normalize", "noadjust") else 0
+        return rng.choice((0, 0, 0, 1)) if key not in ("pad", "batch_normalize", "noadjust") else rng.choice((0, 1))
     if isinstance(option.default, float):
         return rng.choice((0.5, 1, 1, -1, 0, 2.5))
     if isinstance(option.default, int):
@@ -67,7 +74,8 @@ def whole(base: int) -> bytes:
     text = cfg_text([("net", net)])
     for _ in range(rng.randrange(4, 20)):
         name = rng.choice(list(REGISTRY))
-        options = {key: random_value(key, option, rng) for key, option in REGISTRY[name].options.items()}
+        known = {**REGISTRY[name].options, **REGISTRY[name].extras}
+        options = {key: random_value(key, option, rng) for key, option in known.items()}
         kept = {key: value for key, value in options.items() if key in ("layers", "from") or rng.random() < 0.6}
         longer = text + cfg_text([(name, kept)])
         if is_network(longer) or rng.random() < 0.01:

@@ -118,7 +118,6 @@ def test_forward_equals_the_loops(shape, options, normalized):
         ({"groups": 3, "filters": 4}, "groups=3: does not divide 4 channels"),
         ({"size": 5}, "size=5: larger than its input, 9 x 4 with padding 0"),
         ({"activation": "leakey"}, "activation=leakey: unknown; did you mean leaky?"),
-        ({"xnor": 1}, "xnor=1: not supported"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -44,7 +44,7 @@ def test_huge_values_do_not_overflow():
         ({"groups": 5}, "groups=5: does not divide 12 inputs"),
         ({"groups": 0}, "groups=0: at least 1 is expected"),
         ({"temperature": 0}, "temperature=0: more than 0 is expected"),
-        ({"tree": "data/9k.tree"}, "tree=data/9k.tree: not supported"),
+        ({"tree": "no/such.tree"}, "tree=no/such.tree: no such file, nor one beside the cfg"),
         ({"spatial": 1}, "spatial=1: not supported"),
     ],
 )

@@ -13,6 +13,7 @@ from ...forks import renew_after_fork
 from ...layers import Array, Arrays, Layer
 from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
+from ...parameters import share
 from ..passes import compile_steps, fold, scale_after
 from .algorithms import choose
 from .arena import Store, huge
@@ -48,7 +49,7 @@ class CpuEngine(Prepared):
         self.store = Store()
         self.renew()
         renew_after_fork(self)
-        source = iter(parameters)
+        source = share(layers, parameters)
         for layer in layers:  # zip would hold a layer's arrays while the next one's are read
             self._prepare(layer, next(source))
         running = (layers[index] for index in self.program.running)
@@ -73,7 +74,7 @@ class CpuEngine(Prepared):
         else:
             # Weights are packed in float32 first.
             table, store = Table(), Store() if algorithm.narrow else self.store
-            weights = next(arrays[name] for name, given in layer.parameters.items() if given.role == "weight")
+            weights = next(arrays[name] for name, given in layer.taken.items() if given.role == "weight")
             packed = algorithm.pack(table, store, layer, weights, *self._fold(layer, arrays))
             table.freeze()
             table.run(self.team)
@@ -81,7 +82,7 @@ class CpuEngine(Prepared):
 
     def _fold(self, layer: Layer, arrays: Arrays) -> tuple[Array, Array]:
         """A layer's factors and biases; those that come after them are kept."""
-        folded = fold(arrays)
+        folded = fold(layer, arrays)
         if folded.after is not None:
             self.factors[layer.index, "scale"] = folded.after
         return folded.factor, folded.bias

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...layers.batchnorm import EPSILON, GRADIENT_EPSILON
+from ...layers.batchnorm import GRADIENT_EPSILON as GRADIENT_EPSILON
 from .isa import BLOCK
 from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
@@ -32,8 +32,6 @@ ASLEEP, ALARM, NUMBER = 0, 1, 2
 # Registers that the micro-kernel of gradients goes through at a time, at most, and its function.
 GROUP = 3
 ACCUMULATE = "darknet_accumulate"
-# What batch normalization adds to the deviation in training, and to the variance on the way back.
-FORWARD_EPSILON, BACKWARD_EPSILON = EPSILON, GRADIENT_EPSILON
 
 # The micro-kernel's functions, for pixels that lie side by side and others, in float32 and bfloat16.
 MULTIPLY = tuple(

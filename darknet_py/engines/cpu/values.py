@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ...layers import Array, Layer, Shape
 from ...layers.softmax import Softmax
 from ..passes import INPUT
-from .algorithms.weights import blocks
+from .algorithms.weights import blocks, round_to_bfloat16
 from .arena import LINE, address, round_up
 from .isa import BLOCK, LANES
 from .prepared import Prepared
@@ -108,6 +108,14 @@ class Values:
         shape = self.shape(value)
         plain = to_float32(self.view(value)).transpose(1, 0, 4, 2, 3).reshape(self.images, -1, *shape[1:])
         return plain[:, : shape.channels]
+
+    def write(self, value: int, plain: Array) -> None:
+        """Put an array in plain layout where a blocked value lies."""
+        shape, view = self.shape(value), self.view(value)
+        padded = np.zeros((self.images, len(view) * LANES, *shape[1:]), np.float32)
+        padded[:, : shape.channels] = plain
+        cells = padded.reshape(self.images, len(view), LANES, *shape[1:]).transpose(1, 0, 3, 4, 2)
+        view[...] = cells if view.dtype == np.float32 else round_to_bfloat16(cells.view(np.uint32)) >> 16
 
 
 def to_float32(values: npt.NDArray[np.float32 | np.uint16]) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import CfgError, EngineError
 from ...layers import Array, Arrays, Layer
+from ...parameters import share
 from ..base import Interpolate
 from ..passes import Folded, compile_steps, fold, scale_after
 from .algorithms import PackedWeights, orders
@@ -74,7 +75,7 @@ class CudaEngine(Prepared):
         reasons = {index: no_kernel(layers[index]) for index in self.program.running}
         self.defined = {index: reason for index, reason in reasons.items() if reason}
         layout = lay_out(self.program, layers, precision, 1)
-        source = iter(parameters)
+        source = share(layers, parameters)
         try:
             self._join_family()
             for layer in layers:  # zip would hold a layer's arrays while the next one's are read
@@ -96,16 +97,16 @@ class CudaEngine(Prepared):
             (step,) = (step for step in self.program.steps if step.layer == layer.index and step.task == "layer")
             self._pack(layer, arrays, describe(step, layout))
         elif layer.parameters:
-            folded = fold(arrays)
+            folded = fold(layer, arrays)
             self.factors[layer.index, "layer"] = self._upload_pair(folded.factor, folded.bias)
             self._upload_after(layer, folded)
 
     def _pack(self, layer: Layer, arrays: Arrays, problem: Convolution) -> None:
         """Bring weights to the GPU in each order in which they may be read."""
         groups, window = WINDOWS[type(layer)](layer)
-        weights = next(arrays[name] for name, given in layer.parameters.items() if given.role == "weight")
+        weights = next(arrays[name] for name, given in layer.taken.items() if given.role == "weight")
         weights = weights.reshape(len(weights), -1, window.size_y, window.size_x)
-        folded = fold(arrays)
+        folded = fold(layer, arrays)
         rows = {}
         for order in orders(problem, self.tuned):
             packed = order.pack(weights, folded.factor, groups)

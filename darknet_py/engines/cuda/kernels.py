@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...layers.activations import SELU_ALPHA, SELU_SCALE
+from ...layers.activations import GELU_CUBIC, GELU_LINEAR, SELU_ALPHA, SELU_SCALE
 from ..passes import SLOPES
 
 FOLDER = Path(__file__).parent / "kernels"
@@ -26,6 +26,11 @@ CURVES = {
     "lhtan": "x < 0 ? 0.001f * x : x > 1 ? 0.001f * (x - 1) + 1 : x",
     "hardtan": "x < -1 ? -1 : x > 1 ? 1 : x",
     "stair": "floorf(x) == 2 * floorf(floorf(x) / 2) ? floorf(x / 2) : x - floorf(x) + floorf(x / 2)",
+    "relu6": "x < 0 ? 0 : x > 6 ? 6 : x",
+    "swish": "x / (1 + expf(-x))",
+    "mish": "x * tanhf(log1pf(expf(fminf(x, 20))))",  # from 20 on the tanh is 1
+    "hard_mish": "x > 0 ? x : x < -2 ? 0 : x * (0.5f * x + 1)",
+    "gelu": f"x / (1 + expf(-x * ({2 * GELU_LINEAR}f + {2 * GELU_CUBIC}f * x * x)))",
 }
 ACTIVATION_CODES = {name: code for code, name in enumerate([*SLOPES, *CURVES])}
 TYPES = {"float32": "float", "tf32": "tfloat32", "float16": "half", "bfloat16": "bfloat16"}

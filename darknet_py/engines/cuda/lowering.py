@@ -18,7 +18,7 @@ from ...layers.maxpool import MaxPool
 from ...layers.route import Route
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
-from ..passes import INPUT, Program, Step
+from ..passes import INPUT, Program, Step, decline
 from .algorithms import Implementation, PackedWeights
 from .convolution import WINDOWS, Convolution, Operands
 from .cudnn import GraphLaunch
@@ -96,7 +96,8 @@ class Lowering:
         for step in steps:
             launches += self._lower(step)
         answer = self.layers[last.layer]
-        if last.task == "layer" and isinstance(answer, Softmax) and last.target == program.output:
+        own = last.task == "layer" and last not in self.host_calls
+        if own and isinstance(answer, Softmax) and last.target == program.output:
             plane = answer.shape.height * answer.shape.width
             strides = {"target_image": answer.shape.size, "target_pixel": 1, "target_channel": plane}
             return [*launches, self._softmax(last, "float", outputs, strides)]
@@ -286,8 +287,9 @@ KERNELS: dict[type[Layer], LayerKernel] = {
 
 def no_kernel(layer: Layer) -> str:
     """Why no kernel runs `layer`; empty where one does."""
-    if type(layer) not in KERNELS:
-        return f"[{layer.kind}] has no kernel"
+    declined = decline(layer, KERNELS)
+    if declined:
+        return declined
     if layer.activation not in ACTIVATION_CODES:
         return f"the activation {layer.activation} has no kernel"
     return ""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ....layers import Layer
 from ....layers.connected import Connected
 from ....layers.convolutional import Convolutional
+from ...passes import decline
 from .base import Algorithm, AnyAlgorithm, Choice
 from .connected import MatrixProduct
 from .gemm import Direct, Gemm
@@ -42,11 +43,11 @@ FORWARD: dict[str, dict[type[Layer], Sequence[AnyAlgorithm]]] = {
 
 
 def choose(layer: Layer, precision: str = "float32") -> list[Choice]:
-    """All algorithms for `layer`, the one to take first, those that decline last; none for other kinds of layers.
+    """All algorithms for `layer`, the one to take first, those that decline last; none for layers that have no kernel.
 
     One without an algorithm is the layer's definition, which comes after all that do not decline.
     """
-    algorithms = FORWARD[precision].get(type(layer), ())
+    algorithms = () if decline(layer, FORWARD[precision]) else FORWARD[precision][type(layer)]
     choices = [_consider(algorithm, layer) for algorithm in algorithms]
     definition = [Choice(None, 1e15)] * bool(choices)
     return sorted(choices + definition, key=lambda choice: (bool(choice.reason), choice.cycles))

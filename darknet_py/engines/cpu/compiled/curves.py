@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ....layers.activations import SELU_ALPHA, SELU_SCALE
+from ....layers.activations import GELU_CUBIC, GELU_LINEAR, SELU_ALPHA, SELU_SCALE
 from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
@@ -83,9 +83,9 @@ _POLYNOMIAL = 0.5, 0.16666570305824280, 0.04166635125875473, 0.00836438313126564
 
 
 def _reduce(x: Expression) -> tuple[Expression, Any]:
-    """expm1(r) and the integers n, where x = n ln 2 + r; of numbers so far out that exp is 0 or infinity, the last."""
+    """expm1(r) and the integers n, -127 to 128, where x = n ln 2 + r; of numbers further out, those of the last."""
     build = x.build
-    x = where(x < -104.0, -104.0, x)
+    x = where(x < -88.3, -88.3, x)
     x = where(x > 89.0, 89.0, x)
     shifted = x.times_plus(_LOG2_E, _ROUNDER)
     rounder = ir.Constant(INTS, [0x4B400000] * LANES)  # its bits
@@ -99,17 +99,15 @@ def _reduce(x: Expression) -> tuple[Expression, Any]:
 
 
 def _power_of_two(build: Any, n: Any) -> Expression:
-    """2**n for integers -126 to 127."""
+    """2**n for integers -126 to 127; 0 for -127, and infinity for 128."""
     bits = build.shl(build.add(n, ir.Constant(INTS, [127] * LANES)), ir.Constant(INTS, [23] * LANES))
     return Expression(build, build.bitcast(bits, REGISTER))
 
 
 def exp(x: Expression) -> Expression:
-    """e**x, with a relative error of at most 3e-7; 0 and infinity where float32 ends."""
+    """e**x, with a relative error of at most 3e-7; 0 below e**-88, and infinity above e**88, near float32's ends."""
     p, n = _reduce(x)
-    half = x.build.ashr(n, ir.Constant(INTS, [1] * LANES))
-    # 2**n itself may lie beyond float32 where the answer does not.
-    return (p + 1.0) * _power_of_two(x.build, half) * _power_of_two(x.build, x.build.sub(n, half))
+    return (p + 1.0) * _power_of_two(x.build, n)
 
 
 def expm1(x: Expression) -> Expression:
@@ -158,6 +156,37 @@ def _stair(x: Expression) -> Expression:
     return where(n.equals(2.0 * _floor(n / 2.0)), half, (x - n) + half)
 
 
+def _softplus_tanh(e: Expression) -> Expression:
+    """tanh(ln(1 + e))."""
+    n = e * (e + 2.0)
+    return n / (n + 2.0)
+
+
+def _mish(x: Expression) -> Expression:
+    return x * _softplus_tanh(exp(where(x > 20.0, 20.0, x)))  # from there on the factor is 1
+
+
+def _mish_slope(x: Expression) -> Expression:
+    e = exp(where(x > 20.0, 20.0, x))
+    y = _softplus_tanh(e)
+    return y + x * (1.0 - y * y) * (e / (e + 1.0))
+
+
+def _swish_slope(x: Expression) -> Expression:
+    y = logistic(x)
+    return y * (x * (1.0 - y) + 1.0)
+
+
+def _gelu_exponent(x: Expression) -> Expression:
+    return x * (x * x).times_plus(2 * GELU_CUBIC, 2 * GELU_LINEAR)
+
+
+def _gelu_slope(x: Expression) -> Expression:
+    x = where(x < -10.0, -10.0, where(x > 10.0, 10.0, x))
+    y = logistic(_gelu_exponent(x))
+    return y + x * y * (1.0 - y) * (x * x).times_plus(6 * GELU_CUBIC, 2 * GELU_LINEAR)
+
+
 # As layers/activations.py defines them.
 CURVES: dict[str, Callable[[Expression], Expression]] = {
     "logistic": logistic,
@@ -170,10 +199,15 @@ CURVES: dict[str, Callable[[Expression], Expression]] = {
     "lhtan": lambda x: where(x < 0.0, 0.001 * x, where(x > 1.0, 0.001 * (x - 1.0) + 1.0, x)),
     "hardtan": lambda x: where(x < -1.0, -1.0, where(x > 1.0, 1.0, x)),
     "stair": _stair,
+    "relu6": lambda x: where(x < 0.0, 0.0, where(x > 6.0, 6.0, x)),
+    "swish": lambda x: x / (1.0 + exp(0.0 - x)),
+    "mish": _mish,
+    "hard_mish": lambda x: where(x > 0.0, x, where(x < -2.0, 0.0, x * (0.5 * x + 1.0))),
+    "gelu": lambda x: x / (1.0 + exp(0.0 - _gelu_exponent(x))),
 }
 
 
-# Their slopes, by the output y: as layers/activations.py defines them.
+# Their slopes, by the output y, or by the input x where layers/activations.py has them of that.
 SLOPES: dict[str, Callable[[Expression], Expression]] = {
     "logistic": lambda y: y * (1.0 - y),
     "loggy": lambda y: (y + 1.0) * (1.0 - y) * 0.5,
@@ -185,6 +219,11 @@ SLOPES: dict[str, Callable[[Expression], Expression]] = {
     "lhtan": lambda y: where(y > 0.0, where(y < 1.0, 1.0, 0.001), 0.001),
     "hardtan": lambda y: where(y > -1.0, where(y < 1.0, 1.0, 0.0), 0.0),
     "stair": lambda y: where(_floor(y).equals(y), 0.0, 1.0),
+    "relu6": lambda y: where(y > 0.0, where(y < 6.0, 1.0, 0.0), 0.0),
+    "swish": _swish_slope,
+    "mish": _mish_slope,
+    "hard_mish": lambda x: where(x > 0.0, 1.0, where(x > -2.0, x + 1.0, 0.0)),
+    "gelu": _gelu_slope,
 }
 
 
@@ -225,7 +264,7 @@ def _slope_of(build: Any, y: Any, slope: Any) -> Any:
 
 # bend(code, slope, x): the curve of `table.CURVES` that `code`, from 1, stands for; of 0, x > 0 ? x : slope * x.
 bend = _switch(CURVES, slope_activation)
-# slope_at(code, slope, y): the slope of that where it has given y.
+# slope_at(code, slope, kept): the slope of that where it has given, or has been given, `kept`.
 slope_at = _switch(SLOPES, _slope_of)
 
 

@@ -47,10 +47,11 @@ def measure(op, counter):
 
 
 @kernel
-def fold_measures(op, counter):
+def fold_measures(op, to_variance, to_deviation, counter):
     """Mean and variance of all pictures, and the factor to normalize and scale by, from SUMS; a block an item.
 
-    At MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0.
+    At MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0. The dialect adds
+    `to_variance` to it, and `to_deviation` to its root.
     """
     images, cells = op[t.IMAGES], op[t.CELLS]
     item = next_item(counter)
@@ -71,7 +72,8 @@ def fold_measures(op, counter):
             scale = float64(load_scalar(op[t.SCALE] + channel * 4)) if there else float64(0)
             store_scalar(op[t.MEAN] + channel * 4, float32(mean))
             store_scalar(op[t.VARIANCE] + channel * 4, float32(variance))
-            store_scalar(op[t.FACTOR] + channel * 4, float32(scale / (math.sqrt(variance) + t.FORWARD_EPSILON)))
+            divisor = math.sqrt(variance + float64(to_variance)) + float64(to_deviation)
+            store_scalar(op[t.FACTOR] + channel * 4, float32(scale / divisor))
         item = next_item(counter)
 
 
@@ -94,10 +96,11 @@ def normalize(op, slope, counter):
 
 @kernel
 def bend_delta(op, slope, counter):
-    """Deltas at C times the activation's slope where it gave OTHER, and what a layer's biases and scales want of them.
+    """Deltas at C times the activation's slope, and what a layer's biases and scales want of them.
 
-    To SUMS, of each picture's block: the deltas' sum, and that of the deltas times A - MEAN; the latter is left as it
-    is where there is no A. A picture's block is an item.
+    The slope is of what lies at OTHER, or, where that is 0, of FACTOR * (A - MEAN) + BIAS. To SUMS, of each picture's
+    block: the deltas' sum, and that of the deltas times A - MEAN; the latter is left as it is where there is no A. A
+    picture's block is an item.
     """
     cells, code = op[t.CELLS], op[t.CURVE]
     bent = code != 0 or slope != float32(1)
@@ -105,16 +108,18 @@ def bend_delta(op, slope, counter):
     while item < op[t.BLOCKS] * op[t.IMAGES]:
         block = item // op[t.IMAGES]
         c, y, x, d = op[t.C], op[t.OTHER], op[t.A], op[t.SUMS] + item * 2 * BLOCK
-        mean = broadcast(float32(0))
+        mean, factor, bias = broadcast(float32(0)), broadcast(float32(0)), broadcast(float32(0))
         if x != 0:
             mean = load(op[t.MEAN] + block * BLOCK)
+            factor, bias = load(op[t.FACTOR] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
         total, products = broadcast(float32(0)), broadcast(float32(0))
         for first in range(item * cells, (item + 1) * cells, RUN):
             some, part = broadcast(float32(0)), broadcast(float32(0))
             for i in range(first, min(first + RUN, (item + 1) * cells)):
                 delta = load(c + i * BLOCK)
                 if bent:
-                    delta = delta * slope_at(code, slope, load(y + i * BLOCK))
+                    kept = load(y + i * BLOCK) if y != 0 else fma(load(x + i * BLOCK) - mean, factor, bias)
+                    delta = delta * slope_at(code, slope, kept)
                     store(c + i * BLOCK, delta)
                 some = some + delta
                 if x != 0:
@@ -126,11 +131,12 @@ def bend_delta(op, slope, counter):
 
 
 @kernel
-def fold_delta(op, counter):
+def fold_delta(op, to_variance, to_deviation, counter):
     """Add what SUMS say to the gradients of biases and scales; a block an item.
 
     Where there is a SCALE: at FACTOR, SLOPE_FACTOR and BIAS what `normalize_delta` takes of deltas, distances from
-    MEAN, and at all. Gradients are for `CHANNELS`; SCALE is their scales, VARIANCE as `fold_measures` gave it.
+    MEAN, and at all. Gradients are for `CHANNELS`; SCALE is their scales, VARIANCE as `fold_measures` gave it,
+    `to_variance` and `to_deviation` as it took them.
     """
     images, count = op[t.IMAGES], op[t.IMAGES] * op[t.CELLS]
     item = next_item(counter)
@@ -153,9 +159,9 @@ def fold_delta(op, counter):
                     scale = float64(load_scalar(op[t.SCALE] + channel * 4))
                 if there and op[t.SCALE_GRADIENT] != 0:
                     d = op[t.SCALE_GRADIENT] + channel * 4
-                    gradient = products / (math.sqrt(variance) + t.FORWARD_EPSILON)
-                    store_scalar(d, float32(load_scalar(d) + gradient))
-                root = 1 / math.sqrt(variance + t.BACKWARD_EPSILON)
+                    divisor = math.sqrt(variance + float64(to_variance)) + float64(to_deviation)
+                    store_scalar(d, float32(load_scalar(d) + products / divisor))
+                root = 1 / math.sqrt(variance + t.GRADIENT_EPSILON)
                 store_scalar(op[t.FACTOR] + channel * 4, float32(scale * root))
                 store_scalar(op[t.TILT] + channel * 4, float32(-root * root * root * scale * products / count))
                 store_scalar(op[t.BIAS] + channel * 4, float32(-root * scale * total / count))

@@ -93,13 +93,15 @@ def walk(call, scratch, thread, threads):
         elif code == t.MEASURE_OP:
             measure(op, counter)
         elif code == t.FOLD_MEASURES_OP:
-            fold_measures(op, counter)
+            fold_measures(
+                op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), counter
+            )
         elif code == t.NORMALIZE_OP:
             normalize(op, slope, counter)
         elif code == t.BEND_DELTA_OP:
             bend_delta(op, slope, counter)
         elif code == t.FOLD_DELTA_OP:
-            fold_delta(op, counter)
+            fold_delta(op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), counter)
         elif code == t.NORMALIZE_DELTA_OP:
             normalize_delta(op, counter)
         elif code == t.ADD_DELTA_OP:

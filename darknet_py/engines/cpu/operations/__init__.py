@@ -51,4 +51,12 @@ INTEGERS = ("opcode", *_names("int"))  # columns of the rows of int64
 NUMBERS = _names("float")  # and of those of float32
 
 # Activations that are compiled besides x > 0 ? x : slope * x.
-CURVES = "logistic", "loggy", "elu", "selu", "ramp", "tanh", "plse", "lhtan", "hardtan", "stair"
+CURVES = (
+    "logistic", "loggy", "elu", "selu", "ramp", "tanh", "plse", "lhtan", "hardtan", "stair", "relu6", "swish", "mish",
+    "hard_mish", "gelu",
+)  # fmt: skip
+
+
+def curve_of(activation: str) -> int:
+    """An activation's place in `CURVES`, from 1; 0 where it is none of them."""
+    return 1 + CURVES.index(activation) if activation in CURVES else 0

@@ -84,6 +84,8 @@ class FoldMeasures(Operation):
     mean: int
     variance: int
     factor: int
+    to_variance: float  # of the dialect
+    to_deviation: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +108,12 @@ class BendDelta(Operation):
     """Deltas times an activation's slope, and their sums."""
 
     a: int  # what was normalized; 0 where nothing was
-    other: int  # what the activation gave
+    other: int  # what the activation gave, or was given; 0: it was given factor * (A - mean) + bias
     c: int
     sums: int
     mean: int
+    factor: int
+    bias: int
     blocks: int
     images: int
     cells: int
@@ -133,6 +137,8 @@ class FoldDelta(Operation):
     bias: int
     bias_gradient: int  # 0 where it is not wanted
     scale_gradient: int
+    to_variance: float
+    to_deviation: float
 
 
 @dataclass(frozen=True, kw_only=True)

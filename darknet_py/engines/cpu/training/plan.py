@@ -90,7 +90,7 @@ class CpuTraining:
         """The layers whose outputs' deltas are of use to one that learns."""
         first, learning = first_trained(self.layers), set[int]()
         for layer in self.layers[first:]:
-            learns = self.rates[layer.index] != 0 and layer.parameter_count > 0
+            learns = self.rates[layer.index] != 0 and bool(layer.taken)
             if learns or learning.intersection(layer.inputs):
                 learning.add(layer.index)
         return sorted(learning)

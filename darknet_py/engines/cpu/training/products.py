@@ -37,12 +37,13 @@ def mirror(layer: Convolutional) -> Convolutional:
     """
     source = layer.input_shapes[0]
     mirrored = copy(layer)
-    mirrored.filters, mirrored.stride, mirrored.pad = source.channels, 1, False
+    mirrored.filters, mirrored.pad = source.channels, False
+    mirrored.stride = mirrored.stride_x = mirrored.stride_y = 1
     mirrored.padding = layer.size - 1 - layer.padding
     mirrored.batch_normalize, mirrored.activation = False, "linear"
     more = 2 * layer.padding - layer.size + 1
     mirrored.input_shapes = (Shape(layer.filters, source.height + more, source.width + more),)
-    mirrored.shape = source
+    mirrored.shape = mirrored.sharp = source
     return mirrored
 
 
@@ -71,7 +72,7 @@ def no_kernel(layer: Layer) -> str:
         return "its window is larger than the picture"
     if bundle(layer) is None:
         return f"its groups make up no whole blocks of {LANES} channels"
-    weights = layer.parameters["weights"].size
+    weights = layer.taken["weights"].size
     if pick(layer, weights) is None or pick(mirror(layer), weights) is None:
         return "no algorithm takes it"
     return ""

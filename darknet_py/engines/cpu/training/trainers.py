@@ -8,6 +8,7 @@ import numpy as np
 
 from ....layers import Array, Layer, Saved
 from ....layers.activation import Activation
+from ....layers.activations import ACTIVATIONS
 from ....layers.avgpool import AvgPool
 from ....layers.batchnorm import BatchNorm
 from ....layers.connected import Connected
@@ -21,9 +22,8 @@ from ....layers.shortcut import Shortcut
 from ....layers.softmax import Softmax
 from ....layers.training import KEPT
 from ....parameters import Parameters, Views
-from ...passes import SLOPES
+from ...passes import SLOPES, decline
 from .. import operations as o
-from .. import table as t
 from ..arena import Store, address
 from ..isa import BLOCK, LANES
 from .products import Products
@@ -107,14 +107,24 @@ def add_delta(calls: Calls, source: int, target: Value, alpha: float = 1) -> Non
 class _Ending:
     """What comes behind a layer's sums: normalization where there is one, biases, an activation.
 
-    `sums` are normalized, and None where nothing is.
+    Attributes
+    ----------
+    given : Value
+        The sums: `source` where there is one, the layer's output where the activation may overwrite them there.
     """
 
-    def __init__(self, trainer: Trainer, sums: Value | None) -> None:
+    def __init__(self, trainer: Trainer, normalized: bool = False, source: Value | None = None) -> None:
         context, layer, self.target = trainer.context, trainer.layer, trainer.target
-        self.trainer, self.sums = trainer, sums
+        self.trainer, self.normalized = trainer, normalized
+        self.of_input = ACTIVATIONS[layer.activation].of == "input"
+        if source is not None:
+            self.given = source
+        elif normalized or self.of_input:
+            self.given = Value(context.store, layer.shape, self.target.images)
+        else:
+            self.given = self.target
         self.slope = SLOPES.get(layer.activation, 1)
-        self.curve = 1 + t.CURVES.index(layer.activation) if layer.activation in t.CURVES else 0
+        self.curve = o.curve_of(layer.activation)
         target = self.target
         self.shares = address(context.store.take(2 * BLOCK * target.blocks * target.images))
         self.count = dict(blocks=target.blocks, images=target.images, cells=target.cells)
@@ -128,19 +138,30 @@ class _Ending:
         trainer, target = self.trainer, self.target
         cells = dict(blocks=target.blocks, cells=target.images * target.cells)
         goal = target.make_blocked()
-        if self.sums is None:
-            if trainer.layer.activation != "linear":
-                lie = dict(cell=BLOCK, out_cell=BLOCK, factor=0, bias=0)
-                calls.add(o.Scale(a=goal, c=goal, **lie, **cells, curve=self.curve, slope=self.slope))
+        if not self.normalized:
+            if trainer.layer.activation != "linear" or self.given is not target:
+                lie = dict(a=self.given.blocked(calls), cell=BLOCK, out_cell=BLOCK, factor=0, bias=0)
+                calls.add(o.Scale(c=goal, **lie, **cells, curve=self.curve, slope=self.slope))
             return
         parameters, channels = trainer.parameters, target.shape.channels
         biases = parameters.get("biases")
         calls.then(lambda: np.copyto(self.biases[:channels], 0 if biases is None else biases))
-        source = self.sums.blocked(calls)
+        source = self.given.blocked(calls)
         calls.add(o.Measure(a=source, sums=self.shares, **self.count))
         scale = address(parameters["scales"])
         found = dict(mean=self.mean, variance=self.variance, factor=self.factor)
-        calls.add(o.FoldMeasures(sums=self.shares, **self.count, channels=channels, scale=scale, **found))
+        dialect = trainer.layer.dialect
+        calls.add(
+            o.FoldMeasures(
+                sums=self.shares,
+                **self.count,
+                channels=channels,
+                scale=scale,
+                **found,
+                to_variance=dialect.to_variance,
+                to_deviation=dialect.to_deviation,
+            )
+        )
         found = dict(mean=self.mean, factor=self.factor, bias=self.bias)
         calls.add(o.Normalize(a=source, c=goal, **cells, **found, curve=self.curve, slope=self.slope))
         if trainer.learns:
@@ -155,14 +176,17 @@ class _Ending:
         """From the delta of the output to that of the sums, in place; gradients of biases and scales."""
         trainer, target, gradients = self.trainer, self.target, self.trainer.gradients
         delta = trainer._own_delta(calls)
-        source = 0 if self.sums is None else self.sums.blocked(calls)
+        source = self.given.blocked(calls) if self.normalized else 0
+        kept = self.given if self.of_input else target
         calls.add(
             o.BendDelta(
                 a=source,
-                other=target.blocked(calls),
+                other=0 if self.normalized and self.of_input else kept.blocked(calls),
                 c=delta,
                 sums=self.shares,
                 mean=self.mean,
+                factor=self.factor,
+                bias=self.bias,
                 **self.count,
                 curve=self.curve,
                 slope=self.slope,
@@ -171,7 +195,8 @@ class _Ending:
         biases, scales = (
             address(gradients[name]) if trainer.learns and name in gradients else 0 for name in ("biases", "scales")
         )
-        scale = 0 if self.sums is None else address(trainer.parameters["scales"])
+        scale = address(trainer.parameters["scales"]) if self.normalized else 0
+        dialect = trainer.layer.dialect
         changed = dict(variance=self.variance, factor=self.factor, tilt=self.tilt, bias=self.bias)
         calls.add(
             o.FoldDelta(
@@ -182,9 +207,11 @@ class _Ending:
                 **changed,
                 bias_gradient=biases,
                 scale_gradient=scales,
+                to_variance=dialect.to_variance,
+                to_deviation=dialect.to_deviation,
             )
         )
-        if self.sums is not None:
+        if self.normalized:
             cells = dict(blocks=target.blocks, cells=target.images * target.cells)
             found = dict(mean=self.mean, factor=self.factor, tilt=self.tilt, bias=self.bias)
             calls.add(o.NormalizeDelta(a=source, c=delta, **cells, **found))
@@ -195,16 +222,13 @@ class Product(Trainer):
 
     def __init__(self, context: Context, layer: Layer) -> None:
         super().__init__(context, layer)
-        normalized = "scales" in self.parameters
-        self.sums = Value(context.store, layer.shape, self.target.images) if normalized else self.target
-        self.ending = _Ending(self, self.sums if normalized else None)
+        self.ending = _Ending(self, normalized="scales" in self.parameters)
 
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
-        normalized, biases = self.sums is not self.target, self.parameters["biases"]
-        added = np.zeros_like(biases) if normalized else biases
-        weights = self.parameters["weights"]
-        self.context.products.forward(calls, self.layer, weights, added, self.sources[0], self.sums)
+        weights, biases = self.parameters["weights"], self.parameters["biases"]
+        added = np.zeros_like(biases) if self.ending.normalized else biases
+        self.context.products.forward(calls, self.layer, weights, added, self.sources[0], self.ending.given)
         self.ending.add_forward(calls)
 
     def add_backward(self, calls: Calls) -> None:
@@ -225,13 +249,10 @@ class Pointwise(Trainer):
 
     def __init__(self, context: Context, layer: Layer) -> None:
         super().__init__(context, layer)
-        self.ending = _Ending(self, self.sources[0] if isinstance(layer, BatchNorm) else None)
+        self.ending = _Ending(self, isinstance(layer, BatchNorm), self.sources[0])
 
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
-        if not isinstance(self.layer, BatchNorm):
-            target, cells = self.target.make_blocked(), self.target.blocks * self.target.images * self.target.cells
-            calls.add(o.AddDelta(a=self.sources[0].blocked(calls), c=target, cells=cells, clear=1, alpha=1))
         self.ending.add_forward(calls)
 
     def add_backward(self, calls: Calls) -> None:
@@ -302,7 +323,7 @@ class Sum(Trainer):
 
     def __init__(self, context: Context, layer: Layer) -> None:
         super().__init__(context, layer)
-        self.ending = _Ending(self, None)
+        self.ending = _Ending(self)
 
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
@@ -312,7 +333,7 @@ class Sum(Trainer):
             o.Add(
                 a=source.blocked(calls),
                 other=other.blocked(calls),
-                c=self.target.make_blocked(),
+                c=self.ending.given.make_blocked(),
                 cell=BLOCK,
                 out_cell=BLOCK,
                 blocks=source.blocks,
@@ -429,7 +450,7 @@ class Definition(Trainer):
     def _train(self, inputs: list[Array]) -> Array:
         layer, parameters = self.layer, self.parameters
         output, self.saved = layer.train(inputs, parameters, layer.draw(len(inputs[0]), self.context.random))
-        for name, parameter in layer.parameters.items():
+        for name, parameter in layer.taken.items():
             if self.learns and parameter.role == "statistic":
                 parameters[name] = KEPT * parameters[name] + (1 - KEPT) * self.saved[name]
         return output
@@ -475,9 +496,10 @@ TRAINERS: dict[type[Layer], type[Trainer]] = {
 
 def no_kernel(layer: Layer) -> str:
     """Why no compiled code trains `layer`; empty where some does."""
-    if type(layer) not in TRAINERS:
-        return f"[{layer.kind}] has no kernel in training"
-    if layer.activation not in SLOPES and layer.activation not in t.CURVES:
+    declined = decline(layer, TRAINERS)
+    if declined:
+        return f"{declined} in training"
+    if layer.activation not in SLOPES and layer.activation not in o.CURVES:
         return f"the activation {layer.activation} has no kernel"
     if isinstance(layer, (Connected, Convolutional)):
         return no_product(layer)

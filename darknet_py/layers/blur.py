@@ -1,0 +1,52 @@
+"""Antialiasing: every channel is blurred as it is made smaller.
+
+Source: AlexeyAB's darknet, ``convolutional_layer.c`` and ``maxpool_layer.c``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..cfg import Option, integer
+from .base import Array, Shape
+from .windows import Windows
+
+ANTIALIASING: Option = integer(0, least=0, most=2)
+KERNELS = {1: np.outer([1, 2, 1], [1, 2, 1]) / np.float32(16), 2: np.ones((2, 2), np.float32) / 4}
+# Darknet gives the layers behind a blurred one its size, and those that name it the size before.
+UNNAMED = "it has antialiasing, and darknet itself gives its size before that to layers that name it"
+
+
+@dataclass(frozen=True)
+class Blur:
+    """The blur of an option ``antialiasing=`` that is 1 or 2, `strides` cells apart."""
+
+    kind: int
+    strides: tuple[int, int]
+
+    @property
+    def kernel(self) -> Array:
+        """What the cells of a window are multiplied by."""
+        return np.asarray(KERNELS[self.kind], np.float32)
+
+    @property
+    def windows(self) -> Windows:
+        """Of 3 x 3 cells with a border of one, or of 2 x 2 without."""
+        size = len(self.kernel)
+        return Windows(size, self.strides, size // 2 if size == 3 else 0)
+
+    def shape(self, source: Shape) -> Shape:
+        """Of what comes out; 0 where no window fits."""
+        windows = self.windows
+        return Shape(source.channels, *windows.count(source, 2 * windows.first))
+
+    def forward(self, x: Array, shape: Shape) -> Array:
+        """`x` blurred, to pictures of `shape`."""
+        return (self.windows.take(x, shape[1:]) * self.kernel.astype(x.dtype)).sum(axis=(4, 5))
+
+    def backward(self, delta: Array, shape: Sequence[int]) -> Array:
+        """`forward` backward: to pictures n x channels x height x width."""
+        return self.windows.add_up(delta[..., None, None] * self.kernel.astype(delta.dtype), shape)

@@ -1,0 +1,60 @@
+"""What the programs of darknet's family compute each in its own way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import UsageError
+
+_Numbers = TypeVar("_Numbers", bound=npt.NDArray[np.floating])
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The arithmetic of one of these programs; all layers of a network have the same.
+
+    Attributes
+    ----------
+    name : str
+    program : str
+        Which one it is.
+    to_variance, to_deviation : float
+        What batch normalization adds to a variance, and to its root.
+    version : (int, int, int)
+        In the header of the weights files that it writes.
+    """
+
+    name: str
+    program: str
+    to_variance: float
+    to_deviation: float
+    version: tuple[int, int, int]
+
+    def divisor(self, variances: _Numbers) -> _Numbers:
+        """What batch normalization divides by, in the numbers' own type."""
+        number = variances.dtype.type
+        return np.sqrt(variances + number(self.to_variance)) + number(self.to_deviation)
+
+    @property
+    def summary(self) -> str:
+        """A line about it."""
+        inside = f"variance + {self.to_variance:g}" if self.to_variance else "variance"
+        outside = f" + {self.to_deviation:g}" if self.to_deviation else ""
+        return f"dialect {self.name}, of {self.program}: batch normalization divides by sqrt({inside}){outside}"
+
+
+# Source: darknet's `blas.c`, `normalize_cpu`, in pjreddie's repository and, since April 2020, in AlexeyAB's.
+DARKNET = Dialect("darknet", "pjreddie's program on a CPU", to_variance=0, to_deviation=1e-6, version=(0, 2, 0))
+ALEXEYAB = Dialect("alexeyab", "AlexeyAB's program", to_variance=1e-5, to_deviation=0, version=(0, 2, 5))
+DIALECTS = {dialect.name: dialect for dialect in (DARKNET, ALEXEYAB)}
+
+
+def find_dialect(name: str) -> Dialect:
+    """The dialect of that name; UsageError where there is none."""
+    if name not in DIALECTS:
+        raise UsageError(f"dialect={name}: one of {', '.join(DIALECTS)} is expected")
+    return DIALECTS[name]

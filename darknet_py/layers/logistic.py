@@ -1,0 +1,44 @@
+"""Logistic: values to probabilities of their own, each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .activations import activate
+from .base import Array, Arrays, Gradients, Layer, Saved, Shape
+
+
+class Logistic(Layer):
+    """1 / (1 + exp(-x)) of each value.
+
+    In training it compares itself with the truth: the loss is the cross-entropy of each value. Source: darknet's
+    ``logistic_layer.c``.
+    """
+
+    kind = "logistic"
+    elementwise = True
+    measures = True
+
+    def _set_up(self, source: Shape) -> Shape:
+        return source
+
+    def listing(self) -> str:
+        return f"logistic x entropy                             {self.shape.size:4d}"
+
+    def table_row(self) -> str:
+        return self.listing()
+
+    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
+        return activate("logistic", inputs[0])
+
+    def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
+        """Passes the delta on: truth - prediction is the gradient of its loss by its input."""
+        return Gradients((delta,), {})
+
+    def measure(self, inputs: Sequence[Array], output: Array, truths: Array) -> tuple[float, Array]:
+        """-t log(p) - (1 - t) log(1 - p) of each value p and its truth t."""
+        x, truths = inputs[0], truths.reshape(output.shape)
+        losses = np.logaddexp(0, x) - truths * x
+        return float(losses.sum(dtype=np.float64)), truths - output

@@ -1,0 +1,104 @@
+"""Classes in a hierarchy, as a ``.tree`` file has them.
+
+Source: darknet's ``tree.c``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cfg import parse_integer
+from ..errors import CfgError
+from ..files import read_text, resolve
+
+MAX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Which class is a kind of which other.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Of each class; those of WordNet, mostly.
+    parents : tuple of int
+        Of each class, which comes before it; -1 where it has none.
+    """
+
+    labels: tuple[str, ...]
+    parents: tuple[int, ...]
+
+    @cached_property
+    def groups(self) -> list[slice]:
+        """Neighbours with one parent: one of them is true where the parent is."""
+        groups, start = [], 0
+        for _, members in groupby(self.parents):
+            stop = start + len(list(members))
+            groups.append(slice(start, stop))
+            start = stop
+        return groups
+
+    @cached_property
+    def leaves(self) -> npt.NDArray[np.bool_]:
+        """Which classes no other is a kind of."""
+        leaves = np.ones(len(self.parents), bool)
+        leaves[[parent for parent in self.parents if parent >= 0]] = False
+        return leaves
+
+    def multiply(self, probabilities: npt.NDArray[np.float32], only_leaves: bool = False) -> npt.NDArray[np.float32]:
+        """The probability of each class, of those that it has where its parent is true (n, classes).
+
+        With `only_leaves` it is 0 for all classes of which others are a kind.
+        """
+        product = probabilities.copy()
+        for index, parent in enumerate(self.parents):
+            if parent >= 0:
+                product[:, index] *= product[:, parent]
+        if only_leaves:
+            product[:, ~self.leaves] = 0
+        return product
+
+
+def find_tree(path: str, cfg: str) -> Path | None:
+    """The file that a cfg file names `path`: there, or beside the cfg; None where there is none."""
+    candidates = resolve(path), Path(cfg).parent / path
+    return next((found for found in candidates if os.path.lexists(found)), None)
+
+
+def load_tree(path: Path) -> Tree:
+    """The tree of a file.
+
+    Raises
+    ------
+    CfgError
+        At the first line that is not a label and the number of an earlier one, or -1.
+    """
+    lines = list(_read_lines(read_text(path, CfgError, most=MAX_BYTES), os.fspath(path)))
+    if not lines:
+        raise CfgError("no class in this file; lines of a label and a parent's number are expected", file=path)
+    return Tree(tuple(label for label, _ in lines), tuple(parent for _, parent in lines))
+
+
+def _read_lines(text: str, file: str) -> Iterator[tuple[str, int]]:
+    for number, line in enumerate(text.rstrip("\n").split("\n") if text.strip() else (), 1):
+        words = line.split()
+        if len(words) != 2:
+            reason = f"{len(words)} words; a label and its parent's number are expected"
+            raise CfgError(reason, file=file, line=number)
+        try:
+            parent = parse_integer(words[1], -1)
+        except ValueError as error:
+            raise CfgError(str(error), file=file, line=number, option=words[1]) from None
+        if parent >= number - 1:
+            reason = f"this is line {number - 1}, counted from 0; a parent comes before, and -1 is none"
+            raise CfgError(reason, file=file, line=number, option=words[1])
+        yield words[0], parent

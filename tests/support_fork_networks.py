@@ -1,0 +1,173 @@
+"""Layers and options of AlexeyAB's fork and of older darknets, drawn by chance for the shapes so far."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+MOST_SIDE = 10  # that pictures are made larger up to
+
+OTHER_FORK_LAYERS = (
+    ("shortcut", {"from": "0,-1"}),
+    ("shortcut", {"from": "0,-1", "weights_type": "per_feature", "weights_normalization": "softmax"}),
+    ("shortcut", {"from": 0, "weights_type": "per_channel", "weights_normalization": "relu"}),
+    ("route", {"layers": "0,0", "groups": 1}),
+    ("convolutional", {"filters": 19, "size": 3, "pad": 1, "dilation": 2}),
+    ("convolutional", {"filters": 19, "size": 3, "stride_x": 2, "batch_normalize": 1}),
+    ("convolutional", {"filters": 19, "size": 3, "pad": 1, "antialiasing": 1, "stride": 2}),
+    ("convolutional", {"filters": 19, "size": 3, "pad": 1, "xnor": 1, "batch_normalize": 1}),
+    ("maxpool", {"size": 2, "stride_y": 2}),
+    ("maxpool", {"size": 3, "stride": 2, "antialiasing": 2}),
+    ("maxpool", {"maxpool_depth": 1}),
+    ("local_avgpool", {"size": 3, "stride": 2}),
+    ("local", {"filters": 3, "size": 3}),
+    ("normalization", {}),
+    ("logistic", {}),
+    ("upsample", {"stride": 2, "scale": 0.5}),
+    ("reorg", {"stride": 1}),
+    ("reorg3d", {"stride": 1}),
+    ("sam", {"from": 0}),
+    ("empty", {}),
+)
+_switches = st.integers(0, 1)
+_slopes = st.sampled_from(["linear", "leaky", "relu", "relie"])
+_blurs = st.sampled_from([0, 0, 1, 2])
+
+
+class Shapes(list):
+    """Those of the input and of all layers, some of which no later layer may name."""
+
+    def __init__(self, source):
+        super().__init__([source])
+        self.unnamed = set()
+
+    def named(self):
+        """The indices of the layers that may be named, and their shapes."""
+        return [(i, shape) for i, shape in enumerate(self[1:]) if i not in self.unnamed]
+
+
+def _divisors(number, most=4):
+    return [n for n in range(1, most + 1) if number % n == 0]
+
+
+def _sides(shape):
+    """What both sides can be divided by."""
+    return [n for n in (1, 2, 3) if shape.height % n == shape.width % n == 0]
+
+
+@st.composite
+def convolution_extras(draw, size, padding, stride):
+    """What kernels do not know of a convolution; nothing, mostly."""
+    extras = draw(st.sampled_from([{}] * 6 + [{"stride_x": 2}, {"stride_x": 4, "stride_y": 3}, {"dilation": 2}]))
+    if "dilation" in extras and 2 * padding != size - 1:
+        return {}
+    return {} if any(extras.get(key, stride) < stride for key in ("stride_x", "stride_y")) else extras
+
+
+@st.composite
+def maxpool_extras(draw, shapes):
+    """What kernels do not know of a maxpool; nothing, mostly."""
+    depth = st.fixed_dictionaries(
+        {"maxpool_depth": st.just(1), "out_channels": st.integers(1, min(6, shapes[-1].channels))}
+    )
+    return draw(st.one_of(st.just({}), st.just({}), st.just({"stride_x": 3}), st.just({"stride_y": 3}), depth))
+
+
+@st.composite
+def local_avgpool(draw, shapes):
+    """Windows that fit."""
+    size, stride = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    least = max(0, size - min(shapes[-1][1:]) - stride + 1)
+    return {"size": size, "stride": stride, "padding": draw(st.integers(min(least, 2 * size - 2), 2 * size - 2))}
+
+
+@st.composite
+def local(draw, shapes):
+    """Few filters, whose weights are many."""
+    size = draw(st.sampled_from([n for n in (1, 2, 3) if n <= min(shapes[-1][1:])]))
+    pad = draw(st.sampled_from([0, 1])) if size == 3 else 0
+    return {"filters": draw(st.integers(1, 5)), "size": size, "pad": pad, "stride": draw(st.integers(1, 2))}
+
+
+@st.composite
+def upsample(draw, shapes):
+    """Larger as long as pictures stay small, or smaller."""
+    sides = [-n for n in _sides(shapes[-1])] + [1, 2] * (max(shapes[-1][1:]) < MOST_SIDE)
+    return {"stride": draw(st.sampled_from(sides)), "scale": draw(st.sampled_from([1, 0.5]))}
+
+
+@st.composite
+def reorg(draw, shapes):
+    """Either way, where both can be."""
+    shape = shapes[-1]
+    there = [n for n in _sides(shape) if shape.channels % n**2 == 0]
+    back = [n for n in there if n == 1 or max(shape[1:]) < MOST_SIDE]
+    reverse = draw(_switches)
+    return {"stride": draw(st.sampled_from(back if reverse else there)), "reverse": reverse}
+
+
+@st.composite
+def route_parts(draw, layers, shapes):
+    """A part of each of `layers`."""
+    common = [n for n in (1, 1, 1, 2, 3, 4) if all(shapes[i + 1].channels % n == 0 for i in layers)]
+    groups = draw(st.sampled_from(common))
+    return {} if groups == 1 else {"groups": groups, "group_id": draw(st.integers(0, groups - 1))}
+
+
+@st.composite
+def several(draw, shapes):
+    """A sum of several outputs, with weights or without; None where there are none of the same size."""
+    alike = [i for i, shape in shapes.named() if shape[1:] == shapes[-1][1:]]
+    if not alike:
+        return None
+    layers = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
+    kinds = {"weights_type": st.sampled_from(["per_feature", "per_layer", "per_channel"])}
+    kinds["weights_normalization"] = st.sampled_from(["relu", "avg_relu", "softmax"])
+    weights = draw(st.one_of(st.just({}), st.fixed_dictionaries(kinds)))
+    return {"from": ",".join(map(str, layers)), "activation": draw(_slopes), **weights}
+
+
+@st.composite
+def scaled(draw, shapes):
+    """Layers that scale a picture's channels by what all of it says, or its cells."""
+    if len(shapes) - 2 in shapes.unnamed:
+        return []
+    if draw(_switches):
+        return [("convolutional", {"activation": "logistic"}), ("scale_channels", {"from": -2, "scale_wh": 1})]
+    factors = ("convolutional", {"filters": shapes[-1].channels, "activation": "logistic"})
+    return [("avgpool", {}), factors, ("scale_channels", {"from": -3, "activation": draw(_slopes)})]
+
+
+@st.composite
+def shared(draw, first):
+    """The convolution `first`, and one with its parameters."""
+    kept = {key: first[key] for key in ("filters", "size", "pad", "groups", "batch_normalize")}
+    return [("convolutional", first), ("convolutional", {**kept, "share_index": -1, "activation": draw(_slopes)})]
+
+
+@st.composite
+def blurred(draw, shapes):
+    """A convolution or a maxpool whose output is blurred."""
+    kind = draw(st.sampled_from(["convolutional", "maxpool"]))
+    options = {"size": 3, "antialiasing": 1, "stride": draw(st.integers(1, 3))}
+    if min(shapes[-1][1:]) > 1:
+        options["antialiasing"] = draw(st.sampled_from([1, 2]))
+    rest = {"filters": draw(st.integers(1, 20)), "pad": 1, "activation": draw(_slopes)} if kind != "maxpool" else {}
+    return [(kind, {**options, **rest})]
+
+
+def sam(shapes):
+    """Another output of the same shape; None where there is none."""
+    alike = [i for i, shape in shapes.named() if shape == shapes[-1]]
+    return st.fixed_dictionaries({"from": st.sampled_from(alike), "activation": _slopes}) if alike else st.none()
+
+
+FORK_OPTIONS = {
+    "local_avgpool": local_avgpool,
+    "local": local,
+    "normalization": lambda shapes: st.just({"size": 3}),
+    "logistic": lambda shapes: st.just({}),
+    "upsample": upsample,
+    "reorg": reorg,
+    "reorg3d": reorg,
+    "empty": lambda shapes: st.just({}),
+}

@@ -1,0 +1,148 @@
+"""The networks that come with the program, and what is told of them."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from conftest import ROOT
+from support import FIFTEEN
+
+from darknet_py.cfg import load_cfg
+from darknet_py.cli import main
+from darknet_py.fetch import PUBLISHED
+from darknet_py.network import load_structure
+from darknet_py.networks import ACCURACY, ALIASES, packaged_cfg, packaged_names
+
+# Beside the fifteen: width and height, layers, parameters, operations. To two digits of MiB and billions they are as
+# published, or as darknet's programs count them.
+GOLDEN = {
+    "csdarknet53": ((256, 256), 108, 27677512, 13067304960),
+    "csdarknet53-omega": ((256, 256), 108, 27677512, 13067304960),
+    "csdarknet53-elastic": ((256, 256), 269, 19117000, 7740538880),
+    "csresnet50": ((256, 256), 84, 21648040, 8967372800),
+    "csresnet50-omega": ((256, 256), 84, 21648040, 8967372800),
+    "csresnet50-elastic": ((256, 256), 188, 29900200, 9361637376),
+    "csresnext50": ((256, 256), 84, 20614824, 7929233408),
+    "csresnext50-omega": ((256, 256), 84, 20614824, 7929233408),
+    "csresnext50-elastic": ((256, 256), 188, 16973736, 5446729728),
+    "efficientnet_b0": ((224, 224), 136, 4890040, 914917504),
+    "mobilenet-v2": ((224, 224), 66, 3540136, 858223872),
+    "csmobilenet-v2": ((224, 224), 81, 2568448, 763556928),
+    "resnet10": ((256, 256), 17, 5248936, 2272239616),
+    "res2netlite72": ((224, 224), 183, 21026856, 5183778816),
+    "darknet53_448": ((448, 448), 78, 41645640, 56867110912),
+    "resnext101-32x4d": ((256, 256), 137, 41639208, 18915065856),
+    "resnext152-32x4d": ((256, 256), 205, 56730920, 28202303488),
+    "darknet9000": ((448, 448), 27, 29485226, 25706971136),
+    "cifar": ((28, 28), 17, 7687050, 1624397824),
+}
+TREE = "darknet9000"  # whose cfg names a file that the user gives
+
+
+@pytest.fixture
+def cfg(tmp_path, monkeypatch):
+    """The path of a network's cfg, with what it needs beside it."""
+    monkeypatch.chdir(tmp_path)
+
+    def cfg(name):
+        if name != TREE:
+            return f"cfg/{name}.cfg"
+        shutil.copy(ROOT / "cfg" / f"{name}.cfg", tmp_path)
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "9k.tree").write_text("".join(f"n{index:08} -1\n" for index in range(9418)))
+        return f"{name}.cfg"
+
+    return cfg
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_each_has_the_layers_parameters_and_operations_of_its_original(name, cfg):
+    network = load_structure(cfg(name))
+    _, height, width = network.input_shape
+    found = (width, height), len(network.layers), network.parameter_count, network.operations
+    assert found == GOLDEN[name]
+    assert network.outputs == {"cifar": 10, TREE: 9418}.get(name, 1000)
+
+
+@pytest.mark.parametrize("name", [*FIFTEEN, *GOLDEN])
+def test_its_first_line_says_what_it_is(name):
+    """In the form of all of them; the network's own numbers are held above and elsewhere."""
+    first = (ROOT / "cfg" / f"{name}.cfg").read_text().split("\n", 1)[0]
+    sections = load_cfg(f"cfg/{name}.cfg")
+    height, width = (sections[0].entries[key].value for key in ("height", "width"))
+    assert f": {width} x {height} x 3, {len(sections) - 1} layers, " in first
+    if name in GOLDEN:
+        assert first.startswith(f"# {name}: ")
+        assert first.endswith(f", {GOLDEN[name][3] / 1e9:.2f} Bn operations")
+
+
+def test_these_are_all():
+    cfgs = {file.stem for file in (ROOT / "cfg").glob("*.cfg")}
+    assert cfgs == {*FIFTEEN, *GOLDEN, "shapes"}
+    assert packaged_names() == sorted(cfgs | ALIASES.keys())
+    assert set(ACCURACY) | set(PUBLISHED) <= set(packaged_names())
+    assert all(packaged_cfg(name) == f"cfg/{stem}.cfg" for name, stem in ALIASES.items())
+    assert [packaged_cfg(name) for name in ("nothing", "cfg/tiny", "tiny.cfg")] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "replaced"), [(f"{stem}-omega", "mish") for stem in ("csdarknet53", "csresnet50", "csresnext50")]
+)
+def test_omega_has_mish_for_leaky_and_nothing_else(name, replaced):
+    own = (ROOT / "cfg" / f"{name}.cfg").read_text().split("\n", 1)[1]
+    other = (ROOT / "cfg" / f"{name.removesuffix('-omega')}.cfg").read_text().split("\n", 1)[1]
+    assert own == other.replace("=leaky", f"={replaced}")
+
+
+# What is told
+
+
+@pytest.fixture
+def darknet(tmp_path, monkeypatch, capsys):
+    """Run the program in this process and in an empty folder: its exit code, and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "cache"))
+
+    def darknet(*arguments):
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return darknet
+
+
+def test_networks_lists_them_all(darknet):
+    code, out, err = darknet("networks")
+    assert (code, err) == (0, "")
+    header, *lines = out.splitlines()
+    assert " ".join(header.split()) == "network layers picture Bn operations MiB top-1 top-5 weights"
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
+    assert list(rows) == packaged_names()
+    assert rows["resnet152"] == "206 256 x 256 29.39 219.6 77.6 93.8 fetch"
+    assert rows["csdarknet53-omega"] == "108 256 x 256 13.07 105.6 78.7 94.8"
+    assert rows["csdarknet53-gamma"] == "108 256 x 256 13.07 105.6 77.8 94.4 = csdarknet53"
+    assert rows["cifar"] == "17 28 x 28 1.62 29.3"
+    assert rows["shapes"] == "17 64 x 64 0.02 0.3 embedded"
+    assert rows[TREE] == "[softmax] tree=data/9k.tree: no such file, nor one beside the cfg"
+
+
+def test_an_alias_is_taken_wherever_a_name_is(darknet):
+    code, out, err = darknet("ops", "csresnet50-gamma")
+    assert (code, out) == darknet("ops", "csresnet50")[:2]
+    code, _, err = darknet("classify", "csresnet50-gamma", "x.png")
+    assert code == 1
+    assert "csresnet50-gamma.weights: no weights have been fetched for csresnet50-gamma" in err
+    assert err.endswith("fetch knows none; name the file: cfg/csresnet50.cfg FILE\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("ops", "csdarknet-53"), "csdarknet53"),
+        (("ops", "efficientnetb0"), "efficientnet_b0"),
+        (("ops", "cfg/mobilenetv2.cfg"), "cfg/mobilenet-v2.cfg"),
+        (("classify", "csresnext50_gamma", "x.png"), "csresnext50-gamma"),
+    ],
+)
+def test_a_wrong_name_is_guessed(darknet, words, meant):
+    assert darknet(*words) == (1, "", f"darknet: {words[1]}: no such file; did you mean {meant}?\n")
