@@ -188,13 +188,13 @@ def test_waiting_is_measured(feed, monkeypatch):
 
 def test_an_interrupt_ends_a_script_that_loads():
     script = """
-        import signal, sys
-        import numpy as np
+        import signal
         from darknet_py.datasets.samples import Sample
         from darknet_py.images.augment import Augmentation
         from darknet_py.training.loader import Feed, Loader
         from darknet_py.training.sampler import make_sampler
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         samples = [Sample("data/star.png", 0)] * 100
         options = Augmentation(300, 300, 300)
         feed = Feed(samples, 1, make_sampler("epochs", [0] * 100, 0), 0, lambda position: options)
@@ -210,6 +210,9 @@ def test_an_interrupt_ends_a_script_that_loads():
         assert child.stdout.readline() == "ready\n"
         time.sleep(0.2)
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=60)
+        try:
+            _, said = child.communicate(timeout=60)
+        finally:
+            child.kill()
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert child.returncode in (-signal.SIGINT, 130)
