@@ -220,26 +220,10 @@ class Classifier(Network):
         self._weights.check_unchanged()
 
     def layer_output(self, batch: npt.ArrayLike, index: int) -> Array:
-        """What one layer gives, by its definition: other engines join layers, and have no such output.
+        """What layer `index` gives for `batch`: float32 (n, channels, height, width), by its definition.
 
-        Parameters
-        ----------
-        batch : array
-            As for `predict`.
-        index : int
-            Of the layer, from 0.
-
-        Returns
-        -------
-        array
-            float32 (n, channels, height, width); values that are not finite stay.
-
-        Raises
-        ------
-        UsageError
-            Where there are no weights, no such layer, or the batch is not one that the network takes.
-        CfgError
-            Where a layer cannot run at that height and width, or memory does not suffice.
+        Other engines join layers, and have no such output. Values that are not finite stay. Errors are those of
+        `predict`, and UsageError where there is no such layer.
         """
         array = self._check_batch(batch)
         if not 0 <= index < len(self.layers):

@@ -11,9 +11,11 @@ from ....layers.training import check_trainable, first_trained, measuring, rates
 from ....parameters import Parameters
 from ..arena import Store
 from ..team import Team, team_of, thread_count
-from .products import Packer, Products, Workspace
-from .trainers import TRAINERS, Definition, Trainer, add_delta, no_kernel
-from .values import Calls, Value
+from .products import Packer, Products
+from .trainer import Definition, Trainer, add_delta
+from .trainers import TRAINERS, no_kernel
+from .values import Calls, Value, Workspace
+from .weight_gradients import WeightGradients
 
 INPUT = -1
 
@@ -53,6 +55,7 @@ class CpuTraining:
         self.store = Store()
         packer, workspace = Packer(self.store, self.packing, team), Workspace(self.store)
         self.products = Products(self.store, workspace, packer, images, team.threads)
+        self.weight_gradients = WeightGradients(workspace, images)
         self.values = {layer.index: Value(self.store, layer.shape, images) for layer in layers}
         self.values[INPUT] = Value(self.store, layers[0].input_shapes[0], images)
         self.values[INPUT].make_plain()

@@ -142,3 +142,16 @@ class Value:
     def channels(self, store: Store) -> Array:
         """Room for a number of each channel, in whole registers, zeros."""
         return store.take(self.blocks * LANES * 4).view(np.float32)
+
+
+class Workspace:
+    """Memory that operations need only until the next layer's."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._memory = store, store.take(0)
+
+    def reserve(self, size: int) -> int:
+        """The address of `size` bytes."""
+        if size > self._memory.size:
+            self._memory = self._store.take(size)
+        return address(self._memory)

@@ -1,0 +1,127 @@
+"""What comes behind a layer's sums in training: normalization, biases, an activation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....layers.activations import ACTIVATIONS
+from ....layers.training import KEPT
+from ...passes import SLOPES
+from .. import operations as o
+from ..arena import address
+from ..isa import BLOCK
+from .trainer import Trainer
+from .values import Calls, Value
+
+
+class Ending:
+    """What comes behind a layer's sums: normalization where there is one, biases, an activation.
+
+    Attributes
+    ----------
+    given : Value
+        The sums: `source` where there is one, the layer's output where the activation may overwrite them there.
+    """
+
+    def __init__(self, trainer: Trainer, normalized: bool = False, source: Value | None = None) -> None:
+        context, layer, self.target = trainer.context, trainer.layer, trainer.target
+        self.trainer, self.normalized = trainer, normalized
+        self.of_input = ACTIVATIONS[layer.activation].of == "input"
+        if source is not None:
+            self.given = source
+        elif normalized or self.of_input:
+            self.given = Value(context.store, layer.shape, self.target.images)
+        else:
+            self.given = self.target
+        self.slope = SLOPES.get(layer.activation, 1)
+        self.curve = o.curve_of(layer.activation)
+        target = self.target
+        self.shares = address(context.store.take(2 * BLOCK * target.blocks * target.images))
+        self.count = dict(blocks=target.blocks, images=target.images, cells=target.cells)
+        mean, variance, factor, tilt, bias = (target.channels(context.store) for _ in range(5))
+        self.statistics = {"means": mean, "variances": variance}
+        self.mean, self.variance = address(mean), address(variance)
+        self.factor, self.tilt, self.bias = address(factor), address(tilt), address(bias)
+        self.biases = bias
+
+    def add_forward(self, calls: Calls) -> None:
+        trainer, target = self.trainer, self.target
+        cells = dict(blocks=target.blocks, cells=target.images * target.cells)
+        goal = target.make_blocked()
+        if not self.normalized:
+            if trainer.layer.activation != "linear" or self.given is not target:
+                lie = dict(a=self.given.blocked(calls), cell=BLOCK, out_cell=BLOCK, factor=0, bias=0)
+                calls.add(o.Scale(c=goal, **lie, **cells, curve=self.curve, slope=self.slope))
+            return
+        parameters, channels = trainer.parameters, target.shape.channels
+        biases = parameters.get("biases")
+        calls.then(lambda: np.copyto(self.biases[:channels], 0 if biases is None else biases))
+        source = self.given.blocked(calls)
+        calls.add(o.Measure(a=source, sums=self.shares, **self.count))
+        scale = address(parameters["scales"])
+        found = dict(mean=self.mean, variance=self.variance, factor=self.factor)
+        dialect = trainer.layer.dialect
+        calls.add(
+            o.FoldMeasures(
+                sums=self.shares,
+                **self.count,
+                channels=channels,
+                scale=scale,
+                **found,
+                to_variance=dialect.to_variance,
+                to_deviation=dialect.to_deviation,
+            )
+        )
+        found = dict(mean=self.mean, factor=self.factor, bias=self.bias)
+        calls.add(o.Normalize(a=source, c=goal, **cells, **found, curve=self.curve, slope=self.slope))
+        if trainer.learns:
+            calls.then(self._move_statistics)
+
+    def _move_statistics(self) -> None:
+        for name, measured in self.statistics.items():
+            kept = self.trainer.parameters[name]
+            self.trainer.parameters[name] = KEPT * kept + (1 - KEPT) * measured[: len(kept)]
+
+    def add_backward(self, calls: Calls) -> None:
+        """From the delta of the output to that of the sums, in place; gradients of biases and scales."""
+        trainer, target, gradients = self.trainer, self.target, self.trainer.gradients
+        delta = trainer.own_delta(calls)
+        source = self.given.blocked(calls) if self.normalized else 0
+        kept = self.given if self.of_input else target
+        calls.add(
+            o.BendDelta(
+                a=source,
+                other=0 if self.normalized and self.of_input else kept.blocked(calls),
+                c=delta,
+                sums=self.shares,
+                mean=self.mean,
+                factor=self.factor,
+                bias=self.bias,
+                **self.count,
+                curve=self.curve,
+                slope=self.slope,
+            )
+        )
+        biases, scales = (
+            address(gradients[name]) if trainer.learns and name in gradients else 0 for name in ("biases", "scales")
+        )
+        scale = address(trainer.parameters["scales"]) if self.normalized else 0
+        dialect = trainer.layer.dialect
+        changed = dict(variance=self.variance, factor=self.factor, tilt=self.tilt, bias=self.bias)
+        calls.add(
+            o.FoldDelta(
+                sums=self.shares,
+                **self.count,
+                channels=target.shape.channels,
+                scale=scale,
+                **changed,
+                bias_gradient=biases,
+                scale_gradient=scales,
+                to_variance=dialect.to_variance,
+                to_deviation=dialect.to_deviation,
+            )
+        )
+        if self.normalized:
+            cells = dict(blocks=target.blocks, cells=target.images * target.cells)
+            found = dict(mean=self.mean, factor=self.factor, tilt=self.tilt, bias=self.bias)
+            calls.add(o.NormalizeDelta(a=source, c=delta, **cells, **found))

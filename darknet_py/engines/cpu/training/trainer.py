@@ -1,0 +1,130 @@
+"""A layer's part in a mini-batch: what all kinds have, and any layer by its definition."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ....layers import Array, Layer, Saved
+from ....layers.training import KEPT
+from ....parameters import Parameters, Views
+from .. import operations as o
+from ..arena import Store
+from .products import Products
+from .values import Calls, Value
+from .weight_gradients import WeightGradients
+
+
+class Context(Protocol):
+    """What the layers of a mini-batch share.
+
+    Attributes
+    ----------
+    store : Store
+    products : Products
+    weight_gradients : WeightGradients
+    parameters, gradients : Parameters
+    values, deltas : dict of int to Value
+        By layers, -1 for the network's input; what is wanted has a delta.
+    rates : list of float
+        By layers; 0 where nothing is learned.
+    random : numpy.random.Generator
+        Of this step.
+    """
+
+    store: Store
+    products: Products
+    weight_gradients: WeightGradients
+    parameters: Parameters
+    gradients: Parameters
+    values: dict[int, Value]
+    deltas: dict[int, Value]
+    rates: list[float]
+    random: np.random.Generator
+
+
+class Trainer:
+    """A layer's part in a mini-batch.
+
+    Attributes
+    ----------
+    delta : Value
+        Of its output; filled, when the way back comes to it, if anything depends on it.
+    source_deltas : list of Value or None
+        Of its inputs; None where nobody wants it.
+    """
+
+    def __init__(self, context: Context, layer: Layer) -> None:
+        self.context, self.layer = context, layer
+        self.parameters: Views = context.parameters.views[layer.index]
+        self.gradients: Views = context.gradients.views[layer.index]
+        self.sources = [context.values[source] for source in layer.inputs]
+        self.target = context.values[layer.index]
+        self.delta = context.deltas.get(layer.index)
+        self.source_deltas = [context.deltas.get(source) for source in layer.inputs]
+        self.learns = context.rates[layer.index] != 0
+
+    def add_forward(self, calls: Calls) -> None:
+        """Add what gives the layer's output."""
+        raise NotImplementedError
+
+    def add_backward(self, calls: Calls) -> None:
+        """Add what gives the deltas of its inputs, of that of its output, and adds to its gradients."""
+        raise NotImplementedError
+
+    def own_delta(self, calls: Calls) -> int:
+        """The address of the delta of its output."""
+        assert self.delta is not None
+        return self.delta.blocked(calls)
+
+    def _pass_on(self, calls: Calls, number: int = 0, alpha: float = 1) -> None:
+        """Add `alpha` times the delta to that of input `number`."""
+        target = self.source_deltas[number]
+        if target is not None:
+            add_delta(calls, self.own_delta(calls), target, alpha)
+
+
+def add_delta(calls: Calls, source: int, target: Value, alpha: float = 1) -> None:
+    """Add `alpha` times what lies at `source`, blocked, to a delta."""
+    cells, goal = target.blocks * target.images * target.cells, target.make_blocked()
+    calls.add(o.AddDelta(a=source, c=goal, cells=cells, clear=not target.filled, alpha=alpha))
+    target.filled = True
+
+
+class Definition(Trainer):
+    """Any layer, as it is defined."""
+
+    def add_forward(self, calls: Calls) -> None:
+        """See `Trainer`."""
+        inputs, target = [source.plain(calls) for source in self.sources], self.target.make_plain()
+        calls.then(lambda: np.copyto(target, self._train(inputs)))
+
+    def _train(self, inputs: list[Array]) -> Array:
+        layer, parameters = self.layer, self.parameters
+        output, self.saved = layer.train(inputs, parameters, layer.draw(len(inputs[0]), self.context.random))
+        for name, parameter in layer.taken.items():
+            if self.learns and parameter.role == "statistic":
+                parameters[name] = KEPT * parameters[name] + (1 - KEPT) * self.saved[name]
+        return output
+
+    def add_backward(self, calls: Calls) -> None:
+        """See `Trainer`."""
+        assert self.delta is not None
+        delta = self.delta.plain(calls)
+        found = [Value(self.context.store, source.shape, source.images) for source in self.sources]
+        plain = [value.make_plain() for value in found]
+        calls.then(lambda: self._go_back(delta, plain))
+        for value, goal in zip(found, self.source_deltas, strict=True):
+            if goal is not None:
+                add_delta(calls, value.blocked(calls), goal)
+
+    def _go_back(self, delta: Array, found: list[Array]) -> None:
+        gradients = self.layer.backward(delta, self.saved, self.parameters)
+        for target, gradient in zip(found, gradients.inputs, strict=True):
+            np.copyto(target, gradient)
+        for name, gradient in gradients.parameters.items():
+            if self.learns:
+                self.gradients[name] += gradient
+
+    saved: Saved

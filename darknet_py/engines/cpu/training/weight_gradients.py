@@ -1,0 +1,259 @@
+"""The gradients of weights: what came in times the deltas of sums, summed over pixels and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ....layers import Array, Layer, Shape
+from ....layers.connected import Connected
+from ....layers.convolutional import Convolutional
+from .. import operations as o
+from .. import table as t
+from ..algorithms.gemm import bundle, padded_sides
+from ..algorithms.weights import blocks
+from ..arena import LINE, address, round_up
+from ..isa import BLOCK, LANES, MACHINE
+from .values import Calls, Value, Workspace
+
+CACHED = 128 << 10  # bytes of rows of pixels that are gone through for all taps of a window
+PARTIAL = 8 << 20  # bytes of sums of parts of the pictures
+
+
+@dataclass
+class WeightGradients:
+    """What adds to them.
+
+    Attributes
+    ----------
+    workspace : Workspace
+    images : int
+    """
+
+    workspace: Workspace
+    images: int
+
+    def add(self, calls: Calls, layer: Layer, gradient: Array, source: Value, delta: Value) -> None:
+        """Add the gradient of a layer's weights."""
+        if isinstance(layer, Connected):
+            self._add_matrix(calls, gradient, source, delta)
+        elif isinstance(layer, Convolutional) and source.is_plain and source.shape.channels < LANES:
+            self._add_pixels(calls, layer, gradient, source, delta)
+        elif isinstance(layer, Convolutional):
+            self._add_blocks(calls, layer, gradient, source, delta)
+
+    def _add_matrix(self, calls: Calls, gradient: Array, source: Value, delta: Value) -> None:
+        """As they lie in the file: a row for each output, images for pixels."""
+        inputs = source.shape.size
+        if source.cells == 1:
+            of_source = dict(b=source.blocked(calls), b_plane=source.plane, b_pixel=BLOCK)
+        else:
+            of_source = dict(b=address(source.plain(calls)), b_plane=BLOCK, b_pixel=4 * inputs)
+        calls.add(
+            o.SumProducts(
+                images=1,
+                parts=1,
+                part_bytes=0,
+                blocks=delta.blocks,
+                depth=LANES,
+                row_count=delta.shape.channels,
+                out_blocks=inputs // LANES,
+                out_height=1,
+                out_width=self.images,
+                chunk=1,
+                taps=calls.table.keep(np.zeros(1, np.int64)),
+                tap_count=1,
+                a=delta.blocked(calls),
+                a_batch=0,
+                a_plane=delta.plane,
+                a_row=0,
+                pixel=BLOCK,
+                **of_source,
+                b_batch=0,
+                b_row=0,
+                c=address(gradient),
+                c_batch=0,
+                c_row=4 * inputs,
+                clear=0,
+            )
+        )
+
+    def _add_pixels(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> None:
+        """Of a picture of few channels: a tap is a row of the window, whose columns and channels lie side by side."""
+        channels, (height, width) = source.shape.channels, padded_sides(layer)
+        row = width * channels * 4
+        copied = round_up(self.images * height * row, LINE)
+        sums = _Sums(self.images, layer.size, 1, layer.size * channels, delta.blocks)
+        workspace = self.workspace.reserve(copied + sums.bytes)
+        plain = source.make_plain()
+        calls.add(
+            o.ToPixels(
+                a=address(plain),
+                a_batch=plain.strides[0],
+                a_plane=plain.strides[1],
+                a_row=plain.strides[2],
+                pixel=4,
+                cell=BLOCK,
+                c=workspace,
+                channels=channels,
+                images=self.images,
+                height=source.shape.height,
+                width=source.shape.width,
+                padding=layer.padding,
+                out_height=height,
+                out_width=width,
+            )
+        )
+        of_source = dict(
+            a=workspace,
+            a_batch=height * row,
+            a_plane=0,
+            a_row=layer.stride * row,
+            pixel=layer.stride * channels * 4,
+            depth=layer.size * channels,
+        )
+        taps = np.arange(layer.size, dtype=np.int64) * row
+        sums.add(calls, delta.shape, of_source, taps, delta.blocked(calls), delta.plane, workspace + copied)
+        oc, ic, size, _ = gradient.shape
+        strides = dict(filter_stride=ic * size * size * 4, channel_stride=size * size * 4, row_stride=4)
+        sums.finish(
+            calls, workspace + copied, 0, 0, sums.rows, oc, gradient, channels=ic, tap_stride=size * 4, **strides
+        )
+
+    def _add_blocks(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> None:
+        """Tap by tap of the window, over blocked pictures with their edges; groups that share blocks together."""
+        (height, width), shape = padded_sides(layer), source.shape
+        together = bundle(layer)
+        assert together is not None
+        bundles = layer.groups // together
+        into, out = source.blocks // bundles if bundles > 1 else source.blocks, delta.blocks // bundles
+        channels, filters = shape.channels // layer.groups, layer.filters // layer.groups
+        start, plane, copied = source.blocked(calls), source.plane, 0
+        sums = _Sums(self.images, layer.size**2, into, together * channels, out)
+        if (height, width) != shape[1:]:
+            plane = self.images * height * width * BLOCK
+            copied = source.blocks * plane
+        workspace = self.workspace.reserve(copied + sums.bytes)
+        if copied:
+            calls.add(
+                o.Pad(
+                    a=start,
+                    c=workspace,
+                    cell=BLOCK,
+                    blocks=source.blocks,
+                    images=self.images,
+                    height=shape.height,
+                    width=shape.width,
+                    padding=layer.padding,
+                    out_height=height,
+                    out_width=width,
+                )
+            )
+            start = workspace
+        side = np.arange(layer.size)
+        taps = (side[:, None] * width + side).ravel().astype(np.int64) * BLOCK
+        strides = dict(filter_stride=channels * taps.size * 4, channel_stride=taps.size * 4, row_stride=0, tap_stride=4)
+        for number in range(bundles):
+            of_source = dict(
+                a=start + number * into * plane,
+                a_batch=height * width * BLOCK,
+                a_plane=plane,
+                a_row=layer.stride * width * BLOCK,
+                pixel=layer.stride * BLOCK,
+                depth=min(LANES, sums.rows),
+            )
+            deltas = delta.blocked(calls) + number * out * delta.plane
+            sums.add(calls, delta.shape, of_source, taps, deltas, delta.plane, workspace + copied)
+            for place in range(together):
+                group = number * together + place
+                of_group = gradient[group * filters : (group + 1) * filters]
+                sums.finish(
+                    calls, workspace + copied, place * channels, place * filters, channels, filters, of_group,
+                    channels=channels, **strides,
+                )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums of products, [part of the pictures][tap][row][register].
+
+    Attributes
+    ----------
+    images, taps, blocks, rows, columns : int
+        Blocks and rows are the input's, `columns` registers the delta's.
+    """
+
+    images: int
+    taps: int
+    blocks: int
+    rows: int
+    columns: int
+
+    @property
+    def parts(self) -> int:
+        """So many that there are items for many threads, and their sums take little memory."""
+        items = -(-self.columns // t.GROUP) * self.blocks
+        return max(1, min(self.images, -(-MACHINE.items // items), PARTIAL // self._part))
+
+    @property
+    def _part(self) -> int:
+        return self.taps * self.rows * self.columns * BLOCK
+
+    @property
+    def bytes(self) -> int:
+        """Of memory; the last register may be read past its end."""
+        return self.parts * self._part + BLOCK
+
+    def add(
+        self, calls: Calls, shape: Shape, of_source: dict[str, int], taps: npt.NDArray[np.int64], delta: int,
+        plane: int, place: int,
+    ) -> None:  # fmt: skip
+        """Sum up, at `place`; deltas are of `shape`, and `plane` bytes between their blocks."""
+        row = min(self.columns, t.GROUP) * shape.width * BLOCK + of_source["a_row"]
+        calls.add(
+            o.SumProducts(
+                images=self.images,
+                parts=self.parts,
+                part_bytes=self._part,
+                blocks=self.blocks,
+                row_count=self.rows,
+                out_blocks=self.columns,
+                out_height=shape.height,
+                out_width=shape.width,
+                chunk=max(1, CACHED // row),
+                taps=calls.table.keep(taps),
+                tap_count=self.taps,
+                **of_source,
+                b=delta,
+                b_batch=shape.height * shape.width * BLOCK,
+                b_plane=plane,
+                b_row=shape.width * BLOCK,
+                b_pixel=BLOCK,
+                c=place,
+                c_batch=self.rows * self.columns * BLOCK,
+                c_row=self.columns * BLOCK,
+                clear=1,
+            )
+        )
+
+    def finish(
+        self, calls: Calls, place: int, row: int, lane: int, rows: int, lanes: int, gradient: Array, **strides: int
+    ) -> None:
+        """Add `rows` from `row` on, of `lanes` output channels from `lane` on, to `gradient`."""
+        calls.add(
+            o.AddGradients(
+                a=place + row * self.columns * BLOCK + lane * 4,
+                a_batch=self.rows * self.columns * BLOCK,
+                a_row=self.columns * BLOCK,
+                parts=self.parts,
+                part_bytes=self._part,
+                row_count=rows,
+                out_blocks=blocks(lanes),
+                out_channels=lanes,
+                tap_count=self.taps,
+                c=address(gradient),
+                **strides,
+            )
+        )
