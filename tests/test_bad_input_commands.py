@@ -46,7 +46,7 @@ def line(fault: str, command: str, says: str, code: int = USAGE) -> Row:
     line("first word misspelt", "classifer predict", "classifer predict: unknown command; did you mean classifier"),
     line("half a command", "classifier", "classifier: a command is missing after it; classifier predict"),
     line("a command of darknet's", "detector test x", "detector: a command of darknet that this program"),
-    line("no command", "-t 5", "a command is missing; one of classifier predict, classifier valid"),
+    line("no command", "-t 5", "a command is missing; one of classifier predict, classifier"),
     line("no cfg", "classifier predict", "a cfg file is missing; [DATA] CFG WEIGHTS [IMAGE ...] or NAME"),
     line("no cfg for ops", "ops", "the following arguments are required: CFG; see darknet ops --help"),
     line("no weights", "classify x.data x.cfg", "a weights file is missing after x.cfg; CFG WEIGHTS"),
