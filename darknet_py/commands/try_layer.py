@@ -9,7 +9,7 @@ from ..images.decode import load_image
 from ..images.fit import PREDICT_MODES
 from ..report import STYLES, LayerRecord, print_layer
 from ..streams import say
-from .model import index, open_model, split_operands
+from .model import add_dialect, index, open_model, split_operands
 
 USAGE = "[DATA] CFG WEIGHTS IMAGE [LAYER]"
 EPILOG = """\
@@ -34,6 +34,7 @@ def add_try(parser: argparse.ArgumentParser) -> None:
         help="lines of channel, row, column and value, or all in one object (default: %(default)s)",
     )
     parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_dialect(parser)
     parser.set_defaults(engine="reference", threads=None, precision="float32", gpu=None, no_gpu=False, top=None)
     parser.epilog = EPILOG
 

@@ -17,6 +17,7 @@ from darknet_py.datasets.lists import count_repeated, find_image, load_list
 from darknet_py.datasets.samples import label_samples
 from darknet_py.errors import ImageError
 from darknet_py.images.decode import load_image
+from darknet_py.images.fit import PREDICT_MODES
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,9 @@ def whole_data(base: int) -> bytes:
     entries = {"classes": rng.randrange(2, CLASSES), "names": "x.names"}
     entries |= {"top": rng.randrange(1, entries["classes"] + 1)} if rng.random() < 0.5 else {}
     for _ in range(rng.randrange(6)):
-        entries.setdefault(rng.choice(KEYS), rng.choice(("x.list", "/tmp/backup", "data/voc.list")))
+        key = rng.choice(KEYS)
+        values = PREDICT_MODES if key == "preprocess" else ("x.list", "/tmp/backup", "data/voc.list")
+        entries.setdefault(key, rng.choice(values))
     entries["labels"] = "x.names"
     lines = [f"{key}{rng.choice(('=', ' = ', '  =	'))}{value}" for key, value in entries.items()]
     lines += rng.choices(["", "# a comment", "; another", "   "], k=rng.randrange(4))
