@@ -136,7 +136,10 @@ def compile_training(
 
         return compile_reference(layers, parameters, batch)
     if name in ("auto", "cpu"):
-        plan: TrainingPlan = _import_cpu().compile_training(layers, parameters, batch, threads)
+        _import_cpu()  # or a line that says why it cannot be loaded
+        from .cpu.training import compile_training as compile_cpu
+
+        plan: TrainingPlan = compile_cpu(layers, parameters, batch, threads)
         _warn_of_defined(plan.defined, layers)
         return plan
     raise EngineError("does not train; cpu or reference is expected", option=f"engine={name}")

@@ -15,7 +15,7 @@ from support_networks import trained_networks
 from darknet_py.engines import compile_training
 from darknet_py.errors import CfgError
 
-NETWORKS = int(os.environ.get("DARKNET_PY_NETWORKS", "100"))
+NETWORKS = int(os.environ.get("DARKNET_PY_NETWORKS", "60"))
 # Of a gradient's norm; besides, so many times what it moves by where the pictures move by their rounding; and of the
 # largest gradient of the network, for one that is nothing but rounding.
 BOUND, MOVES, FLOOR = 1e-4, 30, 1e-5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pad(Operation):
     """Blocked pictures with zeros round them."""
 
@@ -23,7 +23,7 @@ class Pad(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ToPixels(Operation):
     """Pictures of few channels as pixels, zeros round them."""
 
@@ -43,7 +43,7 @@ class ToPixels(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ToPhases(Operation):
     """Pictures of few channels, split into phases as channels, blocked."""
 
@@ -65,7 +65,7 @@ class ToPhases(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ToBlocks(Operation):
     """Plain pictures, blocked."""
 
@@ -79,7 +79,7 @@ class ToBlocks(Operation):
     width: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Flatten(Operation):
     """Blocked pictures as pictures of one cell."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pack(Operation):
     """Weights, times a factor of each filter, in the micro-kernel's order."""
 
@@ -25,7 +25,7 @@ class Pack(Operation):
     factor: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PackWinograd(Operation):
     """The same, transformed."""
 
