@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import struct
 import sys
 
 import numpy as np
@@ -107,6 +108,22 @@ def test_a_data_file_says_what_to_train_on_and_where_weights_go(train, folder):
     assert {path.name for path in (folder / "kept").iterdir() if path.suffix != ".lock"} == {
         "net.checkpoint", "net_best.weights", "net_last.weights",
     }  # fmt: skip
+
+
+def test_weights_are_trained_on_in_the_arithmetic_of_their_program(train, folder):
+    write_data(folder, valid=None)
+    assert train("x.data", "net.cfg", *REFERENCE).code == 0
+    trained = folder / "backup" / "net_last.weights"
+    version = struct.pack("<iii", 0, 2, 5)  # AlexeyAB's
+    (folder / "x.weights").write_bytes(version + trained.read_bytes()[12:])
+    for words in (["x.weights", "-clear"], ["--pretrained", "x.weights"]):
+        answer = train("x.data", "net.cfg", *words, *REFERENCE)
+        assert answer.code == 0, answer.err
+        assert "dialect alexeyab" in answer.err
+        assert trained.read_bytes()[:12] == version
+    asked = train("x.data", "net.cfg", "x.weights", "-clear", "--dialect", "darknet", *REFERENCE)
+    assert "x.weights: dialect=darknet: version 0.2.5, which AlexeyAB's program writes" in asked.err
+    assert trained.read_bytes()[:12] != version
 
 
 def test_weights_are_gone_on_with_and_images_counted_on(train, folder):

@@ -18,7 +18,7 @@ from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..report import STYLES, print_training, print_training_start, tell_scores
 from ..streams import say
-from .model import find_cfg, index, names_data, positive, print_listing
+from .model import add_dialect, find_cfg, index, names_data, positive, print_listing
 from .train_page import open_page
 from .train_setup import Setup
 
@@ -93,6 +93,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show-pictures", metavar="DIR", help=f"write {PICTURES} pictures as they are trained on, and end"
     )
+    add_dialect(parser)
     parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: the CPU)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
@@ -249,6 +250,7 @@ def _set_up(args: argparse.Namespace) -> Setup:
     from ..training.settings import TrainingSettings
     from ..training.source import make_folder, read_data_file, read_folder, write_model
     from ..training.trainer import TrainingFiles
+    from ..weights import choose_dialect
 
     _check_arguments(args)
     data, cfg, weights = _split_operands(args.operands)
@@ -269,7 +271,7 @@ def _set_up(args: argparse.Namespace) -> Setup:
         cfg = str(folder / f"{name}.cfg")
     else:
         dataset = source.dataset
-    network = load_network(cfg)
+    network = load_network(cfg, dialect=args.dialect or choose_dialect(None, weights or args.pretrained).name)
     network.dataset = dataset
     print_listing(network, args.style)
     options = _read_options(args, network, weights, len(source.samples))

@@ -31,6 +31,7 @@ def describe_run(
         **{name: "none" if path is None else os.fspath(path) for name, path in files.items()},
         "images": _describe(samples),
         "images to validate": _describe(validation),
+        "dialect": network.dialect.name,
         "classes": str(network.dataset.classes),
         "engine": settings.engine,
         "seed": str(settings.seed),

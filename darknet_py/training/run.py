@@ -18,7 +18,7 @@ from ..errors import DarknetWarning, TrainingError, UsageError
 from ..layers import Array, Layer
 from ..layers.training import check_trainable, measuring
 from ..parameters import Parameters
-from ..weights import load_weights
+from ..weights import choose_dialect, load_weights
 from .checkpoint import State, load_checkpoint, save_checkpoint
 from .first_weights import set_first
 from .generators import Purpose, generator
@@ -191,6 +191,9 @@ def _tell_uncounted(layers: Sequence[Layer]) -> None:
 
 def _begin(network: Classifier, layers: Sequence[Layer], settings: TrainingSettings) -> tuple[Parameters, int]:
     """The first parameters, and how many images they have seen."""
+    given = settings.weights or settings.pretrained
+    if given is not None:
+        choose_dialect(network.dialect.name, given)  # which warns where the file is another's
     if settings.weights is not None:
         loaded = load_weights(settings.weights, network)
         return Parameters(layers, loaded.read_all().values), 0 if settings.clear else loaded.header.seen

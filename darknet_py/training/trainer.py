@@ -217,7 +217,7 @@ def validate(
     network: Classifier, weights: Path, samples: Sequence[Sample], settings: TrainingSettings
 ) -> Generator[EvaluationProgress, None, None]:
     """Evaluate the network with `weights` as ``valid`` does."""
-    loaded = load_network(network.file, weights, settings.engine, settings.threads)
+    loaded = load_network(network.file, weights, settings.engine, settings.threads, dialect=network.dialect.name)
     loaded.dataset = network.dataset
     return evaluate(loaded, samples, threads=settings.threads)
 
