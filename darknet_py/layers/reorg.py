@@ -10,7 +10,36 @@ from ..cfg import flag, integer
 from .base import MAX_SIDE, Array, Arrays, Gradients, Layer, Saved, Shape
 
 
-class Reorg(Layer):
+class _Reordering(Layer):
+    """Blocks of `stride` x `stride` cells and channels, one as the other."""
+
+    resizable = False  # few sizes of picture can be divided so
+    options = {"stride": integer(1, least=1, most=MAX_SIDE), "reverse": flag()}
+    stride: int
+    reverse: bool
+
+    def _set_up(self, source: Shape) -> Shape:
+        channels, height, width = source
+        if self.reverse:
+            if channels % self.stride**2:
+                raise self.section.error(f"its square does not divide {channels} channels", "stride")
+            return Shape(channels // self.stride**2, height * self.stride, width * self.stride)
+        if height % self.stride or width % self.stride:
+            raise self.section.error(f"does not divide {width} x {height} cells", "stride")
+        return Shape(channels * self.stride**2, height // self.stride, width // self.stride)
+
+    def listing(self) -> str:
+        (channels, height, width), out = self.input_shapes[0], self.shape
+        return (
+            f"{self.kind:19}/{self.stride:2d}  {width:4d} x{height:4d} x{channels:4d}"
+            f"   ->  {out.width:4d} x{out.height:4d} x{out.channels:4d}"
+        )
+
+    def table_row(self) -> str:
+        return self.listing()
+
+
+class Reorg(_Reordering):
     """Values in another order: `stride` times smaller sides, and so many more channels; `reverse`: the other way.
 
     Not by blocks of cells, as `Reorg3d`: the value at (k, j, i) of the input's shape, in the order of the output,
@@ -20,31 +49,12 @@ class Reorg(Layer):
     """
 
     kind = "reorg"
-    resizable = False  # few sizes of picture can be divided so
-    options = {"stride": integer(1, least=1, most=MAX_SIDE), "reverse": flag()}
     unsupported = {"flatten": flag(), "extra": integer(0)}
-    stride: int
-    reverse: bool
 
     def _set_up(self, source: Shape) -> Shape:
-        channels, height, width = source
-        if channels % self.stride**2:
-            raise self.section.error(f"its square does not divide {channels} channels", "stride")
-        if self.reverse:
-            return Shape(channels // self.stride**2, height * self.stride, width * self.stride)
-        if height % self.stride or width % self.stride:
-            raise self.section.error(f"does not divide {width} x {height} cells", "stride")
-        return Shape(channels * self.stride**2, height // self.stride, width // self.stride)
-
-    def listing(self) -> str:
-        (channels, height, width), out = self.input_shapes[0], self.shape
-        return (
-            f"reorg              /{self.stride:2d}  {width:4d} x{height:4d} x{channels:4d}"
-            f"   ->  {out.width:4d} x{out.height:4d} x{out.channels:4d}"
-        )
-
-    def table_row(self) -> str:
-        return self.listing()
+        if source.channels % self.stride**2:
+            raise self.section.error(f"its square does not divide {source.channels} channels", "stride")
+        return super()._set_up(source)
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         y = self._spread(inputs[0]) if self.reverse else self._gather(inputs[0])
@@ -66,7 +76,7 @@ class Reorg(Layer):
         return cells.transpose(0, 3, 4, 1, 5, 2)
 
 
-class Reorg3d(Layer):
+class Reorg3d(_Reordering):
     """Blocks of `stride` x `stride` cells to channels, `reverse`: channels to blocks.
 
     Channel (dy * stride + dx) * channels + c is cell (dy, dx) of each block of channel c. Source: AlexeyAB's darknet,
@@ -74,30 +84,6 @@ class Reorg3d(Layer):
     """
 
     kind = "reorg3d"
-    resizable = False
-    options = {"stride": integer(1, least=1, most=MAX_SIDE), "reverse": flag()}
-    stride: int
-    reverse: bool
-
-    def _set_up(self, source: Shape) -> Shape:
-        channels, height, width = source
-        if self.reverse:
-            if channels % self.stride**2:
-                raise self.section.error(f"its square does not divide {channels} channels", "stride")
-            return Shape(channels // self.stride**2, height * self.stride, width * self.stride)
-        if height % self.stride or width % self.stride:
-            raise self.section.error(f"does not divide {width} x {height} cells", "stride")
-        return Shape(channels * self.stride**2, height // self.stride, width // self.stride)
-
-    def listing(self) -> str:
-        (channels, height, width), out = self.input_shapes[0], self.shape
-        return (
-            f"reorg3d            /{self.stride:2d}  {width:4d} x{height:4d} x{channels:4d}"
-            f"   ->  {out.width:4d} x{out.height:4d} x{out.channels:4d}"
-        )
-
-    def table_row(self) -> str:
-        return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return self._to_blocks(inputs[0]) if self.reverse else self._to_channels(inputs[0])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..cfg import choice, flag, integer
-from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .activations import ACTIVATIONS, differentiate
+from .base import Array, Arrays, Gradients, Saved, Shape
+from .multiplying import Multiplying
 
 
-class ScaleChannels(Layer):
+class ScaleChannels(Multiplying):
     """The output of layer `from`, each channel times its factor, then an activation; the input holds the factors.
 
     With `scale_wh` it holds one for each cell instead. Source: AlexeyAB's darknet, ``scale_channels_layer.c``.
@@ -18,10 +19,6 @@ class ScaleChannels(Layer):
     kind = "scale_channels"
     options = {"from": integer(), "scale_wh": flag(), "activation": choice(ACTIVATIONS, "linear")}
     scale_wh: bool
-    activation: str
-
-    def _find_inputs(self) -> tuple[int, ...]:
-        return self._find_pair()
 
     def _set_up(self, source: Shape) -> Shape:
         other = self.input_shapes[1]
@@ -38,21 +35,7 @@ class ScaleChannels(Layer):
             return super().grows(growing)
         return None if growing[0] else growing[1]
 
-    def listing(self) -> str:
-        return f"scale Layer: {self.inputs[1]}"
-
-    def table_row(self) -> str:
-        return self.listing()
-
-    def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
-        return activate(self.activation, inputs[0] * inputs[1])
-
-    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
-        x = inputs[0] * inputs[1]
-        y = activate(self.activation, x)
-        return y, {"factors": inputs[0], "other": inputs[1], "activated": keep(self.activation, x, y)}
-
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         delta = differentiate(self.activation, saved["activated"], delta)
         of_factors = (delta * saved["other"]).sum(axis=1 if self.scale_wh else (2, 3), keepdims=True)
-        return Gradients((of_factors, delta * saved["factors"]), {})
+        return Gradients((of_factors, delta * saved["source"]), {})
