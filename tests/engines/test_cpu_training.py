@@ -96,7 +96,7 @@ RESIDUAL = make_network(
     ("maxpool", {"size": 2, "stride": 2}),
     ("convolutional", {"filters": 32, "size": 1, "batch_normalize": 1, "activation": "relu"}),
     ("convolutional", {"filters": 16, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}),
-    ("shortcut", {"from": -3, "activation": "linear"}),
+    ("shortcut", {"from": -3, "activation": "linear", "alpha": 0.5, "beta": 2}),
     ("route", {"layers": "-1,-3"}),
     ("convolutional", {"filters": 40, "size": 3, "stride": 2, "pad": 1, "activation": "elu"}),
     ("dropout", {"probability": 0.3}),
@@ -138,7 +138,7 @@ def test_the_bytes_are_the_same_whatever_the_threads(threads):
 
 
 def test_steps_follow_the_parameters_that_they_are_given():
-    """Weights are packed anew before each step, and gradients add up."""
+    """Weights are packed anew before each step, gradients add up, and statistics move."""
     parameters = random_parameters(RESIDUAL.layers)
     images, truths = random_array((4, 3, 16, 16)), np.eye(10, dtype=np.float32)[:4]
     plans = [compile_training(engine, RESIDUAL.layers, parameters.copy(), 4) for engine in ("reference", "cpu")]
@@ -149,5 +149,7 @@ def test_steps_follow_the_parameters_that_they_are_given():
             for part in plan.parameters.select("weight", "bias", "scale"):
                 plan.parameters.values[part] += np.float32(0.01) * plan.gradients.values[part]
         assert losses[1] == pytest.approx(losses[0], rel=1e-4)
-    one, other = (plan.gradients.values for plan in plans)
-    assert np.linalg.norm(other - one) <= 1e-3 * np.linalg.norm(one)
+    for one, other in ([plan.gradients for plan in plans], [plan.read() for plan in plans]):
+        for entry in one.entries:
+            expected, found = (entry.find(arrays.values) for arrays in (one, other))
+            assert np.linalg.norm(found - expected) <= 1e-3 * np.linalg.norm(expected), entry.label
