@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 MAKE_WEIGHTS = ROOT / "tests" / "golden" / "make_weights.py"
 NETWORKS = (
     "tiny", "darknet", "alexnet", "extraction", "darknet19", "darknet19_448", "resnet50", "densenet201",
-    "resnet152", "vgg-16",
+    "resnet152", "vgg-16", "resnext50", "csresnext50-omega", "csdarknet53-omega", "mobilenet-v2", "efficientnet_b0",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from ...layers.connected import Connected
 from ...layers.convolutional import Convolutional
 from ...layers.crop import Crop
 from ...layers.maxpool import MaxPool
+from ...layers.scale_channels import ScaleChannels
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, SLOPES, Step, decline
@@ -114,13 +115,15 @@ class Lowering:
             shape=layer.shape,
             slope=SLOPES.get(step.activation, 1),
             final=SLOPES[step.final_activation],
+            curve=o.curve_of(step.activation) * algorithm.bends,
             threads=self.engine.team.threads,
             plain=plain,
             source_cell=self.values.cell(step.source),
             cell=self.values.cell(step.target),
         )
         algorithm.lower(self._table(), layer, self.engine.weights[step.layer], operands)
-        self._add_curve(step)
+        if not operands.curve:
+            self._add_curve(step)
 
     def _add_curve(self, step: Step) -> None:
         """The activation of a value that lies there without, where a store could not apply it.
@@ -221,6 +224,29 @@ class Lowering:
             width=source.width,
         )
 
+    def _add_scaled_channels(self, step: Step) -> None:
+        layer = self.layers[step.layer]
+        assert isinstance(layer, ScaleChannels)
+        factors, source = step.sources
+        self._table().add(
+            o.ScaleChannels(
+                a=self._blocked(source),
+                factors=self._blocked(factors),
+                c=self.values.addresses[step.target],
+                cell=self.values.cell(source),
+                out_cell=self.values.cell(step.target),
+                blocks=blocks(layer.shape.channels),
+                images=self.images,
+                height=layer.shape.height,
+                width=layer.shape.width,
+                by_cell=layer.scale_wh,
+                slope=SLOPES.get(step.activation, 1),
+                curve=o.curve_of(step.activation),
+            )
+        )
+        if step.activation not in t.CURVES:
+            self._add_curve(step)
+
     def _add_shortcut(self, step: Step) -> None:
         layer = self.layers[step.layer]
         assert isinstance(layer, Shortcut)
@@ -301,6 +327,7 @@ KERNELS: dict[type[Layer], Callable[[Lowering, Step], None]] = {
     Convolutional: Lowering._add_product,
     Crop: Lowering._add_crop,
     MaxPool: Lowering._add_maximum,
+    ScaleChannels: Lowering._add_scaled_channels,
     Shortcut: Lowering._add_shortcut,
     Softmax: Lowering._add_softmax,
 }

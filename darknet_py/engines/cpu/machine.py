@@ -20,6 +20,8 @@ class Machine:
         Of the micro-kernel's tile, outside its loop over depth.
     pad_cycles : float
         Of a register of a picture that gets edges.
+    window_cycles : float
+        Of a register of a depthwise convolution, besides its taps.
     split_cycles : float
         Of a number of a picture that is split into phases.
     transform_cycles : mapping of int to (float, float)
@@ -37,8 +39,8 @@ class Machine:
         The same where the weights have more bytes than this.
     claimed_weights : int
         Bytes of weights from which on an item's are fetched during the one before it.
-    items, item_tiles : int
-        Of an operation at least; and tiles in an item at most.
+    items, item_tiles, item_bytes : int
+        Of an operation at least; tiles in an item at most; and bytes of what a depthwise convolution gives in one.
     cached_bytes : int
         Of a layer's input and output that its neighbours still find in a cache.
     """
@@ -47,6 +49,7 @@ class Machine:
     streamed_bytes: float
     tile_cycles: float
     pad_cycles: float
+    window_cycles: float
     split_cycles: float
     transform_cycles: Mapping[int, tuple[float, float]]
     sum_cycles: tuple[float, float]
@@ -60,6 +63,7 @@ class Machine:
     claimed_weights: int
     items: int
     item_tiles: int
+    item_bytes: int
     cached_bytes: int
 
 
@@ -74,6 +78,7 @@ ZEN_4 = Machine(
     streamed_bytes=4.4,
     tile_cycles=60,
     pad_cycles=3,
+    window_cycles=4,
     split_cycles=2,
     transform_cycles={4: (60, 50), 6: (190, 170), 8: (380, 330)},
     sum_cycles=(40, 100),
@@ -87,5 +92,6 @@ ZEN_4 = Machine(
     claimed_weights=1 << 20,
     items=16,
     item_tiles=24,
+    item_bytes=16 << 10,
     cached_bytes=16 << 20,
 )

@@ -26,6 +26,8 @@ class Algorithm(Protocol[_Kind]):
         Whether it multiplies in bfloat16.
     plain : bool
         Whether it can read pictures in plain layout.
+    bends : bool
+        Whether it applies curves as it stores, not slopes alone.
     """
 
     @property
@@ -34,6 +36,8 @@ class Algorithm(Protocol[_Kind]):
     def narrow(self) -> bool: ...
     @property
     def plain(self) -> bool: ...
+    @property
+    def bends(self) -> bool: ...
 
     def declines(self, layer: _Kind) -> str:
         """Why it cannot compute `layer`; empty where it can."""

@@ -23,6 +23,7 @@ class MatrixProduct:
 
     narrow: bool = False
     plain: bool = False
+    bends: bool = False
     name: str = "connected"
 
     def declines(self, layer: Connected) -> str:

@@ -23,6 +23,7 @@ class Direct:
 
     narrow: bool = False
     plain: bool = False
+    bends: bool = False
     name: str = "direct"
 
     def declines(self, layer: Convolutional) -> str:

@@ -24,6 +24,7 @@ class Pixels:
 
     narrow: bool = False
     plain: bool = True
+    bends: bool = False
     name: str = "direct_pixels"
 
     def declines(self, layer: Convolutional) -> str:

@@ -25,6 +25,8 @@ class Operands:
         Of one picture.
     slope, final : float
         Activations before and after the residual is added.
+    curve : int
+        The activation's place in CURVES, from 1, where the algorithm bends what it stores; 0 for `slope`.
     threads : int
         That the operations are for; the results are the same for any.
     plain : bool
@@ -42,6 +44,7 @@ class Operands:
     shape: Shape
     slope: float
     final: float
+    curve: int = 0
     threads: int = 1
     plain: bool = False
     source_cell: int = BLOCK

@@ -23,6 +23,7 @@ class Strassen:
 
     narrow: bool = False
     plain: bool = False
+    bends: bool = False
     name: str = "strassen_1x1"
 
     def declines(self, layer: Convolutional) -> str:

@@ -77,6 +77,7 @@ class Winograd:
     r: int
     narrow: bool = False
     plain: bool = False
+    bends: bool = False
 
     @property
     def name(self) -> str:
@@ -259,6 +260,7 @@ class PhasesWinograd(Winograd):
     """The same for a strided window of few channels, by its phases, whose stride is 1."""
 
     plain: bool = True
+    bends: bool = False
 
     @property
     def name(self) -> str:

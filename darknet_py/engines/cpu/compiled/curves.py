@@ -17,9 +17,9 @@ from ....layers.activations import GELU_CUBIC, GELU_LINEAR, SELU_ALPHA, SELU_SCA
 from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
-from .cells import load_cell, store_cell
+from .cells import load_cell, load_lane, store_cell
 from .sync import next_item
-from .vector import INTS, REGISTER, fma, load, multiply_add, slope_activation, splat, vector
+from .vector import INTS, REGISTER, broadcast, fma, load, multiply_add, slope_activation, splat, vector
 
 CELLS = 256  # of an item
 
@@ -290,4 +290,26 @@ def scale(op, slope, counter):
             for i in range(first, last):
                 value = load_cell(op[t.A] + i * cell, cell)
                 store_cell(op[t.C] + i * out_cell, bend(code, slope, value), out_cell)
+        item = next_item(counter)
+
+
+@kernel
+def scale_channels(op, slope, counter):
+    """C = curve(A * FACTORS), a picture's block an item.
+
+    Each image has a cell of FACTORS for each block, or, `BY_CELL`, for each cell, whose first number counts.
+    """
+    cell, out_cell, cells, code = op[t.CELL], op[t.OUT_CELL], op[t.HEIGHT] * op[t.WIDTH], op[t.CURVE]
+    item = next_item(counter)
+    while item < op[t.BLOCKS] * op[t.IMAGES]:
+        s, d = op[t.A] + item * cells * cell, op[t.C] + item * cells * out_cell
+        if op[t.BY_CELL]:
+            image = item % op[t.IMAGES]
+            for i in range(cells):
+                factor = broadcast(load_lane(op[t.FACTORS] + (image * cells + i) * cell, cell))
+                store_cell(d + i * out_cell, bend(code, slope, load_cell(s + i * cell, cell) * factor), out_cell)
+        else:
+            factor = load_cell(op[t.FACTORS] + item * cell, cell)
+            for i in range(cells):
+                store_cell(d + i * out_cell, bend(code, slope, load_cell(s + i * cell, cell) * factor), out_cell)
         item = next_item(counter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import table as t
 from ..arena import LINE
 from . import kernel
-from .curves import scale
+from .curves import scale, scale_channels
 from .deltas import (
     add_delta,
     add_shortcut_delta,
@@ -16,6 +16,7 @@ from .deltas import (
     to_plain,
     unflatten,
 )
+from .depthwise import convolve_depthwise
 from .gemm import multiply
 from .gradients import add_gradients, sum_products
 from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
@@ -68,6 +69,10 @@ def walk(call, scratch, thread, threads):
             add(op, alpha, beta, slope, counter)
         elif code == t.SCALE_OP:
             scale(op, slope, counter)
+        elif code == t.SCALE_CHANNELS_OP:
+            scale_channels(op, slope, counter)
+        elif code == t.DEPTHWISE_OP:
+            convolve_depthwise(op, slope, final, counter)
         elif code == t.CROP_OP:
             crop(op, load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4), counter)
         elif code == t.PAD_OP:

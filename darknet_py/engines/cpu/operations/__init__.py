@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import fields
 
 from .base import Operation
-from .layers import Add, AvgPool, Crop, MaxPool, Scale, Softmax
+from .layers import Add, AvgPool, Crop, MaxPool, Scale, ScaleChannels, Softmax
 from .moves import Flatten, Pad, ToBlocks, ToPhases, ToPixels
 from .packing import Pack, PackWinograd
-from .products import Gemm, Strassen, Winograd, WinogradInput, WinogradOutput
+from .products import Depthwise, Gemm, Strassen, Winograd, WinogradInput, WinogradOutput
 from .training import (
     AddDelta,
     AddGradients,
@@ -34,7 +34,7 @@ from .training import (
 
 OPERATIONS: tuple[type[Operation], ...] = (
     Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Pad, ToPixels, ToPhases, ToBlocks, Flatten, Crop, MaxPool,
-    AvgPool, Add, Scale, Softmax, Pack, PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize,
+    AvgPool, Add, Scale, ScaleChannels, Softmax, Depthwise, Pack, PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize,
     BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta, Spread, Unflatten,
     ShortcutDelta, ToPlain,
 )  # fmt: skip

@@ -102,6 +102,24 @@ class Scale(Operation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class ScaleChannels(Operation):
+    """curve(A * factors), where each image has a factor for each channel or, `by_cell`, for each cell."""
+
+    a: int
+    c: int
+    cell: int
+    out_cell: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+    factors: int
+    by_cell: int
+    curve: int
+    slope: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Softmax(Operation):
     """Softmax of pictures of one cell, to plain ones."""
 

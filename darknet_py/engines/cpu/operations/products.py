@@ -158,3 +158,29 @@ class Strassen(Operation):
     residual: int
     slope: float
     final: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Depthwise(Operation):
+    """A convolution of each channel with a window of its own."""
+
+    a: int
+    c: int
+    cell: int
+    out_cell: int
+    blocks: int
+    images: int
+    height: int
+    width: int
+    size: int
+    stride: int
+    padding: int
+    out_height: int
+    out_width: int
+    item_rows: int  # rows of output in an item
+    b: int
+    bias: int
+    residual: int
+    curve: int
+    slope: float
+    final: float
