@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 
-from darknet_py.engines.cpu import builder, prepared
+from darknet_py.engines.cpu import prepared
 from darknet_py.engines.cpu.arena import LINE, Store, address
 from darknet_py.parameters import Parameters
 
@@ -35,7 +35,7 @@ def guards() -> Iterator[None]:
         return Parameters(layers, guarded(4 * size).view(np.float32))
 
     with mock.patch.multiple(prepared, huge=guarded), mock.patch.multiple(Store, take=staticmethod(guarded)):  # noqa: SIM117
-        with mock.patch.multiple(builder, aligned=guarded), mock.patch.object(Parameters, "zeros", staticmethod(zeros)):
+        with mock.patch.object(Parameters, "zeros", staticmethod(zeros)):
             yield
     assert allocated
     for before, after in allocated:

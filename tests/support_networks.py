@@ -138,7 +138,8 @@ _switches = st.integers(0, 1)
 def _convolutional(draw, shapes, alike=False):
     """With `alike` the output's shape is the input's, as shortcuts mostly want it."""
     source = shapes[-1]
-    groups = draw(st.sampled_from([n for n in (1, 1, 2, 3, 4, 8, 17) if source.channels % n == 0]))
+    several = [n for n in (1, 1, 2, 3, 4, 8, 17) if source.channels % n == 0]
+    groups = draw(st.sampled_from([*several, source.channels]))
     activation = draw(st.one_of(_slopes, _activations))
     rest = {"groups": groups, "batch_normalize": draw(_switches), "activation": activation}
     if alike:

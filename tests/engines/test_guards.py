@@ -68,7 +68,7 @@ def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2
         "padding": padding,
         "groups": parts,
         "batch_normalize": draw(st.integers(0, 1)),
-        "activation": draw(st.sampled_from(["linear", "leaky", "relu"])),
+        "activation": draw(st.sampled_from(["linear", "leaky", "relu", "swish"])),
     }
     network = make_network((parts * draw(channels), draw(sides), draw(sides)), ("convolutional", options))
     return network, random_array((draw(st.integers(1, 3)), *network.input_shape), draw(st.integers(0, 9)))
@@ -85,6 +85,7 @@ GEOMETRIES = {
     "strassen_1x1": convolutions([1], [1], PAIRS, PANELS, [0], least=12),
     "gemm_1x1": convolutions([1], [1], st.integers(1, 70), paddings=[0]),
     "direct": convolutions([1, 2, 3, 4, 5, 7], [1, 2, 3, 4], st.integers(1, 70)),
+    "depthwise": convolutions([1, 2, 3, 5, 7], [1, 2, 3], st.just(1), st.just(1), groups=range(2, 70)),
     "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], FEW),
     **{algorithm.name: PHASED[algorithm.r] for algorithm in ALL if type(algorithm) is PhasesWinograd},
     **{

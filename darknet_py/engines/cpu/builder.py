@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from . import operations as o
 from . import table as t
-from .arena import LINE, address, aligned
+from .arena import address
 from .team import Team
 
 
@@ -41,11 +41,9 @@ class Table:
             values = {"opcode": operation.opcode, **vars(operation)}
             row[:] = [values.get(name, 0) for name in o.INTEGERS]
             numbers[:] = [values.get(name, 0) for name in o.NUMBERS]
-        self.sync = aligned((count + 1) * LINE)
         self.call = np.zeros(t.CALL_FIELDS, np.int64)
         self.call[t.ROWS] = count
         self.call[t.TABLE], self.call[t.NUMBERS_AT] = address(self.table), address(self.numbers)
-        self.call[t.SYNC] = address(self.sync)
         self.call_address = address(self.call)
 
     def run(self, team: Team) -> None:

@@ -17,17 +17,19 @@ FIELDS, FLOATS = len(INTEGERS), len(NUMBERS)
 # Opcodes: GEMM_OP, TO_PIXELS_OP, ...
 globals().update({f"{'_'.join(_WORDS.findall(o.__name__)).upper()}_OP": o.opcode for o in OPERATIONS})
 
-# What a walk is given: the addresses of a table of so many rows, of its floats, of its counters, and of a clock.
-ROWS, TABLE, NUMBERS_AT, SYNC, CLOCK, CALL_FIELDS = range(6)
+# What a walk is given: the addresses of a table of so many rows, of its floats, and of a clock.
+ROWS, TABLE, NUMBERS_AT, CLOCK, CALL_FIELDS = range(5)
 
 # Bytes that a thread needs for itself: Winograd's largest tile, twice.
 SCRATCH = 2 * 8 * 8 * BLOCK
 
-# A team's mailbox: how many calls were posted; the last one's address, or 0 where all threads are to leave; how many
-# threads walk it. Then, a line for each thread: whether it sleeps, the lock that wakes it, and its number in the
-# system, 0 where that is not known.
+# A team's mailbox: a line that counts arrivals at the barriers of a walk; then, for each thread, a line of its own and
+# two counters of items, a line each, for every other operation. Thread 0's line: how many calls were posted; the last
+# one's address, or 0 where all threads are to leave; how many threads walk it. The others': whether it sleeps, the lock
+# that wakes it, and its number in the system, 0 where that is not known.
 POSTED, CALL, THREADS = 0, 1, 2
 ASLEEP, ALARM, NUMBER = 0, 1, 2
+LINES = 3  # of each thread
 
 # Registers that the micro-kernel of gradients goes through at a time, at most, and its function.
 GROUP = 3

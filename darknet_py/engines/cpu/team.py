@@ -62,7 +62,7 @@ class _Crew:
     def __init__(self, threads: int, native: Native) -> None:
         self._native, self._wanted, self._present = native, threads, 1
         self._numbers = count(1)
-        self._mailbox = aligned(threads * LINE)
+        self._mailbox = aligned((1 + threads * t.LINES) * LINE)
         self._scratch = aligned(threads * t.SCRATCH)
         self._addresses = address(self._mailbox), address(self._scratch)
 
@@ -85,10 +85,11 @@ class _Crew:
 
     def _serve(self) -> None:
         thread = next(self._numbers)
-        if thread >= len(self._mailbox) // LINE:
+        start = (1 + thread * t.LINES) * LINE
+        if start >= len(self._mailbox):
             return
         mailbox, scratch = self._addresses
-        line = self._mailbox[thread * LINE :].view("i8")
+        line = self._mailbox[start : start + LINE].view("i8")
         line[t.ALARM] = _make_alarm()
         line[t.NUMBER] = threading.get_native_id()
         self._native.serve(mailbox, scratch + thread * t.SCRATCH, thread)

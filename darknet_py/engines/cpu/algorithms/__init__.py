@@ -26,7 +26,10 @@ __all__ = ["FORWARD", "Algorithm", "Choice", "Operands", "PackedWeights", "choos
 _WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)
 _PHASES = tuple(PhasesWinograd(*sizes) for sizes in ((5, 4), (3, 4), (6, 3), (4, 3)))
 _CONVOLUTIONS: dict[str, Sequence[Algorithm[Convolutional]]] = {
-    "float32": (*(Winograd(*sizes) for sizes in _WINOGRAD), *_PHASES, Strassen(), Direct(), Gemm(), Pixels(), Depthwise()),
+    "float32": (
+        *(Winograd(*sizes) for sizes in _WINOGRAD), *_PHASES, Strassen(), Direct(), Gemm(), Pixels(),
+        Depthwise(),
+    ),
     # With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms
     # for few channels multiply in float32.
     "bfloat16": (

@@ -60,7 +60,8 @@ class Depthwise:
 
     def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        source, shape, pictures = operands.source_shape, operands.shape, blocks(operands.shape.channels) * operands.images
+        source, shape = operands.source_shape, operands.shape
+        pictures = blocks(shape.channels) * operands.images
         rows = max(1, MACHINE.item_bytes // (shape.width * operands.cell))
         table.add(
             o.Depthwise(

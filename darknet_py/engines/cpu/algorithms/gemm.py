@@ -13,7 +13,7 @@ from ..arena import Store
 from ..builder import Table
 from ..isa import BLOCK, LANES, MACHINE, ROWS
 from .base import cell_of, matrix_size, product_cycles
-from .products import Operands, chunk, multiply
+from .products import Operands, by_pixels, multiply
 from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
 
 
@@ -130,7 +130,7 @@ class Direct:
                 row_count=rows,
                 pixels=pixels,
                 pixel=layer.stride * cell,
-                chunk=chunk(tiles, weights.panels * batches),
+                **by_pixels(weights, operands, tiles, weights.panels * batches),
                 a=start + image * height * width * cell,
                 a_batch=into * plane,
                 a_row=layer.stride * width * cell,

@@ -14,7 +14,7 @@ from ..builder import Table
 from ..isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
 from .base import product_cycles
 from .gemm import padded_sides
-from .products import Operands, chunk, multiply, plain_strides
+from .products import Operands, by_pixels, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
 
 
@@ -99,7 +99,7 @@ class Pixels:
                 row_count=shape.height,
                 pixels=shape.width,
                 pixel=layer.stride * source.channels * 4,
-                chunk=chunk(tiles, weights.panels),
+                **by_pixels(weights, operands, tiles, weights.panels),
                 a=operands.workspace + image * height * row,
                 a_row=layer.stride * row,
                 taps=table.keep(taps),

@@ -75,6 +75,7 @@ def multiply(table: Table, weights: PackedWeights, operands: Operands, image: in
         row_count=1,
         a_row=0,
         claim=0,
+        by_pixels=0,
         **weights.columns,
         c=operands.target + offset,
         c_plane=operands.plane,
@@ -89,6 +90,16 @@ def multiply(table: Table, weights: PackedWeights, operands: Operands, image: in
 def chunk(tiles: int, panels: int) -> int:
     """Tiles an item: many for the sake of the weights that they share, few enough that all threads have work."""
     return max(1, min(MACHINE.item_tiles, tiles * panels // MACHINE.items))
+
+
+def by_pixels(weights: PackedWeights, operands: Operands, tiles: int, panels: int) -> dict[str, int]:
+    """The order and size of items: by pixels where these are more bytes than the weights, so that threads keep to
+    their part of the picture."""
+    pixels = operands.images * operands.source_shape.size + operands.images * operands.shape.size
+    if weights.data.nbytes > 4 * pixels:
+        return dict(chunk=chunk(tiles, panels))
+    parts = max(-(-tiles // MACHINE.item_tiles), -(-MACHINE.items // panels))
+    return dict(chunk=-(-tiles // (-(-parts // operands.threads) * operands.threads)), by_pixels=1)
 
 
 def plain_strides(operands: Operands) -> dict[str, int]:

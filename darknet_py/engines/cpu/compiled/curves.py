@@ -18,7 +18,7 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .cells import load_cell, load_lane, store_cell
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import INTS, REGISTER, broadcast, fma, load, multiply_add, slope_activation, splat, vector
 
 CELLS = 256  # of an item
@@ -269,16 +269,17 @@ slope_at = _switch(SLOPES, _slope_of)
 
 
 @kernel
-def scale(op, slope, counter):
+def scale(op, slope, share):
     """C = curve(FACTOR * A + BIAS), cell by cell; where there is no FACTOR, curve(A). `CELLS` cells an item.
 
     Blocks of channels have `CELLS` cells each, and a register of factors and biases.
     """
     cell, out_cell, pixels, code = op[t.CELL], op[t.OUT_CELL], op[t.CELLS], op[t.CURVE]
     parts = (pixels + CELLS - 1) // CELLS
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * parts:
-        block, part = divmod(item, parts)
+    queue = divide(share, op[t.BLOCKS] * parts)
+    item = next_item(queue)
+    while item >= 0:
+        part, block = divmod(item, op[t.BLOCKS])
         first = block * pixels + part * CELLS
         last = min(first + CELLS, (block + 1) * pixels)
         if op[t.FACTOR] != 0:
@@ -290,18 +291,19 @@ def scale(op, slope, counter):
             for i in range(first, last):
                 value = load_cell(op[t.A] + i * cell, cell)
                 store_cell(op[t.C] + i * out_cell, bend(code, slope, value), out_cell)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def scale_channels(op, slope, counter):
+def scale_channels(op, slope, share):
     """C = curve(A * FACTORS), a picture's block an item.
 
     Each image has a cell of FACTORS for each block, or, `BY_CELL`, for each cell, whose first number counts.
     """
     cell, out_cell, cells, code = op[t.CELL], op[t.OUT_CELL], op[t.HEIGHT] * op[t.WIDTH], op[t.CURVE]
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         s, d = op[t.A] + item * cells * cell, op[t.C] + item * cells * out_cell
         if op[t.BY_CELL]:
             image = item % op[t.IMAGES]
@@ -312,4 +314,4 @@ def scale_channels(op, slope, counter):
             factor = load_cell(op[t.FACTORS] + item * cell, cell)
             for i in range(cells):
                 store_cell(d + i * out_cell, bend(code, slope, load_cell(s + i * cell, cell) * factor), out_cell)
-        item = next_item(counter)
+        item = next_item(queue)

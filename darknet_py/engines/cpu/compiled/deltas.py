@@ -8,26 +8,27 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .curves import CELLS
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import broadcast, fma, load, load_scalar, store, store_scalar, take_equal
 
 
 @kernel
-def add_delta(op, alpha, counter):
+def add_delta(op, alpha, share):
     """C = alpha * A + C, or alpha * A where `CLEAR`; so many cells an item."""
     cells, alphas = op[t.CELLS], broadcast(alpha)
-    item = next_item(counter)
-    while item * CELLS < cells:
+    queue = divide(share, (cells + CELLS - 1) // CELLS)
+    item = next_item(queue)
+    while item >= 0:
         for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
             value = load(op[t.A] + i * BLOCK) * alphas
             if not op[t.CLEAR]:
                 value = value + load(op[t.C] + i * BLOCK)
             store(op[t.C] + i * BLOCK, value)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def add_shortcut_delta(op, beta, counter):
+def add_shortcut_delta(op, beta, share):
     """Add BETA times deltas at A to those at C that a shortcut has added; a picture's block an item.
 
     C's pictures are `OTHER_HEIGHT` x `OTHER_WIDTH`; every `SPREAD`-th cell of A is of every `OTHER_STEP`-th of C's, in
@@ -36,8 +37,9 @@ def add_shortcut_delta(op, beta, counter):
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OTHER_HEIGHT], op[t.OTHER_WIDTH]
     spread, step = op[t.SPREAD], op[t.OTHER_STEP]
     zero, betas = broadcast(float32(0)), broadcast(beta)
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * oh * ow * BLOCK
         if op[t.CLEAR]:
             for i in range(oh * ow):
@@ -48,22 +50,23 @@ def add_shortcut_delta(op, beta, counter):
                     place = d + (y * step * ow + x * step) * BLOCK
                     delta = load(s + (y * spread * w + x * spread) * BLOCK)
                     store(place, fma(delta, betas, load(place)))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def multiply_cells(op, counter):
+def multiply_cells(op, share):
     """C = A * OTHER; so many cells an item."""
     cells = op[t.CELLS]
-    item = next_item(counter)
-    while item * CELLS < cells:
+    queue = divide(share, (cells + CELLS - 1) // CELLS)
+    item = next_item(queue)
+    while item >= 0:
         for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
             store(op[t.C] + i * BLOCK, load(op[t.A] + i * BLOCK) * load(op[t.OTHER] + i * BLOCK))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def pool_maximum_delta(op, counter):
+def pool_maximum_delta(op, share):
     """Add deltas at B to C, each where a window of A has its maximum, OTHER, first; a picture's block an item.
 
     Windows are as for `pool_maximum`; `CLEAR`: C is zero before.
@@ -71,8 +74,9 @@ def pool_maximum_delta(op, counter):
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     size, stride, padding = op[t.SIZE], op[t.STRIDE], op[t.PADDING]
     zero = broadcast(float32(0))
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         s, c = op[t.A] + item * h * w * BLOCK, op[t.C] + item * h * w * BLOCK
         y, b = op[t.OTHER] + item * oh * ow * BLOCK, op[t.B] + item * oh * ow * BLOCK
         if op[t.CLEAR]:
@@ -89,29 +93,31 @@ def pool_maximum_delta(op, counter):
                         taken = take_equal(load(s + place), best, rest)
                         rest = rest - taken
                         store(c + place, load(c + place) + taken)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def pool_average_delta(op, counter):
+def pool_average_delta(op, share):
     """Add deltas at A, divided by a plane's cells, to all of them at C; a picture's block an item."""
     size = op[t.HEIGHT] * op[t.WIDTH]
-    share = broadcast(float32(1) / float32(size))
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
-        delta, c = load(op[t.A] + item * BLOCK) * share, op[t.C] + item * size * BLOCK
+    inverse = broadcast(float32(1) / float32(size))
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
+        delta, c = load(op[t.A] + item * BLOCK) * inverse, op[t.C] + item * size * BLOCK
         for i in range(size):
             store(c + i * BLOCK, delta if op[t.CLEAR] else delta + load(c + i * BLOCK))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def spread(op, counter):
+def spread(op, share):
     """Blocked pictures at A to C, cells `STRIDE` apart and zeros between and after them; a picture's block an item."""
     h, w, tall, wide = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     zero = broadcast(float32(0))
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * tall * wide * BLOCK
         for i in range(tall * wide):
             store(d + i * BLOCK, zero)
@@ -119,36 +125,38 @@ def spread(op, counter):
             for x in range(w):
                 place = y * op[t.STRIDE] * wide + x * op[t.STRIDE]
                 store(d + place * BLOCK, load(s + (y * w + x) * BLOCK))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def unflatten(op, counter):
+def unflatten(op, share):
     """Add pictures of one cell at A, as `flatten` makes them, to blocked ones of `CELLS` at C; a block an item.
 
     `CLEAR`: C is zero before.
     """
     cells, images = op[t.CELLS], op[t.IMAGES]
-    item = next_item(counter)
-    while item < op[t.BLOCKS]:
+    queue = divide(share, op[t.BLOCKS])
+    item = next_item(queue)
+    while item >= 0:
         for image in range(images):
             for i in range(cells):
                 value = load(op[t.A] + ((item * cells + i) * images + image) * BLOCK)
                 place = op[t.C] + ((item * images + image) * cells + i) * BLOCK
                 store(place, value if op[t.CLEAR] else value + load(place))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def to_plain(op, scratch, counter):
+def to_plain(op, scratch, share):
     """Blocked pictures at A to plain ones at C; a picture's block an item. `scratch` holds a register."""
     size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         block, image = divmod(item, op[t.IMAGES])
         d = op[t.C] + (image * channels + block * LANES) * size * 4
         for i in range(size):
             store(scratch, load(op[t.A] + (item * size + i) * BLOCK))
             for lane in range(min(LANES, channels - block * LANES)):
                 store_scalar(d + (lane * size + i) * 4, load_scalar(scratch + lane * 4))
-        item = next_item(counter)
+        item = next_item(queue)

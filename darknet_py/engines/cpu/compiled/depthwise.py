@@ -15,11 +15,11 @@ from .depthwise_microkernel import (
     sum_windows_strided,
     sum_windows_strided_narrow,
 )
-from .sync import next_item
+from .sync import divide, next_item
 
 
 @kernel
-def convolve_depthwise(op, slope, final, counter):
+def convolve_depthwise(op, slope, final, share):
     """Run a `DEPTHWISE` operation; `ITEM_ROWS` rows of a picture's block an item.
 
     Windows that the picture's edges cut have fewer taps. Those alike lie along the edges: columns of them are strips
@@ -29,9 +29,12 @@ def convolve_depthwise(op, slope, final, counter):
     upper, lower = _whole(h, tall, size, op[t.STRIDE], op[t.PADDING])
     left, right = _whole(w, wide, size, op[t.STRIDE], op[t.PADDING])
     bands = (tall + op[t.ITEM_ROWS] - 1) // op[t.ITEM_ROWS]
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES] * bands:
-        picture, band = divmod(item, bands)
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * bands)
+    item = next_item(queue)
+    while item >= 0:
+        row, block = divmod(item, op[t.BLOCKS])
+        image, band = divmod(row, bands)
+        picture = block * op[t.IMAGES] + image
         start = band * op[t.ITEM_ROWS]
         end = min(start + op[t.ITEM_ROWS], tall)
         for y in range(start, end):
@@ -49,7 +52,7 @@ def convolve_depthwise(op, slope, final, counter):
             for i in range((end - start) * wide):
                 value = load_cell(d + i * op[t.OUT_CELL], op[t.OUT_CELL])
                 store_cell(d + i * op[t.OUT_CELL], bend(op[t.CURVE], slope, value), op[t.OUT_CELL])
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel

@@ -13,7 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
-from ..isa import BLOCK, HALF, LANES, ROWS
+from ..isa import BLOCK, HALF, ROWS
 from .vector import F32, I64, REGISTER, SHORTS, multiply_add, narrow, pointer, slope_activation, splat, widen
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 12 + [F32, I64, F32])

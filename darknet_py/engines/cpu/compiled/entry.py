@@ -19,21 +19,22 @@ PATIENCE = 2000
 
 def run(mailbox, call, scratch, threads):
     """Walk a call with the `threads` - 1 others of a team; return 0. One of address 0 makes the others leave."""
-    if call != 0:
-        fields = int64s(call, t.CALL_FIELDS)
-        counters = int64s(fields[t.SYNC], (fields[t.ROWS] + 1) * (LINE // 8))
-        counters[:] = 0
-    int64s(mailbox, t.THREADS + 1)[t.THREADS] = threads
-    exchange(mailbox + t.CALL * 8, call)
-    fetch_add(mailbox + t.POSTED * 8, 1)
+    exchange(mailbox, 0)
+    for thread in range(threads):
+        exchange(mailbox + (2 + thread * t.LINES) * LINE, 0)
+        exchange(mailbox + (3 + thread * t.LINES) * LINE, 0)
+    post = mailbox + LINE
+    int64s(post, t.THREADS + 1)[t.THREADS] = threads
+    exchange(post + t.CALL * 8, call)
+    fetch_add(post + t.POSTED * 8, 1)
     for thread in range(1, threads):
-        line = mailbox + thread * LINE
+        line = post + thread * t.LINES * LINE
         if exchange(line + t.ASLEEP * 8, 0) != 0:
             fields = int64s(line, t.NUMBER + 1)
             keep_apart(fields[t.NUMBER], scratch)
             release_lock(fields[t.ALARM])
     if call != 0:
-        walk(call, scratch, 0, threads)
+        walk(call, mailbox, scratch, 0, threads)
     return 0
 
 
@@ -42,22 +43,23 @@ def serve(mailbox, scratch, thread):
 
     Who takes the mark of sleep away decides: the thread itself, which then goes on, or `run`, which wakes it.
     """
-    line = mailbox + thread * LINE
+    post = mailbox + LINE
+    line = post + thread * t.LINES * LINE
     done = turns = 0
     while True:
-        if fetch(mailbox + t.POSTED * 8) != done:
+        if fetch(post + t.POSTED * 8) != done:
             done += 1
-            call, threads = fetch(mailbox + t.CALL * 8), int64s(mailbox, t.THREADS + 1)[t.THREADS]
+            call, threads = fetch(post + t.CALL * 8), int64s(post, t.THREADS + 1)[t.THREADS]
             if call == 0:
                 return 0
             if thread < threads:
-                walk(call, scratch, thread, threads)
+                walk(call, mailbox, scratch, thread, threads)
             turns = 0
         elif turns < PATIENCE:
             turns += 1
             yield_core()
         else:
             exchange(line + t.ASLEEP * 8, 1)
-            if fetch_add(mailbox + t.POSTED * 8, 0) == done or exchange(line + t.ASLEEP * 8, 0) == 0:
+            if fetch_add(post + t.POSTED * 8, 0) == done or exchange(line + t.ASLEEP * 8, 0) == 0:
                 take_lock(int64s(line, t.NUMBER + 1)[t.ALARM])
             turns = 0

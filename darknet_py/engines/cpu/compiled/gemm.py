@@ -6,36 +6,38 @@ from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF, ROWS
 from . import kernel
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
-from .sync import next_item
+from .sync import divide, next_item
 
 AHEAD = 2048  # bytes of weights fetched ahead: the processor's own prefetching ends with each page
 
 
 @kernel
-def multiply(op, slope, final, counter):
+def multiply(op, slope, final, share):
     """Run a `GEMM` operation: for each batch, panel of output channels and row of pixels, tile by tile.
 
-    An item of work is a panel and a chunk of tiles; tiles of a row are as equal as can be.
+    An item of work is a panel and a chunk of tiles; tiles of a row are as equal as can be. `BY_PIXELS`, all panels of
+    a chunk come one after another; else, all chunks of a panel.
     """
     tiles = (op[t.PIXELS] + ROWS - 1) // ROWS
     small, larger = op[t.PIXELS] // tiles, op[t.PIXELS] % tiles
     chunk = op[t.CHUNK]
     chunks = (op[t.ROW_COUNT] * tiles + chunk - 1) // chunk
-    items = op[t.BATCHES] * op[t.PANELS] * chunks
-    item = next_item(counter)
-    while item < items:
-        following = next_item(counter) if op[t.CLAIM] else item
-        batch, left = divmod(item, op[t.PANELS] * chunks)
-        panel, first = divmod(left, chunks)
+    queue = divide(share, op[t.BATCHES] * op[t.PANELS] * chunks)
+    item = next_item(queue)
+    while item >= 0:
+        following = next_item(queue) if op[t.CLAIM] else item
+        batch, panel, first = _find(op, item, chunks)
         columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
         a_batch = op[t.A] + batch * op[t.A_BATCH]
-        b = _find_weights(op, item, chunks)
+        b = op[t.B] + batch * op[t.B_BATCH] + panel * op[t.B_PANEL]
         to_c = batch * op[t.C_BATCH] + panel * COLUMNS * op[t.C_PLANE]
         bias = op[t.BIAS] + batch * op[t.BIAS_BATCH] + panel * COLUMNS * BLOCK
         last = min(first * chunk + chunk, op[t.ROW_COUNT] * tiles)
         ahead, step, skip = b + AHEAD, BLOCK, 0
         if op[t.CLAIM]:
-            ahead, step = _find_weights(op, min(following, items - 1), chunks), BLOCK // (last - first * chunk)
+            next_batch, next_panel, _ = _find(op, max(following, 0), chunks)
+            ahead = op[t.B] + next_batch * op[t.B_BATCH] + next_panel * op[t.B_PANEL]
+            step = BLOCK // (last - first * chunk)
             skip = op[t.TAP_COUNT] * op[t.DEPTH] * columns * step
         for tile in range(first * chunk, last):
             row, part = divmod(tile, tiles)
@@ -59,11 +61,16 @@ def multiply(op, slope, final, counter):
             else:
                 multiply_strided(op[t.PIXEL], count, columns, *rest)
             ahead += skip
-        item = following if op[t.CLAIM] else next_item(counter)
+        item = following if op[t.CLAIM] else next_item(queue)
 
 
 @kernel
-def _find_weights(op, item, chunks):
-    """Where the weights of an item lie."""
-    batch, panel = divmod(item // chunks, op[t.PANELS])
-    return op[t.B] + batch * op[t.B_BATCH] + panel * op[t.B_PANEL]
+def _find(op, item, chunks):
+    """An item's batch, panel and chunk."""
+    panels = op[t.BATCHES] * op[t.PANELS]
+    if op[t.BY_PIXELS]:
+        chunk, number = divmod(item, panels)
+    else:
+        number, chunk = divmod(item, chunks)
+    batch, panel = divmod(number, op[t.PANELS])
+    return batch, panel, chunk

@@ -8,12 +8,12 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .accumulate import MOST_ROWS, accumulate
-from .sync import int64s, next_item
+from .sync import divide, int64s, next_item
 from .vector import broadcast, load, load_scalar, store, store_scalar
 
 
 @kernel
-def sum_products(op, counter):
+def sum_products(op, share):
     """Add to C the products of A's numbers and B's registers, summed over pixels and pictures; see the operation.
 
     An item of work is a part of the pictures, a group of B's columns and a block of A's rows.
@@ -22,8 +22,9 @@ def sum_products(op, counter):
     groups = (columns + t.GROUP - 1) // t.GROUP
     offsets = int64s(op[t.TAPS], taps)
     zero = broadcast(float32(0))
-    item = next_item(counter)
-    while item < op[t.PARTS] * groups * blocks:
+    queue = divide(share, op[t.PARTS] * groups * blocks)
+    item = next_item(queue)
+    while item >= 0:
         left, block = divmod(item, blocks)
         part, group = divmod(left, groups)
         first, last = group * columns // groups, (group + 1) * columns // groups
@@ -50,18 +51,19 @@ def sum_products(op, counter):
                             op[t.OUT_WIDTH], min(op[t.CHUNK], op[t.OUT_HEIGHT] - top),
                             to_c + tap * op[t.C_BATCH] + start * op[t.C_ROW], op[t.C_ROW], BLOCK,
                         )  # fmt: skip
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def add_gradients(op, scratch, counter):
+def add_gradients(op, scratch, share):
     """Add sums at A, over all their parts, to gradients at C; a block of output channels and a tap an item.
 
     `scratch` holds a register.
     """
     channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.TAP_COUNT]
-    item = next_item(counter)
-    while item < op[t.OUT_BLOCKS] * taps:
+    queue = divide(share, op[t.OUT_BLOCKS] * taps)
+    item = next_item(queue)
+    while item >= 0:
         block, tap = divmod(item, taps)
         for row in range(op[t.ROW_COUNT]):
             s = op[t.A] + tap * op[t.A_BATCH] + row * op[t.A_ROW] + block * BLOCK
@@ -74,4 +76,4 @@ def add_gradients(op, scratch, counter):
             for lane in range(min(LANES, out_channels - block * LANES)):
                 place = d + (block * LANES + lane) * op[t.FILTER_STRIDE]
                 store_scalar(place, load_scalar(place) + load_scalar(scratch + lane * 4))
-        item = next_item(counter)
+        item = next_item(queue)

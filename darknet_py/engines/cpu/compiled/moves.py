@@ -12,36 +12,38 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .cells import load_cell, load_lane, store_cell
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import broadcast, load, load_scalar, store, store_scalar
 
 
 @kernel
-def pad(op, counter):
-    """Blocked pictures at A to C, zeros round them; a picture's block an item.
+def pad(op, share):
+    """Blocked pictures at A to C, zeros round them; a row of a picture's block an item.
 
     C's are `OUT_HEIGHT` x `OUT_WIDTH`, and their row and column `PADDING` are the first of A's.
     """
     h, w, p, cell = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CELL]
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     zero = broadcast(float32(0))
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
-        s, d = op[t.A] + item * h * w * cell, op[t.C] + item * tall * wide * cell
-        for y in range(-p, tall - p):
-            first, last = (p, p + w) if 0 <= y < h else (wide, wide)
-            for x in range(first):
-                store_cell(d + x * cell, zero, cell)
-            for x in range(first, last):
-                store_cell(d + x * cell, load_cell(s + (y * w + x - first) * cell, cell), cell)
-            for x in range(last, wide):
-                store_cell(d + x * cell, zero, cell)
-            d += wide * cell
-        item = next_item(counter)
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * tall)
+    item = next_item(queue)
+    while item >= 0:
+        row, block = divmod(item, op[t.BLOCKS])
+        image, y = divmod(row, tall)
+        picture = block * op[t.IMAGES] + image
+        s, d = op[t.A] + (picture * h + y - p) * w * cell, op[t.C] + (picture * tall + y) * wide * cell
+        first, last = (p, p + w) if 0 <= y - p < h else (wide, wide)
+        for x in range(first):
+            store_cell(d + x * cell, zero, cell)
+        for x in range(first, last):
+            store_cell(d + x * cell, load_cell(s + (x - first) * cell, cell), cell)
+        for x in range(last, wide):
+            store_cell(d + x * cell, zero, cell)
+        item = next_item(queue)
 
 
 @kernel
-def crop(op, alpha, beta, counter):
+def crop(op, alpha, beta, share):
     """alpha * A + beta from row `TOP` and column `LEFT` on, to plain pictures at C; a row of a channel an item.
 
     `A_BATCH`, `A_BLOCK`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, of LANES channels, of one, of rows
@@ -49,8 +51,9 @@ def crop(op, alpha, beta, counter):
     """
     channels, tall, wide = op[t.CHANNELS], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     pixel, cell = op[t.PIXEL], op[t.CELL]
-    item = next_item(counter)
-    while item < op[t.IMAGES] * channels * tall:
+    queue = divide(share, op[t.IMAGES] * channels * tall)
+    item = next_item(queue)
+    while item >= 0:
         picture, y = divmod(item, tall)
         image, c = divmod(picture, channels)
         block, lane = divmod(c, LANES)
@@ -59,11 +62,11 @@ def crop(op, alpha, beta, counter):
         d = op[t.C] + item * wide * 4
         for x in range(wide):
             store_scalar(d + x * 4, load_lane(s + x * pixel, cell) * alpha + beta)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def to_pixels(op, counter):
+def to_pixels(op, share):
     """Pictures at A to pixels at C, zeros round them; a row an item.
 
     `A_BATCH`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, channels, rows and pixels.
@@ -71,8 +74,9 @@ def to_pixels(op, counter):
     """
     h, w, p, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CHANNELS]
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    item = next_item(counter)
-    while item < op[t.IMAGES] * tall:
+    queue = divide(share, op[t.IMAGES] * tall)
+    item = next_item(queue)
+    while item >= 0:
         image, row = divmod(item, tall)
         y = row - p
         d = op[t.C] + item * wide * channels * 4
@@ -86,11 +90,11 @@ def to_pixels(op, counter):
                 store_scalar(d + (x * channels + c) * 4, load_lane(s + c * plane + (x - first) * pixel, cell))
         for i in range(last * channels, wide * channels):
             store_scalar(d + i * 4, float32(0))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def to_phases(op, counter):
+def to_phases(op, share):
     """Pictures at A, zeros round them, to blocked pictures of their phases at C; a row of a picture an item.
 
     `A_BATCH`, `A_PLANE`, `A_ROW` and `PIXEL` are the strides of images, channels, rows and pixels. Phase (y, x) has
@@ -100,8 +104,9 @@ def to_phases(op, counter):
     h, w, p, stride, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.STRIDE], op[t.CHANNELS]
     tall, wide, images = op[t.OUT_HEIGHT], op[t.OUT_WIDTH], op[t.IMAGES]
     zero = broadcast(float32(0))
-    item = next_item(counter)
-    while item < images * tall:
+    queue = divide(share, images * tall)
+    item = next_item(queue)
+    while item >= 0:
         image, row = divmod(item, tall)
         for block in range(op[t.BLOCKS]):
             d = op[t.C] + (block * images * tall + item) * wide * BLOCK
@@ -118,15 +123,16 @@ def to_phases(op, counter):
                     for x in range(first, last):
                         value = load_lane(s + (x * stride + left) * pixel, cell)
                         store_scalar(d + x * BLOCK + lane * 4, value)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def to_blocks(op, scratch, counter):
+def to_blocks(op, scratch, share):
     """Plain pictures at A to blocked ones at C; a picture's block an item. `scratch` holds a register."""
     size, channels, cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS], op[t.OUT_CELL]
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         block, image = divmod(item, op[t.IMAGES])
         for i in range(size):
             for lane in range(LANES):
@@ -134,17 +140,18 @@ def to_blocks(op, scratch, counter):
                 s = op[t.A] + ((image * channels + c) * size + i) * 4
                 store_scalar(scratch + lane * 4, load_scalar(s) if c < channels else float32(0))
             store_cell(op[t.C] + (item * size + i) * cell, load(scratch), cell)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def flatten(op, counter):
+def flatten(op, share):
     """Blocked pictures of `CELLS` cells at A to pictures of one at C, [block][cell][image][LANES]; a block an item."""
     cells, images, cell = op[t.CELLS], op[t.IMAGES], op[t.CELL]
-    item = next_item(counter)
-    while item < op[t.BLOCKS]:
+    queue = divide(share, op[t.BLOCKS])
+    item = next_item(queue)
+    while item >= 0:
         for image in range(images):
             for i in range(cells):
                 s = op[t.A] + ((item * images + image) * cells + i) * cell
                 store_cell(op[t.C] + ((item * cells + i) * images + image) * cell, load_cell(s, cell), cell)
-        item = next_item(counter)
+        item = next_item(queue)

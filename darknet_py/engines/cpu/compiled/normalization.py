@@ -13,19 +13,20 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .curves import CELLS, bend, slope_at
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import broadcast, fma, load, load_scalar, store, store_scalar
 
 RUN = 64  # cells that are summed up on their own
 
 
 @kernel
-def measure(op, counter):
+def measure(op, share):
     """Of each picture's block at A the mean and the squared distances from it, summed, to SUMS; a block an item."""
     cells = op[t.CELLS]
-    share = broadcast(float32(1) / float32(cells))
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    inverse = broadcast(float32(1) / float32(cells))
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         s, d = op[t.A] + item * cells * BLOCK, op[t.SUMS] + item * 2 * BLOCK
         total = broadcast(float32(0))
         for first in range(0, cells, RUN):
@@ -33,7 +34,7 @@ def measure(op, counter):
             for i in range(first, min(first + RUN, cells)):
                 part = part + load(s + i * BLOCK)
             total = total + part
-        mean = total * share
+        mean = total * inverse
         store(d, mean)
         total = broadcast(float32(0))
         for first in range(0, cells, RUN):
@@ -43,19 +44,20 @@ def measure(op, counter):
                 part = fma(distance, distance, part)
             total = total + part
         store(d + BLOCK, total)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def fold_measures(op, to_variance, to_deviation, counter):
+def fold_measures(op, to_variance, to_deviation, share):
     """Mean and variance of all pictures, and the factor to normalize and scale by, from SUMS; a block an item.
 
     At MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0. The dialect adds
     `to_variance` to it, and `to_deviation` to its root.
     """
     images, cells = op[t.IMAGES], op[t.CELLS]
-    item = next_item(counter)
-    while item < op[t.BLOCKS]:
+    queue = divide(share, op[t.BLOCKS])
+    item = next_item(queue)
+    while item >= 0:
         for lane in range(LANES):
             channel = item * LANES + lane
             s = op[t.SUMS] + item * images * 2 * BLOCK + lane * 4
@@ -74,16 +76,17 @@ def fold_measures(op, to_variance, to_deviation, counter):
             store_scalar(op[t.VARIANCE] + channel * 4, float32(variance))
             divisor = math.sqrt(variance + float64(to_variance)) + float64(to_deviation)
             store_scalar(op[t.FACTOR] + channel * 4, float32(scale / divisor))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def normalize(op, slope, counter):
+def normalize(op, slope, share):
     """C = curve(FACTOR * (A - MEAN) + BIAS), cell by cell; `CELLS` cells of a block an item."""
     cells, code = op[t.CELLS], op[t.CURVE]
     parts = (cells + CELLS - 1) // CELLS
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * parts:
+    queue = divide(share, op[t.BLOCKS] * parts)
+    item = next_item(queue)
+    while item >= 0:
         block, part = divmod(item, parts)
         mean, factor = load(op[t.MEAN] + block * BLOCK), load(op[t.FACTOR] + block * BLOCK)
         bias = load(op[t.BIAS] + block * BLOCK)
@@ -91,11 +94,11 @@ def normalize(op, slope, counter):
         for i in range(first, min(first + CELLS, (block + 1) * cells)):
             value = fma(load(op[t.A] + i * BLOCK) - mean, factor, bias)
             store(op[t.C] + i * BLOCK, bend(code, slope, value))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def bend_delta(op, slope, counter):
+def bend_delta(op, slope, share):
     """Deltas at C times the activation's slope, and what a layer's biases and scales want of them.
 
     The slope is of what lies at OTHER, or, where that is 0, of FACTOR * (A - MEAN) + BIAS. To SUMS, of each picture's
@@ -104,8 +107,9 @@ def bend_delta(op, slope, counter):
     """
     cells, code = op[t.CELLS], op[t.CURVE]
     bent = code != 0 or slope != float32(1)
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         block = item // op[t.IMAGES]
         c, y, x, d = op[t.C], op[t.OTHER], op[t.A], op[t.SUMS] + item * 2 * BLOCK
         mean, factor, bias = broadcast(float32(0)), broadcast(float32(0)), broadcast(float32(0))
@@ -127,11 +131,11 @@ def bend_delta(op, slope, counter):
             total, products = total + some, products + part
         store(d, total)
         store(d + BLOCK, products)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def fold_delta(op, to_variance, to_deviation, counter):
+def fold_delta(op, to_variance, to_deviation, share):
     """Add what SUMS say to the gradients of biases and scales; a block an item.
 
     Where there is a SCALE: at FACTOR, SLOPE_FACTOR and BIAS what `normalize_delta` takes of deltas, distances from
@@ -139,8 +143,9 @@ def fold_delta(op, to_variance, to_deviation, counter):
     `to_variance` and `to_deviation` as it took them.
     """
     images, count = op[t.IMAGES], op[t.IMAGES] * op[t.CELLS]
-    item = next_item(counter)
-    while item < op[t.BLOCKS]:
+    queue = divide(share, op[t.BLOCKS])
+    item = next_item(queue)
+    while item >= 0:
         for lane in range(LANES):
             channel = item * LANES + lane
             there = channel < op[t.CHANNELS]
@@ -165,16 +170,17 @@ def fold_delta(op, to_variance, to_deviation, counter):
                 store_scalar(op[t.FACTOR] + channel * 4, float32(scale * root))
                 store_scalar(op[t.TILT] + channel * 4, float32(-root * root * root * scale * products / count))
                 store_scalar(op[t.BIAS] + channel * 4, float32(-root * scale * total / count))
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def normalize_delta(op, counter):
+def normalize_delta(op, share):
     """C = FACTOR * C + TILT * (A - MEAN) + BIAS, cell by cell; `CELLS` cells of a block an item."""
     cells = op[t.CELLS]
     parts = (cells + CELLS - 1) // CELLS
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * parts:
+    queue = divide(share, op[t.BLOCKS] * parts)
+    item = next_item(queue)
+    while item >= 0:
         block, part = divmod(item, parts)
         mean, factor = load(op[t.MEAN] + block * BLOCK), load(op[t.FACTOR] + block * BLOCK)
         tilt, bias = load(op[t.TILT] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
@@ -182,4 +188,4 @@ def normalize_delta(op, counter):
         for i in range(first, min(first + CELLS, (block + 1) * cells)):
             rest = fma(load(op[t.A] + i * BLOCK) - mean, tilt, bias)
             store(op[t.C] + i * BLOCK, fma(load(op[t.C] + i * BLOCK), factor, rest))
-        item = next_item(counter)
+        item = next_item(queue)

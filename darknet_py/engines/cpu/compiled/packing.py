@@ -7,20 +7,21 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
 from . import kernel
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import broadcast, fma, load, load_scalar, store, store_scalar
 
 
 @kernel
-def pack(op, counter):
+def pack(op, share):
     """(out channels, channels, taps) at WEIGHTS to [panel][block of channels][tap][LANES][columns][LANES] at B.
 
     FACTOR points to a factor for each output channel. Channels past the last are zero. A panel and block is an item.
     """
     channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.TAP_COUNT]
     blocks = (channels + LANES - 1) // LANES
-    item = next_item(counter)
-    while item < op[t.PANELS] * blocks:
+    queue = divide(share, op[t.PANELS] * blocks)
+    item = next_item(queue)
+    while item >= 0:
         panel, block = divmod(item, blocks)
         columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
         width = columns * LANES
@@ -35,11 +36,11 @@ def pack(op, counter):
                 for tap in range(taps):
                     value = load_scalar(s + tap * op[t.TAP_STRIDE]) * factor if there else float32(0)
                     store_scalar(d + ((tap * LANES + k) * width + lane) * 4, value)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def pack_winograd(op, scratch, counter):
+def pack_winograd(op, scratch, share):
     """(out channels, channels, r, r) at WEIGHTS to G g G^T, [position][panel][channel][columns][LANES] at B.
 
     G is the float32 matrix at TRANSFORM, `IN_TILE` x r; `SIZE` is r. Otherwise as `pack`. `scratch` holds
@@ -48,8 +49,9 @@ def pack_winograd(op, scratch, counter):
     channels, out_channels, n, r = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.IN_TILE], op[t.SIZE]
     blocks = (channels + LANES - 1) // LANES
     half = scratch + r * r * BLOCK
-    item = next_item(counter)
-    while item < op[t.PANELS] * blocks:
+    queue = divide(share, op[t.PANELS] * blocks)
+    item = next_item(queue)
+    while item >= 0:
         panel, block = divmod(item, blocks)
         columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
         for k in range(LANES):
@@ -72,7 +74,7 @@ def pack_winograd(op, scratch, counter):
                     for i in range(n):
                         total = _dot(op[t.TRANSFORM] + j * r * 4, half + i * r * BLOCK, BLOCK, r)
                         store(d + (i * n + j) * op[t.B_BATCH], total)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel

@@ -9,21 +9,24 @@ from numba import float32
 from .. import table as t
 from . import kernel
 from .cells import load_cell, store_cell
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import activated, broadcast, fma, maximum
 
 
 @kernel
-def pool_maximum(op, counter):
+def pool_maximum(op, share):
     """Maximum of `SIZE` x `SIZE` windows, the first at -`PADDING`; a row of a picture's block an item."""
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     size, stride, cell, out_cell = op[t.SIZE], op[t.STRIDE], op[t.CELL], op[t.OUT_CELL]
     least = broadcast(float32(-math.inf))
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES] * oh:
-        picture, y = divmod(item, oh)
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * oh)
+    item = next_item(queue)
+    while item >= 0:
+        row, block = divmod(item, op[t.BLOCKS])
+        image, y = divmod(row, oh)
+        picture = block * op[t.IMAGES] + image
         top = y * stride - op[t.PADDING]
-        source, d = op[t.A] + picture * h * w * cell, op[t.C] + item * ow * out_cell
+        source, d = op[t.A] + picture * h * w * cell, op[t.C] + (picture * oh + y) * ow * out_cell
         for x in range(ow):
             left = x * stride - op[t.PADDING]
             best = least
@@ -31,24 +34,25 @@ def pool_maximum(op, counter):
                 for sx in range(max(left, 0), min(left + size, w)):
                     best = maximum(best, load_cell(source + (sy * w + sx) * cell, cell))
             store_cell(d + x * out_cell, best, out_cell)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def pool_average(op, counter):
+def pool_average(op, share):
     """The mean of each plane; a picture's block an item."""
     size, cell, out_cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CELL], op[t.OUT_CELL]
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES]:
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    item = next_item(queue)
+    while item >= 0:
         total = broadcast(float32(0))
         for i in range(size):
             total = total + load_cell(op[t.A] + (item * size + i) * cell, cell)
         store_cell(op[t.C] + item * out_cell, total * broadcast(float32(1) / float32(size)), out_cell)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def add(op, alpha, beta, slope, counter):
+def add(op, alpha, beta, slope, share):
     """C = slope(alpha * A + beta * OTHER); a row of a picture's block an item.
 
     The first `SUMMED_BLOCKS` blocks have another summand: every `OTHER_STEP`-th cell of pictures of `OTHER_HEIGHT`
@@ -57,11 +61,13 @@ def add(op, alpha, beta, slope, counter):
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OTHER_HEIGHT], op[t.OTHER_WIDTH]
     step, spread, cell, out_cell = op[t.OTHER_STEP], op[t.SPREAD], op[t.CELL], op[t.OUT_CELL]
     alphas, betas, slopes = broadcast(alpha), broadcast(beta), broadcast(slope)
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.IMAGES] * h:
-        picture, y = divmod(item, h)
-        block = picture // op[t.IMAGES]
-        s, d = op[t.A] + item * w * cell, op[t.C] + item * w * out_cell
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * h)
+    item = next_item(queue)
+    while item >= 0:
+        row, block = divmod(item, op[t.BLOCKS])
+        image, y = divmod(row, h)
+        picture = block * op[t.IMAGES] + image
+        s, d = op[t.A] + (picture * h + y) * w * cell, op[t.C] + (picture * h + y) * w * out_cell
         oy = y // spread * step
         summed = block < op[t.SUMMED_BLOCKS] and y % spread == 0 and oy < oh
         other = op[t.OTHER] + (picture * oh + oy) * ow * cell
@@ -71,4 +77,4 @@ def add(op, alpha, beta, slope, counter):
             if summed and x % spread == 0 and ox < ow:
                 value = fma(load_cell(other + ox * cell, cell), betas, value * alphas)
             store_cell(d + x * out_cell, activated(value, slopes), out_cell)
-        item = next_item(counter)
+        item = next_item(queue)

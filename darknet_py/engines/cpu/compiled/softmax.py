@@ -10,20 +10,21 @@ from .. import table as t
 from ..isa import LANES
 from . import kernel
 from .cells import load_lane
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import load_scalar, store_scalar
 
 
 @kernel
-def softmax(op, factor, counter):
+def softmax(op, factor, share):
     """Blocked pictures of one cell at A to plain ones at C: softmax of factor * A; a group of a picture an item.
 
     A picture's channels are `GROUPS` groups, one after another.
     """
     groups, images = op[t.GROUPS], op[t.IMAGES]
     size, cell = op[t.CHANNELS] // groups, op[t.CELL]
-    item = next_item(counter)
-    while item < images * groups:
+    queue = divide(share, images * groups)
+    item = next_item(queue)
+    while item >= 0:
         image, group = divmod(item, groups)
         first = group * size
         d = op[t.C] + (image * op[t.CHANNELS] + first) * 4
@@ -41,4 +42,4 @@ def softmax(op, factor, counter):
         scale = float32(1.0 / total)
         for i in range(size):
             store_scalar(d + i * 4, load_scalar(d + i * 4) * scale)
-        item = next_item(counter)
+        item = next_item(queue)

@@ -11,12 +11,12 @@ from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
 from . import kernel
 from .microkernel import multiply_adjacent
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import activated, broadcast, load, store
 
 
 @kernel
-def multiply_quarters(op, slope, final, thread, counter):
+def multiply_quarters(op, slope, final, share):
     """Pixels at A (two halves of a picture) times weights, to C; a group of pairs of pixels an item.
 
     A pixel and its partner, `PIXELS` - `PIXELS` // 2 further on, are the rows of the quarters. B is
@@ -31,10 +31,12 @@ def multiply_quarters(op, slope, final, thread, counter):
     groups = (first_half + size - 1) // size
     blocks = op[t.BLOCKS] // 2
     across = blocks * op[t.A_PLANE]
+    thread = share.thread
     sums, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
     sum_bytes, product_bytes, bias_bytes = blocks * size * BLOCK, COLUMNS * size * BLOCK, COLUMNS * BLOCK
-    item = next_item(counter)
-    while item < op[t.IMAGES] * groups:
+    queue = divide(share, op[t.IMAGES] * groups)
+    item = next_item(queue)
+    while item >= 0:
         image, group = divmod(item, groups)
         first = group * size
         count = min(size, first_half - first)
@@ -62,7 +64,7 @@ def multiply_quarters(op, slope, final, thread, counter):
                 s, to = products + column * size * BLOCK, (panel * COLUMNS + column) * op[t.C_PLANE] + place
                 # Of an odd number, the first one's partner is another's first.
                 _combine(op, slope, final, s, product_bytes, count, pixels % 2 if first == 0 else 0, to)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .. import table as t
+from ..arena import LINE
 from . import kernel
 from .vector import I32, I64, pointer
 
@@ -179,7 +181,43 @@ def wait_for(address, count):
             yield_core()
 
 
+class Share(NamedTuple):
+    """A thread's part of an operation, of `threads`: counters of items that each has had lie `LINES` lines apart."""
+
+    counters: int
+    thread: int
+    threads: int
+
+
+class Queue(NamedTuple):
+    """A share of so many items, of which `size` at most are a thread's own."""
+
+    share: Share
+    items: int
+    size: int
+
+
 @kernel
-def next_item(counter):
-    """The next number from 0 that no thread has had yet."""
-    return fetch_add(counter, 1)
+def divide(share, items):
+    """The queue of items 0 to `items` - 1: each thread's own lie together, in the threads' order.
+
+    Where items lie in the order of a picture's rows, a thread so finds in its own core's caches what it wrote for the
+    operation before.
+    """
+    return Queue(share, items, (items + share.threads - 1) // share.threads)
+
+
+@kernel
+def next_item(queue):
+    """An item that no thread has had yet, of its own first, then of others'; -1 where none is left."""
+    share = queue.share
+    owner = share.thread
+    for _ in range(share.threads):
+        first = owner * queue.size
+        item = first + fetch_add(share.counters + owner * t.LINES * LINE, 1)
+        if item < min(first + queue.size, queue.items):
+            return item
+        owner += 1
+        if owner == share.threads:
+            owner = 0
+    return -1

@@ -25,108 +25,110 @@ from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
 from .strassen import multiply_quarters
-from .sync import cycles, fetch_add, int64s, wait_for
+from .sync import Share, cycles, exchange, fetch_add, int64s, wait_for
 from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
 
 
 @kernel
-def walk(call, scratch, thread, threads):
+def walk(call, mailbox, scratch, thread, threads):
     """Run all operations of a table, together with `threads` - 1 other callers.
 
-    At SYNC lie a counter for the barrier and one for each operation, `LINE` bytes apart, zero at the start.
-    Between operations all wait for all: what one writes, the next reads. At the end only `thread` 0 waits, and
-    no other looks at the counters again. At CLOCK, unless 0, each thread tells when it starts and when it has done
-    its share of each operation, in cycles.
+    The mailbox's counters are zero at the start. Between operations all wait for all: what one writes, the next
+    reads. At the end only `thread` 0 waits, and no other looks at the counters again. At CLOCK, unless 0, each thread
+    tells when it starts and when it has done its share of each operation, in cycles.
     """
     fields = int64s(call, t.CALL_FIELDS)
-    rows, sync = fields[t.ROWS], fields[t.SYNC]
+    rows, counters = fields[t.ROWS], mailbox + 2 * LINE
     timed = fields[t.CLOCK] != 0
     clock = int64s(fields[t.CLOCK] + thread * (rows + 1) * 8, rows + 1)
     if timed:
         clock[0] = cycles()
     for i in range(rows):
-        op, counter = int64s(fields[t.TABLE] + i * t.FIELDS * 8, t.FIELDS), sync + (i + 1) * LINE
+        op = int64s(fields[t.TABLE] + i * t.FIELDS * 8, t.FIELDS)
+        share = Share(counters + i % 2 * LINE, thread, threads)
+        # Nobody is at the operation before any more, and the next one has its counters.
+        exchange(counters + thread * t.LINES * LINE + (i + 1) % 2 * LINE, 0)
         numbers = fields[t.NUMBERS_AT] + i * t.FLOATS * 4
         slope, final = load_scalar(numbers + t.SLOPE * 4), load_scalar(numbers + t.FINAL * 4)
         code = op[t.OPCODE]
         if code == t.GEMM_OP:
-            multiply(op, slope, final, counter)
+            multiply(op, slope, final, share)
         elif code == t.STRASSEN_OP:
-            multiply_quarters(op, slope, final, thread, counter)
+            multiply_quarters(op, slope, final, share)
         elif code == t.WINOGRAD_INPUT_OP:
-            transform_input(op, scratch, counter)
+            transform_input(op, scratch, share)
         elif code == t.WINOGRAD_OUTPUT_OP:
-            transform_output(op, slope, final, scratch, counter)
+            transform_output(op, slope, final, scratch, share)
         elif code == t.WINOGRAD_OP:
-            convolve(op, slope, final, thread, scratch, counter)
+            convolve(op, slope, final, scratch, share)
         elif code == t.MAX_POOL_OP:
-            pool_maximum(op, counter)
+            pool_maximum(op, share)
         elif code == t.AVG_POOL_OP:
-            pool_average(op, counter)
+            pool_average(op, share)
         elif code == t.ADD_OP:
             alpha, beta = load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4)
-            add(op, alpha, beta, slope, counter)
+            add(op, alpha, beta, slope, share)
         elif code == t.SCALE_OP:
-            scale(op, slope, counter)
+            scale(op, slope, share)
         elif code == t.SCALE_CHANNELS_OP:
-            scale_channels(op, slope, counter)
+            scale_channels(op, slope, share)
         elif code == t.DEPTHWISE_OP:
-            convolve_depthwise(op, slope, final, counter)
+            convolve_depthwise(op, slope, final, share)
         elif code == t.CROP_OP:
-            crop(op, load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4), counter)
+            crop(op, load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4), share)
         elif code == t.PAD_OP:
-            pad(op, counter)
+            pad(op, share)
         elif code == t.TO_PIXELS_OP:
-            to_pixels(op, counter)
+            to_pixels(op, share)
         elif code == t.TO_PHASES_OP:
-            to_phases(op, counter)
+            to_phases(op, share)
         elif code == t.TO_BLOCKS_OP:
-            to_blocks(op, scratch, counter)
+            to_blocks(op, scratch, share)
         elif code == t.FLATTEN_OP:
-            flatten(op, counter)
+            flatten(op, share)
         elif code == t.SOFTMAX_OP:
-            softmax(op, load_scalar(numbers + t.INVERSE_TEMPERATURE * 4), counter)
+            softmax(op, load_scalar(numbers + t.INVERSE_TEMPERATURE * 4), share)
         elif code == t.PACK_OP:
-            pack(op, counter)
+            pack(op, share)
         elif code == t.PACK_WINOGRAD_OP:
-            pack_winograd(op, scratch, counter)
+            pack_winograd(op, scratch, share)
         elif code == t.SUM_PRODUCTS_OP:
-            sum_products(op, counter)
+            sum_products(op, share)
         elif code == t.ADD_GRADIENTS_OP:
-            add_gradients(op, scratch, counter)
+            add_gradients(op, scratch, share)
         elif code == t.MEASURE_OP:
-            measure(op, counter)
+            measure(op, share)
         elif code == t.FOLD_MEASURES_OP:
             fold_measures(
-                op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), counter
+                op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), share
             )
         elif code == t.NORMALIZE_OP:
-            normalize(op, slope, counter)
+            normalize(op, slope, share)
         elif code == t.BEND_DELTA_OP:
-            bend_delta(op, slope, counter)
+            bend_delta(op, slope, share)
         elif code == t.FOLD_DELTA_OP:
-            fold_delta(op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), counter)
+            fold_delta(op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), share)
         elif code == t.NORMALIZE_DELTA_OP:
-            normalize_delta(op, counter)
+            normalize_delta(op, share)
         elif code == t.ADD_DELTA_OP:
-            add_delta(op, load_scalar(numbers + t.ALPHA * 4), counter)
+            add_delta(op, load_scalar(numbers + t.ALPHA * 4), share)
         elif code == t.SHORTCUT_DELTA_OP:
-            add_shortcut_delta(op, load_scalar(numbers + t.BETA * 4), counter)
+            add_shortcut_delta(op, load_scalar(numbers + t.BETA * 4), share)
         elif code == t.MULTIPLY_CELLS_OP:
-            multiply_cells(op, counter)
+            multiply_cells(op, share)
         elif code == t.MAX_POOL_DELTA_OP:
-            pool_maximum_delta(op, counter)
+            pool_maximum_delta(op, share)
         elif code == t.AVG_POOL_DELTA_OP:
-            pool_average_delta(op, counter)
+            pool_average_delta(op, share)
         elif code == t.SPREAD_OP:
-            spread(op, counter)
+            spread(op, share)
         elif code == t.UNFLATTEN_OP:
-            unflatten(op, counter)
+            unflatten(op, share)
         elif code == t.TO_PLAIN_OP:
-            to_plain(op, scratch, counter)
+            to_plain(op, scratch, share)
         if timed:
             clock[i + 1] = cycles()
-        fetch_add(sync, 1)
+        fetch_add(mailbox, 1)
         if i < rows - 1 or thread == 0:
-            wait_for(sync, (i + 1) * threads)
+            wait_for(mailbox, (i + 1) * threads)

@@ -16,7 +16,7 @@ from ..isa import BLOCK, COLUMNS, HALF
 from . import kernel
 from .cells import load_cell
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow
-from .sync import next_item
+from .sync import divide, next_item
 from .vector import activated, broadcast, fma, load, load_narrow, store, store_narrow
 
 
@@ -293,7 +293,7 @@ def _to_tile(op, tile, cell):
 
 
 @kernel
-def transform_input(op, scratch, counter):
+def transform_input(op, scratch, share):
     """Blocked pictures at A to tiles at TILES; a row of a block's tiles an item.
 
     Tiles lie as [block of channels][group][position][tile][LANES], `GROUP_SIZE` tiles in a group, `TILES_PLANE`
@@ -301,46 +301,49 @@ def transform_input(op, scratch, counter):
     `scratch` holds 2 * 8 * 8 registers.
     """
     columns, ds = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * op[t.CELL]
-    item = next_item(counter)
-    while item < op[t.BLOCKS] * op[t.ROW_COUNT]:
-        block, row = divmod(item, op[t.ROW_COUNT])
+    queue = divide(share, op[t.BLOCKS] * op[t.ROW_COUNT])
+    item = next_item(queue)
+    while item >= 0:
+        row, block = divmod(item, op[t.BLOCKS])
         for tile in range(row * columns, (row + 1) * columns):
             d = op[t.TILES] + block * op[t.TILES_PLANE] + _to_tile(op, tile, op[t.CELL])
             _transform_input(op, block, tile, d, ds, scratch)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def transform_output(op, slope, final, scratch, counter):
+def transform_output(op, slope, final, scratch, share):
     """Products at PRODUCTS to blocked pictures at C; a row of a block's tiles an item.
 
     Products are laid out like tiles, `PRODUCTS_PLANE` between blocks.
     """
     columns, ss = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * BLOCK
     slopes, finals = broadcast(slope), broadcast(final)
-    item = next_item(counter)
-    while item < op[t.OUT_BLOCKS] * op[t.ROW_COUNT]:
-        block, row = divmod(item, op[t.ROW_COUNT])
+    queue = divide(share, op[t.OUT_BLOCKS] * op[t.ROW_COUNT])
+    item = next_item(queue)
+    while item >= 0:
+        row, block = divmod(item, op[t.OUT_BLOCKS])
         for tile in range(row * columns, (row + 1) * columns):
             s = op[t.PRODUCTS] + block * op[t.PRODUCTS_PLANE] + _to_tile(op, tile, BLOCK)
             _transform_output(op, slopes, finals, block, tile, s, ss, scratch)
-        item = next_item(counter)
+        item = next_item(queue)
 
 
 @kernel
-def convolve(op, slope, final, thread, scratch, counter):
+def convolve(op, slope, final, scratch, share):
     """All three steps for `TILE_GROUPS` groups of tiles, an item, in memory that is the thread's own.
 
     TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before the next one's. B is as for `multiply`, `TAPS` the
     offsets of blocks from TILES, RESIDUAL and C as for `transform_output`, and NO_BIAS a panel of zeros.
     """
     size, positions = op[t.GROUP_SIZE], op[t.IN_TILE] ** 2
-    ds, ss = size * op[t.CELL], size * BLOCK
+    ds, ss, thread = size * op[t.CELL], size * BLOCK, share.thread
     tiles, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
     slopes, finals = broadcast(slope), broadcast(final)
     all_tiles, tiles_an_item = op[t.ROW_COUNT] * op[t.TILE_COLUMNS], op[t.TILE_GROUPS] * size
-    item = next_item(counter)
-    while item * tiles_an_item < all_tiles:
+    queue = divide(share, (all_tiles + tiles_an_item - 1) // tiles_an_item)
+    item = next_item(queue)
+    while item >= 0:
         first = item * tiles_an_item
         count = min(tiles_an_item, all_tiles - first)
         groups = (count + size - 1) // size
@@ -370,4 +373,4 @@ def convolve(op, slope, final, thread, scratch, counter):
             for i in range(count):
                 s = products + block * op[t.PRODUCTS_PLANE] + _to_tile(op, i, BLOCK)
                 _transform_output(op, slopes, finals, block, first + i, s, ss, scratch)
-        item = next_item(counter)
+        item = next_item(queue)

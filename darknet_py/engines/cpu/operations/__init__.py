@@ -33,10 +33,10 @@ from .training import (
 )
 
 OPERATIONS: tuple[type[Operation], ...] = (
-    Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Pad, ToPixels, ToPhases, ToBlocks, Flatten, Crop, MaxPool,
-    AvgPool, Add, Scale, ScaleChannels, Softmax, Depthwise, Pack, PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize,
-    BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta, Spread, Unflatten,
-    ShortcutDelta, ToPlain,
+    Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Depthwise, Pad, ToPixels, ToPhases, ToBlocks, Flatten,
+    Crop, MaxPool, AvgPool, Add, Scale, ScaleChannels, Softmax, Pack, PackWinograd, SumProducts, AddGradients, Measure,
+    FoldMeasures, Normalize, BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta,
+    Spread, Unflatten, ShortcutDelta, ToPlain,
 )  # fmt: skip
 for _number, _operation in enumerate(OPERATIONS):
     _operation.opcode = _number

@@ -17,6 +17,7 @@ class Gemm(Operation):
     row_count: int  # rows of output pixels
     pixels: int  # output pixels in a row
     chunk: int  # tiles that a thread takes at a time
+    by_pixels: int  # whether all panels of so many tiles come one after another
     claim: int  # whether threads take their next item early, to fetch its weights meanwhile
     cell: int  # bytes of a pixel's LANES channels in A
     out_cell: int  # the same in C, and in the residual
