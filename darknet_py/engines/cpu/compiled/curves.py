@@ -78,42 +78,52 @@ _LOG2_E = 1.4426950408889634
 # Of ln 2 what float32 holds in few bits, so that small integers times it are exact, and the rest.
 _LN2_UPPER, _LN2_LOWER = 0.693359375, -2.12194440e-4
 _ROUNDER = 1.5 * 2**23  # added to a number it leaves the nearest integer in the last bits
+# Of 1 / ln 2 what float32 holds, and the rest.
+_LOG2_E_UPPER, _LOG2_E_LOWER = 1.4426950216293335, 1.92596299e-08
+# (2**f - 1) / f for |f| <= 1 / 2, fitted for the least relative error of 2**f: 9e-8.
+_EXP2 = 0.6931469775968304, 0.2402224208325916, 0.05550733746269501, 0.00967151275285017, 0.0013264726448519175
 # (expm1(r) - r) / r^2 for |r| <= ln 2 / 2, fitted for the least relative error of expm1: 3e-8.
 _POLYNOMIAL = 0.5, 0.16666570305824280, 0.04166635125875473, 0.00836438313126564, 0.00139432179275901
 
 
-def _reduce(x: Expression) -> tuple[Expression, Any]:
-    """expm1(r) and the integers n, -127 to 128, where x = n ln 2 + r; of numbers further out, those of the last."""
-    build = x.build
-    x = where(x < -88.3, -88.3, x)
-    x = where(x > 89.0, 89.0, x)
-    shifted = x.times_plus(_LOG2_E, _ROUNDER)
-    rounder = ir.Constant(INTS, [0x4B400000] * LANES)  # its bits
-    n = build.sub(build.bitcast(shifted.value, INTS), rounder)
-    multiple = shifted - _ROUNDER
-    r = multiple.times_plus(-_LN2_LOWER, multiple.times_plus(-_LN2_UPPER, x))
-    p = Expression(build, ir.Constant(REGISTER, [_POLYNOMIAL[-1]] * LANES))
-    for coefficient in _POLYNOMIAL[-2::-1]:
-        p = p.times_plus(r, coefficient)
-    return (r * r).times_plus(p, r), n
+def _shift(x: Expression) -> Expression:
+    """The integer nearest to x / ln 2, plus `_ROUNDER`."""
+    return x.times_plus(_LOG2_E, _ROUNDER)
 
 
-def _power_of_two(build: Any, n: Any) -> Expression:
-    """2**n for integers -126 to 127; 0 for -127, and infinity for 128."""
-    bits = build.shl(build.add(n, ir.Constant(INTS, [127] * LANES)), ir.Constant(INTS, [23] * LANES))
-    return Expression(build, build.bitcast(bits, REGISTER))
+def _power_of_two(shifted: Expression) -> Expression:
+    """2**n for integers n, plus `_ROUNDER`, of -126 to 127; 0 for -127, and infinity for 128."""
+    build, offset = shifted.build, 0x4B400000 - 127  # the rounder's bits, less the exponent's bias
+    n = build.sub(build.bitcast(shifted.value, INTS), ir.Constant(INTS, [offset] * LANES))
+    return Expression(build, build.bitcast(build.shl(n, ir.Constant(INTS, [23] * LANES)), REGISTER))
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Expression) -> Expression:
+    p = Expression(x.build, ir.Constant(REGISTER, [coefficients[-1]] * LANES))
+    for coefficient in coefficients[-2::-1]:
+        p = p.times_plus(x, coefficient)
+    return p
 
 
 def exp(x: Expression) -> Expression:
-    """e**x, with a relative error of at most 3e-7; 0 below e**-88, and infinity above e**88, near float32's ends."""
-    p, n = _reduce(x)
-    return (p + 1.0) * _power_of_two(x.build, n)
+    """e**x, with a relative error of at most 3e-7; 0 below e**-88, and infinity above e**88, near float32's ends.
+
+    As 2**n * 2**f, which takes three operations less than e**r of what is left of x: swish took 13 cycles for 17.
+    """
+    x = where(x < -88.3, -88.3, x)
+    x = where(x > 89.0, 89.0, x)
+    shifted = _shift(x)
+    f = x.times_plus(_LOG2_E_LOWER, x.times_plus(_LOG2_E_UPPER, _ROUNDER - shifted))
+    return _polynomial(_EXP2, f).times_plus(f, 1.0) * _power_of_two(shifted)
 
 
 def expm1(x: Expression) -> Expression:
     """e**x - 1 for x <= 0, with a relative error of at most 3e-7."""
-    p, n = _reduce(where(x < -80.0, -80.0, x))
-    scale = _power_of_two(x.build, n)
+    x = where(x < -80.0, -80.0, x)
+    shifted = _shift(x)
+    multiple, scale = shifted - _ROUNDER, _power_of_two(shifted)
+    r = multiple.times_plus(-_LN2_LOWER, multiple.times_plus(-_LN2_UPPER, x))
+    p = (r * r).times_plus(_polynomial(_POLYNOMIAL, r), r)
     return p.times_plus(scale, scale - 1.0)
 
 
