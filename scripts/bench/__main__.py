@@ -7,7 +7,10 @@ sleep, and calls go unmeasured for `WARM` seconds, which wakes the library's own
 waiting for work, which its users have too, and none pays for another's. Before all that each one's outputs are
 held to ours; one that differs is not timed.
 
-The ten networks take some 7 GB of cache in all.
+A second thread is worth more where both cores share a cache, and a virtual machine may be moved between cores that do
+and cores that do not: each round tells how far apart they are, and medians are told apart.
+
+The networks take some 8 GB of cache in all.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from darknet_py import __version__
 from darknet_py.errors import DarknetError
 from darknet_py.layers import Array
 
+from .cores import distance
 from .models import NETWORKS, Model, limit, prepare
 from .options import names
 from .peers import NARROW, OURS, PEERS, DarknetPy, Runner
@@ -54,7 +58,8 @@ def main() -> int:
             f"{args.threads} threads, batch {args.batch}, {args.precision}, medians of {args.rounds} rounds, ms",
             file=results,
         )
-        print(_row("network", {name: name for name in _columns(args.peers)}, args.peers), file=results, flush=True)
+        columns = {name: name for name in _columns(args.peers)}
+        print(_row("network", "cores", columns, args.peers), file=results, flush=True)
     for name in args.networks:
         try:
             entry = report["networks"][name] = _bench(prepare(name), args)
@@ -62,7 +67,8 @@ def main() -> int:
             _say(str(error))
             return 1
         if args.format == "text":
-            print(_row(name, _cells(entry), args.peers), file=results, flush=True)
+            for cores, told in entry["cores"].items():
+                print(_row(name, cores, _cells(told, entry["limit"]), args.peers), file=results, flush=True)
     if args.format == "json":
         print(json.dumps(report, indent=1), file=results, flush=True)
     return 0
@@ -85,20 +91,28 @@ def _bench(model: Model, args: argparse.Namespace) -> dict[str, Any]:
             left_out[name] = " ".join(str(reason).split())[:200] or type(reason).__name__
             _say(f"{model.name}: {name} is left out: {left_out[name]}")
     _say(f"{model.name}: largest differences " + ", ".join(f"{name} {error:.1e}" for name, error in errors.items()))
-    times = _measure(runners, images, args.rounds)
-    own = times.pop(OURS)
-    best = min(times, key=lambda name: times[name], default=None)
+    rounds = _measure(runners, images, args.rounds)
     del runners, ours
     gc.collect()
     return {
-        "ms": times,
-        OURS: own,
-        "best": best,
-        "ratio": None if best is None else own / times[best],
+        "cores": {
+            cores: _sum_up([took for apart, took in rounds if apart == cores])
+            for cores in dict.fromkeys(apart for apart, _ in rounds)
+        },
         "limit": limit(model.network, args.batch, args.gflops, args.gbytes),
         "errors": errors,
         "left_out": left_out,
     }
+
+
+def _sum_up(rounds: list[dict[str, float]]) -> dict[str, Any]:
+    """What is told of rounds on cores equally far apart."""
+    times = {name: median(took[name] for took in rounds) for name in rounds[0]}
+    least = {name: min(took[name] for took in rounds) for name in rounds[0]}
+    own = times.pop(OURS)
+    best = min(times, key=lambda name: times[name], default=None)
+    ratio = None if best is None else own / times[best]
+    return {"rounds": len(rounds), "ms": times, "least": least, OURS: own, "best": best, "ratio": ratio}
 
 
 def _error(outputs: Array, expected: Array, most: float) -> float:
@@ -111,10 +125,11 @@ def _error(outputs: Array, expected: Array, most: float) -> float:
     return error
 
 
-def _measure(runners: dict[str, Runner], images: Array, rounds: int) -> dict[str, float]:
-    """Median milliseconds of each."""
-    times: dict[str, list[float]] = {name: [] for name in runners}
+def _measure(runners: dict[str, Runner], images: Array, rounds: int) -> list[tuple[str, dict[str, float]]]:
+    """Of each round how far apart the cores are, and the milliseconds of each."""
+    measured = []
     for _ in range(rounds):
+        times = {}
         for name, runner in runners.items():
             time.sleep(PAUSE)
             start = time.perf_counter()
@@ -122,25 +137,26 @@ def _measure(runners: dict[str, Runner], images: Array, rounds: int) -> dict[str
                 runner.run(images)
             start = time.perf_counter()
             runner.run(images)
-            times[name].append(1000 * (time.perf_counter() - start))
-    return {name: median(values) for name, values in times.items()}
+            times[name] = 1000 * (time.perf_counter() - start)
+        measured.append((distance(), times))
+    return measured
 
 
 def _columns(peers: list[str]) -> list[str]:
-    return [*peers, OURS, "best", "ratio", "limit"]
+    return ["rounds", *peers, OURS, "best", "ratio", "limit"]
 
 
-def _cells(entry: dict[str, Any]) -> dict[str, str]:
+def _cells(entry: dict[str, Any], limit: float) -> dict[str, str]:
     """The entries of a network's row."""
     cells = {name: f"{value:.1f}" for name, value in entry["ms"].items()}
-    cells |= {key: f"{entry[key]:.1f}" for key in (OURS, "limit")}
+    cells |= {"rounds": str(entry["rounds"]), OURS: f"{entry[OURS]:.1f}", "limit": f"{limit:.1f}"}
     if entry["best"] is not None:
         cells |= {"best": entry["best"], "ratio": f"{entry['ratio']:.2f}"}
     return cells
 
 
-def _row(name: str, cells: dict[str, str], peers: list[str]) -> str:
-    return f"{name:14}" + "".join(f"{cells.get(column, '-'):>12}" for column in _columns(peers))
+def _row(name: str, cores: str, cells: dict[str, str], peers: list[str]) -> str:
+    return f"{name:18}{cores:>6}" + "".join(f"{cells.get(column, '-'):>12}" for column in _columns(peers))
 
 
 def _say(text: str) -> None:

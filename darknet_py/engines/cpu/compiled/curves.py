@@ -306,22 +306,21 @@ def scale(op, slope, share):
 
 @kernel
 def scale_channels(op, slope, share):
-    """C = curve(A * FACTORS), a picture's block an item.
+    """C = curve(A * FACTORS); a row of a picture's block an item.
 
     Each image has a cell of FACTORS for each block, or, `BY_CELL`, for each cell, whose first number counts.
     """
-    cell, out_cell, cells, code = op[t.CELL], op[t.OUT_CELL], op[t.HEIGHT] * op[t.WIDTH], op[t.CURVE]
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    cell, out_cell, h, w, code = op[t.CELL], op[t.OUT_CELL], op[t.HEIGHT], op[t.WIDTH], op[t.CURVE]
+    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * h)
     item = next_item(queue)
     while item >= 0:
-        s, d = op[t.A] + item * cells * cell, op[t.C] + item * cells * out_cell
-        if op[t.BY_CELL]:
-            image = item % op[t.IMAGES]
-            for i in range(cells):
-                factor = broadcast(load_lane(op[t.FACTORS] + (image * cells + i) * cell, cell))
-                store_cell(d + i * out_cell, bend(code, slope, load_cell(s + i * cell, cell) * factor), out_cell)
-        else:
-            factor = load_cell(op[t.FACTORS] + item * cell, cell)
-            for i in range(cells):
-                store_cell(d + i * out_cell, bend(code, slope, load_cell(s + i * cell, cell) * factor), out_cell)
+        row, block = divmod(item, op[t.BLOCKS])
+        image, y = divmod(row, h)
+        picture = block * op[t.IMAGES] + image
+        s, d = op[t.A] + (picture * h + y) * w * cell, op[t.C] + (picture * h + y) * w * out_cell
+        factor = load_cell(op[t.FACTORS] + picture * cell, cell)
+        for x in range(w):
+            if op[t.BY_CELL]:
+                factor = broadcast(load_lane(op[t.FACTORS] + (row * w + x) * cell, cell))
+            store_cell(d + x * out_cell, bend(code, slope, load_cell(s + x * cell, cell) * factor), out_cell)
         item = next_item(queue)
