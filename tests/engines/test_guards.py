@@ -18,6 +18,7 @@ from support_guards import NAN, guards
 from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.engines.cpu import plan
 from darknet_py.engines.cpu.algorithms import FORWARD, choose
+from darknet_py.engines.cpu.algorithms.grouped import Grouped
 from darknet_py.engines.cpu.algorithms.winograd import PhasesWinograd, Winograd
 from darknet_py.engines.cpu.isa import COLUMNS, LANES
 from darknet_py.layers.convolutional import Convolutional
@@ -85,7 +86,13 @@ GEOMETRIES = {
     "strassen_1x1": convolutions([1], [1], PAIRS, PANELS, [0], least=12),
     "gemm_1x1": convolutions([1], [1], st.integers(1, 70), paddings=[0]),
     "direct": convolutions([1, 2, 3, 4, 5, 7], [1, 2, 3, 4], st.integers(1, 70)),
-    "depthwise": convolutions([1, 2, 3, 5, 7], [1, 2, 3], st.just(1), st.just(1), groups=range(2, 70)),
+    **{
+        algorithm.name: convolutions(
+            [1, 2, 3, 5, 7], [1, 2, 3], st.just(algorithm.group), st.just(algorithm.group), groups=range(2, 20)
+        )
+        for algorithm in ALL
+        if isinstance(algorithm, Grouped)
+    },
     "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], FEW),
     **{algorithm.name: PHASED[algorithm.r] for algorithm in ALL if type(algorithm) is PhasesWinograd},
     **{

@@ -56,6 +56,11 @@ def test_a_kernel_reads_all_that_its_operation_is_told_and_nothing_else(operatio
     assert read | ({"slope", "final"} & given) == told
 
 
+def test_columns_have_their_names_to_themselves():
+    assert [getattr(t, name.upper()) for name in o.INTEGERS] == list(range(len(o.INTEGERS)))
+    assert [getattr(t, name.upper()) for name in o.NUMBERS] == list(range(len(o.NUMBERS)))
+
+
 def test_a_field_that_is_forgotten_or_unknown_is_an_error():
     told = dict.fromkeys((field.name for field in fields(o.ToBlocks)), 1)
     o.ToBlocks(**told)

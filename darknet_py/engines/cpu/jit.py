@@ -136,13 +136,13 @@ def _compile() -> Code:
 
     if ASKED:
         vars(numba.config).update(CPU_NAME=ISA.cpu, CPU_FEATURES=ISA.features)
-    from .compiled import accumulate, depthwise_microkernel, entry, kernel, microkernel
+    from .compiled import accumulate, entry, grouped_microkernel, kernel, microkernel
 
-    code = Code({}, [_assemble(module.emit()) for module in (microkernel, depthwise_microkernel, accumulate)])
+    code = Code({}, [_assemble(module.emit()) for module in (microkernel, grouped_microkernel, accumulate)])
     _add_locks()
     # Numba links what it compiles, and must find these; `Native` links anew, to its own.
     engine = _link(code.objects)
-    for symbol in (*t.MULTIPLY, *t.DEPTHWISE, t.ACCUMULATE):
+    for symbol in (*t.MULTIPLY, t.SUM_WINDOWS, t.ACCUMULATE):
         llvm.add_symbol(symbol, engine.get_function_address(symbol))
     for name, count in COUNTS.items():
         function = kernel(getattr(entry, name))

@@ -20,8 +20,8 @@ class Machine:
         Of the micro-kernel's tile, outside its loop over depth.
     pad_cycles : float
         Of a register of a picture that gets edges.
-    window_cycles : float
-        Of a register of a depthwise convolution, besides its taps.
+    window_cycles, spread_cycles : float
+        Of a register of a convolution in small groups besides its taps, and of a product in groups of some channels.
     split_cycles : float
         Of a number of a picture that is split into phases.
     transform_cycles : mapping of int to (float, float)
@@ -40,7 +40,8 @@ class Machine:
     claimed_weights : int
         Bytes of weights from which on an item's are fetched during the one before it.
     items, item_tiles, item_bytes : int
-        Of an operation at least; tiles in an item at most; and bytes of what a depthwise convolution gives in one.
+        Of an operation at least; tiles in an item at most; and bytes of what one of a convolution in small groups
+        gives.
     cached_bytes : int
         Of a layer's input and output that its neighbours still find in a cache.
     """
@@ -50,6 +51,7 @@ class Machine:
     tile_cycles: float
     pad_cycles: float
     window_cycles: float
+    spread_cycles: float
     split_cycles: float
     transform_cycles: Mapping[int, tuple[float, float]]
     sum_cycles: tuple[float, float]
@@ -79,6 +81,7 @@ ZEN_4 = Machine(
     tile_cycles=60,
     pad_cycles=3,
     window_cycles=4,
+    spread_cycles=1.5,
     split_cycles=2,
     transform_cycles={4: (60, 50), 6: (190, 170), 8: (380, 330)},
     sum_cycles=(40, 100),

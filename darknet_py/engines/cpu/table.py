@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ...layers.batchnorm import GRADIENT_EPSILON as GRADIENT_EPSILON
-from .isa import BLOCK, HALF
+from .isa import BLOCK, LANES
 from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
 
@@ -39,9 +39,6 @@ ACCUMULATE = "darknet_accumulate"
 MULTIPLY = tuple(
     f"darknet_multiply_{pixels}_{kind}" for kind in ("float32", "bfloat16") for pixels in ("adjacent", "strided")
 )
-# The depthwise micro-kernel's, by how many cells apart its pixels lie, 0 where it is told, and the bytes of a cell.
-DEPTHWISE = {
-    f"darknet_depthwise_{stride or 'strided'}_{kind}": (stride, cell)
-    for kind, cell in (("float32", BLOCK), ("bfloat16", HALF))
-    for stride in (1, 2, 0)
-}
+# Channels of groups that small convolutions know, and their micro-kernel's function.
+SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
+SUM_WINDOWS = "darknet_sum_windows"

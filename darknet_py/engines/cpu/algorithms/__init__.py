@@ -11,10 +11,11 @@ from ....layers import Layer
 from ....layers.connected import Connected
 from ....layers.convolutional import Convolutional
 from ...passes import decline
+from ..table import SMALL_GROUPS
 from .base import Algorithm, AnyAlgorithm, Choice
 from .connected import MatrixProduct
-from .depthwise import Depthwise
 from .gemm import Direct, Gemm
+from .grouped import Grouped
 from .pixels import Pixels
 from .products import Operands
 from .strassen import Strassen
@@ -25,16 +26,17 @@ __all__ = ["FORWARD", "Algorithm", "Choice", "Operands", "PackedWeights", "choos
 
 _WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)
 _PHASES = tuple(PhasesWinograd(*sizes) for sizes in ((5, 4), (3, 4), (6, 3), (4, 3)))
+_GROUPED = tuple(Grouped(group) for group in SMALL_GROUPS)
 _CONVOLUTIONS: dict[str, Sequence[Algorithm[Convolutional]]] = {
     "float32": (
         *(Winograd(*sizes) for sizes in _WINOGRAD), *_PHASES, Strassen(), Direct(), Gemm(), Pixels(),
-        Depthwise(),
+        *_GROUPED,
     ),
     # With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms
     # for few channels multiply in float32.
     "bfloat16": (
         *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD), *_PHASES, Direct(True), Gemm(True), Pixels(),
-        Depthwise(),
+        *_GROUPED,
     ),
 }  # fmt: skip
 _CONNECTED: dict[str, Sequence[Algorithm[Connected]]] = {

@@ -16,9 +16,9 @@ from .deltas import (
     to_plain,
     unflatten,
 )
-from .depthwise import convolve_depthwise
 from .gemm import multiply
 from .gradients import add_gradients, sum_products
+from .grouped import convolve_groups
 from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
 from .normalization import bend_delta, fold_delta, fold_measures, measure, normalize, normalize_delta
 from .packing import pack, pack_winograd
@@ -73,8 +73,8 @@ def walk(call, mailbox, scratch, thread, threads):
             scale(op, slope, share)
         elif code == t.SCALE_CHANNELS_OP:
             scale_channels(op, slope, share)
-        elif code == t.DEPTHWISE_OP:
-            convolve_depthwise(op, slope, final, share)
+        elif code == t.GROUPED_OP:
+            convolve_groups(op, slope, final, share)
         elif code == t.CROP_OP:
             crop(op, load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4), share)
         elif code == t.PAD_OP:

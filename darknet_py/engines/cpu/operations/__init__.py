@@ -12,7 +12,7 @@ from .base import Operation
 from .layers import Add, AvgPool, Crop, MaxPool, Scale, ScaleChannels, Softmax
 from .moves import Flatten, Pad, ToBlocks, ToPhases, ToPixels
 from .packing import Pack, PackWinograd
-from .products import Depthwise, Gemm, Strassen, Winograd, WinogradInput, WinogradOutput
+from .products import Gemm, Grouped, Strassen, Winograd, WinogradInput, WinogradOutput
 from .training import (
     AddDelta,
     AddGradients,
@@ -33,7 +33,7 @@ from .training import (
 )
 
 OPERATIONS: tuple[type[Operation], ...] = (
-    Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Depthwise, Pad, ToPixels, ToPhases, ToBlocks, Flatten,
+    Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Grouped, Pad, ToPixels, ToPhases, ToBlocks, Flatten,
     Crop, MaxPool, AvgPool, Add, Scale, ScaleChannels, Softmax, Pack, PackWinograd, SumProducts, AddGradients, Measure,
     FoldMeasures, Normalize, BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta,
     Spread, Unflatten, ShortcutDelta, ToPlain,

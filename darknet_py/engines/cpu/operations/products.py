@@ -162,8 +162,8 @@ class Strassen(Operation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Depthwise(Operation):
-    """A convolution of each channel with a window of its own."""
+class Grouped(Operation):
+    """A convolution in groups of a few channels, as many out as in."""
 
     a: int
     c: int
@@ -173,6 +173,7 @@ class Depthwise(Operation):
     images: int
     height: int
     width: int
+    group_channels: int
     size: int
     stride: int
     padding: int

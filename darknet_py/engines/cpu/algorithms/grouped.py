@@ -1,4 +1,4 @@
-"""Depthwise convolutions: a window for each channel, whose taps are multiplied as they lie in the picture."""
+"""Convolutions in small groups, as depthwise ones are: taps are multiplied as they lie in the picture."""
 
 from __future__ import annotations
 
@@ -17,23 +17,34 @@ from .weights import PackedWeights, allocate, blocks
 
 
 @dataclass(frozen=True)
-class Depthwise:
-    """Blocks of channels one by one; no edges are made. The weights lie as [block][tap][LANES]."""
+class Grouped:
+    """Blocks of whole groups one by one; no edges are made. The weights lie as [block][tap][channel of a group][LANES].
 
+    Groups of 4 and 8 channels are multiplied by copies of a channel in all lanes of its group, one more operation for
+    each product. As products of whole blocks, where most weights are zeros, 128 channels in groups of 4 took 0.85 ms on
+    two cores at 64 x 64, for 0.21.
+    """
+
+    group: int = 1
     narrow: bool = False
     plain: bool = False
     bends: bool = True
-    name: str = "depthwise"
+
+    @property
+    def name(self) -> str:
+        """See `Algorithm`."""
+        return "depthwise" if self.group == 1 else f"grouped_{self.group}"
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
-        alone = layer.groups == layer.filters == layer.input_shapes[0].channels
-        return "" if alone else "needs a group for each channel, of one filter"
+        sides = layer.input_shapes[0].channels // layer.groups, layer.filters // layer.groups
+        return "" if sides == (self.group, self.group) else f"needs groups of {self.group}, of as many filters"
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
         pixels = blocks(layer.filters) * layer.shape.height * layer.shape.width
-        return pixels * (layer.size**2 + MACHINE.window_cycles)
+        products = self.group * (1 if self.group == 1 else MACHINE.spread_cycles)
+        return pixels * (layer.size**2 * products + MACHINE.window_cycles)
 
     def reorders(self, layer: Convolutional) -> bool:
         """See `Algorithm`."""
@@ -41,17 +52,17 @@ class Depthwise:
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
-        return blocks(layer.filters) * layer.size**2 * BLOCK
+        return blocks(layer.filters) * layer.size**2 * self.group * BLOCK
 
     def pack(
         self, table: Table, store: Store, layer: Convolutional, weights: Array, factor: Array, bias: Array
     ) -> PackedWeights:
         """See `Algorithm`."""
         taps = layer.size**2
-        packed = allocate(store, bias, layer.filters, 1, taps, 1)
-        lanes = np.zeros((blocks(layer.filters) * LANES, taps), np.float32)
-        lanes[: layer.filters] = weights.reshape(layer.filters, taps) * factor[:, None]
-        packed.data.view(np.float32)[:] = lanes.reshape(-1, LANES, taps).swapaxes(1, 2).ravel()
+        packed = allocate(store, bias, layer.filters, 1, taps, self.group)
+        lanes = np.zeros((blocks(layer.filters) * LANES, self.group, taps), np.float32)
+        lanes[: layer.filters] = weights.reshape(layer.filters, self.group, taps) * factor[:, None, None]
+        packed.data.view(np.float32)[:] = lanes.reshape(-1, LANES, self.group, taps).transpose(0, 3, 2, 1).ravel()
         return packed
 
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
@@ -64,7 +75,7 @@ class Depthwise:
         pictures = blocks(shape.channels) * operands.images
         rows = max(1, MACHINE.item_bytes // (shape.width * operands.cell))
         table.add(
-            o.Depthwise(
+            o.Grouped(
                 a=operands.source,
                 c=operands.target,
                 cell=operands.source_cell,
@@ -73,6 +84,7 @@ class Depthwise:
                 images=operands.images,
                 height=source.height,
                 width=source.width,
+                group_channels=self.group,
                 size=layer.size,
                 stride=layer.stride,
                 padding=layer.padding,

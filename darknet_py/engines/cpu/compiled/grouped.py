@@ -1,4 +1,4 @@
-"""Depthwise convolutions: each channel with a window of its own, on blocked pictures as they lie, edges and all."""
+"""Convolutions in small groups, depthwise ones first, on blocked pictures as they lie, edges and all."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ from ..isa import BLOCK, ROWS
 from . import kernel
 from .cells import load_cell, store_cell
 from .curves import bend
-from .depthwise_microkernel import (
-    sum_windows_1,
-    sum_windows_1_narrow,
-    sum_windows_2,
-    sum_windows_2_narrow,
-    sum_windows_strided,
-    sum_windows_strided_narrow,
-)
+from .grouped_microkernel import sum_windows
 from .sync import divide, next_item
 
 
 @kernel
-def convolve_depthwise(op, slope, final, share):
-    """Run a `DEPTHWISE` operation; `ITEM_ROWS` rows of a picture's block an item.
+def convolve_groups(op, slope, final, share):
+    """Run a `GROUPED` operation; `ITEM_ROWS` rows of a picture's block an item.
 
     Windows that the picture's edges cut have fewer taps. Those alike lie along the edges: columns of them are strips
     from row to row, all else strips along a row.
@@ -72,7 +65,7 @@ def _convolve_strip(op, slope, final, picture, y, x, count, down):
     rows, columns = min(size, h - top) - first_row, min(size, w - left) - first_column
     a = op[t.A] + ((picture * h + top + first_row) * w + left + first_column) * cell
     block = picture // op[t.IMAGES]
-    b = op[t.B] + (block * size * size + first_row * size + first_column) * BLOCK
+    b = op[t.B] + (block * size * size + first_row * size + first_column) * op[t.GROUP_CHANNELS] * BLOCK
     offset = ((picture * op[t.OUT_HEIGHT] + y) * wide + x) * out_cell
     pixel, c_pixel = stride * cell, out_cell
     if down:
@@ -83,23 +76,10 @@ def _convolve_strip(op, slope, final, picture, y, x, count, down):
         pixels = (count - done + tiles - 1) // tiles
         c = op[t.C] + offset
         residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
-        rest = (
-            pixel, c_pixel, a, rows, w * cell, columns, b, size * BLOCK, c, out_cell, op[t.BIAS] + block * BLOCK, slope,
-            residual, final,
+        sum_windows(
+            op[t.GROUP_CHANNELS], 0 if down else stride, cell, pixels, pixel, c_pixel, a, rows, w * cell, columns, b,
+            size * op[t.GROUP_CHANNELS] * BLOCK, c, out_cell, op[t.BIAS] + block * BLOCK, slope, residual, final,
         )  # fmt: skip
-        if cell == BLOCK:
-            if down or stride > 2:
-                sum_windows_strided(pixels, *rest)
-            elif stride == 1:
-                sum_windows_1(pixels, *rest)
-            else:
-                sum_windows_2(pixels, *rest)
-        elif down or stride > 2:
-            sum_windows_strided_narrow(pixels, *rest)
-        elif stride == 1:
-            sum_windows_1_narrow(pixels, *rest)
-        else:
-            sum_windows_2_narrow(pixels, *rest)
         a += pixels * pixel
         offset += pixels * c_pixel
         done += pixels
