@@ -14,6 +14,7 @@ class Activation(Layer):
 
     kind = "activation"
     elementwise = True
+    keeps_inputs = True
     options = {"activation": choice(ACTIVATIONS, "linear")}
     activation: str
 

@@ -153,6 +153,8 @@ class Layer:
         The layer whose parameters it takes, instead of some of its own.
     measures : bool
         Whether it compares its output with the truth.
+    keeps_inputs : bool
+        Whether what `train` saves may be its inputs, or parts of them, which must not change before `backward`.
     untrainable : str
         Why it cannot be trained; empty where it can.
     rate : float
@@ -189,6 +191,7 @@ class Layer:
     adds: bool = False
     idle: bool = False
     measures: bool = False
+    keeps_inputs: bool = False
     activation: str = "linear"
     hierarchy: Tree | None = None
     unnamed: str = ""

@@ -16,6 +16,7 @@ class Connected(Layer):
     kind = "connected"
     aliases = ("conn",)
     resizable = False
+    keeps_inputs = True
     options = {
         "output": integer(1, least=1),
         "activation": choice(ACTIVATIONS, "logistic"),

@@ -27,6 +27,7 @@ class Convolutional(Layer):
 
     kind = "convolutional"
     sums = True
+    keeps_inputs = True
     aliases = ("conv",)
     options = {
         "filters": integer(1, least=1),

@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ....layers import Array, Layer, Shape
 from ....layers.connected import Connected
@@ -21,7 +22,9 @@ from ..arena import LINE, Store, address, round_up
 from ..builder import Table
 from ..isa import BLOCK, LANES
 from ..team import Team
-from .values import Calls, Value, Workspace
+from .buffers import Buffers
+from .calls import Calls
+from .values import Value
 
 REORDERED = 1 << 16  # weights from which on NumPy had better not put them into another order before each step
 
@@ -74,61 +77,53 @@ def no_kernel(layer: Layer) -> str:
     return ""
 
 
-class Packer:
-    """Brings weights into an algorithm's order, anew before each step."""
-
-    def __init__(self, store: Store, calls: Calls, team: Team) -> None:
-        self.store, self.calls, self.team = store, calls, team
-
-    def pack(
-        self, layer: Layer, algorithm: AnyAlgorithm, weights: Callable[[], Array], source: Array, biases: Array
-    ) -> PackedWeights:
-        """What `weights` gives, made of `source`, packed for `layer`, and `biases`."""
-        ones = np.ones(len(biases), np.float32)
-        if not algorithm.reorders(layer) and np.may_share_memory(weights(), source):
-            packed = algorithm.pack(self.calls.table, self.store, layer, weights(), ones, biases)
-            self.follow(packed.bias, biases)
-            return packed
-
-        def make(store: Store) -> PackedWeights:
-            table = Table()
-            packed = algorithm.pack(table, store, layer, weights(), ones, biases)
-            table.freeze()
-            table.run(self.team)
-            return packed
-
-        kept = make(self.store)
-
-        def renew() -> None:
-            fresh = make(Store())
-            np.copyto(kept.data, fresh.data)
-            np.copyto(kept.bias, fresh.bias)
-
-        self.calls.then(renew)
-        return kept
-
-    def follow(self, target: Array, source: Array) -> None:
-        """Copy `source` to the start of `target` before each step."""
-        self.calls.then(lambda: np.copyto(target[: len(source)], source))
-
-
 @dataclass
 class Products:
     """What the products of a mini-batch share.
 
     Attributes
     ----------
-    store : Store
-    workspace : Workspace
-    packer : Packer
-    images, threads : int
+    buffers : Buffers
+    copied : list of (array, array)
+        Where the second is copied, to the start of the first, before each step.
+    images : int
+    team : Team
     """
 
-    store: Store
-    workspace: Workspace
-    packer: Packer
+    buffers: Buffers
+    copied: list[tuple[Array, Array]]
     images: int
-    threads: int
+    team: Team
+
+    def _pack(
+        self,
+        calls: Calls,
+        layer: Layer,
+        algorithm: AnyAlgorithm,
+        weights: Callable[[], Array],
+        source: Array,
+        biases: Array,
+    ) -> PackedWeights:
+        """What `weights` gives, made of `source`, and `biases`, packed for `layer` each time anew."""
+        ones = np.ones(len(biases), np.float32)
+        if not algorithm.reorders(layer) and np.may_share_memory(weights(), source):
+            packed = algorithm.pack(calls.table, self.buffers, layer, weights(), ones, biases)
+            self.copied.append((packed.bias, biases))
+            return packed
+
+        made = algorithm.pack(Table(), Store(), layer, weights(), ones, biases)
+        packed = replace(made, data=self.buffers.take(made.data.size))
+
+        def renew(data: npt.NDArray[np.uint8]) -> None:
+            table = Table()
+            made = algorithm.pack(table, Store(), layer, weights(), ones, biases)
+            table.freeze()
+            table.run(self.team)
+            np.copyto(data, made.data)
+            np.copyto(packed.bias, made.bias)
+
+        calls.then(renew, packed.data, apart=2 * weights().nbytes + made.data.nbytes)
+        return packed
 
     def _operands(
         self, source: int, target: int, residual: int, shapes: tuple[Shape, Shape], workspace: int
@@ -143,17 +138,20 @@ class Products:
             shape=shapes[1],
             slope=1,
             final=1,
-            threads=self.threads,
+            threads=self.team.threads,
         )
+
+    def _take(self, size: int) -> int:
+        return address(self.buffers.take(size))
 
     def forward(self, calls: Calls, layer: Layer, weights: Array, biases: Array, source: Value, target: Value) -> None:
         """The layer's sums, and `biases`."""
         algorithm = pick(layer, weights.size)
         assert algorithm is not None
-        packed = self.packer.pack(layer, algorithm, lambda: weights, weights, biases)
+        packed = self._pack(calls, layer, algorithm, lambda: weights, weights, biases)
         plain = algorithm.plain and source.is_plain
         start = address(source.plain(calls)) if plain else source.blocked(calls)
-        workspace = self.workspace.reserve(algorithm.workspace(layer, self.images, self.threads))
+        workspace = self._take(algorithm.workspace(layer, self.images, self.team.threads))
         operands = self._operands(start, target.make_blocked(), 0, (source.shape, layer.shape), workspace)
         algorithm.lower(calls.table, layer, packed, replace(operands, plain=plain))
 
@@ -163,12 +161,12 @@ class Products:
         algorithm = pick(mirrored, weights.size)
         assert algorithm is not None
         none = np.zeros(mirrored.filters, np.float32)
-        packed = self.packer.pack(mirrored, algorithm, lambda: mirror_weights(layer, weights), weights, none)
+        packed = self._pack(calls, mirrored, algorithm, lambda: mirror_weights(layer, weights), weights, none)
         shape = mirrored.input_shapes[0]
         apart = 0
         if layer.stride > 1:
             apart = round_up(delta.blocks * self.images * shape.height * shape.width * BLOCK, LINE)
-        workspace = self.workspace.reserve(apart + algorithm.workspace(mirrored, self.images, self.threads))
+        workspace = self._take(apart + algorithm.workspace(mirrored, self.images, self.team.threads))
         start = delta.blocked(calls)
         if layer.stride > 1:
             calls.add(
@@ -194,16 +192,16 @@ class Products:
         """Add the delta of a connected layer's input, of that of its sums."""
         channels, cells = target.shape.channels, target.cells
         none = np.zeros(channels, np.float32)
-        packed = allocate(self.store, none, channels, cells, delta.blocks, LANES)
+        packed = allocate(self.buffers, none, channels, cells, delta.blocks, LANES)
         calls.table.keep(packed.bias)
         for cell in range(cells):  # a product of its own, as a batch
             matrix = weights[:, cell::cells].T[:, :, None]
             ones = np.ones(channels, np.float32)
-            pack_panels(self.packer.calls.table, packed, matrix, ones, packed.data[cell * packed.batch_stride :])
+            pack_panels(calls.table, packed, matrix, ones, packed.data[cell * packed.batch_stride :])
         goal = target.make_blocked()
         place, residual = goal, goal * target.filled
         if cells > 1:
-            place, residual = self.workspace.reserve(target.blocks * target.plane), 0
+            place, residual = self._take(target.blocks * target.plane), 0
         operands = self._operands(delta.blocked(calls), place, residual, (delta.shape, target.shape), 0)
         taps = calls.table.keep(np.arange(delta.blocks, dtype=np.int64) * delta.plane)
         multiply(

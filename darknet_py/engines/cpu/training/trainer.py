@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from ....layers import Array, Layer, Saved
-from ....layers.training import KEPT
+from ....layers.training import KEPT, count_kept, count_working
 from ....parameters import Parameters, Views
 from .. import operations as o
 from ..arena import Store
+from .buffers import Buffers
+from .calls import Calls
 from .products import Products
-from .values import Calls, Value
+from .values import Value
 from .weight_gradients import WeightGradients
 
 
@@ -21,7 +24,12 @@ class Context(Protocol):
 
     Attributes
     ----------
+    buffers : Buffers
+        What values and operations lie in, in turns.
     store : Store
+        What lies where it is from one step to the next.
+    copied : list of (array, array)
+        Where the second is copied, to the start of the first, before each step.
     products : Products
     weight_gradients : WeightGradients
     parameters, gradients : Parameters
@@ -33,7 +41,9 @@ class Context(Protocol):
         Of this step.
     """
 
+    buffers: Buffers
     store: Store
+    copied: list[tuple[Array, Array]]
     products: Products
     weight_gradients: WeightGradients
     parameters: Parameters
@@ -97,31 +107,40 @@ class Definition(Trainer):
 
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
-        inputs, target = [source.plain(calls) for source in self.sources], self.target.make_plain()
-        calls.then(lambda: np.copyto(target, self._train(inputs)))
+        self.inputs = [source.plain(calls) for source in self.sources]
+        calls.then(self._train, self.target.make_plain(), *self.inputs, apart=self._count_bytes(count_working))
+        if self.delta is not None:
+            calls.kept_apart += self._count_bytes(count_kept)
 
-    def _train(self, inputs: list[Array]) -> Array:
+    def _count_bytes(self, count: Callable[[Layer], int]) -> int:
+        return 4 * self.target.images * count(self.layer)
+
+    def _train(self, target: Array, *inputs: Array) -> None:
         layer, parameters = self.layer, self.parameters
         output, self.saved = layer.train(inputs, parameters, layer.draw(len(inputs[0]), self.context.random))
+        np.copyto(target, output)
         for name, parameter in layer.taken.items():
             if self.learns and parameter.role == "statistic":
                 parameters[name] = KEPT * parameters[name] + (1 - KEPT) * self.saved[name]
-        return output
+        if self.delta is None:
+            self.saved = {}
 
     def add_backward(self, calls: Calls) -> None:
         """See `Trainer`."""
         assert self.delta is not None
-        delta = self.delta.plain(calls)
-        found = [Value(self.context.store, source.shape, source.images) for source in self.sources]
-        plain = [value.make_plain() for value in found]
-        calls.then(lambda: self._go_back(delta, plain))
+        found = [Value(self.context.buffers, "delta", source.shape, source.images) for source in self.sources]
+        arrays = [self.delta.plain(calls), *(value.make_plain() for value in found)]
+        arrays += self.inputs if self.layer.keeps_inputs else []
+        calls.then(self._go_back, *arrays, apart=self._count_bytes(count_working))
         for value, goal in zip(found, self.source_deltas, strict=True):
             if goal is not None:
                 add_delta(calls, value.blocked(calls), goal)
 
-    def _go_back(self, delta: Array, found: list[Array]) -> None:
+    def _go_back(self, delta: Array, *found: Array) -> None:
+        """Behind the deltas of inputs may come the inputs, of which what was saved may be parts."""
         gradients = self.layer.backward(delta, self.saved, self.parameters)
-        for target, gradient in zip(found, gradients.inputs, strict=True):
+        self.saved = {}
+        for target, gradient in zip(found, gradients.inputs, strict=False):
             np.copyto(target, gradient)
         for name, gradient in gradients.parameters.items():
             if self.learns:

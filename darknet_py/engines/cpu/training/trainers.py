@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....layers import Layer
+from ....layers import Array, Layer
 from ....layers.activation import Activation
 from ....layers.avgpool import AvgPool
 from ....layers.batchnorm import BatchNorm
@@ -20,10 +20,11 @@ from ....layers.softmax import Softmax
 from ...passes import SLOPES, decline
 from .. import operations as o
 from ..isa import BLOCK, LANES
+from .calls import Calls
 from .ending import Ending
 from .products import no_kernel as no_product
 from .trainer import Context, Definition, Trainer, add_delta
-from .values import Calls, Value
+from .values import Value
 
 
 class Product(Trainer):
@@ -218,9 +219,12 @@ class Drop(Trainer):
         """See `Trainer`."""
         layer, target, random = self.layer, self.target, self.context
         assert isinstance(layer, Dropout)
-        factors = Value(self.context.store, layer.shape, target.images)
-        drawn = factors.make_plain()
-        calls.then(lambda: np.copyto(drawn, layer.factors(layer.draw(target.images, random.random))))
+        factors = Value(self.context.buffers, "output", layer.shape, target.images)
+
+        def draw(drawn: Array) -> None:
+            np.copyto(drawn, layer.factors(layer.draw(target.images, random.random)))
+
+        calls.then(draw, factors.make_plain(), apart=16 * target.images * layer.shape.size)
         self.cells = target.blocks * target.images * target.cells
         self.factors = factors.blocked(calls)
         source, goal = self.sources[0].blocked(calls), target.make_blocked()
