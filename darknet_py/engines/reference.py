@@ -9,6 +9,7 @@ import numpy as np
 from ..layers import Array, Layer, Saved
 from ..layers.training import KEPT, check_trainable, count_kept, count_working, first_trained, measuring, rates
 from ..parameters import Parameters
+from .base import Update
 
 
 class ReferenceEngine:
@@ -98,6 +99,11 @@ class ReferenceTraining:
             _add(deltas, layer.inputs[0], delta)
         self._run_backward(deltas, saved)
         return sum(losses) / len(losses)
+
+    def update(self, updates: Sequence[Update]) -> None:
+        """See `TrainingPlan`."""
+        for update in updates:
+            update.define()
 
     def read(self) -> Parameters:
         """They are here."""

@@ -25,6 +25,7 @@ from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
 from .strassen import multiply_quarters
 from .sync import cycles, fetch_add, int64s, wait_for
+from .updates import update_adam, update_sgd
 from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
 
@@ -120,6 +121,10 @@ def walk(call, scratch, thread, threads):
             unflatten(op, counter)
         elif code == t.TO_PLAIN_OP:
             to_plain(op, scratch, counter)
+        elif code == t.UPDATE_SGD_OP:
+            update_sgd(op, numbers, scratch, counter)
+        elif code == t.UPDATE_ADAM_OP:
+            update_adam(op, numbers, scratch, counter)
         if timed:
             clock[i + 1] = cycles()
         fetch_add(sync, 1)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ....layers import Array, Layer
 from ....layers.training import check_trainable, first_trained, measuring, rates
 from ....parameters import Parameters
-from ..arena import Store
+from ...base import Update
+from .. import operations as o
+from ..arena import Store, address
+from ..builder import Table
 from ..team import Team, team_of, thread_count
 from .buffers import Buffers
 from .calls import Calls
@@ -20,6 +23,7 @@ from .values import Value
 from .weight_gradients import WeightGradients
 
 INPUT = -1
+RULES: dict[str, Callable[..., o.Operation]] = {"sgd": o.UpdateSgd, "adam": o.UpdateAdam}
 
 
 def compile_training(
@@ -82,6 +86,16 @@ class CpuTraining:
         """A step; for each operation its layer, its name and its seconds."""
         self._take(images, truths, random)
         return self.calls.measure(self.team)
+
+    def update(self, updates: Sequence[Update]) -> None:
+        """See `TrainingPlan`."""
+        table = Table()
+        for update in updates:
+            arrays = {name: address(array) for name, array in update.arrays.items()}
+            count = min(map(len, update.arrays.values()))
+            table.add(RULES[update.rule](count=count, **arrays, **update.numbers))
+        table.freeze()
+        table.run(self.team)
 
     def read(self) -> Parameters:
         """They are here."""
