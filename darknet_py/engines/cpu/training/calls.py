@@ -26,11 +26,13 @@ class Function:
     ----------
     call : callable
         It takes `arrays`.
+    layer : int
     arrays : tuple of array
         All that it works on of what `Buffers` gave, whole.
     """
 
     call: Callable[..., None]
+    layer: int
     arrays: tuple[AnyArray, ...]
 
 
@@ -63,6 +65,11 @@ class Calls:
         table.layer = self.layer
         return table
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(len(call.operations) if isinstance(call, Table) else 1 for call in self.all)
+
     def add(self, operation: o.Operation) -> None:
         """Append an operation."""
         self.table.add(operation)
@@ -78,7 +85,7 @@ class Calls:
         apart : int
             Bytes that it takes besides while it runs.
         """
-        self.all.append(Function(call, arrays))
+        self.all.append(Function(call, self.layer, arrays))
         self.apart = max(self.apart, apart)
 
     def lay_out(self) -> None:
@@ -105,6 +112,14 @@ class Calls:
                 call.table[moved] = self.buffers.move(call.table[moved])
             else:
                 call.arrays = tuple(map(self.buffers.find, call.arrays))
+
+    @property
+    def layers(self) -> list[int]:
+        """Whose each of them is."""
+        found: list[int] = []
+        for call in self.all:
+            found += call.layers if isinstance(call, Table) else [call.layer]
+        return found
 
     def run(self, team: Team) -> None:
         """Do all of it."""

@@ -37,38 +37,49 @@ def compile_training(
         Where the network cannot be trained, or not as its cfg says.
     """
     check_trainable(layers, batch)
-    plan = CpuTraining(layers, parameters, batch, team_of(thread_count(threads)))
-    plan.calls.allocate()
+    plan = CpuTraining(layers, parameters, batch, thread_count(threads))
+    plan.allocate()
     return plan
 
 
 class CpuTraining:
-    """See `TrainingPlan`.
+    """See `TrainingPlan`. It has neither memory nor threads before `allocate`.
 
     Attributes
     ----------
+    trainers : list of Trainer
+        Of each layer.
+    turn : int
+        The number of the first call of the way back.
     defined : dict of int to str
         For layers that are trained by their definitions, in NumPy, though these are slow, why.
     """
 
     random: np.random.Generator
+    team: Team
 
-    def __init__(self, layers: Sequence[Layer], parameters: Parameters, images: int, team: Team) -> None:
-        self.layers, self.parameters, self.images, self.team = layers, parameters, images, team
+    def __init__(self, layers: Sequence[Layer], parameters: Parameters, images: int, threads: int) -> None:
+        self.layers, self.parameters, self.images, self.threads = layers, parameters, images, threads
         self.gradients = Parameters.zeros(layers)
         self.rates = rates(layers)
         reasons = {layer.index: no_kernel(layer) for layer in layers}
         self.defined = {index: reason for index, reason in reasons.items() if reason}
         self.buffers, self.store, self.copied = Buffers(), Store(), list[tuple[Array, Array]]()
         self.calls = Calls(self.buffers)
-        self.products = Products(self.buffers, self.copied, images, team)
+        self.products = Products(self.buffers, self.copied, images, threads)
         self.weight_gradients = WeightGradients(self.buffers, images)
         self.values = {layer.index: Value(self.buffers, "output", layer.shape, images) for layer in layers}
         self.values[INPUT] = Value(self.buffers, "output", layers[0].input_shapes[0], images)
         learning = self._find_learning()
         self.deltas = {i: Value(self.buffers, "delta", layers[i].shape, images) for i in learning}
+        self.trainers: list[Trainer] = []
         self._build()
         self.calls.lay_out()
+
+    def allocate(self) -> None:
+        """Be ready for a step."""
+        self.team = team_of(self.threads)
+        self.calls.allocate()
 
     @property
     def memory(self) -> int:
@@ -122,22 +133,22 @@ class CpuTraining:
         return sorted(learning)
 
     def _build(self) -> None:
-        trainers, measured = list[Trainer](), dict[int, Value]()
+        measured: dict[int, Value] = {}
         measure = {layer.index for layer in measuring(self.layers)}
         self.calls.then(self._give, self.values[INPUT].make_plain())
         for layer in self.layers:
             self.calls.layer = layer.index
             trainer = (Definition if no_kernel(layer) else TRAINERS[type(layer)])(self, layer)
-            trainer.add_forward(self.calls)
-            trainers.append(trainer)
+            trainer.build_forward(self.calls)
+            self.trainers.append(trainer)
             if layer.index in measure:
                 measured[layer.index] = self._add_measure(layer)
-        for trainer in reversed(trainers):
+        self.turn = self.calls.count
+        for trainer in reversed(self.trainers):
             self.calls.layer, source = trainer.layer.index, trainer.layer.inputs[0]
             if self.calls.layer in measured and source in self.deltas:
                 add_delta(self.calls, measured[self.calls.layer].blocked(self.calls), self.deltas[source])
-            if trainer.delta is not None and trainer.delta.filled:
-                trainer.add_backward(self.calls)
+            trainer.build_backward(self.calls)
 
     def _add_measure(self, layer: Layer) -> Value:
         """Compare a layer with the truth; the delta that this makes of its first input."""

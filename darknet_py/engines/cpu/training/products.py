@@ -20,8 +20,8 @@ from ..algorithms.products import multiply
 from ..algorithms.weights import allocate, pack_panels
 from ..arena import LINE, Store, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, LANES
-from ..team import Team
+from ..isa import BLOCK, ISA, LANES
+from ..team import team_of
 from .buffers import Buffers
 from .calls import Calls
 from .values import Value
@@ -77,6 +77,11 @@ def no_kernel(layer: Layer) -> str:
     return ""
 
 
+def name_implementation(name: str) -> str:
+    """The id of compiled code: what it does, and for which instruction set."""
+    return f"{name}:{ISA.name}"
+
+
 @dataclass
 class Products:
     """What the products of a mini-batch share.
@@ -86,14 +91,13 @@ class Products:
     buffers : Buffers
     copied : list of (array, array)
         Where the second is copied, to the start of the first, before each step.
-    images : int
-    team : Team
+    images, threads : int
     """
 
     buffers: Buffers
     copied: list[tuple[Array, Array]]
     images: int
-    team: Team
+    threads: int
 
     def _pack(
         self,
@@ -118,7 +122,7 @@ class Products:
             table = Table()
             made = algorithm.pack(table, Store(), layer, weights(), ones, biases)
             table.freeze()
-            table.run(self.team)
+            table.run(team_of(self.threads))
             np.copyto(data, made.data)
             np.copyto(packed.bias, made.bias)
 
@@ -138,25 +142,26 @@ class Products:
             shape=shapes[1],
             slope=1,
             final=1,
-            threads=self.team.threads,
+            threads=self.threads,
         )
 
     def _take(self, size: int) -> int:
         return address(self.buffers.take(size))
 
-    def forward(self, calls: Calls, layer: Layer, weights: Array, biases: Array, source: Value, target: Value) -> None:
-        """The layer's sums, and `biases`."""
+    def forward(self, calls: Calls, layer: Layer, weights: Array, biases: Array, source: Value, target: Value) -> str:
+        """The layer's sums, and `biases`; the implementation."""
         algorithm = pick(layer, weights.size)
         assert algorithm is not None
         packed = self._pack(calls, layer, algorithm, lambda: weights, weights, biases)
         plain = algorithm.plain and source.is_plain
         start = address(source.plain(calls)) if plain else source.blocked(calls)
-        workspace = self._take(algorithm.workspace(layer, self.images, self.team.threads))
+        workspace = self._take(algorithm.workspace(layer, self.images, self.threads))
         operands = self._operands(start, target.make_blocked(), 0, (source.shape, layer.shape), workspace)
         algorithm.lower(calls.table, layer, packed, replace(operands, plain=plain))
+        return name_implementation(algorithm.name)
 
-    def convolve_back(self, calls: Calls, layer: Convolutional, weights: Array, delta: Value, target: Value) -> None:
-        """Add the delta of a convolution's input, of that of its sums."""
+    def convolve_back(self, calls: Calls, layer: Convolutional, weights: Array, delta: Value, target: Value) -> str:
+        """Add the delta of a convolution's input, of that of its sums; the implementation."""
         mirrored = mirror(layer)
         algorithm = pick(mirrored, weights.size)
         assert algorithm is not None
@@ -166,7 +171,7 @@ class Products:
         apart = 0
         if layer.stride > 1:
             apart = round_up(delta.blocks * self.images * shape.height * shape.width * BLOCK, LINE)
-        workspace = self._take(apart + algorithm.workspace(mirrored, self.images, self.team.threads))
+        workspace = self._take(apart + algorithm.workspace(mirrored, self.images, self.threads))
         start = delta.blocked(calls)
         if layer.stride > 1:
             calls.add(
@@ -187,9 +192,10 @@ class Products:
         operands = self._operands(start, goal, goal * target.filled, (shape, mirrored.shape), workspace + apart)
         algorithm.lower(calls.table, mirrored, packed, operands)
         target.filled = True
+        return name_implementation(algorithm.name)
 
-    def multiply_back(self, calls: Calls, layer: Connected, weights: Array, delta: Value, target: Value) -> None:
-        """Add the delta of a connected layer's input, of that of its sums."""
+    def multiply_back(self, calls: Calls, layer: Connected, weights: Array, delta: Value, target: Value) -> str:
+        """Add the delta of a connected layer's input, of that of its sums; the implementation."""
         channels, cells = target.shape.channels, target.cells
         none = np.zeros(channels, np.float32)
         packed = allocate(self.buffers, none, channels, cells, delta.blocks, LANES)
@@ -221,3 +227,4 @@ class Products:
             added = dict(blocks=target.blocks, cells=cells, images=self.images)
             calls.add(o.Unflatten(a=place, c=goal, clear=not target.filled, **added))
         target.filled = True
+        return name_implementation(layer.kind)

@@ -14,7 +14,7 @@ from .. import operations as o
 from ..arena import Store
 from .buffers import Buffers
 from .calls import Calls
-from .products import Products
+from .products import Products, name_implementation
 from .values import Value
 from .weight_gradients import WeightGradients
 
@@ -63,6 +63,9 @@ class Trainer:
         Of its output; filled, when the way back comes to it, if anything depends on it.
     source_deltas : list of Value or None
         Of its inputs; None where nobody wants it.
+    implementations : dict of str to str
+        What does a part of it, ``forward``, ``data`` (back to its inputs) or ``weights`` (back to what it learns); none
+        where there is nothing to do.
     """
 
     def __init__(self, context: Context, layer: Layer) -> None:
@@ -74,6 +77,27 @@ class Trainer:
         self.delta = context.deltas.get(layer.index)
         self.source_deltas = [context.deltas.get(source) for source in layer.inputs]
         self.learns = context.rates[layer.index] != 0
+        self.implementations: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """Of its implementation, where it has but one."""
+        return name_implementation(self.layer.kind)
+
+    def build_forward(self, calls: Calls) -> None:
+        """`add_forward`; note what does it."""
+        self.implementations["forward"] = self.name
+        self.add_forward(calls)
+
+    def build_backward(self, calls: Calls) -> None:
+        """`add_backward`, where anything depends on its output; note what does it."""
+        if self.delta is None or not self.delta.filled:
+            return
+        if any(goal is not None for goal in self.source_deltas):
+            self.implementations["data"] = self.name
+        if self.learns and self.gradients:
+            self.implementations["weights"] = self.name
+        self.add_backward(calls)
 
     def add_forward(self, calls: Calls) -> None:
         """Add what gives the layer's output."""
@@ -104,6 +128,8 @@ def add_delta(calls: Calls, source: int, target: Value, alpha: float = 1) -> Non
 
 class Definition(Trainer):
     """Any layer, as it is defined."""
+
+    name = "definition"
 
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""

@@ -37,14 +37,17 @@ class WeightGradients:
     buffers: Buffers
     images: int
 
-    def add(self, calls: Calls, layer: Layer, gradient: Array, source: Value, delta: Value) -> None:
-        """Add the gradient of a layer's weights."""
+    def add(self, calls: Calls, layer: Layer, gradient: Array, source: Value, delta: Value) -> str:
+        """Add the gradient of a layer's weights; what the way to do it is called."""
         if isinstance(layer, Connected):
             self._add_matrix(calls, gradient, source, delta)
-        elif isinstance(layer, Convolutional) and source.is_plain and source.shape.channels < LANES:
+            return "sum_matrix"
+        assert isinstance(layer, Convolutional)
+        if source.is_plain and source.shape.channels < LANES:
             self._add_pixels(calls, layer, gradient, source, delta)
-        elif isinstance(layer, Convolutional):
-            self._add_blocks(calls, layer, gradient, source, delta)
+            return "sum_pixels"
+        self._add_blocks(calls, layer, gradient, source, delta)
+        return "sum_blocks"
 
     def _add_matrix(self, calls: Calls, gradient: Array, source: Value, delta: Value) -> None:
         """As they lie in the file: a row for each output, images for pixels."""
