@@ -14,7 +14,6 @@ class Activation(Layer):
 
     kind = "activation"
     elementwise = True
-    keeps_inputs = True
     options = {"activation": choice(ACTIVATIONS, "linear")}
     activation: str
 

@@ -153,8 +153,8 @@ class Layer:
         The layer whose parameters it takes, instead of some of its own.
     measures : bool
         Whether it compares its output with the truth.
-    keeps_inputs : bool
-        Whether what `train` saves may be its inputs, or parts of them, which must not change before `backward`.
+    frees_inputs : bool
+        Whether nothing that `train` saves is an input or a part of one: they may then change before `backward`.
     untrainable : str
         Why it cannot be trained; empty where it can.
     rate : float
@@ -191,7 +191,6 @@ class Layer:
     adds: bool = False
     idle: bool = False
     measures: bool = False
-    keeps_inputs: bool = False
     activation: str = "linear"
     hierarchy: Tree | None = None
     unnamed: str = ""
@@ -335,6 +334,11 @@ class Layer:
             float32 of shape (n, *self.shape).
         """
         raise NotImplementedError
+
+    @property
+    def frees_inputs(self) -> bool:
+        """See `Layer`: where it saves nothing."""
+        return type(self).train is Layer.train
 
     @property
     def untrainable(self) -> str:

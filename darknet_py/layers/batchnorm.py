@@ -59,7 +59,6 @@ class BatchNorm(Layer):
 
     kind = "batchnorm"
     elementwise = True
-    keeps_inputs = True
 
     def _set_up(self, source: Shape) -> Shape:
         return source

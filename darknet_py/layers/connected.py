@@ -16,7 +16,6 @@ class Connected(Layer):
     kind = "connected"
     aliases = ("conn",)
     resizable = False
-    keeps_inputs = True
     options = {
         "output": integer(1, least=1),
         "activation": choice(ACTIVATIONS, "logistic"),

@@ -27,7 +27,6 @@ class Convolutional(Layer):
 
     kind = "convolutional"
     sums = True
-    keeps_inputs = True
     aliases = ("conv",)
     options = {
         "filters": integer(1, least=1),

@@ -20,7 +20,6 @@ class Local(Layer):
 
     kind = "local"
     resizable = False
-    keeps_inputs = True
     options = {
         "filters": integer(1, least=1),
         "size": integer(1, least=1, most=MAX_SIDE),

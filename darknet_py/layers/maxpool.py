@@ -26,7 +26,6 @@ class MaxPool(Layer):
 
     kind = "maxpool"
     aliases = ("max",)
-    keeps_inputs = True
     options = {**POOLING, "out_channels": integer(1, least=1)}
     extras = {
         "stride_x": integer(follows="stride", least=1),

@@ -11,7 +11,6 @@ from .base import Array, Arrays, Drawn, Layer, Saved
 class Multiplying(Layer):
     """The input times the output of layer `from`, then an activation."""
 
-    keeps_inputs = True
     activation: str
 
     def _find_inputs(self) -> tuple[int, ...]:

@@ -97,9 +97,9 @@ class Shortcut(Layer):
         return self.input_shapes[0][1:] == self.input_shapes[1][1:]
 
     @property
-    def keeps_inputs(self) -> bool:  # type: ignore[override]
-        """Where their weights learn."""
-        return self.weighted
+    def frees_inputs(self) -> bool:
+        """Where no weights learn."""
+        return not self.weighted
 
     @property
     def adds(self) -> bool:  # type: ignore[override]

@@ -156,7 +156,7 @@ class Definition(Trainer):
         assert self.delta is not None
         found = [Value(self.context.buffers, "delta", source.shape, source.images) for source in self.sources]
         arrays = [self.delta.plain(calls), *(value.make_plain() for value in found)]
-        arrays += self.inputs if self.layer.keeps_inputs else []
+        arrays += [] if self.layer.frees_inputs else self.inputs
         calls.then(self._go_back, *arrays, apart=self._count_bytes(count_working))
         for value, goal in zip(found, self.source_deltas, strict=True):
             if goal is not None:
