@@ -62,6 +62,8 @@ class Buffers(Store):
     """
 
     memory: npt.NDArray[np.uint8]
+    _starts: npt.NDArray[np.int64]  # by buffers' numbers
+    _places: npt.NDArray[np.int64]
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,28 +78,34 @@ class Buffers(Store):
         self._next += round_up(size, LINE) + APART
         return np.asarray(buffer)
 
-    def use(self, addresses: npt.NDArray[np.int64], calls: npt.NDArray[np.int64]) -> None:
-        """Note that calls of these numbers, which rise, use what lies at `addresses`."""
-        for number, call in zip(self._find(addresses).tolist(), calls.tolist(), strict=True):
+    def lay_out(self, addresses: npt.NDArray[np.int64], calls: npt.NDArray[np.int64]) -> None:
+        """Find a place for each buffer; a line that nothing uses follows each slot.
+
+        Parameters
+        ----------
+        addresses : array of int64
+            All that are used, in any order.
+        calls : array of int64
+            The numbers of the calls that use them.
+        """
+        self._starts = np.array([buffer.start for buffer in self.all], np.int64)
+        numbers = self._find(addresses)
+        for number, call in zip(numbers.tolist(), calls.tolist(), strict=True):
             buffer = self.all[number]
-            buffer.first = call if buffer.first < 0 else buffer.first
-            buffer.last = call
-
-    def _find(self, addresses: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The numbers of the buffers in which they lie."""
-        starts = np.array([buffer.start for buffer in self.all])
-        ends = starts + np.array([buffer.size for buffer in self.all])
-        numbers = np.searchsorted(starts, addresses, "right") - 1
-        assert (addresses <= ends[numbers]).all()
-        return numbers
-
-    def lay_out(self) -> None:
-        """Find a place for each buffer; a line that nothing uses follows each slot."""
+            buffer.first = call if buffer.first < 0 else min(buffer.first, call)
+            buffer.last = max(buffer.last, call)
         used = [buffer for buffer in self.all if buffer.first >= 0]
         slots, sizes = assign_slots([Lifetime(b.first, b.last, round_up(b.size, LINE)) for b in used])
         *places, self.size = accumulate((size + LINE for size in sizes), initial=0)
         for buffer, slot in zip(used, slots, strict=True):
             buffer.place = places[slot]
+        self._places = np.array([buffer.place for buffer in self.all], np.int64)
+
+    def _find(self, addresses: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The numbers of the buffers in which they lie."""
+        numbers = np.searchsorted(self._starts, addresses, "right") - 1
+        assert all(a <= self.all[n].start + self.all[n].size for n, a in zip(numbers, addresses.tolist(), strict=True))
+        return numbers
 
     def allocate(self) -> None:
         """Have the memory."""
@@ -105,10 +113,8 @@ class Buffers(Store):
 
     def move(self, addresses: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Addresses in memory for those that were given out."""
-        starts = np.array([buffer.start for buffer in self.all])
-        places = np.array([buffer.place for buffer in self.all])
         numbers = self._find(addresses)
-        return addresses - starts[numbers] + places[numbers] + address(self.memory)
+        return addresses - self._starts[numbers] + self._places[numbers] + address(self.memory)
 
     def find(self, outline: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The array in memory for one that was given out, whole."""

@@ -90,18 +90,19 @@ class Calls:
 
     def lay_out(self) -> None:
         """Nothing comes after this: find out from when to when each buffer is used, and a place for it."""
-        number = 0
+        number, addresses, numbers = 0, list[npt.NDArray[np.int64]](), list[npt.NDArray[np.int64]]()
         for call in self.all:
             if isinstance(call, Table):
                 call.freeze()
                 rows, columns = np.nonzero(call.table >= NOWHERE)
-                self.buffers.use(call.table[rows, columns], number + rows)
+                addresses.append(call.table[rows, columns])
+                numbers.append(number + rows)
                 number += len(call.operations)
             else:
-                used = np.array([address(array) for array in call.arrays], np.int64)
-                self.buffers.use(used, np.full(len(used), number))
+                addresses.append(np.array([address(array) for array in call.arrays], np.int64))
+                numbers.append(np.full(len(call.arrays), number))
                 number += 1
-        self.buffers.lay_out()
+        self.buffers.lay_out(np.concatenate(addresses), np.concatenate(numbers))
 
     def allocate(self) -> None:
         """Have memory, and let all calls use it."""

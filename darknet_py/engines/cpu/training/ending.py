@@ -38,10 +38,10 @@ class Ending:
         self.count = dict(blocks=target.blocks, images=target.images, cells=target.cells)
         mean, variance, factor, tilt, bias = (target.channels(context.store) for _ in range(5))
         self.statistics = {"means": mean, "variances": variance}
-        self.sharing = 2 * BLOCK * target.blocks * target.images  # bytes of what pictures' blocks are summed up to
+        self.summed = 2 * BLOCK * target.blocks * target.images  # bytes of two sums of each picture's block
         self.mean, self.variance = address(mean), address(variance)
         self.factor, self.tilt, self.bias = address(factor), address(tilt), address(bias)
-        if "biases" in trainer.parameters:
+        if normalized:
             context.copied.append((bias, trainer.parameters["biases"]))
 
     def add_forward(self, calls: Calls) -> None:
@@ -55,7 +55,7 @@ class Ending:
             return
         parameters, channels = trainer.parameters, target.shape.channels
         source = self.given.blocked(calls)
-        sums = address(trainer.context.buffers.take(self.sharing))
+        sums = address(trainer.context.buffers.take(self.summed))
         calls.add(o.Measure(a=source, sums=sums, **self.count))
         scale = address(parameters["scales"])
         found = dict(mean=self.mean, variance=self.variance, factor=self.factor)
@@ -95,7 +95,7 @@ class Ending:
         """From the delta of the output to that of the sums, in place; gradients of biases and scales."""
         trainer, target, gradients = self.trainer, self.target, self.trainer.gradients
         delta = trainer.own_delta(calls)
-        sums = address(trainer.context.buffers.take(self.sharing))
+        sums = address(trainer.context.buffers.take(self.summed))
         source = self.given.blocked(calls) if self.normalized else 0
         calls.add(
             o.BendDelta(
