@@ -51,6 +51,8 @@ def check_gradients(
     output, saved = layer.train(inputs, parameters, drawn)
     assert output.dtype == np.float64
     assert output.shape == (len(inputs[0]), *layer.shape)
+    kept = any(np.may_share_memory(array, given) for array in saved.values() for given in inputs)
+    assert not (layer.frees_inputs and kept)
     delta = random_doubles(output.shape, 99)
 
     def objective() -> float:

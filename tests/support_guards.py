@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from darknet_py.engines.cpu import prepared
 from darknet_py.engines.cpu.arena import LINE, Store, address
+from darknet_py.engines.cpu.training import buffers
 from darknet_py.parameters import Parameters
 
 GUARD = 1024  # bytes
@@ -34,9 +35,13 @@ def guards() -> Iterator[None]:
         size = sum(layer.parameter_count for layer in layers)
         return Parameters(layers, guarded(4 * size).view(np.float32))
 
-    with mock.patch.multiple(prepared, huge=guarded), mock.patch.multiple(Store, take=staticmethod(guarded)):  # noqa: SIM117
-        with mock.patch.object(Parameters, "zeros", staticmethod(zeros)):
-            yield
+    with (
+        mock.patch.multiple(prepared, huge=guarded),
+        mock.patch.multiple(buffers, huge=guarded),
+        mock.patch.multiple(Store, take=staticmethod(guarded)),
+        mock.patch.object(Parameters, "zeros", staticmethod(zeros)),
+    ):
+        yield
     assert allocated
     for before, after in allocated:
         assert (before == NAN).all()

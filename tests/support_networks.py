@@ -68,14 +68,21 @@ def networks(draw):
 
 
 @st.composite
-def trained_networks(draw):
-    """The same, of which only the last layers measure a loss; some layers are frozen, and some end training."""
+def trained_networks(draw, apart=False):
+    """The same, of which only the last layers measure a loss; some layers are frozen, and some end training.
+
+    With `apart` what becomes of a picture does not depend on the others of its mini-batch, nor, crops apart, on chance.
+    """
     shape, sections = draw(_sections())
     for number, (kind, options) in enumerate(sections):
         if kind == "softmax":
             options["noloss"] = 1
         if kind in ("cost", "logistic"):  # each would measure
             sections[number] = kind, options = "dropout", {"probability": 0.2}
+        if apart and "batch_normalize" in options:
+            options["batch_normalize"] = 0
+        if apart and kind in ("batchnorm", "dropout"):
+            sections[number] = kind, options = "activation", {}
         options.update(draw(st.sampled_from([{}, {}, {}, {}, {}, {"learning_rate": 0}, {"stopbackward": 1}])))
     outputs = {"output": draw(st.integers(1, 40)), "activation": draw(_activations)}
     ends: list[list[Words]] = [

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from conftest import GOLDEN
+from support import random_array
 
 from darknet_py.cfg import parse_cfg
 from darknet_py.engines import compile_training
@@ -149,6 +150,13 @@ def first_output(name: str, training: Training) -> Array:
         drawn = layer.draw(size, random)  # type: ignore[arg-type]
         values[layer.index], _ = layer.train([values[i] for i in layer.inputs], parameters, drawn)
     return values[training.network.output_layer.index].reshape(size, -1)
+
+
+def mini_batch(network: Network, batch: int) -> tuple[Array, Array]:
+    """Random images, and a class for each."""
+    truths = np.zeros((batch, network.outputs), np.float32)
+    truths[np.arange(batch), np.arange(batch) % network.outputs] = 1
+    return random_array((batch, *network.input_shape)), truths
 
 
 def thin(values: Array) -> Array:

@@ -6,11 +6,16 @@ import os
 
 import numpy as np
 import pytest
+from support import cfg_text
 
 from darknet_py.cli import main
+from darknet_py.engines import compile_training
 from darknet_py.engines.cpu.builder import share_time
 from darknet_py.engines.cpu.inspect import _Product
 from darknet_py.engines.cpu.team import Team
+from darknet_py.engines.cpu.training.inspect import plan_training
+from darknet_py.network import load_structure
+from darknet_py.parameters import Parameters
 
 NO_MACHINE = 1e13  # floating-point operations a second, on a core
 
@@ -41,6 +46,55 @@ def test_verbose_plan_names_all_others_on_lines_of_their_own(tell):
     assert len(long) > 3 * len(short)
     assert max(map(len, long)) <= 200
     assert any("strassen_1x1: needs a 1 x 1 window" in line for line in long)
+
+
+@pytest.mark.parametrize("name", ["tiny", "resnet18", "alexnet"])
+def test_plan_tells_how_a_network_is_trained_in_lines_that_can_be_read(tell, name):
+    lines = tell("plan", "--train", name, "--batch", "2")
+    assert max(map(len, lines)) <= 120
+    layers = [line.split() for line in lines if line.split()[0].isdigit()]
+    assert [int(layer[0]) for layer in layers] == list(range(len(layers)))
+    for layer in layers:
+        if layer[1] in ("convolutional", "connected"):
+            assert ":" in layer[3]
+            assert (layer[4] == "-") == (layer[0] == "0")  # nobody wants the delta of the pictures
+            assert layer[5].startswith("sum_")
+        assert float(layer[6]) >= 0
+    start = next(number for number, line in enumerate(lines) if line.startswith("at the most"))
+    (*parts, peak) = [float(line.split()[-1]) for line in lines[start + 1 : -1]]
+    assert sum(parts) == pytest.approx(peak, abs=0.05)
+
+
+def test_the_memory_of_training_grows_with_the_batch_and_is_what_the_plan_takes():
+    layers = load_structure("cfg/tiny.cfg").layers
+    peaks = [plan_training(layers, batch)[1] for batch in (2, 4)]
+    parameters = Parameters.zeros(layers)
+    assert peaks[1].peak == compile_training("cpu", layers, parameters, 4).memory + parameters.values.nbytes
+    assert peaks[1].outputs == pytest.approx(2 * peaks[0].outputs, rel=0.05)
+    assert peaks[1].rest < 0.2 * peaks[1].peak
+
+
+def test_plan_says_why_a_layer_is_trained_by_its_definition(tell, tmp_path):
+    text = cfg_text([("net", {"batch": 4, "channels": 3, "height": 8, "width": 8}), ("normalization", {})])
+    text += cfg_text([("connected", {"output": 3}), ("softmax", {})])
+    (tmp_path / "x.cfg").write_text(text)
+    lines = tell("plan", "--train", str(tmp_path / "x.cfg"))
+    assert lines[0].endswith("definition: why")
+    assert lines[1].split()[3] == "definition"
+    assert lines[1].endswith("[normalization] has no kernel in training")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch", "2"], "--batch: is for --train alone"),
+        (["--train", "--verbose"], "--train: training is in float32, and has no next best"),
+        (["--train", "--precision", "bfloat16"], "--train: training is in float32, and has no next best"),
+    ],
+)
+def test_what_does_not_go_together(capsys, options, message):
+    assert main(["plan", "tiny", *options]) == 2
+    assert capsys.readouterr().err == f"darknet: {message}\n"
 
 
 def test_speed_tells_no_rate_beyond_the_machine(tell):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ..engines import CPU_PRECISIONS
+from ..errors import UsageError
 from ..report import print_line, print_table
 from .model import add_dialect, add_precision, find_cfg, positive
+
+if TYPE_CHECKING:
+    from ..network import Network
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -14,16 +19,65 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     add_precision(parser, CPU_PRECISIONS)
     parser.add_argument("--verbose", action="store_true", help="all other implementations, and why they were not taken")
+    parser.add_argument("--train", action="store_true", help="how each layer would be trained, and in how much memory")
+    parser.add_argument(
+        "--batch", type=positive, metavar="N", help="with --train: pictures at a time (default: the cfg's)"
+    )
     add_dialect(parser)
 
 
 def run_plan(args: argparse.Namespace) -> int:
     """Print each layer's implementation and what else there was, then the buffers, then the arithmetic."""
-    from ..engines.cpu.inspect import plan_layers, plan_memory
     from ..network import load_structure
     from ..weights import choose_dialect
 
+    if args.batch and not args.train:
+        raise UsageError("is for --train alone", option="--batch")
+    if args.train and (args.verbose or args.precision != "float32"):
+        raise UsageError("training is in float32, and has no next best", option="--train")
     network = load_structure(find_cfg(args.cfg), choose_dialect(args.dialect, None))
+    if args.train:
+        _print_training(network, args.batch)
+    else:
+        _print_layers(network, args)
+    print_line(network.dialect.summary)
+    return 0
+
+
+def _print_training(network: Network, batch: int | None) -> None:
+    from ..engines.cpu.training.inspect import plan_training
+    from ..training.options import TrainingOptions
+
+    forecasts, memory = plan_training(network.layers, batch or TrainingOptions.of(network).pass_size)
+    rows = []
+    for forecast in forecasts:
+        layer, steps = forecast.layer, (forecast.forward, forecast.backward_data, forecast.backward_weights)
+        shape, kept = "x".join(map(str, layer.shape)), f"{forecast.kept / 1e6:.2f}"
+        rows.append([str(layer.index), layer.kind, shape, *(step or "-" for step in steps), kept])
+    header = ["layer", "kind", "output", "forward", "backward data", "backward weights", "MB kept"]
+    if any(forecast.reason for forecast in forecasts):
+        header, rows = [*header, "definition: why"], [[*row, f.reason] for row, f in zip(rows, forecasts, strict=True)]
+    print_table(header, rows)
+    print_table(
+        ("at the most", "MB"),
+        [
+            (name, f"{size / 1e6:.2f}")
+            for name, size in (
+                ("parameters", memory.parameters),
+                ("gradients", memory.gradients),
+                ("kept outputs", memory.outputs),
+                ("deltas", memory.deltas),
+                ("workspace", memory.workspace),
+                ("rest", memory.rest),
+                ("peak", memory.peak),
+            )
+        ],
+    )
+
+
+def _print_layers(network: Network, args: argparse.Namespace) -> None:
+    from ..engines.cpu.inspect import plan_layers, plan_memory
+
     rows = []
     for forecast in plan_layers(network.layers, args.precision):
         others = [forecast.reason] if forecast.reason else []
@@ -53,8 +107,6 @@ def run_plan(args: argparse.Namespace) -> int:
             ("workspace", f"{workspace / 1e6:.2f}"),
         ],
     )
-    print_line(network.dialect.summary)
-    return 0
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:

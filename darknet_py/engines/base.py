@@ -40,13 +40,39 @@ class Engine(Protocol):
         """An engine on the same parameters with `threads` threads of its own, whose plans run beside this one's."""
 
 
+class Update(Protocol):
+    """How some parameters, neighbours, follow their gradients once.
+
+    Attributes
+    ----------
+    rule : str
+        ``sgd`` or ``adam``: what an engine may have a kernel for.
+    arrays : dict of str to array
+        What it changes: flat, float32, of one length.
+    numbers : dict of str to float
+        What the rule is told; float32 counts.
+    """
+
+    @property
+    def rule(self) -> str: ...
+
+    @property
+    def arrays(self) -> Mapping[str, Array]: ...
+
+    @property
+    def numbers(self) -> Mapping[str, float]: ...
+
+    def define(self) -> None:
+        """Do it in plain NumPy."""
+
+
 class TrainingPlan(Protocol):
     """A network, ready to train at one size of picture and of mini-batch.
 
     Attributes
     ----------
     parameters : Parameters
-        What is trained: who owns the plan updates them, in place.
+        What is trained, in place.
     gradients : Parameters
         The sum of all steps' since they were last cleared, in the directions in which the loss falls.
     defined : mapping of int to str
@@ -81,6 +107,9 @@ class TrainingPlan(Protocol):
         float
             The sum over the mini-batch; where several layers measure one, their mean.
         """
+
+    def update(self, updates: Sequence[Update]) -> None:
+        """Let parameters follow their gradients, as each of `updates` is defined: the same bits."""
 
     def read(self) -> Parameters:
         """`parameters`, brought here from where they are trained."""

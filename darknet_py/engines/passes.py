@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..layers import Array, Arrays, Layer, Shape
+from .slots import Lifetime, assign_slots
 
 INPUT = -1
 # What normalization subtracts may be so many times the output's own order of magnitude; beyond, float32 would lose the
@@ -338,34 +339,17 @@ def _find_roots(builder: _Builder) -> dict[int, tuple[int, int]]:
 
 
 def _assign_slots(builder: _Builder, output: int) -> dict[int, Place]:
-    """Give each root value a buffer that nothing alive lies in; the best-fitting free one."""
+    """Give each root value a buffer that nothing alive lies in."""
     program = Program(tuple(builder.steps), output, {}, builder.copies)
     root = _find_roots(builder)
+    first: dict[int, int] = {}
     last: dict[int, int] = {}
     for number, step in enumerate(builder.steps):
+        first.setdefault(root[step.target][0], number)
         for value in (*step.reads, step.target):
             if value != INPUT:
                 last[root[value][0]] = number
     last[root[output][0]] = len(builder.steps)
-    slot_of: dict[int, int] = {}
-    capacity: list[int] = []
-    free: set[int] = set()
-    for number, step in enumerate(builder.steps):
-        top = root[step.target][0]
-        if top not in slot_of:
-            size = program.shape(top, builder.layers).size
-            fitting = [slot for slot in free if capacity[slot] >= size]
-            if fitting:
-                slot = min(fitting, key=lambda slot: (capacity[slot], slot))
-            elif free:
-                slot = max(free, key=lambda slot: (capacity[slot], -slot))
-            else:
-                slot = len(capacity)
-                capacity.append(0)
-            free.discard(slot)
-            capacity[slot] = max(capacity[slot], size)
-            slot_of[top] = slot
-        for value in {root[value][0] for value in (*step.reads, step.target) if value != INPUT}:
-            if last[value] == number:
-                free.add(slot_of[value])
+    slots, _ = assign_slots([Lifetime(first[top], last[top], program.shape(top, builder.layers).size) for top in first])
+    slot_of = dict(zip(first, slots, strict=True))
     return {value: Place(top, channel, slot_of[top]) for value, (top, channel) in root.items()}

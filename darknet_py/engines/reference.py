@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ..layers import Array, Layer, Saved
-from ..layers.training import KEPT, check_trainable, first_trained, measuring, rates
+from ..layers.training import KEPT, check_trainable, count_kept, count_working, first_trained, measuring, rates
 from ..parameters import Parameters
+from .base import Update
 
 
 class ReferenceEngine:
@@ -83,14 +84,10 @@ class ReferenceTraining:
 
     @property
     def memory(self) -> int:
-        """About: outputs, deltas, what is normalized; and, twice, the largest layer's windows."""
-        values, windows = self.layers[0].input_shapes[0].size, 0
-        for layer in self.layers:
-            roles = {parameter.role for parameter in layer.taken.values()}
-            values += layer.shape.size * (2 + ("statistic" in roles))
-            fan_in = max((p.size // p.shape[0] for p in layer.taken.values() if p.role == "weight"), default=0)
-            windows = max(windows, fan_in * layer.shape.height * layer.shape.width)
-        return self.gradients.values.nbytes + 4 * self.batch * (values + 2 * windows)
+        """About: outputs, deltas, what is kept of them, and the most that a layer takes besides."""
+        values = self.layers[0].input_shapes[0].size
+        values += sum(2 * layer.shape.size + count_kept(layer) for layer in self.layers)
+        return self.gradients.values.nbytes + 4 * self.batch * (values + max(map(count_working, self.layers)))
 
     def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
         """See `TrainingPlan`."""
@@ -102,6 +99,11 @@ class ReferenceTraining:
             _add(deltas, layer.inputs[0], delta)
         self._run_backward(deltas, saved)
         return sum(losses) / len(losses)
+
+    def update(self, updates: Sequence[Update]) -> None:
+        """See `TrainingPlan`."""
+        for update in updates:
+            update.define()
 
     def read(self) -> Parameters:
         """They are here."""

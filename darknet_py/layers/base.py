@@ -153,6 +153,8 @@ class Layer:
         The layer whose parameters it takes, instead of some of its own.
     measures : bool
         Whether it compares its output with the truth.
+    frees_inputs : bool
+        Whether nothing that `train` saves is an input or a part of one: they may then change before `backward`.
     untrainable : str
         Why it cannot be trained; empty where it can.
     rate : float
@@ -332,6 +334,11 @@ class Layer:
             float32 of shape (n, *self.shape).
         """
         raise NotImplementedError
+
+    @property
+    def frees_inputs(self) -> bool:
+        """See `Layer`: where it saves nothing."""
+        return type(self).train is Layer.train
 
     @property
     def untrainable(self) -> str:

@@ -18,6 +18,7 @@ class Crop(Layer):
 
     kind = "crop"
     resizable = False
+    frees_inputs = True
     options = {"crop_height": integer(1, least=1), "crop_width": integer(1, least=1), "noadjust": flag()}
     training = {"flip": flag()}
     untrained = {"angle": number(0), "saturation": number(1), "exposure": number(1), "shift": number(0)}

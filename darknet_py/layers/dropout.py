@@ -15,6 +15,7 @@ class Dropout(Layer):
 
     kind = "dropout"
     idle = True
+    frees_inputs = True
     options = {"probability": number(0.5, matters=False)}
     untrained = {"dropblock": flag(), "dropblock_size_rel": number(0), "dropblock_size_abs": number(0)}
     probability: float

@@ -97,6 +97,11 @@ class Shortcut(Layer):
         return self.input_shapes[0][1:] == self.input_shapes[1][1:]
 
     @property
+    def frees_inputs(self) -> bool:
+        """Where no weights learn."""
+        return not self.weighted
+
+    @property
     def adds(self) -> bool:  # type: ignore[override]
         """Whether nothing is scaled, and no picture is smaller."""
         return self.alpha == self.beta == 1 and not self.special and self.input_shapes[0] == self.input_shapes[1]

@@ -6,17 +6,19 @@ Sources: darknet's ``convolutional_layer.c`` (update_convolutional_layer) and ``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..engines.base import TrainingPlan
 from ..layers import Array
 from ..layers.training import rates
 from ..parameters import Parameters
 from .options import TrainingOptions
 
-CHUNK = 1 << 16  # values that are worked on at a time: they stay in the cache
+CHUNK = 1 << 16  # values that NumPy works on at a time: they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -30,31 +32,71 @@ class Part:
     rate : float
         What the learning rate is multiplied by.
     weights : bool
-        Whether inputs are multiplied by them: only these decay, as in darknet, and are clipped.
+        Whether inputs are multiplied by them: by SGD only these decay, as in darknet, and only these are clipped.
     """
 
     place: slice
     rate: float
     weights: bool
 
-    def chunks(self) -> Iterator[slice]:
-        """Its place in pieces."""
-        for start in range(self.place.start, self.place.stop, CHUNK):
-            yield slice(start, min(start + CHUNK, self.place.stop))
-
 
 def learned_parts(parameters: Parameters) -> list[Part]:
     """The parameters that are learned: not statistics, and not those of layers that are frozen."""
-    of_layers, parts = rates(parameters.layers), []
+    of_layers, parts = rates(parameters.layers), list[Part]()
     for entry in parameters.entries:
         role, rate = entry.parameter.role, of_layers[entry.layer.index]
-        if rate and role != "statistic":
-            parts.append(Part(entry.part, rate, role == "weight"))
+        if not rate or role == "statistic":
+            continue
+        part = Part(entry.part, rate, role == "weight")
+        if parts and replace(parts[-1], place=part.place) == part and parts[-1].place.stop == part.place.start:
+            part = replace(part, place=slice(parts.pop().place.start, part.place.stop))
+        parts.append(part)
     return parts
 
 
+def follow_sgd(values: Array, gradients: Array, **numbers: np.float32) -> None:
+    """Gradients are summed up with momentum, through which values decay."""
+    gradients -= numbers["decay"] * values
+    values += numbers["rate"] * gradients
+    gradients *= numbers["momentum"]
+
+
+def follow_adam(values: Array, gradients: Array, first: Array, second: Array, **numbers: np.float32) -> None:
+    """Values follow the first moment of the gradients, divided by the root of the second; no gradients are left."""
+    gradients -= numbers["decay"] * values
+    for name, moment, powers in (("first", first, gradients), ("second", second, gradients * gradients)):
+        moment *= numbers[f"{name}_kept"]
+        moment += numbers[f"{name}_taken"] * powers
+    mean = first / numbers["first_whole"]
+    spread = np.sqrt(second / numbers["second_whole"]) + numbers["least"]
+    values += numbers["rate"] * mean / spread
+    gradients[...] = 0
+
+
+RULES: dict[str, Callable[..., None]] = {"sgd": follow_sgd, "adam": follow_adam}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """See `Update`: the definition of it."""
+
+    rule: str
+    arrays: Mapping[str, Array]
+    numbers: Mapping[str, float]
+
+    def define(self) -> None:
+        """See `Update`."""
+        numbers = {name: np.float32(number) for name, number in self.numbers.items()}
+        limit = numbers.pop("limit")
+        for start in range(0, len(self.arrays["values"]), CHUNK):
+            chunk = {name: array[start : start + CHUNK] for name, array in self.arrays.items()}
+            RULES[self.rule](**chunk, **numbers)
+            if np.isfinite(limit):
+                np.clip(chunk["values"], -limit, limit, out=chunk["values"])
+
+
 class Optimizer:
-    """Updates parameters by the sums of their gradients; made by `make_optimizer`.
+    """Updates a plan's parameters by the sums of their gradients; made by `make_optimizer`.
 
     Attributes
     ----------
@@ -65,58 +107,71 @@ class Optimizer:
         the parameters' flat one.
     """
 
-    def __init__(self, parameters: Parameters, gradients: Parameters, options: TrainingOptions) -> None:
-        self.parameters, self.gradients, self.options = parameters.values, gradients.values, options
-        self.parts = learned_parts(parameters)
+    def __init__(self, plan: TrainingPlan, options: TrainingOptions) -> None:
+        self.plan, self.options = plan, options
+        self.parts = learned_parts(plan.parameters)
         self.count = 0
         self.state: Mapping[str, Array] = {}
 
     def update(self, rate: float) -> None:
         """Move the parameters by `rate`, along the gradients of an iteration."""
         self.count += 1
-        limit = np.float32(self.options.clip)
-        for part in self.parts:
-            for place in part.chunks():
-                self._update(place, rate * part.rate, part.weights)
-                if limit and part.weights:
-                    values = self.parameters[place]
-                    np.clip(values, -limit, limit, out=values)
+        self.plan.update([self._make_rule(part, rate * part.rate) for part in self.parts])
 
-    def _update(self, place: slice, rate: float, weights: bool) -> None:
+    def _make_rule(self, part: Part, rate: float) -> Rule:
         raise NotImplementedError
+
+    def _find_arrays(self, part: Part) -> dict[str, Array]:
+        return {
+            "values": self.plan.parameters.values[part.place],
+            "gradients": self.plan.gradients.values[part.place],
+        }
+
+    def _find_limit(self, part: Part) -> float:
+        """What is clipped to; infinity where nothing is."""
+        return self.options.clip if self.options.clip and part.weights else math.inf
 
 
 class SGD(Optimizer):
-    """Gradients are summed up with momentum; weights decay through them, biases and scales do not."""
+    """Darknet's: weights alone decay."""
 
-    def _update(self, place: slice, rate: float, weights: bool) -> None:
-        values, sums, options = self.parameters[place], self.gradients[place], self.options
-        if weights:
-            sums -= np.float32(options.decay * options.batch) * values
-        values += np.float32(rate / options.batch) * sums
-        sums *= np.float32(options.momentum)
+    def _make_rule(self, part: Part, rate: float) -> Rule:
+        options = self.options
+        numbers = {
+            "decay": options.decay * options.batch * part.weights,
+            "rate": rate / options.batch,
+            "momentum": options.momentum,
+            "limit": self._find_limit(part),
+        }
+        return Rule("sgd", self._find_arrays(part), numbers)
 
 
 class Adam(Optimizer):
     """Adam, in which all parameters decay; the gradients are sums over the batch, and start anew each time."""
 
-    def __init__(self, parameters: Parameters, gradients: Parameters, options: TrainingOptions) -> None:
-        super().__init__(parameters, gradients, options)
-        self.state = {"first moments": np.zeros_like(self.parameters), "second moments": np.zeros_like(self.parameters)}
+    def __init__(self, plan: TrainingPlan, options: TrainingOptions) -> None:
+        super().__init__(plan, options)
+        values = plan.parameters.values
+        self.state = {"first moments": np.zeros_like(values), "second moments": np.zeros_like(values)}
 
-    def _update(self, place: slice, rate: float, weights: bool) -> None:
-        values, sums, options = self.parameters[place], self.gradients[place], self.options
-        first, second = (moments[place] for moments in self.state.values())
-        sums -= np.float32(options.decay * options.batch) * values
-        for moments, share, powers in ((first, options.b1, sums), (second, options.b2, sums * sums)):
-            moments *= np.float32(share)
-            moments += np.float32(1 - share) * powers
-        mean = first / np.float32(1 - options.b1**self.count)
-        spread = np.sqrt(second / np.float32(1 - options.b2**self.count)) + np.float32(options.eps)
-        values += np.float32(rate) * mean / spread
-        sums[...] = 0
+    def _make_rule(self, part: Part, rate: float) -> Rule:
+        options = self.options
+        first, second = (moments[part.place] for moments in self.state.values())
+        numbers = {
+            "decay": options.decay * options.batch,
+            "rate": rate,
+            "first_kept": options.b1,
+            "first_taken": 1 - options.b1,
+            "first_whole": 1 - options.b1**self.count,
+            "second_kept": options.b2,
+            "second_taken": 1 - options.b2,
+            "second_whole": 1 - options.b2**self.count,
+            "least": options.eps,
+            "limit": self._find_limit(part),
+        }
+        return Rule("adam", {**self._find_arrays(part), "first": first, "second": second}, numbers)
 
 
-def make_optimizer(parameters: Parameters, gradients: Parameters, options: TrainingOptions) -> Optimizer:
+def make_optimizer(plan: TrainingPlan, options: TrainingOptions) -> Optimizer:
     """The optimizer that the options ask for, at its start."""
-    return (Adam if options.adam else SGD)(parameters, gradients, options)
+    return (Adam if options.adam else SGD)(plan, options)

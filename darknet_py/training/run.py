@@ -74,7 +74,7 @@ class TrainingRun:
 
         self._plan = build_within_limits(build, options, network.file)
         self.parameters = self._plan.parameters
-        self._optimizer = make_optimizer(self.parameters, self._plan.gradients, options)
+        self._optimizer = make_optimizer(self._plan, options)
         self.state = State(settings.seed, seen // options.batch, seen=seen)
 
     @property

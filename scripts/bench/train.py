@@ -71,7 +71,7 @@ def _make(name: str, batch: int, threads: int) -> dict[str, Callable[[], float]]
     set_first(parameters, seed=1)
     plan = compile_training("cpu", layers, parameters.copy(), batch, threads)
     options = TrainingOptions.of(network, batch=batch, momentum=MOMENTUM, decay=DECAY)
-    optimizer = make_optimizer(plan.parameters, plan.gradients, options)
+    optimizer = make_optimizer(plan, options)
 
     def iterate() -> float:
         loss = plan.step(images, truths, random)

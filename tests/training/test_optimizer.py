@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import make_network, random_array, random_parameters
 
-from darknet_py.parameters import Parameters
+from darknet_py.engines import compile_training
 from darknet_py.training import optimizer as module
 from darknet_py.training.optimizer import make_optimizer
 from darknet_py.training.options import TrainingOptions
@@ -20,17 +20,17 @@ NETWORK = make_network(
 )
 
 
-def updated(rates, **changes):
-    """The parameters after an update with each rate, by the same gradients each time, and those before; in float64."""
-    options = TrainingOptions.of(NETWORK, batch=4, **changes)
-    parameters, gradients = random_parameters(NETWORK.layers), Parameters.zeros(NETWORK.layers)
-    before = parameters.copy()
-    optimizer = make_optimizer(parameters, gradients, options)
+def updated(rates, engine="reference", network=NETWORK, **changes):
+    """The parameters after an update with each rate, by the same gradients each time, and those before."""
+    options = TrainingOptions.of(network, batch=4, **changes)
+    plan = compile_training(engine, network.layers, random_parameters(network.layers), 4, 2)
+    before = plan.parameters.copy()
+    optimizer = make_optimizer(plan, options)
     for rate in rates:
-        gradients.values += random_array(gradients.values.shape, 3)
+        plan.gradients.values += random_array(before.values.shape, 3)
         optimizer.update(rate)
     assert optimizer.count == len(rates)
-    return parameters, before, optimizer
+    return plan.parameters, before, optimizer
 
 
 def plain(entry, values, rates, step):
@@ -105,3 +105,47 @@ def test_weights_alone_are_clipped():
             assert largest == 0.125
         elif entry.parameter.role == "scale":
             assert largest > 0.125
+
+
+CHANGES = {
+    "sgd": {"momentum": 0.9, "decay": 0.01},
+    "sgd without decay": {"momentum": 0, "decay": 0},
+    "clipped": {"clip": 0.125, "decay": 0.01},
+    "adam": {"adam": True, "decay": 0.01, "eps": 1e-6},
+    "adam, clipped": {"adam": True, "clip": 0.125},
+}
+# Values that fill no registers, and more of them than a thread takes at a time.
+LARGER = make_network((3, 8, 8), ("connected", {"output": 101}), ("connected", {"output": 7}), ("softmax", {}))
+
+
+@pytest.mark.parametrize("network", [NETWORK, LARGER], ids=["small", "larger"])
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_the_cpus_updates_have_the_bits_of_their_definition(changes, network):
+    (one, _, by_one), (other, _, by_other) = (
+        updated((0.1, 0.1, 0.05), engine, network, **changes) for engine in ("reference", "cpu")
+    )
+    assert one.values.tobytes() == other.values.tobytes()
+    assert by_one.plan.gradients.values.tobytes() == by_other.plan.gradients.values.tobytes()
+    for name, array in by_one.state.items():
+        assert array.tobytes() == by_other.state[name].tobytes()
+
+
+ODD = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e-42, -1e-42, 3e38, -3e38, 1, 0.125, -0.125, 1e-20], np.float32)
+
+
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_odd_numbers_are_updated_alike(changes):
+    found = []
+    for engine in ("reference", "cpu"):
+        plan = compile_training(engine, LARGER.layers, random_parameters(LARGER.layers), 4)
+        optimizer = make_optimizer(plan, TrainingOptions.of(LARGER, batch=4, **changes))
+        size = len(plan.parameters.values)
+        plan.parameters.values[:] = np.resize(ODD, size)
+        plan.gradients.values[:] = np.resize(ODD.repeat(len(ODD)), size)
+        with np.errstate(all="ignore"):
+            optimizer.update(0.1)
+        found.append((plan.parameters.values, plan.gradients.values, *optimizer.state.values()))
+    for one, other in zip(*found, strict=True):
+        numbers = ~np.isnan(one)
+        assert np.array_equal(numbers, ~np.isnan(other))
+        assert one[numbers].tobytes() == other[numbers].tobytes()

@@ -18,7 +18,7 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .cells import load_cell, load_lane, store_cell
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import INTS, REGISTER, broadcast, fma, load, multiply_add, slope_activation, splat, vector
 
 CELLS = 256  # of an item
@@ -286,7 +286,7 @@ def scale(op, slope, share):
     """
     cell, out_cell, pixels, code = op[t.CELL], op[t.OUT_CELL], op[t.CELLS], op[t.CURVE]
     parts = (pixels + CELLS - 1) // CELLS
-    queue = divide(share, op[t.BLOCKS] * parts)
+    queue = share_out(share, op[t.BLOCKS] * parts)
     item = next_item(queue)
     while item >= 0:
         part, block = divmod(item, op[t.BLOCKS])
@@ -311,7 +311,7 @@ def scale_channels(op, slope, share):
     Each image has a cell of FACTORS for each block, or, `BY_CELL`, for each cell, whose first number counts.
     """
     cell, out_cell, h, w, code = op[t.CELL], op[t.OUT_CELL], op[t.HEIGHT], op[t.WIDTH], op[t.CURVE]
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * h)
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * h)
     item = next_item(queue)
     while item >= 0:
         row, block = divmod(item, op[t.BLOCKS])

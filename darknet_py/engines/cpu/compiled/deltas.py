@@ -8,7 +8,7 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .curves import CELLS
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import broadcast, fma, load, load_scalar, store, store_scalar, take_equal
 
 
@@ -16,7 +16,7 @@ from .vector import broadcast, fma, load, load_scalar, store, store_scalar, take
 def add_delta(op, alpha, share):
     """C = alpha * A + C, or alpha * A where `CLEAR`; so many cells an item."""
     cells, alphas = op[t.CELLS], broadcast(alpha)
-    queue = divide(share, (cells + CELLS - 1) // CELLS)
+    queue = share_out(share, (cells + CELLS - 1) // CELLS)
     item = next_item(queue)
     while item >= 0:
         for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
@@ -37,7 +37,7 @@ def add_shortcut_delta(op, beta, share):
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OTHER_HEIGHT], op[t.OTHER_WIDTH]
     spread, step = op[t.SPREAD], op[t.OTHER_STEP]
     zero, betas = broadcast(float32(0)), broadcast(beta)
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * oh * ow * BLOCK
@@ -57,7 +57,7 @@ def add_shortcut_delta(op, beta, share):
 def multiply_cells(op, share):
     """C = A * OTHER; so many cells an item."""
     cells = op[t.CELLS]
-    queue = divide(share, (cells + CELLS - 1) // CELLS)
+    queue = share_out(share, (cells + CELLS - 1) // CELLS)
     item = next_item(queue)
     while item >= 0:
         for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
@@ -74,7 +74,7 @@ def pool_maximum_delta(op, share):
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     size, stride, padding = op[t.SIZE], op[t.STRIDE], op[t.PADDING]
     zero = broadcast(float32(0))
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         s, c = op[t.A] + item * h * w * BLOCK, op[t.C] + item * h * w * BLOCK
@@ -101,7 +101,7 @@ def pool_average_delta(op, share):
     """Add deltas at A, divided by a plane's cells, to all of them at C; a picture's block an item."""
     size = op[t.HEIGHT] * op[t.WIDTH]
     inverse = broadcast(float32(1) / float32(size))
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         delta, c = load(op[t.A] + item * BLOCK) * inverse, op[t.C] + item * size * BLOCK
@@ -115,7 +115,7 @@ def spread(op, share):
     """Blocked pictures at A to C, cells `STRIDE` apart and zeros between and after them; a picture's block an item."""
     h, w, tall, wide = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     zero = broadcast(float32(0))
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * tall * wide * BLOCK
@@ -135,7 +135,7 @@ def unflatten(op, share):
     `CLEAR`: C is zero before.
     """
     cells, images = op[t.CELLS], op[t.IMAGES]
-    queue = divide(share, op[t.BLOCKS])
+    queue = share_out(share, op[t.BLOCKS])
     item = next_item(queue)
     while item >= 0:
         for image in range(images):
@@ -150,7 +150,7 @@ def unflatten(op, share):
 def to_plain(op, scratch, share):
     """Blocked pictures at A to plain ones at C; a picture's block an item. `scratch` holds a register."""
     size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         block, image = divmod(item, op[t.IMAGES])

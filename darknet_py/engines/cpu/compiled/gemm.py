@@ -6,7 +6,7 @@ from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF, ROWS
 from . import kernel
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
-from .sync import divide, next_item
+from .sync import next_item, share_out
 
 AHEAD = 2048  # bytes of weights fetched ahead: the processor's own prefetching ends with each page
 
@@ -22,7 +22,7 @@ def multiply(op, slope, final, share):
     small, larger = op[t.PIXELS] // tiles, op[t.PIXELS] % tiles
     chunk = op[t.CHUNK]
     chunks = (op[t.ROW_COUNT] * tiles + chunk - 1) // chunk
-    queue = divide(share, op[t.BATCHES] * op[t.PANELS] * chunks)
+    queue = share_out(share, op[t.BATCHES] * op[t.PANELS] * chunks)
     item = next_item(queue)
     while item >= 0:
         following = next_item(queue) if op[t.CLAIM] else item

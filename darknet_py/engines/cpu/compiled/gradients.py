@@ -8,7 +8,7 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .accumulate import MOST_ROWS, accumulate
-from .sync import divide, int64s, next_item
+from .sync import int64s, next_item, share_out
 from .vector import broadcast, load, load_scalar, store, store_scalar
 
 
@@ -22,7 +22,7 @@ def sum_products(op, share):
     groups = (columns + t.GROUP - 1) // t.GROUP
     offsets = int64s(op[t.TAPS], taps)
     zero = broadcast(float32(0))
-    queue = divide(share, op[t.PARTS] * groups * blocks)
+    queue = share_out(share, op[t.PARTS] * groups * blocks)
     item = next_item(queue)
     while item >= 0:
         left, block = divmod(item, blocks)
@@ -61,7 +61,7 @@ def add_gradients(op, scratch, share):
     `scratch` holds a register.
     """
     channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.TAP_COUNT]
-    queue = divide(share, op[t.OUT_BLOCKS] * taps)
+    queue = share_out(share, op[t.OUT_BLOCKS] * taps)
     item = next_item(queue)
     while item >= 0:
         block, tap = divmod(item, taps)

@@ -8,7 +8,7 @@ from . import kernel
 from .cells import load_cell, store_cell
 from .curves import bend
 from .grouped_microkernel import sum_windows
-from .sync import divide, next_item
+from .sync import next_item, share_out
 
 
 @kernel
@@ -22,7 +22,7 @@ def convolve_groups(op, slope, final, share):
     upper, lower = _whole(h, tall, size, op[t.STRIDE], op[t.PADDING])
     left, right = _whole(w, wide, size, op[t.STRIDE], op[t.PADDING])
     bands = (tall + op[t.ITEM_ROWS] - 1) // op[t.ITEM_ROWS]
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * bands)
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * bands)
     item = next_item(queue)
     while item >= 0:
         row, block = divmod(item, op[t.BLOCKS])

@@ -12,7 +12,7 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .cells import load_cell, load_lane, store_cell
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import broadcast, load, load_scalar, store, store_scalar
 
 
@@ -25,7 +25,7 @@ def pad(op, share):
     h, w, p, cell = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CELL]
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     zero = broadcast(float32(0))
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * tall)
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * tall)
     item = next_item(queue)
     while item >= 0:
         row, block = divmod(item, op[t.BLOCKS])
@@ -51,7 +51,7 @@ def crop(op, alpha, beta, share):
     """
     channels, tall, wide = op[t.CHANNELS], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     pixel, cell = op[t.PIXEL], op[t.CELL]
-    queue = divide(share, op[t.IMAGES] * channels * tall)
+    queue = share_out(share, op[t.IMAGES] * channels * tall)
     item = next_item(queue)
     while item >= 0:
         picture, y = divmod(item, tall)
@@ -74,7 +74,7 @@ def to_pixels(op, share):
     """
     h, w, p, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.CHANNELS]
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    queue = divide(share, op[t.IMAGES] * tall)
+    queue = share_out(share, op[t.IMAGES] * tall)
     item = next_item(queue)
     while item >= 0:
         image, row = divmod(item, tall)
@@ -104,7 +104,7 @@ def to_phases(op, share):
     h, w, p, stride, channels = op[t.HEIGHT], op[t.WIDTH], op[t.PADDING], op[t.STRIDE], op[t.CHANNELS]
     tall, wide, images = op[t.OUT_HEIGHT], op[t.OUT_WIDTH], op[t.IMAGES]
     zero = broadcast(float32(0))
-    queue = divide(share, images * tall)
+    queue = share_out(share, images * tall)
     item = next_item(queue)
     while item >= 0:
         image, row = divmod(item, tall)
@@ -130,7 +130,7 @@ def to_phases(op, share):
 def to_blocks(op, scratch, share):
     """Plain pictures at A to blocked ones at C; a picture's block an item. `scratch` holds a register."""
     size, channels, cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS], op[t.OUT_CELL]
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         block, image = divmod(item, op[t.IMAGES])
@@ -147,7 +147,7 @@ def to_blocks(op, scratch, share):
 def flatten(op, share):
     """Blocked pictures of `CELLS` cells at A to pictures of one at C, [block][cell][image][LANES]; a block an item."""
     cells, images, cell = op[t.CELLS], op[t.IMAGES], op[t.CELL]
-    queue = divide(share, op[t.BLOCKS])
+    queue = share_out(share, op[t.BLOCKS])
     item = next_item(queue)
     while item >= 0:
         for image in range(images):

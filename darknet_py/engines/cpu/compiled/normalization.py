@@ -13,7 +13,7 @@ from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
 from .curves import CELLS, bend, slope_at
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import broadcast, fma, load, load_scalar, store, store_scalar
 
 RUN = 64  # cells that are summed up on their own
@@ -24,7 +24,7 @@ def measure(op, share):
     """Of each picture's block at A the mean and the squared distances from it, summed, to SUMS; a block an item."""
     cells = op[t.CELLS]
     inverse = broadcast(float32(1) / float32(cells))
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         s, d = op[t.A] + item * cells * BLOCK, op[t.SUMS] + item * 2 * BLOCK
@@ -55,7 +55,7 @@ def fold_measures(op, to_variance, to_deviation, share):
     `to_variance` to it, and `to_deviation` to its root.
     """
     images, cells = op[t.IMAGES], op[t.CELLS]
-    queue = divide(share, op[t.BLOCKS])
+    queue = share_out(share, op[t.BLOCKS])
     item = next_item(queue)
     while item >= 0:
         for lane in range(LANES):
@@ -84,7 +84,7 @@ def normalize(op, slope, share):
     """C = curve(FACTOR * (A - MEAN) + BIAS), cell by cell; `CELLS` cells of a block an item."""
     cells, code = op[t.CELLS], op[t.CURVE]
     parts = (cells + CELLS - 1) // CELLS
-    queue = divide(share, op[t.BLOCKS] * parts)
+    queue = share_out(share, op[t.BLOCKS] * parts)
     item = next_item(queue)
     while item >= 0:
         block, part = divmod(item, parts)
@@ -107,7 +107,7 @@ def bend_delta(op, slope, share):
     """
     cells, code = op[t.CELLS], op[t.CURVE]
     bent = code != 0 or slope != float32(1)
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         block = item // op[t.IMAGES]
@@ -143,7 +143,7 @@ def fold_delta(op, to_variance, to_deviation, share):
     `to_variance` and `to_deviation` as it took them.
     """
     images, count = op[t.IMAGES], op[t.IMAGES] * op[t.CELLS]
-    queue = divide(share, op[t.BLOCKS])
+    queue = share_out(share, op[t.BLOCKS])
     item = next_item(queue)
     while item >= 0:
         for lane in range(LANES):
@@ -178,7 +178,7 @@ def normalize_delta(op, share):
     """C = FACTOR * C + TILT * (A - MEAN) + BIAS, cell by cell; `CELLS` cells of a block an item."""
     cells = op[t.CELLS]
     parts = (cells + CELLS - 1) // CELLS
-    queue = divide(share, op[t.BLOCKS] * parts)
+    queue = share_out(share, op[t.BLOCKS] * parts)
     item = next_item(queue)
     while item >= 0:
         block, part = divmod(item, parts)

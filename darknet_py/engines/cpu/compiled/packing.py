@@ -7,7 +7,7 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
 from . import kernel
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import broadcast, fma, load, load_scalar, store, store_scalar
 
 
@@ -19,7 +19,7 @@ def pack(op, share):
     """
     channels, out_channels, taps = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.TAP_COUNT]
     blocks = (channels + LANES - 1) // LANES
-    queue = divide(share, op[t.PANELS] * blocks)
+    queue = share_out(share, op[t.PANELS] * blocks)
     item = next_item(queue)
     while item >= 0:
         panel, block = divmod(item, blocks)
@@ -49,7 +49,7 @@ def pack_winograd(op, scratch, share):
     channels, out_channels, n, r = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.IN_TILE], op[t.SIZE]
     blocks = (channels + LANES - 1) // LANES
     half = scratch + r * r * BLOCK
-    queue = divide(share, op[t.PANELS] * blocks)
+    queue = share_out(share, op[t.PANELS] * blocks)
     item = next_item(queue)
     while item >= 0:
         panel, block = divmod(item, blocks)

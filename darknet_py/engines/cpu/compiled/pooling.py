@@ -9,7 +9,7 @@ from numba import float32
 from .. import table as t
 from . import kernel
 from .cells import load_cell, store_cell
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import activated, broadcast, fma, maximum
 
 
@@ -19,7 +19,7 @@ def pool_maximum(op, share):
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     size, stride, cell, out_cell = op[t.SIZE], op[t.STRIDE], op[t.CELL], op[t.OUT_CELL]
     least = broadcast(float32(-math.inf))
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * oh)
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * oh)
     item = next_item(queue)
     while item >= 0:
         row, block = divmod(item, op[t.BLOCKS])
@@ -41,7 +41,7 @@ def pool_maximum(op, share):
 def pool_average(op, share):
     """The mean of each plane; a picture's block an item."""
     size, cell, out_cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CELL], op[t.OUT_CELL]
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         total = broadcast(float32(0))
@@ -61,7 +61,7 @@ def add(op, alpha, beta, slope, share):
     h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OTHER_HEIGHT], op[t.OTHER_WIDTH]
     step, spread, cell, out_cell = op[t.OTHER_STEP], op[t.SPREAD], op[t.CELL], op[t.OUT_CELL]
     alphas, betas, slopes = broadcast(alpha), broadcast(beta), broadcast(slope)
-    queue = divide(share, op[t.BLOCKS] * op[t.IMAGES] * h)
+    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * h)
     item = next_item(queue)
     while item >= 0:
         row, block = divmod(item, op[t.BLOCKS])

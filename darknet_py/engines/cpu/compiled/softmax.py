@@ -10,7 +10,7 @@ from .. import table as t
 from ..isa import LANES
 from . import kernel
 from .cells import load_lane
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import load_scalar, store_scalar
 
 
@@ -22,7 +22,7 @@ def softmax(op, factor, share):
     """
     groups, images = op[t.GROUPS], op[t.IMAGES]
     size, cell = op[t.CHANNELS] // groups, op[t.CELL]
-    queue = divide(share, images * groups)
+    queue = share_out(share, images * groups)
     item = next_item(queue)
     while item >= 0:
         image, group = divmod(item, groups)

@@ -11,7 +11,7 @@ from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
 from . import kernel
 from .microkernel import multiply_adjacent
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import activated, broadcast, load, store
 
 
@@ -34,7 +34,7 @@ def multiply_quarters(op, slope, final, share):
     thread = share.thread
     sums, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
     sum_bytes, product_bytes, bias_bytes = blocks * size * BLOCK, COLUMNS * size * BLOCK, COLUMNS * BLOCK
-    queue = divide(share, op[t.IMAGES] * groups)
+    queue = share_out(share, op[t.IMAGES] * groups)
     item = next_item(queue)
     while item >= 0:
         image, group = divmod(item, groups)

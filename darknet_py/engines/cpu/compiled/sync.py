@@ -198,7 +198,7 @@ class Queue(NamedTuple):
 
 
 @kernel
-def divide(share, items):
+def share_out(share, items):
     """The queue of items 0 to `items` - 1: each thread's own lie together, in the threads' order.
 
     Where items lie in the order of a picture's rows, a thread so finds in its own core's caches what it wrote for the

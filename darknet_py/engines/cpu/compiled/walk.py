@@ -26,6 +26,7 @@ from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
 from .strassen import multiply_quarters
 from .sync import Share, cycles, exchange, fetch_add, int64s, wait_for
+from .updates import update_adam, update_sgd
 from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
 
@@ -127,6 +128,10 @@ def walk(call, mailbox, scratch, thread, threads):
             unflatten(op, share)
         elif code == t.TO_PLAIN_OP:
             to_plain(op, scratch, share)
+        elif code == t.UPDATE_SGD_OP:
+            update_sgd(op, numbers, scratch, share)
+        elif code == t.UPDATE_ADAM_OP:
+            update_adam(op, numbers, scratch, share)
         if timed:
             clock[i + 1] = cycles()
         fetch_add(mailbox, 1)

@@ -16,7 +16,7 @@ from ..isa import BLOCK, COLUMNS, HALF
 from . import kernel
 from .cells import load_cell
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow
-from .sync import divide, next_item
+from .sync import next_item, share_out
 from .vector import activated, broadcast, fma, load, load_narrow, store, store_narrow
 
 
@@ -301,7 +301,7 @@ def transform_input(op, scratch, share):
     `scratch` holds 2 * 8 * 8 registers.
     """
     columns, ds = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * op[t.CELL]
-    queue = divide(share, op[t.BLOCKS] * op[t.ROW_COUNT])
+    queue = share_out(share, op[t.BLOCKS] * op[t.ROW_COUNT])
     item = next_item(queue)
     while item >= 0:
         row, block = divmod(item, op[t.BLOCKS])
@@ -319,7 +319,7 @@ def transform_output(op, slope, final, scratch, share):
     """
     columns, ss = op[t.TILE_COLUMNS], op[t.GROUP_SIZE] * BLOCK
     slopes, finals = broadcast(slope), broadcast(final)
-    queue = divide(share, op[t.OUT_BLOCKS] * op[t.ROW_COUNT])
+    queue = share_out(share, op[t.OUT_BLOCKS] * op[t.ROW_COUNT])
     item = next_item(queue)
     while item >= 0:
         row, block = divmod(item, op[t.OUT_BLOCKS])
@@ -341,7 +341,7 @@ def convolve(op, slope, final, scratch, share):
     tiles, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
     slopes, finals = broadcast(slope), broadcast(final)
     all_tiles, tiles_an_item = op[t.ROW_COUNT] * op[t.TILE_COLUMNS], op[t.TILE_GROUPS] * size
-    queue = divide(share, (all_tiles + tiles_an_item - 1) // tiles_an_item)
+    queue = share_out(share, (all_tiles + tiles_an_item - 1) // tiles_an_item)
     item = next_item(queue)
     while item >= 0:
         first = item * tiles_an_item

@@ -31,12 +31,13 @@ from .training import (
     ToPlain,
     Unflatten,
 )
+from .updates import UpdateAdam, UpdateSgd
 
 OPERATIONS: tuple[type[Operation], ...] = (
     Gemm, WinogradInput, WinogradOutput, Winograd, Strassen, Grouped, Pad, ToPixels, ToPhases, ToBlocks, Flatten,
     Crop, MaxPool, AvgPool, Add, Scale, ScaleChannels, Softmax, Pack, PackWinograd, SumProducts, AddGradients, Measure,
     FoldMeasures, Normalize, BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta,
-    Spread, Unflatten, ShortcutDelta, ToPlain,
+    Spread, Unflatten, ShortcutDelta, ToPlain, UpdateSgd, UpdateAdam,
 )  # fmt: skip
 for _number, _operation in enumerate(OPERATIONS):
     _operation.opcode = _number

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ....layers.activations import ACTIVATIONS
 from ....layers.training import KEPT
 from ...passes import SLOPES
 from .. import operations as o
 from ..arena import address
 from ..isa import BLOCK
+from .calls import Calls
 from .trainer import Trainer
-from .values import Calls, Value
+from .values import Value
 
 
 class Ending:
@@ -30,19 +29,20 @@ class Ending:
         if source is not None:
             self.given = source
         elif normalized or self.of_input:
-            self.given = Value(context.store, layer.shape, self.target.images)
+            self.given = Value(context.buffers, "output", layer.shape, self.target.images)
         else:
             self.given = self.target
         self.slope = SLOPES.get(layer.activation, 1)
         self.curve = o.curve_of(layer.activation)
         target = self.target
-        self.shares = address(context.store.take(2 * BLOCK * target.blocks * target.images))
         self.count = dict(blocks=target.blocks, images=target.images, cells=target.cells)
         mean, variance, factor, tilt, bias = (target.channels(context.store) for _ in range(5))
         self.statistics = {"means": mean, "variances": variance}
+        self.summed = 2 * BLOCK * target.blocks * target.images  # bytes of two sums of each picture's block
         self.mean, self.variance = address(mean), address(variance)
         self.factor, self.tilt, self.bias = address(factor), address(tilt), address(bias)
-        self.biases = bias
+        if normalized:
+            context.copied.append((bias, trainer.parameters["biases"]))
 
     def add_forward(self, calls: Calls) -> None:
         trainer, target = self.trainer, self.target
@@ -54,16 +54,15 @@ class Ending:
                 calls.add(o.Scale(c=goal, **lie, **cells, curve=self.curve, slope=self.slope))
             return
         parameters, channels = trainer.parameters, target.shape.channels
-        biases = parameters.get("biases")
-        calls.then(lambda: np.copyto(self.biases[:channels], 0 if biases is None else biases))
         source = self.given.blocked(calls)
-        calls.add(o.Measure(a=source, sums=self.shares, **self.count))
+        sums = address(trainer.context.buffers.take(self.summed))
+        calls.add(o.Measure(a=source, sums=sums, **self.count))
         scale = address(parameters["scales"])
         found = dict(mean=self.mean, variance=self.variance, factor=self.factor)
         dialect = trainer.layer.dialect
         calls.add(
             o.FoldMeasures(
-                sums=self.shares,
+                sums=sums,
                 **self.count,
                 channels=channels,
                 scale=scale,
@@ -82,18 +81,28 @@ class Ending:
             kept = self.trainer.parameters[name]
             self.trainer.parameters[name] = KEPT * kept + (1 - KEPT) * measured[: len(kept)]
 
+    def _find_bent(self, calls: Calls) -> int:
+        """Of what the activation's slope is found; 0 where that is made anew, of what was normalized, or not needed.
+
+        Where a slope is, x > 0 ? x : slope * x, has the sign of x: of a sum that is kept no output is needed, too.
+        """
+        sloped = self.trainer.layer.activation in SLOPES
+        if self.trainer.layer.activation == "linear" or (self.normalized and (self.of_input or sloped)):
+            return 0
+        return (self.given if self.of_input else self.target).blocked(calls)
+
     def add_backward(self, calls: Calls) -> None:
         """From the delta of the output to that of the sums, in place; gradients of biases and scales."""
         trainer, target, gradients = self.trainer, self.target, self.trainer.gradients
         delta = trainer.own_delta(calls)
+        sums = address(trainer.context.buffers.take(self.summed))
         source = self.given.blocked(calls) if self.normalized else 0
-        kept = self.given if self.of_input else target
         calls.add(
             o.BendDelta(
                 a=source,
-                other=0 if self.normalized and self.of_input else kept.blocked(calls),
+                other=self._find_bent(calls),
                 c=delta,
-                sums=self.shares,
+                sums=sums,
                 mean=self.mean,
                 factor=self.factor,
                 bias=self.bias,
@@ -110,7 +119,7 @@ class Ending:
         changed = dict(variance=self.variance, factor=self.factor, tilt=self.tilt, bias=self.bias)
         calls.add(
             o.FoldDelta(
-                sums=self.shares,
+                sums=sums,
                 **self.count,
                 channels=target.shape.channels,
                 scale=scale,

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ....layers import Array, Layer
 from ....layers.training import check_trainable, first_trained, measuring, rates
 from ....parameters import Parameters
-from ..arena import Store
+from ...base import Update
+from .. import operations as o
+from ..arena import Store, address
+from ..builder import Table
 from ..team import Team, team_of, thread_count
-from .products import Packer, Products
+from .buffers import Buffers
+from .calls import Calls
+from .products import Products
 from .trainer import Definition, Trainer, add_delta
 from .trainers import TRAINERS, no_kernel
-from .values import Calls, Value, Workspace
+from .values import Value
 from .weight_gradients import WeightGradients
 
 INPUT = -1
+RULES: dict[str, Callable[..., o.Operation]] = {"sgd": o.UpdateSgd, "adam": o.UpdateAdam}
 
 
 def compile_training(
@@ -31,63 +37,91 @@ def compile_training(
         Where the network cannot be trained, or not as its cfg says.
     """
     check_trainable(layers, batch)
-    return CpuTraining(layers, parameters, batch, team_of(thread_count(threads)))
+    plan = CpuTraining(layers, parameters, batch, thread_count(threads))
+    plan.allocate()
+    return plan
 
 
 class CpuTraining:
-    """See `TrainingPlan`.
+    """See `TrainingPlan`. It has neither memory nor threads before `allocate`.
 
     Attributes
     ----------
+    trainers : list of Trainer
+        Of each layer.
+    turn : int
+        The number of the first call of the way back.
     defined : dict of int to str
         For layers that are trained by their definitions, in NumPy, though these are slow, why.
     """
 
     random: np.random.Generator
+    team: Team
 
-    def __init__(self, layers: Sequence[Layer], parameters: Parameters, images: int, team: Team) -> None:
-        self.layers, self.parameters, self.images, self.team = layers, parameters, images, team
+    def __init__(self, layers: Sequence[Layer], parameters: Parameters, images: int, threads: int) -> None:
+        self.layers, self.parameters, self.images, self.threads = layers, parameters, images, threads
         self.gradients = Parameters.zeros(layers)
         self.rates = rates(layers)
         reasons = {layer.index: no_kernel(layer) for layer in layers}
         self.defined = {index: reason for index, reason in reasons.items() if reason}
-        self.packing, self.forward, self.backward = Calls(), Calls(), Calls()
-        self.store = Store()
-        packer, workspace = Packer(self.store, self.packing, team), Workspace(self.store)
-        self.products = Products(self.store, workspace, packer, images, team.threads)
-        self.weight_gradients = WeightGradients(workspace, images)
-        self.values = {layer.index: Value(self.store, layer.shape, images) for layer in layers}
-        self.values[INPUT] = Value(self.store, layers[0].input_shapes[0], images)
-        self.values[INPUT].make_plain()
+        self.buffers, self.store, self.copied = Buffers(), Store(), list[tuple[Array, Array]]()
+        self.calls = Calls(self.buffers)
+        self.products = Products(self.buffers, self.copied, images, threads)
+        self.weight_gradients = WeightGradients(self.buffers, images)
+        self.values = {layer.index: Value(self.buffers, "output", layer.shape, images) for layer in layers}
+        self.values[INPUT] = Value(self.buffers, "output", layers[0].input_shapes[0], images)
         learning = self._find_learning()
-        self.deltas = {i: Value(self.store, layers[i].shape, images) for i in learning}
+        self.deltas = {i: Value(self.buffers, "delta", layers[i].shape, images) for i in learning}
+        self.trainers: list[Trainer] = []
         self._build()
+        self.calls.lay_out()
+
+    def allocate(self) -> None:
+        """Be ready for a step."""
+        self.team = team_of(self.threads)
+        self.calls.allocate()
 
     @property
     def memory(self) -> int:
         """See `TrainingPlan`."""
-        return self.store.taken + self.gradients.values.nbytes
+        apart = self.calls.apart + self.calls.kept_apart
+        return self.gradients.values.nbytes + self.store.taken + self.buffers.size + apart
 
     def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
         """See `TrainingPlan`."""
         self._take(images, truths, random)
-        for calls in (self.packing, self.forward, self.backward):
-            calls.run(self.team)
+        self.calls.run(self.team)
         return sum(self.losses) / len(self.losses)
 
     def measure(self, images: Array, truths: Array, random: np.random.Generator) -> list[tuple[int, str, float]]:
         """A step; for each operation its layer, its name and its seconds."""
         self._take(images, truths, random)
-        return [row for calls in (self.packing, self.forward, self.backward) for row in calls.measure(self.team)]
+        return self.calls.measure(self.team)
+
+    def update(self, updates: Sequence[Update]) -> None:
+        """See `TrainingPlan`."""
+        table = Table()
+        for update in updates:
+            arrays = {name: address(array) for name, array in update.arrays.items()}
+            count = min(map(len, update.arrays.values()))
+            table.add(RULES[update.rule](count=count, **arrays, **update.numbers))
+        table.freeze()
+        table.run(self.team)
 
     def read(self) -> Parameters:
         """They are here."""
         return self.parameters
 
     def _take(self, images: Array, truths: Array, random: np.random.Generator) -> None:
-        np.copyto(self.values[INPUT].make_plain(), images)
-        self.truths, self.random = truths, random
+        self.taken, self.truths, self.random = images, truths, random
         self.losses: list[float] = []
+        for target, source in self.copied:
+            np.copyto(target[: source.size], source)
+
+    def _give(self, target: Array) -> None:
+        """The pictures, which then are nobody's any more."""
+        np.copyto(target, self.taken)
+        del self.taken
 
     def _find_learning(self) -> list[int]:
         """The layers whose outputs' deltas are of use to one that learns."""
@@ -99,36 +133,32 @@ class CpuTraining:
         return sorted(learning)
 
     def _build(self) -> None:
-        trainers, measured = list[Trainer](), dict[int, Value]()
+        measured: dict[int, Value] = {}
         measure = {layer.index for layer in measuring(self.layers)}
+        self.calls.then(self._give, self.values[INPUT].make_plain())
         for layer in self.layers:
-            self.packing.layer = self.forward.layer = layer.index
+            self.calls.layer = layer.index
             trainer = (Definition if no_kernel(layer) else TRAINERS[type(layer)])(self, layer)
-            trainer.add_forward(self.forward)
-            trainers.append(trainer)
+            trainer.build_forward(self.calls)
+            self.trainers.append(trainer)
             if layer.index in measure:
                 measured[layer.index] = self._add_measure(layer)
-        for trainer in reversed(trainers):
-            index, source = trainer.layer.index, trainer.layer.inputs[0]
-            self.backward.layer = index
-            if index in measured and source in self.deltas:
-                add_delta(self.backward, measured[index].blocked(self.backward), self.deltas[source])
-            if index in self.deltas and self.deltas[index].filled:
-                trainer.add_backward(self.backward)
-        for calls in (self.packing, self.forward, self.backward):
-            calls.freeze()
+        self.turn = self.calls.count
+        for trainer in reversed(self.trainers):
+            self.calls.layer, source = trainer.layer.index, trainer.layer.inputs[0]
+            if self.calls.layer in measured and source in self.deltas:
+                add_delta(self.calls, measured[self.calls.layer].blocked(self.calls), self.deltas[source])
+            trainer.build_backward(self.calls)
 
     def _add_measure(self, layer: Layer) -> Value:
         """Compare a layer with the truth; the delta that this makes of its first input."""
-        inputs = [self.values[source].plain(self.forward) for source in layer.inputs]
-        output = self.values[layer.index].plain(self.forward)
-        value = Value(self.store, layer.input_shapes[0], self.images)
-        target = value.make_plain()
+        inputs = [self.values[source].plain(self.calls) for source in layer.inputs]
+        delta = Value(self.buffers, "delta", layer.input_shapes[0], self.images)
 
-        def compare() -> None:
-            loss, delta = layer.measure(inputs, output, self.truths)
+        def compare(target: Array, output: Array, *inputs: Array) -> None:
+            loss, found = layer.measure(inputs, output, self.truths)
             self.losses.append(loss)
-            np.copyto(target, delta.reshape(target.shape))
+            np.copyto(target, found.reshape(target.shape))
 
-        self.forward.then(compare)
-        return value
+        self.calls.then(compare, delta.make_plain(), self.values[layer.index].plain(self.calls), *inputs)
+        return delta

@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ....layers import Array, Layer, Shape
 from ....layers.connected import Connected
@@ -19,9 +20,11 @@ from ..algorithms.products import multiply
 from ..algorithms.weights import allocate, pack_panels
 from ..arena import LINE, Store, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, LANES
-from ..team import Team
-from .values import Calls, Value, Workspace
+from ..isa import BLOCK, ISA, LANES
+from ..team import team_of
+from .buffers import Buffers
+from .calls import Calls
+from .values import Value
 
 REORDERED = 1 << 16  # weights from which on NumPy had better not put them into another order before each step
 
@@ -74,42 +77,9 @@ def no_kernel(layer: Layer) -> str:
     return ""
 
 
-class Packer:
-    """Brings weights into an algorithm's order, anew before each step."""
-
-    def __init__(self, store: Store, calls: Calls, team: Team) -> None:
-        self.store, self.calls, self.team = store, calls, team
-
-    def pack(
-        self, layer: Layer, algorithm: AnyAlgorithm, weights: Callable[[], Array], source: Array, biases: Array
-    ) -> PackedWeights:
-        """What `weights` gives, made of `source`, packed for `layer`, and `biases`."""
-        ones = np.ones(len(biases), np.float32)
-        if not algorithm.reorders(layer) and np.may_share_memory(weights(), source):
-            packed = algorithm.pack(self.calls.table, self.store, layer, weights(), ones, biases)
-            self.follow(packed.bias, biases)
-            return packed
-
-        def make(store: Store) -> PackedWeights:
-            table = Table()
-            packed = algorithm.pack(table, store, layer, weights(), ones, biases)
-            table.freeze()
-            table.run(self.team)
-            return packed
-
-        kept = make(self.store)
-
-        def renew() -> None:
-            fresh = make(Store())
-            np.copyto(kept.data, fresh.data)
-            np.copyto(kept.bias, fresh.bias)
-
-        self.calls.then(renew)
-        return kept
-
-    def follow(self, target: Array, source: Array) -> None:
-        """Copy `source` to the start of `target` before each step."""
-        self.calls.then(lambda: np.copyto(target[: len(source)], source))
+def name_implementation(name: str) -> str:
+    """The id of compiled code: what it does, and for which instruction set."""
+    return f"{name}:{ISA.name}"
 
 
 @dataclass
@@ -118,17 +88,46 @@ class Products:
 
     Attributes
     ----------
-    store : Store
-    workspace : Workspace
-    packer : Packer
+    buffers : Buffers
+    copied : list of (array, array)
+        Where the second is copied, to the start of the first, before each step.
     images, threads : int
     """
 
-    store: Store
-    workspace: Workspace
-    packer: Packer
+    buffers: Buffers
+    copied: list[tuple[Array, Array]]
     images: int
     threads: int
+
+    def _pack(
+        self,
+        calls: Calls,
+        layer: Layer,
+        algorithm: AnyAlgorithm,
+        weights: Callable[[], Array],
+        source: Array,
+        biases: Array,
+    ) -> PackedWeights:
+        """What `weights` gives, made of `source`, and `biases`, packed for `layer` each time anew."""
+        ones = np.ones(len(biases), np.float32)
+        if not algorithm.reorders(layer) and np.may_share_memory(weights(), source):
+            packed = algorithm.pack(calls.table, self.buffers, layer, weights(), ones, biases)
+            self.copied.append((packed.bias, biases))
+            return packed
+
+        made = algorithm.pack(Table(), Store(), layer, weights(), ones, biases)
+        packed = replace(made, data=self.buffers.take(made.data.size))
+
+        def renew(data: npt.NDArray[np.uint8]) -> None:
+            table = Table()
+            made = algorithm.pack(table, Store(), layer, weights(), ones, biases)
+            table.freeze()
+            table.run(team_of(self.threads))
+            np.copyto(data, made.data)
+            np.copyto(packed.bias, made.bias)
+
+        calls.then(renew, packed.data, apart=2 * weights().nbytes + made.data.nbytes)
+        return packed
 
     def _operands(
         self, source: int, target: int, residual: int, shapes: tuple[Shape, Shape], workspace: int
@@ -146,29 +145,33 @@ class Products:
             threads=self.threads,
         )
 
-    def forward(self, calls: Calls, layer: Layer, weights: Array, biases: Array, source: Value, target: Value) -> None:
-        """The layer's sums, and `biases`."""
+    def _take(self, size: int) -> int:
+        return address(self.buffers.take(size))
+
+    def forward(self, calls: Calls, layer: Layer, weights: Array, biases: Array, source: Value, target: Value) -> str:
+        """The layer's sums, and `biases`; the implementation."""
         algorithm = pick(layer, weights.size)
         assert algorithm is not None
-        packed = self.packer.pack(layer, algorithm, lambda: weights, weights, biases)
+        packed = self._pack(calls, layer, algorithm, lambda: weights, weights, biases)
         plain = algorithm.plain and source.is_plain
         start = address(source.plain(calls)) if plain else source.blocked(calls)
-        workspace = self.workspace.reserve(algorithm.workspace(layer, self.images, self.threads))
+        workspace = self._take(algorithm.workspace(layer, self.images, self.threads))
         operands = self._operands(start, target.make_blocked(), 0, (source.shape, layer.shape), workspace)
         algorithm.lower(calls.table, layer, packed, replace(operands, plain=plain))
+        return name_implementation(algorithm.name)
 
-    def convolve_back(self, calls: Calls, layer: Convolutional, weights: Array, delta: Value, target: Value) -> None:
-        """Add the delta of a convolution's input, of that of its sums."""
+    def convolve_back(self, calls: Calls, layer: Convolutional, weights: Array, delta: Value, target: Value) -> str:
+        """Add the delta of a convolution's input, of that of its sums; the implementation."""
         mirrored = mirror(layer)
         algorithm = pick(mirrored, weights.size)
         assert algorithm is not None
         none = np.zeros(mirrored.filters, np.float32)
-        packed = self.packer.pack(mirrored, algorithm, lambda: mirror_weights(layer, weights), weights, none)
+        packed = self._pack(calls, mirrored, algorithm, lambda: mirror_weights(layer, weights), weights, none)
         shape = mirrored.input_shapes[0]
         apart = 0
         if layer.stride > 1:
             apart = round_up(delta.blocks * self.images * shape.height * shape.width * BLOCK, LINE)
-        workspace = self.workspace.reserve(apart + algorithm.workspace(mirrored, self.images, self.threads))
+        workspace = self._take(apart + algorithm.workspace(mirrored, self.images, self.threads))
         start = delta.blocked(calls)
         if layer.stride > 1:
             calls.add(
@@ -189,21 +192,22 @@ class Products:
         operands = self._operands(start, goal, goal * target.filled, (shape, mirrored.shape), workspace + apart)
         algorithm.lower(calls.table, mirrored, packed, operands)
         target.filled = True
+        return name_implementation(algorithm.name)
 
-    def multiply_back(self, calls: Calls, layer: Connected, weights: Array, delta: Value, target: Value) -> None:
-        """Add the delta of a connected layer's input, of that of its sums."""
+    def multiply_back(self, calls: Calls, layer: Connected, weights: Array, delta: Value, target: Value) -> str:
+        """Add the delta of a connected layer's input, of that of its sums; the implementation."""
         channels, cells = target.shape.channels, target.cells
         none = np.zeros(channels, np.float32)
-        packed = allocate(self.store, none, channels, cells, delta.blocks, LANES)
+        packed = allocate(self.buffers, none, channels, cells, delta.blocks, LANES)
         calls.table.keep(packed.bias)
         for cell in range(cells):  # a product of its own, as a batch
             matrix = weights[:, cell::cells].T[:, :, None]
             ones = np.ones(channels, np.float32)
-            pack_panels(self.packer.calls.table, packed, matrix, ones, packed.data[cell * packed.batch_stride :])
+            pack_panels(calls.table, packed, matrix, ones, packed.data[cell * packed.batch_stride :])
         goal = target.make_blocked()
         place, residual = goal, goal * target.filled
         if cells > 1:
-            place, residual = self.workspace.reserve(target.blocks * target.plane), 0
+            place, residual = self._take(target.blocks * target.plane), 0
         operands = self._operands(delta.blocked(calls), place, residual, (delta.shape, target.shape), 0)
         taps = calls.table.keep(np.arange(delta.blocks, dtype=np.int64) * delta.plane)
         multiply(
@@ -223,3 +227,4 @@ class Products:
             added = dict(blocks=target.blocks, cells=cells, images=self.images)
             calls.add(o.Unflatten(a=place, c=goal, clear=not target.filled, **added))
         target.filled = True
+        return name_implementation(layer.kind)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from ....layers import Array, Layer, Saved
-from ....layers.training import KEPT
+from ....layers.training import KEPT, count_kept, count_working
 from ....parameters import Parameters, Views
 from .. import operations as o
 from ..arena import Store
-from .products import Products
-from .values import Calls, Value
+from .buffers import Buffers
+from .calls import Calls
+from .products import Products, name_implementation
+from .values import Value
 from .weight_gradients import WeightGradients
 
 
@@ -21,7 +24,12 @@ class Context(Protocol):
 
     Attributes
     ----------
+    buffers : Buffers
+        What values and operations lie in, in turns.
     store : Store
+        What lies where it is from one step to the next.
+    copied : list of (array, array)
+        Where the second is copied, to the start of the first, before each step.
     products : Products
     weight_gradients : WeightGradients
     parameters, gradients : Parameters
@@ -33,7 +41,9 @@ class Context(Protocol):
         Of this step.
     """
 
+    buffers: Buffers
     store: Store
+    copied: list[tuple[Array, Array]]
     products: Products
     weight_gradients: WeightGradients
     parameters: Parameters
@@ -53,6 +63,9 @@ class Trainer:
         Of its output; filled, when the way back comes to it, if anything depends on it.
     source_deltas : list of Value or None
         Of its inputs; None where nobody wants it.
+    implementations : dict of str to str
+        What does a part of it, ``forward``, ``data`` (back to its inputs) or ``weights`` (back to what it learns); none
+        where there is nothing to do.
     """
 
     def __init__(self, context: Context, layer: Layer) -> None:
@@ -64,6 +77,27 @@ class Trainer:
         self.delta = context.deltas.get(layer.index)
         self.source_deltas = [context.deltas.get(source) for source in layer.inputs]
         self.learns = context.rates[layer.index] != 0
+        self.implementations: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """Of its implementation, where it has but one."""
+        return name_implementation(self.layer.kind)
+
+    def build_forward(self, calls: Calls) -> None:
+        """`add_forward`; note what does it."""
+        self.implementations["forward"] = self.name
+        self.add_forward(calls)
+
+    def build_backward(self, calls: Calls) -> None:
+        """`add_backward`, where anything depends on its output; note what does it."""
+        if self.delta is None or not self.delta.filled:
+            return
+        if any(goal is not None for goal in self.source_deltas):
+            self.implementations["data"] = self.name
+        if self.learns and self.gradients:
+            self.implementations["weights"] = self.name
+        self.add_backward(calls)
 
     def add_forward(self, calls: Calls) -> None:
         """Add what gives the layer's output."""
@@ -95,33 +129,44 @@ def add_delta(calls: Calls, source: int, target: Value, alpha: float = 1) -> Non
 class Definition(Trainer):
     """Any layer, as it is defined."""
 
+    name = "definition"
+
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
-        inputs, target = [source.plain(calls) for source in self.sources], self.target.make_plain()
-        calls.then(lambda: np.copyto(target, self._train(inputs)))
+        self.inputs = [source.plain(calls) for source in self.sources]
+        calls.then(self._train, self.target.make_plain(), *self.inputs, apart=self._count_bytes(count_working))
+        if self.delta is not None:
+            calls.kept_apart += self._count_bytes(count_kept)
 
-    def _train(self, inputs: list[Array]) -> Array:
+    def _count_bytes(self, count: Callable[[Layer], int]) -> int:
+        return 4 * self.target.images * count(self.layer)
+
+    def _train(self, target: Array, *inputs: Array) -> None:
         layer, parameters = self.layer, self.parameters
         output, self.saved = layer.train(inputs, parameters, layer.draw(len(inputs[0]), self.context.random))
+        np.copyto(target, output)
         for name, parameter in layer.taken.items():
             if self.learns and parameter.role == "statistic":
                 parameters[name] = KEPT * parameters[name] + (1 - KEPT) * self.saved[name]
-        return output
+        if self.delta is None:
+            self.saved = {}
 
     def add_backward(self, calls: Calls) -> None:
         """See `Trainer`."""
         assert self.delta is not None
-        delta = self.delta.plain(calls)
-        found = [Value(self.context.store, source.shape, source.images) for source in self.sources]
-        plain = [value.make_plain() for value in found]
-        calls.then(lambda: self._go_back(delta, plain))
+        found = [Value(self.context.buffers, "delta", source.shape, source.images) for source in self.sources]
+        arrays = [self.delta.plain(calls), *(value.make_plain() for value in found)]
+        arrays += [] if self.layer.frees_inputs else self.inputs
+        calls.then(self._go_back, *arrays, apart=self._count_bytes(count_working))
         for value, goal in zip(found, self.source_deltas, strict=True):
             if goal is not None:
                 add_delta(calls, value.blocked(calls), goal)
 
-    def _go_back(self, delta: Array, found: list[Array]) -> None:
+    def _go_back(self, delta: Array, *found: Array) -> None:
+        """Behind the deltas of inputs may come the inputs, of which what was saved may be parts."""
         gradients = self.layer.backward(delta, self.saved, self.parameters)
-        for target, gradient in zip(found, gradients.inputs, strict=True):
+        self.saved = {}
+        for target, gradient in zip(found, gradients.inputs, strict=False):
             np.copyto(target, gradient)
         for name, gradient in gradients.parameters.items():
             if self.learns:

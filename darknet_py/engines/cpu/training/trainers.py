@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....layers import Layer
+from ....layers import Array, Layer
 from ....layers.activation import Activation
 from ....layers.avgpool import AvgPool
 from ....layers.batchnorm import BatchNorm
@@ -20,10 +20,12 @@ from ....layers.softmax import Softmax
 from ...passes import SLOPES, decline
 from .. import operations as o
 from ..isa import BLOCK, LANES
+from .calls import Calls
 from .ending import Ending
+from .products import name_implementation
 from .products import no_kernel as no_product
 from .trainer import Context, Definition, Trainer, add_delta
-from .values import Calls, Value
+from .values import Value
 
 
 class Product(Trainer):
@@ -37,7 +39,9 @@ class Product(Trainer):
         """See `Trainer`."""
         weights, biases = self.parameters["weights"], self.parameters["biases"]
         added = np.zeros_like(biases) if self.ending.normalized else biases
-        self.context.products.forward(calls, self.layer, weights, added, self.sources[0], self.ending.given)
+        products, given = self.context.products, self.ending.given
+        done = self.implementations
+        done["forward"] = products.forward(calls, self.layer, weights, added, self.sources[0], given)
         self.ending.add_forward(calls)
 
     def add_backward(self, calls: Calls) -> None:
@@ -45,12 +49,14 @@ class Product(Trainer):
         self.ending.add_backward(calls)
         products, weights, (goal,) = self.context.products, self.parameters["weights"], self.source_deltas
         assert self.delta is not None
+        done, (source,) = self.implementations, self.sources
         if self.learns:
-            self.context.weight_gradients.add(calls, self.layer, self.gradients["weights"], self.sources[0], self.delta)
+            add = self.context.weight_gradients.add
+            done["weights"] = name_implementation(add(calls, self.layer, self.gradients["weights"], source, self.delta))
         if goal is not None and isinstance(self.layer, Connected):
-            products.multiply_back(calls, self.layer, weights, self.delta, goal)
+            done["data"] = products.multiply_back(calls, self.layer, weights, self.delta, goal)
         elif goal is not None and isinstance(self.layer, Convolutional):
-            products.convolve_back(calls, self.layer, weights, self.delta, goal)
+            done["data"] = products.convolve_back(calls, self.layer, weights, self.delta, goal)
 
 
 class Pointwise(Trainer):
@@ -218,9 +224,12 @@ class Drop(Trainer):
         """See `Trainer`."""
         layer, target, random = self.layer, self.target, self.context
         assert isinstance(layer, Dropout)
-        factors = Value(self.context.store, layer.shape, target.images)
-        drawn = factors.make_plain()
-        calls.then(lambda: np.copyto(drawn, layer.factors(layer.draw(target.images, random.random))))
+        factors = Value(self.context.buffers, "output", layer.shape, target.images)
+
+        def draw(drawn: Array) -> None:
+            np.copyto(drawn, layer.factors(layer.draw(target.images, random.random)))
+
+        calls.then(draw, factors.make_plain(), apart=16 * target.images * layer.shape.size)
         self.cells = target.blocks * target.images * target.cells
         self.factors = factors.blocked(calls)
         source, goal = self.sources[0].blocked(calls), target.make_blocked()
@@ -242,6 +251,7 @@ class Measured(Trainer):
 
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
+        del self.implementations["forward"]
 
     def add_backward(self, calls: Calls) -> None:
         """See `Trainer`."""

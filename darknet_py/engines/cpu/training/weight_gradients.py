@@ -16,7 +16,9 @@ from ..algorithms.gemm import bundle, padded_sides
 from ..algorithms.weights import blocks
 from ..arena import LINE, address, round_up
 from ..isa import BLOCK, LANES, MACHINE
-from .values import Calls, Value, Workspace
+from .buffers import Buffers
+from .calls import Calls
+from .values import Value
 
 CACHED = 128 << 10  # bytes of rows of pixels that are gone through for all taps of a window
 PARTIAL = 8 << 20  # bytes of sums of parts of the pictures
@@ -28,21 +30,24 @@ class WeightGradients:
 
     Attributes
     ----------
-    workspace : Workspace
+    buffers : Buffers
     images : int
     """
 
-    workspace: Workspace
+    buffers: Buffers
     images: int
 
-    def add(self, calls: Calls, layer: Layer, gradient: Array, source: Value, delta: Value) -> None:
-        """Add the gradient of a layer's weights."""
+    def add(self, calls: Calls, layer: Layer, gradient: Array, source: Value, delta: Value) -> str:
+        """Add the gradient of a layer's weights; what the way to do it is called."""
         if isinstance(layer, Connected):
             self._add_matrix(calls, gradient, source, delta)
-        elif isinstance(layer, Convolutional) and source.is_plain and source.shape.channels < LANES:
+            return "sum_matrix"
+        assert isinstance(layer, Convolutional)
+        if source.is_plain and source.shape.channels < LANES:
             self._add_pixels(calls, layer, gradient, source, delta)
-        elif isinstance(layer, Convolutional):
-            self._add_blocks(calls, layer, gradient, source, delta)
+            return "sum_pixels"
+        self._add_blocks(calls, layer, gradient, source, delta)
+        return "sum_blocks"
 
     def _add_matrix(self, calls: Calls, gradient: Array, source: Value, delta: Value) -> None:
         """As they lie in the file: a row for each output, images for pixels."""
@@ -86,7 +91,7 @@ class WeightGradients:
         row = width * channels * 4
         copied = round_up(self.images * height * row, LINE)
         sums = _Sums(self.images, layer.size, 1, layer.size * channels, delta.blocks)
-        workspace = self.workspace.reserve(copied + sums.bytes)
+        workspace = address(self.buffers.take(copied + sums.bytes))
         plain = source.make_plain()
         calls.add(
             o.ToPixels(
@@ -135,7 +140,7 @@ class WeightGradients:
         if (height, width) != shape[1:]:
             plane = self.images * height * width * BLOCK
             copied = source.blocks * plane
-        workspace = self.workspace.reserve(copied + sums.bytes)
+        workspace = address(self.buffers.take(copied + sums.bytes))
         if copied:
             calls.add(
                 o.Pad(

@@ -1,0 +1,41 @@
+"""Updates of parameters, as training/optimizer.py defines them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import Operation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class UpdateSgd(Operation):
+    """Gradients lose `decay` * values, values gain `rate` * gradients, of which `momentum` is left."""
+
+    count: int
+    values: int
+    gradients: int
+    decay: float
+    rate: float
+    momentum: float
+    limit: float  # of values' magnitude
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class UpdateAdam(Operation):
+    """Values follow the first moment of the gradients, divided by the root of the second; no gradients are left."""
+
+    count: int
+    values: int
+    gradients: int
+    first: int
+    second: int
+    decay: float
+    rate: float
+    first_kept: float  # of a moment; the rest is the gradient's
+    first_taken: float
+    first_whole: float  # what a moment is divided by
+    second_kept: float
+    second_taken: float
+    second_whole: float
+    least: float
+    limit: float
