@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Gemm(Operation):
     """Products of pixels and weights, for each batch, panel of output channels and row of pixels."""
 
@@ -41,7 +38,6 @@ class Gemm(Operation):
     final: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class WinogradInput(Operation):
     """Tiles of pictures, transformed."""
 
@@ -63,7 +59,6 @@ class WinogradInput(Operation):
     cell: int  # of the tiles
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class WinogradOutput(Operation):
     """Products of tiles, transformed back."""
 
@@ -88,7 +83,6 @@ class WinogradOutput(Operation):
     final: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Winograd(Operation):
     """All of a convolution by Winograd's algorithm, group of tiles by group of tiles."""
 
@@ -133,7 +127,6 @@ class Winograd(Operation):
     final: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Strassen(Operation):
     """A 1 x 1 convolution by Strassen's algorithm."""
 
