@@ -106,7 +106,7 @@ class Gradients(NamedTuple):
 class Layer:
     """One section of a cfg, with its shapes.
 
-    Subclasses declare `kind`, `aliases` and their keys, find `shape` in `_set_up`, and define the rest.
+    Subclasses declare `kind` and their keys, find `shape` in `_set_up`, and define the rest.
 
     Attributes
     ----------
@@ -172,7 +172,6 @@ class Layer:
     """
 
     kind: ClassVar[str]
-    aliases: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[Mapping[str, Option]] = {}
     extras: ClassVar[Mapping[str, Option]] = {}
     ignored: ClassVar[tuple[str, ...]] = ()
