@@ -126,10 +126,10 @@ def _tell_content(operand: str) -> str | None:
 
 def _weights(name: str, cfg: str) -> str:
     """The weights of a packaged network: embedded, or fetched before."""
-    from ..fetch import PUBLISHED, find_weights, weights_path
-
     if resolve(f"data/{name}.weights").is_file():
         return f"data/{name}.weights"
+    from ..fetch import PUBLISHED, find_weights, weights_path
+
     path = find_weights(name)
     if path is None:
         help = f"run `darknet fetch {name}`" if name in PUBLISHED else f"fetch knows none; name the file: {cfg} FILE"
