@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
-
 from ...errors import EngineError
 from .machine import ZEN_4, Machine
+from .processor import ask_processor
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ ISAS = {
 
 
 ASKED = os.environ.get("DARKNET_PY_ISA")
-_HAS = llvm.get_host_cpu_features()
+PROCESSOR = ask_processor()
+_HAS = PROCESSOR.features
 
 
 def _choose() -> Isa:
