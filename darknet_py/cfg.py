@@ -31,8 +31,7 @@ class Entry(NamedTuple):
     line: int
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """What a section's option may hold.
 
     Attributes

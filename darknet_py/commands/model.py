@@ -9,9 +9,9 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..engines import ENGINES, PRECISIONS
 from ..errors import CfgError, DarknetWarning, UsageError, WeightsError, one_line
@@ -29,8 +29,7 @@ MAX_HEAD = 1 << 16  # bytes of a file that are looked at to tell what it is
 _OPTION = re.compile(r"\w+\s*=")  # how a .data file begins
 
 
-@dataclass(frozen=True)
-class Operands:
+class Operands(NamedTuple):
     """A command's operands, told apart.
 
     Attributes

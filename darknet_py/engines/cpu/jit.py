@@ -99,8 +99,8 @@ def _make(kept: bool) -> bytes:
         fields = {"symbols": code.symbols, "sizes": [len(binary) for binary in code.objects]}
         return json.dumps(fields).encode() + b"\n" + b"".join(code.objects)
     entries = {name: linked.entries[symbol] for name, symbol in code.symbols.items()}
-    fields = {**vars(linked), "entries": entries}
-    return json.dumps({name: field for name, field in fields.items() if name != "code"}).encode() + b"\n" + linked.code
+    fields = {"entries": entries, "addresses": linked.addresses, "imports": linked.imports}
+    return json.dumps(fields).encode() + b"\n" + linked.code
 
 
 def _key() -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 
-@dataclass(frozen=True)
-class Linked:
+class Linked(NamedTuple):
     """Joined objects.
 
     Attributes
