@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -18,6 +19,7 @@ def main() -> int:
 
     code = run()
     ignore_interrupt()  # the code is known, nothing is left to stop
+    gc.freeze()  # nor is anything worth looking for: it took a tenth of a short run
     return code
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,8 +31,7 @@ class Entry(NamedTuple):
     line: int
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """What a section's option may hold.
 
     Attributes
@@ -125,7 +124,7 @@ class Section:
         values: dict[str, Any] = {}
         for key, option in options.items():
             try:
-                values[key] = self._read_option(key, replace(option, matters=True), values)
+                values[key] = self._read_option(key, option, values, strictly=True)
             except CfgError:
                 values[key] = _default(option, values)
         return values
@@ -159,18 +158,18 @@ class Section:
                 self.remarks.fail("key=value is expected", line, self._show(text))
         values: dict[str, Any] = {}
         for key, option in options.items():
-            values[key] = self._read_option(key, replace(option, matters=True), values)
+            values[key] = self._read_option(key, option, values, strictly=True)
         for key, option in unsupported.items():
             self._check_off(key, option, values, "not supported in training")
 
-    def _read_option(self, key: str, option: Option, values: Mapping[str, Any]) -> Any:
+    def _read_option(self, key: str, option: Option, values: Mapping[str, Any], strictly: bool = False) -> Any:
         entry = self.entries.get(key)
         if entry is None:
             return _default(option, values)
         try:
             return option.parse(entry.value)
         except ValueError as reason:
-            if option.matters:
+            if option.matters or strictly:
                 raise self.error(str(reason), key) from None
             self.remarks.add(f"{reason}; ignored", entry.line, self._show(f"{key}={entry.value}"))
             return _default(option, values)

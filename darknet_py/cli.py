@@ -10,9 +10,8 @@ import re
 import sys
 import warnings
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO, cast
 
 from . import foreign
 from .errors import DarknetError, DarknetWarning, UsageError, one_line
@@ -28,8 +27,7 @@ EXIT_CLOSED_PIPE = 141
 NO_THREAD = "can't start new thread"  # what Python says, in a RuntimeError
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """Where a command lives: functions ``add_NAME`` and ``run_NAME`` of a module in commands/.
 
     Its summary is a sentence.

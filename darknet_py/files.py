@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import stat
@@ -73,6 +72,8 @@ def read_bytes(
 
 def digest_file(path: Path, error: type[DarknetError]) -> str:
     """SHA-256 of a file, in hexadecimal; `error` where it cannot be read."""
+    import hashlib  # which loads OpenSSL
+
     digest = hashlib.sha256()
     try:
         with path.open("rb", buffering=0) as stream:

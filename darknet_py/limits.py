@@ -9,9 +9,9 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 if sys.platform != "win32":
     import resource
@@ -20,8 +20,7 @@ ROOT = Path("/")
 UNLIMITED = 1 << 60  # bytes; cgroups of version 1 say a little less than 2^63 where there is no limit
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """A limit of memory.
 
     Attributes

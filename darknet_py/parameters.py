@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from .errors import UsageError
 from .layers import Array, Layer, Parameter, Role
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A parameter of a layer, and where it lies.
 
     Attributes

@@ -14,6 +14,7 @@ from functools import cached_property
 from io import FileIO
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +27,7 @@ from .parameters import Parameters, find_entries
 MAX_SEEN = 1 << 48  # images; no training sees so many, and a float in the place of the upper half says more
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The first 16 or 20 bytes.
 
     Attributes

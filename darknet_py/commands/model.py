@@ -9,9 +9,9 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..engines import ENGINES, PRECISIONS
 from ..errors import CfgError, DarknetWarning, UsageError, WeightsError, one_line
@@ -29,8 +29,7 @@ MAX_HEAD = 1 << 16  # bytes of a file that are looked at to tell what it is
 _OPTION = re.compile(r"\w+\s*=")  # how a .data file begins
 
 
-@dataclass(frozen=True)
-class Operands:
+class Operands(NamedTuple):
     """A command's operands, told apart.
 
     Attributes
@@ -126,10 +125,10 @@ def _tell_content(operand: str) -> str | None:
 
 def _weights(name: str, cfg: str) -> str:
     """The weights of a packaged network: embedded, or fetched before."""
-    from ..fetch import PUBLISHED, find_weights, weights_path
-
     if resolve(f"data/{name}.weights").is_file():
         return f"data/{name}.weights"
+    from ..fetch import PUBLISHED, find_weights, weights_path
+
     path = find_weights(name)
     if path is None:
         help = f"run `darknet fetch {name}`" if name in PUBLISHED else f"fetch knows none; name the file: {cfg} FILE"

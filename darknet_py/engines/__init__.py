@@ -6,13 +6,15 @@ import ctypes
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DarknetWarning, EngineError
-from ..images.augment import Warp, warp
-from ..layers import Array, Layer
-from ..parameters import Parameters
-from .base import Engine, TrainingPlan
+
+if TYPE_CHECKING:
+    from ..images.augment import Warp
+    from ..layers import Array, Layer
+    from ..parameters import Parameters
+    from .base import Engine, TrainingPlan
 
 ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
@@ -148,6 +150,8 @@ def compile_training(
 def find_warp(name: str) -> Warp:
     """The engine's way to turn, stretch and recolour pictures; all give the same."""
     if name == "reference":
+        from ..images.augment import warp
+
         return warp
     _import_cpu()
     from .cpu.warp import warp as compiled

@@ -2,62 +2,49 @@
 
 from __future__ import annotations
 
-from .activation import Activation
-from .avgpool import AvgPool
 from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Role, Saved, Shape
-from .batchnorm import BatchNorm
-from .connected import Connected
-from .convolutional import Convolutional
-from .cost import Cost
-from .crop import Crop
 from .dialect import ALEXEYAB, DARKNET, DIALECTS, Dialect, find_dialect
-from .dropout import Dropout
-from .empty import Empty
-from .local import Local
-from .local_avgpool import LocalAvgPool
-from .logistic import Logistic
-from .maxpool import MaxPool
-from .normalization import Normalization
-from .reorg import Reorg, Reorg3d
-from .route import Route
-from .sam import Sam
-from .scale_channels import ScaleChannels
-from .shortcut import Shortcut
-from .softmax import Softmax
-from .upsample import Upsample
+from .registry import Registry
 
-LAYERS: tuple[type[Layer], ...] = (
-    Activation,
-    AvgPool,
-    BatchNorm,
-    Connected,
-    Convolutional,
-    Cost,
-    Crop,
-    Dropout,
-    Empty,
-    Local,
-    LocalAvgPool,
-    Logistic,
-    MaxPool,
-    Normalization,
-    Reorg,
-    Reorg3d,
-    Route,
-    Sam,
-    ScaleChannels,
-    Shortcut,
-    Softmax,
-    Upsample,
+REGISTRY = Registry(
+    {
+        "activation": "activation.Activation",
+        "avg": "avgpool.AvgPool",
+        "avgpool": "avgpool.AvgPool",
+        "batchnorm": "batchnorm.BatchNorm",
+        "conn": "connected.Connected",
+        "connected": "connected.Connected",
+        "conv": "convolutional.Convolutional",
+        "convolutional": "convolutional.Convolutional",
+        "cost": "cost.Cost",
+        "crop": "crop.Crop",
+        "dropout": "dropout.Dropout",
+        "empty": "empty.Empty",
+        "local": "local.Local",
+        "local_avg": "local_avgpool.LocalAvgPool",
+        "local_avgpool": "local_avgpool.LocalAvgPool",
+        "logistic": "logistic.Logistic",
+        "lrn": "normalization.Normalization",
+        "max": "maxpool.MaxPool",
+        "maxpool": "maxpool.MaxPool",
+        "normalization": "normalization.Normalization",
+        "reorg": "reorg.Reorg",
+        "reorg3d": "reorg.Reorg3d",
+        "route": "route.Route",
+        "sam": "sam.Sam",
+        "scale_channels": "scale_channels.ScaleChannels",
+        "shortcut": "shortcut.Shortcut",
+        "silence": "empty.Empty",
+        "soft": "softmax.Softmax",
+        "softmax": "softmax.Softmax",
+        "upsample": "upsample.Upsample",
+    }
 )
-
-REGISTRY: dict[str, type[Layer]] = {name: layer for layer in LAYERS for name in (layer.kind, *layer.aliases)}
 
 __all__ = [
     "ALEXEYAB",
     "DARKNET",
     "DIALECTS",
-    "LAYERS",
     "REGISTRY",
     "Array",
     "Arrays",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ GELU_LINEAR, GELU_CUBIC = 0.797885, 0.035677  # of what gelu takes the tanh of
 SHARE_EPSILON = 1e-4  # added to the sums by which normalize_channels and its kind divide
 
 
-@dataclass(frozen=True)
-class Formula:
+class Formula(NamedTuple):
     """An activation: y = function(x).
 
     Attributes
@@ -39,8 +37,7 @@ class Formula:
         return delta * self.derivative(kept).astype(kept.dtype, copy=False)
 
 
-@dataclass(frozen=True)
-class ChannelFormula:
+class ChannelFormula(NamedTuple):
     """An activation of all channels of a cell together.
 
     Attributes

@@ -13,7 +13,6 @@ class AvgPool(Layer):
     """The mean of each channel's plane: 1 x 1 is left."""
 
     kind = "avgpool"
-    aliases = ("avg",)
     pools_all = True
 
     def _set_up(self, source: Shape) -> Shape:

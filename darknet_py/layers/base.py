@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -58,8 +57,7 @@ class Shape(NamedTuple):
         return self.channels * self.height * self.width
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """What a layer learns, or is told by its training.
 
     Attributes
@@ -106,7 +104,7 @@ class Gradients(NamedTuple):
 class Layer:
     """One section of a cfg, with its shapes.
 
-    Subclasses declare `kind`, `aliases` and their keys, find `shape` in `_set_up`, and define the rest.
+    Subclasses declare `kind` and their keys, find `shape` in `_set_up`, and define the rest.
 
     Attributes
     ----------
@@ -174,7 +172,6 @@ class Layer:
     """
 
     kind: ClassVar[str]
-    aliases: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[Mapping[str, Option]] = {}
     extras: ClassVar[Mapping[str, Option]] = {}
     ignored: ClassVar[tuple[str, ...]] = ()

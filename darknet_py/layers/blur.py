@@ -6,7 +6,7 @@ Source: AlexeyAB's darknet, ``convolutional_layer.c`` and ``maxpool_layer.c``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ KERNELS = {1: np.outer([1, 2, 1], [1, 2, 1]) / np.float32(16), 2: np.ones((2, 2)
 UNNAMED = "it has antialiasing, and darknet itself gives its size before that to layers that name it"
 
 
-@dataclass(frozen=True)
-class Blur:
+class Blur(NamedTuple):
     """The blur of an option ``antialiasing=`` that is 1 or 2, `strides` cells apart."""
 
     kind: int

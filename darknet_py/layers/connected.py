@@ -14,7 +14,6 @@ class Connected(Layer):
     """`output` values, each a weighted sum over channel, row and column of the input."""
 
     kind = "connected"
-    aliases = ("conn",)
     resizable = False
     options = {
         "output": integer(1, least=1),

@@ -27,7 +27,6 @@ class Convolutional(Layer):
 
     kind = "convolutional"
     sums = True
-    aliases = ("conv",)
     options = {
         "filters": integer(1, least=1),
         "size": integer(1, least=1, most=MAX_SIDE),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +12,7 @@ from ..errors import UsageError
 _Numbers = TypeVar("_Numbers", bound=npt.NDArray[np.floating])
 
 
-@dataclass(frozen=True)
-class Dialect:
+class Dialect(NamedTuple):
     """The arithmetic of one of these programs; all layers of a network have the same.
 
     Attributes

@@ -11,7 +11,6 @@ class Empty(Layer):
     """Passes its input on."""
 
     kind = "empty"
-    aliases = ("silence",)
     idle = True
 
     def _set_up(self, source: Shape) -> Shape:

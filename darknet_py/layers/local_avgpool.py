@@ -18,7 +18,6 @@ class LocalAvgPool(Layer):
     """
 
     kind = "local_avgpool"
-    aliases = ("local_avg",)
     options = {
         **POOLING,
         "stride_x": integer(follows="stride", least=1),

@@ -25,7 +25,6 @@ class MaxPool(Layer):
     """
 
     kind = "maxpool"
-    aliases = ("max",)
     options = {**POOLING, "out_channels": integer(1, least=1)}
     extras = {
         "stride_x": integer(follows="stride", least=1),

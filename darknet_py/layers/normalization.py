@@ -18,7 +18,6 @@ class Normalization(Layer):
     """
 
     kind = "normalization"
-    aliases = ("lrn",)
     options = {"alpha": number(0.0001), "beta": number(0.75), "kappa": number(1), "size": integer(5, least=1)}
     alpha: float
     beta: float

@@ -21,7 +21,6 @@ class Softmax(Layer):
     """
 
     kind = "softmax"
-    aliases = ("soft",)
     options = {
         "groups": integer(1, least=1),
         "temperature": number(1),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from support import make_network, random_array, random_parameters
 
@@ -29,7 +27,7 @@ def test_images_run_alone_where_nothing_is_shared():
 def test_images_run_alone_where_their_layers_would_not_stay_in_the_cache(monkeypatch):
     sections = CONVOLUTION, CONVOLUTION, ("maxpool", {"size": 12, "stride": 12}), ("connected", {"output": 2})
     assert make_plan(*sections).together == max(module.TOGETHER)
-    machine = replace(module.MACHINE, cached_bytes=4 * (3 + 16) * 12 * 12)
+    machine = module.MACHINE._replace(cached_bytes=4 * (3 + 16) * 12 * 12)
     monkeypatch.setattr(module, "MACHINE", machine)
     assert make_plan(*sections).together == 1
 

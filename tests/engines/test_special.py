@@ -13,7 +13,7 @@ from darknet_py.engines.cpu.training.trainers import no_kernel as no_training_ke
 from darknet_py.engines.cuda.lowering import no_kernel as no_cuda_kernel
 from darknet_py.engines.passes import compile_steps, decline
 from darknet_py.errors import DarknetWarning
-from darknet_py.layers import LAYERS
+from darknet_py.layers import REGISTRY
 
 CONV = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "leaky"})
 # For each option that no kernel knows one use of it.
@@ -51,7 +51,7 @@ def make(tmp_path, monkeypatch):
 
 def test_every_option_that_no_kernel_knows_is_tried():
     """The others' `special` is empty, so that a kernel runs them."""
-    extras = {(layer.kind, key) for layer in LAYERS for key in layer.extras} - {("route", "group_id")}
+    extras = {(layer.kind, key) for layer in REGISTRY.values() for key in layer.extras} - {("route", "group_id")}
     used = {(kind, key) for kind, uses in USED.items() for options in uses for key in options}
     assert extras <= used
 

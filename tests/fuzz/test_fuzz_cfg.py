@@ -14,7 +14,7 @@ from support import cfg_text
 from darknet_py.cfg import Option, load_cfg, parse_cfg
 from darknet_py.errors import DarknetError
 from darknet_py.files import SHARE
-from darknet_py.layers import LAYERS, REGISTRY
+from darknet_py.layers import REGISTRY
 from darknet_py.layers.activations import ACTIVATIONS
 from darknet_py.network import NET_OPTIONS, OTHER_LAYERS, TRAINING_OPTIONS, Network
 
@@ -26,7 +26,7 @@ KEYS = [
     *TRAINING_OPTIONS,
     *(
         key
-        for layer in LAYERS
+        for layer in dict.fromkeys(REGISTRY.values())
         for keys in (layer.options, layer.extras, layer.ignored, layer.unsupported, layer.training, layer.untrained)
         for key in keys
     ),

@@ -7,7 +7,7 @@ import pytest
 from support import make_layer
 from support_gradients import check_gradients, difference, double_parameters, random_doubles
 
-from darknet_py.layers import LAYERS, batchnorm, connected, convolutional
+from darknet_py.layers import REGISTRY, batchnorm, connected, convolutional
 from darknet_py.layers.activations import ACTIVATIONS
 
 EPSILON = batchnorm.GRADIENT_EPSILON
@@ -193,4 +193,4 @@ def test_the_loss_of_a_cost_falls_along_its_delta(kind, factor, scale):
 
 
 def test_every_kind_of_layer_can_be_trained():
-    assert [layer.kind for layer in LAYERS if "backward" not in vars(layer)] == []
+    assert [layer.kind for layer in REGISTRY.values() if "backward" not in vars(layer)] == []

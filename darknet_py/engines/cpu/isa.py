@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-
-import llvmlite.binding as llvm
+from typing import NamedTuple
 
 from ...errors import EngineError
 from .machine import ZEN_4, Machine
+from .processor import ask_processor
 
 
-@dataclass(frozen=True)
-class Dots:
+class Dots(NamedTuple):
     """Instructions for products of pairs of bfloat16, by LLVM's names.
 
     Attributes
@@ -30,8 +28,7 @@ class Dots:
     narrow: str
 
 
-@dataclass(frozen=True)
-class Isa:
+class Isa(NamedTuple):
     """An instruction set.
 
     Attributes
@@ -80,7 +77,8 @@ ISAS = {
 
 
 ASKED = os.environ.get("DARKNET_PY_ISA")
-_HAS = llvm.get_host_cpu_features()
+PROCESSOR = ask_processor()
+_HAS = PROCESSOR.features
 
 
 def _choose() -> Isa:

@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 Picture = npt.NDArray[np.uint8]
 UNKNOWN = "not a picture in any format known here"
 BAND = 1 << 20  # pixels
+# Pillow's modules, without Plugin, and their classes, without File.
+READERS = {
+    "BMP": "BmpImage",
+    "GIF": "GifImage",
+    "PNG": "PngImage",
+    "PPM": "PpmImage",
+    "TGA": "TgaImage",
+    "TIFF": "TiffImage",
+    "WEBP": "WebPImage",
+}
 
 
 def decode(data: bytes, kind: str, file: str) -> Picture:
@@ -31,32 +42,15 @@ def decode(data: bytes, kind: str, file: str) -> Picture:
 
     Not through ``Image.open``, which tries more formats, some by other programs, and warns by a limit of its own.
     """
-    from PIL import (
-        BmpImagePlugin,
-        GifImagePlugin,
-        Image,
-        PngImagePlugin,
-        PpmImagePlugin,
-        TgaImagePlugin,
-        TiffImagePlugin,
-        WebPImagePlugin,
-    )
+    from PIL import Image
 
-    plugins: dict[str, type[ImageFile]] = {
-        "BMP": BmpImagePlugin.BmpImageFile,
-        "GIF": GifImagePlugin.GifImageFile,
-        "PNG": PngImagePlugin.PngImageFile,
-        "PPM": PpmImagePlugin.PpmImageFile,
-        "TGA": TgaImagePlugin.TgaImageFile,
-        "TIFF": TiffImagePlugin.TiffImageFile,
-        "WEBP": WebPImagePlugin.WebPImageFile,
-    }
+    reader: type[ImageFile] = getattr(import_module(f"PIL.{READERS[kind]}Plugin"), f"{READERS[kind]}File")
     prepare = {"GIF": _sized_gif, "PNG": critical_chunks, "TIFF": tiff.pixel_tags, "WEBP": _checked_webp}
     if kind in prepare:
         data = prepare[kind](data, file)
     with _told(file):
         try:
-            image = plugins[kind](io.BytesIO(data))
+            image = reader(io.BytesIO(data))
         except SyntaxError:
             if kind != "TGA":
                 raise

@@ -6,8 +6,6 @@ to all operations that have it. Addresses and strides are in bytes.
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from .base import Operation
 from .layers import Add, AvgPool, Crop, MaxPool, Scale, ScaleChannels, Softmax
 from .moves import Flatten, Pad, ToBlocks, ToPhases, ToPixels
@@ -44,7 +42,7 @@ for _number, _operation in enumerate(OPERATIONS):
 
 
 def _names(kind: str) -> tuple[str, ...]:
-    found = (field.name for operation in OPERATIONS for field in fields(operation) if field.type == kind)
+    found = (name for operation in OPERATIONS for name, type in operation.fields.items() if type == kind)
     return tuple(dict.fromkeys(found))
 
 

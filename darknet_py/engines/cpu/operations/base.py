@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**_: bool):
+        """Tells type checkers alone."""
+        return lambda record: record
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@dataclass_transform(kw_only_default=True, frozen_default=True, eq_default=False)
 class Operation:
-    """What one call of a kernel is told."""
+    """What one call of a kernel is told: the fields that a subclass annotates, all of them, by name.
+
+    Not a dataclass: to make one, of each operation at each start, takes half a millisecond.
+
+    Attributes
+    ----------
+    opcode : int
+    fields : mapping of str to str
+        Each one's type: ``int`` or ``float``.
+    """
 
     opcode: ClassVar[int]
+    fields: ClassVar[Mapping[str, str]]
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = cls.__annotations__
+
+    def __init__(self, **values: float) -> None:
+        if values.keys() != self.fields.keys():
+            wrong = ", ".join(sorted(values.keys() ^ self.fields.keys()))
+            raise TypeError(f"{type(self).__name__}: missing or unknown: {wrong}")
+        vars(self).update(values)

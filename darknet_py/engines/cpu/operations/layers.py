@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Crop(Operation):
     """alpha * A + beta within a window, to plain pictures."""
 
@@ -29,7 +26,6 @@ class Crop(Operation):
     beta: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MaxPool(Operation):
     """Maximum over windows."""
 
@@ -48,7 +44,6 @@ class MaxPool(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class AvgPool(Operation):
     """Mean over planes."""
 
@@ -62,7 +57,6 @@ class AvgPool(Operation):
     width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Add(Operation):
     """slope(alpha * A + beta * other)."""
 
@@ -85,7 +79,6 @@ class Add(Operation):
     beta: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Scale(Operation):
     """curve(factor * A + bias), or curve(A)."""
 
@@ -101,7 +94,6 @@ class Scale(Operation):
     slope: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ScaleChannels(Operation):
     """curve(A * factors), where each image has a factor for each channel or, `by_cell`, for each cell."""
 
@@ -119,7 +111,6 @@ class ScaleChannels(Operation):
     slope: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Softmax(Operation):
     """Softmax of pictures of one cell, to plain ones."""
 

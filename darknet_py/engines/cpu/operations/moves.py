@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pad(Operation):
     """Blocked pictures with zeros round them."""
 
@@ -23,7 +20,6 @@ class Pad(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ToPixels(Operation):
     """Pictures of few channels as pixels, zeros round them."""
 
@@ -43,7 +39,6 @@ class ToPixels(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ToPhases(Operation):
     """Pictures of few channels, split into phases as channels, blocked."""
 
@@ -65,7 +60,6 @@ class ToPhases(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ToBlocks(Operation):
     """Plain pictures, blocked."""
 
@@ -79,7 +73,6 @@ class ToBlocks(Operation):
     width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Flatten(Operation):
     """Blocked pictures as pictures of one cell."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pack(Operation):
     """Weights, times a factor of each filter, in the micro-kernel's order."""
 
@@ -25,7 +22,6 @@ class Pack(Operation):
     factor: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class PackWinograd(Operation):
     """The same, transformed."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Gemm(Operation):
     """Products of pixels and weights, for each batch, panel of output channels and row of pixels."""
 
@@ -42,7 +39,6 @@ class Gemm(Operation):
     final: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class WinogradInput(Operation):
     """Tiles of pictures, transformed."""
 
@@ -64,7 +60,6 @@ class WinogradInput(Operation):
     cell: int  # of the tiles
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class WinogradOutput(Operation):
     """Products of tiles, transformed back."""
 
@@ -89,7 +84,6 @@ class WinogradOutput(Operation):
     final: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Winograd(Operation):
     """All of a convolution by Winograd's algorithm, group of tiles by group of tiles."""
 
@@ -134,7 +128,6 @@ class Winograd(Operation):
     final: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Strassen(Operation):
     """A 1 x 1 convolution by Strassen's algorithm."""
 
@@ -161,7 +154,6 @@ class Strassen(Operation):
     final: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Grouped(Operation):
     """A convolution in groups of a few channels, as many out as in."""
 

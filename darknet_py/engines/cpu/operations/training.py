@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SumProducts(Operation):
     """A's numbers, rows, times B's registers, columns, summed over pixels and pictures: gradients of weights."""
 
@@ -39,7 +36,6 @@ class SumProducts(Operation):
     clear: int  # whether C is zero before
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class AddGradients(Operation):
     """Such sums, added to gradients in a weights file's order."""
 
@@ -60,7 +56,6 @@ class AddGradients(Operation):
     tap_stride: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Measure(Operation):
     """Means of pictures' blocks, and squared distances from them."""
 
@@ -71,7 +66,6 @@ class Measure(Operation):
     cells: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FoldMeasures(Operation):
     """Mean, variance and factor of each channel of a mini-batch."""
 
@@ -88,7 +82,6 @@ class FoldMeasures(Operation):
     to_deviation: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Normalize(Operation):
     """curve(factor * (A - mean) + bias)."""
 
@@ -103,7 +96,6 @@ class Normalize(Operation):
     slope: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BendDelta(Operation):
     """Deltas times an activation's slope, and their sums."""
 
@@ -121,7 +113,6 @@ class BendDelta(Operation):
     slope: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FoldDelta(Operation):
     """Gradients of biases and scales, and what deltas become before a normalization."""
 
@@ -141,7 +132,6 @@ class FoldDelta(Operation):
     to_deviation: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class NormalizeDelta(Operation):
     """factor * C + tilt * (A - mean) + bias."""
 
@@ -155,7 +145,6 @@ class NormalizeDelta(Operation):
     bias: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class AddDelta(Operation):
     """C + alpha * A."""
 
@@ -166,7 +155,6 @@ class AddDelta(Operation):
     alpha: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ShortcutDelta(Operation):
     """C + beta * A, where a shortcut adds them."""
 
@@ -185,7 +173,6 @@ class ShortcutDelta(Operation):
     beta: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MultiplyCells(Operation):
     """A * other."""
 
@@ -195,7 +182,6 @@ class MultiplyCells(Operation):
     cells: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MaxPoolDelta(Operation):
     """Deltas of maxima, to where these were."""
 
@@ -215,7 +201,6 @@ class MaxPoolDelta(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class AvgPoolDelta(Operation):
     """Deltas of means, to all that went into them."""
 
@@ -228,7 +213,6 @@ class AvgPoolDelta(Operation):
     width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Spread(Operation):
     """Blocked pictures, their cells apart."""
 
@@ -243,7 +227,6 @@ class Spread(Operation):
     out_width: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Unflatten(Operation):
     """Pictures of one cell as blocked pictures."""
 
@@ -255,7 +238,6 @@ class Unflatten(Operation):
     images: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ToPlain(Operation):
     """Blocked pictures, plain."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .base import Operation
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UpdateSgd(Operation):
     """Gradients lose `decay` * values, values gain `rate` * gradients, of which `momentum` is left."""
 
@@ -20,7 +17,6 @@ class UpdateSgd(Operation):
     limit: float  # of values' magnitude
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class UpdateAdam(Operation):
     """Values follow the first moment of the gradients, divided by the root of the second; no gradients are left."""
 

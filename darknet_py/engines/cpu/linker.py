@@ -1,0 +1,132 @@
+"""Joining object files to machine code in one piece, for any address: see `linked.place`.
+
+There is little to it where code is compiled for any distance, as Numba does for x86-64: all addresses in it have 64
+bits.
+
+Source: System V Application Binary Interface, chapter 4, and its AMD64 supplement.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .linked import Linked, find_functions
+
+MAGIC, X86_64 = b"\x7fELF\2\1", 62  # of 64 bits, the lower byte first
+PROGBITS, SYMTAB, RELA = 1, 2, 4  # types of sections
+ALLOC, EXECUTE, MERGE, STRINGS, LARGE = 2, 4, 16, 32, 1 << 28  # their flags
+KNOWN = ALLOC | EXECUTE | MERGE | STRINGS | LARGE  # among them of none that is written
+LOCAL, UNDEFINED = 0, 0  # a symbol's binding, its section
+ADDRESS = 1  # the type of relocation that is known: an address of 64 bits
+ALIGNMENT = 64
+
+Rows = npt.NDArray[np.void]
+
+
+def _row(**fields: str) -> np.dtype[np.void]:
+    return np.dtype([*fields.items()])
+
+
+SECTION = _row(
+    name="u4", type="u4", flags="u8", address="u8", offset="u8", size="u8", link="u4", info="u4", align="u8", entry="u8"
+)
+SYMBOL = _row(name="u4", info="u1", other="u1", section="u2", value="u8", size="u8")
+RELOCATION = _row(offset="u8", type="u4", symbol="u4", addend="i8")
+
+
+class UnlinkableError(Exception):
+    """An object has what is not known here."""
+
+
+def join_objects(objects: Sequence[bytes], own: Mapping[str, int]) -> Linked:
+    """Join objects whose names are the process's, those of `own`, or defined by one of them.
+
+    Raises
+    ------
+    UnlinkableError
+        Where they are for another system or processor, or a section, symbol or relocation is not known here.
+    """
+    code = bytearray()
+    files = [_Object(content, code) for content in objects]
+    entries = {name: place for file in reversed(files) for name, place in file.defined()}
+    addresses: list[int] = []
+    imports: dict[str, list[int]] = defaultdict(list)
+    for file in files:
+        for place, symbol, addend in file.relocations():
+            found = file.find(symbol)
+            if found is None:
+                found = entries.get(file.name(symbol))
+            if found is None:
+                imports[file.name(symbol)].append(place)
+            else:
+                addresses.append(place)
+            struct.pack_into("<q", code, place, (found or 0) + addend)
+    try:
+        find_functions(imports, own)
+    except AttributeError as reason:
+        raise UnlinkableError(str(reason)) from None
+    return Linked(bytes(code), entries, addresses, dict(imports))
+
+
+class _Object:
+    """An object file whose code is appended to `code`."""
+
+    def __init__(self, content: bytes, code: bytearray) -> None:
+        if not sys.platform.startswith("linux") or content[:6] != MAGIC or _number("H", content, 18) != X86_64:
+            raise UnlinkableError("for another system or processor")
+        self._content = content
+        self._sections: Rows = np.frombuffer(content, SECTION, _number("H", content, 60), _number("Q", content, 40))
+        self._places: dict[int, int] = {}  # of sections, in `code`
+        for index, section in enumerate(self._sections):
+            if section["type"] == PROGBITS and section["flags"] & ALLOC and section["size"]:
+                if section["flags"] & ~np.uint64(KNOWN) or section["align"] > ALIGNMENT:
+                    raise UnlinkableError(f"a section with flags {section['flags']}, alignment {section['align']}")
+                code += bytes(-len(code) % ALIGNMENT)
+                self._places[index] = len(code)
+                code += self._data(section)
+        (table,) = (section for section in self._sections if section["type"] == SYMTAB)
+        self._symbols: Rows = np.frombuffer(self._data(table), SYMBOL)
+        self._names = self._data(self._sections[table["link"]])
+
+    def _data(self, section: np.void) -> bytes:
+        return self._content[int(section["offset"]) : int(section["offset"] + section["size"])]
+
+    def name(self, symbol: int) -> str:
+        start = int(self._symbols[symbol]["name"])
+        return self._names[start : self._names.index(b"\0", start)].decode()
+
+    def find(self, symbol: int) -> int | None:
+        """Where in the joined code a symbol lies; None where it is defined elsewhere."""
+        section = int(self._symbols[symbol]["section"])
+        if section == UNDEFINED:
+            return None
+        if section not in self._places:
+            raise UnlinkableError(f"{self.name(symbol)} in section {section}")
+        return self._places[section] + int(self._symbols[symbol]["value"])
+
+    def defined(self) -> Iterator[tuple[str, int]]:
+        """The symbols that others may use, and where they lie."""
+        for index, symbol in enumerate(self._symbols):
+            if symbol["info"] >> 4 != LOCAL and symbol["section"] in self._places:
+                yield self.name(index), self._places[int(symbol["section"])] + int(symbol["value"])
+
+    def relocations(self) -> Iterator[tuple[int, int, int]]:
+        """Where in the joined code addresses are wanted, of which symbol, and how far behind it."""
+        for section in self._sections:
+            start = self._places.get(int(section["info"]))
+            if section["type"] == RELA and start is not None:
+                for row in np.frombuffer(self._data(section), RELOCATION):
+                    if row["type"] != ADDRESS:
+                        raise UnlinkableError(f"a relocation of type {row['type']}")
+                    yield start + int(row["offset"]), int(row["symbol"]), int(row["addend"])
+
+
+def _number(form: str, content: bytes, offset: int) -> int:
+    number: int = struct.unpack_from(f"<{form}", content, offset)[0]
+    return number

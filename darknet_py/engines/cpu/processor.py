@@ -1,0 +1,54 @@
+"""What this machine's processor is like; LLVM, which knows, takes longer to load than a small network to run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+SAID = "vendor_id", "cpu family", "model", "model name", "stepping", "flags"
+BLOCK = 1 << 12  # bytes that are read at a time: what is said of one processor has less
+
+
+class Processor(NamedTuple):
+    """A processor.
+
+    Attributes
+    ----------
+    identity : str
+        Another wherever LLVM may compile in another way for it.
+    features : mapping of str to bool
+        By LLVM's names, whether it has them.
+    """
+
+    identity: str
+    features: Mapping[str, bool]
+
+
+def ask_processor() -> Processor:
+    """What Linux says of an x86-64 processor, which has the features that programs may use; else what LLVM says."""
+    if sys.platform == "linux" and os.uname().machine == "x86_64":
+        said = _read_cpuinfo()
+        if "flags" in said:
+            features = {flag.replace("_", ""): True for flag in said["flags"].split()}  # avx512_bf16, LLVM's avx512bf16
+            return Processor(" ".join(said.values()), features)
+    import llvmlite.binding as llvm
+
+    return Processor(
+        f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}", llvm.get_host_cpu_features()
+    )
+
+
+def _read_cpuinfo() -> dict[str, str]:
+    """What the system says of the first processor; nothing where it says nothing."""
+    text = b""
+    try:
+        with open("/proc/cpuinfo", "rb", buffering=0) as stream:
+            while b"\n\n" not in text and (block := stream.read(BLOCK)):
+                text += block
+    except OSError:
+        return {}
+    lines = text.partition(b"\n\n")[0].decode(errors="replace").splitlines()
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return {key: fields[key] for key in SAID if key in fields}
