@@ -12,13 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .classifier import Classifier, Prediction, load_network
+    from .classifier import Classifier, load_network
     from .datasets.data_file import Dataset, load_dataset
     from .datasets.samples import Sample, load_samples
     from .evaluation.crews import Cluster
     from .evaluation.loop import EvaluationProgress, evaluate
     from .network import Network
     from .parameters import Parameters
+    from .prediction import Prediction, Predictions
     from .training.options import TrainingOptions
     from .training.settings import TrainingSettings
     from .training.trainer import TrainingFiles, TrainingProgress, train
@@ -50,7 +51,8 @@ _LAZY = {
     "EvaluationProgress": "evaluation.loop",
     "Network": "network",
     "Parameters": "parameters",
-    "Prediction": "classifier",
+    "Prediction": "prediction",
+    "Predictions": "prediction",
     "Sample": "datasets.samples",
     "TrainingFiles": "training.trainer",
     "TrainingOptions": "training.options",
@@ -83,6 +85,7 @@ __all__ = [
     "Network",
     "Parameters",
     "Prediction",
+    "Predictions",
     "Sample",
     "TrainingError",
     "TrainingFiles",

@@ -14,11 +14,11 @@ from .errors import one_line
 from .streams import say
 
 if TYPE_CHECKING:
-    from .classifier import Prediction
     from .datasets.samples import Sample
     from .evaluation.outcome import Outcome
     from .evaluation.totals import Summary, Totals
     from .layers import Array
+    from .prediction import Prediction
     from .training.options import TrainingOptions
     from .training.trainer import TrainingProgress
 

@@ -16,8 +16,7 @@ ALLOWED = {
     "__main__": {"cli", "interrupt"},
     "cache": set(),
     "cfg": {"remarks"},
-    "classifier": {"cfg", "datasets", "engines", "forks", "images", "layers", "limits", "network", "parameters"}
-    | {"weights"},
+    "classifier": {"datasets", "images", "layers", "networks", "packaged", "prediction", "running"},
     "cli": {"commands", "foreign", "report"},
     "commands": {
         "cfg",
@@ -31,7 +30,8 @@ ALLOWED = {
         "interrupt",
         "limits",
     }
-    | {"layers", "limits", "network", "networks", "pages", "report", "runs", "surgery", "training", "weights"},
+    | {"layers", "limits", "network", "networks", "packaged", "pages", "report", "running", "runs", "surgery"}
+    | {"training", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images", "remarks"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
@@ -51,10 +51,13 @@ ALLOWED = {
     "networks": set(),
     "onnx_activations": {"layers", "onnx_graph"},
     "onnx_graph": {"layers"},
+    "packaged": {"fetch", "networks"},
     "pages": {"datasets", "evaluation", "images", "training"},
     "parameters": {"layers"},
+    "prediction": set(),
     "remarks": set(),
-    "report": {"classifier", "datasets", "evaluation", "layers", "training"},
+    "report": {"datasets", "evaluation", "layers", "prediction", "training"},
+    "running": {"cfg", "engines", "forks", "layers", "limits", "network", "parameters", "weights"},
     "runs": set(),
     "streams": set(),
     "surgery": {"engines", "layers", "network", "parameters"},

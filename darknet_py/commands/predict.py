@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CfgError, ImageError, UsageError, WeightsError
-from ..images.decode import SUFFIXES, load_image
+from ..images.decode import load_image
 from ..images.fit import PREDICT_MODES
 from ..report import FORMATS, STYLES, Record, open_report
 from ..streams import say
 from .model import add_engine_options, open_model, positive, split_operands
+from .pictures import find_images
 from .prompt import ask_paths
 
 if TYPE_CHECKING:
@@ -58,7 +55,7 @@ def run_predict(args: argparse.Namespace) -> int:
     prompted = not operands.rest
     done = failed = 0
     try:
-        for path in ask_paths(args.format == "text") if prompted else _find_images(operands.rest):
+        for path in ask_paths(args.format == "text") if prompted else find_images(operands.rest):
             try:
                 report.add(_classify(network, path, preprocess, top, only_leaves))
                 done += 1
@@ -91,25 +88,3 @@ def _classify(
         raise ImageError("not enough memory to run the network on it", file=path) from None
     height, width = image.shape[1:]
     return Record(path, width, height, mode, seconds, network.rank(probabilities, top))
-
-
-def _find_images(operands: list[str]) -> Iterator[str | ImageError]:
-    """The pictures that operands name: themselves, those in a folder and below it, those listed on stdin.
-
-    Where an operand names none, an error that says so takes the place of a picture.
-    """
-    for operand in operands:
-        found: Iterable[str] = [operand]
-        none = ""
-        if operand == "-":
-            found = (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-            none = "no path on standard input"
-        elif os.path.isdir(operand):
-            found = sorted(str(p) for p in Path(operand).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            none = "no picture in this folder"
-        empty = True
-        for path in found:
-            empty = False
-            yield path
-        if empty:
-            yield ImageError(none, file=operand)
