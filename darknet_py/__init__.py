@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .datasets.samples import Sample, load_samples
     from .evaluation.crews import Cluster
     from .evaluation.loop import EvaluationProgress, evaluate
+    from .heatmap import Heatmap
     from .network import Network
     from .parameters import Parameters
     from .prediction import Prediction, Predictions
@@ -49,6 +50,7 @@ _LAZY = {
     "Cluster": "evaluation.crews",
     "Dataset": "datasets.data_file",
     "EvaluationProgress": "evaluation.loop",
+    "Heatmap": "heatmap",
     "Network": "network",
     "Parameters": "parameters",
     "Prediction": "prediction",
@@ -80,6 +82,7 @@ __all__ = [
     "EvaluationProgress",
     "ExportError",
     "FetchError",
+    "Heatmap",
     "ImageError",
     "JournalError",
     "Network",

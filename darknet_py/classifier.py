@@ -12,9 +12,10 @@ import numpy as np
 
 from .datasets.data_file import DEFAULT, Dataset, load_dataset
 from .errors import DarknetWarning, UsageError
+from .heatmap import Area, Heatmap, find_plane, weigh_cells
 from .images import Picture
 from .images.decode import name_source, split_sources, to_picture
-from .images.fit import PREDICT_MODES, RESIZING_MODES, interpolate, preprocess, shorter_size, to_grey
+from .images.fit import PREDICT_MODES, RESIZING_MODES, find_area, interpolate, preprocess, shorter_size, to_grey
 from .layers import Array
 from .networks import packaged_cfg
 from .packaged import find_packaged
@@ -145,6 +146,55 @@ class Classifier(RunningNetwork):
         shape = self.layer_at(layer).shape
         return np.stack(rows) if rows else np.empty((0, *shape[: 1 if pool else 3]), np.float32)
 
+    def heatmap(
+        self, image: Source, layer: int | None = None, index: int | None = None, preprocess: str | None = None
+    ) -> Heatmap:
+        """Where in a picture lies what speaks for a class (Grad-CAM), by the layers' definitions: slow.
+
+        Parameters
+        ----------
+        image, preprocess
+            As `classify` takes them.
+        layer : int, optional
+            Whose plane is looked at, as the listing counts them, below 0 from the end; where absent, the last
+            convolution that has a plane.
+        index : int, optional
+            Of the class; where absent, the first guess.
+
+        Returns
+        -------
+        Heatmap
+            Its `spread` lays it over the picture.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such layer or class, or the answer does not depend on the layer in a way that has a
+            gradient.
+        ImageError
+            As `classify` does.
+        """
+        picture = to_picture(image)
+        file = name_source(image, 0)
+        mode = self.mode_for(picture, preprocess, file)
+        (view,) = self.prepare(picture, mode)
+        probabilities = self.probabilities(view[None])[0]
+        if index is None:
+            index = self.rank(probabilities, 1)[0].index
+        if not 0 <= index < self.outputs:
+            raise UsageError(f"class {index}: there are {self.outputs}, from 0", file=self.file)
+        layers = self.layers_for(*view.shape[1:])[: self.output_layer.index + 1]
+        looked = find_plane(layers) if layer is None else layers[self.layer_at(layer).index]
+        if looked.shape.height * looked.shape.width == 1:
+            raise UsageError(f"layer {looked.index} has a plane of one cell: nothing to look at", file=self.file)
+        with np.errstate(all="ignore"):
+            cells = weigh_cells(layers, self.read_parameters(), view, looked.index, index)
+        height, width = picture.shape[:2]
+        area = find_area(mode, width, height, view.shape[2], view.shape[1])
+        for before in layers[: looked.index + 1]:
+            area = _part(area, before.shown)
+        return Heatmap(self._describe(index, probabilities), looked.index, cells, area, width, height)
+
     def layer_run(self, layer: int, pool: bool) -> Callable[[Array], Array]:
         """What gives of a batch of inputs the outputs of `layer`, as `features` does."""
         index = self.layer_at(layer).index
@@ -173,15 +223,15 @@ class Classifier(RunningNetwork):
     def rank(self, probabilities: Array, top: int) -> Predictions:
         """The `top` best of `probabilities` (outputs,)."""
         order = np.argsort(-probabilities, kind="stable")[:top]
+        return Predictions(self._describe(int(index), probabilities) for index in order)
+
+    def _describe(self, index: int, probabilities: Array) -> Prediction:
         dataset, hierarchy = self.dataset, self.output_layer.hierarchy
-        parents: dict[int, str | None] = {}
+        above = None
         if hierarchy is not None:
-            of = {int(i): hierarchy.parents[i] for i in order}
-            parents = {i: dataset.names[parent] if parent >= 0 else "" for i, parent in of.items()}
-        return Predictions(
-            Prediction(int(i), dataset.wnids[i], dataset.names[i], float(probabilities[i]), parents.get(int(i)))
-            for i in order
-        )
+            parent = hierarchy.parents[index]
+            above = dataset.names[parent] if parent >= 0 else ""
+        return Prediction(index, dataset.wnids[index], dataset.names[index], float(probabilities[index]), above)
 
     def mode_for(self, picture: Picture, mode: str | None = None, file: str = "image") -> str:
         """The preprocessing that predict applies to `picture`, where `mode` is asked for; `file` names it."""
@@ -213,7 +263,7 @@ class Classifier(RunningNetwork):
         if mode in RESIZING_MODES:
             # Refused before the picture is blown up, not after.
             for new_width, new_height in RESIZING_MODES[mode](picture.shape[1], picture.shape[0], width):
-                self._layers_for(new_height, new_width)
+                self.layers_for(new_height, new_width)
         fast = self.interpolate or interpolate
         views = preprocess(to_grey(picture) if channels == 1 else picture, mode, width, height, fast)
         return [view[:channels] for view in views]
@@ -236,6 +286,13 @@ def check_alike(shape: tuple[int, ...], first: tuple[int, ...]) -> None:
         shapes = " and ".join(" x ".join(map(str, one)) for one in (first, shape))
         reason = "pictures of several proportions; pool them, or fit all alike: preprocess=letterbox"
         raise UsageError(f"features of {shapes}, of {reason}")
+
+
+def _part(area: Area, shown: Area) -> Area:
+    """What of a picture is `shown` of an `area` of it."""
+    left, top, right, bottom = area
+    width, height = right - left, bottom - top
+    return left + shown[0] * width, top + shown[1] * height, left + shown[2] * width, top + shown[3] * height
 
 
 def _lasting(file: str) -> str:

@@ -44,7 +44,7 @@ class Predictions(list[Prediction]):
 
 
 def _show_row(guess: Prediction) -> str:
-    width = BAR * min(max(guess.probability, 0.0), 1.0)  # False for NaN, too: max keeps its first
+    width = BAR * min(max(0.0, guess.probability), 1.0)  # of NaN the first, 0
     bar = f'<div style="width: {width:.2f}em; height: 0.8em; background: #4878a8"></div>'
     kind = f" ({escape(guess.parent)})" if guess.parent else ""
     title = escape(f"{guess.index}, {guess.wnid}")

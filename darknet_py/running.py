@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -167,7 +167,7 @@ class RunningNetwork(Network):
         height, width = array.shape[2:]
 
         def shape_layers() -> Sequence[Layer]:
-            return self._layers_for(height, width)[: last.index + 1]
+            return self.layers_for(height, width)[: last.index + 1]
 
         plan = self._find_opened(last.index).plan(height, width, shape_layers)
         if not len(array):
@@ -247,13 +247,13 @@ class RunningNetwork(Network):
         return opened
 
     def _open_engine(self, layers: Sequence[Layer]) -> Engine:
-        weights, how = self._loaded(), self.settings
+        how = self.settings
         if self._opened:  # what the first one takes has been looked at before the weights were mapped
             needed = (how.engine, layers, how.gpu, how.precision)
             self._check_memory(compile_steps(layers), layers, lambda: memory_needed(*needed))
-        arrays = islice(weights.read(), len(layers))
+        arrays = islice(self.read_parameters(), len(layers))
         engine = open_engine(how.engine, layers, arrays, how.threads, how.gpu, how.precision)
-        weights.check_unchanged()
+        self._loaded().check_unchanged()
         return engine
 
     def _check_batch(self, batch: npt.ArrayLike) -> Array:
@@ -289,11 +289,17 @@ class RunningNetwork(Network):
 
     def _define_layers(self, batch: Array) -> Generator[tuple[Layer, Array], None, None]:
         """Each layer that answers, and what it gives for `batch` by its definition."""
-        weights, layers = self._loaded(), self._layers_for(*batch.shape[2:])
-        yield from ReferenceEngine(layers, weights.read()).plan(layers).outputs(batch)
+        layers = self.layers_for(*batch.shape[2:])
+        yield from ReferenceEngine(layers, self.read_parameters()).plan(layers).outputs(batch)
+
+    def read_parameters(self) -> Iterator[dict[str, Array]]:
+        """Each layer's own parameters, read from the file; WeightsError where it has changed."""
+        weights = self._loaded()
+        yield from weights.read()
         weights.check_unchanged()
 
-    def _layers_for(self, height: int, width: int) -> Sequence[Layer]:
+    def layers_for(self, height: int, width: int) -> Sequence[Layer]:
+        """The layers, shaped for that size; UsageError or CfgError where the network, or memory, does not allow it."""
         if (height, width) == self.input_shape[1:]:
             return self.layers
         self.check_resizable(height, width)

@@ -16,7 +16,7 @@ ALLOWED = {
     "__main__": {"cli", "interrupt"},
     "cache": set(),
     "cfg": {"remarks"},
-    "classifier": {"datasets", "images", "layers", "networks", "packaged", "prediction", "running"},
+    "classifier": {"datasets", "heatmap", "images", "layers", "networks", "packaged", "prediction", "running"},
     "cli": {"commands", "foreign", "report"},
     "commands": {
         "cfg",
@@ -30,8 +30,8 @@ ALLOWED = {
         "interrupt",
         "limits",
     }
-    | {"layers", "limits", "network", "networks", "packaged", "pages", "report", "running", "runs", "surgery"}
-    | {"training", "weights"},
+    | {"layers", "limits", "network", "networks", "packaged", "pages", "prediction", "report", "running"}
+    | {"runs", "surgery", "training", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images", "remarks"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
@@ -43,6 +43,7 @@ ALLOWED = {
     "files": set(),
     "foreign": set(),
     "forks": set(),
+    "heatmap": {"layers", "parameters", "prediction"},
     "images": set(),
     "interrupt": set(),
     "layers": {"cfg"},
@@ -73,7 +74,7 @@ CONFINED = {
     "llvmlite": ("engines/cpu",),
     "cupy": ("engines/cuda",),
     "cudnn": ("engines/cuda/cudnn.py",),
-    "PIL": ("images/decode.py", "images/decoders"),
+    "PIL": ("images/decode.py", "images/decoders", "images/draw.py"),
     "simplejpeg": ("images/decoders/jpeg.py",),
     "argparse": ("cli.py", "commands"),
     "requests": ("fetch.py",),
