@@ -1,9 +1,11 @@
 """Classify images with darknet's ImageNet networks, from their own .cfg and .weights files.
 
 >>> import darknet_py
->>> net = darknet_py.load_network("cfg/shapes.cfg", "data/shapes.weights")
->>> net.classify("data/star.png")[0].index
-8
+>>> net = darknet_py.load_network("shapes")
+>>> net.classify("data/star.png")[0].label
+'star'
+
+It prints nothing: what it has to say is logged, under ``darknet_py``, or warned of (`DarknetWarning`).
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ if TYPE_CHECKING:
     from .classifier import Classifier, load_network
     from .datasets.data_file import Dataset, load_dataset
     from .datasets.samples import Sample, load_samples
+    from .downloads import fetch
     from .evaluation.crews import Cluster
     from .evaluation.loop import EvaluationProgress, evaluate
     from .heatmap import Heatmap
     from .network import Network
+    from .onnx_export import export
     from .parameters import Parameters
     from .prediction import Prediction, Predictions
     from .training.options import TrainingOptions
@@ -61,6 +65,8 @@ _LAZY = {
     "TrainingProgress": "training.trainer",
     "TrainingSettings": "training.settings",
     "evaluate": "evaluation.loop",
+    "export": "onnx_export",
+    "fetch": "downloads",
     "load_dataset": "datasets.data_file",
     "load_network": "classifier",
     "load_samples": "datasets.samples",
@@ -98,6 +104,8 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "evaluate",
+    "export",
+    "fetch",
     "load_dataset",
     "load_network",
     "load_samples",

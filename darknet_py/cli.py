@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import logging
 import os
 import re
 import sys
@@ -103,6 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _prepare_streams()
         _show_warnings()
+        _show_log()
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return code
@@ -252,6 +254,21 @@ def _show_warnings() -> None:
 
     warnings.showwarning = show
     warnings.simplefilter("always", DarknetWarning)
+
+
+class _Lines(logging.Handler):
+    """One line on stderr for each record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"darknet: {one_line(record.getMessage())}")
+
+
+def _show_log() -> None:
+    """Let the library's own remarks, such as why a first run takes long, be seen."""
+    log = logging.getLogger(__package__)
+    log.setLevel(logging.INFO)
+    log.handlers = [_Lines()]
+    log.propagate = False
 
 
 def _fail(reason: str, code: int) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from .downloads import PUBLISHED, find_weights, weights_path
 from .errors import WeightsError
-from .fetch import PUBLISHED, find_weights, weights_path
 from .files import resolve
 from .networks import packaged_cfg
 

@@ -23,23 +23,21 @@ ALLOWED = {
         "classifier",
         "datasets",
         "engines",
+        "downloads",
         "evaluation",
-        "export",
-        "fetch",
         "images",
         "interrupt",
         "limits",
     }
-    | {"layers", "limits", "network", "networks", "packaged", "pages", "prediction", "report", "running"}
+    | {"layers", "limits", "network", "networks", "onnx_export", "packaged", "pages", "prediction", "report", "running"}
     | {"runs", "surgery", "training", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images", "remarks"},
+    "downloads": {"content_id"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
     "errors": set(),
     "evaluation": {"classifier", "datasets", "images", "layers", "limits", "runs"},
-    "export": {"engines", "export_nodes", "layers", "network", "onnx_activations", "onnx_graph", "parameters"},
     "export_nodes": {"layers", "onnx_activations", "onnx_graph"},
-    "fetch": {"content_id"},
     "files": set(),
     "foreign": set(),
     "forks": set(),
@@ -51,8 +49,10 @@ ALLOWED = {
     "network": {"cfg", "layers"},
     "networks": set(),
     "onnx_activations": {"layers", "onnx_graph"},
+    "onnx_export": {"engines", "export_nodes", "layers", "network", "onnx_activations", "onnx_graph", "parameters"}
+    | {"running"},
     "onnx_graph": {"layers"},
-    "packaged": {"fetch", "networks"},
+    "packaged": {"downloads", "networks"},
     "pages": {"datasets", "evaluation", "images", "training"},
     "parameters": {"layers"},
     "prediction": set(),
@@ -77,17 +77,16 @@ CONFINED = {
     "PIL": ("images/decode.py", "images/decoders", "images/draw.py"),
     "simplejpeg": ("images/decoders/jpeg.py",),
     "argparse": ("cli.py", "commands"),
-    "requests": ("fetch.py",),
-    "tqdm": ("fetch.py", "commands", "engines/cuda/tune.py"),
+    "requests": ("downloads.py",),
+    "tqdm": ("downloads.py", "commands", "engines/cuda/tune.py"),
     "cv2": (),
-    "onnx": ("export.py", "onnx_graph.py"),
+    "onnx": ("onnx_export.py", "onnx_graph.py"),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
     "filelock": ("runs/lock.py",),
     "jinja2": ("pages/render.py",),
 }
-# Who may print; of the library only those that say, on standard error, why a first run takes long.
-PRINTING = ("cli.py", "commands", "report.py", "cache.py", "engines/cpu/jit.py")
+PRINTING = ("cli.py", "commands", "report.py")  # the library only logs, under its own name
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
