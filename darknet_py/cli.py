@@ -57,6 +57,7 @@ COMMANDS = {
     "classifier test": Command("valid", "valid", "Print all probabilities of each image of a list, stretched."),
     "classifier try": Command("try_layer", "try", "Print what a layer of a network gives for a picture."),
     "classifier features": Command("features", "features", "Save what a layer of a network gives for pictures."),
+    "classifier demo": Command("demo", "demo", "Classify what a camera, a video or a stream shows."),
     "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
     "ops": Command("tools", "ops", "Count a network's operations."),
     "networks": Command("tools", "networks", "List the networks that come with the program."),

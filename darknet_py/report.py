@@ -319,6 +319,16 @@ def _shorten(value: float) -> float | None:
     return float(str(value)) if math.isfinite(value) else None
 
 
+def print_frame(fps: float, predictions: Sequence[Prediction]) -> None:
+    """What darknet's demo prints for a frame; only a terminal is cleared for it."""
+    if sys.stdout.isatty():
+        print("\033[2J\033[1;1H", end="")
+    print(f"\nFPS:{fps:.0f}")
+    for guess in predictions:
+        print(f"{100 * guess.probability:.1f}%: {_shown(guess.label)}")
+    sys.stdout.flush()
+
+
 def print_line(text: str) -> None:
     """A line of its own."""
     print(_shown(text), flush=True)

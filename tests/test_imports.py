@@ -30,7 +30,7 @@ ALLOWED = {
         "limits",
     }
     | {"layers", "limits", "network", "networks", "onnx_export", "packaged", "pages", "prediction", "report", "running"}
-    | {"runs", "surgery", "training", "weights"},
+    | {"runs", "surgery", "training", "video", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images", "remarks"},
     "downloads": {"content_id"},
@@ -65,6 +65,7 @@ ALLOWED = {
     "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}
     | {"layers", "limits", "network", "parameters", "runs", "weights"},
     "version": set(),
+    "video": {"images"},
     "weights": {"layers", "network", "parameters"},
 }
 # Libraries that are heavy, that not every machine has, or that only a program needs, and the only places where they may
@@ -79,7 +80,7 @@ CONFINED = {
     "argparse": ("cli.py", "commands"),
     "requests": ("downloads.py",),
     "tqdm": ("downloads.py", "commands", "engines/cuda/tune.py"),
-    "cv2": (),
+    "cv2": ("video.py",),
     "onnx": ("onnx_export.py", "onnx_graph.py"),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),

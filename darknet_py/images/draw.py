@@ -28,7 +28,7 @@ COLOURS = np.array([[0, 0, 0], [80, 0, 110], [200, 40, 60], [255, 150, 20], [255
 COVER = 0.65
 
 
-def annotate(picture: Picture, guesses: Sequence[tuple[str, float]]) -> Picture:
+def annotate(picture: Picture, guesses: Sequence[tuple[str, float]], note: str = "") -> Picture:
     """`picture` with a panel in which each guess has its name, its share and a bar.
 
     Parameters
@@ -37,6 +37,8 @@ def annotate(picture: Picture, guesses: Sequence[tuple[str, float]]) -> Picture:
         uint8 (height, width, 3).
     guesses : sequence of (str, float)
         Names, and shares of 0..1.
+    note : str
+        What stands below them.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def annotate(picture: Picture, guesses: Sequence[tuple[str, float]]) -> Picture:
 
     size = min(max(min(picture.shape[:2]) // OF_HEIGHT, SMALLEST), LARGEST)
     line, edge = size * 3 // 2, size // 2
-    height = len(guesses) * line + edge
+    height = (len(guesses) + bool(note)) * line + edge
     has_room = picture.shape[1] >= LEAST_WIDTH and picture.shape[0] >= 2 * height
     canvas = picture.copy() if has_room else _add_margin(picture, height)
     width = min(canvas.shape[1], max(LEAST_WIDTH, 24 * size))
@@ -62,6 +64,8 @@ def annotate(picture: Picture, guesses: Sequence[tuple[str, float]]) -> Picture:
         draw.rectangle((0, top, round(share * (width - 1)), top + line - edge // 2), fill=BAR)
         draw.text((edge, top), f"{share:.1%}", fill=TEXT, font=font)
         draw.text((edge + share_width, top), _fit(name, width - 2 * edge - share_width, size), fill=TEXT, font=font)
+    if note:
+        draw.text((edge, len(guesses) * line + edge // 2), note, fill=TEXT, font=font)
     return np.asarray(image)
 
 
