@@ -1,9 +1,11 @@
 """Classify images with darknet's ImageNet networks, from their own .cfg and .weights files.
 
 >>> import darknet_py
->>> net = darknet_py.load_network("cfg/shapes.cfg", "data/shapes.weights")
->>> net.classify("data/star.png")[0].index
-8
+>>> net = darknet_py.load_network("shapes")
+>>> net.classify("data/star.png")[0].label
+'star'
+
+It prints nothing: what it has to say is logged, under ``darknet_py``, or warned of (`DarknetWarning`).
 """
 
 from __future__ import annotations
@@ -12,13 +14,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .classifier import Classifier, Prediction, load_network
+    from .classifier import Classifier, load_network
     from .datasets.data_file import Dataset, load_dataset
     from .datasets.samples import Sample, load_samples
+    from .downloads import fetch
     from .evaluation.crews import Cluster
     from .evaluation.loop import EvaluationProgress, evaluate
+    from .heatmap import Heatmap
     from .network import Network
+    from .onnx_export import export
     from .parameters import Parameters
+    from .prediction import Prediction, Predictions
     from .training.options import TrainingOptions
     from .training.settings import TrainingSettings
     from .training.trainer import TrainingFiles, TrainingProgress, train
@@ -48,15 +54,19 @@ _LAZY = {
     "Cluster": "evaluation.crews",
     "Dataset": "datasets.data_file",
     "EvaluationProgress": "evaluation.loop",
+    "Heatmap": "heatmap",
     "Network": "network",
     "Parameters": "parameters",
-    "Prediction": "classifier",
+    "Prediction": "prediction",
+    "Predictions": "prediction",
     "Sample": "datasets.samples",
     "TrainingFiles": "training.trainer",
     "TrainingOptions": "training.options",
     "TrainingProgress": "training.trainer",
     "TrainingSettings": "training.settings",
     "evaluate": "evaluation.loop",
+    "export": "onnx_export",
+    "fetch": "downloads",
     "load_dataset": "datasets.data_file",
     "load_network": "classifier",
     "load_samples": "datasets.samples",
@@ -78,11 +88,13 @@ __all__ = [
     "EvaluationProgress",
     "ExportError",
     "FetchError",
+    "Heatmap",
     "ImageError",
     "JournalError",
     "Network",
     "Parameters",
     "Prediction",
+    "Predictions",
     "Sample",
     "TrainingError",
     "TrainingFiles",
@@ -92,6 +104,8 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "evaluate",
+    "export",
+    "fetch",
     "load_dataset",
     "load_network",
     "load_samples",

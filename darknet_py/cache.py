@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import stat
 import sys
@@ -16,11 +17,11 @@ from pathlib import Path
 
 from .errors import DarknetWarning, EngineError
 from .files import describe_oserror, write_atomically
-from .streams import say
 
 if sys.platform != "win32":
     import fcntl
 
+LOG = logging.getLogger(__name__)
 DIGEST = hashlib.sha256().digest_size  # bytes of it before the content of what `keep` has kept
 PATIENCE = 600.0  # seconds for which another process is waited for; a stopped one holds nobody up for longer
 ASK = 0.1  # seconds between looks whether it is done
@@ -231,7 +232,7 @@ def _lock(folder: int) -> None:
             return
         except BlockingIOError:
             if not told:
-                say("darknet: waiting for another process that compiles kernels")
+                LOG.info("waiting for another process that compiles kernels")
             told = True
             time.sleep(ASK)
         except OSError:  # the file system has none

@@ -1,127 +1,52 @@
-"""A network with its weights on an engine: pictures in, probabilities out."""
+"""A network with its weights on an engine: pictures in, classes out."""
 
 from __future__ import annotations
 
 import os
-import threading
 import warnings
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from copy import copy
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import numpy.typing as npt
 
-from .cfg import load_cfg
 from .datasets.data_file import DEFAULT, Dataset, load_dataset
-from .engines import memory_needed, open_engine
-from .engines.base import Engine, Plan
-from .engines.passes import compile_steps
-from .engines.reference import ReferenceEngine
-from .errors import CfgError, DarknetWarning, UsageError, WeightsError
-from .forks import renew_after_fork
+from .errors import DarknetWarning, UsageError
+from .heatmap import Area, Heatmap, find_plane, weigh_cells
 from .images import Picture
-from .images.decode import to_picture
-from .images.fit import PREDICT_MODES, RESIZING_MODES, interpolate, preprocess, shorter_size, to_grey
-from .layers import Array, Layer
-from .limits import memory_limits, tell_size
-from .network import Network
-from .parameters import Parameters
-from .weights import Weights, choose_dialect, load_weights
+from .images.decode import name_source, split_sources, to_picture
+from .images.fit import PREDICT_MODES, RESIZING_MODES, find_area, interpolate, preprocess, shorter_size, to_grey
+from .layers import Array
+from .networks import packaged_cfg
+from .packaged import find_packaged
+from .prediction import Prediction, Predictions
+from .running import RunningNetwork, Settings
 
 if TYPE_CHECKING:
     from .images.decode import Source
 
-MAX_PLANS = 4  # sizes of picture whose plans are kept
+BATCH = 16  # pictures that run together
 # Beyond this, `shorter` is not taken unless asked for: a strip of 1 x 65,000 pixels would become 224 x 14 million.
 MAX_SHORTER_PIXELS = 1 << 24
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """One guess.
+class Classifier(RunningNetwork):
+    """A network that can run, for pictures; made by `load_network`.
 
-    Attributes
-    ----------
-    index : int
-        Of the class.
-    wnid : str
-        Its label: for ImageNet the WordNet id.
-    label : str
-        Its name.
-    probability : float
-    parent : str, optional
-        In a hierarchy the name of what it is a kind of; empty where it is a kind of nothing.
+    It may be shared by threads, and goes on in forked processes. Copies, and what pickle sends elsewhere, are loaded
+    anew, from the same files and with the same settings.
     """
 
-    index: int
-    wnid: str
-    label: str
-    probability: float
-    parent: str | None = None
+    _dataset: Dataset | None = None
 
+    def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[Any, ...]]:
+        weights = None if self._weights is None else os.path.abspath(self.weights_file)
+        return _restore, (_lasting(self.file), weights, self.settings, self._dataset, self.input_shape[1:])
 
-class Classifier(Network):
-    """A network that can run; made by `load_network`.
-
-    Attributes
-    ----------
-    precision : str
-        In which it runs.
-    """
-
-    def __init__(
-        self,
-        cfg: str | os.PathLike[str],
-        weights: str | os.PathLike[str] | None,
-        engine: str,
-        threads: int | None,
-        gpu: int | None,
-        precision: str,
-        dialect: str | None,
-    ) -> None:
-        super().__init__(load_cfg(cfg), os.fspath(cfg), choose_dialect(dialect, weights))
-        self.precision = precision
-        self._engine: Engine | None = None
-        self._weights: Weights | None = None
-        self.renew()
-        renew_after_fork(self)
-        self._program = compile_steps(self.layers)
-        self._dataset: Dataset | None = None
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads={threads}: at least 1 is expected")
-        if weights is not None:
-            self._check_memory(self.layers, lambda: memory_needed(engine, self.layers, gpu, precision))
-            loaded = load_weights(weights, self)
-            self._weights = loaded
-            self._engine = open_engine(engine, self.layers, loaded.read(), threads, gpu, precision)
-            loaded.check_unchanged()
-
-    def renew(self) -> None:
-        """Have no plans, and a lock that nobody holds."""
-        self._plans: OrderedDict[tuple[int, int], Plan] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @property
-    def weights_file(self) -> Path:
-        """Where the weights lie; UsageError without any."""
-        if self._weights is None:
-            raise UsageError("no weights were loaded", file=self.file)
-        return self._weights.path
-
-    @property
-    def parameters(self) -> Parameters:
-        """Those of the weights file, read-only; of no layer without weights."""
-        return Parameters.zeros(()) if self._weights is None else self._weights.parameters
-
-    @property
-    def engine(self) -> str:
-        """The engine's name; empty without weights."""
-        return "" if self._engine is None else self._engine.name
+    def __repr__(self) -> str:
+        size = "{2} x {1} x {0}".format(*self.input_shape)
+        how = self.engine or "without weights"
+        return f"<Classifier {self.file}: {len(self.layers)} layers, {size} -> {self.outputs}, {how}>"
 
     @property
     def dataset(self) -> Dataset:
@@ -138,140 +63,175 @@ class Classifier(Network):
         dataset.check_outputs(self.outputs, self.file)
         self._dataset = dataset
 
-    def predict(self, batch: npt.ArrayLike) -> Array:
-        """Run the network.
+    @overload
+    def classify(  # type: ignore[overload-overlap]
+        self, image: Source, top: int = 5, preprocess: str | None = None
+    ) -> Predictions: ...
 
-        Parameters
-        ----------
-        batch : array
-            (n, channels, height, width), finite, usually in 0..1. Height and width may differ from the network's
-            where it can be resized; the network itself stays as it is.
+    @overload
+    def classify(self, image: Iterable[Source], top: int = 5, preprocess: str | None = None) -> list[Predictions]: ...
 
-        Returns
-        -------
-        array
-            float32 (n, outputs).
-
-        Raises
-        ------
-        UsageError
-            Where there are no weights, or the batch is not one that the network takes.
-        CfgError
-            Where a layer cannot run at that height and width, or memory does not suffice.
-        WeightsError
-            Where an output is NaN or infinite.
-        """
-        if self._engine is None:
-            raise UsageError("no weights were loaded, so it cannot run", file=self.file)
-        array = self._check_batch(batch)
-        plan = self._plan(*array.shape[2:])
-        if not len(array):
-            return np.empty((0, self.outputs), np.float32)
-        with np.errstate(all="ignore"):  # what comes of it is found below
-            outputs = plan.run(array)
-            damaged = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
-            if damaged.size:
-                outputs[damaged] = self._define(array[damaged])
-        return outputs
-
-    def _check_batch(self, batch: npt.ArrayLike) -> Array:
-        """The batch as an array; UsageError where it is not one that the network takes."""
-        array = np.ascontiguousarray(batch, np.float32)
-        channels = self.input_shape.channels
-        if array.ndim != 4 or array.shape[1] != channels:
-            reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"
-            raise UsageError(reason, file=self.file)
-        if not np.isfinite(array).all():
-            raise UsageError("NaN or infinity in the batch; finite numbers are expected", file=self.file)
-        return array
-
-    def _define(self, batch: Array) -> Array:
-        """The outputs by the layers' definitions, for where an engine's own arithmetic went beyond its numbers.
-
-        Raises
-        ------
-        WeightsError
-            Where these give NaN or infinity, too.
-        """
-        first = ""
-        for layer, output in self._define_layers(batch):
-            if not first and not np.isfinite(output).all():
-                first = f"layer {layer.index} [{layer.section.name}]"
-        if not np.isfinite(output).all():
-            reason = "gives NaN or infinity; its weights do not belong to it, or training diverged"
-            raise WeightsError(f"{first} {reason}", file=self.file)
-        return output.reshape(len(batch), -1)
-
-    def probabilities(self, batch: npt.ArrayLike, only_leaves: bool = True) -> Array:
-        """The probability of each class: what `predict` gives, in a hierarchy times that of all its parents.
-
-        With `only_leaves` there it is 0 for all classes of which others are a kind.
-        """
-        outputs = self.predict(batch)
-        hierarchy = self.output_layer.hierarchy
-        return outputs if hierarchy is None else hierarchy.multiply(outputs, only_leaves)
-
-    def _define_layers(self, batch: Array) -> Generator[tuple[Layer, Array], None, None]:
-        """Each layer that answers, and what it gives for `batch` by its definition."""
-        if self._weights is None:
-            raise UsageError("no weights were loaded, so it cannot run", file=self.file)
-        layers = self._layers_for(*batch.shape[2:])
-        yield from ReferenceEngine(layers, self._weights.read()).plan(layers).outputs(batch)
-        self._weights.check_unchanged()
-
-    def layer_output(self, batch: npt.ArrayLike, index: int) -> Array:
-        """What layer `index` gives for `batch`: float32 (n, channels, height, width), by its definition.
-
-        Other engines join layers, and have no such output. Values that are not finite stay. Errors are those of
-        `predict`, and UsageError where there is no such layer.
-        """
-        array = self._check_batch(batch)
-        if not 0 <= index < len(self.layers):
-            raise UsageError(f"layer {index}: it has {len(self.layers)} layers, from 0", file=self.file)
-        with np.errstate(all="ignore"), closing(self._define_layers(array)) as outputs:
-            for layer, output in outputs:
-                if layer.index == index:
-                    return output.reshape(len(array), *layer.shape)
-        raise self.layers[index].section.error(f"layer {index} has no output: it is for training alone")
-
-    def classify(self, image: Source, top: int = 5, preprocess: str | None = None) -> list[Prediction]:
+    def classify(
+        self, image: Source | Iterable[Source], top: int = 5, preprocess: str | None = None
+    ) -> Predictions | list[Predictions]:
         """The `top` most probable classes of a picture, most probable first, of equals the lower index.
 
         Parameters
         ----------
-        image : path, bytes, PIL image or array
-            A picture's file, its content, or its pixels: uint8 (height, width, 3), RGB.
+        image : path, bytes, file object, PIL image or array, or several of them
+            A picture's file, its content, or its pixels: uint8 (height, width, 3), RGB. Several are a list or another
+            iterable, an array (n, height, width, 3), or the path of a folder, whose pictures come in their paths'
+            order; those that come to one size run together.
         top : int
             How many guesses.
         preprocess : str, optional
             How the picture is fitted: one of `images.fit.PREDICT_MODES`; where absent, `shorter` if the network
             can be resized, else `letterbox`.
 
+        Returns
+        -------
+        Predictions, or a list of them
+            As there are pictures.
+
         Raises
         ------
         ImageError
-            Where the picture cannot be decoded.
+            Where a picture cannot be decoded.
         UsageError
             Where `preprocess` is unknown or the network cannot follow it.
         """
-        picture = to_picture(image)
-        file = os.fspath(image) if isinstance(image, (str, os.PathLike)) else "image"
-        (view,) = self.prepare(picture, self.mode_for(picture, preprocess, file))
-        probabilities = self.probabilities(view[None])[0]
-        return self.rank(probabilities, top)
+        sources, several = split_sources(image)
+        found = [self.rank(row, top) for row in self._run(sources, preprocess, self.probabilities)]
+        return found if several else found[0]
 
-    def rank(self, probabilities: Array, top: int) -> list[Prediction]:
+    def features(
+        self,
+        images: Source | Iterable[Source],
+        layer: int,
+        *,
+        pool: bool = True,
+        preprocess: str | None = None,
+    ) -> Array:
+        """What a layer gives for pictures.
+
+        Parameters
+        ----------
+        images
+            As `classify` takes them.
+        layer : int
+            Which, as the listing counts them; below 0 from the end.
+        pool : bool
+            Take the mean over each channel's plane.
+        preprocess : str, optional
+            As `classify` takes it.
+
+        Returns
+        -------
+        array
+            float32 (channels,), or, without `pool`, (channels, height, width); of several pictures, (n, ...).
+
+        Raises
+        ------
+        UsageError
+            Where there is no such layer, or, without `pool`, planes of several sizes come of the pictures.
+        ImageError, CfgError
+            As `classify` and `predict` do.
+        """
+        sources, several = split_sources(images)
+        rows = self._run(sources, preprocess, self.layer_run(layer, pool))
+        if not several:
+            return rows[0]
+        for row in rows:
+            check_alike(row.shape, rows[0].shape)
+        shape = self.layer_at(layer).shape
+        return np.stack(rows) if rows else np.empty((0, *shape[: 1 if pool else 3]), np.float32)
+
+    def heatmap(
+        self, image: Source, layer: int | None = None, index: int | None = None, preprocess: str | None = None
+    ) -> Heatmap:
+        """Where in a picture lies what speaks for a class (Grad-CAM), by the layers' definitions: slow.
+
+        Parameters
+        ----------
+        image, preprocess
+            As `classify` takes them.
+        layer : int, optional
+            Whose plane is looked at, as the listing counts them, below 0 from the end; where absent, the last
+            convolution that has a plane.
+        index : int, optional
+            Of the class; where absent, the first guess.
+
+        Returns
+        -------
+        Heatmap
+            Its `spread` lays it over the picture.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such layer or class, or the answer does not depend on the layer in a way that has a
+            gradient.
+        ImageError
+            As `classify` does.
+        """
+        picture = to_picture(image)
+        file = name_source(image, 0)
+        mode = self.mode_for(picture, preprocess, file)
+        (view,) = self.prepare(picture, mode)
+        probabilities = self.probabilities(view[None])[0]
+        if index is None:
+            index = self.rank(probabilities, 1)[0].index
+        if not 0 <= index < self.outputs:
+            raise UsageError(f"class {index}: there are {self.outputs}, from 0", file=self.file)
+        layers = self.layers_for(*view.shape[1:])[: self.output_layer.index + 1]
+        looked = find_plane(layers) if layer is None else layers[self.layer_at(layer).index]
+        if looked.shape.height * looked.shape.width == 1:
+            raise UsageError(f"layer {looked.index} has a plane of one cell: nothing to look at", file=self.file)
+        with np.errstate(all="ignore"):
+            cells = weigh_cells(layers, self.read_parameters(), view, looked.index, index)
+        height, width = picture.shape[:2]
+        area = find_area(mode, width, height, view.shape[2], view.shape[1])
+        for before in layers[: looked.index + 1]:
+            area = _part(area, before.shown)
+        return Heatmap(self._describe(index, probabilities), looked.index, cells, area, width, height)
+
+    def layer_run(self, layer: int, pool: bool) -> Callable[[Array], Array]:
+        """What gives of a batch of inputs the outputs of `layer`, as `features` does."""
+        index = self.layer_at(layer).index
+
+        def run(batch: Array) -> Array:
+            outputs = self.predict(batch, index)
+            return outputs.mean(axis=(2, 3)) if pool else outputs
+
+        return run
+
+    def fit(self, image: Source, preprocess: str | None = None, file: str = "image") -> Array:
+        """The network's input (channels, height, width) that `classify` makes of a picture, whose name is `file`."""
+        picture = to_picture(image, file)
+        (view,) = self.prepare(picture, self.mode_for(picture, preprocess, file))
+        return view
+
+    def _run(self, images: Iterable[Source], preprocess: str | None, run: Callable[[Array], Array]) -> list[Array]:
+        """What `run` gives for each of several pictures."""
+        left = enumerate(images)
+        outputs: list[Array] = []
+        while chunk := list(islice(left, BATCH)):
+            views = [self.fit(image, preprocess, name_source(image, number)) for number, image in chunk]
+            outputs += run_alike(views, run)
+        return outputs
+
+    def rank(self, probabilities: Array, top: int) -> Predictions:
         """The `top` best of `probabilities` (outputs,)."""
         order = np.argsort(-probabilities, kind="stable")[:top]
+        return Predictions(self._describe(int(index), probabilities) for index in order)
+
+    def _describe(self, index: int, probabilities: Array) -> Prediction:
         dataset, hierarchy = self.dataset, self.output_layer.hierarchy
-        parents: dict[int, str | None] = {}
+        above = None
         if hierarchy is not None:
-            of = {int(i): hierarchy.parents[i] for i in order}
-            parents = {i: dataset.names[parent] if parent >= 0 else "" for i, parent in of.items()}
-        return [
-            Prediction(int(i), dataset.wnids[i], dataset.names[i], float(probabilities[i]), parents.get(int(i)))
-            for i in order
-        ]
+            parent = hierarchy.parents[index]
+            above = dataset.names[parent] if parent >= 0 else ""
+        return Prediction(index, dataset.wnids[index], dataset.names[index], float(probabilities[index]), above)
 
     def mode_for(self, picture: Picture, mode: str | None = None, file: str = "image") -> str:
         """The preprocessing that predict applies to `picture`, where `mode` is asked for; `file` names it."""
@@ -303,53 +263,51 @@ class Classifier(Network):
         if mode in RESIZING_MODES:
             # Refused before the picture is blown up, not after.
             for new_width, new_height in RESIZING_MODES[mode](picture.shape[1], picture.shape[0], width):
-                self._layers_for(new_height, new_width)
-        fast = None if self._engine is None else self._engine.interpolate
-        views = preprocess(to_grey(picture) if channels == 1 else picture, mode, width, height, fast or interpolate)
+                self.layers_for(new_height, new_width)
+        fast = self.interpolate or interpolate
+        views = preprocess(to_grey(picture) if channels == 1 else picture, mode, width, height, fast)
         return [view[:channels] for view in views]
 
-    def fork(self, threads: int) -> Classifier:
-        """The same network with `threads` threads of its own, to be run beside this one by another thread."""
-        if self._engine is None:
-            raise UsageError("no weights were loaded, so it cannot run", file=self.file)
-        classifier = copy(self)
-        classifier._engine = self._engine.fork(threads)
-        classifier.renew()
-        renew_after_fork(classifier)
-        return classifier
 
-    def _layers_for(self, height: int, width: int) -> Sequence[Layer]:
-        if (height, width) == self.input_shape[1:]:
-            return self.layers
-        self.check_resizable(height, width)
-        layers = self.layers_at(height, width)
-        self._check_memory(layers)
-        return layers
+def run_alike(views: Sequence[Array], run: Callable[[Array], Array]) -> list[Array]:
+    """What `run` gives for each of `views`, inputs of a network; those of one shape run together."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, view in enumerate(views):
+        places.setdefault(view.shape, []).append(place)
+    outputs: dict[int, Array] = {}
+    for alike in places.values():
+        outputs |= zip(alike, run(np.stack([views[place] for place in alike])), strict=True)
+    return [outputs[place] for place in range(len(views))]
 
-    def _plan(self, height: int, width: int) -> Plan:
-        assert self._engine is not None
-        key = height, width
-        with self._lock:
-            plan = self._plans.pop(key, None) or self._engine.plan(self._layers_for(height, width))
-            self._plans[key] = plan
-            while len(self._plans) > MAX_PLANS:
-                self._plans.popitem(last=False)
-        return plan
 
-    def _check_memory(self, layers: Sequence[Layer], for_parameters: Callable[[], int] | None = None) -> None:
-        """Refuse what does not fit into this process's memory, before anything is allocated.
+def check_alike(shape: tuple[int, ...], first: tuple[int, ...]) -> None:
+    """Raise UsageError unless the features of two pictures have one shape."""
+    if shape != first:
+        shapes = " and ".join(" x ".join(map(str, one)) for one in (first, shape))
+        reason = "pictures of several proportions; pool them, or fit all alike: preprocess=letterbox"
+        raise UsageError(f"features of {shapes}, of {reason}")
 
-        `for_parameters` tells what holding them takes, where they are not held yet.
-        """
-        limits = memory_limits()  # before an engine is loaded, whose own memory counts as needed
-        # Workspaces take as much as the buffers that layers share; resizing a picture takes three times the result.
-        values = 2 * sum(self._program.slot_sizes(layers)) + 3 * layers[0].input_shapes[0].size
-        needed = 4 * values + (for_parameters() if for_parameters else 0)
-        for limit in limits:
-            if limit.used + needed > limit.size:
-                size = "{2} x {1}".format(*layers[0].input_shapes[0])
-                amount, most = tell_size(limit.used + needed), tell_size(limit.size)
-                raise CfgError(f"{amount} to run at {size}, more than {limit.whose} {most}", file=self.file)
+
+def _part(area: Area, shown: Area) -> Area:
+    """What of a picture is `shown` of an `area` of it."""
+    left, top, right, bottom = area
+    width, height = right - left, bottom - top
+    return left + shown[0] * width, top + shown[1] * height, left + shown[2] * width, top + shown[3] * height
+
+
+def _lasting(file: str) -> str:
+    """A file's name that means the same in another working directory, or, of one that is packaged, elsewhere."""
+    return os.path.abspath(file) if os.path.lexists(file) else file
+
+
+def _restore(
+    cfg: str, weights: str | None, settings: Settings, dataset: Dataset | None, size: tuple[int, int]
+) -> Classifier:
+    """What pickle calls."""
+    network = Classifier(cfg, weights, settings)
+    network._dataset = dataset
+    network.resize(*size)
+    return network
 
 
 def load_network(
@@ -362,12 +320,13 @@ def load_network(
     precision: str = "float32",
     dialect: str | None = None,
 ) -> Classifier:
-    """A network from its cfg file and, to run it, its weights file.
+    """A network from its cfg file and, to run it, its weights file; or both by the network's name.
 
     Parameters
     ----------
     cfg : path
-        The cfg file, or the packaged one of that name.
+        The cfg file, or the packaged one of that name. Without `weights`, a name such as ``tiny`` means the
+        network that comes with the package, with weights that are embedded or were fetched, and its classes' names.
     weights : path, optional
         The weights file; without it the network can be looked at and not run.
     engine : str
@@ -385,6 +344,20 @@ def load_network(
     Raises
     ------
     CfgError, WeightsError, EngineError
-        Where a file is missing or wrong, the two do not belong together, or the engine cannot be had.
+        Where a file is missing or wrong, the two do not belong together, or the engine cannot be had; where the
+        weights of a named network have not been fetched.
+
+    Examples
+    --------
+    >>> net = load_network("shapes")
+    >>> [guess.label for guess in net.classify("data/star.png", top=2)]
+    ['star', 'arrow']
     """
-    return Classifier(cfg, weights, engine, threads, gpu, precision, dialect)
+    settings = Settings(engine, threads, gpu, precision, dialect)
+    packaged = find_packaged(cfg) if weights is None else None
+    if packaged is None:
+        named = packaged_cfg(cfg) if isinstance(cfg, str) else None
+        return Classifier(named or cfg, weights, settings)
+    network = Classifier(packaged.cfg, packaged.weights, settings)
+    network.dataset = load_dataset(packaged.data)
+    return network

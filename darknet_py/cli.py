@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import logging
 import os
 import re
 import sys
@@ -53,6 +54,8 @@ COMMANDS = {
     "classifier fout": Command("valid", "valid", "Print all probabilities of each image of a list."),
     "classifier test": Command("valid", "valid", "Print all probabilities of each image of a list, stretched."),
     "classifier try": Command("try_layer", "try", "Print what a layer of a network gives for a picture."),
+    "classifier features": Command("features", "features", "Save what a layer of a network gives for pictures."),
+    "classifier demo": Command("demo", "demo", "Classify what a camera, a video or a stream shows."),
     "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
     "ops": Command("tools", "ops", "Count a network's operations."),
     "networks": Command("tools", "networks", "List the networks that come with the program."),
@@ -100,6 +103,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _prepare_streams()
         _show_warnings()
+        _show_log()
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return code
@@ -249,6 +253,21 @@ def _show_warnings() -> None:
 
     warnings.showwarning = show
     warnings.simplefilter("always", DarknetWarning)
+
+
+class _Lines(logging.Handler):
+    """One line on stderr for each record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"darknet: {one_line(record.getMessage())}")
+
+
+def _show_log() -> None:
+    """Let the library's own remarks, such as why a first run takes long, be seen."""
+    log = logging.getLogger(__package__)
+    log.setLevel(logging.INFO)
+    log.handlers = [_Lines()]
+    log.propagate = False
 
 
 def _fail(reason: str, code: int) -> int:

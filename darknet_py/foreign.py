@@ -7,15 +7,16 @@ COMMANDS = frozenset((
     "3d", "art", "captcha", "cifar", "coco", "compare", "detect", "detector", "dice", "go", "imtest", "isegmenter",
     "lsd", "mkimg", "nightmare", "oneoff", "oneoff2", "regressor", "rnn", "segmenter", "super", "tag", "vid",
     "visualize", "voxel", "whatever", "writing", "yolo",
-    *(f"classifier {name}" for name in ("demo", "gun", "threat")),
+    *(f"classifier {name}" for name in ("gun", "threat")),
 ))  # fmt: skip
 
 _DETECTORS = "a flag of darknet's detectors; this program finds no boxes: leave it out"
-_VIDEO = "a flag of darknet's cameras and videos, which this program does not read: leave it out"
+_VIDEO = "a flag of darknet's videos that this program does not know; see darknet classifier demo --help"
 _WINDOW = "a flag of darknet's windows, of which this program opens none: leave it out"
 FLAGS = {
     **dict.fromkeys(("thresh", "hier", "iou_thresh", "ext_output", "save_labels", "points", "map"), _DETECTORS),
-    **dict.fromkeys(("c", "s", "avg", "fps", "prefix", "out_filename", "http_port", "json_port", "mjpeg_port"), _VIDEO),
+    **dict.fromkeys(("s", "avg", "fps", "prefix", "http_port", "json_port", "mjpeg_port"), _VIDEO),
+    **dict.fromkeys(("c", "out_filename"), "a flag of classifier demo"),
     "gpus": "a flag of darknet's training on several GPUs, which this program does not do: leave it out",
     "chart": "a flag of darknet's training; take --report",
     "topk": "a flag of darknet's training; train validates without it",

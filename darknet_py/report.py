@@ -14,11 +14,11 @@ from .errors import one_line
 from .streams import say
 
 if TYPE_CHECKING:
-    from .classifier import Prediction
     from .datasets.samples import Sample
     from .evaluation.outcome import Outcome
     from .evaluation.totals import Summary, Totals
     from .layers import Array
+    from .prediction import Prediction
     from .training.options import TrainingOptions
     from .training.trainer import TrainingProgress
 
@@ -317,6 +317,16 @@ def print_layer(record: LayerRecord, format: str) -> None:
 
 def _shorten(value: float) -> float | None:
     return float(str(value)) if math.isfinite(value) else None
+
+
+def print_frame(fps: float, predictions: Sequence[Prediction]) -> None:
+    """What darknet's demo prints for a frame; only a terminal is cleared for it."""
+    if sys.stdout.isatty():
+        print("\033[2J\033[1;1H", end="")
+    print(f"\nFPS:{fps:.0f}")
+    for guess in predictions:
+        print(f"{100 * guess.probability:.1f}%: {_shown(guess.label)}")
+    sys.stdout.flush()
 
 
 def print_line(text: str) -> None:

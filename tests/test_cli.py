@@ -12,7 +12,7 @@ from conftest import ROOT
 from support_cli import environment, run
 
 from darknet_py import __version__
-from darknet_py.fetch import PUBLISHED
+from darknet_py.downloads import PUBLISHED
 from darknet_py.network import load_structure
 from darknet_py.parameters import Parameters
 from darknet_py.weights import save_weights

@@ -9,8 +9,8 @@ import pytest
 from conftest import REFERENCE
 
 from darknet_py.content_id import CHUNK, content_id
+from darknet_py.downloads import PUBLISHED
 from darknet_py.errors import WeightsError
-from darknet_py.fetch import PUBLISHED
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxru
 
 from test_export import check_export, convolution, operators
 
-from darknet_py import export
+from darknet_py import onnx_export
 from darknet_py.cfg import flag
 from darknet_py.layers.maxpool import MaxPool
 
@@ -136,5 +136,5 @@ def test_an_option_that_its_nodes_do_not_know_is_refused(monkeypatch):
     monkeypatch.setattr(MaxPool, "extras", {**MaxPool.extras, "sideways": flag()})
     network = make_network((3, 4, 5), ("maxpool", {"sideways": 1}))
     says = re.escape("test.cfg:5: [maxpool] sideways=1: cannot be exported; known are stride_x, stride_y, maxpool_d")
-    with pytest.raises(export.ExportError, match=says):
-        export.make_model(network, [{}])
+    with pytest.raises(onnx_export.ExportError, match=says):
+        onnx_export.make_model(network, [{}])

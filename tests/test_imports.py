@@ -16,33 +16,32 @@ ALLOWED = {
     "__main__": {"cli", "interrupt"},
     "cache": set(),
     "cfg": {"remarks"},
-    "classifier": {"cfg", "datasets", "engines", "forks", "images", "layers", "limits", "network", "parameters"}
-    | {"weights"},
+    "classifier": {"datasets", "heatmap", "images", "layers", "networks", "packaged", "prediction", "running"},
     "cli": {"commands", "foreign", "report"},
     "commands": {
         "cfg",
         "classifier",
         "datasets",
         "engines",
+        "downloads",
         "evaluation",
-        "export",
-        "fetch",
         "images",
         "interrupt",
         "limits",
     }
-    | {"layers", "limits", "network", "networks", "pages", "report", "runs", "surgery", "training", "weights"},
+    | {"layers", "limits", "network", "networks", "onnx_export", "packaged", "pages", "prediction", "report", "running"}
+    | {"runs", "surgery", "training", "video", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images", "remarks"},
+    "downloads": {"content_id"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
     "errors": set(),
     "evaluation": {"classifier", "datasets", "images", "layers", "limits", "runs"},
-    "export": {"engines", "export_nodes", "layers", "network", "onnx_activations", "onnx_graph", "parameters"},
     "export_nodes": {"layers", "onnx_activations", "onnx_graph"},
-    "fetch": {"content_id"},
     "files": set(),
     "foreign": set(),
     "forks": set(),
+    "heatmap": {"layers", "parameters", "prediction"},
     "images": set(),
     "interrupt": set(),
     "layers": {"cfg"},
@@ -50,17 +49,23 @@ ALLOWED = {
     "network": {"cfg", "layers"},
     "networks": set(),
     "onnx_activations": {"layers", "onnx_graph"},
+    "onnx_export": {"engines", "export_nodes", "layers", "network", "onnx_activations", "onnx_graph", "parameters"}
+    | {"running"},
     "onnx_graph": {"layers"},
+    "packaged": {"downloads", "networks"},
     "pages": {"datasets", "evaluation", "images", "training"},
     "parameters": {"layers"},
+    "prediction": set(),
     "remarks": set(),
-    "report": {"classifier", "datasets", "evaluation", "layers", "training"},
+    "report": {"datasets", "evaluation", "layers", "prediction", "training"},
+    "running": {"cfg", "engines", "forks", "layers", "limits", "network", "parameters", "weights"},
     "runs": set(),
     "streams": set(),
     "surgery": {"engines", "layers", "network", "parameters"},
     "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}
     | {"layers", "limits", "network", "parameters", "runs", "weights"},
     "version": set(),
+    "video": {"images"},
     "weights": {"layers", "network", "parameters"},
 }
 # Libraries that are heavy, that not every machine has, or that only a program needs, and the only places where they may
@@ -70,20 +75,19 @@ CONFINED = {
     "llvmlite": ("engines/cpu",),
     "cupy": ("engines/cuda",),
     "cudnn": ("engines/cuda/cudnn.py",),
-    "PIL": ("images/decode.py", "images/decoders"),
+    "PIL": ("images/decode.py", "images/decoders", "images/draw.py"),
     "simplejpeg": ("images/decoders/jpeg.py",),
     "argparse": ("cli.py", "commands"),
-    "requests": ("fetch.py",),
-    "tqdm": ("fetch.py", "commands", "engines/cuda/tune.py"),
-    "cv2": (),
-    "onnx": ("export.py", "onnx_graph.py"),
+    "requests": ("downloads.py",),
+    "tqdm": ("downloads.py", "commands", "engines/cuda/tune.py"),
+    "cv2": ("video.py",),
+    "onnx": ("onnx_export.py", "onnx_graph.py"),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
     "filelock": ("runs/lock.py",),
     "jinja2": ("pages/render.py",),
 }
-# Who may print; of the library only those that say, on standard error, why a first run takes long.
-PRINTING = ("cli.py", "commands", "report.py", "cache.py", "engines/cpu/jit.py")
+PRINTING = ("cli.py", "commands", "report.py")  # the library only logs, under its own name
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 

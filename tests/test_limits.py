@@ -156,14 +156,14 @@ def test_sizes_are_told_in_words():
 MEASURE = """
 import re, sys
 from pathlib import Path
-from darknet_py import classifier, load_network
-check, told = classifier.Classifier._check_memory, []
+from darknet_py import load_network, running
+check, told = running.RunningNetwork._check_memory, []
 class Told(int):
     def __add__(self, more):
         told.append(int(self) + more)
         return told[-1]
-limits = classifier.memory_limits
-classifier.memory_limits = lambda: [type(l)(l.whose, l.size, Told(l.used)) for l in limits()[:1]]
+limits = running.memory_limits
+running.memory_limits = lambda: [type(l)(l.whose, l.size, Told(l.used)) for l in limits()[:1]]
 network = load_network(sys.argv[1], sys.argv[2], "cpu")
 network.classify(sys.argv[3])
 # Not what getrusage tells, which a process inherits from the one that started it.

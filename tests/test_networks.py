@@ -10,7 +10,7 @@ from support import FIFTEEN
 
 from darknet_py.cfg import load_cfg
 from darknet_py.cli import main
-from darknet_py.fetch import PUBLISHED
+from darknet_py.downloads import PUBLISHED
 from darknet_py.network import load_structure
 from darknet_py.networks import ACCURACY, ALIASES, packaged_cfg, packaged_names
 

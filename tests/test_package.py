@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import email
+import importlib
 import re
 import subprocess
 import sys
@@ -77,9 +78,18 @@ def test_wheel_runs_by_itself(wheel, tmp_path, cache):
     assert ran.stdout.splitlines()[2].startswith("star: 0.")
 
 
-def test_example_of_the_package_is_true():
-    failed, tried = doctest.testmod(darknet_py)
-    assert (failed, tried) == (0, 3)
+@pytest.mark.parametrize("module", ["darknet_py", "darknet_py.classifier"])
+def test_examples_are_true(module, tmp_path, monkeypatch):
+    """In any working folder."""
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testmod(importlib.import_module(module))
+    assert failed == 0
+    assert tried >= 2
+
+
+def test_all_examples_are_tried():
+    with_examples = {file.stem for file in (ROOT / "darknet_py").rglob("*.py") if ">>> " in file.read_text()}
+    assert with_examples == {"__init__", "classifier"}
 
 
 def test_public_names_alone_are_listed_and_all_can_be_had():

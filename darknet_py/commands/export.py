@@ -30,8 +30,8 @@ def run_export(args: argparse.Namespace) -> int:
     operands = split_operands(args.operands)
     if len(operands.rest) != 1:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} or NAME OUT.onnx is expected")
-    from ..export import save_onnx
     from ..network import load_structure
+    from ..onnx_export import save_onnx
     from ..weights import choose_dialect, load_weights
 
     network = load_structure(operands.cfg, choose_dialect(args.dialect, operands.weights))

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engines import ENGINES, PRECISIONS
-from ..errors import CfgError, DarknetWarning, UsageError, WeightsError, one_line
+from ..errors import CfgError, DarknetWarning, UsageError, one_line
 from ..files import BINARY, resolve
 from ..layers import DIALECTS
 from ..networks import packaged_cfg, packaged_names
+from ..packaged import IMAGENET, find_packaged
 from ..streams import say
 
 if TYPE_CHECKING:
@@ -78,12 +79,9 @@ def split_operands(operands: list[str]) -> Operands:
     if not left:
         raise UsageError(f"a cfg file is missing; {EXPECTED}")
     name = left.pop(0)
-    cfg = packaged_cfg(name)
-    if cfg is not None:
-        embedded = resolve(f"data/{name}.data").is_file()
-        return Operands(
-            data or (f"data/{name}.data" if embedded else "cfg/imagenet1k.data"), cfg, _weights(name, cfg), left
-        )
+    packaged = find_packaged(name)
+    if packaged is not None:
+        return Operands(data or packaged.data, packaged.cfg, packaged.weights, left)
     _check_spelling(name)
     if not left:
         raise UsageError(f"a weights file is missing after {name}; CFG WEIGHTS [IMAGE ...] is expected")
@@ -91,7 +89,7 @@ def split_operands(operands: list[str]) -> Operands:
         content = _tell_content(operand)
         if content not in (None, "", place) and not operand.endswith(".cfg"):
             raise UsageError(f"{content} in the place of {place}; {EXPECTED}", option=operand)
-    return Operands(data or "cfg/imagenet1k.data", name, left[0], left[1:])
+    return Operands(data or IMAGENET, name, left[0], left[1:])
 
 
 def names_data(operand: str) -> bool:
@@ -123,19 +121,6 @@ def _tell_content(operand: str) -> str | None:
     return "CFG" if first.startswith("[") else "DATA" if _OPTION.match(first) else ""
 
 
-def _weights(name: str, cfg: str) -> str:
-    """The weights of a packaged network: embedded, or fetched before."""
-    if resolve(f"data/{name}.weights").is_file():
-        return f"data/{name}.weights"
-    from ..fetch import PUBLISHED, find_weights, weights_path
-
-    path = find_weights(name)
-    if path is None:
-        help = f"run `darknet fetch {name}`" if name in PUBLISHED else f"fetch knows none; name the file: {cfg} FILE"
-        raise WeightsError(f"no weights have been fetched for {name}; {help}", file=weights_path(name))
-    return str(path)
-
-
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """Options that say on what a network runs."""
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: %(default)s)")
@@ -162,13 +147,15 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
+def open_model(operands: Operands, args: argparse.Namespace, until: int | None = None) -> Classifier:
     """The network that `operands` name, on the engine that `args` name; its listing goes to stderr.
 
-    Its dataset's `top` is that of `args`, where they name one.
+    Its dataset's `top` is that of `args`, where they name one. With `until`, the number of a layer, no engine is opened
+    for those behind it.
     """
-    from ..classifier import load_network
+    from ..classifier import Classifier
     from ..datasets.data_file import load_dataset
+    from ..running import Settings
 
     engine = args.engine
     if args.no_gpu:
@@ -182,8 +169,8 @@ def open_model(operands: Operands, args: argparse.Namespace) -> Classifier:
             reason = f"more than the {top} classes of {dataset.file}; {top} is taken"
             warnings.warn(DarknetWarning(f"--top {args.top}: {reason}"), stacklevel=2)
         dataset = replace(dataset, top=top)
-    how = dict(gpu=args.gpu, precision=args.precision, dialect=args.dialect)
-    network = load_network(operands.cfg, operands.weights, engine, args.threads, **how)
+    settings = Settings(engine, args.threads, args.gpu, args.precision, args.dialect)
+    network = Classifier(operands.cfg, operands.weights, settings, until)
     network.check_pictures()
     network.dataset = dataset
     print_listing(network, args.style)
@@ -206,7 +193,12 @@ def index(text: str) -> int:
     return _argument(text, 0)
 
 
-def _argument(text: str, least: int) -> int:
+def layer_number(text: str) -> int:
+    """An argument that numbers a layer, from 0, or below 0 from the end."""
+    return _argument(text, None)
+
+
+def _argument(text: str, least: int | None) -> int:
     from ..cfg import parse_integer
 
     try:

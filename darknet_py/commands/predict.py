@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..errors import CfgError, ImageError, UsageError, WeightsError
-from ..images.decode import SUFFIXES, load_image
+from ..images.decode import load_image
 from ..images.fit import PREDICT_MODES
 from ..report import FORMATS, STYLES, Record, open_report
 from ..streams import say
-from .model import add_engine_options, open_model, positive, split_operands
+from .model import add_engine_options, layer_number, open_model, positive, split_operands
+from .pictures import find_images
 from .prompt import ask_paths
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
+    from ..images import Picture
 
 USAGE = "[DATA] CFG WEIGHTS [IMAGE ...]"
 EPILOG = """\
@@ -40,6 +39,16 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         help="how a picture is fitted (default: preprocess= of the .data file; without, shorter where the network can "
         "be resized, else letterbox; with --style table letterbox)",
     )
+    parser.add_argument("--annotate", metavar="DIR", help="write each picture with its guesses drawn on it there")
+    parser.add_argument(
+        "--heatmap", metavar="DIR", help="write where each picture has what speaks for its first guess there (Grad-CAM)"
+    )
+    parser.add_argument(
+        "--layer",
+        type=layer_number,
+        metavar="N",
+        help="whose plane --heatmap looks at; below 0 from the end (default: the last convolution that has a plane)",
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
     parser.add_argument("--style", choices=STYLES, default="lines", help="darknet's of 2016 or of 2018")
     add_engine_options(parser)
@@ -54,14 +63,18 @@ def run_predict(args: argparse.Namespace) -> int:
     usual = "letterbox" if args.style == "table" else None  # as darknet did in 2018
     preprocess = args.preprocess or network.dataset.preprocess or usual
     only_leaves = args.style == "table"  # as darknet did in 2018
+    looks = _open_looks(args, network)
     report = open_report(args.format, args.style)
     prompted = not operands.rest
     done = failed = 0
     try:
-        for path in ask_paths(args.format == "text") if prompted else _find_images(operands.rest):
+        for path in ask_paths(args.format == "text") if prompted else find_images(operands.rest):
             try:
-                report.add(_classify(network, path, preprocess, top, only_leaves))
+                record, picture = _classify(network, path, preprocess, top, only_leaves)
+                report.add(record)
                 done += 1
+                for look in looks:
+                    look(record, picture)
             except ImageError as error:
                 say(f"darknet: {error}")
                 report.fail(path if isinstance(path, str) else path.file or "", error.reason)
@@ -75,7 +88,7 @@ def run_predict(args: argparse.Namespace) -> int:
 
 def _classify(
     network: Classifier, path: str | ImageError, preprocess: str | None, top: int, only_leaves: bool
-) -> Record:
+) -> tuple[Record, Picture]:
     if isinstance(path, ImageError):
         raise path
     picture = load_image(path)
@@ -90,26 +103,29 @@ def _classify(
     except MemoryError:
         raise ImageError("not enough memory to run the network on it", file=path) from None
     height, width = image.shape[1:]
-    return Record(path, width, height, mode, seconds, network.rank(probabilities, top))
+    return Record(path, width, height, mode, seconds, network.rank(probabilities, top)), picture
 
 
-def _find_images(operands: list[str]) -> Iterator[str | ImageError]:
-    """The pictures that operands name: themselves, those in a folder and below it, those listed on stdin.
+def _open_looks(args: argparse.Namespace, network: Classifier) -> list[Callable[[Record, Picture], None]]:
+    """What writes the pictures to look at that are asked for."""
+    if args.layer is not None:
+        if args.heatmap is None:
+            raise UsageError("says where --heatmap looks, which is missing", option=f"--layer {args.layer}")
+        network.layer_at(args.layer)
+    if args.annotate is None and args.heatmap is None:
+        return []
+    from .gallery import Gallery, draw_guesses, draw_heat
 
-    Where an operand names none, an error that says so takes the place of a picture.
-    """
-    for operand in operands:
-        found: Iterable[str] = [operand]
-        none = ""
-        if operand == "-":
-            found = (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-            none = "no path on standard input"
-        elif os.path.isdir(operand):
-            found = sorted(str(p) for p in Path(operand).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            none = "no picture in this folder"
-        empty = True
-        for path in found:
-            empty = False
-            yield path
-        if empty:
-            yield ImageError(none, file=operand)
+    looks: list[Callable[[Record, Picture], None]] = []
+    if args.annotate is not None:
+        annotated = Gallery(args.annotate, "--annotate", "annotated")
+        looks.append(lambda record, picture: annotated.add(record.file, draw_guesses(picture, record.predictions)))
+    if args.heatmap is not None:
+        heated = Gallery(args.heatmap, "--heatmap", "heatmap")
+
+        def look(record: Record, picture: Picture) -> None:
+            index = record.predictions[0].index
+            heated.add(record.file, draw_heat(network, picture, index, record.preprocess, args.layer))
+
+        looks.append(look)
+    return looks

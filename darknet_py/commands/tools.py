@@ -49,7 +49,7 @@ def run_networks(args: argparse.Namespace) -> int:
 
 def _tell_network(name: str) -> list[str]:
     """A row of the list; in its last column an alias's network, or what the network lacks."""
-    from ..fetch import PUBLISHED
+    from ..downloads import PUBLISHED
     from ..network import load_structure
     from ..networks import ACCURACY, ALIASES
 
@@ -74,8 +74,8 @@ def add_fetch(parser: argparse.ArgumentParser) -> None:
 
 def run_fetch(args: argparse.Namespace) -> int:
     """Download published weights; print where they lie."""
-    from ..fetch import fetch_weights
+    from ..downloads import fetch
 
     for name in args.names:
-        print_line(str(fetch_weights(name)))
+        print_line(str(fetch(name, progress=True)))
     return 0

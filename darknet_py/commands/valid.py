@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datasets.data_file import find_listed
-from ..errors import ClusterError, DatasetError, JournalError, UsageError, one_line
-from ..images.fit import MODES, RESIZING_MODES
+from ..errors import ClusterError, DarknetError, DatasetError, JournalError, UsageError, one_line
+from ..images.fit import MODES, PREDICT_MODES, RESIZING_MODES
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..report import LINES, STYLES, flush_lines, print_summary
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from ..evaluation.job import Job
     from ..evaluation.outcome import Outcome
     from ..evaluation.totals import Summary, Totals
+    from ..images import Picture
     from ..runs.journal import Journal
 
 USAGE = "[DATA] CFG WEIGHTS [LIST]"
+LOOK_SIDE = 320  # pixels of the longer side of a picture in which is drawn where the network looked
 EPILOG = """\
 DATA is a .data file, or a folder with imagenet1k.data in it (default: ImageNet's 1000 classes). NAME alone stands
 for CFG and WEIGHTS: a network that comes with the program. LIST is a file with one path a line, or a folder of
@@ -187,7 +189,7 @@ def run_valid(args: argparse.Namespace) -> int:
         if stop.signum:
             _say(f"stopped: {journal.state}")
             return stop.exit_code
-        _save(setup, summary, journal)
+        _save(setup, summary, journal, stop)
     if totals.counted == totals.images:
         return 0
     return 3 if totals.counted else 1
@@ -282,7 +284,7 @@ def _say(text: str) -> None:
     say(f"darknet: {one_line(text)}")
 
 
-def _save(setup: Setup, summary: Summary, journal: Journal[Outcome]) -> None:
+def _save(setup: Setup, summary: Summary, journal: Journal[Outcome], stop: Stop) -> None:
     """Write the files that are asked for."""
     args, dataset, samples = setup.args, setup.network.dataset, setup.samples
     if args.save:
@@ -292,7 +294,27 @@ def _save(setup: Setup, summary: Summary, journal: Journal[Outcome]) -> None:
     if args.report:
         from ..pages.evaluation import save_page
 
-        save_page(args.report, summary, dataset, samples, journal.records())
+        save_page(args.report, summary, dataset, samples, journal.records(), _make_look(setup, stop))
+
+
+def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | None]:
+    """What draws where the network looked; nothing more once the run is to stop."""
+    from ..images.draw import heat, shrink
+
+    _say(f"{setup.args.report}: where the network looked is drawn for its worst mistakes; Ctrl-C leaves out the rest")
+    mode = setup.job.preprocess if setup.job.preprocess in PREDICT_MODES and setup.job.preprocess != "shorter" else None
+
+    def look(picture: Picture, index: int) -> Picture | None:
+        if stop.signum:
+            return None
+        try:
+            heatmap = setup.network.heatmap(picture, None, index, mode)
+        except DarknetError:  # it has no plane, or no gradient
+            return None
+        small = shrink(picture, LOOK_SIDE)
+        return heat(small, heatmap.spread(small.shape[1], small.shape[0]))
+
+    return look
 
 
 def _set_up(args: argparse.Namespace) -> Setup:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ImageError
-from ..files import read_bytes, resolve
+from ..files import describe_oserror, read_bytes, resolve
 from . import Picture, decoders
 from .decoders.limits import MAX_PIXELS, max_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Image | npt.NDArray[np.generic]
+    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image | npt.NDArray[np.generic]
 
 PIXEL_BYTES = 8  # no format that is read has more, and what else a file carries is small beside its pixels
 SUFFIXES = frozenset(
@@ -73,13 +74,17 @@ def decode_image(data: bytes, file: str = "image") -> Picture:
 
 
 def to_picture(image: Source, file: str = "image") -> Picture:
-    """A picture from a path, the bytes of a file, a PIL image, or a uint8 array (height, width[, 3 or 4])."""
+    """A picture from a path, a file's bytes, an open file, a PIL image, or an array uint8 (height, width[, 3 or 4])."""
     if isinstance(image, (str, os.PathLike)):
         return load_image(image)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return decode_image(bytes(image), file)
     if not isinstance(image, np.ndarray) and hasattr(image, "convert"):
-        return decoders.from_pillow(image, file)
+        return decoders.from_pillow(cast("Image", image), file)
+    if hasattr(image, "read"):
+        return decode_image(_read(cast("IO[bytes]", image), file), file)
+    if image is None:
+        raise ImageError("None; a picture is expected", file=file)
     array = np.asarray(image)
     if array.dtype != np.uint8:
         reason = f"an array of {array.dtype}; uint8 is expected (for floats use predict)"
@@ -91,7 +96,62 @@ def to_picture(image: Source, file: str = "image") -> Picture:
     if array.ndim != 3 or array.shape[2] not in (3, 4) or 0 in array.shape:
         reason = f"an array of shape {array.shape}; (height, width, 3) is expected"
         raise ImageError(reason, file=file)
-    return array[..., :3]
+    return cast("Picture", array)[..., :3]
+
+
+def _read(stream: IO[bytes], file: str) -> bytes:
+    """What is left of an open file."""
+    most = PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
+    try:
+        content = stream.read(most + 1)
+    except (OSError, ValueError) as reason:  # ValueError: it is closed, or of text that is none
+        raise ImageError(describe_oserror(reason), file=file) from None
+    if not isinstance(content, bytes):
+        raise ImageError(f"opened for {type(content).__name__}, not bytes: open(..., 'rb') is expected", file=file)
+    if len(content) > most:
+        raise ImageError(f"more than {most} bytes", file=file)
+    return content
+
+
+def split_sources(images: Source | Iterable[Source]) -> tuple[Iterable[Source], bool]:
+    """The pictures that `images` stand for, in their order, and whether these are several.
+
+    Several are an iterable of sources, an array (n, height, width, channels), or a folder and those below it.
+
+    Raises
+    ------
+    ImageError
+        Where they have no order, or a folder has no picture.
+    """
+    if isinstance(images, (str, os.PathLike)):
+        return (find_pictures(images), True) if os.path.isdir(resolve(images)) else ([images], False)
+    if isinstance(images, (Mapping, Set)):
+        raise ImageError(f"a {type(images).__name__}; pictures in an order are expected")
+    if _is_content(images):
+        return [cast("Source", images)], False
+    if hasattr(images, "__array__"):
+        array = np.asarray(images)
+        return (array, True) if array.ndim == 4 or array.dtype.kind in "OU" else ([array], False)
+    return (cast("Iterable[Source]", images), True) if isinstance(images, Iterable) else ([images], False)
+
+
+def _is_content(image: object) -> bool:
+    """Whether it is the bytes of a file, or an open one, or a PIL image."""
+    return isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "convert") or hasattr(image, "read")
+
+
+def find_pictures(folder: str | os.PathLike[str]) -> list[str]:
+    """The pictures in a folder and below it, in the order of their paths; ImageError where there is none."""
+    found = [p for p in resolve(folder).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    if not found:
+        raise ImageError("no picture in this folder", file=folder)
+    return sorted(map(str, found))
+
+
+def name_source(image: Source, number: int) -> str:
+    """What messages call the picture of that number."""
+    named = getattr(image, "name", None) if hasattr(image, "read") else image
+    return os.fspath(named) if isinstance(named, (str, os.PathLike)) else f"image {number}"
 
 
 def thumbnail(picture: Picture, side: int) -> bytes:

@@ -122,21 +122,30 @@ def _shorter(picture: Picture, width: int, height: int, resize: Resize) -> list[
     return [resize(picture, *shorter_size(picture.shape[1], picture.shape[0], width))]
 
 
-def _letterbox(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
-    h, w = picture.shape[:2]
+def _box(w: int, h: int, width: int, height: int) -> tuple[int, int, int, int]:
+    """Where a `w` x `h` picture lies that is letterboxed into `width` x `height`: left, top, its width, its height."""
     by_width = np.float32(width) / np.float32(w) < np.float32(height) / np.float32(h)
     new_width, new_height = (width, h * width // w) if by_width else (w * height // h, height)
     new_width, new_height = max(new_width, 1), max(new_height, 1)
+    return (width - new_width) // 2, (height - new_height) // 2, new_width, new_height
+
+
+def _square(w: int, h: int) -> tuple[int, int, int]:
+    """The middle square of a picture: left, top, side."""
+    side = min(w, h)
+    return (w - side) // 2, (h - side) // 2, side
+
+
+def _letterbox(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
+    h, w = picture.shape[:2]
+    left, top, new_width, new_height = _box(w, h, width, height)
     boxed = np.full((height, width, 3), GREY, np.float32)
-    left, top = (width - new_width) // 2, (height - new_height) // 2
     boxed[top : top + new_height, left : left + new_width] = resize(picture, new_width, new_height)
     return [boxed]
 
 
 def _center_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
-    h, w = picture.shape[:2]
-    side = min(w, h)
-    top, left = (h - side) // 2, (w - side) // 2
+    left, top, side = _square(picture.shape[1], picture.shape[0])
     return [resize(picture[top : top + side, left : left + side], width, height)]
 
 
@@ -201,3 +210,27 @@ def preprocess(
         raise UsageError(f"preprocess={mode}: one of {', '.join(MODES)} is expected")
     views = MODES[mode](picture, width, height, partial(resize, interpolate=interpolate))
     return [np.ascontiguousarray(view.transpose(2, 0, 1)) for view in views]
+
+
+def find_area(mode: str, w: int, h: int, width: int, height: int) -> tuple[float, float, float, float]:
+    """What of a `w` x `h` picture the input of `width` x `height` shows that `mode` makes of it.
+
+    Parameters
+    ----------
+    mode : str
+        One of `PREDICT_MODES`.
+    w, h, width, height : int
+        Pixels.
+
+    Returns
+    -------
+    tuple of float
+        Left, top, right, bottom, where the whole picture has 0, 0, 1, 1; beyond these lies what is not of the picture.
+    """
+    if mode == "letterbox":
+        left, top, new_width, new_height = _box(w, h, width, height)
+        return -left / new_width, -top / new_height, (width - left) / new_width, (height - top) / new_height
+    if mode == "center-crop":
+        left, top, side = _square(w, h)
+        return left / w, top / h, (left + side) / w, (top + side) / h
+    return 0, 0, 1, 1

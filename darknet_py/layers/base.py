@@ -28,19 +28,11 @@ MAX_SIDE = 1 << 16  # of a window or a border; pictures are no longer
 # Keys of every layer: of its training; of training in ways that are not known here; of debugging or another build of
 # darknet.
 COMMON_TRAINING = {"learning_rate": number(1, least=0), "stopbackward": flag()}
-COMMON_UNTRAINED = {
-    "dontload": flag(),
-    "dontloadscales": flag(),
-    "dontsave": flag(),
-    "onlyforward": flag(),
-    "clip": number(0),
-    "truth": flag(),
-    "smooth": number(0),
-    "dont_update": flag(),
-    "burnin_update": flag(),
-    "train_only_bn": flag(),
-    "dynamic_minibatch": flag(),
-}
+_UNTRAINED_FLAGS = (
+    "dontload", "dontloadscales", "dontsave", "onlyforward", "truth", "dont_update", "burnin_update", "train_only_bn",
+    "dynamic_minibatch",
+)  # fmt: skip
+COMMON_UNTRAINED = {**dict.fromkeys(_UNTRAINED_FLAGS, flag()), "clip": number(0), "smooth": number(0)}
 COMMON_IGNORED = ("l2norm", "name", "param", "stream", "wait_stream")
 
 
@@ -159,6 +151,10 @@ class Layer:
         What the learning rate of its parameters is multiplied by; 0 leaves them, and its statistics, as they are.
     stops : bool
         Whether training ends before it: neither it nor a layer before it learns.
+    fixed : bool
+        Whether `train` and `backward` take its statistics as they are, as `forward` does: not the mini-batch's.
+    shown : (left, top, right, bottom)
+        What its output shows of its first input, which has 0, 0, 1, 1.
     index : int
         Counted from 0 after ``[net]``.
     inputs : tuple of int
@@ -191,6 +187,8 @@ class Layer:
     activation: str = "linear"
     hierarchy: Tree | None = None
     unnamed: str = ""
+    fixed: bool = False
+    shown: tuple[float, float, float, float] = (0, 0, 1, 1)
     shares: int | None = None
 
     rate: float

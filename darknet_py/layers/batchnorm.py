@@ -19,8 +19,13 @@ def normalize(x: Array, parameters: Arrays, dialect: Dialect) -> Array:
     return scales * ((x - means) / dialect.divisor(variances))
 
 
-def normalize_batch(x: Array, parameters: Arrays, dialect: Dialect) -> tuple[Array, Saved]:
-    """`normalize` by the mean and variance (of N - 1) of the mini-batch, and what `normalize_backward` needs."""
+def normalize_batch(x: Array, parameters: Arrays, dialect: Dialect, fixed: bool) -> tuple[Array, Saved]:
+    """`normalize` by the mean and variance (of N - 1) of the mini-batch, and what `normalize_backward` needs.
+
+    Where the statistics are `fixed`, by those of `parameters`.
+    """
+    if fixed:
+        return normalize(x, parameters, dialect), {"sums": x}
     rest = (0, *range(2, x.ndim))
     measured = {"means": x.mean(axis=rest), "variances": x.var(axis=rest, ddof=1)}
     return normalize(x, {**parameters, **measured}, dialect), {**measured, "sums": x}
@@ -30,14 +35,18 @@ def normalize_backward(delta: Array, saved: Saved, parameters: Arrays, dialect: 
     """The delta of `normalize_batch`'s input, and the gradient of the scales.
 
     Darknet's hand-written formula, with N and another small number: next to the true gradient, but not that.
-    Source: ``batchnorm_layer.c``.
+    Through fixed statistics, which do not depend on the input, it is the true one. Source: ``batchnorm_layer.c``.
     """
-    x, means, variances, scales = saved["sums"], saved["means"], saved["variances"], parameters["scales"]
+    fixed = "means" not in saved
+    x, scales = saved["sums"], parameters["scales"]
+    means, variances = (parameters if fixed else saved)["means"], (parameters if fixed else saved)["variances"]
     rest, column = (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
     count = x.size // x.shape[1]
     centred = x - means.reshape(column)
     scale_gradient = (delta * centred).sum(axis=rest) / dialect.divisor(variances)
     delta = delta * scales.reshape(column)
+    if fixed:
+        return delta / dialect.divisor(variances).reshape(column), scale_gradient
     factor = 1 / np.sqrt(variances + x.dtype.type(GRADIENT_EPSILON))
     mean_delta = -factor * delta.sum(axis=rest)
     variance_delta = factor**3 * (delta * centred).sum(axis=rest) / -2
@@ -79,7 +88,7 @@ class BatchNorm(Layer):
         return normalize(inputs[0], parameters, self.dialect) + parameters["biases"].reshape(-1, 1, 1)
 
     def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
-        output, saved = normalize_batch(inputs[0], parameters, self.dialect)
+        output, saved = normalize_batch(inputs[0], parameters, self.dialect, self.fixed)
         return output + parameters["biases"].reshape(-1, 1, 1), saved
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:

@@ -55,7 +55,7 @@ class Connected(Layer):
         saved = {"inputs": inputs[0]}
         x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
         if self.batch_normalize:
-            x, of_batch = normalize_batch(x, parameters, self.dialect)
+            x, of_batch = normalize_batch(x, parameters, self.dialect, self.fixed)
             saved.update(of_batch)
         x = x + parameters["biases"]
         y = activate(self.activation, x)

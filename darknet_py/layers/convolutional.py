@@ -201,7 +201,7 @@ class Convolutional(Layer):
         saved = {"inputs": inputs[0]}
         x = self._convolve(inputs[0], parameters)
         if self.batch_normalize:
-            x, of_batch = normalize_batch(x, parameters, self.dialect)
+            x, of_batch = normalize_batch(x, parameters, self.dialect, self.fixed)
             saved.update(of_batch)
         x = x + parameters["biases"].reshape(-1, 1, 1)
         y = activate(self.activation, x)

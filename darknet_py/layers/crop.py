@@ -33,6 +33,8 @@ class Crop(Layer):
                 raise self.section.error(f"larger than its input, {source.width} x {source.height}", key)
         self.top = (source.height - self.crop_height) // 2
         self.left = (source.width - self.crop_width) // 2
+        right, bottom = self.left + self.crop_width, self.top + self.crop_height
+        self.shown = self.left / source.width, self.top / source.height, right / source.width, bottom / source.height
         return Shape(source.channels, self.crop_height, self.crop_width)
 
     def listing(self) -> str:

@@ -13,7 +13,7 @@ from ..evaluation.outcome import Outcome
 from ..evaluation.totals import Summary
 from ..files import write_atomically
 from .evaluation_charts import draw_shares
-from .findings import show_findings
+from .findings import Look, show_findings
 from .render import render
 
 
@@ -23,6 +23,7 @@ def save_page(
     dataset: Dataset,
     samples: Sequence[Sample],
     outcomes: Iterable[Outcome],
+    look: Look | None = None,
 ) -> None:
     """Write the page that tells what a run has found.
 
@@ -37,6 +38,8 @@ def save_page(
         The list.
     outcomes : iterable of Outcome
         In list order, each once; they are not kept. Some may be missing, where the run is not complete.
+    look : callable, optional
+        Draws where in a picture lies what speaks for the class of a number; None where it does not know.
 
     Raises
     ------
@@ -44,14 +47,14 @@ def save_page(
         Where the file cannot be written.
     """
     findings = study(samples, outcomes, dataset.classes, summary.totals.top)
-    write_atomically(path, [_render(summary, dataset, findings)], DatasetError)
+    write_atomically(path, [_render(summary, dataset, findings, look)], DatasetError)
 
 
-def _render(summary: Summary, dataset: Dataset, findings: Findings) -> bytes:
+def _render(summary: Summary, dataset: Dataset, findings: Findings, look: Look | None) -> bytes:
     return render(
         "evaluation.html.j2",
         summary=summary,
         network=PurePath(summary.cfg).stem,
         settling=draw_shares(findings.points, summary.totals.top) if findings.points else None,
-        **show_findings(findings, summary.totals, dataset),
+        **show_findings(findings, summary.totals, dataset, look),
     )

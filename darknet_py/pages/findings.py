@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..datasets.data_file import Dataset
@@ -12,8 +13,11 @@ from ..errors import DarknetError
 from ..evaluation.findings import Findings
 from ..evaluation.outcome import Outcome
 from ..evaluation.totals import CONFIDENCE, Totals
+from ..images import Picture
 from ..images.decode import load_image, thumbnail
 from .evaluation_charts import draw_calibration, draw_histogram
+
+Look = Callable[[Picture, int], "Picture | None"]
 
 SIDE = 160  # pixels of a thumbnail's longer side
 SHOWN = 5  # guesses told of a mistake
@@ -36,16 +40,19 @@ class Guess(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """An image whose first guess is wrong; `thumbnail` is a data URI, empty where the image cannot be shown."""
+    """An image whose first guess is wrong; `pictures` are data URIs: of it, and of where the network looked."""
 
     file: str
     truth: str
     guesses: list[Guess]
-    thumbnail: str
+    pictures: list[str]
 
 
-def show_findings(findings: Findings, totals: Totals, dataset: Dataset) -> dict[str, object]:
-    """What findings.j2 asks for, and `figures` of macros.j2; the images of mistakes are read."""
+def show_findings(findings: Findings, totals: Totals, dataset: Dataset, look: Look | None = None) -> dict[str, object]:
+    """What findings.j2 asks for, and `figures` of macros.j2; the images of mistakes are read.
+
+    `look` draws where in a picture lies what speaks for a class, or gives None.
+    """
 
     def name(index: int) -> Named:
         label = dataset.wnids[index]
@@ -58,24 +65,27 @@ def show_findings(findings: Findings, totals: Totals, dataset: Dataset) -> dict[
         "name": name,
         "calibration": draw_calibration(findings.bins),
         "histogram": draw_histogram(findings.bins),
-        "mistakes": [_show_mistake(sample, outcome, dataset) for sample, outcome in findings.mistakes],
+        "mistakes": [_show_mistake(sample, outcome, dataset, look) for sample, outcome in findings.mistakes],
+        "looked": look is not None,
         "confidence": CONFIDENT,
     }
 
 
-def _show_mistake(sample: Sample, outcome: Outcome, dataset: Dataset) -> Mistake:
+def _show_mistake(sample: Sample, outcome: Outcome, dataset: Dataset, look: Look | None) -> Mistake:
     guesses = [
         Guess(dataset.names[index], probability, index == sample.truth)
         for index, probability in outcome.guesses[:SHOWN]
     ]
     truth = dataset.names[sample.truth] if sample.truth >= 0 else ""
-    return Mistake(sample.file, truth, guesses, _load_thumbnail(sample.file, dataset))
+    return Mistake(sample.file, truth, guesses, _load_pictures(sample.file, outcome.guesses[0][0], dataset, look))
 
 
-def _load_thumbnail(file: str, dataset: Dataset) -> str:
-    """The image as a data URI; empty where it has gone since, or changed into something that is none."""
+def _load_pictures(file: str, guess: int, dataset: Dataset, look: Look | None) -> list[str]:
+    """The image, and where it looks like class `guess`; none where it has gone since, or changed into what is none."""
     try:
-        picture = thumbnail(load_image(find_image(file, dataset)), SIDE)
+        picture = load_image(find_image(file, dataset))
+        shown = [picture, None if look is None else look(picture, guess)]
+        small = [thumbnail(one, SIDE) for one in shown if one is not None]
     except (DarknetError, OSError, ValueError, MemoryError):
-        return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+        return []
+    return [f"data:image/jpeg;base64,{base64.b64encode(one).decode()}" for one in small]

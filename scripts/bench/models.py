@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from darknet_py import export
+from darknet_py import onnx_export
 from darknet_py.cache import cache_dir
 from darknet_py.engines.cpu.inspect import limit_operations
 from darknet_py.layers.connected import Connected
@@ -51,7 +51,7 @@ def prepare(name: str) -> Model:
     They lie in a folder named after what they are made from, so none is ever out of date.
     """
     cfg = ROOT / "cfg" / f"{name}.cfg"
-    sources = b"".join(path.read_bytes() for path in (cfg, MAKE_WEIGHTS, Path(export.__file__)))
+    sources = b"".join(path.read_bytes() for path in (cfg, MAKE_WEIGHTS, Path(onnx_export.__file__)))
     folder = cache_dir() / "bench" / f"{name}-{hashlib.sha256(sources).hexdigest()[:8]}"
     for outdated in folder.parent.glob(f"{name}-????????"):
         if outdated != folder:
@@ -63,7 +63,7 @@ def prepare(name: str) -> Model:
         subprocess.run([sys.executable, MAKE_WEIGHTS, cfg, partial], check=True)
         partial.replace(model.weights)
     if not model.onnx.exists():
-        export.save_onnx(model.onnx, model.network, load_weights(model.weights, model.network).read_all())
+        onnx_export.save_onnx(model.onnx, model.network, load_weights(model.weights, model.network).read_all())
     return model
 
 

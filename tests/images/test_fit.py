@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py.errors import UsageError
-from darknet_py.images.fit import preprocess, resize, window
+from darknet_py.images.fit import find_area, preprocess, resize, window
 
 RNG = np.random.default_rng(1)
 PIXELS = RNG.integers(0, 256, (6, 5, 3), np.uint8)
@@ -193,3 +193,23 @@ def test_multi_resizes_to_four_longer_sides_each_with_its_mirror(picture, sizes)
 def test_unknown_mode_is_refused():
     with pytest.raises(UsageError, match="preprocess=squash: one of shorter, letterbox"):
         preprocess(WIDE, "squash", 32, 24)
+
+
+@pytest.mark.parametrize("mode", ["shorter", "letterbox", "center-crop", "stretch"])
+@pytest.mark.parametrize(("w", "h"), [(80, 60), (60, 80), (64, 64), (300, 40)])
+def test_an_area_is_where_the_input_shows_the_picture(mode, w, h):
+    """A picture whose red grows to the right and whose green grows downwards tells from where each pixel comes."""
+    across, down = (np.arange(w) + 0.5) / w, (np.arange(h) + 0.5) / h
+    picture = np.zeros((h, w, 3), np.uint8)
+    picture[..., 0], picture[..., 1] = np.rint(across * 250), np.rint(down * 250)[:, None]
+    picture[..., 2] = 255
+    (view,) = preprocess(picture, mode, 96, 96)
+    _, rows, columns = view.shape
+    left, top, right, bottom = find_area(mode, w, h, columns, rows)
+    inside = view[2] > 0.9
+    x = np.broadcast_to(left + (right - left) * (np.arange(columns) + 0.5) / columns, view.shape[1:])
+    y = np.broadcast_to((top + (bottom - top) * (np.arange(rows) + 0.5) / rows)[:, None], view.shape[1:])
+    slack = 1.1 / min(w, h) + 0.01  # a pixel of the picture: corners lie on corners
+    np.testing.assert_allclose(x[inside], view[0][inside] * 255 / 250, rtol=0, atol=slack)
+    np.testing.assert_allclose(y[inside], view[1][inside] * 255 / 250, rtol=0, atol=slack)
+    assert ((x >= 0) & (x <= 1) & (y >= 0) & (y <= 1))[inside].all()

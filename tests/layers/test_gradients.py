@@ -17,7 +17,7 @@ EPSILON = batchnorm.GRADIENT_EPSILON
 def textbook(monkeypatch):
     """Normalization of which darknet's hand-written gradient is the true one: N, and the small number inside."""
 
-    def normalize_batch(x, parameters, dialect):
+    def normalize_batch(x, parameters, dialect, fixed):
         rest, column = (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
         saved = {"means": x.mean(axis=rest), "variances": x.var(axis=rest), "sums": x}
         means, variances, scales = (

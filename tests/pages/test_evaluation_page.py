@@ -167,6 +167,23 @@ def test_mistakes_carry_their_pictures(save, tmp_path):
     assert np.abs(np.asarray(shown)[40, 80].astype(int) - [200, 30, 90]).max() < 8
 
 
+def test_below_a_mistake_is_where_the_network_looked_for_its_guess(tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    samples, outcomes = [Sample(str(tmp_path / "a.png"), 1)], [Outcome(0, [(4, 0.9), (1, 0.1)])]
+    asked = []
+
+    def write(look):
+        save_page(str(tmp_path / "x.html"), summarize_run(samples, outcomes), make_dataset(5), samples, outcomes, look)
+        return Page(tmp_path / "x.html")
+
+    page = write(lambda picture, guess: asked.append((picture.shape, guess)) or picture)
+    assert asked == [((20, 20, 3), 4)]
+    assert [image["alt"] for image in page.all("img")] == ["name 1", "Where it looks like name 4"]
+    assert "below each picture, what in it speaks for the first guess." in page.text
+    assert len(write(lambda picture, guess: None).all("img")) == 1
+    assert "speaks" not in write(None).text
+
+
 def test_pictures_are_looked_for_as_the_data_file_names_them(save, tmp_path):
     (tmp_path / "cfg").mkdir()
     (tmp_path / "images").mkdir()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -18,10 +19,10 @@ from pathlib import Path
 from ...cache import cache_dir, keep
 from ...errors import EngineError
 from ...limits import memory_limits, tell_size
-from ...streams import say
 from .isa import ASKED, ISA, PROCESSOR
 from .linked import Linked, place
 
+LOG = logging.getLogger(__name__)
 # How many int64 each function of `compiled.entry` takes; all return one.
 COUNTS = {"run": 4, "serve": 3, "interpolate": 14, "warp": 12}
 COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
@@ -88,7 +89,7 @@ def _make(kept: bool) -> bytes:
             needed, most = tell_size(limit.used + COMPILING), tell_size(limit.size)
             raise EngineError(f"compiling kernels takes {needed}, more than {limit.whose} {most}", option="engine=cpu")
     once = ", once" if kept else ""
-    say(f"darknet: compiling kernels for this machine{once}: about half a minute")
+    LOG.info("compiling kernels for this machine%s: about half a minute", once)
     from .compiler import compile_kernels
     from .linker import UnlinkableError, join_objects
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
@@ -21,6 +22,7 @@ from .device import Queue
 from .kept import cache_folder
 from .kernels import FOLDER, Launch
 
+LOG = logging.getLogger(__name__)
 MEASURED = 8  # implementations, those that the model thinks best; besides all of which no model knows
 REPEATED, TIMES = 10, 3  # in a row, so that the begin does not count, and how often
 
@@ -68,7 +70,8 @@ class Tuner:
         lower: Callable[[Convolution, Implementation], Sequence[Launch | GraphLaunch]],
     ) -> dict[Convolution, Implementation]:
         """The fastest of those that are considered for each problem, measured in `queue` and remembered."""
-        told = tqdm(considered.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=None)
+        hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None: where standard error is no terminal
+        told = tqdm(considered.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=hidden)
         chosen = {}
         try:
             for problem, choices in told:

@@ -17,7 +17,7 @@ from darknet_py.weights import save_weights
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
 
-from darknet_py import export  # noqa: E402
+from darknet_py import onnx_export  # noqa: E402
 
 BOUND = 1e-5
 
@@ -38,7 +38,7 @@ def check_export(network: Network, batch: int = 2) -> onnx.ModelProto:
     """Hold the model of `network` with random parameters to the reference engine; return it."""
     parameters = random_parameters(network.layers)
     images = random_array((batch, *network.input_shape))
-    model = export.make_model(network, parameters)
+    model = onnx_export.make_model(network, parameters)
     onnx.checker.check_model(model, full_check=True)
     expected = run_engine("reference", network.layers, parameters, images)
     assert_close(run_onnx(model, images), expected, BOUND)
@@ -50,11 +50,11 @@ def operators(model):
 
 
 def test_every_layer_that_computes_is_known():
-    assert export.CONVERTERS.keys() == {layer for layer in REGISTRY.values() if layer.idle is not True}
+    assert onnx_export.CONVERTERS.keys() == {layer for layer in REGISTRY.values() if layer.idle is not True}
 
 
 def test_every_activation_is_known():
-    assert export.ACTIVATIONS.keys() == ACTIVATIONS.keys()
+    assert onnx_export.ACTIVATIONS.keys() == ACTIVATIONS.keys()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_activations(activation):
     network = make_network((4, 8, 8), ("activation", {"activation": activation}))
     images = np.linspace(-9.3, 9.3, 2 * 256, dtype=np.float32).reshape(2, 64, 4).transpose(0, 2, 1).reshape(2, 4, 8, 8)
     expected = run_engine("reference", network.layers, [{}], images)
-    assert_close(run_onnx(export.make_model(network, [{}]), images), expected, BOUND)
+    assert_close(run_onnx(onnx_export.make_model(network, [{}]), images), expected, BOUND)
 
 
 def test_channels_are_those_of_a_cell_whatever_the_form():
@@ -212,8 +212,8 @@ def made_up(monkeypatch):
 )
 def test_what_has_no_nodes_is_refused(made_up, section, says):
     network = make_network((2, 5, 5), convolution(), section, ("softmax", {}))
-    with pytest.raises(export.ExportError, match=f"^{says}"):
-        export.make_model(network, random_parameters(network.layers))
+    with pytest.raises(onnx_export.ExportError, match=f"^{says}"):
+        onnx_export.make_model(network, random_parameters(network.layers))
 
 
 def test_a_made_up_layer_that_computes_nothing_leaves_nothing(made_up):
@@ -295,7 +295,7 @@ def test_missing_package_is_named(files, capsys, monkeypatch):
 
 
 def test_too_large_for_the_format(monkeypatch):
-    monkeypatch.setattr(export, "MAX_BYTES", 100)
+    monkeypatch.setattr(onnx_export, "MAX_BYTES", 100)
     network = make_network((3, 5, 6), convolution())
-    with pytest.raises(export.ExportError, match="GiB of parameters"):
-        export.make_model(network, random_parameters(network.layers))
+    with pytest.raises(onnx_export.ExportError, match="GiB of parameters"):
+        onnx_export.make_model(network, random_parameters(network.layers))

@@ -14,10 +14,10 @@ import threading
 import loopback
 import pytest
 import requests
-from support_fetch import BODY, contents, failure, publish, record_waits, serving
+from support_downloads import BODY, contents, failure, publish, record_waits, serving
 
-from darknet_py import fetch
-from darknet_py.fetch import fetch_weights
+from darknet_py import downloads
+from darknet_py.downloads import fetch
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_no_space(server, folder, monkeypatch):
     def open_on_full_disk(path, mode):
         return io.BufferedWriter(FullDisk(path, "a")) if mode == "ab" else builtins.open(path, mode)
 
-    monkeypatch.setattr(fetch, "open", open_on_full_disk, raising=False)
+    monkeypatch.setattr(downloads, "open", open_on_full_disk, raising=False)
     line = failure()
     assert line.startswith(f"{folder / 'made.weights.part'}: cannot be written: {os.strerror(errno.ENOSPC)}: ")
     assert "DARKNET_PY_CACHE" in line
@@ -140,7 +140,7 @@ def test_two_at_once(server, folder):
         request.send(BODY[600:])
 
     server.answers = [slow]
-    first = threading.Thread(target=fetch_weights, args=("made",))
+    first = threading.Thread(target=fetch, args=("made",))
     first.start()
     try:
         assert begun.wait(5)
@@ -158,5 +158,5 @@ def test_file_system_without_locks(server, monkeypatch):
     def no_locks(file, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(fetch.fcntl, "flock", no_locks)
-    assert fetch_weights("made").read_bytes() == BODY
+    monkeypatch.setattr(downloads.fcntl, "flock", no_locks)
+    assert fetch("made").read_bytes() == BODY

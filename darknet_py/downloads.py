@@ -87,7 +87,7 @@ def find_weights(name: str) -> Path | None:
     return path if there and os.path.getsize(path) in PUBLISHED[name].sizes else None
 
 
-def fetch_weights(name: str, *, progress: bool = True) -> Path:
+def fetch(name: str, *, progress: bool = False) -> Path:
     """Download a published weights file, or check the one already fetched.
 
     It comes from the address in `DARKNET_PY_BASE_URL`, else `BASE_URL`, plus ``NAME.weights``, unless
@@ -99,7 +99,7 @@ def fetch_weights(name: str, *, progress: bool = True) -> Path:
     name : str
         A key of `PUBLISHED`.
     progress : bool
-        Draw a bar on stderr, if that is a terminal.
+        Draw a bar on standard error, if that is a terminal.
 
     Returns
     -------

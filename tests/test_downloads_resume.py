@@ -10,10 +10,10 @@ import threading
 
 import loopback
 import pytest
-from support_fetch import BODY, OTHER, contents, failure, publish, ranges, record_waits, serving
+from support_downloads import BODY, OTHER, contents, failure, publish, ranges, record_waits, serving
 
-from darknet_py import fetch
-from darknet_py.fetch import fetch_weights
+from darknet_py import downloads
+from darknet_py.downloads import fetch
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def server(folder, waits, monkeypatch):
 def test_broken_download_goes_on(server, waits):
     """After a break the same call asks for the rest only."""
     server.answers = [loopback.file(BODY, stop_after=600), loopback.file(BODY)]
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert ranges(server) == [None, "bytes=600-"]
     assert waits == [0.5]
 
@@ -48,7 +48,7 @@ def test_broken_download_of_unknown_length(server):
         request.send(b"64\r\n" + BODY[:100] + b"\r\n")
 
     server.answers = [chunked, loopback.file(BODY)]
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert ranges(server) == [None, "bytes=100-"]
 
 
@@ -63,7 +63,7 @@ def test_next_call_goes_on(server, folder, waits):
 
     server.requests.clear()
     server.answers = [loopback.file(BODY)]
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert ranges(server) == ["bytes=400-"]
     assert contents(folder) == {"made.weights": BODY}
 
@@ -74,7 +74,7 @@ def test_server_that_ignores_ranges(server):
         loopback.file(BODY, stop_after=600, ranges=False),
         loopback.file(BODY, ranges=False),
     ]
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert ranges(server) == [None, "bytes=600-"]
 
 
@@ -87,14 +87,14 @@ def test_server_that_sends_another_range(server, folder):
         request.send(BODY[601:])
 
     server.answers = [shifted, loopback.file(BODY)]
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert ranges(server) == ["bytes=600-", None]
 
 
 def test_no_such_range(server, folder):
     """416, past the end of the server's file: what was kept is not of that file, so it starts over."""
     (folder / "made.weights.part").write_bytes(OTHER)
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert ranges(server) == ["bytes=1000-", None]
 
 
@@ -102,21 +102,21 @@ def test_no_such_range(server, folder):
 def test_part_too_long(server, folder, surplus):
     """A kept part to which nothing can be added starts over, without a Range."""
     (folder / "made.weights.part").write_bytes(BODY + surplus)
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert ranges(server) == [None]
 
 
 def test_complete_part(server, folder):
     """A download that ended just before the file was moved needs no request."""
     (folder / "made.weights.part").write_bytes(BODY)
-    fetch_weights("made")
+    fetch("made")
     assert contents(folder) == {"made.weights": BODY}
     assert server.requests == []
 
 
 def test_server_error_passes(server):
     server.answers = [loopback.status(500), loopback.status(429), loopback.file(BODY)]
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
 
 
 def test_server_error_stays(server, waits):
@@ -138,15 +138,15 @@ def test_lost_server_is_asked_again(server, waits, monkeypatch):
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", second_fails)
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert len(calls) == 3
     assert ranges(server) == [None, "bytes=600-"]
 
 
 def test_silent_server(server, folder, monkeypatch):
     """A server that stops sending without closing is left after the read timeout; what came is kept."""
-    monkeypatch.setattr(fetch, "TIMEOUT", (5.0, 0.1))
-    monkeypatch.setattr(fetch, "RETRY_WAITS", ())
+    monkeypatch.setattr(downloads, "TIMEOUT", (5.0, 0.1))
+    monkeypatch.setattr(downloads, "RETRY_WAITS", ())
     over = threading.Event()
 
     def stall(request):

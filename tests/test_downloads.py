@@ -9,11 +9,11 @@ import sys
 
 import loopback
 import pytest
-from support_fetch import BODY, OTHER, contents, failure, publish, ranges, record_waits, serving
+from support_downloads import BODY, OTHER, contents, failure, publish, ranges, record_waits, serving
 
-from darknet_py import fetch
+from darknet_py import downloads
+from darknet_py.downloads import PUBLISHED, fetch, find_weights, weights_path
 from darknet_py.errors import UsageError
-from darknet_py.fetch import PUBLISHED, fetch_weights, find_weights, weights_path
 
 PAGE = b"\n<!DOCTYPE html><html><body>Please log in</body></html>"
 
@@ -36,7 +36,7 @@ def server(folder, waits, monkeypatch):
 
 def test_whole_file(server, folder):
     """The file comes in one request, from the address plus its name, and nothing else stays in the folder."""
-    assert fetch_weights("made") == weights_path("made") == folder / "made.weights"
+    assert fetch("made") == weights_path("made") == folder / "made.weights"
     assert contents(folder) == {"made.weights": BODY}
     assert server.requests == [("/files/made.weights", None)]
 
@@ -50,32 +50,32 @@ def test_asks_for_the_bytes_of_the_file(server):
         loopback.file(BODY)(request)
 
     server.answers = [answer]
-    fetch_weights("made")
+    fetch("made")
     assert accepted == ["identity"]
 
 
 def test_folder_is_made(server, tmp_path, monkeypatch):
     monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "not" / "yet"))
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
 
 
 def test_base_url_without_slash(server, monkeypatch):
     monkeypatch.setenv("DARKNET_PY_BASE_URL", server.url.rstrip("/"))
-    fetch_weights("made")
+    fetch("made")
     assert server.requests == [("/files/made.weights", None)]
 
 
 def test_already_there(server, folder):
     """The right file is returned without any request."""
     (folder / "made.weights").write_bytes(BODY)
-    assert fetch_weights("made") == folder / "made.weights"
+    assert fetch("made") == folder / "made.weights"
     assert server.requests == []
 
 
 def test_wrong_file_there(server, folder):
     """Of the right size but with another content, the file there is replaced."""
     (folder / "made.weights").write_bytes(OTHER)
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
 
 
 def test_wrong_file_there_stays_until_replaced(server, folder):
@@ -101,7 +101,7 @@ def test_wrong_content(server, folder):
     server.answers = [loopback.file(OTHER)]
     line = failure()
     found, expected = re.findall(r"Qm\w{44}", line)
-    assert found != expected == fetch.PUBLISHED["made"].content_id
+    assert found != expected == downloads.PUBLISHED["made"].content_id
     assert line.startswith(f"{server.url}made.weights: ")
     assert contents(folder) == {}
 
@@ -144,7 +144,7 @@ def test_progress(server, folder, monkeypatch, terminal, progress, drawn):
     stderr = io.StringIO()
     stderr.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", stderr)
-    fetch_weights("made", progress=progress)
+    fetch("made", progress=progress)
     assert ("made.weights: 100%" in stderr.getvalue()) == drawn
     assert drawn or not stderr.getvalue()
 
@@ -156,7 +156,7 @@ def test_progress(server, folder, monkeypatch, terminal, progress, drawn):
 def test_unknown_name(name, meant):
     """A name that is not published is wrong usage, answered with the nearest one and the list."""
     with pytest.raises(UsageError) as caught:
-        fetch_weights(name)
+        fetch(name)
     line = str(caught.value)
     assert (f"did you mean {meant}?" in line) if meant else ("did you mean" not in line)
     assert all(known in line for known in PUBLISHED)
@@ -174,7 +174,7 @@ def test_table():
 
 def test_import_is_cheap():
     """What only a download needs is not imported before one."""
-    code = "import darknet_py.fetch, sys; print({'requests', 'tqdm', 'platformdirs'} & set(sys.modules))"
+    code = "import darknet_py.downloads, sys; print({'requests', 'tqdm', 'platformdirs'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -188,11 +188,11 @@ def test_offline(server, folder, monkeypatch):
     (folder / "made.weights").write_bytes(BODY[:10])
     assert "10 bytes, expected 1000 or 1004, and DARKNET_PY_OFFLINE" in failure()
     (folder / "made.weights").write_bytes(BODY)
-    assert fetch_weights("made") == folder / "made.weights"
+    assert fetch("made") == folder / "made.weights"
     assert server.requests == []
 
 
 @pytest.mark.parametrize("value", ["", "0"])
 def test_not_offline(server, monkeypatch, value):
     monkeypatch.setenv("DARKNET_PY_OFFLINE", value)
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY

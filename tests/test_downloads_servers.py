@@ -9,20 +9,20 @@ from contextlib import suppress
 
 import loopback
 import pytest
-from support_fetch import BODY, failure, publish, serving
+from support_downloads import BODY, failure, publish, serving
 
-from darknet_py import fetch
+from darknet_py import downloads
+from darknet_py.downloads import fetch
 from darknet_py.errors import FetchError
-from darknet_py.fetch import fetch_weights
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """Blocks must come within 0.5 s."""
     publish(tmp_path, monkeypatch)
-    monkeypatch.setattr(fetch, "RETRY_WAITS", (0.01,))
-    monkeypatch.setattr(fetch, "SLOW", 0.5)
-    monkeypatch.setattr(fetch, "ANSWER", 0.5)
+    monkeypatch.setattr(downloads, "RETRY_WAITS", (0.01,))
+    monkeypatch.setattr(downloads, "SLOW", 0.5)
+    monkeypatch.setattr(downloads, "ANSWER", 0.5)
     with serving(monkeypatch) as running:
         yield running
 
@@ -43,7 +43,7 @@ def test_a_trickle_of_bytes_is_given_up_and_gone_on_with(server, tmp_path):
         trickle(request, BODY[600:])
 
     server.answers = [slow, loopback.file(BODY)]
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert [ranges for _, ranges in server.requests] == [None, "bytes=600-"]
 
 
@@ -76,7 +76,7 @@ def test_a_slow_but_steady_server_is_waited_for(server):
             time.sleep(0.1)
 
     server.answers = [slow]
-    assert fetch_weights("made").read_bytes() == BODY
+    assert fetch("made").read_bytes() == BODY
     assert len(server.requests) == 1
 
 
@@ -122,7 +122,7 @@ def test_headers_that_are_wrong_do_no_harm(server, name):
 
     server.answers = [answer]
     with suppress(FetchError):
-        assert fetch_weights("made").read_bytes() == BODY
+        assert fetch("made").read_bytes() == BODY
 
 
 @pytest.mark.parametrize("answer", [b"\x00\xff\x00\n", b"HTTP/9.9 abc def\r\n\r\n", b"", b"SSH-2.0-OpenSSH\r\n"])

@@ -10,10 +10,10 @@ from pathlib import Path
 import loopback
 import pytest
 
-from darknet_py import fetch
+from darknet_py import downloads
 from darknet_py.content_id import content_id
+from darknet_py.downloads import Published, fetch
 from darknet_py.errors import DarknetError, FetchError
-from darknet_py.fetch import Published, fetch_weights
 
 BODY = random.Random(1).randbytes(1000)
 OTHER = random.Random(2).randbytes(1000)
@@ -26,8 +26,8 @@ def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
     (folder / "body").write_bytes(BODY)
     made = Published((len(BODY), len(BODY) + 4), content_id(folder / "body"))
-    monkeypatch.setattr(fetch, "PUBLISHED", {"made": made})
-    monkeypatch.setattr(fetch, "BLOCK", 100)
+    monkeypatch.setattr(downloads, "PUBLISHED", {"made": made})
+    monkeypatch.setattr(downloads, "BLOCK", 100)
     monkeypatch.setenv("DARKNET_PY_CACHE", str(folder / "cache"))
     monkeypatch.delenv("DARKNET_PY_OFFLINE", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -48,14 +48,14 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[loopback.Server]:
 def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between requests, and are not."""
     seconds: list[float] = []
-    monkeypatch.setattr(fetch.time, "sleep", seconds.append)
+    monkeypatch.setattr(downloads.time, "sleep", seconds.append)
     return seconds
 
 
 def failure(kind: type[DarknetError] = FetchError) -> str:
     """Fetch `made`, which must fail, and give the line that the user reads."""
     with pytest.raises(DarknetError) as caught:
-        fetch_weights("made")
+        fetch("made")
     assert isinstance(caught.value, kind)
     line = str(caught.value)
     assert "\n" not in line

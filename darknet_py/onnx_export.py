@@ -33,6 +33,8 @@ from .parameters import share
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from .running import RunningNetwork
+
 MAX_BYTES = 2**31 - 2**20  # protobuf's limit, less room for the nodes
 
 
@@ -165,3 +167,24 @@ def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Iterab
         As `make_model`, or where the file cannot be written.
     """
     write_atomically(path, [make_model(network, parameters).SerializeToString()], ExportError)
+
+
+def export(network: RunningNetwork, path: str | os.PathLike[str]) -> None:
+    """Write a network with its weights as an ONNX file, for other runtimes; needs the package onnx.
+
+    Parameters
+    ----------
+    network : Classifier
+        As `load_network` gives it.
+    path : path
+        A file that is there is replaced. The model takes ``images``, float32 (batch, channels, height, width) in 0..1,
+        and gives ``output0``, (batch, outputs).
+
+    Raises
+    ------
+    ExportError
+        Where onnx is missing, the network has what cannot be told in it, or the file cannot be written.
+    UsageError
+        Where the network has no weights.
+    """
+    save_onnx(path, network, network.read_parameters())

@@ -1,0 +1,157 @@
+"""darknet classifier features: what a layer gives for pictures, as an array in a file."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from ..errors import CfgError, DatasetError, ImageError, UsageError, WeightsError
+from ..files import write_atomically
+from ..images.fit import PREDICT_MODES
+from ..report import STYLES, print_line
+from ..streams import say
+from .model import add_engine_options, layer_number, open_model, positive, split_operands
+from .pictures import find_images, is_list
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from ..layers import Array
+
+USAGE = "[DATA] CFG WEIGHTS IMAGE ..."
+EPILOG = """\
+NAME alone stands for CFG and WEIGHTS: a network that comes with the program. IMAGE is a picture, a folder of them, a
+list with one path a line, or - for paths on standard input. FILE.npy has a row for each picture, in the order of the
+paths on standard output: float32 (pictures, channels), or with --no-pool (pictures, channels, height, width). The row
+of a picture that fails is NaN.
+"""
+
+
+def add_features(parser: argparse.ArgumentParser) -> None:
+    """The options of ``classifier features``."""
+    parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, and on which pictures")
+    parser.add_argument(
+        "--layer",
+        type=layer_number,
+        metavar="N",
+        required=True,
+        help="whose output, as the listing counts layers; below 0 from the end",
+    )
+    parser.add_argument("--save", metavar="FILE.npy", required=True, help="where to")
+    parser.add_argument("--no-pool", action="store_true", help="keep the planes, in the place of their means")
+    parser.add_argument("--batch", type=positive, metavar="N", default=16, help="pictures at a time (%(default)s)")
+    parser.add_argument(
+        "--preprocess", choices=PREDICT_MODES, help="how a picture is fitted (default: as predict does)"
+    )
+    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_engine_options(parser)
+    parser.set_defaults(top=None)
+    parser.epilog = EPILOG
+
+
+def run_features(args: argparse.Namespace) -> int:
+    """Save them; 3 where some pictures failed, 1, and no file, where all did."""
+    from ..evaluation.results import check_target
+
+    operands = split_operands(args.operands)
+    if not operands.rest:
+        raise UsageError(f"a picture is missing; {USAGE} is expected")
+    check_target("--save", args.save, (".npy",), [operands.cfg, operands.weights, operands.data, *operands.rest])
+    network = open_model(operands, args, args.layer)
+    paths = list(_find_paths(operands.rest, network))
+    rows = _compute(network, paths, args)
+    failed: list[Array | None] = []
+    first = None
+    for row in rows:
+        if row is not None:
+            first = row
+            break
+        failed.append(row)
+    if first is None:
+        return 1
+    save = _Saver(len(paths), first.shape)
+    write_atomically(args.save, save.parts(chain(failed, [first], rows)), DatasetError)
+    for path in paths:
+        print_line(path if isinstance(path, str) else path.file or "")
+    size = " x ".join(map(str, (len(paths), *first.shape)))
+    layer = network.layer_at(args.layer)
+    say(f"darknet: {args.save}: layer {layer.index} [{layer.kind}], {size}, {save.failed} of them failed")
+    return 3 if save.failed else 0
+
+
+class _Saver:
+    """The parts of a .npy file of `count` rows of `shape`.
+
+    Attributes
+    ----------
+    failed : int
+        Rows so far of pictures that failed.
+    """
+
+    def __init__(self, count: int, shape: tuple[int, ...]) -> None:
+        self.count, self.shape, self.failed = count, shape, 0
+
+    def parts(self, rows: Iterable[Array | None]) -> Iterator[bytes]:
+        """The header, then `rows` one by one; NaN for None."""
+        import numpy as np
+
+        from ..classifier import check_alike
+
+        header = io.BytesIO()
+        described = {"descr": "<f4", "fortran_order": False, "shape": (self.count, *self.shape)}
+        np.lib.format.write_array_header_1_0(header, described)
+        yield header.getvalue()
+        for row in rows:
+            if row is None:
+                self.failed += 1
+                row = np.full(self.shape, np.nan, np.float32)
+            check_alike(row.shape, self.shape)
+            yield row.astype("<f4", copy=False).tobytes()
+
+
+def _find_paths(operands: Sequence[str], network: Classifier) -> Iterator[str | ImageError]:
+    from ..datasets.lists import find_image, load_list
+
+    for operand in operands:
+        if is_list(operand):
+            yield from (str(find_image(path, network.dataset)) for path in load_list(operand, network.dataset))
+        else:
+            yield from find_images([operand])
+
+
+def _compute(
+    network: Classifier, paths: Sequence[str | ImageError], args: argparse.Namespace
+) -> Iterator[Array | None]:
+    """For each picture its features, or None after a line that says why there are none."""
+    from tqdm import tqdm
+
+    from ..classifier import run_alike
+
+    run = network.layer_run(args.layer, not args.no_pool)
+    left = iter(paths)
+    with tqdm(total=len(paths), unit="images", disable=None, dynamic_ncols=True) as bar:
+        while chunk := list(islice(left, args.batch)):
+            views: list[Array | None] = []
+            for path in chunk:
+                try:
+                    views.append(_fit(network, path, args.preprocess))
+                except ImageError as error:
+                    with bar.external_write_mode():
+                        say(f"darknet: {error}")
+                    views.append(None)
+            found = iter(run_alike([view for view in views if view is not None], run))
+            yield from (None if view is None else next(found) for view in views)
+            bar.update(len(chunk))
+
+
+def _fit(network: Classifier, path: str | ImageError, preprocess: str | None) -> Array:
+    if isinstance(path, ImageError):
+        raise path
+    try:
+        return network.fit(path, preprocess, path)
+    except (CfgError, UsageError, WeightsError) as reason:
+        raise ImageError(str(reason), file=path) from None
+    except MemoryError:
+        raise ImageError("not enough memory to fit it to the network", file=path) from None

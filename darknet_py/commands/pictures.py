@@ -1,0 +1,47 @@
+"""Which pictures the operands of a command name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+
+from ..errors import ImageError
+from ..files import BINARY
+from ..images.decode import SUFFIXES, find_pictures
+
+MAX_HEAD = 1 << 12  # bytes of a file that are looked at to tell what it is
+
+
+def find_images(operands: list[str]) -> Iterator[str | ImageError]:
+    """The pictures that operands name: themselves, those in a folder and below it, those listed on stdin.
+
+    Where an operand names none, an error that says so takes the place of a picture.
+    """
+    for operand in operands:
+        found: Iterable[str] = [operand]
+        if operand == "-":
+            found = (line.rstrip("\r\n") for line in sys.stdin if line.strip())
+        elif os.path.isdir(operand):
+            try:
+                found = find_pictures(operand)
+            except ImageError as none:
+                yield none
+                continue
+        empty = True
+        for path in found:
+            empty = False
+            yield path
+        if empty:
+            yield ImageError("no path on standard input", file=operand)
+
+
+def is_list(operand: str) -> bool:
+    """Whether an operand is a list of pictures: a file of text, and not called as pictures are."""
+    if not os.path.isfile(operand) or os.path.splitext(operand)[1].lower() in SUFFIXES:
+        return False
+    try:
+        with open(operand, "rb") as stream:
+            return BINARY.search(stream.read(MAX_HEAD).decode("latin-1")) is None
+    except OSError:
+        return False

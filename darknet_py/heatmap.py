@@ -1,0 +1,158 @@
+"""Where a network looked: Grad-CAM, by the layers' own definitions, forward and backward.
+
+Source: Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization, 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import UsageError
+from .layers import Array, Arrays, Layer
+from .parameters import share
+from .prediction import Prediction
+
+Area = tuple[float, float, float, float]  # of a picture: left, top, right, bottom, where it has 0, 0, 1, 1
+
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Where in a picture lies what speaks for a class.
+
+    Attributes
+    ----------
+    prediction : Prediction
+        The class.
+    layer : int
+        Whose plane it is.
+    cells : array
+        float32 (rows, columns): how much each cell of the plane speaks for the class, of 0..1; all 0 where none does.
+    area : (left, top, right, bottom)
+        What of the picture the plane shows, where the whole picture has 0, 0, 1, 1: a part of it where it was
+        cropped, and more where it was letterboxed.
+    width, height : int
+        Pixels of the picture.
+    """
+
+    prediction: Prediction
+    layer: int
+    cells: Array
+    area: Area
+    width: int
+    height: int
+
+    def spread(self, width: int | None = None, height: int | None = None) -> Array:
+        """The cells laid over the picture at this size, by default its own: float32 (height, width), of 0..1.
+
+        It is 0 where the network did not look.
+        """
+        width, height = width or self.width, height or self.height
+        left, top, right, bottom = self.area
+        upper, lower, below, rows = _sample(self.cells.shape[0], height, top, bottom)
+        before, after, beside, columns = _sample(self.cells.shape[1], width, left, right)
+        lines = self.cells[upper] * (1 - below)[:, None] + self.cells[lower] * below[:, None]
+        laid = lines[:, before] * (1 - beside) + lines[:, after] * beside
+        return (laid * rows[:, None] * columns).astype(np.float32, copy=False)
+
+
+def _sample(cells: int, pixels: int, start: float, end: float) -> tuple[Places, Places, Array, Array]:
+    """For each of `pixels`, of which `cells` show those from `start` to `end`: the cells round it, how far it lies
+    towards the second, and 1 where any show it, else 0."""
+    place = ((np.arange(pixels) + 0.5) / pixels - start) / (end - start)
+    position = np.clip(place * cells - 0.5, 0, cells - 1)
+    first = position.astype(np.int64)
+    shown = (place >= 0) & (place <= 1)
+    return first, np.minimum(first + 1, cells - 1), (position - first).astype(np.float32), shown.astype(np.float32)
+
+
+def find_plane(layers: Sequence[Layer]) -> Layer:
+    """The last convolution whose output has more than one cell: the usual place to look.
+
+    Raises
+    ------
+    UsageError
+        Where there is none.
+    """
+    for layer in reversed(layers):
+        roles = {parameter.role for parameter in layer.taken.values()}
+        if "weight" in roles and layer.shape.height * layer.shape.width > 1:
+            return layer
+    raise UsageError("no convolution has a plane to look at", file=layers[0].section.file)
+
+
+def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Array, layer: int, index: int) -> Array:
+    """How much each cell of a layer's output speaks for a class.
+
+    That is the sum over its channels, each weighed with the mean over its plane of the gradient of the class's score;
+    what speaks against it counts as 0. The score is what a softmax or logistic that comes last takes.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of the network up to its answer, for the image's size.
+    parameters : iterable of mapping
+        Each layer's own.
+    image : array
+        (channels, height, width).
+    layer, index : int
+        Of the layer; of the class.
+
+    Returns
+    -------
+    array
+        float32 (height, width) of the layer's output, of 0..1: the largest becomes 1.
+
+    Raises
+    ------
+    UsageError, CfgError
+        Where the class does not depend on the layer in a way that has a gradient.
+    """
+    fixed, output, saved = _run_forward(layers, parameters, image[None], layer)
+    shape = layers[-1].shape
+    deltas = {layers[-1].index: (np.arange(shape.size) == index).astype(np.float32).reshape(1, *shape)}
+    for current, arrays in reversed(fixed):
+        delta = deltas.pop(current.index, None)
+        if delta is None:
+            continue
+        # What is idle may still change something in training.
+        gradients = (delta,) if current.idle else current.backward(delta, saved[current.index], arrays).inputs
+        for source, gradient in zip(current.inputs, gradients, strict=True):
+            if source >= layer:
+                deltas[source] = deltas[source] + gradient if source in deltas else gradient
+    if layer not in deltas:
+        raise UsageError(f"layer {layer}: no answer depends on it", file=layers[0].section.file)
+    weights = deltas[layer].mean(axis=(2, 3), keepdims=True)
+    cells: Array = np.maximum((weights * output).sum(axis=1)[0], 0)
+    return cells / cells.max() if cells.max() > 0 else cells
+
+
+def _run_forward(
+    layers: Sequence[Layer], parameters: Iterable[Arrays], batch: Array, layer: int
+) -> tuple[list[tuple[Layer, Arrays]], Array, dict[int, dict[str, Array]]]:
+    """The layers behind `layer`, with what they take and have saved for their backward pass; and its output."""
+    values, fixed, saved = {-1: batch}, list[tuple[Layer, Arrays]](), dict[int, dict[str, Array]]()
+    last_use = {source: current.index for current in layers for source in current.inputs}
+    for current, arrays in zip(layers, share(layers, parameters), strict=False):
+        inputs = [values[source] for source in current.inputs]
+        if current.index <= layer or current.idle:
+            values[current.index] = current.forward(inputs, arrays)
+        else:
+            if current.untrainable or type(current).draw is not Layer.draw:
+                reason = current.untrainable or "it takes another part of its input in training"
+                raise current.section.error(f"no gradient comes through it to layer {layer}: {reason}")
+            current = copy(current)
+            current.fixed = True
+            values[current.index], saved[current.index] = current.train(inputs, arrays, {})
+        if current.index > layer:
+            fixed.append((current, arrays))
+        for source in set(current.inputs) - {layer}:
+            if last_use[source] == current.index:
+                del values[source]
+    return fixed, values[layer], saved

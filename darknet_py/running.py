@@ -1,0 +1,325 @@
+"""A network with its weights on an engine: batches of numbers in, what its layers give out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .cfg import load_cfg
+from .engines import memory_needed, open_engine
+from .engines.base import Engine, Interpolate, Plan
+from .engines.passes import Program, compile_steps
+from .engines.reference import ReferenceEngine
+from .errors import CfgError, UsageError, WeightsError
+from .forks import renew_after_fork
+from .layers import Array, Layer
+from .limits import memory_limits, tell_size
+from .network import Network
+from .parameters import Parameters
+from .weights import Weights, choose_dialect, load_weights
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+MAX_PLANS = 4  # sizes of picture whose plans are kept
+MAX_CUTS = 2  # layers, beside the output's, for which an engine is kept
+
+
+@dataclass(frozen=True)
+class Settings:
+    """On what a network runs: as `load_network` takes them."""
+
+    engine: str = "auto"
+    threads: int | None = None
+    gpu: int | None = None
+    precision: str = "float32"
+    dialect: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"threads={self.threads}: at least 1 is expected")
+
+
+class Opened:
+    """The first layers of a network on an engine, whose answer is the last one's output; its plans are kept."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Have no plans, and a lock that nobody holds."""
+        self._plans: OrderedDict[tuple[int, int], Plan] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def plan(self, height: int, width: int, layers: Callable[[], Sequence[Layer]]) -> Plan:
+        """The plan for pictures of `height` x `width`; `layers` shapes them for it."""
+        key = height, width
+        with self._lock:
+            plan = self._plans.pop(key, None) or self.engine.plan(layers())
+            self._plans[key] = plan
+            while len(self._plans) > MAX_PLANS:
+                self._plans.popitem(last=False)
+        return plan
+
+
+class RunningNetwork(Network):
+    """A network that can run, where it has weights.
+
+    Attributes
+    ----------
+    settings : Settings
+        On what it runs.
+    """
+
+    def __init__(
+        self,
+        cfg: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None,
+        settings: Settings,
+        until: int | None = None,
+    ) -> None:
+        """With `until`, the number of a layer, no engine is opened for those behind it before they are asked for."""
+        super().__init__(load_cfg(cfg), os.fspath(cfg), choose_dialect(settings.dialect, weights))
+        self.settings = settings
+        self._weights: Weights | None = None
+        self._opened: OrderedDict[int, Opened] = OrderedDict()  # by the last layer
+        self.renew()
+        renew_after_fork(self)
+        self._program = compile_steps(self.layers)
+        self._first = self.output_layer.index if until is None else self.layer_at(until).index
+        if weights is not None:
+            layers = self.layers[: self._first + 1]
+            needed = (settings.engine, layers, settings.gpu, settings.precision)
+            self._check_memory(self._program, self.layers, lambda: memory_needed(*needed))
+            self._weights = load_weights(weights, self)
+            self._find_opened(self._first)
+
+    def renew(self) -> None:
+        """Have a lock that nobody holds."""
+        self._lock = threading.Lock()
+
+    @property
+    def precision(self) -> str:
+        """In which it runs."""
+        return self.settings.precision
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the weights lie; UsageError without any."""
+        return self._loaded().path
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the weights file, read-only; of no layer without weights."""
+        return Parameters.zeros(()) if self._weights is None else self._weights.parameters
+
+    @property
+    def interpolate(self) -> Interpolate | None:
+        """The engine's own way to resize pictures, where it has one."""
+        return None if self._weights is None else self._find_opened(self._first).engine.interpolate
+
+    @property
+    def engine(self) -> str:
+        """The engine's name; empty without weights."""
+        return "" if self._weights is None else self._find_opened(self._first).engine.name
+
+    def predict(self, batch: npt.ArrayLike, layer: int | None = None) -> Array:
+        """Run the network, or its first layers.
+
+        Parameters
+        ----------
+        batch : array
+            (n, channels, height, width), finite, usually in 0..1. Height and width may differ from the network's
+            where it can be resized; the network itself stays as it is.
+        layer : int, optional
+            Up to which it runs, as the listing counts them; below 0 from the end. The engine is made ready for a
+            layer when it is first asked for, and for the last few of them stays so.
+
+        Returns
+        -------
+        array
+            float32 (n, outputs), or, of a `layer`, (n, channels, height, width).
+
+        Raises
+        ------
+        UsageError
+            Where there are no weights, no such layer, or the batch is not one that the network takes.
+        CfgError
+            Where a layer cannot run at that height and width, it is for training alone, or memory does not suffice.
+        WeightsError
+            Where an output is NaN or infinite.
+        """
+        self._loaded()
+        array = self._check_batch(batch)
+        last = self.output_layer if layer is None else self.layer_at(layer)
+        height, width = array.shape[2:]
+
+        def shape_layers() -> Sequence[Layer]:
+            return self.layers_for(height, width)[: last.index + 1]
+
+        plan = self._find_opened(last.index).plan(height, width, shape_layers)
+        if not len(array):
+            outputs = np.empty((0, shape_layers()[-1].shape.size), np.float32)
+        else:
+            with np.errstate(all="ignore"):  # what comes of it is found below
+                outputs = plan.run(array)
+                damaged = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+                if damaged.size:
+                    outputs[damaged] = self._define(array[damaged], last.index)
+        return outputs if layer is None else outputs.reshape(len(array), *shape_layers()[-1].shape)
+
+    def layer_at(self, index: int) -> Layer:
+        """The layer of that number, as the listing counts them; below 0 from the end.
+
+        Raises
+        ------
+        UsageError
+            Where there is none.
+        CfgError
+            Where it has no output.
+        """
+        count = len(self.layers)
+        if not -count <= index < count:
+            raise UsageError(f"layer {index}: it has {count} layers, from 0", file=self.file)
+        layer = self.layers[index]
+        if not layer.answers and layer.index == count - 1 and layer.index:
+            raise layer.section.error(f"layer {layer.index} has no output: it is for training alone")
+        return layer
+
+    def probabilities(self, batch: npt.ArrayLike, only_leaves: bool = True) -> Array:
+        """The probability of each class: what `predict` gives, in a hierarchy times that of all its parents.
+
+        With `only_leaves` there it is 0 for all classes of which others are a kind.
+        """
+        outputs = self.predict(batch)
+        hierarchy = self.output_layer.hierarchy
+        return outputs if hierarchy is None else hierarchy.multiply(outputs, only_leaves)
+
+    def layer_output(self, batch: npt.ArrayLike, index: int) -> Array:
+        """What layer `index` gives for `batch`: float32 (n, channels, height, width), by its definition.
+
+        Values that are not finite stay. Errors are those of `predict`.
+        """
+        array, last = self._check_batch(batch), self.layer_at(index)
+        with np.errstate(all="ignore"), closing(self._define_layers(array)) as outputs:
+            layer, output = next(found for found in outputs if found[0].index == last.index)
+        return output.reshape(len(array), *layer.shape)
+
+    def fork(self, threads: int) -> Self:
+        """The same network with `threads` threads of its own, to be run beside this one by another thread."""
+        self._loaded()
+        forked = object.__new__(type(self))
+        forked.__dict__.update(self.__dict__)
+        forked.settings = replace(self.settings, threads=threads)
+        forked._opened = OrderedDict((i, Opened(o.engine.fork(threads))) for i, o in list(self._opened.items()))
+        forked.renew()
+        renew_after_fork(forked)
+        return forked
+
+    def _loaded(self) -> Weights:
+        if self._weights is None:
+            raise UsageError("no weights were loaded, so it cannot run", file=self.file)
+        return self._weights
+
+    def _find_opened(self, index: int) -> Opened:
+        """The first layers up to that of `index`, on the engine."""
+        opened = self._opened.get(index)
+        if opened is None:
+            with self._lock:
+                opened = self._opened.get(index)
+                if opened is None:
+                    opened = self._opened[index] = Opened(self._open_engine(self.layers[: index + 1]))
+                    cuts = [cut for cut in self._opened if cut not in (index, self._first)]
+                    for cut in cuts[: max(len(cuts) + 1 - MAX_CUTS, 0)]:
+                        del self._opened[cut]
+        return opened
+
+    def _open_engine(self, layers: Sequence[Layer]) -> Engine:
+        how = self.settings
+        if self._opened:  # what the first one takes has been looked at before the weights were mapped
+            needed = (how.engine, layers, how.gpu, how.precision)
+            self._check_memory(compile_steps(layers), layers, lambda: memory_needed(*needed))
+        arrays = islice(self.read_parameters(), len(layers))
+        engine = open_engine(how.engine, layers, arrays, how.threads, how.gpu, how.precision)
+        self._loaded().check_unchanged()
+        return engine
+
+    def _check_batch(self, batch: npt.ArrayLike) -> Array:
+        """The batch as an array; UsageError where it is not one that the network takes."""
+        array = np.ascontiguousarray(batch, np.float32)
+        channels = self.input_shape.channels
+        if array.ndim != 4 or array.shape[1] != channels:
+            reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"
+            raise UsageError(reason, file=self.file)
+        if not np.isfinite(array).all():
+            raise UsageError("NaN or infinity in the batch; finite numbers are expected", file=self.file)
+        return array
+
+    def _define(self, batch: Array, index: int) -> Array:
+        """What layer `index` gives by the definitions, for where an engine's own arithmetic went beyond its numbers.
+
+        Raises
+        ------
+        WeightsError
+            Where these give NaN or infinity, too.
+        """
+        first = ""
+        with closing(self._define_layers(batch)) as outputs:
+            for layer, output in outputs:
+                if not first and not np.isfinite(output).all():
+                    first = f"layer {layer.index} [{layer.section.name}]"
+                if layer.index == index:
+                    break
+        if not np.isfinite(output).all():
+            reason = "gives NaN or infinity; its weights do not belong to it, or training diverged"
+            raise WeightsError(f"{first} {reason}", file=self.file)
+        return output.reshape(len(batch), -1)
+
+    def _define_layers(self, batch: Array) -> Generator[tuple[Layer, Array], None, None]:
+        """Each layer that answers, and what it gives for `batch` by its definition."""
+        layers = self.layers_for(*batch.shape[2:])
+        yield from ReferenceEngine(layers, self.read_parameters()).plan(layers).outputs(batch)
+
+    def read_parameters(self) -> Iterator[dict[str, Array]]:
+        """Each layer's own parameters, read from the file; WeightsError where it has changed."""
+        weights = self._loaded()
+        yield from weights.read()
+        weights.check_unchanged()
+
+    def layers_for(self, height: int, width: int) -> Sequence[Layer]:
+        """The layers, shaped for that size; UsageError or CfgError where the network, or memory, does not allow it."""
+        if (height, width) == self.input_shape[1:]:
+            return self.layers
+        self.check_resizable(height, width)
+        layers = self.layers_at(height, width)
+        self._check_memory(self._program, layers)
+        return layers
+
+    def _check_memory(
+        self, program: Program, layers: Sequence[Layer], for_parameters: Callable[[], int] | None = None
+    ) -> None:
+        """Refuse what does not fit into this process's memory, before anything is allocated.
+
+        `for_parameters` tells what holding them takes, where they are not held yet.
+        """
+        limits = memory_limits()  # before an engine is loaded, whose own memory counts as needed
+        # Workspaces take as much as the buffers that layers share; resizing a picture takes three times the result.
+        values = 2 * sum(program.slot_sizes(layers)) + 3 * layers[0].input_shapes[0].size
+        needed = 4 * values + (for_parameters() if for_parameters else 0)
+        for limit in limits:
+            if limit.used + needed > limit.size:
+                size = "{2} x {1}".format(*layers[0].input_shapes[0])
+                amount, most = tell_size(limit.used + needed), tell_size(limit.size)
+                raise CfgError(f"{amount} to run at {size}, more than {limit.whose} {most}", file=self.file)

@@ -1,0 +1,236 @@
+"""Frames from cameras, video files and streams, windows and files for them: by OpenCV, imported when it is used."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .errors import EngineError, ImageError
+from .images import Picture
+
+# What OpenCV and FFmpeg say themselves, in many lines.
+QUIET = {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8", "QT_LOGGING_RULES": "*=false"}
+USUAL_RATE = 25.0  # frames a second, where a source does not tell
+PATIENCE = 30  # seconds for a window to open
+PROBE = "import cv2; cv2.namedWindow('darknet'); cv2.waitKey(1)"
+CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # those that every OpenCV brings
+TITLE = "Classifier Demo"
+ESCAPE = 27
+
+
+def load_opencv() -> ModuleType:
+    """OpenCV; EngineError where it cannot be loaded."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import cv2
+    except ImportError as reason:
+        text = str(reason).splitlines()[0]
+        if ".so" in text:
+            text += "; apt install libgl1 libglib2.0-0, or, without windows, pip install opencv-python-headless"
+        else:
+            text += "; pip install opencv-python"
+        raise EngineError(f"cannot be loaded: {text}", option="OpenCV") from None
+    return cv2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of a source.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 0, those among them that were dropped.
+    picture : array
+        uint8 (height, width, 3), RGB.
+    """
+
+    number: int
+    picture: Picture
+
+
+class Source:
+    """A camera, by its number, or what a path or an address names.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    live : bool
+        Whether it goes on by itself: of a live source the newest frame is taken, and those before it are dropped.
+    rate : float
+        Frames a second.
+    count : int
+        How many frames it says it has; 0 where it does not.
+
+    Raises
+    ------
+    ImageError
+        Where it cannot be opened.
+    """
+
+    def __init__(self, source: int | str) -> None:
+        cv2 = load_opencv()
+        self.name = f"camera {source}" if isinstance(source, int) else source
+        is_address = isinstance(source, str) and "://" in source
+        is_file = isinstance(source, str) and not is_address
+        if is_file and not os.path.exists(source):
+            raise ImageError("no such file", file=self.name)
+        if is_file and os.path.isdir(source):
+            raise ImageError("is a folder; a video is expected", file=self.name)
+        self._capture: Any = cv2.VideoCapture(source)
+        if not self._capture.isOpened():
+            raise ImageError(_explain_closed(source, is_address), file=self.name)
+        self.rate = _positive(self._capture.get(cv2.CAP_PROP_FPS)) or USUAL_RATE
+        self.count = int(_positive(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.live = not (is_file and os.path.isfile(source)) and self.count == 0
+
+    def frames(self) -> Iterator[Frame]:
+        """Its frames, as far as they can be read."""
+        yield from self._newest() if self.live else enumerate_frames(self._capture)
+
+    def _newest(self) -> Iterator[Frame]:
+        """Those that are the newest when the next one is asked for; a thread reads them all."""
+        changed = threading.Condition()
+        newest: list[Frame | None] = []  # at most one; None: the end
+        over = False
+
+        def read() -> None:
+            for frame in enumerate_frames(self._capture):
+                with changed:
+                    newest[:] = [frame]
+                    changed.notify()
+                if over:
+                    return
+            with changed:
+                newest.append(None)
+                changed.notify()
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        try:
+            while True:
+                with changed:
+                    while not newest:
+                        changed.wait(0.1)  # so that signals are heard
+                    frame = newest.pop(0)
+                if frame is None:
+                    return
+                yield frame
+        finally:
+            over = True
+            reader.join(PATIENCE)
+
+    def close(self) -> None:
+        """Let it go."""
+        self._capture.release()
+
+
+def enumerate_frames(capture: Any) -> Iterator[Frame]:
+    """The frames of an open cv2.VideoCapture."""
+    number = 0
+    while True:
+        read, frame = capture.read()
+        if not read or frame is None:
+            return
+        yield Frame(number, np.ascontiguousarray(frame[..., ::-1]))
+        number += 1
+
+
+class Window:
+    """A window that shows frames; EngineError where none can be opened.
+
+    That is found out by another process: without a display, the libraries of windows end theirs.
+    """
+
+    def __init__(self) -> None:
+        self._cv2: Any = load_opencv()
+        try:
+            command = [sys.executable, "-c", PROBE]
+            opened = subprocess.run(command, capture_output=True, timeout=PATIENCE).returncode == 0
+        except (OSError, subprocess.TimeoutExpired):
+            opened = False
+        if not opened:
+            reason = "cannot be opened: no display, or a headless OpenCV (pip install opencv-python); take --no-window"
+            raise EngineError(reason, option="a window")
+        self._cv2.namedWindow(TITLE, self._cv2.WINDOW_NORMAL)
+
+    def show(self, picture: Picture) -> bool:
+        """Show it; False once somebody has closed the window, or pressed Escape or q."""
+        self._cv2.imshow(TITLE, picture[..., ::-1])
+        pressed = self._cv2.waitKey(1) & 0xFF
+        return pressed not in (ESCAPE, ord("q")) and self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) >= 1
+
+    def close(self) -> None:
+        """Close it."""
+        self._cv2.destroyAllWindows()
+
+
+class Writer:
+    """A video file at `path`, which appears when it is closed.
+
+    Raises
+    ------
+    ImageError
+        Where it cannot be written.
+    """
+
+    def __init__(self, path: str, rate: float) -> None:
+        self.path, self.rate, self.written = path, rate, 0
+        folder, name = os.path.split(os.path.abspath(path))
+        self._partial = os.path.join(folder, f".{os.urandom(8).hex()}{os.path.splitext(name)[1].lower()}")
+        self._writer: Any = None
+        self._size = (0, 0)
+
+    def add(self, picture: Picture) -> None:
+        """The next frame; all have the size of the first."""
+        cv2 = load_opencv()
+        height, width = picture.shape[0] & ~1 or 2, picture.shape[1] & ~1 or 2  # codecs want even numbers
+        if self._writer is None:
+            codec = cv2.VideoWriter.fourcc(*CODECS[os.path.splitext(self._partial)[1]])
+            self._size = width, height
+            self._writer = cv2.VideoWriter(self._partial, codec, self.rate, self._size)
+            if not self._writer.isOpened():
+                raise ImageError("this OpenCV cannot write such a video; try a name that ends in .avi", file=self.path)
+        frame = picture[:height, :width, ::-1]
+        if (width, height) != self._size:
+            frame = cv2.resize(np.ascontiguousarray(frame), self._size)
+        self._writer.write(np.ascontiguousarray(frame))
+        self.written += 1
+
+    def close(self) -> None:
+        """Finish the file, where it has frames."""
+        if self._writer is None:
+            return
+        self._writer.release()
+        try:
+            if not os.path.getsize(self._partial):
+                raise ImageError("nothing was written; is the disk full?", file=self.path)
+            os.replace(self._partial, self.path)
+        except OSError as reason:
+            raise ImageError(str(reason.strerror), file=self.path) from None
+        finally:
+            if os.path.exists(self._partial):
+                os.unlink(self._partial)
+
+
+def _positive(value: float) -> float:
+    """What OpenCV says of a source, 0 where it is no sensible number."""
+    return value if 0 < value < 1e9 else 0.0
+
+
+def _explain_closed(source: int | str, is_address: bool) -> str:
+    if isinstance(source, int):
+        return "cannot be opened; is it plugged in, and not in use? name another one (-c N), or a video"
+    if is_address:
+        return "no stream comes from there; is the address right, and the server up?"
+    return "not a video that OpenCV can read; is it damaged, or its codec unknown?"

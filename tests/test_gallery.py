@@ -1,0 +1,72 @@
+"""`predict --annotate` and `--heatmap`: pictures to look at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from darknet_py.cli import main
+
+STAR = ROOT / "data" / "star.png"
+
+
+@pytest.fixture
+def predict(tmp_path, monkeypatch, capsys):
+    """Run ``darknet classifier predict shapes`` in an empty folder; its exit code, and the last line on stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def predict(*arguments):
+        code = main(["classifier", "predict", "shapes", *map(str, arguments), "--engine", "reference"])
+        return code, capsys.readouterr().err.splitlines()[-1]
+
+    return predict
+
+
+def test_each_picture_is_written_with_its_guesses_and_where_it_was_looked_at(predict, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "star.jpg").write_bytes(STAR.read_bytes())
+    (tmp_path / "bad.png").write_bytes(b"")
+    code, _ = predict(STAR, "sub/star.jpg", "bad.png", "--annotate", "out", "--heatmap", "out", "-t", "3")
+    assert code == 3
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["star-2.annotated.png", "star-2.heatmap.png", "star.annotated.png", "star.heatmap.png"]
+    picture = np.asarray(Image.open(STAR).convert("RGB"))
+    height, width = picture.shape[:2]
+    annotated = np.asarray(Image.open(tmp_path / "out" / "star.annotated.png"))
+    left = (annotated.shape[1] - width) // 2
+    np.testing.assert_array_equal(annotated[-1, left : left + width], picture[-1])
+    heated = np.asarray(Image.open(tmp_path / "out" / "star.heatmap.png"))
+    np.testing.assert_array_equal(heated[:height, :width], picture)
+
+
+def test_pictures_that_lie_in_the_folder_stay(predict, tmp_path):
+    (tmp_path / "star.png").write_bytes(STAR.read_bytes())
+    assert predict("star.png", "--annotate", ".")[0] == 0
+    assert (tmp_path / "star.png").read_bytes() == STAR.read_bytes()
+    before = (tmp_path / "star.annotated.png").read_bytes()
+    assert predict("star.png", "--annotate", ".")[0] == 0
+    assert (tmp_path / "star.annotated.png").read_bytes() == before
+
+
+def test_long_names_are_cut(predict, tmp_path):
+    name = "ä" * 120 + ".png"
+    (tmp_path / name).write_bytes(STAR.read_bytes())
+    assert predict(name, "--annotate", "out")[0] == 0
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--annotate", "star.png"), "--annotate star.png: not a folder; a folder is expected"),
+        (("--heatmap", "/proc/x"), "--heatmap /proc/x: no such file or directory; a folder is expected"),
+        (("--layer", "3"), "--layer 3: says where --heatmap looks, which is missing"),
+        (("--heatmap", "out", "--layer", "99"), "cfg/shapes.cfg: layer 99: it has 17 layers, from 0"),
+        (("--heatmap", "out", "--layer", "-1"), "cfg/shapes.cfg: layer 16 has a plane of one cell: nothing to look at"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_refused(predict, tmp_path, words, says):
+    (tmp_path / "star.png").write_bytes(STAR.read_bytes())
+    assert predict("star.png", *words) == (2, f"darknet: {says}")
