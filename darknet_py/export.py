@@ -143,8 +143,8 @@ def make_model(
     """The ONNX model of `network`.
 
     Its input ``images`` is float32 (batch, channels, height, width) in 0..1, its output ``output0``
-    (batch, outputs); any batch, and any height and width where the network can be resized. Its metadata says how it
-    is used (`tell_use`).
+    (batch, outputs); any batch, and any height and width where the network can be resized, unless the cfg's are smaller
+    than a window. Its metadata says how it is used (`tell_use`).
 
     Parameters
     ----------
@@ -168,8 +168,10 @@ def make_model(
     size = 4 * network.parameter_count
     if size > MAX_BYTES:
         raise ExportError(f"{size / 2**30:.1f} GiB of parameters; an ONNX file holds less than 2", file=network.file)
-    any_size = network.resizable and not fixed
-    graph = Graph({index for index, grows in network.growing.items() if grows} if any_size else ())
+    growing = {index for index, grows in network.growing.items() if grows}
+    small = any(nodes.overhangs(layer) for layer in network.layers if growing.intersection(layer.inputs))
+    any_size = network.resizable and not fixed and not small
+    graph = Graph(growing if any_size else ())
     for layer, arrays in zip(network.layers, share(network.layers, parameters), strict=True):
         graph.layer = f"{layer.kind}_{layer.index}"
         add = None if layer.idle else CONVERTERS[type(layer)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from .layers import Array, Arrays, Layer, Shape
 from .layers.blur import Blur
+from .layers.convolutional import Convolutional
 from .layers.local import Local
 from .layers.local_avgpool import LocalAvgPool
 from .layers.logistic import Logistic
@@ -51,9 +52,21 @@ def add_blur(graph: Graph, x: str, blur: Blur | None, source: Shape, shape: Shap
 def _pads(graph: Graph, windows: Windows, padding: int, source: Shape, shape: Shape) -> list[int]:
     """Cells that windows reach beyond a picture, or with any size of it may: above, left, below, right."""
     before = [windows.first] * 2
-    if graph.growing and min(source[1:]) + padding >= windows.size:
+    if graph.growing and min(source[1:]) + padding >= windows.extent:
         return before + [padding - windows.first] * 2
     return before + windows.reach_beyond(source[1:], shape[1:])
+
+
+def overhangs(layer: Layer) -> bool:
+    """Whether a window of it is larger than its picture with all borders: its nodes then are for that size alone."""
+    laid = []  # windows, the border's cells of both edges, the picture
+    if isinstance(layer, Convolutional):
+        laid.append((layer.windows, 2 * layer.windows.first, layer.input_shapes[0]))
+    elif isinstance(layer, (MaxPool, LocalAvgPool)):
+        laid.append((layer.windows, layer.padding, layer.input_shapes[0]))
+    if isinstance(layer, (Convolutional, MaxPool)) and layer.blur is not None:
+        laid.append((layer.blur.windows, 2 * layer.blur.windows.first, layer.sharp))
+    return any(windows.extent > min(source[1:]) + padding for windows, padding, source in laid)
 
 
 def _add_maxpool(graph: Graph, layer: MaxPool, parameters: Arrays) -> str:

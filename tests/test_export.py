@@ -20,6 +20,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
 
 from darknet_py import export  # noqa: E402
+from darknet_py.export_nodes import overhangs  # noqa: E402
 
 BOUND = 1e-5
 
@@ -48,7 +49,7 @@ def check_export(network: Network, batch: int = 2) -> onnx.ModelProto:
     expected = run_engine("reference", network.layers, parameters, images)
     assert_close(run_onnx(model, images), expected, BOUND)
     pooled = Network([*network.sections, *parse_cfg("[avgpool]\n", "test.cfg")], "test.cfg")
-    if pooled.resizable:
+    if pooled.resizable and not any(map(overhangs, network.layers)):
         check_sizes(pooled, parameters)
     return model
 
@@ -261,6 +262,28 @@ def test_dimensions_are_free_where_the_network_allows_it():
     model = export.make_model(network, random_parameters(network.layers))
     assert dimensions(model) == {"images": ["batch", 3, 5, 6], "output0": ["batch", 4]}
     assert run_onnx(model, random_array((5, 3, 5, 6))).shape == (5, 4)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        ("maxpool", {"size": 2, "stride": 2, "padding": 0}),
+        ("local_avgpool", {"size": 2, "stride": 2, "padding": 0}),
+        ("convolutional", {"size": 2, "stride": 2}),
+        ("convolutional", {"size": 3, "pad": 1, "stride": 2, "antialiasing": 2}),
+    ],
+    ids=lambda section: section[0],
+)
+def test_windows_larger_than_the_picture_fix_its_size(section):
+    """As darknet counts windows there is one, which the nodes would not find in another small picture."""
+    network = make_network((2, 1, 1), section, ("avgpool", {}))
+    assert network.resizable
+    model = export.make_model(network, random_parameters(network.layers))
+    assert dimensions(model)["images"] == ["batch", 2, 1, 1]
+    check_export(network)
+    behind = make_network((2, 4, 3), ("avgpool", {}), section, ("avgpool", {}))  # the picture is always of one cell
+    check_export(behind)
+    assert dimensions(export.make_model(behind, random_parameters(behind.layers)))["images"][2:] == ["height", "width"]
 
 
 @pytest.mark.parametrize("name", ["shapes", pytest.param("tiny", marks=pytest.mark.slow)])
