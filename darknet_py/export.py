@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from . import export_nodes as nodes
 from .engines.passes import fold
-from .errors import ExportError
+from .errors import CfgError, ExportError
 from .files import write_atomically
 from .layers import Array, Arrays, Layer
 from .layers.activation import Activation
@@ -133,6 +133,20 @@ def _check_known(layer: Layer) -> None:
     raise ExportError(reason, file=layer.section.file, line=layer.section.line, option=option)
 
 
+def _fits_others(network: Network, growing: Set[int]) -> bool:
+    """Whether nodes made for the network's size are right for others: not where it is so small that planes happen to
+    agree, or that windows are larger than their pictures.
+    """
+    if any(nodes.overhangs(layer) for layer in network.layers if not growing.isdisjoint(layer.inputs)):
+        return False
+    _, height, width = network.input_shape
+    try:  # an odd size and an even one
+        others = [network.layers_at(2 * height + more, 2 * width + more) for more in (3, 4)]
+    except CfgError:
+        return False
+    return all(layer.resizable for layers in others for layer in layers)
+
+
 def make_model(
     network: Network,
     parameters: Iterable[Arrays],
@@ -143,8 +157,8 @@ def make_model(
     """The ONNX model of `network`.
 
     Its input ``images`` is float32 (batch, channels, height, width) in 0..1, its output ``output0``
-    (batch, outputs); any batch, and any height and width where the network can be resized, unless the cfg's are smaller
-    than a window. Its metadata says how it is used (`tell_use`).
+    (batch, outputs); any batch, and any height and width where the network can be resized, unless the cfg's are next
+    to nothing. Its metadata says how it is used (`tell_use`).
 
     Parameters
     ----------
@@ -169,8 +183,7 @@ def make_model(
     if size > MAX_BYTES:
         raise ExportError(f"{size / 2**30:.1f} GiB of parameters; an ONNX file holds less than 2", file=network.file)
     growing = {index for index, grows in network.growing.items() if grows}
-    small = any(nodes.overhangs(layer) for layer in network.layers if growing.intersection(layer.inputs))
-    any_size = network.resizable and not fixed and not small
+    any_size = not fixed and network.resizable and _fits_others(network, growing)
     graph = Graph(growing if any_size else ())
     for layer, arrays in zip(network.layers, share(network.layers, parameters), strict=True):
         graph.layer = f"{layer.kind}_{layer.index}"
