@@ -338,8 +338,9 @@ def load_network(
     precision : str
         ``float32``, or ``bfloat16``: on a CPU with instructions for it faster, and good to about two digits.
     dialect : str, optional
-        Whose arithmetic: ``darknet``, pjreddie's, or ``alexeyab``; where absent, that of the program that wrote the
-        weights where their header says so (version 0.2.5: ``alexeyab``), else ``darknet``.
+        Whose arithmetic: ``darknet``, pjreddie's, ``alexeyab``, or ``alexeyab-2020``, as it was on a CPU from February
+        to April of that year; where absent, that of the program that wrote the weights where their header says so
+        (version 0.2.5: ``alexeyab``), else ``darknet``.
 
     Raises
     ------

@@ -12,6 +12,7 @@ import numpy as np
 
 from .layers import Array, Arrays, Layer, Shape
 from .layers.blur import Blur
+from .layers.convolutional import Convolutional
 from .layers.local import Local
 from .layers.local_avgpool import LocalAvgPool
 from .layers.logistic import Logistic
@@ -42,15 +43,30 @@ def add_blur(graph: Graph, x: str, blur: Blur | None, source: Shape, shape: Shap
     if blur is None:
         return x
     kernel = np.tile(blur.kernel, (source.channels, 1, 1, 1))
-    pads = _pads(blur.windows, source, shape)
+    pads = _pads(graph, blur.windows, 2 * blur.windows.first, source, shape)
     kernel_shape, strides = kernel.shape[2:], blur.strides
     weights = graph.constant("blur", kernel)
     return graph.add("Conv", x, weights, kernel_shape=kernel_shape, strides=strides, pads=pads, group=source.channels)
 
 
-def _pads(windows: Windows, source: Shape, shape: Shape) -> list[int]:
-    """Cells that windows reach beyond a picture: above, left, below, right."""
-    return [windows.first] * 2 + windows.reach_beyond(source[1:], shape[1:])
+def _pads(graph: Graph, windows: Windows, padding: int, source: Shape, shape: Shape) -> list[int]:
+    """Cells that windows reach beyond a picture, or with any size of it may: above, left, below, right."""
+    before = [windows.first] * 2
+    if graph.growing and min(source[1:]) + padding >= windows.extent:
+        return before + [padding - windows.first] * 2
+    return before + windows.reach_beyond(source[1:], shape[1:])
+
+
+def overhangs(layer: Layer) -> bool:
+    """Whether a window of it is larger than its picture with all borders: its nodes then are for that size alone."""
+    laid = []  # windows, the border's cells of both edges, the picture
+    if isinstance(layer, Convolutional):
+        laid.append((layer.windows, 2 * layer.windows.first, layer.input_shapes[0]))
+    elif isinstance(layer, (MaxPool, LocalAvgPool)):
+        laid.append((layer.windows, layer.padding, layer.input_shapes[0]))
+    if isinstance(layer, (Convolutional, MaxPool)) and layer.blur is not None:
+        laid.append((layer.blur.windows, 2 * layer.blur.windows.first, layer.sharp))
+    return any(windows.extent > min(source[1:]) + padding for windows, padding, source in laid)
 
 
 def _add_maxpool(graph: Graph, layer: MaxPool, parameters: Arrays) -> str:
@@ -60,17 +76,24 @@ def _add_maxpool(graph: Graph, layer: MaxPool, parameters: Arrays) -> str:
         if missing:
             after = graph.integers("missing", [0, 0, 0, 0, 0, missing, 0, 0])
             x = graph.add("Pad", x, after, graph.constant("least", LEAST), mode="constant")
-        parts = [0, -1, *layer.shape]
-        return graph.add("ReduceMax", graph.add("Reshape", x, graph.integers("parts", parts)), axes=[1], keepdims=0)
-    pads, strides = _pads(layer.windows, source, layer.sharp), layer.windows.strides
+        x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
+        x = graph.add("Reshape", x, graph.integers("parts", [0, 0, 0, -1, layer.out_channels]))
+        return graph.add("Transpose", graph.add("ReduceMax", x, axes=[3], keepdims=0), perm=[0, 3, 1, 2])
+    pads, strides = _pads(graph, layer.windows, layer.padding, source, layer.sharp), layer.windows.strides
     x = graph.add("MaxPool", x, kernel_shape=[layer.size] * 2, strides=strides, pads=pads)
     return add_blur(graph, x, layer.blur, layer.sharp, layer.shape)
 
 
 def _add_local_avgpool(graph: Graph, layer: LocalAvgPool, parameters: Arrays) -> str:
-    pads, strides = _pads(layer.windows, layer.input_shapes[0], layer.shape), layer.windows.strides
-    x = graph.planes(layer)
-    return graph.add("AveragePool", x, kernel_shape=[layer.size] * 2, strides=strides, pads=pads, count_include_pad=0)
+    pads = _pads(graph, layer.windows, layer.padding, layer.input_shapes[0], layer.shape)
+    return graph.add(
+        "AveragePool",
+        graph.planes(layer),
+        kernel_shape=[layer.size] * 2,
+        strides=layer.windows.strides,
+        pads=pads,
+        count_include_pad=0,
+    )
 
 
 def _add_softmax(graph: Graph, layer: Softmax, parameters: Arrays) -> str:
@@ -85,6 +108,8 @@ def _add_softmax(graph: Graph, layer: Softmax, parameters: Arrays) -> str:
         x = graph.add("Flatten", graph.add("Softmax", x, axis=-1))
     else:
         x = graph.add("Softmax", x, axis=-1)
+    if layer.index in graph.growing:
+        return graph.add("Reshape", x, graph.add("Shape", graph.planes(layer)))
     graph.flat_values.add(x)
     return x
 
@@ -118,10 +143,11 @@ def _fitted(graph: Graph, layer: Shortcut, other: str) -> str:
     if stride > 1:
         # A slice with steps would say the same; fewer programs know it.
         other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[stride, stride])
-    ends = [channels, rows, columns]
-    if ends != [other_shape.channels, *(-(-d // stride) for d in other_shape[1:])]:
-        starts, axes = graph.integers("starts", [0, 0, 0]), graph.integers("axes", [1, 2, 3])
-        other = graph.add("Slice", other, starts, graph.integers("ends", ends), axes)
+    there = (other_shape.channels, *(-(-side // stride) for side in other_shape[1:]))
+    ends = {axis: end for axis, end in enumerate((channels, rows, columns), 1) if end != there[axis - 1]}
+    if ends:
+        starts, axes = graph.integers("starts", [0] * len(ends)), graph.integers("axes", [*ends])
+        other = graph.add("Slice", other, starts, graph.integers("ends", [*ends.values()]), axes)
     if spread > 1:
         other = graph.add("Reshape", other, graph.integers("cells", [0, channels, rows, 1, columns, 1]))
         other = graph.padded(other, "between", [0, 0, 0, spread - 1, 0, spread - 1])
@@ -134,7 +160,8 @@ def _fitted(graph: Graph, layer: Shortcut, other: str) -> str:
 def _alphas(layer: Shortcut) -> Array:
     """Alpha where something is added, 1 elsewhere."""
     channels, rows, columns = _shared(layer)
-    alphas = np.ones(layer.shape, np.float32)
+    cells = (1, 1) if layer.resizable else layer.shape[1:]  # one for all where the planes agree
+    alphas = np.ones((layer.shape.channels, *cells), np.float32)
     alphas[:channels, :: layer.spread, :: layer.spread][:, :rows, :columns] = layer.alpha
     return alphas
 
@@ -201,7 +228,7 @@ def _add_local(graph: Graph, layer: Local, parameters: Arrays) -> str:
     """What each window holds, by a convolution that picks one cell for each filter, times the weights of its place."""
     channels, taps = layer.input_shapes[0].channels, layer.size**2
     cells = np.tile(np.eye(taps, dtype=np.float32).reshape(taps, 1, layer.size, layer.size), (channels, 1, 1, 1))
-    pads = _pads(layer.windows, layer.input_shapes[0], layer.shape)
+    pads = _pads(graph, layer.windows, 2 * layer.pad, layer.input_shapes[0], layer.shape)
     x = graph.add(
         "Conv",
         graph.planes(layer),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 
 from .cfg import Section, integer, load_cfg
@@ -140,16 +140,20 @@ class Network:
         fixed = next((layer for layer in self.layers if not layer.resizable), None)
         if fixed is not None:
             return f"layer {fixed.index} [{fixed.section.name}] fixes the input's size"
-        grown = {-1}  # outputs that grow with the input
         for layer in self.layers:
-            grows = layer.grows([source in grown for source in layer.inputs])
-            if grows is None:
+            if self.growing[layer.index] is None:
                 return f"layer {layer.index} [{layer.section.name}] joins what grows with the input and what does not"
-            if grows:
-                grown.add(layer.index)
-        if self.output_layer.index in grown:
+        if self.growing[self.output_layer.index]:
             return "another input's size would give another number of outputs"
         return ""
+
+    @cached_property
+    def growing(self) -> Mapping[int, bool | None]:
+        """Whether each layer's output grows with the input, which is -1; None where its inputs then do not fit."""
+        growing: dict[int, bool | None] = {-1: True}
+        for layer in self.layers:
+            growing[layer.index] = layer.grows([bool(growing[source]) for source in layer.inputs])
+        return growing
 
     @property
     def output_layer(self) -> Layer:

@@ -6,13 +6,14 @@ ONNX's ``docs/Operators.md``.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from . import export_nodes as nodes
 from .engines.passes import fold
-from .errors import ExportError
+from .errors import CfgError, ExportError
 from .files import write_atomically
 from .layers import Array, Arrays, Layer
 from .layers.activation import Activation
@@ -33,7 +34,7 @@ from .parameters import share
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from .running import RunningNetwork
+    from .classifier import Classifier
 
 MAX_BYTES = 2**31 - 2**20  # protobuf's limit, less room for the nodes
 
@@ -134,11 +135,44 @@ def _check_known(layer: Layer) -> None:
     raise ExportError(reason, file=layer.section.file, line=layer.section.line, option=option)
 
 
-def make_model(network: Network, parameters: Iterable[Arrays]) -> ModelProto:
-    """The ONNX model of `network` at its present size.
+def _fits_others(network: Network, growing: Set[int]) -> bool:
+    """Whether nodes made for the network's size are right for others: not where it is so small that planes happen to
+    agree, or that windows are larger than their pictures.
+    """
+    if any(nodes.overhangs(layer) for layer in network.layers if not growing.isdisjoint(layer.inputs)):
+        return False
+    _, height, width = network.input_shape
+    try:  # an odd size and an even one
+        others = [network.layers_at(2 * height + more, 2 * width + more) for more in (3, 4)]
+    except CfgError:
+        return False
+    return all(layer.resizable for layers in others for layer in layers)
+
+
+def make_model(
+    network: Network,
+    parameters: Iterable[Arrays],
+    names: Sequence[str] = (),
+    preprocess: str = "",
+    fixed: bool = False,
+) -> ModelProto:
+    """The ONNX model of `network`.
 
     Its input ``images`` is float32 (batch, channels, height, width) in 0..1, its output ``output0``
-    (batch, outputs); any batch.
+    (batch, outputs); any batch, and any height and width where the network can be resized, unless the cfg's are next
+    to nothing. Its metadata says how it is used (`tell_use`).
+
+    Parameters
+    ----------
+    network : Network
+    parameters : iterable of mapping of str to array
+        Of its layers.
+    names : sequence of str
+        Of its classes; none where they are not known.
+    preprocess : str
+        How pictures are fitted to it; as `predict` does by default where empty.
+    fixed : bool
+        Whether it takes pictures of the network's present size alone.
 
     Raises
     ------
@@ -150,26 +184,47 @@ def make_model(network: Network, parameters: Iterable[Arrays]) -> ModelProto:
     size = 4 * network.parameter_count
     if size > MAX_BYTES:
         raise ExportError(f"{size / 2**30:.1f} GiB of parameters; an ONNX file holds less than 2", file=network.file)
-    graph = Graph()
+    growing = {index for index, grows in network.growing.items() if grows}
+    any_size = not fixed and network.resizable and _fits_others(network, growing)
+    graph = Graph(growing if any_size else ())
     for layer, arrays in zip(network.layers, share(network.layers, parameters), strict=True):
         graph.layer = f"{layer.kind}_{layer.index}"
         add = None if layer.idle else CONVERTERS[type(layer)]
         graph.values[layer.index] = add(graph, layer, arrays) if add else graph.values[layer.inputs[0]]
-    return graph.model(graph.flat(network.layers[-1].index), network.input_shape, network.outputs)
+    use = tell_use(network, names, preprocess or ("shorter" if any_size else "letterbox"))
+    return graph.model(graph.flat(network.layers[-1].index), network.input_shape, network.outputs, use)
 
 
-def save_onnx(path: str | os.PathLike[str], network: Network, parameters: Iterable[Arrays]) -> None:
-    """Write `network` with `parameters` as an ONNX file, as `make_model`; nothing or all of it.
+def tell_use(network: Network, names: Sequence[str], preprocess: str) -> dict[str, str]:
+    """What whoever runs an exported network has to know, as its metadata has it.
+
+    ``dialect``, ``input`` (what its channels are), ``width`` and ``height`` of the cfg, ``preprocess`` (how pictures
+    are fitted to them), ``names`` of classes as a JSON list, and of a hierarchy ``parents``: for each class the number
+    of its own, or -1; its outputs are to be multiplied by theirs.
+    """
+    channels, height, width = network.input_shape
+    use = {"dialect": network.dialect.name, "input": {1: "grey in 0..1", 3: "RGB in 0..1"}.get(channels, "numbers")}
+    if not network.flat:
+        use.update(width=str(width), height=str(height), preprocess=preprocess)
+    if names:
+        use["names"] = json.dumps([*names], ensure_ascii=False)
+    if network.output_layer.hierarchy is not None:
+        use["parents"] = json.dumps(network.output_layer.hierarchy.parents)
+    return use
+
+
+def save_onnx(path: str | os.PathLike[str], model: ModelProto) -> None:
+    """Write `model` as an ONNX file; nothing or all of it.
 
     Raises
     ------
     ExportError
-        As `make_model`, or where the file cannot be written.
+        Where the file cannot be written.
     """
-    write_atomically(path, [make_model(network, parameters).SerializeToString()], ExportError)
+    write_atomically(path, [model.SerializeToString()], ExportError)
 
 
-def export(network: RunningNetwork, path: str | os.PathLike[str]) -> None:
+def export(network: Classifier, path: str | os.PathLike[str], fixed: bool = False) -> None:
     """Write a network with its weights as an ONNX file, for other runtimes; needs the package onnx.
 
     Parameters
@@ -178,7 +233,9 @@ def export(network: RunningNetwork, path: str | os.PathLike[str]) -> None:
         As `load_network` gives it.
     path : path
         A file that is there is replaced. The model takes ``images``, float32 (batch, channels, height, width) in 0..1,
-        and gives ``output0``, (batch, outputs).
+        and gives ``output0``, (batch, outputs). Its metadata has the classes' names, too.
+    fixed : bool
+        Whether it takes pictures of the network's present size alone.
 
     Raises
     ------
@@ -187,4 +244,5 @@ def export(network: RunningNetwork, path: str | os.PathLike[str]) -> None:
     UsageError
         Where the network has no weights.
     """
-    save_onnx(path, network, network.read_parameters())
+    dataset = network.dataset
+    save_onnx(path, make_model(network, network.read_parameters(), dataset.names, dataset.preprocess, fixed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,17 @@ class Graph:
 
     Attributes
     ----------
+    growing : collection of int
+        Where pictures may have any height and width: the layers, and -1, whose outputs grow with them, so that no
+        node may name those of the cfg; empty where all pictures have these.
     values : dict of int to str
         For each layer so far, and -1 for the network's input, the name of its output.
     flat_values : set of str
         Those that are flat.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, growing: Collection[int]) -> None:
+        self.growing = growing
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self.values = {-1: INPUT}
@@ -92,20 +96,23 @@ class Graph:
         """`x` times a number."""
         return x if factor == 1 else self.add("Mul", x, self.constant("factor", factor))
 
-    def model(self, output: str, shape: Shape, outputs: int) -> ModelProto:
+    def model(self, output: str, shape: Shape, outputs: int, metadata: Mapping[str, str]) -> ModelProto:
         """All of it, from the network's input of `shape` to the value `output` of so many numbers; any batch."""
         for node in self.nodes:
             for names in (node.input, node.output):
                 names[:] = [OUTPUT if name == output else name for name in names]
-        given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *shape])
+        sides = ("height", "width") if self.growing else shape[1:]
+        given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", shape.channels, *sides])
         wanted = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", outputs])
-        return helper.make_model(
+        model = helper.make_model(
             helper.make_graph(self.nodes, "darknet", [given], [wanted], self.constants),
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="darknet_py",
             producer_version=__version__,
         )
+        helper.set_model_props(model, dict(metadata))
+        return model
 
     def _name(self, part: str) -> str:
         name = f"{self.layer}/{part}"

@@ -167,7 +167,7 @@ def choose_dialect(name: str | None, weights: str | os.PathLike[str] | None) -> 
     """
     told = DARKNET if weights is None or _read_version(weights) != ALEXEYAB.version else ALEXEYAB
     chosen = told if name is None else find_dialect(name)
-    if chosen is not told and told is ALEXEYAB:
+    if told is ALEXEYAB and chosen.version != told.version:
         version = ".".join(map(str, told.version))
         reason = f"version {version}, which {told.program} writes; dialect={told.name} gives its answers"
         warnings.warn(DarknetWarning(f"{os.fspath(weights or '')}: dialect={name}: {reason}"), stacklevel=3)

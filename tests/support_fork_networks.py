@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 from hypothesis import strategies as st
+
+from darknet_py.layers.activations import ACTIVATIONS
 
 MOST_SIDE = 10  # that pictures are made larger up to
 
@@ -26,9 +31,11 @@ OTHER_FORK_LAYERS = (
     ("sam", {"from": 0}),
     ("empty", {}),
 )
-_switches = st.integers(0, 1)
-_slopes = st.sampled_from(["linear", "leaky", "relu", "relie"])
-_blurs = st.sampled_from([0, 0, 1, 2])
+TREES = tempfile.TemporaryDirectory(prefix="trees-")  # as long as the tests run
+switches = st.integers(0, 1)
+# A stair would make a large difference of a small one.
+activations = st.sampled_from([name for name in ACTIVATIONS if name != "stair"])
+slopes = st.sampled_from(["linear", "leaky", "relu", "relie"])
 
 
 class Shapes(list):
@@ -53,10 +60,19 @@ def _sides(shape):
 
 
 @st.composite
-def convolution_extras(draw, size, padding, stride):
+def convolution_extras(draw, shapes, size, padding, stride):
     """What kernels do not know of a convolution; nothing, mostly."""
-    extras = draw(st.sampled_from([{}] * 6 + [{"stride_x": 2}, {"stride_x": 4, "stride_y": 3}, {"dilation": 2}]))
+    extras = draw(
+        st.sampled_from(
+            [{}] * 12
+            + [{"stride_x": 2}, {"stride_y": 3}, {"stride_x": 4, "stride_y": 3}]
+            + [{"dilation": 2}, {"dilation": 3, "stride_x": 2}]
+            + [{"cbn": 1}, {"xnor": 1}]
+        )
+    )
     if "dilation" in extras and 2 * padding != size - 1:
+        return {}
+    if "xnor" in extras and len(shapes) > 1:  # behind another layer a sign may turn with a rounding
         return {}
     return {} if any(extras.get(key, stride) < stride for key in ("stride_x", "stride_y")) else extras
 
@@ -75,7 +91,9 @@ def local_avgpool(draw, shapes):
     """Windows that fit."""
     size, stride = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     least = max(0, size - min(shapes[-1][1:]) - stride + 1)
-    return {"size": size, "stride": stride, "padding": draw(st.integers(min(least, 2 * size - 2), 2 * size - 2))}
+    strides = draw(st.sampled_from([{}, {}, {"stride_x": stride + 1}, {"stride_x": 4, "stride_y": 3}]))
+    padding = draw(st.integers(min(least, 2 * size - 2), 2 * size - 2))
+    return {"size": size, "stride": stride, "padding": padding, **strides}
 
 
 @st.composite
@@ -83,7 +101,29 @@ def local(draw, shapes):
     """Few filters, whose weights are many."""
     size = draw(st.sampled_from([n for n in (1, 2, 3) if n <= min(shapes[-1][1:])]))
     pad = draw(st.sampled_from([0, 1])) if size == 3 else 0
-    return {"filters": draw(st.integers(1, 5)), "size": size, "pad": pad, "stride": draw(st.integers(1, 2))}
+    options = {"filters": draw(st.integers(1, 5)), "size": size, "pad": pad, "stride": draw(st.integers(1, 2))}
+    return {**options, "activation": draw(activations)}
+
+
+@st.composite
+def normalization(draw, shapes):
+    """Sums that stay above 0."""
+    numbers = {"alpha": draw(st.sampled_from([1e-4, 0.01])), "beta": draw(st.sampled_from([0.75, 0.5]))}
+    return {**numbers, "kappa": draw(st.sampled_from([1, 2])), "size": draw(st.integers(1, 6))}
+
+
+@st.composite
+def tree(draw, size):
+    """A hierarchy of `size` classes, in a file."""
+    groups = draw(st.lists(st.integers(1, 5), min_size=1, max_size=size))
+    lines: list[str] = []
+    for members in [*groups, size]:
+        parent = draw(st.integers(-1, len(lines) - 1))
+        lines += [f"n{len(lines) + i} {parent}" for i in range(min(members, size - len(lines)))]
+    text = "\n".join(lines) + "\n"
+    path = Path(TREES.name) / f"{abs(hash(text))}.tree"
+    path.write_text(text)
+    return {"tree": str(path)}
 
 
 @st.composite
@@ -99,7 +139,7 @@ def reorg(draw, shapes):
     shape = shapes[-1]
     there = [n for n in _sides(shape) if shape.channels % n**2 == 0]
     back = [n for n in there if n == 1 or max(shape[1:]) < MOST_SIDE]
-    reverse = draw(_switches)
+    reverse = draw(switches)
     return {"stride": draw(st.sampled_from(back if reverse else there)), "reverse": reverse}
 
 
@@ -121,7 +161,7 @@ def several(draw, shapes):
     kinds = {"weights_type": st.sampled_from(["per_feature", "per_layer", "per_channel"])}
     kinds["weights_normalization"] = st.sampled_from(["relu", "avg_relu", "softmax"])
     weights = draw(st.one_of(st.just({}), st.fixed_dictionaries(kinds)))
-    return {"from": ",".join(map(str, layers)), "activation": draw(_slopes), **weights}
+    return {"from": ",".join(map(str, layers)), "activation": draw(activations), **weights}
 
 
 @st.composite
@@ -129,40 +169,47 @@ def scaled(draw, shapes):
     """Layers that scale a picture's channels by what all of it says, or its cells."""
     if len(shapes) - 2 in shapes.unnamed:
         return []
-    if draw(_switches):
-        return [("convolutional", {"activation": "logistic"}), ("scale_channels", {"from": -2, "scale_wh": 1})]
+    if draw(switches):
+        cells = {"from": -2, "scale_wh": 1, "activation": draw(activations)}
+        return [("convolutional", {"activation": "logistic"}), ("scale_channels", cells)]
     factors = ("convolutional", {"filters": shapes[-1].channels, "activation": "logistic"})
-    return [("avgpool", {}), factors, ("scale_channels", {"from": -3, "activation": draw(_slopes)})]
+    return [("avgpool", {}), factors, ("scale_channels", {"from": -3, "activation": draw(activations)})]
 
 
 @st.composite
 def shared(draw, first):
-    """The convolution `first`, and one with its parameters."""
+    """The convolution `first`, and one with its parameters, perhaps behind an activation."""
     kept = {key: first[key] for key in ("filters", "size", "pad", "groups", "batch_normalize")}
-    return [("convolutional", first), ("convolutional", {**kept, "share_index": -1, "activation": draw(_slopes)})]
+    between = [("activation", {"activation": draw(slopes)})] * draw(switches)
+    own = {"share_index": -1 - len(between), "activation": draw(activations), "stride": draw(st.integers(1, 2))}
+    return [("convolutional", first), *between, ("convolutional", {**kept, **own})]
 
 
 @st.composite
 def blurred(draw, shapes):
     """A convolution or a maxpool whose output is blurred."""
     kind = draw(st.sampled_from(["convolutional", "maxpool"]))
-    options = {"size": 3, "antialiasing": 1, "stride": draw(st.integers(1, 3))}
+    options = {"size": draw(st.sampled_from([1, 3])), "antialiasing": 1, "stride": draw(st.integers(1, 3))}
     if min(shapes[-1][1:]) > 1:
         options["antialiasing"] = draw(st.sampled_from([1, 2]))
-    rest = {"filters": draw(st.integers(1, 20)), "pad": 1, "activation": draw(_slopes)} if kind != "maxpool" else {}
-    return [(kind, {**options, **rest})]
+    if draw(switches):
+        options["stride_x"] = draw(st.integers(1, 3))
+    if kind == "maxpool":
+        return [(kind, options)]
+    rest = {"filters": draw(st.integers(1, 20)), "pad": 1, "batch_normalize": draw(switches)}
+    return [(kind, {**options, **rest, "activation": draw(activations)})]
 
 
 def sam(shapes):
     """Another output of the same shape; None where there is none."""
     alike = [i for i, shape in shapes.named() if shape == shapes[-1]]
-    return st.fixed_dictionaries({"from": st.sampled_from(alike), "activation": _slopes}) if alike else st.none()
+    return st.fixed_dictionaries({"from": st.sampled_from(alike), "activation": activations}) if alike else st.none()
 
 
 FORK_OPTIONS = {
     "local_avgpool": local_avgpool,
     "local": local,
-    "normalization": lambda shapes: st.just({"size": 3}),
+    "normalization": normalization,
     "logistic": lambda shapes: st.just({}),
     "upsample": upsample,
     "reorg": reorg,

@@ -9,6 +9,7 @@ from support_fork_networks import (
     FORK_OPTIONS,
     OTHER_FORK_LAYERS,
     Shapes,
+    activations,
     blurred,
     convolution_extras,
     maxpool_extras,
@@ -17,10 +18,12 @@ from support_fork_networks import (
     scaled,
     several,
     shared,
+    slopes,
+    switches,
+    tree,
 )
 
-from darknet_py.layers import Shape
-from darknet_py.layers.activations import ACTIVATIONS
+from darknet_py.layers import DIALECTS, Shape
 
 OTHER_LAYERS = (
     ("avgpool", {}),
@@ -36,6 +39,7 @@ OTHER_LAYERS = (
     ("shortcut", {"from": 0, "alpha": 0.5, "beta": 3}),
     *OTHER_FORK_LAYERS,
 )
+MOST_CLASSES = 60  # of a hierarchy
 SIDES = st.tuples(st.integers(1, 13), st.integers(1, 13))
 
 
@@ -63,8 +67,7 @@ def networks(draw):
     """A network of a few layers of all kinds, whose joins go where they may."""
     shape, sections = draw(_sections())
     sections += draw(st.sampled_from([[], [], [("cost", {})], [("avgpool", {}), ("softmax", {}), ("cost", {})]]))
-    note(cfg_text([("net", shape._asdict()), *sections]))
-    return make_network(shape, *sections)
+    return _make(shape, sections, draw(_dialects))
 
 
 @st.composite
@@ -75,6 +78,8 @@ def trained_networks(draw, apart=False):
     """
     shape, sections = draw(_sections())
     for number, (kind, options) in enumerate(sections):
+        for untrained in ("cbn", "xnor", "tree"):
+            options.pop(untrained, None)
         if kind == "softmax":
             options["noloss"] = 1
         if kind in ("cost", "logistic"):  # each would measure
@@ -84,15 +89,22 @@ def trained_networks(draw, apart=False):
         if apart and kind in ("batchnorm", "dropout"):
             sections[number] = kind, options = "activation", {}
         options.update(draw(st.sampled_from([{}, {}, {}, {}, {}, {"learning_rate": 0}, {"stopbackward": 1}])))
-    outputs = {"output": draw(st.integers(1, 40)), "activation": draw(_activations)}
+    outputs = {"output": draw(st.integers(1, 40)), "activation": draw(activations)}
     ends: list[list[Words]] = [
         [("softmax", {})],
         [("cost", {})],
-        [("softmax", {"noloss": draw(_switches)}), ("cost", {})],
+        [("softmax", {"noloss": draw(switches)}), ("cost", {})],
     ]
     sections += [("connected", outputs), *draw(st.sampled_from(ends))]
-    note(cfg_text([("net", shape._asdict()), *sections]))
-    return make_network(shape, *sections)
+    return _make(shape, sections, draw(_dialects))
+
+
+def _make(shape, sections, dialect):
+    note(f"{dialect.name}: {cfg_text([('net', shape._asdict()), *sections])}")
+    return make_network(shape, *sections, dialect=dialect)
+
+
+_dialects = st.sampled_from([*DIALECTS.values()])
 
 
 @st.composite
@@ -117,7 +129,7 @@ def _sections(draw):
             convolution = draw(_convolutional(shapes, alike=True))
         if kind == "residual" and len(shapes) - 2 not in shapes.unnamed:
             add("convolutional", convolution)
-            add("shortcut", {"from": -2, "activation": draw(_slopes)})
+            add("shortcut", {"from": -2, "activation": draw(slopes)})
         elif kind in ("scaled", "shared", "blurred"):
             ways = {"scaled": scaled(shapes), "blurred": blurred(shapes)}
             for section in draw(shared(convolution) if kind == "shared" else ways[kind]):
@@ -135,20 +147,14 @@ def _sections(draw):
     return shapes[0], sections
 
 
-# A stair would make a large difference of a small one.
-_activations = st.sampled_from([name for name in ACTIVATIONS if name != "stair"])
-_slopes = st.sampled_from(["linear", "leaky", "relu", "relie"])
-_switches = st.integers(0, 1)
-
-
 @st.composite
 def _convolutional(draw, shapes, alike=False):
     """With `alike` the output's shape is the input's, as shortcuts mostly want it."""
     source = shapes[-1]
     several = [n for n in (1, 1, 2, 3, 4, 8, 17) if source.channels % n == 0]
     groups = draw(st.sampled_from([*several, source.channels]))
-    activation = draw(st.one_of(_slopes, _activations))
-    rest = {"groups": groups, "batch_normalize": draw(_switches), "activation": activation}
+    activation = draw(st.one_of(slopes, activations))
+    rest = {"groups": groups, "batch_normalize": draw(switches), "activation": activation}
     if alike:
         return {"filters": source.channels, "size": draw(st.sampled_from([1, 3, 5])), "pad": 1, **rest}
     size = draw(st.sampled_from([1, 1, 2, 3, 3, 3, 4, 5]))
@@ -162,7 +168,7 @@ def _convolutional(draw, shapes, alike=False):
         "stride": stride,
         "padding": padding,
         **rest,
-        **draw(convolution_extras(size, padding, stride)),
+        **draw(convolution_extras(shapes, size, padding, stride)),
     }
 
 
@@ -178,13 +184,15 @@ def _maxpool(draw, shapes):
 def _crop(draw, shapes):
     _, height, width = shapes[-1]
     sides = {"crop_height": draw(st.integers(1, height)), "crop_width": draw(st.integers(1, width))}
-    return {**sides, "noadjust": draw(_switches)}
+    return {**sides, "noadjust": draw(switches)}
 
 
 @st.composite
 def _softmax(draw, shapes):
-    groups = draw(st.sampled_from([n for n in (1, 2, 3, 5) if shapes[-1].size % n == 0]))
-    return {"groups": groups, "temperature": draw(st.sampled_from([1, 0.5, 3]))}
+    size = shapes[-1].size
+    kinds = draw(tree(size)) if size <= MOST_CLASSES and draw(switches) else {}
+    groups = draw(st.sampled_from([n for n in (1, 2, 3, 5) if size % n == 0]))
+    return {"groups": groups, "temperature": draw(st.sampled_from([1, 0.5, 3])), **kinds}
 
 
 @st.composite
@@ -208,7 +216,7 @@ def _shortcut(draw, shapes):
     if not sources:
         return None
     factors = draw(st.sampled_from([{}, {}, {}, {"alpha": 0.5, "beta": 2}]))
-    return {"from": draw(st.sampled_from(sources)), "activation": draw(_activations), **factors}
+    return {"from": draw(st.sampled_from(sources)), "activation": draw(activations), **factors}
 
 
 OPTIONS = {
@@ -219,9 +227,9 @@ OPTIONS = {
     "route": _route,
     "shortcut": _shortcut,
     "connected": lambda shapes: st.fixed_dictionaries(
-        {"output": st.integers(1, 40), "batch_normalize": _switches, "activation": _activations}
+        {"output": st.integers(1, 40), "batch_normalize": switches, "activation": activations}
     ),
-    "activation": lambda shapes: st.fixed_dictionaries({"activation": _activations}),
+    "activation": lambda shapes: st.fixed_dictionaries({"activation": activations}),
     "avgpool": lambda shapes: st.just({}),
     "batchnorm": lambda shapes: st.just({}),
     "dropout": lambda shapes: st.just({}),

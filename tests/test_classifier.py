@@ -16,6 +16,8 @@ from PIL import Image
 
 import darknet_py
 from darknet_py import DarknetWarning, EngineError, UsageError, WeightsError
+from darknet_py.images.decode import load_image
+from darknet_py.images.fit import PREDICT_MODES
 
 CFG, WEIGHTS, STAR = "cfg/shapes.cfg", "data/shapes.weights", ROOT / "data" / "star.png"
 BATCH = np.random.default_rng(0).random((3, 3, 64, 64), np.float32)
@@ -62,8 +64,10 @@ def test_any_height_and_width_that_the_network_allows(net):
 
 
 def test_fitting_can_be_chosen(net):
-    answers = {mode: net.classify(STAR, preprocess=mode)[0].probability for mode in ("shorter", "letterbox", "stretch")}
-    assert len(set(answers.values())) == 3
+    answers = {mode: net.classify(STAR, preprocess=mode)[0].probability for mode in PREDICT_MODES}
+    assert len(set(answers.values())) == len(answers) == 5
+    (view,) = net.prepare(load_image(STAR), "resize-crop")
+    assert answers["resize-crop"] == pytest.approx(net.predict(view[None]).max())
     assert net.classify(STAR)[0].probability == answers["shorter"]
     with pytest.raises(UsageError, match="preprocess=sideways: one of shorter"):
         net.classify(STAR, preprocess="sideways")

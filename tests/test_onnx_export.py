@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from support import assert_close, make_network, random_array, random_parameters, run_engine
 
+from darknet_py.cfg import parse_cfg
 from darknet_py.cli import main
 from darknet_py.layers import REGISTRY, Layer
 from darknet_py.layers.activations import ACTIVATIONS
 from darknet_py.network import Network, load_structure
+from darknet_py.parameters import Parameters
 from darknet_py.weights import save_weights
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
@@ -35,14 +37,31 @@ def run_onnx(model, batch):
 
 
 def check_export(network: Network, batch: int = 2) -> onnx.ModelProto:
-    """Hold the model of `network` with random parameters to the reference engine; return it."""
+    """Hold the model of `network` with random parameters to the reference engine; return it.
+
+    And that of the network with an [avgpool] behind it, at another size too, where it can be resized then.
+    """
     parameters = random_parameters(network.layers)
     images = random_array((batch, *network.input_shape))
-    model = onnx_export.make_model(network, parameters)
+    model = onnx_export.make_model(network, parameters, fixed=True)
     onnx.checker.check_model(model, full_check=True)
     expected = run_engine("reference", network.layers, parameters, images)
     assert_close(run_onnx(model, images), expected, BOUND)
+    pooled = Network([*network.sections, *parse_cfg("[avgpool]\n", "test.cfg")], "test.cfg")
+    if dimensions(onnx_export.make_model(pooled, parameters))["images"][2:] == ["height", "width"]:
+        check_sizes(pooled, parameters)
     return model
+
+
+def check_sizes(network: Network, parameters: Parameters) -> None:
+    """Hold the model of `network` to the reference engine at its own size and at others."""
+    model = onnx_export.make_model(network, parameters)
+    onnx.checker.check_model(model, full_check=True)
+    _, height, width = network.input_shape
+    for more in (0, 0), (3, 1), (2, 6):
+        layers = network.layers_at(height + more[0], width + more[1])
+        images = random_array((2, *layers[0].input_shapes[0]))
+        assert_close(run_onnx(model, images), run_engine("reference", layers, parameters, images), BOUND)
 
 
 def operators(model):
@@ -226,18 +245,65 @@ def test_network_of_one_layer(kind):
     check_export(make_network((2, 5, 5), (kind, {})))
 
 
-def test_batch_is_free_and_the_rest_is_named():
-    model = check_export(make_network((3, 5, 6), convolution(), ("avgpool", {})), batch=5)
-    dimensions = {
+def dimensions(model):
+    return {
         value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         for value in (*model.graph.input, *model.graph.output)
     }
-    assert dimensions == {"images": ["batch", 3, 5, 6], "output0": ["batch", 4]}
+
+
+def test_dimensions_are_free_where_the_network_allows_it():
+    network = make_network((3, 5, 6), convolution(), ("avgpool", {}))
+    models = [
+        onnx_export.make_model(network, random_parameters(network.layers), fixed=fixed) for fixed in (False, True)
+    ]
+    assert dimensions(models[0]) == {"images": ["batch", 3, "height", "width"], "output0": ["batch", 4]}
+    assert dimensions(models[1]) == {"images": ["batch", 3, 5, 6], "output0": ["batch", 4]}
+    network = make_network((3, 5, 6), convolution(), ("connected", {"output": 4}))
+    model = onnx_export.make_model(network, random_parameters(network.layers))
+    assert dimensions(model) == {"images": ["batch", 3, 5, 6], "output0": ["batch", 4]}
+    assert run_onnx(model, random_array((5, 3, 5, 6))).shape == (5, 4)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        ("maxpool", {"size": 2, "stride": 2, "padding": 0}),
+        ("local_avgpool", {"size": 2, "stride": 2, "padding": 0}),
+        ("convolutional", {"size": 2, "stride": 2}),
+        ("convolutional", {"size": 3, "pad": 1, "stride": 2, "antialiasing": 2}),
+    ],
+    ids=lambda section: section[0],
+)
+def test_windows_larger_than_the_picture_fix_its_size(section):
+    """As darknet counts windows there is one, which the nodes would not find in another small picture."""
+    network = make_network((2, 1, 1), section, ("avgpool", {}))
+    assert network.resizable
+    model = onnx_export.make_model(network, random_parameters(network.layers))
+    assert dimensions(model)["images"] == ["batch", 2, 1, 1]
+    check_export(network)
+    behind = make_network((2, 4, 3), ("avgpool", {}), section, ("avgpool", {}))  # the picture is always of one cell
+    check_export(behind)
+    assert dimensions(onnx_export.make_model(behind, random_parameters(behind.layers)))["images"][2:] == [
+        "height",
+        "width",
+    ]
+
+
+def test_planes_that_agree_by_chance_fix_the_size():
+    """Of a larger picture, the shortcut would add one plane to every third cell of the other."""
+    pools = [("maxpool", {"size": 1, "stride": stride}) for stride in (1, 3)]
+    network = make_network((2, 1, 1), *pools, ("shortcut", {"from": 0}), ("avgpool", {}))
+    assert network.resizable
+    model = onnx_export.make_model(network, random_parameters(network.layers))
+    assert dimensions(model)["images"] == ["batch", 2, 1, 1]
 
 
 @pytest.mark.parametrize("name", ["shapes", pytest.param("tiny", marks=pytest.mark.slow)])
 def test_packaged_networks(name):
-    check_export(load_structure(f"cfg/{name}.cfg"), batch=1)
+    network = load_structure(f"cfg/{name}.cfg")
+    check_export(network, batch=1)
+    check_sizes(network, random_parameters(network.layers))
 
 
 @pytest.mark.slow

@@ -32,7 +32,8 @@ def text_of(network):
 
 def switched(network, normalized):
     """The network with normalization everywhere or nowhere, as its changed cfg says it."""
-    return Network(parse_cfg(surgery.set_normalization(text_of(network), network, normalized), "test.cfg"), "test.cfg")
+    text = surgery.set_normalization(text_of(network), network, normalized)
+    return Network(parse_cfg(text, "test.cfg"), "test.cfg", network.dialect)
 
 
 def answer(network, parameters, batch):

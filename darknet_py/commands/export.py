@@ -8,17 +8,20 @@ from ..errors import UsageError
 from ..report import print_line
 from .model import add_dialect, split_operands
 
-USAGE = "CFG WEIGHTS OUT.onnx"
+USAGE = "[DATA] CFG WEIGHTS OUT.onnx"
 EPILOG = """\
 NAME alone stands for CFG and WEIGHTS: a network that comes with the program, its weights fetched by
-`darknet fetch NAME`. The model takes `images`, float32 (batch, 3, height, width) in 0..1, and gives
-`output0`, (batch, outputs). Needs the package onnx: pip install onnx.
+`darknet fetch NAME`. The model takes `images`, float32 (batch, 3, height, width) in 0..1, of any height and
+width where the network allows it, and gives `output0`, (batch, outputs). Its metadata has the names of DATA
+(a .data file; without it ImageNet's), how pictures are fitted, and the dialect. Needs the package onnx:
+pip install onnx.
 """
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of ``export``."""
     parser.add_argument("operands", nargs="+", metavar=USAGE, help="what to write, and where; a file there is replaced")
+    parser.add_argument("--fixed", action="store_true", help="take pictures of the cfg's height and width alone")
     add_dialect(parser)
     parser.epilog = EPILOG
 
@@ -30,12 +33,18 @@ def run_export(args: argparse.Namespace) -> int:
     operands = split_operands(args.operands)
     if len(operands.rest) != 1:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} or NAME OUT.onnx is expected")
+    from ..datasets.data_file import DEFAULT, load_dataset
     from ..network import load_structure
-    from ..onnx_export import save_onnx
+    from ..onnx_export import make_model, save_onnx
     from ..weights import choose_dialect, load_weights
 
     network = load_structure(operands.cfg, choose_dialect(args.dialect, operands.weights))
-    weights = load_weights(operands.weights, network)
-    save_onnx(operands.rest[0], network, weights.read_all())
+    dataset = load_dataset(operands.data)
+    known = operands.data != DEFAULT or dataset.classes == network.outputs
+    if known:
+        dataset.check_outputs(network.outputs, network.file)
+    parameters = load_weights(operands.weights, network).read_all()
+    names = dataset.names if known else ()
+    save_onnx(operands.rest[0], make_model(network, parameters, names, dataset.preprocess, args.fixed))
     print_line(operands.rest[0])
     return 0

@@ -74,22 +74,26 @@ def resize(
     array
         float32 (rows, columns, 3) in 0..1.
     """
-    left, across = _sample(picture.shape[1], width)
-    left[-1], across[-1] = picture.shape[1] - 1, 0
-    top, lower = _sample(picture.shape[0], height)
+    left, across, last = _sample(picture.shape[1], width, columns)
+    left[last], across[last] = picture.shape[1] - 1, 0
+    top, lower, last = _sample(picture.shape[0], height, rows)
     upper = 1 - lower
     # The last row has no lower part in darknet. Where rounding puts it a little above the picture's last
     # row, next to nothing is left of it; networks then see a black line, and so must ours.
-    lower[-1] = 0
-    return interpolate(picture, left[columns], across[columns], top[rows], upper[rows], lower[rows])
+    lower[last] = 0
+    return interpolate(picture, left, across, top, upper, lower)
 
 
-def _sample(source: int, target: int) -> tuple[Places, Input]:
-    """For each of `target` cells its lower neighbour among `source` cells, and how far it lies beyond."""
+def _sample(source: int, target: int, wanted: Places | slice) -> tuple[Places, Input, npt.NDArray[np.bool_]]:
+    """For each `wanted` of `target` cells: its lower neighbour among `source` cells, how far beyond that, if the last.
+
+    Whoever crops wants few of very many, where a narrow picture is made wide.
+    """
+    places = np.arange(target)[wanted] if isinstance(wanted, slice) else wanted
     step = np.float32(source - 1) / np.float32(max(target - 1, 1))
-    position = np.arange(target, dtype=np.float32) * step
+    position = places.astype(np.float32) * step
     lower = position.astype(np.int64)
-    return lower, position - lower.astype(np.float32)
+    return lower, position - lower.astype(np.float32), places == target - 1
 
 
 def to_grey(picture: Picture) -> Picture:
@@ -187,7 +191,7 @@ RESIZING_MODES: dict[str, Callable[[int, int, int], list[tuple[int, int]]]] = {
     "multi": lambda width, height, side: [longer_size(width, height, longer) for longer in MULTI_SIZES],
 }
 # Those that predict offers: one input a picture, nothing cut off twice.
-PREDICT_MODES = ("shorter", "letterbox", "center-crop", "stretch")
+PREDICT_MODES = ("shorter", "letterbox", "center-crop", "stretch", "resize-crop")
 
 
 def preprocess(

@@ -45,10 +45,18 @@ class Dialect(NamedTuple):
         return f"dialect {self.name}, of {self.program}: batch normalization divides by sqrt({inside}){outside}"
 
 
-# Source: darknet's `blas.c`, `normalize_cpu`, in pjreddie's repository and, since April 2020, in AlexeyAB's.
+# Source: darknet's `blas.c`, `normalize_cpu`, in pjreddie's repository and, at three times, in AlexeyAB's: until
+# February 2020 as in pjreddie's, until April, and since.
 DARKNET = Dialect("darknet", "pjreddie's program on a CPU", to_variance=0, to_deviation=1e-6, version=(0, 2, 0))
 ALEXEYAB = Dialect("alexeyab", "AlexeyAB's program", to_variance=1e-5, to_deviation=0, version=(0, 2, 5))
-DIALECTS = {dialect.name: dialect for dialect in (DARKNET, ALEXEYAB)}
+ALEXEYAB_2020 = Dialect(
+    "alexeyab-2020",
+    "AlexeyAB's program on a CPU from February to April 2020",
+    to_variance=1e-6,
+    to_deviation=0,
+    version=ALEXEYAB.version,
+)
+DIALECTS = {dialect.name: dialect for dialect in (DARKNET, ALEXEYAB, ALEXEYAB_2020)}
 
 
 def find_dialect(name: str) -> Dialect:

@@ -63,7 +63,8 @@ def prepare(name: str) -> Model:
         subprocess.run([sys.executable, MAKE_WEIGHTS, cfg, partial], check=True)
         partial.replace(model.weights)
     if not model.onnx.exists():
-        onnx_export.save_onnx(model.onnx, model.network, load_weights(model.weights, model.network).read_all())
+        parameters = load_weights(model.weights, model.network).read_all()
+        onnx_export.save_onnx(model.onnx, onnx_export.make_model(model.network, parameters, fixed=True))
     return model
 
 

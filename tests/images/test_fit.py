@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -163,6 +165,23 @@ def test_resize_crop_for_a_network_higher_than_wide_repeats_the_edge():
     # (24 - 35) / 2 is -5 in C
     for row in range(35):
         assert (made[row] == resized[min(max(row - 5, 0), 23), 8:32]).all()
+
+
+def test_resize_crop_of_a_strip_takes_little_memory():
+    """It would be 224 x 13 million pixels, of which few are wanted."""
+    strip = np.zeros((60_000, 1, 3), np.uint8)
+    given = []
+
+    def interpolate(picture, *places):
+        given.extend(map(len, places))
+        return np.zeros((224, 224, 3), np.float32)
+
+    tracemalloc.start()
+    preprocess(strip, "resize-crop", 224, 224, interpolate)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert given == [224] * 5
+    assert peak < 5e6
 
 
 def test_ten_crop_takes_five_crops_of_the_picture_and_of_its_mirror():

@@ -13,6 +13,7 @@ from darknet_py.layers import ALEXEYAB, DARKNET, DIALECTS, Layer, find_dialect
 VARIANCES = [0, 1e-9, 1e-5, 2.0]
 DIVISORS = {
     "darknet": [1e-6, 10**-4.5 + 1e-6, 10**-2.5 + 1e-6, 2**0.5 + 1e-6],
+    "alexeyab-2020": [1e-3, (1e-9 + 1e-6) ** 0.5, (1e-5 + 1e-6) ** 0.5, 2.000001**0.5],
     "alexeyab": [10**-2.5, (1e-9 + 1e-5) ** 0.5, (2e-5) ** 0.5, 2.00001**0.5],
 }
 SECTIONS = [
@@ -40,7 +41,7 @@ def test_its_summary_says_so():
 
 def test_a_name_finds_it():
     assert find_dialect("alexeyab") is ALEXEYAB
-    with pytest.raises(UsageError, match="dialect=alexey: one of darknet, alexeyab is expected"):
+    with pytest.raises(UsageError, match="dialect=alexey: one of darknet, alexeyab, alexeyab-2020 is expected"):
         find_dialect("alexey")
 
 
