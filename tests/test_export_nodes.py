@@ -10,7 +10,7 @@ from support import make_network
 pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
 
-from test_export import check_export, convolution, operators
+from test_onnx_export import check_export, convolution, operators
 
 from darknet_py import onnx_export
 from darknet_py.cfg import flag

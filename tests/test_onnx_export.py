@@ -287,7 +287,7 @@ def test_wrong_use_is_one_line(operands, code, message, files, capsys):
 
 def test_missing_package_is_named(files, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    for module in ("export", "onnx_activations", "onnx_graph"):
+    for module in ("onnx_export", "onnx_activations", "onnx_graph"):
         monkeypatch.delitem(sys.modules, f"darknet_py.{module}")
         monkeypatch.delattr(f"darknet_py.{module}")
     assert main(["export", *map(str, files)]) == 1
