@@ -53,7 +53,7 @@ clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
-	@echo "Installing into .venv: 90 MB of packages, about a minute"
+	@echo "Installing into .venv: 165 MB of packages, about a minute"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/installed: .venv/bin/python pyproject.toml
