@@ -39,15 +39,18 @@ def pool_maximum(op, share):
 
 @kernel
 def pool_average(op, share):
-    """The mean of each plane; a picture's block an item."""
-    size, cell, out_cell = op[t.HEIGHT] * op[t.WIDTH], op[t.CELL], op[t.OUT_CELL]
+    """The mean of each plane, whose rows are summed up first, as a long sum loses digits; a picture's block an item."""
+    h, w, cell, out_cell = op[t.HEIGHT], op[t.WIDTH], op[t.CELL], op[t.OUT_CELL]
     queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         total = broadcast(float32(0))
-        for i in range(size):
-            total = total + load_cell(op[t.A] + (item * size + i) * cell, cell)
-        store_cell(op[t.C] + item * out_cell, total * broadcast(float32(1) / float32(size)), out_cell)
+        for y in range(h):
+            part = broadcast(float32(0))
+            for x in range(w):
+                part = part + load_cell(op[t.A] + ((item * h + y) * w + x) * cell, cell)
+            total = total + part
+        store_cell(op[t.C] + item * out_cell, total * broadcast(float32(1) / float32(h * w)), out_cell)
         item = next_item(queue)
 
 
