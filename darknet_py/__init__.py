@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .classifier import Classifier, load_network
+    from .classifier import Classifier, export, load_network
     from .datasets.data_file import Dataset, load_dataset
     from .datasets.samples import Sample, load_samples
     from .downloads import fetch
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .evaluation.loop import EvaluationProgress, evaluate
     from .heatmap import Heatmap
     from .network import Network
-    from .onnx_export import export
     from .parameters import Parameters
     from .prediction import Prediction, Predictions
     from .training.options import TrainingOptions
@@ -65,7 +64,7 @@ _LAZY = {
     "TrainingProgress": "training.trainer",
     "TrainingSettings": "training.settings",
     "evaluate": "evaluation.loop",
-    "export": "onnx_export",
+    "export": "classifier",
     "fetch": "downloads",
     "load_dataset": "datasets.data_file",
     "load_network": "classifier",

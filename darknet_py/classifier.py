@@ -362,3 +362,29 @@ def load_network(
     network = Classifier(packaged.cfg, packaged.weights, settings)
     network.dataset = load_dataset(packaged.data)
     return network
+
+
+def export(network: Classifier, path: str | os.PathLike[str], fixed: bool = False) -> None:
+    """Write a network with its weights as an ONNX file, for other runtimes; needs the package onnx.
+
+    Parameters
+    ----------
+    network : Classifier
+        As `load_network` gives it.
+    path : path
+        A file that is there is replaced. The model takes ``images``, float32 (batch, channels, height, width) in 0..1,
+        and gives ``output0``, (batch, outputs). Its metadata has the classes' names, too.
+    fixed : bool
+        Whether it takes pictures of the network's present size alone.
+
+    Raises
+    ------
+    ExportError
+        Where onnx is missing, the network has what cannot be told in it, or the file cannot be written.
+    UsageError
+        Where the network has no weights.
+    """
+    from .onnx_export import make_model, save_onnx
+
+    dataset = network.dataset
+    save_onnx(path, make_model(network, network.read_parameters(), dataset.names, dataset.preprocess, fixed))

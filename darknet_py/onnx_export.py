@@ -34,7 +34,6 @@ from .parameters import share
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from .classifier import Classifier
 
 MAX_BYTES = 2**31 - 2**20  # protobuf's limit, less room for the nodes
 
@@ -222,27 +221,3 @@ def save_onnx(path: str | os.PathLike[str], model: ModelProto) -> None:
         Where the file cannot be written.
     """
     write_atomically(path, [model.SerializeToString()], ExportError)
-
-
-def export(network: Classifier, path: str | os.PathLike[str], fixed: bool = False) -> None:
-    """Write a network with its weights as an ONNX file, for other runtimes; needs the package onnx.
-
-    Parameters
-    ----------
-    network : Classifier
-        As `load_network` gives it.
-    path : path
-        A file that is there is replaced. The model takes ``images``, float32 (batch, channels, height, width) in 0..1,
-        and gives ``output0``, (batch, outputs). Its metadata has the classes' names, too.
-    fixed : bool
-        Whether it takes pictures of the network's present size alone.
-
-    Raises
-    ------
-    ExportError
-        Where onnx is missing, the network has what cannot be told in it, or the file cannot be written.
-    UsageError
-        Where the network has no weights.
-    """
-    dataset = network.dataset
-    save_onnx(path, make_model(network, network.read_parameters(), dataset.names, dataset.preprocess, fixed))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from .downloads import PUBLISHED, find_weights, weights_path
 from .errors import WeightsError
 from .files import resolve
 from .networks import packaged_cfg
@@ -38,6 +37,8 @@ def find_packaged(name: str | os.PathLike[str]) -> Packaged | None:
 
 
 def _find_fetched(name: str, cfg: str) -> str:
+    from .downloads import PUBLISHED, find_weights, weights_path
+
     path = find_weights(name)
     if path is None:
         help = f"run `darknet fetch {name}`" if name in PUBLISHED else f"fetch knows none; name the file: {cfg} FILE"

@@ -16,7 +16,17 @@ ALLOWED = {
     "__main__": {"cli", "interrupt"},
     "cache": set(),
     "cfg": {"remarks"},
-    "classifier": {"datasets", "heatmap", "images", "layers", "networks", "packaged", "prediction", "running"},
+    "classifier": {
+        "datasets",
+        "heatmap",
+        "images",
+        "layers",
+        "networks",
+        "onnx_export",
+        "packaged",
+        "prediction",
+        "running",
+    },
     "cli": {"commands", "foreign", "report"},
     "commands": {
         "cfg",
@@ -49,8 +59,7 @@ ALLOWED = {
     "network": {"cfg", "layers"},
     "networks": set(),
     "onnx_activations": {"layers", "onnx_graph"},
-    "onnx_export": {"engines", "export_nodes", "layers", "network", "onnx_activations", "onnx_graph", "parameters"}
-    | {"running"},
+    "onnx_export": {"engines", "export_nodes", "layers", "network", "onnx_activations", "onnx_graph", "parameters"},
     "onnx_graph": {"layers"},
     "packaged": {"downloads", "networks"},
     "pages": {"datasets", "evaluation", "images", "training"},

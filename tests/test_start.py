@@ -39,7 +39,13 @@ def test_counting_operations_loads_the_layers_that_the_network_has():
     loaded = loaded_by("ops shapes")
     assert {"darknet_py.layers.convolutional", "darknet_py.layers.maxpool"} <= loaded
     assert not loaded & {"darknet_py.layers.local", "darknet_py.layers.route", "darknet_py.layers.upsample"}
-    assert not loaded & {*RUNNING, "darknet_py.classifier", "darknet_py.engines.base", "darknet_py.fetch", "hashlib"}
+    assert not loaded & {
+        *RUNNING,
+        "darknet_py.classifier",
+        "darknet_py.engines.base",
+        "darknet_py.downloads",
+        "hashlib",
+    }
 
 
 def test_listing_the_networks_loads_nothing_that_runs_them():

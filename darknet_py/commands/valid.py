@@ -301,12 +301,15 @@ def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | N
     """What draws where the network looked; nothing more once the run is to stop."""
     from ..images.draw import heat, shrink
 
-    _say(f"{setup.args.report}: where the network looked is drawn for its worst mistakes; Ctrl-C leaves out the rest")
+    told: list[str] = []
     mode = setup.job.preprocess if setup.job.preprocess in PREDICT_MODES and setup.job.preprocess != "shorter" else None
 
     def look(picture: Picture, index: int) -> Picture | None:
         if stop.signum:
             return None
+        if not told:  # with the first, as there may be none
+            told.append(f"{setup.args.report}: where the network looked is drawn for its worst mistakes")
+            _say(f"{told[0]}; Ctrl-C leaves out the rest")
         try:
             heatmap = setup.network.heatmap(picture, None, index, mode)
         except DarknetError:  # it has no plane, or no gradient
