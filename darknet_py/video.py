@@ -101,18 +101,22 @@ class Source:
     def _newest(self) -> Iterator[Frame]:
         """Those that are the newest when the next one is asked for; a thread reads them all."""
         changed = threading.Condition()
-        newest: list[Frame | None] = []  # at most one; None: the end
+        newest: list[Frame | Exception | None] = []  # at most one frame; then what ended them, None where nothing did
         over = False
 
         def read() -> None:
-            for frame in enumerate_frames(self._capture):
-                with changed:
-                    newest[:] = [frame]
-                    changed.notify()
-                if over:
-                    return
+            end = None
+            try:
+                for frame in enumerate_frames(self._capture):
+                    with changed:
+                        newest[:] = [frame]
+                        changed.notify()
+                    if over:
+                        return
+            except Exception as reason:  # whoever waits is told
+                end = reason
             with changed:
-                newest.append(None)
+                newest.append(end)
                 changed.notify()
 
         reader = threading.Thread(target=read, daemon=True)
@@ -125,6 +129,8 @@ class Source:
                     frame = newest.pop(0)
                 if frame is None:
                     return
+                if isinstance(frame, Exception):
+                    raise frame
                 yield frame
         finally:
             over = True

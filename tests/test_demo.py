@@ -167,6 +167,17 @@ def test_a_camera_that_is_left_is_read_no_more(monkeypatch):
     frames.close()
 
 
+def test_what_ends_the_reading_of_a_camera_ends_the_frames(monkeypatch):
+    class Broken(Camera):
+        def read(self):
+            raise MemoryError
+
+    fake = SimpleNamespace(VideoCapture=lambda source: Broken(1, 0), CAP_PROP_FPS=5, CAP_PROP_FRAME_COUNT=7)
+    monkeypatch.setattr(video, "load_opencv", lambda: fake)
+    with pytest.raises(MemoryError):
+        next(video.Source(0).frames())
+
+
 def test_smoothing_keeps_a_share_of_the_answers_before(darknet, tmp_path):
     writer = video.Writer("two.avi", 10)
     for picture in (STAR, np.full_like(STAR, 90)):
