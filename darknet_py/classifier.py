@@ -98,7 +98,7 @@ class Classifier(RunningNetwork):
         ImageError
             Where a picture cannot be decoded.
         UsageError
-            Where `preprocess` is unknown or the network cannot follow it.
+            Where `preprocess` is unknown or the network cannot follow it, or `top` is below 0.
         """
         sources, several = split_sources(image)
         found = [self.rank(row, top) for row in self._run(sources, preprocess, self.probabilities)]
@@ -221,7 +221,9 @@ class Classifier(RunningNetwork):
         return outputs
 
     def rank(self, probabilities: Array, top: int) -> Predictions:
-        """The `top` best of `probabilities` (outputs,)."""
+        """The `top` best of `probabilities` (outputs,); UsageError where `top` is below 0."""
+        if top < 0:
+            raise UsageError(f"top={top}: at least 0 is expected")
         order = np.argsort(-probabilities, kind="stable")[:top]
         return Predictions(self._describe(int(index), probabilities) for index in order)
 

@@ -19,6 +19,8 @@ from .images import Picture
 # What OpenCV and FFmpeg say themselves, in many lines.
 QUIET = {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8", "QT_LOGGING_RULES": "*=false"}
 USUAL_RATE = 25.0  # frames a second, where a source does not tell
+MOST_RATE = 240.0  # of them; of some streams OpenCV gives the ticks of their clock, 90,000
+MOST_MISSING = 0.05  # of the frames that a file says it has
 PATIENCE = 30  # seconds for a window to open
 PROBE = "import cv2; cv2.namedWindow('darknet'); cv2.waitKey(1)"
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # those that every OpenCV brings
@@ -90,8 +92,9 @@ class Source:
         self._capture: Any = cv2.VideoCapture(source)
         if not self._capture.isOpened():
             raise ImageError(_explain_closed(source, is_address), file=self.name)
-        self.rate = _positive(self._capture.get(cv2.CAP_PROP_FPS)) or USUAL_RATE
-        self.count = int(_positive(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if 0 < rate <= MOST_RATE else USUAL_RATE
+        self.count = count_frames(self._capture)
         self.live = not (is_file and os.path.isfile(source)) and self.count == 0
 
     def frames(self) -> Iterator[Frame]:
@@ -101,18 +104,22 @@ class Source:
     def _newest(self) -> Iterator[Frame]:
         """Those that are the newest when the next one is asked for; a thread reads them all."""
         changed = threading.Condition()
-        newest: list[Frame | None] = []  # at most one; None: the end
+        newest: list[Frame | Exception | None] = []  # at most one frame; then what ended them, None where nothing did
         over = False
 
         def read() -> None:
-            for frame in enumerate_frames(self._capture):
-                with changed:
-                    newest[:] = [frame]
-                    changed.notify()
-                if over:
-                    return
+            end = None
+            try:
+                for frame in enumerate_frames(self._capture):
+                    with changed:
+                        newest[:] = [frame]
+                        changed.notify()
+                    if over:
+                        return
+            except Exception as reason:  # whoever waits is told
+                end = reason
             with changed:
-                newest.append(None)
+                newest.append(end)
                 changed.notify()
 
         reader = threading.Thread(target=read, daemon=True)
@@ -125,6 +132,8 @@ class Source:
                     frame = newest.pop(0)
                 if frame is None:
                     return
+                if isinstance(frame, Exception):
+                    raise frame
                 yield frame
         finally:
             over = True
@@ -133,6 +142,17 @@ class Source:
     def close(self) -> None:
         """Let it go."""
         self._capture.release()
+
+
+def count_frames(capture: Any) -> int:
+    """How many frames an open cv2.VideoCapture says it has; 0 where it says nothing sensible."""
+    count = capture.get(load_opencv().CAP_PROP_FRAME_COUNT)
+    return int(count) if 0 < count < 1e9 else 0
+
+
+def is_most(count: int, told: int) -> bool:
+    """Whether `count` are as many frames as a file is told to have; some files only estimate them."""
+    return count >= (1 - MOST_MISSING) * told
 
 
 def enumerate_frames(capture: Any) -> Iterator[Frame]:
@@ -207,25 +227,30 @@ class Writer:
         self._writer.write(np.ascontiguousarray(frame))
         self.written += 1
 
+    def _is_whole(self) -> bool:
+        """Whether the file has about as many frames as it was given, and the last one: OpenCV tells of no errors."""
+        cv2 = load_opencv()
+        capture = cv2.VideoCapture(self._partial)
+        count = count_frames(capture)
+        capture.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+        read, _ = capture.read()
+        capture.release()
+        return bool(read) and is_most(count, self.written)
+
     def close(self) -> None:
         """Finish the file, where it has frames."""
         if self._writer is None:
             return
         self._writer.release()
         try:
-            if not os.path.getsize(self._partial):
-                raise ImageError("nothing was written; is the disk full?", file=self.path)
+            if not self._is_whole():
+                raise ImageError("cannot be written whole; is the disk full?", file=self.path)
             os.replace(self._partial, self.path)
         except OSError as reason:
             raise ImageError(str(reason.strerror), file=self.path) from None
         finally:
             if os.path.exists(self._partial):
                 os.unlink(self._partial)
-
-
-def _positive(value: float) -> float:
-    """What OpenCV says of a source, 0 where it is no sensible number."""
-    return value if 0 < value < 1e9 else 0.0
 
 
 def _explain_closed(source: int | str, is_address: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import time
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from darknet_py import load_network, video
 from darknet_py.cli import main
+from darknet_py.errors import ImageError
 
 cv2 = pytest.importorskip("cv2")
 STAR = np.asarray(Image.open(ROOT / "data" / "star.png").convert("RGB").resize((120, 90)))
@@ -60,6 +62,36 @@ def test_the_video_is_written_with_all_frames_and_guesses(darknet, tmp_path):
     assert (len(frames), rate) == (FRAMES, 10)
     assert (np.abs(frames[0][:60].astype(int) - [72, 132, 196]).max(axis=2) < 40).any()  # a bar
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.avi", "v.avi"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of files' sizes")
+@pytest.mark.parametrize("frames", [20, 200])  # so that what ends the file has room in it, or none
+@pytest.mark.parametrize("kind", ["mp4", "avi", "mkv"])
+def test_a_video_that_cannot_be_written_whole_replaces_nothing(tmp_path, kind, frames):
+    import resource
+
+    path = tmp_path / f"o.{kind}"
+    path.write_text("an earlier one")
+    writer, noise = video.Writer(str(path), 25), np.random.default_rng(0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        for _ in range(frames):
+            writer.add(noise.integers(0, 255, STAR.shape, np.uint8))
+        with pytest.raises(ImageError, match="cannot be written whole; is the disk full"):
+            writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == "an earlier one"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize(("told", "rate"), [(90_000, 25), (1e12, 25), (float("nan"), 25), (-1, 25), (60, 60)])
+def test_a_rate_that_no_camera_has_is_not_believed(monkeypatch, told, rate):
+    monkeypatch.setattr(Camera, "get", lambda self, key: told if key == 5 else 0.0)
+    fake = SimpleNamespace(VideoCapture=lambda source: Camera(1, 0), CAP_PROP_FPS=5, CAP_PROP_FRAME_COUNT=7)
+    monkeypatch.setattr(video, "load_opencv", lambda: fake)
+    assert video.Source(0).rate == rate
 
 
 def test_a_file_that_is_cut_short_is_told_of(darknet, tmp_path):
@@ -165,6 +197,17 @@ def test_a_camera_that_is_left_is_read_no_more(monkeypatch):
     first = next(frames)
     assert next(frames).number > first.number
     frames.close()
+
+
+def test_what_ends_the_reading_of_a_camera_ends_the_frames(monkeypatch):
+    class Broken(Camera):
+        def read(self):
+            raise MemoryError
+
+    fake = SimpleNamespace(VideoCapture=lambda source: Broken(1, 0), CAP_PROP_FPS=5, CAP_PROP_FRAME_COUNT=7)
+    monkeypatch.setattr(video, "load_opencv", lambda: fake)
+    with pytest.raises(MemoryError):
+        next(video.Source(0).frames())
 
 
 def test_smoothing_keeps_a_share_of_the_answers_before(darknet, tmp_path):

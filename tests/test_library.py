@@ -21,7 +21,7 @@ from PIL import Image
 from support_cli import environment
 
 import darknet_py
-from darknet_py import ImageError, Prediction, Predictions, WeightsError
+from darknet_py import ImageError, Prediction, Predictions, UsageError, WeightsError
 
 STAR = ROOT / "data" / "star.png"
 PIXELS = np.asarray(Image.open(STAR).convert("RGB"))
@@ -82,11 +82,18 @@ def test_open_files_are_read(net, best):
         ({STAR}, "a set; pictures in an order are expected"),
         (io.StringIO("x"), "image 0: opened for str, not bytes"),
         (5, "image 0: an array of int64; uint8 is expected"),
+        ("", "'': a name is expected, of a file or a folder"),
     ],
 )
 def test_what_is_no_picture_is_named(net, images, message):
     with pytest.raises(ImageError, match=f"^{message}"):
         net.classify(images)
+
+
+def test_fewer_guesses_than_none_are_refused(net):
+    assert net.classify(STAR, 0) == []
+    with pytest.raises(UsageError, match="top=-1: at least 0 is expected"):
+        net.classify(STAR, -1)
 
 
 def test_closed_files_and_empty_folders_are_refused(net, tmp_path):

@@ -28,7 +28,6 @@ the camera that -c numbers is read. Of a file every frame is classified; of a ca
 those that came meanwhile are dropped. The window is closed by Escape or q. Needs OpenCV (opencv-python).
 """
 KEPT = 0.9  # of the frames per second told so far, at each frame: as darknet does
-MOST_MISSING = 0.05  # of the frames that a file says it has; some estimate them
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +87,7 @@ def _follow(
 ) -> tuple[int, bool]:
     """Classify, tell, show and write; how many frames there were, and whether none is missing at the end."""
     from ..images.draw import annotate
+    from ..video import is_most
 
     answer, guesses, fps = None, None, 0.0
     frames, start, before = 0, time.monotonic(), time.monotonic()
@@ -111,7 +111,7 @@ def _follow(
             if stop.signum:
                 break
         else:
-            if source.count and frames < (1 - MOST_MISSING) * source.count:
+            if not is_most(frames, source.count):
                 missing = f"{frames} of {source.count} frames can be read; is it cut short?"
                 say(f"darknet: {one_line(source.name)}: {missing}")
                 return frames, False

@@ -121,9 +121,11 @@ def split_sources(images: Source | Iterable[Source]) -> tuple[Iterable[Source], 
     Raises
     ------
     ImageError
-        Where they have no order, or a folder has no picture.
+        Where they have no order, a folder has no picture, or a name is empty.
     """
     if isinstance(images, (str, os.PathLike)):
+        if not os.fspath(images):
+            raise ImageError("a name is expected, of a file or a folder", file=images)
         return (find_pictures(images), True) if os.path.isdir(resolve(images)) else ([images], False)
     if isinstance(images, (Mapping, Set)):
         raise ImageError(f"a {type(images).__name__}; pictures in an order are expected")

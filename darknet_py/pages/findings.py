@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from ..datasets.data_file import Dataset
@@ -81,11 +82,12 @@ def _show_mistake(sample: Sample, outcome: Outcome, dataset: Dataset, look: Look
 
 
 def _load_pictures(file: str, guess: int, dataset: Dataset, look: Look | None) -> list[str]:
-    """The image, and where it looks like class `guess`; none where it has gone since, or changed into what is none."""
-    try:
+    """The image, and where it looks like class `guess`, as far as they can be had: it may have gone since."""
+    small: list[bytes] = []
+    with suppress(DarknetError, OSError, ValueError, MemoryError):
         picture = load_image(find_image(file, dataset))
-        shown = [picture, None if look is None else look(picture, guess)]
-        small = [thumbnail(one, SIDE) for one in shown if one is not None]
-    except (DarknetError, OSError, ValueError, MemoryError):
-        return []
+        small.append(thumbnail(picture, SIDE))
+        looked = None if look is None else look(picture, guess)
+        if looked is not None:
+            small.append(thumbnail(looked, SIDE))
     return [f"data:image/jpeg;base64,{base64.b64encode(one).decode()}" for one in small]

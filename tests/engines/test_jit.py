@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 import subprocess
@@ -44,3 +46,13 @@ def test_where_memory_does_not_suffice_to_compile_nothing_is_begun(tmp_path, mon
     says = "engine=cpu: compiling kernels takes 212 MiB, more than this container's 200 MiB"
     with pytest.raises(EngineError, match=f"^{says}$"):
         jit.load_kernels.__wrapped__()
+
+
+def test_where_no_memory_can_be_made_executable_it_says_so(monkeypatch):
+    def refuse(linked, own):
+        raise PermissionError(errno.EACCES, "memory cannot be made executable")
+
+    monkeypatch.setattr(jit, "place", refuse)
+    fields = {"entries": {}, "addresses": [], "imports": {}}
+    with pytest.raises(EngineError, match=r"^engine=cpu: no kernels can be run: memory cannot be made executable$"):
+        jit.Native(json.dumps(fields).encode() + b"\n")

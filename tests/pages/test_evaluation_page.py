@@ -181,6 +181,11 @@ def test_below_a_mistake_is_where_the_network_looked_for_its_guess(tmp_path):
     assert [image["alt"] for image in page.all("img")] == ["name 1", "Where it looks like name 4"]
     assert "below each picture, what in it speaks for the first guess." in page.text
     assert len(write(lambda picture, guess: None).all("img")) == 1
+
+    def fail(picture, guess):
+        raise MemoryError
+
+    assert len(write(fail).all("img")) == 1
     assert "speaks" not in write(None).text
 
 

@@ -55,7 +55,10 @@ class Native:
             places = {name: self._engine.get_function_address(symbol) for name, symbol in fields["symbols"].items()}
         else:
             linked = Linked(code, **fields)
-            start = place(linked, OWN)
+            try:
+                start = place(linked, OWN)
+            except OSError as reason:
+                raise EngineError(f"no kernels can be run: {reason.strerror}", option="engine=cpu") from None
             places = {name: start + entry for name, entry in linked.entries.items()}
         for name, count in COUNTS.items():
             setattr(self, name, _wrap(places[name], count))

@@ -128,7 +128,7 @@ class Lowering:
     def _add_curve(self, step: Step) -> None:
         """The activation of a value that lies there without, where a store could not apply it.
 
-        Curves are no part of any store: mish and swish take 3 to 8 % of a convolution's time, nearly all of it
+        Most algorithms do not bend: mish and swish take 3 to 8 % of a usual convolution's time, nearly all of it
         arithmetic. Applied to each tile while the first cache had it, they took as long, within the noise of 3 %.
         """
         if step.activation not in SLOPES:

@@ -1,7 +1,7 @@
 """Activations that are not x > 0 ? x : slope * x, and layers that are a factor, a sum and an activation.
 
 A curve is a formula: Python's operators on `Expression` emit LLVM's vector instructions. To add one, write its formula
-into `CURVES` and its name into `table.CURVES`.
+into `CURVES` and its name into `operations.CURVES`.
 """
 
 from __future__ import annotations
