@@ -74,9 +74,13 @@
       this.picture = URL.createObjectURL(file);
       this.drawn = null;
       this.turn = 0;
+      this.view = "picture";
+      this.classified = false;
       this.image.addEventListener("error", () => {
         // The browser cannot show every format that the network reads: then what the network gets is shown.
-        if (this.image.src === this.picture && !this.item.classList.contains("failed")) this.show("input");
+        this.view = "input";
+        this.image.removeAttribute("src");
+        if (this.classified) this.show(this.view);
       });
       this.item.querySelector(".remove").addEventListener("click", () => this.remove());
       for (const button of this.item.querySelectorAll("[data-view]")) {
@@ -95,7 +99,8 @@
         if (turn !== this.turn) return;
         showGuesses(this.item.querySelector("ol"), result.predictions, (index) => this.show("heatmap", index));
         this.note.textContent = describe(result, network);
-        if (this.view && this.view !== "picture") await this.show(this.view);
+        this.classified = true;
+        if (this.view !== "picture") await this.show(this.view);
       } catch (error) {
         if (turn !== this.turn) return;
         this.fail(error);
