@@ -263,7 +263,7 @@ class Classifier(RunningNetwork):
         self.check_pictures()
         channels, height, width = self.input_shape
         if mode in RESIZING_MODES:
-            # Refused before the picture is blown up, not after.
+            # RefusedError before the picture is blown up, not after.
             for new_width, new_height in RESIZING_MODES[mode](picture.shape[1], picture.shape[0], width):
                 self.layers_for(new_height, new_width)
         fast = self.interpolate or interpolate

@@ -56,6 +56,7 @@ COMMANDS = {
     "classifier try": Command("try_layer", "try", "Print what a layer of a network gives for a picture."),
     "classifier features": Command("features", "features", "Save what a layer of a network gives for pictures."),
     "classifier demo": Command("demo", "demo", "Classify what a camera, a video or a stream shows."),
+    "serve": Command("serve", "serve", "Classify pictures on a page in the browser, and by HTTP."),
     "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
     "ops": Command("tools", "ops", "Count a network's operations."),
     "networks": Command("tools", "networks", "List the networks that come with the program."),

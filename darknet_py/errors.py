@@ -76,6 +76,14 @@ class ImageError(DarknetError):
     """An image cannot be decoded."""
 
 
+class ImageFormatError(ImageError):
+    """It is in no format that is read."""
+
+
+class ImageSizeError(ImageError):
+    """It is larger than what is decoded."""
+
+
 class EngineError(DarknetError):
     """An engine cannot be had on this machine, or cannot run this network."""
 

@@ -20,8 +20,8 @@ def missing() -> str:
     return " and ".join(paths)
 
 
-def open_chromium(folder: Path) -> Any:
-    """The browser, which keeps its own files in `folder`."""
+def open_chromium(folder: Path, *more: str) -> Any:
+    """The browser, which keeps its own files in `folder`; `more` are options of it."""
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
     options = ChromeOptions()
@@ -36,6 +36,7 @@ def open_chromium(folder: Path) -> Any:
         "--no-first-run",
         "--window-size=1280,900",
         f"--user-data-dir={folder}",
+        *more,
     ):
         options.add_argument(argument)
     # Neither a proxy nor selenium's own manager has any part in this.

@@ -40,7 +40,7 @@ ALLOWED = {
         "limits",
     }
     | {"layers", "limits", "network", "networks", "onnx_export", "packaged", "pages", "prediction", "report", "running"}
-    | {"runs", "surgery", "training", "video", "weights"},
+    | {"runs", "serving", "surgery", "training", "video", "weights"},
     "content_id": set(),
     "datasets": {"cfg", "images", "remarks"},
     "downloads": {"content_id"},
@@ -69,6 +69,7 @@ ALLOWED = {
     "report": {"datasets", "evaluation", "layers", "prediction", "training"},
     "running": {"cfg", "engines", "forks", "layers", "limits", "network", "parameters", "weights"},
     "runs": set(),
+    "serving": {"classifier", "heatmap", "images", "layers", "limits", "prediction"},
     "streams": set(),
     "surgery": {"engines", "layers", "network", "parameters"},
     "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}
@@ -95,6 +96,10 @@ CONFINED = {
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),
     "filelock": ("runs/lock.py",),
     "jinja2": ("pages/render.py",),
+    "starlette": ("serving/app.py", "serving/asked.py"),
+    "uvicorn": ("serving/server.py",),
+    "python_multipart": ("commands/serve.py",),
+    "prometheus_client": ("serving/metrics.py",),
 }
 PRINTING = ("cli.py", "commands", "report.py")  # the library only logs, under its own name
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))

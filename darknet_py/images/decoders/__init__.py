@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import ImageError
+from ...errors import ImageError, ImageFormatError
 from . import jpeg, netpbm, pillow, tiff
 from .pillow import UNKNOWN, from_pillow
 from .png import SIGNATURE as PNG
@@ -56,4 +56,4 @@ def _kind(data: bytes, file: str) -> str:
         return "WEBP"
     if tuple(data[1:3]) in TGA_TYPES:
         return "TGA"
-    raise ImageError(UNKNOWN, file=file)
+    raise ImageFormatError(UNKNOWN, file=file)

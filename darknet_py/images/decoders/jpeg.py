@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import DarknetWarning, ImageError
+from ...errors import DarknetWarning, ImageError, ImageSizeError
 from ...files import describe_oserror
 from .limits import check_size, max_pixels
 
@@ -95,7 +95,7 @@ def decode(data: bytes, file: str) -> Picture:
     check_size((width, height), file)
     most = min(MAX_SCANS, FULL_SCANS * max_pixels() // (width * height))
     if len(stream.scans) > most:
-        raise ImageError(f"a JPEG of {len(stream.scans)} scans; of {width} x {height} at most {most}", file=file)
+        raise ImageSizeError(f"a JPEG of {len(stream.scans)} scans; of {width} x {height} at most {most}", file=file)
     inks = colorspace in ("CMYK", "YCCK")
     pixels = np.empty((height, width, 4 if inks else 3), np.uint8)
     space = "CMYK" if inks else "RGB"

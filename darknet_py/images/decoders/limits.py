@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ...errors import ImageError, UsageError
+from ...errors import ImageError, ImageSizeError, UsageError
 
 # 67 million; Pillow warns of more than 89 million. What decoding takes per pixel, up to 12 bytes, keeps it below 1 GB.
 MAX_PIXELS = 1 << 26
@@ -38,4 +38,4 @@ def check_size(size: Iterable[int], file: str, what: str = "") -> None:
         reason = (
             f"{what}{width} x {height} pixels; at most {most} are decoded ({VARIABLE}={width * height} allows these)"
         )
-        raise ImageError(reason, file=file)
+        raise ImageSizeError(reason, file=file)

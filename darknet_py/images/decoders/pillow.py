@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import ImageError
+from ...errors import ImageError, ImageFormatError
 from ...files import describe_oserror
 from . import tiff
 from .limits import check_size
@@ -54,7 +54,7 @@ def decode(data: bytes, kind: str, file: str) -> Picture:
         except SyntaxError:
             if kind != "TGA":
                 raise
-            raise ImageError(UNKNOWN, file=file) from None
+            raise ImageFormatError(UNKNOWN, file=file) from None
     if kind == "TIFF":  # which warns, by Pillow's own limit, where it has to take memory itself
         check_size(image.size, file)
         image.im = Image.new(image.mode, image.size).im

@@ -1,0 +1,98 @@
+"""darknet serve: a page on this machine, and an API, that classify pictures."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DarknetWarning, UsageError
+from ..images.fit import PREDICT_MODES
+from ..interrupt import stop_on_signals
+from ..report import STYLES
+from ..streams import say
+from .model import add_engine_options, index, open_model, positive, split_operands
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+
+USAGE = "[DATA] CFG WEIGHTS | NAME"
+EPILOG = """\
+NAME stands for CFG and WEIGHTS: a network that comes with the program. Several are served together. The page is at /,
+the API at /v1/classify, /v1/heatmap, /v1/input, /v1/networks, /healthz and /metrics. Nobody is asked for a password:
+whoever reaches the address may use it, on 127.0.0.1 this machine alone. Needs Starlette and uvicorn: the extra serve.
+"""
+NEEDED = "pip install starlette uvicorn python-multipart prometheus-client"
+MAX_PORT = 65535
+
+
+def add_serve(parser: argparse.ArgumentParser) -> None:
+    """The options of ``serve``."""
+    parser.add_argument("operands", nargs="*", metavar=f"{USAGE} ...", help="the networks")
+    parser.add_argument("--host", default="127.0.0.1", help="where it is listened (default: %(default)s)")
+    parser.add_argument("--port", type=_port, metavar="N", default=8000, help="0: any (default: %(default)s)")
+    parser.add_argument("-t", "--top", type=positive, metavar="N", help="guesses a picture (default: the .data file's)")
+    parser.add_argument(
+        "--max-mib", type=positive, metavar="N", default=32, help="of a request, in MiB (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--queue", type=positive, metavar="N", default=256, help="pictures at work or waiting (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--timeout", type=positive, metavar="S", default=30, help="seconds to an answer (default: %(default)s)"
+    )
+    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_engine_options(parser)
+    parser.epilog = EPILOG
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    """Answer requests until a signal comes, then those that were accepted."""
+    try:
+        import python_multipart  # noqa: F401  # Starlette asks for it at the first form
+
+        from ..serving.app import Service
+        from ..serving.server import listen, serve, tell_address
+    except ModuleNotFoundError as missing:
+        raise UsageError(f"serve needs {missing.name}, which is missing: {NEEDED}") from None
+    from ..pages.serving import show_service
+    from ..serving.limits import Limits
+
+    limits = Limits(body=args.max_mib << 20, queue=args.queue, seconds=args.timeout)
+    with listen(args.host, args.port) as listener:
+        networks = _open_networks(args)
+        warnings.simplefilter("ignore", DarknetWarning)  # of anybody's pictures, told to nobody who cares
+        service = Service(networks, limits, show_service(list(networks), PREDICT_MODES, limits.body))
+        with stop_on_signals("when the requests at work are answered") as stop:
+            say(f"darknet: serving {', '.join(networks)} at {tell_address(listener)}; Ctrl-C stops")
+            serve(service, listener, lambda: stop.signum > 0)
+    return 0
+
+
+def _open_networks(args: argparse.Namespace) -> dict[str, Classifier]:
+    """The networks that the operands name, by the names they are served under, each ready to answer."""
+    networks: dict[str, Classifier] = {}
+    left = args.operands
+    while left or not networks:
+        operands = split_operands(left)
+        left = operands.rest
+        network = open_model(operands, args)
+        network.predict(np.zeros((1, *network.input_shape), np.float32))  # compiles and plans now, not when asked
+        name = stem = Path(operands.cfg).stem
+        number = 1
+        while name in networks:
+            number += 1
+            name = f"{stem}-{number}"
+        networks[name] = network
+    return networks
+
+
+def _port(text: str) -> int:
+    """An argument that numbers a port."""
+    port = index(text)
+    if port > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text}: a port from 0 to {MAX_PORT} is expected")
+    return port

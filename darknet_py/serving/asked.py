@@ -1,0 +1,129 @@
+"""What a request asks for: its pictures and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from .limits import Limits
+from .refusal import RefusedError
+
+if TYPE_CHECKING:
+    from starlette.types import Message
+
+FIELDS = 16  # of a form, besides pictures
+FIELD_BYTES = 1 << 10
+DRAINED = 4  # times the largest body that is read of one that is refused, so that its sender hears why
+MAX_NAME = 255  # characters of a picture's name that are repeated to the client
+
+
+class Upload(NamedTuple):
+    """A picture as it was sent: what it was called, and its file's content."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The pictures of a request, and its options by their names, of the query or of a form."""
+
+    pictures: list[Upload]
+    options: dict[str, str]
+
+    def number(self, name: str, least: int | None = None) -> int | None:
+        """The whole number that the option `name` is; None where it was not sent."""
+        text = self.options.get(name)
+        if text is None:
+            return None
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 10 and (least is None or int(text) >= least)):
+            expected = "a whole number" if least is None else f"a whole number of at least {least}"
+            raise RefusedError(422, f"{name}={text}: {expected} is expected")
+        return int(text)
+
+    def choice(self, name: str, known: Collection[str]) -> str | None:
+        """The option `name`, one of those that are `known`; None where it was not sent."""
+        text = self.options.get(name)
+        if text is not None and text not in known:
+            raise RefusedError(422, f"{name}={text}: one of {', '.join(known)} is expected")
+        return text
+
+
+class Intake:
+    """The body of a request as it comes: no more than may be taken."""
+
+    def __init__(self, request: Request, limits: Limits) -> None:
+        self._request, self._limits, self._size, self._whole = request, limits, 0, False
+
+    def declared(self) -> int:
+        """Bytes that it will have, or may have at most; RefusedError, with 413, where it says that it has more."""
+        text = self._request.headers.get("content-length", "")
+        size = int(text) if text.isascii() and text.isdigit() else self._limits.body
+        self._check(size)
+        return size
+
+    async def receive(self) -> Message:
+        """The next part; RefusedError, with 413, as soon as all together are too large."""
+        message = await self._receive()
+        self._check(self._size)
+        return message
+
+    async def drain(self) -> None:
+        """Read what is left of a refused body, within reason: a sender that cannot send does not hear why."""
+        if not self._request.headers.get("expect"):  # else it waits for the answer before it sends
+            while not self._whole and self._size < DRAINED * self._limits.body:
+                await self._receive()
+
+    async def _receive(self) -> Message:
+        message = await self._request.receive()
+        self._size += len(message.get("body", b""))
+        self._whole = not message.get("more_body")  # or nobody is there any more
+        return message
+
+    def _check(self, size: int) -> None:
+        if size > self._limits.body:
+            raise RefusedError(413, f"a request of more than {self._limits.body} bytes")
+
+
+async def read_asked(request: Request, intake: Intake, limits: Limits, known: Collection[str]) -> Asked:
+    """The request's pictures and options, which are among the `known`.
+
+    A body is one picture, whatever type it says it has; of a form, files are pictures and other fields options.
+    """
+    limited = Request(request.scope, intake.receive)
+    options = dict(request.query_params)
+    try:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data":
+            pictures = await _read_form(limited, limits, options)
+        else:
+            content = await limited.body()
+            pictures = [Upload("image", content)] if content else []
+    except ClientDisconnect:
+        raise RefusedError(400, "the connection was closed amid the request") from None
+    for name in options.keys() - set(known):
+        raise RefusedError(422, f"{name}={options[name]}: an unknown option; one of {', '.join(known)} is expected")
+    if not pictures:
+        raise RefusedError(422, "no picture: one as the body, or several as files of a form (multipart/form-data)")
+    return Asked(pictures, options)
+
+
+async def _read_form(request: Request, limits: Limits, options: dict[str, str]) -> list[Upload]:
+    """The pictures of a form; its other fields become `options`."""
+    pictures = []
+    try:
+        form = request.form(max_files=limits.pictures, max_fields=FIELDS, max_part_size=FIELD_BYTES)
+        async with form as fields:
+            for name, field in fields.multi_items():
+                if isinstance(field, UploadFile):
+                    pictures.append(Upload((field.filename or "image")[:MAX_NAME], await field.read()))
+                else:
+                    options[name] = field
+    except HTTPException as error:
+        raise RefusedError(422, f"not a form that can be read: {error.detail}") from None
+    return pictures

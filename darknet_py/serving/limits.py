@@ -1,0 +1,69 @@
+"""How much a service takes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .refusal import RefusedError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request, and all together, may take.
+
+    Attributes
+    ----------
+    body : int
+        Bytes of a request.
+    held : int
+        Bytes of all requests that are read or answered at a time.
+    pictures : int
+        Of a request.
+    queue : int
+        Pictures that are answered or wait for it.
+    heatmaps : int
+        The same of heat maps.
+    seconds : float
+        From a request to its answer.
+    batch : int
+        Pictures that run together.
+    wait : float
+        Seconds for which the first of them waits for others.
+    stretch : int
+        How many times the network's own pixels an input may have where it keeps the picture's proportions.
+    """
+
+    body: int = 32 << 20
+    held: int = 512 << 20
+    pictures: int = 64
+    queue: int = 256
+    heatmaps: int = 8
+    seconds: float = 30.0
+    batch: int = 16
+    wait: float = 0.003
+    stretch: int = 16
+
+
+class Allowance:
+    """So much of something, of which requests take a part; for one thread.
+
+    Attributes
+    ----------
+    taken : int
+    """
+
+    def __init__(self, size: int, what: str) -> None:
+        self.size, self.what, self.taken = size, what, 0
+
+    @contextmanager
+    def take(self, amount: int) -> Iterator[None]:
+        """Have `amount` of it within the block; RefusedError, with 429, where others have too much."""
+        if self.taken + amount > self.size:
+            raise RefusedError(429, f"busy: {self.taken} of {self.size} {self.what} are taken; try again")
+        self.taken += amount
+        try:
+            yield
+        finally:
+            self.taken -= amount

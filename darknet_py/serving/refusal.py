@@ -1,0 +1,50 @@
+"""Why a request is not answered as asked: a status of HTTP and one line."""
+
+from __future__ import annotations
+
+from ..errors import CfgError, DarknetError, ImageError, ImageFormatError, ImageSizeError, UsageError, one_line
+
+# Of an error the first of these kinds counts.
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (ImageSizeError, 413),
+    (ImageFormatError, 415),
+    (ImageError, 422),
+    (UsageError, 422),
+    (CfgError, 422),
+    (MemoryError, 503),
+    (DarknetError, 500),
+)
+BUSY = 429, 503
+
+
+class RefusedError(Exception):
+    """A request, or a picture of it, is not answered.
+
+    Parameters
+    ----------
+    status : int
+        Of HTTP.
+    reason : str
+        What was found and what was expected, in one line.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(one_line(reason))
+        self.status = status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer's head says of it."""
+        return {"Retry-After": "1"} if self.status in BUSY else {}
+
+
+def explain(error: Exception, name: str) -> RefusedError:
+    """What a client is told of an error with the picture it called `name`: no path of the server, no traceback.
+
+    What no client can cause is raised on.
+    """
+    for kind, status in STATUSES:
+        if isinstance(error, kind):
+            reason = error.reason if isinstance(error, DarknetError) else "not enough memory"
+            return RefusedError(status, f"{name}: {reason}")
+    raise error

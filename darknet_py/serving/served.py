@@ -1,0 +1,106 @@
+"""A network that is served: pictures' contents in, guesses and pictures of what it sees out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..classifier import run_alike
+from ..errors import ImageSizeError
+from ..images import Picture
+from ..images.decode import decode_image, encode_png
+from ..images.draw import heat, shrink
+from ..images.fit import RESIZING_MODES
+from ..limits import core_count
+from .batcher import Batcher
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..classifier import Classifier
+    from ..heatmap import Heatmap
+    from ..layers import Array
+
+LOOKED = 800  # pixels at most of the longer side of a picture that is sent to be looked at
+
+
+class Fitted(NamedTuple):
+    """A picture as a network takes it: its input (channels, height, width), and by what preprocessing."""
+
+    view: Array
+    mode: str
+
+
+class Served:
+    """A network with its name, a thread that runs it, and some that decode pictures and fit them.
+
+    Parameters
+    ----------
+    name : str
+    network : Classifier
+    limits : Limits
+    watch : function
+        Called with the size of each batch.
+    """
+
+    def __init__(self, name: str, network: Classifier, limits: Limits, watch: Callable[[int], None]) -> None:
+        self.name, self.network, self._limits, self._watch = name, network, limits, watch
+        self._batcher: Batcher[Array, Array] = Batcher(self._run, limits.batch, limits.wait)
+        self._pool = ThreadPoolExecutor(core_count(), f"fit {name}")
+
+    def classify(self, content: bytes, name: str, mode: str | None) -> Future[tuple[Fitted, Future[Array]]]:
+        """Of a picture its input, and the probabilities to come; `name` is what messages call it."""
+        return self._pool.submit(self._submit, content, name, mode)
+
+    def look(self, content: bytes, name: str, mode: str | None) -> Future[bytes]:
+        """The PNG of what the network is given of a picture."""
+        return self._pool.submit(self._draw, content, name, mode)
+
+    def close(self) -> None:
+        """Answer what was accepted, and end the threads."""
+        self._pool.shutdown()
+        self._batcher.close()
+
+    def fit(self, content: bytes, name: str, mode: str | None) -> tuple[Picture, Fitted]:
+        """A picture and its input; ImageSizeError where that would be many times the network's own."""
+        picture = decode_image(content, name)
+        mode = self.network.mode_for(picture, mode, name)
+        own = self.network.input_shape
+        sizes = RESIZING_MODES[mode](picture.shape[1], picture.shape[0], own.width) if mode in RESIZING_MODES else []
+        for width, height in sizes:
+            if width * height > self._limits.stretch * own.width * own.height:
+                most = f"{self._limits.stretch} times {own.width} x {own.height}"
+                reason = f"{mode} makes {width} x {height} pixels of it, at most {most} are taken: preprocess=letterbox"
+                raise ImageSizeError(reason, file=name)
+        (view,) = self.network.prepare(picture, mode)
+        return picture, Fitted(view, mode)
+
+    def heatmap(
+        self, content: bytes, name: str, mode: str | None, index: int | None, layer: int | None
+    ) -> tuple[Picture, Heatmap]:
+        """A picture, and where in it lies what speaks for a class. Slow."""
+        picture, fitted = self.fit(content, name, mode)
+        return picture, self.network.heatmap(picture, layer, index, fitted.mode)
+
+    def draw_heat(self, content: bytes, name: str, mode: str | None, index: int | None, layer: int | None) -> bytes:
+        """The PNG of a picture under its heat, not larger than is looked at. Slow."""
+        picture, heatmap = self.heatmap(content, name, mode, index, layer)
+        shown = shrink(picture, LOOKED)
+        return encode_png(heat(shown, heatmap.spread(shown.shape[1], shown.shape[0])))
+
+    def _submit(self, content: bytes, name: str, mode: str | None) -> tuple[Fitted, Future[Array]]:
+        _, fitted = self.fit(content, name, mode)
+        return fitted, self._batcher.submit(fitted.view)
+
+    def _draw(self, content: bytes, name: str, mode: str | None) -> bytes:
+        view = self.fit(content, name, mode)[1].view
+        pixels = (view.transpose(1, 2, 0) * 255).round().clip(0, 255).astype(np.uint8)
+        return encode_png(shrink(np.repeat(pixels, 3, axis=2) if len(view) == 1 else pixels[..., :3], LOOKED))
+
+    def _run(self, views: Sequence[Array]) -> Sequence[Array]:
+        self._watch(len(views))
+        return run_alike(views, self.network.probabilities)

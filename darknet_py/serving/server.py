@@ -1,0 +1,61 @@
+"""A service on a socket, until it is stopped."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
+
+from uvicorn import Config, Server
+
+from ..errors import UsageError
+from ..files import describe_oserror
+from .app import Service
+
+BACKLOG = 2048  # connections that wait to be accepted
+POLL = 0.1  # seconds in which a stop is noticed
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; UsageError where none can."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address, family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as reason:
+        said = describe_oserror(reason) if isinstance(reason, OSError) else "not the name of a machine"
+        said = said.partition(" (")[0]  # Python's own words, which repeat the address
+        raise UsageError(f"nothing can listen there: {said}", option=f"--host {host} --port {port}") from None
+
+
+def tell_address(listener: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def serve(service: Service, listener: socket.socket, stopped: Callable[[], bool]) -> None:
+    """Answer requests until `stopped` says so, then those that were accepted; the service is closed then."""
+    config = Config(
+        service.app(),
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(service.limits.seconds) + 1,
+    )
+    server = Server(config)
+    with ThreadPoolExecutor(1) as runner:  # uvicorn leaves signals alone where it is not the main thread's
+        running = runner.submit(server.run, sockets=[listener])
+        while not running.done():
+            try:
+                running.result(POLL)
+            except TimeoutError:
+                if stopped():
+                    service.stopping = server.should_exit = True
+        running.result()
+    service.close()

@@ -1,0 +1,209 @@
+"""Each refusal has its status and one line, which names no file of the server."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from conftest import ROOT
+from support_serving import draw, missing, running
+
+from darknet_py import load_network
+from darknet_py.errors import WeightsError
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+STAR = (ROOT / "data" / "star.png").read_bytes()
+CUT = STAR[: len(STAR) // 2]
+HUGE = b"P6 10000 10000 255\n"  # a head without pixels
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network("shapes", engine="reference")
+
+
+@contextmanager
+def asking(network, **limits):
+    """A client of a service with these limits, and the service."""
+    from starlette.testclient import TestClient
+
+    from darknet_py.serving.app import Service
+    from darknet_py.serving.limits import Limits
+
+    service = Service({"shapes": network}, Limits(**limits))
+    try:
+        yield TestClient(service.app(), raise_server_exceptions=False), service
+    finally:
+        service.close()
+
+
+@pytest.fixture(scope="module")
+def client(network):
+    with asking(network, body=100_000, pictures=3) as (client, _):
+        yield client
+
+
+@contextmanager
+def stuck(network, monkeypatch):
+    """The network, which answers nothing within the block; the event is set when it was asked."""
+    go, asked, answer = threading.Event(), threading.Event(), network.probabilities
+
+    def wait(*arguments):
+        asked.set()
+        go.wait()
+        return answer(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "probabilities", wait)
+        try:
+            yield asked
+        finally:
+            go.set()
+
+
+def refusal(answer):
+    """The status, and the line."""
+    assert list(answer.json()) == ["error"]
+    text = answer.json()["error"]
+    assert "\n" not in text
+    assert str(ROOT) not in text
+    assert ".cfg" not in text
+    return answer.status_code, text
+
+
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/heatmap", "/v1/input"])
+@pytest.mark.parametrize(
+    ("content", "query", "status", "words"),
+    [
+        (b"", "", 422, "no picture"),
+        (b"hello", "", 415, "image: not a picture in any format known here"),
+        (CUT, "", 422, "image: a damaged picture"),
+        (HUGE, "", 413, "image: 10000 x 10000 pixels; at most"),
+        (draw(0, 64 * 20, 64), "preprocess=shorter", 413, "preprocess=letterbox"),
+        (bytes(100_001), "", 413, "a request of more than 100000 bytes"),
+        (STAR, "network=nix", 404, "network=nix: one of shapes is expected"),
+        (STAR, "preprocess=nix", 422, "preprocess=nix: one of shorter, letterbox"),
+        (STAR, "nix=1", 422, "nix=1: an unknown option; one of network, "),
+    ],
+)
+def test_what_is_wrong_is_told(client, path, content, query, status, words):
+    found, text = refusal(client.post(f"{path}?{query}", content=content))
+    assert found == status
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/v1/classify?top=0", "top=0: a whole number of at least 1 is expected"),
+        ("/v1/classify?top=-1", "top=-1: "),
+        ("/v1/classify?top=many", "top=many: "),
+        ("/v1/classify?top=9999999999", "top=9999999999: "),
+        ("/v1/heatmap?index=10", "class 10: there are 10, from 0"),
+        ("/v1/heatmap?layer=99", "layer 99: it has 17 layers, from 0"),
+        ("/v1/heatmap?layer=x", "layer=x: a whole number is expected"),
+        ("/v1/heatmap?layer=-1", "layer 16"),
+        ("/v1/heatmap?format=gif", "format=gif: one of png, json is expected"),
+    ],
+)
+def test_options_are_checked(client, path, words):
+    status, text = refusal(client.post(path, content=STAR))
+    assert status == 422
+    assert words in text
+
+
+def test_forms_are_checked(client):
+    head = {"content-type": "multipart/form-data"}
+    assert refusal(client.post("/v1/classify", content=STAR, headers=head))[0] == 422
+    assert refusal(client.post("/v1/classify", data={"top": "1"}, files={}))[0] in (415, 422)
+    assert refusal(client.post("/v1/classify", files=[("a", STAR)] * 4))[0] == 422
+    assert refusal(client.post("/v1/heatmap", files=[("a", STAR)] * 2)) == (422, "2 pictures; one is expected")
+    large = {"preprocess": "x" * 5000}
+    assert refusal(client.post("/v1/classify", files={"a": STAR}, data=large))[0] == 422
+
+
+def test_where_all_pictures_fail_the_first_one_says_why(client):
+    answer = client.post("/v1/classify", files=[("a", ("a\x1b[31m.png", b"x")), ("b", ("b.png", CUT))])
+    status, text = refusal(answer)
+    assert status == 415
+    assert text.endswith("not a picture in any format known here")
+    assert "\x1b" not in text
+
+
+def test_other_methods_other_paths_and_pages_of_other_sites(client):
+    assert refusal(client.get("/v1/classify"))[0] == 405
+    assert refusal(client.post("/nix"))[0] == 404
+    assert refusal(client.post("/v1/classify", content=STAR, headers={"sec-fetch-site": "cross-site"}))[0] == 403
+
+
+def test_a_full_queue_is_told_at_once_and_empties(network, monkeypatch):
+    with asking(network, queue=3) as (client, service), ThreadPoolExecutor() as pool:
+        with stuck(network, monkeypatch):
+            waiting = pool.submit(client.post, "/v1/classify", files=[("a", STAR)] * 2)
+            while service._queue.taken < 2:
+                time.sleep(0.001)
+            answer = client.post("/v1/classify", files=[("a", STAR)] * 2)
+            assert refusal(answer) == (429, "busy: 3 of 3 pictures in the queue are taken; try again")
+            assert answer.headers["retry-after"] == "1"
+        assert waiting.result().status_code == 200
+        assert client.post("/v1/classify", files=[("a", STAR)] * 3).status_code == 200
+
+
+def test_bytes_and_heatmaps_are_limited_too(network, monkeypatch):
+    with asking(network, held=len(STAR) + 10, heatmaps=1) as (client, service), ThreadPoolExecutor() as pool:
+        with stuck(network, monkeypatch) as asked:
+            waiting = pool.submit(client.post, "/v1/heatmap", content=STAR)
+            asked.wait()
+            assert refusal(client.post("/v1/classify", content=STAR))[0] == 429
+            service._held.size = 1 << 20
+            status, text = refusal(client.post("/v1/heatmap", content=STAR))
+            assert (status, "heat maps" in text) == (429, True)
+        assert waiting.result().status_code == 200
+
+
+def test_an_answer_that_does_not_come_in_time(network, monkeypatch):
+    with asking(network, seconds=0.2) as (client, service):
+        with stuck(network, monkeypatch):
+            assert refusal(client.post("/v1/classify", content=STAR)) == (504, "no answer within 0.2 seconds")
+        assert service._queue.taken == service._held.taken == 0
+        service.limits = type(service.limits)()
+        assert client.post("/v1/classify", content=STAR).status_code == 200
+
+
+def test_a_service_that_stops_says_so(network):
+    with asking(network) as (client, service):
+        service.stopping = True
+        assert refusal(client.post("/v1/classify", content=STAR)) == (503, "the service is stopping")
+        assert refusal(client.get("/healthz"))[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(WeightsError("gives NaN", file=str(ROOT)), 500), (ValueError(str(ROOT)), 500), (MemoryError(), 503)],
+)
+def test_faults_of_the_service_tell_nothing_of_it(network, monkeypatch, error, status):
+    def fail(batch):
+        raise error
+
+    monkeypatch.setattr(network, "probabilities", fail)
+    with asking(network) as (client, _):
+        assert refusal(client.post("/v1/classify", content=STAR))[0] == status
+
+
+def test_a_request_that_does_not_come_in_time_and_one_that_is_too_large_are_told_by_a_server(network):
+    from darknet_py.serving.app import Service
+    from darknet_py.serving.limits import Limits
+
+    service = Service({"shapes": network}, Limits(seconds=0.3, body=1 << 20))
+    with running(service) as (url, _):
+        for body, status in ((b"begun", 408), (bytes(3 << 20), 413)):
+            connection = http.client.HTTPConnection(url.removeprefix("http://"))
+            connection.putrequest("POST", "/v1/classify")
+            connection.putheader("Content-Length", str(1000 if status == 408 else len(body)))
+            connection.endheaders(body)
+            assert connection.getresponse().status == status
+            connection.close()

@@ -1,0 +1,139 @@
+"""The service on the loopback address: many clients at a time, and its end amid them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import ROOT
+from support_cli import environment, finish, run, start
+from support_serving import draw, missing, running
+
+from darknet_py import load_network
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+CLIENTS = 200
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network("shapes")
+
+
+def make_service(network, **limits):
+    from darknet_py.serving.app import Service
+    from darknet_py.serving.limits import Limits
+
+    return Service({"shapes": network}, Limits(**limits))
+
+
+@pytest.mark.slow
+def test_no_answer_of_200_clients_at_a_time_is_lost_or_mixed_up(network):
+    import httpx2
+
+    pictures = [draw(seed, 64 + 8 * (seed % 5), 64 + 8 * (seed % 3)) for seed in range(CLIENTS)]
+
+    async def ask(url):
+        together = asyncio.Barrier(CLIENTS) if hasattr(asyncio, "Barrier") else None
+
+        async def post(number):
+            async with httpx2.AsyncClient(trust_env=False, timeout=120) as client:
+                if together:
+                    await together.wait()
+                content = pictures[number]
+                if number % 2:
+                    return await client.post(f"{url}/v1/classify?top=10", content=content)
+                files = {"a": (f"{number}.png", content)}
+                return await client.post(f"{url}/v1/classify", files=files, data={"top": "10"})
+
+        return await asyncio.gather(*map(post, range(CLIENTS)))
+
+    service = make_service(network, seconds=100)
+    with running(service) as (url, _):
+        answers = asyncio.run(ask(url))
+        together = service._metrics.tell().decode()
+    for picture, answer in zip(pictures, answers, strict=True):
+        assert answer.status_code == 200
+        (result,) = answer.json()["results"]
+        probabilities = {guess["index"]: guess["probability"] for guess in result["predictions"]}
+        expected = network.predict(network.fit(picture)[None])[0]
+        assert [probabilities[index] for index in range(10)] == expected.tolist()
+    batches = float(re.findall(r'^darknet_batch_pictures_count\{network="shapes"\} (.*)$', together, re.MULTILINE)[0])
+    assert batches < CLIENTS  # some ran together
+
+
+def test_stopping_answers_all_that_was_accepted(network, monkeypatch):
+    import httpx2
+
+    go, answer = threading.Event(), network.probabilities
+
+    def wait(batch):
+        go.wait()
+        return answer(batch)
+
+    monkeypatch.setattr(network, "probabilities", wait)
+    service = make_service(network)
+    with ThreadPoolExecutor(40) as pool:
+        with running(service) as (url, stop):
+            with httpx2.Client(trust_env=False) as client:
+                assert client.get(f"{url}/healthz").status_code == 200
+                post = httpx2.Client(trust_env=False, timeout=120, limits=httpx2.Limits(max_connections=40)).post
+                answers = [pool.submit(post, f"{url}/v1/classify", content=draw(seed)) for seed in range(40)]
+                while service._queue.taken < 40:
+                    time.sleep(0.001)
+                stop.set()
+                while not service.stopping:
+                    time.sleep(0.001)
+            assert not any(one.done() for one in answers)
+            go.set()
+        assert [one.result().status_code for one in answers] == [200] * 40
+    for seed, one in enumerate(answers):
+        guess = one.result().json()["results"][0]["predictions"][0]
+        assert guess["probability"] == float(answer(network.fit(draw(seed))[None])[0].max())
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_the_program_serves_several_networks_until_a_signal_comes(tmp_path, cache, signum):
+    import httpx2
+
+    words = ("shapes", ROOT / "cfg" / "shapes.cfg", ROOT / "data" / "shapes.weights")
+    with start(
+        "serve", words[0], ROOT / "data" / "shapes.data", *words[1:], "--port", "0", "--engine", "reference", "-t", "2",
+        cwd=tmp_path, env=environment(cache),
+    ) as process:  # fmt: skip
+        line = next(line for line in process.stderr if line.startswith("darknet: serving "))
+        url = re.findall(r"^darknet: serving shapes, shapes-2 at (\S+);", line)[0]
+        answer = httpx2.post(
+            f"{url}/v1/classify?network=shapes-2", content=(ROOT / "data" / "star.png").read_bytes(), trust_env=False
+        )
+        process.send_signal(signum)
+        ended = finish(process)
+    assert [guess["label"] for guess in answer.json()["results"][0]["predictions"]] == ["star", "arrow"]
+    assert ended.code == 0
+    assert ended.complaints == [
+        "stopping, when the requests at work are answered; once more leaves at once",
+    ]
+
+
+def test_what_cannot_be_served_is_one_line(tmp_path, cache):
+    from darknet_py.serving.server import listen
+
+    def fail(*words):
+        answer = run("serve", *words, "--engine", "reference", cwd=tmp_path, env=environment(cache))
+        assert answer.code in (1, 2)
+        (line,) = answer.complaints
+        return line
+
+    with listen("127.0.0.1", 0) as listener:
+        port = str(listener.getsockname()[1])
+        expected = f"--host 127.0.0.1 --port {port}: nothing can listen there: address already in use"
+        assert fail("shapes", "--port", port) == expected
+    assert "a port from 0 to 65535 is expected" in fail("shapes", "--port", "65536")
+    assert fail("shapes", "--host", "no such host").startswith("--host no such host --port 8000: nothing can listen")
+    assert "a cfg file is missing" in fail("--port", "0")
+    assert "a weights file is missing after nix.cfg" in fail("shapes", "nix.cfg", "--port", "0")
