@@ -53,6 +53,20 @@ def test_listing_the_networks_loads_nothing_that_runs_them():
     }
 
 
+def test_telling_of_the_machine_loads_no_kernels(cache):
+    loaded = loaded_by("info", DARKNET_PY_CACHE=str(cache))
+    assert "darknet_py.engines.cpu.isa" in loaded
+    assert not loaded & {
+        "PIL",
+        "cupy",
+        "cv2",
+        "numba",
+        "requests",
+        "darknet_py.classifier",
+        "darknet_py.engines.cpu.compiler",
+    }
+
+
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="LLVM links the kernels of other machines"
 )

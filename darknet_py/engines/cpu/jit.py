@@ -79,7 +79,14 @@ def _wrap(start: int, count: int) -> Callable[..., int]:
 @cache
 def load_kernels() -> Native:
     """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
-    return Native(keep(cache_dir() / "kernels" / f"{_key()}.bin", _make))
+    path = kernels_path()
+    LOG.debug("kernels: %s", path)
+    return Native(keep(path, _make))
+
+
+def kernels_path() -> Path:
+    """Where in the cache the kernels lie, or would lie, of this version on this machine."""
+    return cache_dir() / "kernels" / f"{_key()}.bin"
 
 
 def _make(kept: bool) -> bytes:
