@@ -72,6 +72,7 @@ COMMANDS = {
     "statistics": Command("weights_tools", "statistics", "Print what each parameter's values are like."),
     "plan": Command("inspect", "plan", "Say how each layer of a network would run on the CPU."),
     "speed": Command("inspect", "speed", "Time each layer of a network on the CPU."),
+    "cache": Command("cache", "cache", "List what the program keeps, how large it is and where; remove it."),
     "info": Command("info", "info", "Tell of this machine and this program what a report of a bug needs."),
     "warmup": Command("inspect", "warmup", "Compile the CPU's kernels now, not at the first picture."),
 }

@@ -27,6 +27,7 @@ ALLOWED = {
         "evaluation",
         "images",
         "interrupt",
+        "inventory",
         "limits",
     }
     | {"layers", "limits", "network", "networks", "onnx_export", "packaged", "pages", "prediction", "report", "running"}
@@ -44,6 +45,7 @@ ALLOWED = {
     "heatmap": {"layers", "parameters", "prediction"},
     "images": set(),
     "interrupt": set(),
+    "inventory": {"downloads", "runs"},
     "layers": {"cfg"},
     "limits": set(),
     "network": {"cfg", "layers"},

@@ -67,6 +67,12 @@ def test_telling_of_the_machine_loads_no_kernels(cache):
     }
 
 
+def test_listing_the_cache_loads_nothing_that_fills_it(cache):
+    loaded = loaded_by("cache", DARKNET_PY_CACHE=str(cache))
+    assert "darknet_py.inventory" in loaded
+    assert not loaded & {*RUNNING - {"darknet_py.cache"}, "filelock", "requests", "darknet_py.network"}
+
+
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="LLVM links the kernels of other machines"
 )
