@@ -77,8 +77,9 @@ COMMANDS = {
     "warmup": Command("inspect", "warmup", "Compile the CPU's kernels now, not at the first picture."),
 }
 HELP = ("-h", "--help", "help")
-# Darknet takes these anywhere on the line; the number says how many values follow.
-_DARKNET_FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0}
+# These are taken anywhere on the line, darknet's and those of every command; so many values follow.
+_FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0, "-q": 0, "--quiet": 0, "-v": 0, "--verbose": 0}
+VERSION = ("-V", "--version")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -105,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _prepare_streams()
         _show_warnings()
-        _show_log()
+        _show_log(logging.INFO)
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return code
@@ -140,7 +141,7 @@ def _run(argv: list[str]) -> int:
     if words and words[-1] in HELP:
         print(_help(words[:-1]), end="")
         return 0
-    if name == "--version":
+    if not {*VERSION}.isdisjoint(argv[: _end_of_options(argv)]):
         print(f"darknet {__version__}")
         return 0
     if name not in COMMANDS:
@@ -155,23 +156,39 @@ def _run(argv: list[str]) -> int:
     )
     parser.set_defaults(command=words[-1])
     getattr(module, f"add_{command.name}")(parser)
+    _add_common(parser)
     parser.check_flags(argv[len(words) :])
     try:
         args = parser.parse_intermixed_args(argv[len(words) :])
     except SystemExit:  # --help has been printed
         return 0
+    _show_log(logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
     code: int = getattr(module, f"run_{command.name}")(args)
     return code
 
 
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """The options of every command."""
+    group = parser.add_argument_group("of every command").add_mutually_exclusive_group()
+    group.add_argument(
+        "-q", "--quiet", action="store_true", help="no progress and no remarks: errors and warnings alone"
+    )
+    group.add_argument("-v", "--verbose", action="store_true", help="tell more of what is done, on standard error")
+    group.add_argument(*VERSION, action="store_true", help="print the version alone")
+
+
+def _end_of_options(argv: Sequence[str]) -> int:
+    return argv.index("--") if "--" in argv else len(argv)
+
+
 def _move_flags(argv: list[str]) -> list[str]:
-    """`argv` with darknet's flags behind the command's own words, where argparse looks for them."""
-    end = argv.index("--") if "--" in argv else len(argv)
+    """`argv` with flags of anywhere behind the command's own words, where argparse looks for them."""
+    end = _end_of_options(argv)
     words, flags = [], []
     left = iter(argv[:end])
     for word in left:
-        if word in _DARKNET_FLAGS:
-            flags += [word, *(value for _, value in zip(range(_DARKNET_FLAGS[word]), left, strict=False))]
+        if word in _FLAGS:
+            flags += [word, *(value for _, value in zip(range(_FLAGS[word]), left, strict=False))]
         else:
             words.append(word)
     return [*words, *flags, *argv[end:]]
@@ -189,7 +206,8 @@ def _help(group: Sequence[str]) -> str:
             "",
             *lines,
             "",
-            f"darknet{start} COMMAND --help tells more; darknet --version.",
+            f"darknet{start} COMMAND --help tells more.",
+            "-q, --quiet: no progress and no remarks. -v, --verbose: more of them. -V, --version.",
             "",
         ]
     )
@@ -212,7 +230,7 @@ def _explain_flag(word: str, known: Collection[str], prog: str = "darknet") -> s
 def _explain_unknown(argv: list[str]) -> str:
     known = f"one of {', '.join(COMMANDS)} is expected"
     if not argv or argv[0].startswith("-"):
-        return (argv and _explain_flag(argv[0], _DARKNET_FLAGS)) or f"a command is missing; {known}"
+        return (argv and _explain_flag(argv[0], _FLAGS)) or f"a command is missing; {known}"
     below = [name for name in COMMANDS if name.startswith(f"{argv[0]} ")]
     if below and len(argv) == 1:
         return f"{argv[0]}: a command is missing after it; {' or '.join(below)} is expected"
@@ -264,10 +282,10 @@ class _Lines(logging.Handler):
         say(f"darknet: {one_line(record.getMessage())}")
 
 
-def _show_log() -> None:
-    """Let the library's own remarks, such as why a first run takes long, be seen."""
+def _show_log(level: int) -> None:
+    """Let the library's own remarks, such as why a first run takes long, be seen from a level on."""
     log = logging.getLogger(__package__)
-    log.setLevel(logging.INFO)
+    log.setLevel(level)
     log.handlers = [_Lines()]
     log.propagate = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..parameters import Parameters
     from .base import Engine, TrainingPlan
 
+LOG = logging.getLogger(__name__)
 ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 CPU_PRECISIONS = ("float32", "bfloat16")
@@ -65,6 +67,7 @@ def open_engine(
         Where the engine cannot be had on this machine.
     """
     engine = _open_engine(name, layers, parameters, threads, gpu, precision)
+    LOG.debug("engine %s in %s for %d layers", engine.name, precision, len(layers))
     _warn_of_defined(engine.defined, layers)
     return engine
 
