@@ -12,9 +12,11 @@ import sys
 import warnings
 from collections.abc import Collection, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from . import foreign
+from .commands import COMMANDS
+from .commands.common import VERSION, add_common
 from .errors import DarknetError, DarknetWarning, UsageError, one_line
 from .files import describe_oserror
 from .streams import StandardOutput, StandardOutputError, say
@@ -28,58 +30,9 @@ EXIT_CLOSED_PIPE = 141
 NO_THREAD = "can't start new thread"  # what Python says, in a RuntimeError
 
 
-class Command(NamedTuple):
-    """Where a command lives: functions ``add_NAME`` and ``run_NAME`` of a module in commands/.
-
-    Its summary is a sentence.
-    """
-
-    module: str
-    name: str
-    summary: str
-
-
-COMMANDS = {
-    "classifier predict": Command("predict", "predict", "Classify pictures; without any, ask for them."),
-    "classifier train": Command("train", "train", "Train a network on pictures whose classes are known."),
-    "classifier valid": Command("valid", "valid", "Measure a network on the middle square of each image of a list."),
-    "classifier validfull": Command("valid", "valid", "Measure a network on the whole of each image of a list."),
-    "classifier valid10": Command("valid", "valid", "Measure a network on ten crops of each image of a list."),
-    "classifier validmulti": Command("valid", "valid", "Measure a network on each image of a list at four sizes."),
-    "classifier validcrop": Command(
-        "valid", "valid", "Measure a network on each image of a list, stretched to its size."
-    ),
-    "classifier label": Command("valid", "valid", "Print the name of the best class of each image of a list."),
-    "classifier csv": Command("valid", "valid", "Print the numbers of the best classes of each image of a list."),
-    "classifier fout": Command("valid", "valid", "Print all probabilities of each image of a list."),
-    "classifier test": Command("valid", "valid", "Print all probabilities of each image of a list, stretched."),
-    "classifier try": Command("try_layer", "try", "Print what a layer of a network gives for a picture."),
-    "classifier features": Command("features", "features", "Save what a layer of a network gives for pictures."),
-    "classifier demo": Command("demo", "demo", "Classify what a camera, a video or a stream shows."),
-    "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
-    "ops": Command("tools", "ops", "Count a network's operations."),
-    "networks": Command("tools", "networks", "List the networks that come with the program."),
-    "export": Command("export", "export", "Write a network with its weights as ONNX."),
-    "fetch": Command("tools", "fetch", "Download published weights."),
-    "partial": Command("weights_tools", "partial", "Write the first layers of a weights file."),
-    "average": Command("weights_tools", "average", "Write the mean of several weights files."),
-    "normalize": Command("weights_tools", "change", "Give layers batch normalization that changes no answer."),
-    "denormalize": Command("weights_tools", "change", "Put batch normalization into weights and biases."),
-    "reset": Command("weights_tools", "change", "Put batch normalization into weights and biases, and begin it anew."),
-    "rescale": Command("weights_tools", "change", "Let the first convolution take pictures in 0..1, not -1..1."),
-    "rgbgr": Command("weights_tools", "change", "Exchange red and blue in the first convolution."),
-    "print": Command("weights_tools", "print", "Print a layer's weights, each filter a line."),
-    "statistics": Command("weights_tools", "statistics", "Print what each parameter's values are like."),
-    "plan": Command("inspect", "plan", "Say how each layer of a network would run on the CPU."),
-    "speed": Command("inspect", "speed", "Time each layer of a network on the CPU."),
-    "cache": Command("cache", "cache", "List what the program keeps, how large it is and where; remove it."),
-    "info": Command("info", "info", "Tell of this machine and this program what a report of a bug needs."),
-    "warmup": Command("inspect", "warmup", "Compile the CPU's kernels now, not at the first picture."),
-}
 HELP = ("-h", "--help", "help")
 # These are taken anywhere on the line, darknet's and those of every command; so many values follow.
 _FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0, "-q": 0, "--quiet": 0, "-v": 0, "--verbose": 0}
-VERSION = ("-V", "--version")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -156,7 +109,7 @@ def _run(argv: list[str]) -> int:
     )
     parser.set_defaults(command=words[-1])
     getattr(module, f"add_{command.name}")(parser)
-    _add_common(parser)
+    add_common(parser)
     parser.check_flags(argv[len(words) :])
     try:
         args = parser.parse_intermixed_args(argv[len(words) :])
@@ -165,16 +118,6 @@ def _run(argv: list[str]) -> int:
     _show_log(logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
     code: int = getattr(module, f"run_{command.name}")(args)
     return code
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    """The options of every command."""
-    group = parser.add_argument_group("of every command").add_mutually_exclusive_group()
-    group.add_argument(
-        "-q", "--quiet", action="store_true", help="no progress and no remarks: errors and warnings alone"
-    )
-    group.add_argument("-v", "--verbose", action="store_true", help="tell more of what is done, on standard error")
-    group.add_argument(*VERSION, action="store_true", help="print the version alone")
 
 
 def _end_of_options(argv: Sequence[str]) -> int:

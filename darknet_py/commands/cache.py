@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from ..cache import cache_dir
 from ..errors import DarknetError, JournalError, one_line
 from ..files import describe_oserror
 from ..inventory import KINDS, Kept, list_kept, remove_kept
 from ..limits import tell_size
-from ..report import print_line, print_table
+from ..report import print_json, print_line, print_table
 from ..streams import say
 
 WHAT = {
@@ -40,7 +39,7 @@ def run_cache(args: argparse.Namespace) -> int:
     sizes = {kind: [one.size for one in kept if one.kind == kind] for kind in (*KINDS, "")}
     if args.format == "json":
         kinds = {kind or "other": {"files": len(found), "bytes": sum(found)} for kind, found in sizes.items()}
-        print_line(json.dumps({"folder": str(cache_dir()), "kinds": kinds}, indent=2))
+        print_json({"folder": str(cache_dir()), "kinds": kinds})
         return 0
     print_line(one_line(str(cache_dir())))
     rows = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..cache import UntrustedError, cache_dir, is_kept
 from ..errors import one_line
 from ..limits import core_count, core_quota, memory_limits, tell_size
-from ..report import print_line
+from ..report import print_json, print_line
 from ..version import __version__
 
 # Distributions whose versions matter; those of extras are told where they are there.
@@ -39,7 +38,7 @@ def run_info(args: argparse.Namespace) -> int:
     """Tell all that can be found out; what cannot is told to be unknown, and why."""
     facts = {name: _ask(find) for name, find in FACTS.items()}
     if args.format == "json":
-        print_line(json.dumps(facts, indent=2))
+        print_json(facts)
         return 0
     for name, fact in facts.items():
         print_line(f"{name + ':':17} {one_line(_tell(fact))}")
