@@ -44,3 +44,15 @@ def test_where_memory_does_not_suffice_to_compile_nothing_is_begun(tmp_path, mon
     says = "engine=cpu: compiling kernels takes 212 MiB, more than this container's 200 MiB"
     with pytest.raises(EngineError, match=f"^{says}$"):
         jit.load_kernels.__wrapped__()
+
+
+def test_kernels_that_are_asked_for_are_those_of_all_processors(monkeypatch):
+    """As in an image of a container that runs on another machine than it is built on."""
+    paths = {}
+    for asked in (None, "avx2"):
+        monkeypatch.setattr(jit, "ASKED", asked)
+        for identity in ("one", "another"):
+            monkeypatch.setattr(jit, "PROCESSOR", jit.PROCESSOR._replace(identity=identity))
+            paths[asked, identity] = jit.kernels_path()
+    assert paths["avx2", "one"] == paths["avx2", "another"]
+    assert len(set(paths.values())) == 3

@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import json
 import logging
+import platform
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -114,7 +115,9 @@ def _make(kept: bool) -> bytes:
 def _key() -> str:
     """What the compiled kernels depend on."""
     folder = Path(__file__).parent
-    digest = hashlib.sha256(f"{PROCESSOR.identity} {ISA.name} {ASKED}".encode())
+    # What is asked for is compiled for all processors that have it.
+    processor = platform.machine() if ASKED else PROCESSOR.identity
+    digest = hashlib.sha256(f"{processor} {ISA.name} {ASKED}".encode())
     digest.update(_tell_version("numba") + _tell_version("llvmlite"))
     for source in sorted(path for pattern in SOURCES for path in folder.glob(pattern)):
         digest.update(source.read_bytes())
