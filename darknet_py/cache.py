@@ -184,6 +184,17 @@ def keep(path: Path, make: Callable[[bool], bytes], quiet: bool = False) -> byte
     return code
 
 
+def is_kept(path: Path) -> bool:
+    """Whether `keep` would take what lies at `path`.
+
+    Raises
+    ------
+    UntrustedError
+        Where somebody else may have written it.
+    """
+    return _read_whole(path) is not None
+
+
 _warned: set[Path] = set()
 
 

@@ -12,9 +12,11 @@ import sys
 import warnings
 from collections.abc import Collection, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from . import foreign
+from .commands import COMMANDS
+from .commands.common import VERSION, add_common
 from .errors import DarknetError, DarknetWarning, UsageError, one_line
 from .files import describe_oserror
 from .streams import StandardOutput, StandardOutputError, say
@@ -28,56 +30,9 @@ EXIT_CLOSED_PIPE = 141
 NO_THREAD = "can't start new thread"  # what Python says, in a RuntimeError
 
 
-class Command(NamedTuple):
-    """Where a command lives: functions ``add_NAME`` and ``run_NAME`` of a module in commands/.
-
-    Its summary is a sentence.
-    """
-
-    module: str
-    name: str
-    summary: str
-
-
-COMMANDS = {
-    "classifier predict": Command("predict", "predict", "Classify pictures; without any, ask for them."),
-    "classifier train": Command("train", "train", "Train a network on pictures whose classes are known."),
-    "classifier valid": Command("valid", "valid", "Measure a network on the middle square of each image of a list."),
-    "classifier validfull": Command("valid", "valid", "Measure a network on the whole of each image of a list."),
-    "classifier valid10": Command("valid", "valid", "Measure a network on ten crops of each image of a list."),
-    "classifier validmulti": Command("valid", "valid", "Measure a network on each image of a list at four sizes."),
-    "classifier validcrop": Command(
-        "valid", "valid", "Measure a network on each image of a list, stretched to its size."
-    ),
-    "classifier label": Command("valid", "valid", "Print the name of the best class of each image of a list."),
-    "classifier csv": Command("valid", "valid", "Print the numbers of the best classes of each image of a list."),
-    "classifier fout": Command("valid", "valid", "Print all probabilities of each image of a list."),
-    "classifier test": Command("valid", "valid", "Print all probabilities of each image of a list, stretched."),
-    "classifier try": Command("try_layer", "try", "Print what a layer of a network gives for a picture."),
-    "classifier features": Command("features", "features", "Save what a layer of a network gives for pictures."),
-    "classifier demo": Command("demo", "demo", "Classify what a camera, a video or a stream shows."),
-    "serve": Command("serve", "serve", "Classify pictures on a page in the browser, and by HTTP."),
-    "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
-    "ops": Command("tools", "ops", "Count a network's operations."),
-    "networks": Command("tools", "networks", "List the networks that come with the program."),
-    "export": Command("export", "export", "Write a network with its weights as ONNX."),
-    "fetch": Command("tools", "fetch", "Download published weights."),
-    "partial": Command("weights_tools", "partial", "Write the first layers of a weights file."),
-    "average": Command("weights_tools", "average", "Write the mean of several weights files."),
-    "normalize": Command("weights_tools", "change", "Give layers batch normalization that changes no answer."),
-    "denormalize": Command("weights_tools", "change", "Put batch normalization into weights and biases."),
-    "reset": Command("weights_tools", "change", "Put batch normalization into weights and biases, and begin it anew."),
-    "rescale": Command("weights_tools", "change", "Let the first convolution take pictures in 0..1, not -1..1."),
-    "rgbgr": Command("weights_tools", "change", "Exchange red and blue in the first convolution."),
-    "print": Command("weights_tools", "print", "Print a layer's weights, each filter a line."),
-    "statistics": Command("weights_tools", "statistics", "Print what each parameter's values are like."),
-    "plan": Command("inspect", "plan", "Say how each layer of a network would run on the CPU."),
-    "speed": Command("inspect", "speed", "Time each layer of a network on the CPU."),
-    "warmup": Command("inspect", "warmup", "Compile the CPU's kernels now, not at the first picture."),
-}
 HELP = ("-h", "--help", "help")
-# Darknet takes these anywhere on the line; the number says how many values follow.
-_DARKNET_FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0}
+# These are taken anywhere on the line, darknet's and those of every command; so many values follow.
+_FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0, "-q": 0, "--quiet": 0, "-v": 0, "--verbose": 0}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _prepare_streams()
         _show_warnings()
-        _show_log()
+        _show_log(logging.INFO)
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return code
@@ -139,7 +94,7 @@ def _run(argv: list[str]) -> int:
     if words and words[-1] in HELP:
         print(_help(words[:-1]), end="")
         return 0
-    if name == "--version":
+    if not {*VERSION}.isdisjoint(argv[: _end_of_options(argv)]):
         print(f"darknet {__version__}")
         return 0
     if name not in COMMANDS:
@@ -154,23 +109,29 @@ def _run(argv: list[str]) -> int:
     )
     parser.set_defaults(command=words[-1])
     getattr(module, f"add_{command.name}")(parser)
+    add_common(parser)
     parser.check_flags(argv[len(words) :])
     try:
         args = parser.parse_intermixed_args(argv[len(words) :])
     except SystemExit:  # --help has been printed
         return 0
+    _show_log(logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
     code: int = getattr(module, f"run_{command.name}")(args)
     return code
 
 
+def _end_of_options(argv: Sequence[str]) -> int:
+    return argv.index("--") if "--" in argv else len(argv)
+
+
 def _move_flags(argv: list[str]) -> list[str]:
-    """`argv` with darknet's flags behind the command's own words, where argparse looks for them."""
-    end = argv.index("--") if "--" in argv else len(argv)
+    """`argv` with flags of anywhere behind the command's own words, where argparse looks for them."""
+    end = _end_of_options(argv)
     words, flags = [], []
     left = iter(argv[:end])
     for word in left:
-        if word in _DARKNET_FLAGS:
-            flags += [word, *(value for _, value in zip(range(_DARKNET_FLAGS[word]), left, strict=False))]
+        if word in _FLAGS:
+            flags += [word, *(value for _, value in zip(range(_FLAGS[word]), left, strict=False))]
         else:
             words.append(word)
     return [*words, *flags, *argv[end:]]
@@ -188,7 +149,8 @@ def _help(group: Sequence[str]) -> str:
             "",
             *lines,
             "",
-            f"darknet{start} COMMAND --help tells more; darknet --version.",
+            f"darknet{start} COMMAND --help tells more.",
+            "-q, --quiet: no progress and no remarks. -v, --verbose: more of them. -V, --version.",
             "",
         ]
     )
@@ -211,7 +173,7 @@ def _explain_flag(word: str, known: Collection[str], prog: str = "darknet") -> s
 def _explain_unknown(argv: list[str]) -> str:
     known = f"one of {', '.join(COMMANDS)} is expected"
     if not argv or argv[0].startswith("-"):
-        return (argv and _explain_flag(argv[0], _DARKNET_FLAGS)) or f"a command is missing; {known}"
+        return (argv and _explain_flag(argv[0], _FLAGS)) or f"a command is missing; {known}"
     below = [name for name in COMMANDS if name.startswith(f"{argv[0]} ")]
     if below and len(argv) == 1:
         return f"{argv[0]}: a command is missing after it; {' or '.join(below)} is expected"
@@ -263,10 +225,10 @@ class _Lines(logging.Handler):
         say(f"darknet: {one_line(record.getMessage())}")
 
 
-def _show_log() -> None:
-    """Let the library's own remarks, such as why a first run takes long, be seen."""
+def _show_log(level: int) -> None:
+    """Let the library's own remarks, such as why a first run takes long, be seen from a level on."""
     log = logging.getLogger(__package__)
-    log.setLevel(logging.INFO)
+    log.setLevel(level)
     log.handlers = [_Lines()]
     log.propagate = False
 

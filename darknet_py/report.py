@@ -334,6 +334,16 @@ def print_line(text: str) -> None:
     print(_shown(text), flush=True)
 
 
+def print_text(text: str) -> None:
+    """Lines in which nothing is of a user's."""
+    print(text, flush=True)
+
+
+def print_json(value: object) -> None:
+    """A value for a program, on lines of its own."""
+    print_text(json.dumps(value, indent=2))
+
+
 def print_training_start(name: str, images: int, options: TrainingOptions) -> None:
     """What darknet prints before the first iteration: of one device."""
     print(f"{_shown(name)}\n1")

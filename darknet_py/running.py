@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -31,6 +32,7 @@ from .weights import Weights, choose_dialect, load_weights
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+LOG = logging.getLogger(__name__)
 MAX_PLANS = 4  # sizes of picture whose plans are kept
 MAX_CUTS = 2  # layers, beside the output's, for which an engine is kept
 
@@ -67,7 +69,10 @@ class Opened:
         """The plan for pictures of `height` x `width`; `layers` shapes them for it."""
         key = height, width
         with self._lock:
-            plan = self._plans.pop(key, None) or self.engine.plan(layers())
+            plan = self._plans.pop(key, None)
+            if plan is None:
+                LOG.debug("a plan for pictures of %d x %d", width, height)
+                plan = self.engine.plan(layers())
             self._plans[key] = plan
             while len(self._plans) > MAX_PLANS:
                 self._plans.popitem(last=False)
@@ -104,6 +109,7 @@ class RunningNetwork(Network):
             needed = (settings.engine, layers, settings.gpu, settings.precision)
             self._check_memory(self._program, self.layers, lambda: memory_needed(*needed))
             self._weights = load_weights(weights, self)
+            LOG.debug("weights of %s, dialect %s", self._weights.path, self.dialect.name)
             self._find_opened(self._first)
 
     def renew(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,17 @@ def say(line: str) -> None:
     if sys.stderr is not None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+def remark(line: str) -> None:
+    """As `say`, unless nothing but errors and warnings is to be told."""
+    if not is_quiet():
+        say(line)
+
+
+def is_quiet() -> bool:
+    """Whether remarks and progress are left out: where the library's own are, in its log."""
+    return not logging.getLogger(__package__).isEnabledFor(logging.INFO)
 
 
 class StandardOutputError(OSError):

@@ -39,8 +39,8 @@ def test_plan_names_the_next_best_in_lines_that_can_be_read(tell, name):
     assert any(line.endswith(" x") for line in lines)
 
 
-def test_verbose_plan_names_all_others_on_lines_of_their_own(tell):
-    short, long = tell("plan", "extraction"), tell("plan", "extraction", "--verbose")
+def test_whole_plan_names_all_others_on_lines_of_their_own(tell):
+    short, long = tell("plan", "extraction"), tell("plan", "extraction", "--all")
     layers = [line.split()[0] for line in long if line.split()[0].isdigit()]
     assert layers == [line.split()[0] for line in short if line.split()[0].isdigit()]
     assert len(long) > 3 * len(short)
@@ -88,7 +88,7 @@ def test_plan_says_why_a_layer_is_trained_by_its_definition(tell, tmp_path):
     ("options", "message"),
     [
         (["--batch", "2"], "--batch: is for --train alone"),
-        (["--train", "--verbose"], "--train: training is in float32, and has no next best"),
+        (["--train", "--all"], "--train: training is in float32, and has no next best"),
         (["--train", "--precision", "bfloat16"], "--train: training is in float32, and has no next best"),
     ],
 )

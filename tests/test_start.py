@@ -31,7 +31,7 @@ def loaded_by(command, **environment):
 
 def test_help_loads_hardly_anything():
     rooms = {name.split(".")[1] for name in loaded_by("--help") if name.startswith("darknet_py.")}
-    assert rooms == {"cli", "errors", "files", "foreign", "streams", "version"}
+    assert rooms == {"cli", "commands", "errors", "files", "foreign", "streams", "version"}
     assert not loaded_by("--help") & {"csv", "hashlib", "json", "numpy"}
 
 
@@ -57,6 +57,26 @@ def test_listing_the_networks_loads_nothing_that_runs_them():
         "darknet_py.engines.base",
         "requests",
     }
+
+
+def test_telling_of_the_machine_loads_no_kernels(cache):
+    loaded = loaded_by("info", DARKNET_PY_CACHE=str(cache))
+    assert "darknet_py.engines.cpu.isa" in loaded
+    assert not loaded & {
+        "PIL",
+        "cupy",
+        "cv2",
+        "numba",
+        "requests",
+        "darknet_py.classifier",
+        "darknet_py.engines.cpu.compiler",
+    }
+
+
+def test_listing_the_cache_loads_nothing_that_fills_it(cache):
+    loaded = loaded_by("cache", DARKNET_PY_CACHE=str(cache))
+    assert "darknet_py.inventory" in loaded
+    assert not loaded & {*RUNNING - {"darknet_py.cache"}, "filelock", "requests", "darknet_py.network"}
 
 
 @pytest.mark.skipif(

@@ -12,7 +12,7 @@ from ..errors import ImageError, UsageError, one_line
 from ..images.fit import PREDICT_MODES
 from ..interrupt import Stop, stop_on_signals
 from ..report import STYLES, print_frame
-from ..streams import say
+from ..streams import remark, say
 from .model import add_engine_options, index, open_model, positive, split_operands
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def run_demo(args: argparse.Namespace) -> int:
     if not frames:
         raise ImageError("no frame can be read", file=source.name)
     if args.out:
-        say(f"darknet: {one_line(args.out)}: {frames} frames")
+        remark(f"darknet: {one_line(args.out)}: {frames} frames")
     return stop.exit_code if stop.signum else 0 if whole else 3
 
 

@@ -12,7 +12,7 @@ from ..errors import CfgError, DatasetError, ImageError, UsageError, WeightsErro
 from ..files import write_atomically
 from ..images.fit import PREDICT_MODES
 from ..report import STYLES, print_line
-from ..streams import say
+from ..streams import is_quiet, remark, say
 from .model import add_engine_options, layer_number, open_model, positive, split_operands
 from .pictures import find_images, is_list
 
@@ -77,7 +77,7 @@ def run_features(args: argparse.Namespace) -> int:
         print_line(path if isinstance(path, str) else path.file or "")
     size = " x ".join(map(str, (len(paths), *first.shape)))
     layer = network.layer_at(args.layer)
-    say(f"darknet: {args.save}: layer {layer.index} [{layer.kind}], {size}, {save.failed} of them failed")
+    remark(f"darknet: {args.save}: layer {layer.index} [{layer.kind}], {size}, {save.failed} of them failed")
     return 3 if save.failed else 0
 
 
@@ -131,7 +131,7 @@ def _compute(
 
     run = network.layer_run(args.layer, not args.no_pool)
     left = iter(paths)
-    with tqdm(total=len(paths), unit="images", disable=None, dynamic_ncols=True) as bar:
+    with tqdm(total=len(paths), unit="images", disable=is_quiet() or None, dynamic_ncols=True) as bar:
         while chunk := list(islice(left, args.batch)):
             views: list[Array | None] = []
             for path in chunk:

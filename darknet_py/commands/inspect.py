@@ -18,7 +18,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     """The options of ``plan``."""
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
     add_precision(parser, CPU_PRECISIONS)
-    parser.add_argument("--verbose", action="store_true", help="all other implementations, and why they were not taken")
+    parser.add_argument("--all", action="store_true", help="all other implementations, and why they were not taken")
     parser.add_argument("--train", action="store_true", help="how each layer would be trained, and in how much memory")
     parser.add_argument(
         "--batch", type=positive, metavar="N", help="with --train: pictures at a time (default: the cfg's)"
@@ -33,7 +33,7 @@ def run_plan(args: argparse.Namespace) -> int:
 
     if args.batch and not args.train:
         raise UsageError("is for --train alone", option="--batch")
-    if args.train and (args.verbose or args.precision != "float32"):
+    if args.train and (args.all or args.precision != "float32"):
         raise UsageError("training is in float32, and has no next best", option="--train")
     network = load_structure(find_cfg(args.cfg), choose_dialect(args.dialect, None))
     if args.train:
@@ -84,7 +84,7 @@ def _print_layers(network: Network, args: argparse.Namespace) -> None:
         others += [
             f"{choice.name}: {choice.reason or f'{choice.cycles / forecast.cycles:.2f} x'}"
             for choice in forecast.declined
-            if choice.name != "definition" and (args.verbose or not choice.reason)
+            if choice.name != "definition" and (args.all or not choice.reason)
         ]
         row = [
             str(forecast.layer.index),
@@ -96,8 +96,8 @@ def _print_layers(network: Network, args: argparse.Namespace) -> None:
             f"{forecast.seconds * 1e3:.3f}" if forecast.seconds else "",
         ]
         rows.append([*row, others[0] if others else ""])
-        rows += [[""] * len(row) + [other] for other in others[1:] if args.verbose]
-    last = "others: time, or why not" if args.verbose else "next best: time"
+        rows += [[""] * len(row) + [other] for other in others[1:] if args.all]
+    last = "others: time, or why not" if args.all else "next best: time"
     print_table(("layer", "kind", "output", "implementation", "Mops", "MB", "ms a core", last), rows)
     slots, workspace = plan_memory(network.layers, args.precision)
     print_table(

@@ -19,7 +19,7 @@ from ..files import BINARY, resolve
 from ..layers import DIALECTS
 from ..networks import packaged_cfg, packaged_names
 from ..packaged import IMAGENET, find_packaged
-from ..streams import say
+from ..streams import is_quiet, remark
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -174,13 +174,14 @@ def open_model(operands: Operands, args: argparse.Namespace, until: int | None =
     network.check_pictures()
     network.dataset = dataset
     print_listing(network, args.style)
-    say(f"Loading weights from {one_line(operands.weights)}...Done!")
+    remark(f"Loading weights from {one_line(operands.weights)}...Done!")
     return network
 
 
 def print_listing(network: Network, style: str) -> None:
-    """The layers and their arithmetic, on stderr."""
-    print(f"{network.describe(style)}{network.dialect.summary}", file=sys.stderr, flush=True)
+    """The layers and their arithmetic, on stderr, where remarks go."""
+    if not is_quiet():
+        print(f"{network.describe(style)}{network.dialect.summary}", file=sys.stderr, flush=True)
 
 
 def positive(text: str) -> int:

@@ -7,6 +7,7 @@ import argparse
 from ..errors import CfgError
 from ..files import resolve
 from ..report import STYLES, print_line, print_operations, print_table
+from ..streams import is_quiet
 from .model import add_dialect, find_cfg, print_listing
 
 EPILOG = """\
@@ -77,5 +78,5 @@ def run_fetch(args: argparse.Namespace) -> int:
     from ..downloads import fetch
 
     for name in args.names:
-        print_line(str(fetch(name, progress=True)))
+        print_line(str(fetch(name, progress=not is_quiet())))
     return 0

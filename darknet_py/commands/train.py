@@ -17,7 +17,7 @@ from ..files import resolve
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..report import STYLES, print_training, print_training_start, tell_scores
-from ..streams import say
+from ..streams import is_quiet, remark, say
 from .model import add_dialect, find_cfg, index, names_data, positive, print_listing
 from .train_page import open_page
 from .train_setup import Setup
@@ -149,11 +149,11 @@ def run_train(args: argparse.Namespace) -> int:
         say(f"darknet: stopped; --resume goes on from {one_line(str(files.checkpoint))}")
         return stop.exit_code
     if last is None:
-        say("darknet: all iterations were done before")
+        remark("darknet: all iterations were done before")
     elif last.best >= 0:
-        say(f"darknet: {one_line(str(files.best))} has the best top-1, {last.best:.2%}, after {last.best_iteration}")
+        remark(f"darknet: {one_line(str(files.best))} has the best top-1, {last.best:.2%}, after {last.best_iteration}")
     else:
-        say(f"darknet: {one_line(str(files.last))} has the weights; nothing was validated: --holdout 0.1 does")
+        remark(f"darknet: {one_line(str(files.last))} has the weights; nothing was validated: --holdout 0.1 does")
     return 0
 
 
@@ -213,7 +213,7 @@ def _open_log(setup: Setup, resumed: bool) -> Any:
 def _open_bar(images: int, hidden: bool) -> Any:
     from tqdm import tqdm
 
-    return tqdm(total=images, unit="images", disable=hidden, dynamic_ncols=True)
+    return tqdm(total=images, unit="images", disable=hidden or is_quiet(), dynamic_ncols=True)
 
 
 def _show_pictures(setup: Setup) -> int:
@@ -230,7 +230,7 @@ def _show_pictures(setup: Setup) -> int:
     ) as loader:
         names = setup.network.dataset.names
         written = show_pictures(setup.args.show_pictures, loader, setup.source.samples, names, PICTURES)
-    say(f"darknet: {len(written)} pictures are in {one_line(setup.args.show_pictures)}; nothing was trained")
+    remark(f"darknet: {len(written)} pictures are in {one_line(setup.args.show_pictures)}; nothing was trained")
     return 0
 
 
@@ -241,7 +241,7 @@ def _put_aside(files: TrainingFiles) -> None:
         os.replace(path, f"{path}~")
     if there:
         names = ", ".join(one_line(str(path)) for path in there)
-        say(f"darknet: {names}: of an earlier run, renamed with a ~ behind; --resume would have gone on with it")
+        remark(f"darknet: {names}: of an earlier run, renamed with a ~ behind; --resume would have gone on with it")
 
 
 def _set_up(args: argparse.Namespace) -> Setup:
@@ -330,7 +330,7 @@ def _read_options(args: argparse.Namespace, network: Classifier, weights: str | 
         told = " ".join(f"{key}={value}" for key, value in recipe.items() if key not in changes)
         epochs = epochs or EPOCHS
         changes = {**recipe, "subdivisions": 1, **changes}
-        say(f"darknet: {network.file} does not say how to train, so this counts: {told}, --epochs {epochs:g}")
+        remark(f"darknet: {network.file} does not say how to train, so this counts: {told}, --epochs {epochs:g}")
     if epochs is not None:
         batch = changes.get("batch") or network.sections[0].read_quietly({"batch": OPTIONS["batch"]})["batch"]
         changes["max_batches"] = max(1, math.ceil(epochs * images / batch))
@@ -351,7 +351,7 @@ def _tell_classes(source: Source) -> None:
         counts = list(zip(count_classes(samples, len(names)), names, strict=True))
         shown = counts if len(counts) <= 2 * SHOWN else [max(counts), min(counts)]
         told = ", ".join(f"{one_line(name)} {count}" for count, name in shown)
-        say(f"darknet: {len(samples)} images to {what}: {told}{' are most and fewest' * (len(shown) < len(counts))}")
+        remark(f"darknet: {len(samples)} images to {what}: {told}{' are most and fewest' * (len(shown) < len(counts))}")
 
 
 def _check_pictures(source: Source, threads: int) -> None:

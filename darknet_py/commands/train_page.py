@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import WeightsError, one_line
 from ..interrupt import Stop
-from ..streams import say
+from ..streams import remark, say
 from .train_setup import Setup
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _show_best(setup: Setup, page: TrainingPage, iteration: int, stop: Stop) -> 
     from ..training.trainer import validate
 
     weights = setup.files.best
-    say(f"darknet: {one_line(str(weights))} is measured for {one_line(page.path)}")
+    remark(f"darknet: {one_line(str(weights))} is measured for {one_line(page.path)}")
     try:
         with closing(validate(setup.network, weights, setup.source.validation, setup.settings)) as validated:
             for progress in validated:

@@ -8,7 +8,7 @@ from ..errors import UsageError, one_line
 from ..images.decode import load_image
 from ..images.fit import PREDICT_MODES
 from ..report import STYLES, LayerRecord, print_layer
-from ..streams import say
+from ..streams import remark
 from .model import add_dialect, index, open_model, split_operands
 
 USAGE = "[DATA] CFG WEIGHTS IMAGE [LAYER]"
@@ -58,6 +58,6 @@ def run_try(args: argparse.Namespace) -> int:
     (values,) = network.layer_output(image[None], wanted)
     height, width = image.shape[1:]
     record = LayerRecord(file, width, height, mode, wanted, network.layers[wanted].kind, values)
-    say(f"darknet: {one_line(record.describe())}")
+    remark(f"darknet: {one_line(record.describe())}")
     print_layer(record, args.format)
     return 0

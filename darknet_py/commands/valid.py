@@ -16,7 +16,7 @@ from ..images.fit import MODES, PREDICT_MODES, RESIZING_MODES
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..report import LINES, STYLES, flush_lines, print_summary
-from ..streams import say
+from ..streams import is_quiet, remark, say
 from .model import Operands, add_engine_options, open_model, positive, split_operands
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def run_valid(args: argparse.Namespace) -> int:
         if args.match:
             print_summary(summary, args.format)
         else:
-            _say(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
+            _remark(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
         if failure:
             raise failure
         if stop.signum:
@@ -211,7 +211,7 @@ def _open_journal(setup: Setup) -> Journal[Outcome]:
         settings = (args.match, *how, job.keep, args.limit, args.shard)
         journal = open_usual(usual_path(args.command, names, settings), measured, form, args.resume)
     if journal.replaced:
-        _say(f"{journal.file}: {journal.replaced}")
+        _remark(f"{journal.file}: {journal.replaced}")
     if journal.damage:
         _say(f"{journal.file}: {journal.damage}")
     if journal.lasts and args.resume and not journal.done:
@@ -270,18 +270,23 @@ def _tell_limit(crew: Crew) -> None:
     share = crew.preparing / (crew.preparing + crew.running)
     limit = "decoding" if share >= 0.5 else "the GPU"
     what = f"{share:.0%} of the threads' time went into decoding and fitting, the rest to the GPU"
-    _say(f"limited by {limit}: {what}")
+    _remark(f"limited by {limit}: {what}")
 
 
 def _open_bar(images: int, hidden: bool) -> tqdm:
     from tqdm import tqdm
 
-    return tqdm(total=images, unit="images", disable=True if hidden else None, dynamic_ncols=True)
+    return tqdm(total=images, unit="images", disable=True if hidden or is_quiet() else None, dynamic_ncols=True)
 
 
 def _say(text: str) -> None:
     """A line on standard error."""
     say(f"darknet: {one_line(text)}")
+
+
+def _remark(text: str) -> None:
+    """The same of what may be left out."""
+    remark(f"darknet: {one_line(text)}")
 
 
 def _save(setup: Setup, summary: Summary, journal: Journal[Outcome], stop: Stop) -> None:
@@ -309,7 +314,7 @@ def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | N
             return None
         if not told:  # with the first, as there may be none
             told.append(f"{setup.args.report}: where the network looked is drawn for its worst mistakes")
-            _say(f"{told[0]}; Ctrl-C leaves out the rest")
+            _remark(f"{told[0]}; Ctrl-C leaves out the rest")
         try:
             heatmap = setup.network.heatmap(picture, None, index, mode)
         except DarknetError:  # it has no plane, or no gradient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..parameters import Parameters
     from .base import Engine, TrainingPlan
 
+LOG = logging.getLogger(__name__)
 ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 CPU_PRECISIONS = ("float32", "bfloat16")
@@ -25,7 +27,7 @@ MOST_TOLD = 5  # layers that a warning names
 
 def memory_needed(name: str, layers: Sequence[Layer], gpu: int | None, precision: str) -> int:
     """Bytes of this machine's memory that the engine `name` takes to hold a network, by `open_engine`'s parameters."""
-    on_cpu = name == "cpu" or (name == "auto" and gpu is None and not _may_have_gpu())
+    on_cpu = name == "cpu" or (name == "auto" and gpu is None and bool(why_no_gpu()))
     if on_cpu and precision in CPU_PRECISIONS:
         needed: int = _import_cpu().memory_needed(layers, precision)
         return needed
@@ -65,6 +67,7 @@ def open_engine(
         Where the engine cannot be had on this machine.
     """
     engine = _open_engine(name, layers, parameters, threads, gpu, precision)
+    LOG.debug("engine %s in %s for %d layers", engine.name, precision, len(layers))
     _warn_of_defined(engine.defined, layers)
     return engine
 
@@ -115,6 +118,21 @@ def _open_engine(
         tuner = Tuner(f"{device.name}, {device.versions}", cudnn)
         return CudaEngine(layers, parameters, device, precision, tuner, _interpolate)
     raise EngineError(f"unknown engine; one of {', '.join(ENGINES)} is expected", option=f"engine={name}")
+
+
+def tell_gpus() -> list[str]:
+    """Each GPU in words; ``auto`` takes the first.
+
+    Raises
+    ------
+    EngineError, MemoryError
+        Where there is none, or one cannot be used: ``auto`` takes the CPU.
+    """
+    if reason := why_no_gpu():
+        raise EngineError(reason)
+    from .cuda.device import tell_gpus
+
+    return tell_gpus()
 
 
 def compile_training(
@@ -176,7 +194,7 @@ def _open_gpu(number: int | None) -> Any:
 
 def _find_gpu() -> Any:
     """The first GPU, where CuPy is installed and the driver is there; a warning where they do not work."""
-    if not _may_have_gpu():
+    if why_no_gpu():
         return None
     try:
         return _open_gpu(None)
@@ -185,9 +203,11 @@ def _find_gpu() -> Any:
         return None
 
 
-def _may_have_gpu() -> bool:
-    """Whether there is what using one takes."""
-    return find_spec("cupy") is not None and any(map(_can_load, DRIVERS))
+def why_no_gpu() -> str:
+    """What using one takes and is not there; nothing where all is."""
+    if find_spec("cupy") is None:
+        return "CuPy is not installed"
+    return "" if any(map(_can_load, DRIVERS)) else "there is no driver of NVIDIA's"
 
 
 def _interpolate(*arguments: Any) -> Array:

@@ -113,12 +113,25 @@ def remove_old(folder: Path, path: Path) -> None:
         with contextlib.suppress(OSError, JournalError):
             if os.path.exists(name) and os.path.getmtime(name) >= oldest:
                 continue
-            lock = _lock(name, name)
-            try:
-                Path(name).unlink(missing_ok=True)
-                Path(f"{name}.lock").unlink(missing_ok=True)
-            finally:
-                lock.release()
+            remove_journal(name)
+
+
+def remove_journal(path: str) -> None:
+    """Remove a journal, and what its lock has left.
+
+    Raises
+    ------
+    JournalError
+        Where a run is writing it.
+    OSError
+        Where it cannot be removed.
+    """
+    lock = _lock(path, path)
+    try:
+        Path(path).unlink(missing_ok=True)
+        Path(f"{path}.lock").unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 def _lock(path: str, file: str) -> Lock:

@@ -56,3 +56,15 @@ def test_where_no_memory_can_be_made_executable_it_says_so(monkeypatch):
     fields = {"entries": {}, "addresses": [], "imports": {}}
     with pytest.raises(EngineError, match=r"^engine=cpu: no kernels can be run: memory cannot be made executable$"):
         jit.Native(json.dumps(fields).encode() + b"\n")
+
+
+def test_kernels_that_are_asked_for_are_those_of_all_processors(monkeypatch):
+    """As in an image of a container that runs on another machine than it is built on."""
+    paths = {}
+    for asked in (None, "avx2"):
+        monkeypatch.setattr(jit, "ASKED", asked)
+        for identity in ("one", "another"):
+            monkeypatch.setattr(jit, "PROCESSOR", jit.PROCESSOR._replace(identity=identity))
+            paths[asked, identity] = jit.kernels_path()
+    assert paths["avx2", "one"] == paths["avx2", "another"]
+    assert len(set(paths.values())) == 3

@@ -76,7 +76,7 @@ ISAS = {
 }  # fmt: skip
 
 
-ASKED = os.environ.get("DARKNET_PY_ISA")
+ASKED = os.environ.get("DARKNET_PY_ISA") or None
 PROCESSOR = ask_processor()
 _HAS = PROCESSOR.features
 

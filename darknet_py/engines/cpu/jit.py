@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import json
 import logging
+import platform
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -82,7 +83,14 @@ def _wrap(start: int, count: int) -> Callable[..., int]:
 @cache
 def load_kernels() -> Native:
     """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
-    return Native(keep(cache_dir() / "kernels" / f"{_key()}.bin", _make))
+    path = kernels_path()
+    LOG.debug("kernels: %s", path)
+    return Native(keep(path, _make))
+
+
+def kernels_path() -> Path:
+    """Where in the cache the kernels lie, or would lie, of this version on this machine."""
+    return cache_dir() / "kernels" / f"{_key()}.bin"
 
 
 def _make(kept: bool) -> bytes:
@@ -110,7 +118,9 @@ def _make(kept: bool) -> bytes:
 def _key() -> str:
     """What the compiled kernels depend on."""
     folder = Path(__file__).parent
-    digest = hashlib.sha256(f"{PROCESSOR.identity} {ISA.name} {ASKED}".encode())
+    # What is asked for is compiled for all processors that have it.
+    processor = platform.machine() if ASKED else PROCESSOR.identity
+    digest = hashlib.sha256(f"{processor} {ISA.name} {ASKED}".encode())
     digest.update(_tell_version("numba") + _tell_version("llvmlite"))
     for source in sorted(path for pattern in SOURCES for path in folder.glob(pattern)):
         digest.update(source.read_bytes())

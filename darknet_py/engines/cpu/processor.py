@@ -16,12 +16,15 @@ class Processor(NamedTuple):
 
     Attributes
     ----------
+    name : str
+        As its maker calls it, or LLVM.
     identity : str
         Another wherever LLVM may compile in another way for it.
     features : mapping of str to bool
         By LLVM's names, whether it has them.
     """
 
+    name: str
     identity: str
     features: Mapping[str, bool]
 
@@ -32,12 +35,11 @@ def ask_processor() -> Processor:
         said = _read_cpuinfo()
         if "flags" in said:
             features = {flag.replace("_", ""): True for flag in said["flags"].split()}  # avx512_bf16, LLVM's avx512bf16
-            return Processor(" ".join(said.values()), features)
+            return Processor(said.get("model name", ""), " ".join(said.values()), features)
     import llvmlite.binding as llvm
 
-    return Processor(
-        f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}", llvm.get_host_cpu_features()
-    )
+    name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features()
+    return Processor(name, f"{name} {features.flatten()}", features)
 
 
 def _read_cpuinfo() -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import EngineError
+from ...limits import tell_size
 from .compiler import architecture_for, load_compiled
 from .cudnn import Cudnn, GraphLaunch, open_cudnn
 from .kernels import STATIC_SHARED, Kernel, Launch
@@ -115,6 +116,23 @@ class CupyMemory:
         if self._staging is None:
             self._staging = np.frombuffer(self._cupy.cuda.alloc_pinned_memory(self.size), np.uint8, self.size)
         return self._staging
+
+
+def tell_gpus() -> list[str]:
+    """Each GPU in words: what it is, what it has free, what it runs with.
+
+    Raises
+    ------
+    EngineError, MemoryError
+        Where one cannot be used.
+    """
+    first = CupyDevice()
+    count = first.cupy.cuda.runtime.getDeviceCount()
+    return [
+        f"{device.name}, compute capability {'.'.join(map(str, device.capability))}, "
+        f"{tell_size(device.free_memory())} free, {device.versions}"
+        for device in (first, *map(CupyDevice, range(1, count)))
+    ]
 
 
 class CupyDevice:

@@ -1,0 +1,17 @@
+"""The options of every command."""
+
+from __future__ import annotations
+
+import argparse
+
+VERSION = ("-V", "--version")
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options of every command."""
+    group = parser.add_argument_group("of every command").add_mutually_exclusive_group()
+    group.add_argument(
+        "-q", "--quiet", action="store_true", help="no progress and no remarks: errors and warnings alone"
+    )
+    group.add_argument("-v", "--verbose", action="store_true", help="tell more of what is done, on standard error")
+    group.add_argument(*VERSION, action="store_true", help="print the version alone")

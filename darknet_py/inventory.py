@@ -1,0 +1,90 @@
+"""What lies in the cache, by kinds; each file is known by the name that its writer gives it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from .cache import cache_dir
+from .downloads import PUBLISHED
+from .runs.journals import remove_journal
+
+# By folder and name below the cache; a name that begins with a dot is of a writer that was killed.
+KINDS = {
+    "kernels": re.compile(
+        r"kernels/[0-9a-f]{16}\.bin"
+        r"|cuda/(?:[0-9a-f]{32}\.(?:cubin|plan)|choices-[0-9a-f]{16}\.json)"
+        r"|(?:kernels|cuda)/\.[0-9a-f]{16}"
+    ),
+    "weights": re.compile(rf"weights/(?:{'|'.join(map(re.escape, PUBLISHED))})\.weights(?:\.part)?"),
+    "journals": re.compile(r"journals/[a-z0-9]+-[0-9a-f]{16}\.jsonl~?(?:\.lock)?"),
+    "bench": re.compile(r"bench/(?:landscape\.jpg|(?:pictures|labelled|[\w.-]+-[0-9a-f]{8})/[^/]+)"),
+}
+LOCK = ".lock"  # behind a journal's name
+FOLDERS = ("bench", "cuda", "journals", "kernels", "weights")
+
+
+class Kept(NamedTuple):
+    """A file of the cache.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        Of `KINDS`; nothing where the program has not written it.
+    size : int
+        Bytes.
+    """
+
+    path: Path
+    kind: str
+    size: int
+
+
+def list_kept() -> Iterator[Kept]:
+    """What lies in the cache's folders, in the order of its paths; links are not followed."""
+    top = cache_dir()
+    for folder in FOLDERS:
+        if (top / folder).is_symlink():
+            continue
+        for above, folders, names in os.walk(top / folder):
+            folders.sort()
+            for name in sorted(names):
+                if name.endswith(LOCK) and name.removesuffix(LOCK) in names:
+                    continue
+                path = Path(above, name)
+                below = path.relative_to(top).as_posix()
+                try:
+                    status = path.lstat()
+                except FileNotFoundError:  # another process has removed it meanwhile
+                    continue
+                known = (kind for kind, pattern in KINDS.items() if pattern.fullmatch(below))
+                kind = next(known, "") if stat.S_ISREG(status.st_mode) else ""
+                yield Kept(path, kind, status.st_size)
+
+
+def remove_kept(kept: Kept) -> None:
+    """Remove a file of the cache, and the folders that are empty then, but for the cache itself.
+
+    Raises
+    ------
+    OSError
+        Where that fails.
+    JournalError
+        Where a run is writing it.
+    """
+    if kept.kind == "journals":
+        remove_journal(str(kept.path).removesuffix(LOCK))
+    else:
+        kept.path.unlink(missing_ok=True)
+    for folder in kept.path.parents:
+        if folder == cache_dir():
+            return
+        try:
+            folder.rmdir()
+        except OSError:  # it is not empty
+            return

@@ -1,0 +1,81 @@
+"""The options of every command: -q, -v, -V, before the command and behind it."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import ROOT
+
+from darknet_py import __version__
+from darknet_py.cli import COMMANDS, main
+
+STAR = str(ROOT / "data" / "star.png")
+CLASSIFY = ("classify", "shapes", STAR, "--engine", "reference")
+
+
+@pytest.fixture
+def darknet(capsys):
+    """Run the program in this process; its exit code and what it printed."""
+
+    def darknet(*arguments):
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return darknet
+
+
+def placed(word, words):
+    """The command line with an option at its begin, in its midst, at its end."""
+    return [(*words[:place], word, *words[place:]) for place in range(len(words) + 1)]
+
+
+@pytest.mark.parametrize("words", [*placed("-q", CLASSIFY[:3]), ("--quiet", *CLASSIFY[:3])])
+def test_quiet_leaves_the_answer_alone(darknet, words):
+    code, out, err = darknet(*words, *CLASSIFY[3:])
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2].startswith("star: 0.99")
+
+
+def test_quiet_still_tells_errors_and_warnings(darknet):
+    code, _, err = darknet(*CLASSIFY, "nowhere.png", "-q", "--top", "99")
+    assert code == 3
+    told = err.splitlines()
+    assert told[0].startswith("darknet: warning: --top 99: more than the 10 classes of ")
+    assert told[1:] == ["darknet: nowhere.png: no such file"]
+
+
+@pytest.mark.parametrize("word", ["-v", "--verbose"])
+def test_verbose_tells_what_was_taken(darknet, word):
+    usual = darknet(*CLASSIFY)[2].splitlines()
+    for words in placed(word, CLASSIFY[:3]):
+        told = darknet(*words, *CLASSIFY[3:])[2].splitlines()
+        more = [line for line in told if line not in usual]
+        assert [line for line in told if line in usual] == usual
+        assert any(line.startswith("darknet: weights of ") for line in more)
+        assert "darknet: engine reference in float32 for 17 layers" in more
+        assert "darknet: a plan for pictures of 85 x 64" in more
+
+
+def test_both_contradict_each_other(darknet):
+    code, out, err = darknet("-q", *CLASSIFY, "-v")
+    assert (code, out) == (2, "")
+    assert "not allowed with" in err
+
+
+@pytest.mark.parametrize("word", ["-V", "--version"])
+def test_the_version_is_told_wherever_it_is_asked_for(darknet, word):
+    for words in [(word,), *placed(word, ("classifier", "predict", "x.cfg"))]:
+        assert darknet(*words) == (0, f"darknet {__version__}\n", "")
+
+
+def test_behind_two_dashes_they_are_names(darknet):
+    code, _, err = darknet(*CLASSIFY[:2], "--engine", "reference", "--", "-q", "-V")
+    assert code == 1
+    assert err.splitlines()[-2:] == ["darknet: -q: no such file", "darknet: -V: no such file"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_has_another_meaning_for_them(darknet, name):
+    """Else its parser could not be made."""
+    code, out, err = darknet(*name.split(), "--help")
+    assert (code, err) == (0, "")
+    assert all(words in out for words in ("-q, --quiet", "-v, --verbose", "-V, --version"))
