@@ -78,19 +78,22 @@ def test_stopping_answers_all_that_was_accepted(network, monkeypatch):
 
     monkeypatch.setattr(network, "probabilities", wait)
     service = make_service(network)
-    with ThreadPoolExecutor(40) as pool:
+    with (
+        ThreadPoolExecutor(40) as pool,
+        httpx2.Client(trust_env=False, timeout=120, limits=httpx2.Limits(max_connections=40)) as client,
+    ):
         with running(service) as (url, stop):
-            with httpx2.Client(trust_env=False) as client:
-                assert client.get(f"{url}/healthz").status_code == 200
-                post = httpx2.Client(trust_env=False, timeout=120, limits=httpx2.Limits(max_connections=40)).post
-                answers = [pool.submit(post, f"{url}/v1/classify", content=draw(seed)) for seed in range(40)]
+            try:
+                answers = [pool.submit(client.post, f"{url}/v1/classify", content=draw(seed)) for seed in range(40)]
                 while service._queue.taken < 40:
+                    assert not any(one.done() for one in answers)
                     time.sleep(0.001)
                 stop.set()
                 while not service.stopping:
                     time.sleep(0.001)
-            assert not any(one.done() for one in answers)
-            go.set()
+                assert not any(one.done() for one in answers)
+            finally:
+                go.set()
         assert [one.result().status_code for one in answers] == [200] * 40
     for seed, one in enumerate(answers):
         guess = one.result().json()["results"][0]["predictions"][0]
