@@ -48,6 +48,7 @@ def test_what_is_wrong_with_one_is_no_fault_of_the_others(held):
     futures = [batcher.submit(number) for number in (12, 13, 14)]
     go.set()
     batcher.close()
+    assert all(future.done() for future in futures)
     assert [future.exception() is not None for future in futures] == [False, True, False]
     assert (futures[0].result(), futures[2].result()) == (24, 28)
 
