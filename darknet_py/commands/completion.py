@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
+from typing import Any
 
 from ..errors import DarknetError
 from ..networks import packaged_names
@@ -47,9 +48,10 @@ def run_completion(args: argparse.Namespace) -> int:
         raise DarknetError("is not installed: pip install shtab", option="shtab") from None
     names = " ".join(packaged_names())
     operand = {"bash": _FUNCTION, "zsh": _FUNCTION, "fish": f"(__fish_complete_path (commandline -ct)) {names}"}
-    preamble = {shell: text.replace("%s", names) for shell, text in _PREAMBLE.items()}
-    parser = _make_parser(operand, shtab.FILE, shtab.DIRECTORY)
-    print_text(shtab.complete(parser, args.shell, preamble=preamble))
+    file: Any = shtab.FILE
+    folder: Any = shtab.DIRECTORY
+    parser = _make_parser(operand, file, folder)
+    print_text(shtab.complete(parser, args.shell, preamble=_PREAMBLE[args.shell].replace("%s", names)))
     return 0
 
 
