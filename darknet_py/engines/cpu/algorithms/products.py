@@ -93,10 +93,12 @@ def chunk(tiles: int, panels: int) -> int:
 
 
 def by_pixels(weights: PackedWeights, operands: Operands, tiles: int, panels: int) -> dict[str, int]:
-    """The order and size of items: by pixels where these are more bytes than the weights, so that threads keep to
-    their part of the picture."""
-    pixels = operands.images * operands.source_shape.size + operands.images * operands.shape.size
-    if weights.data.nbytes > 4 * pixels:
+    """The order and size of items: by pixels where these have more bytes than the weights.
+
+    Threads then keep to their part of the picture; else each reads its part of the weights, and all pixels.
+    """
+    values = operands.images * (operands.source_shape.size + operands.shape.size)
+    if weights.data.nbytes > 4 * values:
         return dict(chunk=chunk(tiles, panels))
     parts = max(-(-tiles // MACHINE.item_tiles), -(-MACHINE.items // panels))
     return dict(chunk=-(-tiles // (-(-parts // operands.threads) * operands.threads)), by_pixels=1)
