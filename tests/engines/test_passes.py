@@ -199,9 +199,10 @@ def test_any_networks_steps_read_what_was_written_for_them(network, block):
     check_program(compile_steps(network.layers, block), network.layers)
 
 
+@pytest.mark.parametrize("run", range(3))  # each from a seed of its own
 @given(networks(), st.integers(0, 99), st.integers(1, 9), st.integers(1, 4))
-@settings(max_examples=int(os.environ.get("DARKNET_PY_NETWORKS", 150)), deadline=None)
-def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(network, seed, pictures, threads):
+@settings(max_examples=int(os.environ.get("DARKNET_PY_NETWORKS", 500)), deadline=None)
+def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network, seed, pictures, threads):
     layers, parameters = network.layers, random_parameters(network.layers, seed)
     batch = random_array((pictures, *network.input_shape), seed)
     expected = run_engine("reference", layers, parameters, batch)
