@@ -70,7 +70,8 @@ def test_darknets_answers_are_darknets_and_the_other_dialects_as_far_off_as_the_
     assert network.dialect is DARKNET
     assert compare(network, name, drawn) <= BOUND
     apart = compare(load_network(cfg, weights, "cpu", threads=1, dialect="alexeyab"), name, drawn, PICTURE)
-    assert apart == pytest.approx(MADE[name]["other"], abs=BOUND)
+    # C's answers and the engine's are rounded on their own: 1.6e-6 were seen.
+    assert apart == pytest.approx(MADE[name]["other"], abs=BOUND / 2)
 
 
 @pytest.mark.parametrize("engine", ["reference", "cpu"])

@@ -202,8 +202,7 @@ def share_out(share, items):
     """The queue of items 0 to `items` - 1: each thread's own lie together, in the threads' order.
 
     Where items lie in the order of a picture's rows, a thread so finds in its own core's caches what it wrote for the
-    operation before. Two cores that share a cache took 0.93 of the time on tiny that items from one counter took, two
-    that share none 0.79.
+    operation before: two cores that share a last cache took 0.93 of the time on tiny that items from one counter took.
     """
     return Queue(share, items, (items + share.threads - 1) // share.threads)
 
