@@ -45,10 +45,12 @@ class _Tiling:
         Of tiles, in all images.
     fused : bool
         Whether threads transform, multiply and transform back groups of tiles on their own.
+    items : int
+        Parts of the tiles that threads then take.
     at_a_time : int
         Rows of tiles that are worked on before the next ones, where they do not.
     groups, size : int
-        Groups of tiles, of an item or worked on at a time, and tiles in a group.
+        Groups of tiles, of an item at most or worked on at a time, and tiles in a group.
     tile_bytes : int
         Of a tile and its products.
     """
@@ -58,6 +60,7 @@ class _Tiling:
     rows: int
     columns: int
     fused: bool
+    items: int
     at_a_time: int
     groups: int
     size: int
@@ -163,12 +166,12 @@ class Winograd:
         each = -(-rows * columns // items)
         weight_bytes = n * n * into * LANES * out * cell_of(self.narrow)
         if each >= MACHINE.fused_tiles and weight_bytes <= MACHINE.fused_weights:
-            return _Tiling(n, m, rows, columns, True, rows, *_groups(each), tile_bytes)
+            return _Tiling(n, m, rows, columns, True, items, rows, *_groups(each), tile_bytes)
         streamed = weight_bytes > MACHINE.streamed_weights
         chunk = MACHINE.streamed_chunk if streamed else MACHINE.chunk_bytes
         turns = -(-rows // max(1, chunk // (columns * tile_bytes)))
         at_a_time = -(-rows // turns)
-        return _Tiling(n, m, rows, columns, False, at_a_time, *_groups(at_a_time * columns), tile_bytes)
+        return _Tiling(n, m, rows, columns, False, 0, at_a_time, *_groups(at_a_time * columns), tile_bytes)
 
     def _lower(self, table: Table, weights: PackedWeights, operands: Operands, padding: int) -> None:
         source, shape = operands.source_shape, operands.shape
@@ -190,7 +193,6 @@ class Winograd:
                 tile_columns=tiling.columns,
                 in_tile=tiling.n,
                 out_tile=tiling.m,
-                group_size=size,
             )
             tiles = dict(tiles=operands.workspace, tiles_plane=plane * weights.cell)
             multiplied = dict(products=products, products_plane=plane * BLOCK)
@@ -222,7 +224,7 @@ class Winograd:
                         **wanted,
                         slope=operands.slope,
                         final=operands.final,
-                        tile_groups=groups,
+                        items=tiling.items,
                         thread_bytes=tiling.workspace,
                         **weights.columns,
                         taps=taps,
@@ -230,7 +232,7 @@ class Winograd:
                     )
                 )
                 continue
-            table.add(o.WinogradInput(**work, **tiles, **given, cell=weights.cell))
+            table.add(o.WinogradInput(**work, group_size=size, **tiles, **given, cell=weights.cell))
             multiply(
                 table,
                 weights,
@@ -252,7 +254,11 @@ class Winograd:
                 taps=taps,
                 bias=zeros,
             )
-            table.add(o.WinogradOutput(**work, **multiplied, **wanted, slope=operands.slope, final=operands.final))
+            table.add(
+                o.WinogradOutput(
+                    **work, group_size=size, **multiplied, **wanted, slope=operands.slope, final=operands.final
+                )
+            )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from functools import cache
 from numba import float32
 
 from .. import table as t
-from ..isa import BLOCK, COLUMNS, HALF
+from ..isa import BLOCK, COLUMNS, HALF, ROWS
 from . import kernel
 from .cells import load_cell
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow
@@ -331,25 +331,27 @@ def transform_output(op, slope, final, scratch, share):
 
 @kernel
 def convolve(op, slope, final, scratch, share):
-    """All three steps for `TILE_GROUPS` groups of tiles, an item, in memory that is the thread's own.
+    """All three steps for a part of the tiles, an item, in memory that is the thread's own.
 
-    TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before the next one's. B is as for `multiply`, `TAPS` the
-    offsets of blocks from TILES, RESIDUAL and C as for `transform_output`, and NO_BIAS a panel of zeros.
+    TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before the next one's; both lie as [block][group][position][tile
+    of the group][LANES], the tiles dealt out to as few groups as the micro-kernel takes. B is as for `multiply`, `TAPS`
+    the offsets of blocks from TILES, RESIDUAL and C as for `transform_output`, and NO_BIAS a panel of zeros.
     """
-    size, positions = op[t.GROUP_SIZE], op[t.IN_TILE] ** 2
-    ds, ss, thread = size * op[t.CELL], size * BLOCK, share.thread
+    positions, thread = op[t.IN_TILE] ** 2, share.thread
     tiles, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
     slopes, finals = broadcast(slope), broadcast(final)
-    all_tiles, tiles_an_item = op[t.ROW_COUNT] * op[t.TILE_COLUMNS], op[t.TILE_GROUPS] * size
-    queue = share_out(share, (all_tiles + tiles_an_item - 1) // tiles_an_item)
+    all_tiles, items = op[t.ROW_COUNT] * op[t.TILE_COLUMNS], op[t.ITEMS]
+    queue = share_out(share, items)
     item = next_item(queue)
     while item >= 0:
-        first = item * tiles_an_item
-        count = min(tiles_an_item, all_tiles - first)
-        groups = (count + size - 1) // size
+        first = item * all_tiles // items
+        count = (item + 1) * all_tiles // items - first
+        groups = (count + ROWS - 1) // ROWS
+        size = (count + groups - 1) // groups
+        ds, ss = size * op[t.CELL], size * BLOCK
         for block in range(op[t.BLOCKS]):
             for i in range(count):
-                d = tiles + block * op[t.TILES_PLANE] + _to_tile(op, i, op[t.CELL])
+                d = tiles + block * op[t.TILES_PLANE] + i % groups * positions * ds + i // groups * op[t.CELL]
                 _transform_input(op, block, first + i, d, ds, scratch)
         for position in range(positions):
             for panel in range(op[t.PANELS]):
@@ -361,9 +363,9 @@ def convolve(op, slope, final, scratch, share):
                     tile, plane = tiles + number * ds, op[t.PRODUCTS_PLANE]
                     c = products + panel * COLUMNS * plane + number * ss
                     rest = (
-                        min(size, count - group * size), columns, tile, op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], b,
-                        b + panel_bytes + group * panel_bytes // groups, BLOCK // groups, c, plane, BLOCK,
-                        op[t.NO_BIAS], float32(1), 0, float32(1),
+                        (count - group + groups - 1) // groups, columns, tile, op[t.TAPS], op[t.TAP_COUNT],
+                        op[t.DEPTH], b, b + panel_bytes + group * panel_bytes // groups, BLOCK // groups, c, plane,
+                        BLOCK, op[t.NO_BIAS], float32(1), 0, float32(1),
                     )  # fmt: skip
                     if op[t.CELL] == BLOCK:
                         multiply_adjacent(BLOCK, *rest)
@@ -371,6 +373,6 @@ def convolve(op, slope, final, scratch, share):
                         multiply_adjacent_narrow(HALF, *rest)
         for block in range(op[t.OUT_BLOCKS]):
             for i in range(count):
-                s = products + block * op[t.PRODUCTS_PLANE] + _to_tile(op, i, BLOCK)
+                s = products + block * op[t.PRODUCTS_PLANE] + i % groups * positions * ss + i // groups * BLOCK
                 _transform_output(op, slopes, finals, block, first + i, s, ss, scratch)
         item = next_item(queue)

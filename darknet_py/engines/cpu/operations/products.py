@@ -93,8 +93,7 @@ class Winograd(Operation):
     tile_columns: int
     in_tile: int
     out_tile: int
-    group_size: int
-    tile_groups: int
+    items: int
     tiles: int
     tiles_plane: int
     products: int
