@@ -14,6 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
+from ..arena import LINE
 from ..isa import BLOCK, COLUMNS, HALF, LANES, ROWS, UNROLL
 from .vector import (
     F32,
@@ -30,6 +31,7 @@ from .vector import (
     widen,
 )  # fmt: skip
 
+REGISTERS = max(1, LINE // BLOCK)  # of weights in a cache line
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 14 + [F32, I64, F32])
 
 
@@ -69,6 +71,7 @@ def _emit_tile(
     unroll = min(UNROLL, LANES // 2) if pairs else UNROLL
     entry = build.block
     offsets = [build.mul(stride, I64(i)) for i in range(m)]
+    line_step = build.mul(ahead_step, I64(REGISTERS))
     tap_loop, k_loop, tap_end, store = (build.append_basic_block(name) for name in ("tap", "k", "next", "store"))
     zero = ir.Constant(REGISTER, [0.0] * LANES)
     build.branch(tap_loop)
@@ -87,9 +90,10 @@ def _emit_tile(
     values = list(tile)
     b_base = pointer(build, k_b, REGISTER)
     for step in range(unroll):
-        for _ in range(n if adjacent else 0):
-            prefetch(build, ahead_next)
-            ahead_next = build.add(ahead_next, ahead_step)
+        for register in range(step * n, step * n + n if adjacent else 0):
+            if register % REGISTERS == 0:
+                prefetch(build, ahead_next)
+                ahead_next = build.add(ahead_next, line_step)
         weights = [build.load(build.gep(b_base, [I64(step * n + j)]), align=4) for j in range(n)]
         for i in range(m):
             address = build.add(k_a, build.add(offsets[i], I64(4 * step)))
