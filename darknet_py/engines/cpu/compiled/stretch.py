@@ -35,8 +35,8 @@ class Barrier(NamedTuple):
         How many arrivals the barrier before had.
     since, lost : int
         When the thread last began to work undisturbed, and nanoseconds that it has lost by waiting.
-    over : bool
-        Whether the stretch ends here.
+    late, over : bool
+        Whether some thread has lost too much; whether the stretch ends here.
     """
 
     posted: int
@@ -45,6 +45,7 @@ class Barrier(NamedTuple):
     arrivals: int
     since: int
     lost: int
+    late: bool
     over: bool
 
 
@@ -82,23 +83,23 @@ def begin_stretch(mailbox, threads):
     """What comes before the first barrier."""
     post = int64s(mailbox + LINE, t.POST_FIELDS)
     if threads == 1:
-        return Barrier(0, 1, post[t.UNTIL] if post[t.WORKING] != 0 else 0, 0, 0, 0, False)
-    return Barrier(post[t.POSTED], threads, 0, post[t.BASE], clock(), 0, False)
+        return Barrier(0, 1, post[t.UNTIL] if post[t.WORKING] != 0 else 0, 0, 0, 0, False, False)
+    return Barrier(post[t.POSTED], threads, 0, post[t.BASE], clock(), 0, False, False)
 
 
 @kernel
 def pass_barrier(barrier, mailbox, row, rows, thread):
     """Wait for all others, all rows before `row` being done, of `rows`; only thread 0 does so where none is left."""
-    posted, threads, until, arrivals, since, lost, _ = barrier
+    posted, threads, until, arrivals, since, lost, late, _ = barrier
     if threads == 1:
-        return Barrier(posted, threads, until, arrivals, since, lost, until != 0 and clock() >= until)
+        return Barrier(posted, threads, until, arrivals, since, lost, late, until != 0 and clock() >= until)
     arrivals += threads
     # All see this: nobody passes without thread 0.
-    if thread == 0 and fetch(mailbox + t.LATE * 8) == posted:
+    if thread == 0 and late:
         exchange(mailbox + t.END * 8, arrivals)
     fetch_add(mailbox + t.ARRIVED * 8, 1)
     if row == rows and thread != 0:
-        return Barrier(posted, threads, until, arrivals, since, lost, True)
+        return Barrier(posted, threads, until, arrivals, since, lost, late, True)
     waiting = wait_for(mailbox + t.ARRIVED * 8, arrivals)
     if waiting != 0:
         now = clock()
@@ -106,6 +107,7 @@ def pass_barrier(barrier, mailbox, row, rows, thread):
         since = now
         if lost > BEARABLE:
             exchange(mailbox + t.LATE * 8, posted)
+    late = fetch(mailbox + t.LATE * 8) == posted
     # Who passes late finds the end of a later stretch, but then that has been posted before.
     over = fetch(mailbox + t.END * 8) == arrivals or fetch(mailbox + LINE + t.POSTED * 8) != posted
-    return Barrier(posted, threads, until, arrivals, since, lost, over)
+    return Barrier(posted, threads, until, arrivals, since, lost, late, over)
