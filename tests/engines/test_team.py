@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,6 +87,28 @@ for thread in threads:
 assert failed == 0, f"{failed} of {count} children"
 assert (network.predict(batch) == expected).all()
 """
+# A stopped process, or one whose threads wait for cores, is not one that hangs.
+STOPPED = """
+from darknet_py.engines.cpu import plan
+
+plan.thread_count = lambda wanted: wanted
+signal.alarm(300)  # ends a process that hangs
+expected = network.predict(batch)
+network = load_network("cfg/shapes.cfg", "data/shapes.weights", engine="cpu", threads=64)
+parent = os.getpid()
+child = os.fork()
+if child == 0:
+    random = np.random.default_rng(0)
+    while os.getppid() == parent:
+        os.kill(parent, signal.SIGSTOP)
+        time.sleep(random.uniform(0, 3e-3))
+        os.kill(parent, signal.SIGCONT)
+        time.sleep(random.uniform(0, 3e-3))
+    os._exit(0)
+for _ in range(100 * count):
+    assert (network.predict(batch) == expected).all()
+os.kill(child, signal.SIGKILL)
+"""
 # One after another, since limits are of the user, and root has none.
 CRAMPED = """
 start = threading.Thread.start
@@ -146,6 +169,53 @@ def test_a_team_that_nobody_needs_leaves_no_threads():
     assert len(os.listdir(tasks)) < before
 
 
+@pytest.fixture
+def crowd():
+    """A plan for a team of 64 threads, its mailbox, and what one thread answers."""
+    engine = open_engine("cpu", NETWORK.layers, random_parameters(NETWORK.layers), 1)
+    expected = engine.plan(NETWORK.layers).run(BATCH)
+    engine = engine.fork(64)
+    return engine.plan(NETWORK.layers), engine.team._crew._mailbox.view(np.int64).reshape(-1, LINE // 8), expected
+
+
+def test_threads_without_a_core_neither_hang_nor_change_the_answer(crowd):
+    plan, _, expected = crowd
+    for _ in range(300):
+        assert (plan.run(BATCH) == expected).all()
+
+
+def test_a_walk_goes_on_with_half_the_threads_where_they_lose_too_much_and_with_more_later(crowd):
+    plan, (barriers, post, *_), expected = crowd
+    plan.run(BATCH)
+    for _ in range(100):
+        if post[t.WORKING] == 1:
+            break
+        post[t.UNTIL] = np.iinfo(np.int64).max
+        # As if a thread of the next stretch had lost too much; some may have, without a core.
+        working = int(post[t.WORKING]) or 64
+        barriers[t.LATE] = (int(post[t.POSTED]) // t.MOST_THREADS + 1) * t.MOST_THREADS + working
+        assert (plan.run(BATCH) == expected).all()
+        assert post[t.WORKING] < 64
+        assert post[t.PAUSE] > 0
+    assert post[t.WORKING] == 1
+    post[t.UNTIL] = post[t.RAISED] = 0
+    posted = int(post[t.POSTED])
+    assert (plan.run(BATCH) == expected).all()
+    assert post[t.RAISED] > 0
+    assert post[t.POSTED] > posted
+
+
+def test_threads_that_are_not_needed_now_sleep(crowd):
+    plan, (_, post, *lines), expected = crowd
+    plan.run(BATCH)
+    post[t.WORKING], post[t.UNTIL] = 1, np.iinfo(np.int64).max
+    asleep = lines[t.LINES - 1 :: t.LINES]
+    until = time.monotonic() + 60
+    while not all(line[t.ASLEEP] for line in asleep) and time.monotonic() < until:
+        assert (plan.run(BATCH) == expected).all()
+    assert all(line[t.ASLEEP] for line in asleep)
+
+
 def test_threads_that_the_system_refuses_are_done_without():
     run_script(CRAMPED, 0)
 
@@ -156,6 +226,12 @@ def test_threads_that_the_system_refuses_are_done_without():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals and timers")
 def test_an_exception_at_any_moment_leaves_the_threads_ready(affinity, options):
     run_script(INTERRUPTED, os.environ.get("DARKNET_PY_EXCEPTIONS", 200), affinity, options=options)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_a_process_that_is_stopped_again_and_again_ends():
+    run_script(STOPPED, os.environ.get("DARKNET_PY_STOPS", 20))
 
 
 @pytest.mark.slow

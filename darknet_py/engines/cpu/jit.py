@@ -25,7 +25,7 @@ from .linked import Linked, place
 
 LOG = logging.getLogger(__name__)
 # How many int64 each function of `compiled.entry` takes; all return one.
-COUNTS = {"run": 4, "serve": 3, "interpolate": 14, "warp": 12}
+COUNTS = {"work": 5, "interpolate": 14, "warp": 12}
 COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
 SOURCES = (
     "compiled/*.py", "arena.py", "compiler.py", "isa.py", "jit.py", "linked.py", "linker.py", "operations/*.py",
@@ -38,8 +38,7 @@ OWN = {"NRT_MemInfo_call_dtor": ctypes.cast(ctypes.pythonapi.Py_FatalError, ctyp
 class Native:
     """The functions of `compiled.entry`, compiled."""
 
-    run: Callable[..., int]
-    serve: Callable[..., int]
+    work: Callable[..., int]
     interpolate: Callable[..., int]
     warp: Callable[..., int]
 

@@ -23,11 +23,17 @@ ROWS, TABLE, NUMBERS_AT, CLOCK, CALL_FIELDS = range(5)
 # Bytes that a thread needs for itself: Winograd's largest tile, twice.
 SCRATCH = 2 * 8 * 8 * BLOCK
 
-# A team's mailbox: a line that counts arrivals at the barriers of a walk; then, for each thread, a line of its own and
-# two counters of items, a line each, for every other operation. Thread 0's line: how many calls were posted; the last
-# one's address, or 0 where all threads are to leave; how many threads walk it. The others': whether it sleeps, the lock
-# that wakes it, and its number in the system, 0 where that is not known.
-POSTED, CALL, THREADS = 0, 1, 2
+# A team's mailbox: a line for the barriers; a line that says what is walked; then, for each thread, a line of its own
+# and two counters of items, a line each, for every other operation. Thread 0's own line is the second.
+# The barriers' line: how many have arrived, since the team began; the stretch of a walk that does better with fewer
+# threads, as it was posted; how many had arrived where one ended before its time.
+ARRIVED, LATE, END = 0, 1, 2
+# The second: the number of the stretch that was posted last, and behind it how many threads walk it; its call, 0 where
+# all are to leave; its first row; how many had arrived before it. Then what the caller alone looks at: how many threads
+# work, 0 for all; until when, and for how long if that is too early; when they were last made more.
+POSTED, CALL, FROM, BASE, WORKING, UNTIL, PAUSE, RAISED, POST_FIELDS = range(9)
+MOST_THREADS = 1 << 16
+# The others': whether it sleeps, the lock that wakes it, and its number in the system, 0 where that is not known.
 ASLEEP, ALARM, NUMBER = 0, 1, 2
 LINES = 3  # of each thread
 

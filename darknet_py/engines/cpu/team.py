@@ -76,12 +76,12 @@ class _Crew:
                 break
             self._present += 1
         mailbox, scratch = self._addresses
-        self._native.run(mailbox, call, scratch, self._present)
+        self._native.work(mailbox, call, scratch, 0, self._present)
 
     def dismiss(self) -> None:
         """Let the threads end."""
         mailbox, scratch = self._addresses
-        self._native.run(mailbox, 0, scratch, self._present)
+        self._native.work(mailbox, 0, scratch, 0, self._present)
 
     def _serve(self) -> None:
         thread = next(self._numbers)
@@ -92,7 +92,7 @@ class _Crew:
         line = self._mailbox[start : start + LINE].view("i8")
         line[t.ALARM] = _make_alarm()
         line[t.NUMBER] = threading.get_native_id()
-        self._native.serve(mailbox, scratch + thread * t.SCRATCH, thread)
+        self._native.work(mailbox, 0, scratch + thread * t.SCRATCH, thread, 0)
 
 
 def _make_alarm() -> int:

@@ -1,4 +1,4 @@
-"""What Python calls: running a table with a team's threads, serving in such a team, `interpolate` and `warp`.
+"""What Python calls: `work` in a team, for the caller and the other threads, `interpolate` and `warp`.
 
 From the moment when a call is posted until all threads are done with it no Python runs in the caller's thread, so that
 no exception can come between.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from .. import table as t
 from ..arena import LINE
+from . import kernel
 from .resize import interpolate as interpolate
+from .stretch import choose_threads, note_loss
 from .sync import exchange, fetch, fetch_add, int64s, keep_apart, release_lock, take_lock, yield_core
 from .walk import walk
 from .warp import warp as warp
@@ -17,44 +19,52 @@ from .warp import warp as warp
 PATIENCE = 2000
 
 
-def run(mailbox, call, scratch, threads):
-    """Walk a call with the `threads` - 1 others of a team; return 0. One of address 0 makes the others leave."""
-    exchange(mailbox, 0)
-    for thread in range(threads):
-        exchange(mailbox + (2 + thread * t.LINES) * LINE, 0)
-        exchange(mailbox + (3 + thread * t.LINES) * LINE, 0)
+@kernel
+def _post(mailbox, call, row, scratch, threads):
+    """Let the others, of so many threads, walk a call from a row on; wake who sleeps."""
     post = mailbox + LINE
-    int64s(post, t.THREADS + 1)[t.THREADS] = threads
     exchange(post + t.CALL * 8, call)
-    fetch_add(post + t.POSTED * 8, 1)
+    exchange(post + t.FROM * 8, row)
+    exchange(post + t.BASE * 8, fetch(mailbox + t.ARRIVED * 8))
+    number = fetch(post + t.POSTED * 8) // t.MOST_THREADS
+    exchange(post + t.POSTED * 8, (number + 1) * t.MOST_THREADS + threads)
     for thread in range(1, threads):
         line = post + thread * t.LINES * LINE
         if exchange(line + t.ASLEEP * 8, 0) != 0:
             fields = int64s(line, t.NUMBER + 1)
             keep_apart(fields[t.NUMBER], scratch)
             release_lock(fields[t.ALARM])
-    if call != 0:
-        walk(call, mailbox, scratch, 0, threads)
-    return 0
 
 
-def serve(mailbox, scratch, thread):
-    """Walk what is posted, until that is nothing; sleep where it does not come for a while; return 0.
+@kernel
+def _begin(mailbox, call, row, scratch, threads):
+    """Begin a stretch of a call from a row on, with the others of a team of so many; with how many it is."""
+    working = choose_threads(mailbox, threads)
+    for thread in range(working):
+        exchange(mailbox + (2 + thread * t.LINES) * LINE, 0)
+        exchange(mailbox + (3 + thread * t.LINES) * LINE, 0)
+    if working > 1:
+        _post(mailbox, call, row, scratch, working)
+    return working
 
-    Who takes the mark of sleep away decides: the thread itself, which then goes on, or `run`, which wakes it.
+
+@kernel
+def _await(mailbox, thread, done):
+    """What is posted next, behind `done`, for this thread; 0 where that is to leave. Sleep where nothing comes.
+
+    Who takes the mark of sleep away decides: the thread itself, which then goes on, or the caller, which wakes it.
     """
     post = mailbox + LINE
     line = post + thread * t.LINES * LINE
-    done = turns = 0
+    turns = 0
     while True:
-        if fetch(post + t.POSTED * 8) != done:
-            done += 1
-            call, threads = fetch(post + t.CALL * 8), int64s(post, t.THREADS + 1)[t.THREADS]
-            if call == 0:
+        posted = fetch(post + t.POSTED * 8)
+        if posted != done:
+            done = posted
+            if fetch(post + t.CALL * 8) == 0:
                 return 0
-            if thread < threads:
-                walk(call, mailbox, scratch, thread, threads)
-            turns = 0
+            if thread < posted % t.MOST_THREADS:  # else the next may be posted already, while this reads
+                return posted
         elif turns < PATIENCE:
             turns += 1
             yield_core()
@@ -62,4 +72,30 @@ def serve(mailbox, scratch, thread):
             exchange(line + t.ASLEEP * 8, 1)
             if fetch_add(post + t.POSTED * 8, 0) == done or exchange(line + t.ASLEEP * 8, 0) == 0:
                 take_lock(int64s(line, t.NUMBER + 1)[t.ALARM])
-            turns = 0
+                turns = 0
+
+
+def work(mailbox, call, scratch, thread, threads):
+    """Be a thread of a team: 0, the caller, has all `threads` walk a call, the others walk what it posts; return 0.
+
+    A call of address 0 makes the others leave. `walk`, most of what is compiled, is called at this place alone.
+    """
+    if thread == 0 and call == 0:
+        _post(mailbox, call, 0, scratch, threads)
+        return 0
+    row = posted = 0
+    working = threads
+    while True:
+        if thread == 0:
+            working = _begin(mailbox, call, row, scratch, threads)
+        else:
+            posted = _await(mailbox, thread, posted)
+            if posted == 0:
+                return 0
+            call, row = fetch(mailbox + LINE + t.CALL * 8), fetch(mailbox + LINE + t.FROM * 8)
+            working = posted % t.MOST_THREADS
+        row = walk(call, row, mailbox, scratch, thread, working)
+        if thread == 0:
+            note_loss(mailbox, working)
+            if row == int64s(call, t.CALL_FIELDS)[t.ROWS]:
+                return 0

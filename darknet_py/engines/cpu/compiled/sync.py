@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -21,6 +22,7 @@ MOST_CORES = 1024  # of a machine whose threads are kept apart
 I8 = ir.IntType(8)
 _HAS_YIELD = os.name == "posix"
 _KNOWS_CORE = sys.platform == "linux"
+_CLOCK = getattr(time, "CLOCK_MONOTONIC", None)
 
 
 def _external(build: Any, name: str, result: Any, *arguments: Any) -> Any:
@@ -171,14 +173,33 @@ def cycles(context: Any) -> Any:
     return types.intp(), codegen
 
 
+@intrinsic
+def clock(context: Any) -> Any:
+    """Nanoseconds from some time on; 0 where the system does not tell."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        if _CLOCK is None:
+            return I64(0)
+        told = cgutils.alloca_once(build, ir.ArrayType(I64, 2))
+        _external(build, "clock_gettime", I32, I32(_CLOCK), told)
+        seconds, rest = (build.load(cgutils.gep_inbounds(build, told, 0, place)) for place in (0, 1))
+        return build.add(build.mul(seconds, I64(10**9)), rest)
+
+    return types.intp(), codegen
+
+
 @kernel
 def wait_for(address, count):
-    """Return once the int64 at `address` is at least `count`."""
+    """Return once the int64 at `address` is at least `count`: since when the core was offered to others, or 0."""
     spins = 0
+    since = 0
     while fetch(address) < count:
         spins += 1
         if spins > SPINS:
+            if since == 0:
+                since = clock()
             yield_core()
+    return since
 
 
 class Share(NamedTuple):

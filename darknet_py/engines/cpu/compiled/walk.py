@@ -25,27 +25,32 @@ from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
 from .strassen import multiply_quarters
-from .sync import Share, cycles, exchange, fetch_add, int64s, wait_for
+from .stretch import begin_stretch, pass_barrier
+from .sync import Share, cycles, exchange, int64s
 from .updates import update_adam, update_sgd
 from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
 
 
 @kernel
-def walk(call, mailbox, scratch, thread, threads):
-    """Run all operations of a table, together with `threads` - 1 other callers.
+def walk(call, row, mailbox, scratch, thread, threads):
+    """Run the operations of a table from a row on, with `threads` - 1 other callers; return the row behind the last.
 
-    The mailbox's counters are zero at the start. Between operations all wait for all: what one writes, the next
-    reads. At the end only `thread` 0 waits, and no other looks at the counters again. At CLOCK, unless 0, each thread
-    tells when it starts and when it has done its share of each operation, in cycles.
+    Between operations all wait for all: what one writes, the next reads. At the end of the table only `thread` 0
+    waits. A stretch of a walk ends earlier, for all, where fewer threads or more are to go on with it.
+
+    The counters of items for the first row are zero. At CLOCK, unless 0, each thread tells when it starts and when it
+    has done its share of each operation, in cycles.
     """
     fields = int64s(call, t.CALL_FIELDS)
     rows, counters = fields[t.ROWS], mailbox + 2 * LINE
     timed = fields[t.CLOCK] != 0
     clock = int64s(fields[t.CLOCK] + thread * (rows + 1) * 8, rows + 1)
-    if timed:
+    if timed and row == 0:
         clock[0] = cycles()
-    for i in range(rows):
+    barrier = begin_stretch(mailbox, threads)
+    while row < rows:
+        i = row
         op = int64s(fields[t.TABLE] + i * t.FIELDS * 8, t.FIELDS)
         share = Share(counters + i % 2 * LINE, thread, threads)
         # Nobody is at the operation before any more, and the next one has its counters.
@@ -134,6 +139,8 @@ def walk(call, mailbox, scratch, thread, threads):
             update_adam(op, numbers, scratch, share)
         if timed:
             clock[i + 1] = cycles()
-        fetch_add(mailbox, 1)
-        if i < rows - 1 or thread == 0:
-            wait_for(mailbox, (i + 1) * threads)
+        row += 1
+        barrier = pass_barrier(barrier, mailbox, row, rows, thread)
+        if barrier.over:
+            break
+    return row
