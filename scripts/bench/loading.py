@@ -94,7 +94,7 @@ def _run(name: str, samples: list[Sample], threads: int, iterations: int) -> tup
 
 def _step(name: str, threads: int, iterations: int) -> float:
     """Images a second of iterations whose pictures are given."""
-    network, options, random = load_network(ROOT / "cfg" / f"{name}.cfg", None, "reference"), _options(name), None
+    network, options = load_network(ROOT / "cfg" / f"{name}.cfg", None, "reference"), _options(name)
     random = np.random.default_rng(1)
     parameters = Parameters.zeros(network.layers)
     set_first(parameters, seed=1)
