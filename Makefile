@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-build-isolation
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-train bench-cuda clean
+.PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-train bench-loading bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench-start: .venv/installed-bench ## time the whole program, from its start to 
 
 bench-train: .venv/installed-bench ## time training beside PyTorch; BENCH="--networks tiny" holds options
 	$(BIN)/python -m scripts.bench.train $(BENCH)
+
+bench-loading: .venv/installed-bench ## time training runs, with their pictures, beside bare steps
+	$(BIN)/python -m scripts.bench.loading $(BENCH)
 
 bench-cuda: .venv/installed-bench ## time the GPU engine, with PyTorch's cuDNN, beside PyTorch; BENCH="--networks tiny" holds options
 	$(PIP) --editable '.[cuda12]' 'nvidia-cudnn-frontend==1.28.*'

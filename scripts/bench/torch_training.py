@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional
@@ -24,10 +24,26 @@ SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
 
 
 class TorchTraining:
-    """Forward, cross-entropy, backward, and SGD with momentum, as ours does it."""
+    """Forward, cross-entropy, backward, and SGD with momentum, as ours does it.
 
-    def __init__(self, layers: Sequence[Layer], parameters: Parameters, channels_last: bool) -> None:
+    Parameters
+    ----------
+    layers : sequence of Layer
+    parameters : Parameters
+        The first ones.
+    channels_last : bool
+        Whether pictures and kernels lie so.
+    compiled : bool
+        Whether forward, loss and backward are compiled, by the first step; a C++ compiler must be there.
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], parameters: Parameters, channels_last: bool, compiled: bool = False
+    ) -> None:
         self.layers, self.channels_last = layers, channels_last
+        self.measure: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self._measure
+        if compiled:
+            self.measure = torch.compile(self._measure, dynamic=False)
         self.tensors = [
             {name: _tensor(arrays, name, channels_last) for name in arrays if name not in ("means", "variances")}
             for arrays in parameters
@@ -35,15 +51,18 @@ class TorchTraining:
         weights = [tensor for tensors in self.tensors for name, tensor in tensors.items() if name == "weights"]
         others = [tensor for tensors in self.tensors for name, tensor in tensors.items() if name != "weights"]
         groups = [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM)
+        self.optimizer = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM, fused=True)
 
     def step(self, images: torch.Tensor, classes: torch.Tensor) -> float:
         """One iteration; the loss, its mean over the images."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(self._forward(images), classes)
+        loss = self.measure(images, classes)
         loss.backward()
         self.optimizer.step()
         return float(loss.detach())
+
+    def _measure(self, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(self._forward(images), classes)
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
         """What goes into the softmax."""

@@ -2,8 +2,8 @@
 
 An iteration each in turn, in rounds (A B C A B C ...), on the same pictures, from the same weights: forward, loss,
 backward, and the update by SGD with momentum and decay; pictures are given, none are loaded. PyTorch runs eagerly, in
-both layouts of memory, of which the faster counts. Before, the losses of both are held to each other. Medians and least
-milliseconds are told, and the ratio of medians.
+both layouts of memory, and, with --compile, by torch.compile, channels last; the fastest counts, and is named. Before,
+the losses of all are held to each other. Medians and least milliseconds are told, and the ratio of medians.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ BATCHES = {
     "tiny": 16, "shapes": 64, "darknet19": 16, "resnet18": 16, "resnet50": 8, "alexnet": 16, "cifar": 128,
     "mobilenet-v2": 16,
 }  # fmt: skip
+COMPILED = "torch.compile"
 PAUSE = 0.2  # seconds, after which the other's threads sleep
 MOST_APART = 0.02  # losses, relatively: PyTorch's epsilon differs
 MOST_DROPPED_OUT = 0.1  # where each drops other values out
@@ -41,13 +42,14 @@ MOST_DROPPED_OUT = 0.1  # where each drops other values out
 def main() -> int:
     """Run both on each network; print their times and the ratio."""
     parser = make_parser("scripts.bench.train", __doc__, 7, tuple(BATCHES), "tiny,shapes")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes at first")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(f"{args.threads} threads; ms: median, least")
     print(f"{'network':14}{'batch':>6}{'PyTorch':>20}{'darknet':>20}{'ratio':>8}")
     for name in args.networks:
-        runs = _make(name, BATCHES[name], args.threads)
-        losses = {program: run() for program, run in runs.items()}
+        runs = _make(name, BATCHES[name], args.threads, args.compile)
+        losses = _begin(runs)
         layers = load_structure(ROOT / "cfg" / f"{name}.cfg").layers
         most = MOST_DROPPED_OUT if any(isinstance(layer, Dropout) for layer in layers) else MOST_APART
         if max(losses.values()) - min(losses.values()) > most * max(losses.values()):
@@ -61,13 +63,32 @@ def main() -> int:
                 run()
                 times[program].append(1000 * (time.perf_counter() - start))
         ours = times.pop("darknet")
-        theirs = min(times.values(), key=median)
-        told = "".join(f"{median(found):12.1f}{min(found):8.1f}" for found in (theirs, ours))
-        print(f"{name:14}{BATCHES[name]:6}{told}{median(ours) / median(theirs):8.2f}", flush=True)
+        best = min(times, key=lambda program: median(times[program]))
+        told = "".join(f"{median(found):12.1f}{min(found):8.1f}" for found in (times[best], ours))
+        print(f"{name:14}{BATCHES[name]:6}{told}{median(ours) / median(times[best]):8.2f}  {best}", flush=True)
+        if args.compile:
+            for program, found in times.items():
+                print(f"  {program}: {median(found):.1f}, {min(found):.1f}", flush=True)
     return 0
 
 
-def _make(name: str, batch: int, threads: int) -> dict[str, Callable[[], float]]:
+def _begin(runs: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """The losses of first iterations; who cannot compile is told, and left out."""
+    losses = {}
+    for program, run in list(runs.items()):
+        start = time.perf_counter()
+        try:
+            losses[program] = run()
+        except torch._dynamo.exc.TorchDynamoException as error:
+            print(f"{program}: left out: {str(error).splitlines()[0]}", file=sys.stderr)
+            del runs[program]
+            continue
+        if program == COMPILED:
+            print(f"  {program}: {time.perf_counter() - start:.0f} s to compile", flush=True)
+    return losses
+
+
+def _make(name: str, batch: int, threads: int, compiled: bool) -> dict[str, Callable[[], float]]:
     """An iteration of each program, from the same weights; each gives its loss, the mean over the images."""
     network = load_structure(ROOT / "cfg" / f"{name}.cfg")
     layers, random = network.layers, np.random.default_rng(1)
@@ -90,6 +111,9 @@ def _make(name: str, batch: int, threads: int) -> dict[str, Callable[[], float]]
     for channels_last in (False, True):
         training = TorchTraining(layers, parameters, channels_last)
         runs[f"PyTorch {'channels_last' if channels_last else 'contiguous'}"] = partial(training.step, given, chosen)
+    if compiled:
+        training = TorchTraining(layers, parameters, channels_last=True, compiled=True)
+        runs[COMPILED] = partial(training.step, given, chosen)
     return runs
 
 

@@ -129,24 +129,6 @@ def spread(op, share):
 
 
 @kernel
-def unflatten(op, share):
-    """Add pictures of one cell at A, as `flatten` makes them, to blocked ones of `CELLS` at C; a block an item.
-
-    `CLEAR`: C is zero before.
-    """
-    cells, images = op[t.CELLS], op[t.IMAGES]
-    queue = share_out(share, op[t.BLOCKS])
-    item = next_item(queue)
-    while item >= 0:
-        for image in range(images):
-            for i in range(cells):
-                value = load(op[t.A] + ((item * cells + i) * images + image) * BLOCK)
-                place = op[t.C] + ((item * images + image) * cells + i) * BLOCK
-                store(place, value if op[t.CLEAR] else value + load(place))
-        item = next_item(queue)
-
-
-@kernel
 def to_plain(op, scratch, share):
     """Blocked pictures at A to plain ones at C; a picture's block an item. `scratch` holds a register."""
     size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]

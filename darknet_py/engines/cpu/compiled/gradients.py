@@ -16,41 +16,43 @@ from .vector import broadcast, load, load_scalar, store, store_scalar
 def sum_products(op, share):
     """Add to C the products of A's numbers and B's registers, summed over pixels and pictures; see the operation.
 
-    An item of work is a part of the pictures, a group of B's columns and a block of A's rows.
+    An item of work is a part of the pictures, some groups of B's columns and a block of A's rows.
     """
     blocks, columns, depth, taps = op[t.BLOCKS], op[t.OUT_BLOCKS], op[t.DEPTH], op[t.TAP_COUNT]
     groups = (columns + t.GROUP - 1) // t.GROUP
+    stretches = (groups + op[t.GROUPS] - 1) // op[t.GROUPS]
     offsets = int64s(op[t.TAPS], taps)
     zero = broadcast(float32(0))
-    queue = share_out(share, op[t.PARTS] * groups * blocks)
+    queue = share_out(share, op[t.PARTS] * stretches * blocks)
     item = next_item(queue)
     while item >= 0:
         left, block = divmod(item, blocks)
-        part, group = divmod(left, groups)
-        first, last = group * columns // groups, (group + 1) * columns // groups
+        part, stretch = divmod(left, stretches)
+        first_group, last_group = stretch * op[t.GROUPS], min(groups, (stretch + 1) * op[t.GROUPS])
         rows = min(depth, op[t.ROW_COUNT] - block * depth)
-        to_c = op[t.C] + part * op[t.PART_BYTES] + block * depth * op[t.C_ROW] + first * BLOCK
+        to_c = op[t.C] + part * op[t.PART_BYTES] + block * depth * op[t.C_ROW]
         if op[t.CLEAR]:
             for tap in range(taps):
                 for row in range(rows):
-                    for column in range(last - first):
+                    for column in range(first_group * columns // groups, last_group * columns // groups):
                         store(to_c + tap * op[t.C_BATCH] + row * op[t.C_ROW] + column * BLOCK, zero)
-        most = MOST_ROWS[last - first]
-        tiles = (rows + most - 1) // most
         for image in range(part * op[t.IMAGES] // op[t.PARTS], (part + 1) * op[t.IMAGES] // op[t.PARTS]):
             for top in range(0, op[t.OUT_HEIGHT], op[t.CHUNK]):
                 a = op[t.A] + image * op[t.A_BATCH] + block * op[t.A_PLANE] + top * op[t.A_ROW]
-                b = op[t.B] + image * op[t.B_BATCH] + first * op[t.B_PLANE] + top * op[t.B_ROW]
-                for tap in range(taps):
-                    for tile in range(tiles):
-                        start = tile * rows // tiles
-                        accumulate(
-                            (tile + 1) * rows // tiles - start, last - first,
-                            a + offsets[tap] + start * 4, op[t.PIXEL], op[t.A_ROW],
-                            b, op[t.B_PIXEL], op[t.B_ROW], op[t.B_PLANE],
-                            op[t.OUT_WIDTH], min(op[t.CHUNK], op[t.OUT_HEIGHT] - top),
-                            to_c + tap * op[t.C_BATCH] + start * op[t.C_ROW], op[t.C_ROW], BLOCK,
-                        )  # fmt: skip
+                b = op[t.B] + image * op[t.B_BATCH] + top * op[t.B_ROW]
+                for group in range(first_group, last_group):
+                    first, last = group * columns // groups, (group + 1) * columns // groups
+                    tiles = (rows + MOST_ROWS[last - first] - 1) // MOST_ROWS[last - first]
+                    for tap in range(taps):
+                        for tile in range(tiles):
+                            start = tile * rows // tiles
+                            accumulate(
+                                (tile + 1) * rows // tiles - start, last - first,
+                                a + offsets[tap] + start * 4, op[t.PIXEL], op[t.A_ROW],
+                                b + first * op[t.B_PLANE], op[t.B_PIXEL], op[t.B_ROW], op[t.B_PLANE],
+                                op[t.OUT_WIDTH], min(op[t.CHUNK], op[t.OUT_HEIGHT] - top),
+                                to_c + tap * op[t.C_BATCH] + start * op[t.C_ROW] + first * BLOCK, op[t.C_ROW], BLOCK,
+                            )  # fmt: skip
         item = next_item(queue)
 
 

@@ -14,7 +14,6 @@ from .deltas import (
     pool_maximum_delta,
     spread,
     to_plain,
-    unflatten,
 )
 from .gemm import multiply
 from .gradients import add_gradients, sum_products
@@ -23,6 +22,7 @@ from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
 from .normalization import bend_delta, fold_delta, fold_measures, measure, normalize, normalize_delta
 from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
+from .rows import multiply_rows
 from .softmax import softmax
 from .strassen import multiply_quarters
 from .stretch import begin_stretch, pass_barrier
@@ -60,6 +60,8 @@ def walk(call, row, mailbox, scratch, thread, threads):
         code = op[t.OPCODE]
         if code == t.GEMM_OP:
             multiply(op, slope, final, share)
+        elif code == t.MULTIPLY_ROWS_OP:
+            multiply_rows(op, scratch, share)
         elif code == t.STRASSEN_OP:
             multiply_quarters(op, slope, final, share)
         elif code == t.WINOGRAD_INPUT_OP:
@@ -129,8 +131,6 @@ def walk(call, row, mailbox, scratch, thread, threads):
             pool_average_delta(op, share)
         elif code == t.SPREAD_OP:
             spread(op, share)
-        elif code == t.UNFLATTEN_OP:
-            unflatten(op, share)
         elif code == t.TO_PLAIN_OP:
             to_plain(op, scratch, share)
         elif code == t.UPDATE_SGD_OP:

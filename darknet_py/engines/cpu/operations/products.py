@@ -39,6 +39,23 @@ class Gemm(Operation):
     final: float
 
 
+class MultiplyRows(Operation):
+    """Products of pictures of one cell and rows of weights, one for each output, as a weights file has them."""
+
+    a: int
+    a_plane: int
+    weights: int
+    filter_stride: int  # from one row to the next
+    channels: int  # inputs
+    out_channels: int
+    pixels: int  # pictures
+    taps: int  # offsets of the first blocks in A
+    bias: int
+    no_bias: int  # zeros
+    c: int
+    c_plane: int
+
+
 class WinogradInput(Operation):
     """Tiles of pictures, transformed."""
 

@@ -15,6 +15,7 @@ class SumProducts(Operation):
     depth: int  # rows of a block, side by side
     row_count: int  # rows of all blocks
     out_blocks: int  # columns
+    groups: int  # of columns in an item
     out_height: int
     out_width: int
     chunk: int  # rows of pixels at a time
@@ -225,17 +226,6 @@ class Spread(Operation):
     stride: int
     out_height: int
     out_width: int
-
-
-class Unflatten(Operation):
-    """Pictures of one cell as blocked pictures."""
-
-    a: int
-    c: int
-    clear: int
-    blocks: int
-    cells: int
-    images: int
 
 
 class ToPlain(Operation):

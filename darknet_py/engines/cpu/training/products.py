@@ -1,4 +1,4 @@
-"""Convolutions and connected layers in training: their sums, and the deltas of what goes into them."""
+"""Convolutions in training: their sums, and the deltas of what goes into them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ....layers import Array, Layer, Shape
-from ....layers.connected import Connected
 from ....layers.convolutional import Convolutional
 from .. import operations as o
 from ..algorithms import Operands, PackedWeights, choose
 from ..algorithms.base import AnyAlgorithm
 from ..algorithms.gemm import bundle
-from ..algorithms.products import multiply
-from ..algorithms.weights import allocate, pack_panels
 from ..arena import LINE, Store, address, round_up
 from ..builder import Table
 from ..isa import BLOCK, ISA, LANES
@@ -60,11 +57,8 @@ def pick(layer: Layer, weights: int) -> AnyAlgorithm | None:
     return next(quick, found[0] if found else None)
 
 
-def no_kernel(layer: Layer) -> str:
-    """Why no compiled code trains a layer that multiplies; empty where some does."""
-    if isinstance(layer, Connected):
-        return "" if layer.input_shapes[0].size % LANES == 0 else f"{layer.input_shapes[0].size} inputs fill no blocks"
-    assert isinstance(layer, Convolutional)
+def no_kernel(layer: Convolutional) -> str:
+    """Why no compiled code trains a convolution; empty where some does."""
     if layer.padding >= layer.size:
         return "its padding is as wide as its window"
     if any(side + 2 * layer.padding < layer.size for side in layer.input_shapes[0][1:]):
@@ -193,38 +187,3 @@ class Products:
         algorithm.lower(calls.table, mirrored, packed, operands)
         target.filled = True
         return name_implementation(algorithm.name)
-
-    def multiply_back(self, calls: Calls, layer: Connected, weights: Array, delta: Value, target: Value) -> str:
-        """Add the delta of a connected layer's input, of that of its sums; the implementation."""
-        channels, cells = target.shape.channels, target.cells
-        none = np.zeros(channels, np.float32)
-        packed = allocate(self.buffers, none, channels, cells, delta.blocks, LANES)
-        calls.table.keep(packed.bias)
-        for cell in range(cells):  # a product of its own, as a batch
-            matrix = weights[:, cell::cells].T[:, :, None]
-            ones = np.ones(channels, np.float32)
-            pack_panels(calls.table, packed, matrix, ones, packed.data[cell * packed.batch_stride :])
-        goal = target.make_blocked()
-        place, residual = goal, goal * target.filled
-        if cells > 1:
-            place, residual = self._take(target.blocks * target.plane), 0
-        operands = self._operands(delta.blocked(calls), place, residual, (delta.shape, target.shape), 0)
-        taps = calls.table.keep(np.arange(delta.blocks, dtype=np.int64) * delta.plane)
-        multiply(
-            calls.table,
-            packed,
-            operands,
-            batches=cells,
-            pixels=self.images,
-            pixel=BLOCK,
-            chunk=1,
-            a=delta.blocked(calls),
-            taps=taps,
-            c_batch=self.images * BLOCK,
-            c_plane=target.plane,
-        )
-        if cells > 1:
-            added = dict(blocks=target.blocks, cells=cells, images=self.images)
-            calls.add(o.Unflatten(a=place, c=goal, clear=not target.filled, **added))
-        target.filled = True
-        return name_implementation(layer.kind)

@@ -22,14 +22,16 @@ from .. import operations as o
 from ..isa import BLOCK, LANES
 from .calls import Calls
 from .ending import Ending
+from .matrix import Matrix
+from .matrix import no_kernel as no_matrix
 from .products import name_implementation
-from .products import no_kernel as no_product
+from .products import no_kernel as no_convolution
 from .trainer import Context, Definition, Trainer, add_delta
 from .values import Value
 
 
-class Product(Trainer):
-    """[convolutional] and [connected]."""
+class Convolution(Trainer):
+    """[convolutional]."""
 
     def __init__(self, context: Context, layer: Layer) -> None:
         super().__init__(context, layer)
@@ -47,15 +49,14 @@ class Product(Trainer):
     def add_backward(self, calls: Calls) -> None:
         """See `Trainer`."""
         self.ending.add_backward(calls)
+        assert isinstance(self.layer, Convolutional)
         products, weights, (goal,) = self.context.products, self.parameters["weights"], self.source_deltas
         assert self.delta is not None
         done, (source,) = self.implementations, self.sources
         if self.learns:
             add = self.context.weight_gradients.add
             done["weights"] = name_implementation(add(calls, self.layer, self.gradients["weights"], source, self.delta))
-        if goal is not None and isinstance(self.layer, Connected):
-            done["data"] = products.multiply_back(calls, self.layer, weights, self.delta, goal)
-        elif goal is not None and isinstance(self.layer, Convolutional):
+        if goal is not None:
             done["data"] = products.convolve_back(calls, self.layer, weights, self.delta, goal)
 
 
@@ -263,8 +264,8 @@ TRAINERS: dict[type[Layer], type[Trainer]] = {
     Activation: Pointwise,
     AvgPool: Average,
     BatchNorm: Pointwise,
-    Connected: Product,
-    Convolutional: Product,
+    Connected: Matrix,
+    Convolutional: Convolution,
     Cost: Measured,
     Crop: Definition,
     Dropout: Drop,
@@ -282,8 +283,10 @@ def no_kernel(layer: Layer) -> str:
         return f"{declined} in training"
     if layer.activation not in SLOPES and layer.activation not in o.CURVES:
         return f"the activation {layer.activation} has no kernel"
-    if isinstance(layer, (Connected, Convolutional)):
-        return no_product(layer)
+    if isinstance(layer, Connected):
+        return no_matrix(layer)
+    if isinstance(layer, Convolutional):
+        return no_convolution(layer)
     if isinstance(layer, Shortcut):
         channels = [shape.channels for shape in layer.input_shapes]
         if channels[0] != channels[1] and min(channels) % LANES:

@@ -27,6 +27,7 @@ class Value:
         self.filled = False
         self._blocked: Array | None = None
         self._plain: Array | None = None
+        self._flat: Value | None = None
 
     @property
     def blocks(self) -> int:
@@ -69,6 +70,15 @@ class Value:
             start = self.make_blocked()
             calls.add(o.ToPlain(a=start, c=address(self.make_plain()), **self.description))
         return self.make_plain()
+
+    def flat(self, calls: Calls) -> Value:
+        """The same numbers, in the order of plain layout, as pictures of one cell: itself where that is its own."""
+        if self.cells == 1:
+            return self
+        if self._flat is None:
+            self._flat = Value(self.buffers, self.kind, Shape(self.shape.size, 1, 1), self.images)
+            self._flat._plain = self.plain(calls).reshape(self.images, self.shape.size, 1, 1)
+        return self._flat
 
     @property
     def is_plain(self) -> bool:

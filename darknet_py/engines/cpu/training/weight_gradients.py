@@ -1,4 +1,4 @@
-"""The gradients of weights: what came in times the deltas of sums, summed over pixels and pictures."""
+"""The gradients of convolutions' weights: what came in times the deltas of sums, summed over pixels and pictures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ....layers import Array, Layer, Shape
-from ....layers.connected import Connected
+from ....layers import Array, Shape
 from ....layers.convolutional import Convolutional
 from .. import operations as o
 from .. import table as t
@@ -37,53 +36,13 @@ class WeightGradients:
     buffers: Buffers
     images: int
 
-    def add(self, calls: Calls, layer: Layer, gradient: Array, source: Value, delta: Value) -> str:
+    def add(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> str:
         """Add the gradient of a layer's weights; what the way to do it is called."""
-        if isinstance(layer, Connected):
-            self._add_matrix(calls, gradient, source, delta)
-            return "sum_matrix"
-        assert isinstance(layer, Convolutional)
         if source.is_plain and source.shape.channels < LANES:
             self._add_pixels(calls, layer, gradient, source, delta)
             return "sum_pixels"
         self._add_blocks(calls, layer, gradient, source, delta)
         return "sum_blocks"
-
-    def _add_matrix(self, calls: Calls, gradient: Array, source: Value, delta: Value) -> None:
-        """As they lie in the file: a row for each output, images for pixels."""
-        inputs = source.shape.size
-        if source.cells == 1:
-            of_source = dict(b=source.blocked(calls), b_plane=source.plane, b_pixel=BLOCK)
-        else:
-            of_source = dict(b=address(source.plain(calls)), b_plane=BLOCK, b_pixel=4 * inputs)
-        calls.add(
-            o.SumProducts(
-                images=1,
-                parts=1,
-                part_bytes=0,
-                blocks=delta.blocks,
-                depth=LANES,
-                row_count=delta.shape.channels,
-                out_blocks=inputs // LANES,
-                out_height=1,
-                out_width=self.images,
-                chunk=1,
-                taps=calls.table.keep(np.zeros(1, np.int64)),
-                tap_count=1,
-                a=delta.blocked(calls),
-                a_batch=0,
-                a_plane=delta.plane,
-                a_row=0,
-                pixel=BLOCK,
-                **of_source,
-                b_batch=0,
-                b_row=0,
-                c=address(gradient),
-                c_batch=0,
-                c_row=4 * inputs,
-                clear=0,
-            )
-        )
 
     def _add_pixels(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> None:
         """Of a picture of few channels: a tap is a row of the window, whose columns and channels lie side by side."""
@@ -225,6 +184,7 @@ class _Sums:
                 blocks=self.blocks,
                 row_count=self.rows,
                 out_blocks=self.columns,
+                groups=1,
                 out_height=shape.height,
                 out_width=shape.width,
                 chunk=max(1, CACHED // row),

@@ -1,0 +1,100 @@
+"""Products of pictures and a matrix as it lies in a weights file: a row of inputs for each output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import float32, types
+from numba.extending import intrinsic
+
+from .. import table as t
+from ..isa import BLOCK, COLUMNS, LANES, ROWS
+from . import kernel
+from .microkernel import multiply_adjacent
+from .sync import next_item, share_out
+from .vector import I32, I64, load_scalar, pointer, prefetch, store_scalar
+
+DEPTH = t.SCRATCH // (COLUMNS * BLOCK) // LANES * LANES  # inputs of a panel's rows that are turned at a time
+
+
+@intrinsic
+def turn(context: Any, source: Any, row: Any, ahead: Any, target: Any, step: Any) -> Any:
+    """Write LANES registers, `row` bytes apart, as columns, `step` apart; fetch what lies `ahead` of them."""
+    signature = types.void(*[types.intp] * 5)
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        source, row, ahead, target, step = args
+        registers = []
+        for lane in range(LANES):
+            place = build.add(source, build.mul(row, I64(lane)))
+            prefetch(build, build.add(place, ahead))
+            registers.append(build.load(pointer(build, place), align=4))
+        # Each turn puts the lanes of one half of the registers between those of the other.
+        for _ in range(LANES.bit_length() - 1):
+            registers = [
+                _interleave(build, a, b, first)
+                for a, b in zip(registers[: LANES // 2], registers[LANES // 2 :], strict=True)
+                for first in (0, LANES // 2)
+            ]
+        for lane, register in enumerate(registers):
+            build.store(register, pointer(build, build.add(target, build.mul(step, I64(lane)))), align=4)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _interleave(build: Any, a: Any, b: Any, first: int) -> Any:
+    """a[first], b[first], a[first + 1], ..., in a register."""
+    lanes = [first + lane // 2 + lane % 2 * LANES for lane in range(LANES)]
+    return build.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, LANES), lanes))
+
+
+@kernel
+def multiply_rows(op, scratch, share):
+    """C = BIAS + A times the rows at WEIGHTS, which are read once; a panel of outputs an item.
+
+    Both A, of `CHANNELS` inputs, and C are blocked pictures of one cell. `DEPTH` inputs at a time of a panel's rows are
+    turned in `scratch`, and their products added to those before.
+    """
+    channels, outputs, row = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.FILTER_STRIDE]
+    columns = (outputs + LANES - 1) // LANES
+    tiles = (op[t.PIXELS] + ROWS - 1) // ROWS
+    queue = share_out(share, (columns + COLUMNS - 1) // COLUMNS)
+    item = next_item(queue)
+    while item >= 0:
+        width = min(COLUMNS, columns - item * COLUMNS)
+        c = op[t.C] + item * COLUMNS * op[t.C_PLANE]
+        for start in range(0, channels, DEPTH):
+            depth = min(DEPTH, channels - start)
+            for column in range(width):
+                output = (item * COLUMNS + column) * LANES
+                rows = op[t.WEIGHTS] + output * row + start * 4
+                _turn_rows(rows, min(LANES, outputs - output), row, depth, scratch + column * BLOCK, width * BLOCK)
+            bias = op[t.BIAS] + item * COLUMNS * BLOCK if start == 0 else op[t.NO_BIAS]
+            a = op[t.A] + start // LANES * op[t.A_PLANE]
+            for tile in range(tiles):
+                first = tile * op[t.PIXELS] // tiles
+                place = c + first * BLOCK
+                multiply_adjacent(
+                    BLOCK, (tile + 1) * op[t.PIXELS] // tiles - first, width,
+                    a + first * BLOCK, op[t.TAPS], depth // LANES, LANES, scratch, scratch, 0,
+                    place, op[t.C_PLANE], BLOCK, bias, float32(1), 0 if start == 0 else place, float32(1),
+                )  # fmt: skip
+        item = next_item(queue)
+
+
+@kernel
+def _turn_rows(source, count, row, depth, target, step):
+    """Write `count` rows of `depth` numbers, `row` bytes apart, as columns of registers, `step` apart.
+
+    Lanes past the last row are zero.
+    """
+    for k in range(0, depth, LANES):
+        if count == LANES:
+            turn(source + k * 4, row, DEPTH * 4, target + k * step, step)
+        else:
+            for i in range(k, k + LANES):
+                for lane in range(LANES):
+                    value = load_scalar(source + lane * row + i * 4) if lane < count else float32(0)
+                    store_scalar(target + i * step + lane * 4, value)
