@@ -123,6 +123,20 @@ def test_slopes_that_want_the_activations_input_are_compiled_in_every_layer(acti
     check(network, 4)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 24), st.integers(1, 130), st.sampled_from([1, 3, 15, 33]))
+def test_connected_layers_of_any_size_are_compiled(inputs, outputs, batch):
+    """At the edges of blocks, of panels, and of what is turned at a time; with and without normalization."""
+    network = make_network(
+        (16, 1, inputs),
+        ("connected", {"output": 16 * inputs, "batch_normalize": int(batch > 2), "activation": "leaky"}),
+        ("connected", {"output": outputs, "activation": "linear"}),
+        ("softmax", {}),
+    )
+    assert compile_training("cpu", network.layers, random_parameters(network.layers), batch).defined == {}
+    check(network, batch, threads=2)
+
+
 def test_all_of_a_usual_network_is_compiled():
     assert compile_training("cpu", RESIDUAL.layers, random_parameters(RESIDUAL.layers), 4).defined == {}
 
