@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-build-isolation
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-train bench-loading bench-cuda clean
+.PHONY: help run test lint types check fuzz test-cuda bench bench-avx2 bench-start bench-valid bench-train bench-loading bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test-cuda: .venv/installed-dev ## the tests that want an NVIDIA GPU, with cuDNN
 bench: .venv/installed-bench ## time the engine beside others, then valid; BENCH="--networks tiny" holds options
 	$(BIN)/python -m scripts.bench $(BENCH)
 	$(BIN)/python -m scripts.bench.valid $(VALID)
+
+bench-avx2: .venv/installed-bench ## the same as on a processor without AVX-512, on one with it
+	$(BIN)/python -m scripts.bench.avx2 $(BENCH)
 
 bench-valid: .venv/installed-bench ## time valid on 1,000 JPEGs; VALID="--images FOLDER" holds options
 	$(BIN)/python -m scripts.bench.valid $(VALID)
