@@ -1,4 +1,4 @@
-"""Frames from cameras, video files and streams, windows and files for them: by OpenCV, imported when it is used."""
+"""Frames from cameras, video files and streams, windows and files for them: by OpenCV."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .errors import EngineError, ImageError
 from .images import Picture
+from .opencv import load_opencv
 
-# What OpenCV and FFmpeg say themselves, in many lines.
-QUIET = {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8", "QT_LOGGING_RULES": "*=false"}
 USUAL_RATE = 25.0  # frames a second, where a source does not tell
 MOST_RATE = 240.0  # of them; of some streams OpenCV gives the ticks of their clock, 90,000
 MOST_MISSING = 0.05  # of the frames that a file says it has
@@ -26,22 +24,6 @@ PROBE = "import cv2; cv2.namedWindow('darknet'); cv2.waitKey(1)"
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # those that every OpenCV brings
 TITLE = "Classifier Demo"
 ESCAPE = 27
-
-
-def load_opencv() -> ModuleType:
-    """OpenCV; EngineError where it cannot be loaded."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    try:
-        import cv2
-    except ImportError as reason:
-        text = str(reason).splitlines()[0]
-        if ".so" in text:
-            text += "; apt install libgl1 libglib2.0-0, or, without windows, pip install opencv-python-headless"
-        else:
-            text += "; pip install opencv-python"
-        raise EngineError(f"cannot be loaded: {text}", option="OpenCV") from None
-    return cv2
 
 
 @dataclass(frozen=True)
