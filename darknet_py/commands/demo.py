@@ -73,7 +73,7 @@ def run_demo(args: argparse.Namespace) -> int:
     if not frames:
         raise ImageError("no frame can be read", file=source.name)
     if args.out:
-        remark(f"darknet: {one_line(args.out)}: {frames} frames")
+        remark(f"darknet: {one_line(args.out)}: {frames} {'frame' if frames == 1 else 'frames'}")
     return stop.exit_code if stop.signum else 0 if whole else 3
 
 

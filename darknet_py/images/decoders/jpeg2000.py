@@ -30,7 +30,8 @@ SIGNED = 0x80  # added to the bits of signed numbers
 HEADERS = (b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef")
 SOT, EOC = 0xFF90, b"\xff\xd9"
 SRGB, GREY, SYCC = 16, 17, 18  # enumerated colour spaces; 0 stands for a profile, or for none told
-PALETTE = 256  # a number that none has
+PALETTE, OTHER_PALETTE = 256, 257  # numbers that none has
+TOLD = {0: "not told", PALETTE: "of a palette", OTHER_PALETTE: "of a palette of other than 8 bits"}
 
 _by_pillow = partial(pillow.decode, kind="JPEG2000")
 # By components, colour spaces, bits, and whether chroma may be subsampled.
@@ -81,7 +82,9 @@ def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
         if alike and len(bits) == 1 and bits.issubset(depths):
             return read(_join(boxes, data[start:end]), file=file)
     told = ", ".join(str(depth) if depth <= SIGNED else f"{depth - SIGNED} signed" for depth in sorted(bits))
-    reason = f"JPEG 2000 of {len(frame.components)} components of {told} bits, colour space {colours or 'not told'}"
+    reason = (
+        f"JPEG 2000 of {len(frame.components)} components of {told} bits, colour space {TOLD.get(colours, colours)}"
+    )
     raise ImageError(f"{reason}{', subsampled' if frame.subsampled is not False else ''}: not read", file=file)
 
 
@@ -162,8 +165,9 @@ def _find_end(data: bytes, place: int, tiles: int) -> int:
 
 
 def _read_colours(boxes: dict[bytes, bytes]) -> int:
-    """The colour space; `PALETTE` where there is one, of 8 bits."""
+    """The colour space; `PALETTE` or `OTHER_PALETTE` where there is one."""
     if palette := boxes.get(b"pclr"):
-        return PALETTE if palette[2] in (3, 4) and palette[3 : 3 + palette[2]] == bytes([7] * palette[2]) else -1
+        count = palette[2]
+        return PALETTE if count in (3, 4) and palette[3 : 3 + count] == bytes([7] * count) else OTHER_PALETTE
     method, _, _, colours = struct.unpack_from(">BBBI", boxes.get(b"colr", b"").ljust(7, b"\0"))
     return int(colours) if method == 1 else 0
