@@ -158,7 +158,7 @@ def test_a_connection_without_a_request_is_closed(network, monkeypatch):
     from darknet_py.serving import server
 
     monkeypatch.setattr(server, "IDLE", 1)
-    with running(make_service(network)) as url:
+    with running(make_service(network)) as (url, _):
         host, port = url.removeprefix("http://").split(":")
         for sent in (b"", b"GET / HTTP/1.1\r\n"):
             with socket.create_connection((host, int(port)), timeout=30) as connection:
