@@ -12,11 +12,12 @@ from support_cli import PATIENCE, environment
 
 STUCK = """
 import ctypes
+import threading
 from darknet_py.interrupt import end_on_interrupt
 end_on_interrupt()
 library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(128)
 library.pthread_mutex_lock(mutex)
-print("waits", flush=True)
+threading.Timer(0.2, print, ["waits"], {"flush": True}).start()  # once the line below has gone to wait
 library.pthread_mutex_lock(mutex)
 """
 
