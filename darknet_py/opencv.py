@@ -7,7 +7,7 @@ from types import ModuleType
 
 from .errors import EngineError
 
-# They say much themselves, in many lines, unless told not to; OpenEXR they read only where told to.
+# OpenCV, FFmpeg and Qt say much themselves, unless told not to; OpenCV reads OpenEXR only where told to.
 SETTINGS = {
     "OPENCV_LOG_LEVEL": "OFF",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",
