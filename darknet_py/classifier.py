@@ -282,11 +282,11 @@ def run_alike(views: Sequence[Array], run: Callable[[Array], Array]) -> list[Arr
     return [outputs[place] for place in range(len(views))]
 
 
-def check_alike(shape: tuple[int, ...], first: tuple[int, ...]) -> None:
-    """Raise UsageError unless the features of two pictures have one shape."""
+def check_alike(shape: tuple[int, ...], first: tuple[int, ...], remedy: str = "preprocess=letterbox") -> None:
+    """Raise UsageError, with what to ask for, unless the features of two pictures have one shape."""
     if shape != first:
         shapes = " and ".join(" x ".join(map(str, one)) for one in (first, shape))
-        reason = "pictures of several proportions; pool them, or fit all alike: preprocess=letterbox"
+        reason = f"pictures of several proportions; pool them, or fit all alike: {remedy}"
         raise UsageError(f"features of {shapes}, of {reason}")
 
 

@@ -16,6 +16,7 @@ if sys.platform != "win32":
 
 EXIT_CODE = 130
 REPEAT = 0.02  # seconds
+REPEATS = 25
 ECHO = 0.5  # seconds in which a signal counts as the same: a wrapper may pass on what the terminal has sent
 
 
@@ -31,6 +32,9 @@ def end_on_interrupt() -> None:
 
     def leave(signum: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # one of those sent by `insist` may be on its way
+        end()
+
+    def end() -> None:
         if terminal:
             termios.tcsetattr(0, termios.TCSANOW, modes)  # readline has changed them
         if os.isatty(2):
@@ -39,9 +43,12 @@ def end_on_interrupt() -> None:
 
     def insist() -> None:
         os.read(heard, 1)
-        while signal.getsignal(signal.SIGINT) is leave:
+        for _ in range(REPEATS):
+            if signal.getsignal(signal.SIGINT) is not leave:
+                return
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             time.sleep(REPEAT)
+        end()  # a library waits, and does not return: for the first word of a server, say
 
     signal.signal(signal.SIGINT, leave)
     if sys.platform != "win32":

@@ -1,4 +1,4 @@
-"""Frames from cameras, video files and streams, windows and files for them: by OpenCV, imported when it is used."""
+"""Frames from cameras, video files and streams, windows and files for them: by OpenCV."""
 
 from __future__ import annotations
 
@@ -6,42 +6,26 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .errors import EngineError, ImageError
 from .images import Picture
+from .opencv import load_opencv
 
-# What OpenCV and FFmpeg say themselves, in many lines.
-QUIET = {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8", "QT_LOGGING_RULES": "*=false"}
 USUAL_RATE = 25.0  # frames a second, where a source does not tell
 MOST_RATE = 240.0  # of them; of some streams OpenCV gives the ticks of their clock, 90,000
 MOST_MISSING = 0.05  # of the frames that a file says it has
 PATIENCE = 30  # seconds for a window to open
+POLL = 0.1  # seconds in which a stop is noticed
+GRACE = 0.5  # seconds for the frame that is being read when nobody wants more
 PROBE = "import cv2; cv2.namedWindow('darknet'); cv2.waitKey(1)"
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # those that every OpenCV brings
 TITLE = "Classifier Demo"
 ESCAPE = 27
-
-
-def load_opencv() -> ModuleType:
-    """OpenCV; EngineError where it cannot be loaded."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    try:
-        import cv2
-    except ImportError as reason:
-        text = str(reason).splitlines()[0]
-        if ".so" in text:
-            text += "; apt install libgl1 libglib2.0-0, or, without windows, pip install opencv-python-headless"
-        else:
-            text += "; pip install opencv-python"
-        raise EngineError(f"cannot be loaded: {text}", option="OpenCV") from None
-    return cv2
 
 
 @dataclass(frozen=True)
@@ -89,6 +73,7 @@ class Source:
             raise ImageError("no such file", file=self.name)
         if is_file and os.path.isdir(source):
             raise ImageError("is a folder; a video is expected", file=self.name)
+        self._reader: threading.Thread | None = None
         self._capture: Any = cv2.VideoCapture(source)
         if not self._capture.isOpened():
             raise ImageError(_explain_closed(source, is_address), file=self.name)
@@ -97,14 +82,13 @@ class Source:
         self.count = count_frames(self._capture)
         self.live = not (is_file and os.path.isfile(source)) and self.count == 0
 
-    def frames(self) -> Iterator[Frame]:
-        """Its frames, as far as they can be read."""
-        yield from self._newest() if self.live else enumerate_frames(self._capture)
+    def frames(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
+        """Its frames, as far as they can be read, until `stopped` says so.
 
-    def _newest(self) -> Iterator[Frame]:
-        """Those that are the newest when the next one is asked for; a thread reads them all."""
+        A thread reads them, so that nobody waits for those of a stream that stalls.
+        """
         changed = threading.Condition()
-        newest: list[Frame | Exception | None] = []  # at most one frame; then what ended them, None where nothing did
+        waiting: list[Frame | Exception | None] = []  # at most one frame; then what ended them, None where nothing did
         over = False
 
         def read() -> None:
@@ -112,36 +96,41 @@ class Source:
             try:
                 for frame in enumerate_frames(self._capture):
                     with changed:
-                        newest[:] = [frame]
+                        changed.wait_for(lambda: self.live or over or not waiting)
+                        waiting[:] = [frame]
                         changed.notify()
                     if over:
                         return
             except Exception as reason:  # whoever waits is told
                 end = reason
             with changed:
-                newest.append(end)
+                waiting.append(end)
                 changed.notify()
 
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
+        self._reader = threading.Thread(target=read, daemon=True)
+        self._reader.start()
         try:
-            while True:
+            while not stopped():
                 with changed:
-                    while not newest:
-                        changed.wait(0.1)  # so that signals are heard
-                    frame = newest.pop(0)
+                    if not changed.wait_for(lambda: waiting, POLL):
+                        continue
+                    frame = waiting.pop(0)
+                    changed.notify()
                 if frame is None:
                     return
                 if isinstance(frame, Exception):
                     raise frame
                 yield frame
         finally:
-            over = True
-            reader.join(PATIENCE)
+            with changed:
+                over = True
+                changed.notify()
+            self._reader.join(GRACE)
 
     def close(self) -> None:
-        """Let it go."""
-        self._capture.release()
+        """Let it go; where a frame is still waited for, it goes with the program."""
+        if self._reader is None or not self._reader.is_alive():
+            self._capture.release()
 
 
 def count_frames(capture: Any) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import os
+import signal
+import threading
 import time
 from types import SimpleNamespace
 
@@ -62,6 +64,13 @@ def test_the_video_is_written_with_all_frames_and_guesses(darknet, tmp_path):
     assert (len(frames), rate) == (FRAMES, 10)
     assert (np.abs(frames[0][:60].astype(int) - [72, 132, 196]).max(axis=2) < 40).any()  # a bar
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.avi", "v.avi"]
+
+
+def test_one_frame_is_one_frame(darknet):
+    writer = video.Writer("one.avi", 10)
+    writer.add(STAR)
+    writer.close()
+    assert darknet("one.avi", "--no-window", "--out", "o.avi")[::2] == (0, "darknet: o.avi: 1 frame")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit of files' sizes")
@@ -197,6 +206,32 @@ def test_a_camera_that_is_left_is_read_no_more(monkeypatch):
     first = next(frames)
     assert next(frames).number > first.number
     frames.close()
+
+
+@pytest.mark.parametrize("frames", [0, 3])
+def test_ctrl_c_is_heard_though_no_frame_comes(darknet, monkeypatch, frames):
+    go_on, came = threading.Event(), []
+
+    class Stalled(Camera):
+        def read(self):
+            read, frame = super().read()
+            if not read:
+                os.kill(os.getpid(), signal.SIGINT)
+                came.append(go_on.wait(60))
+            return read, frame
+
+        def release(self):
+            pytest.fail("it is released while it is read")
+
+    fake = SimpleNamespace(VideoCapture=lambda source: Stalled(frames, 0.1), CAP_PROP_FPS=5, CAP_PROP_FRAME_COUNT=7)
+    monkeypatch.setattr(video, "load_opencv", lambda: fake)
+    try:
+        code, out, _ = darknet("--no-window", "-t", "1")
+        assert not came
+    finally:
+        go_on.set()
+    assert code == 130
+    assert len(out) <= 3 * frames
 
 
 def test_what_ends_the_reading_of_a_camera_ends_the_frames(monkeypatch):

@@ -105,7 +105,9 @@ def test_pictures_of_several_shapes_and_more_than_a_batch_keep_their_order(pictu
     alone = [net.features(picture, 2) for picture in pictures]
     np.testing.assert_allclose(several, alone * 7, rtol=0, atol=1e-6)
     assert net.features([], 2).shape == (0, 16)
-    with pytest.raises(UsageError, match=r"features of 16 x 16 x 16 and 16 x 24 x 16, of pictures of several"):
+    with pytest.raises(
+        UsageError, match=r"features of 16 x 16 x 16 and 16 x 24 x 16, of pictures of several .*: preprocess=l"
+    ):
         net.features(pictures, 2, pool=False)
 
 
@@ -147,7 +149,8 @@ def test_the_command_saves_planes(folder, capsys):
     assert features("p", "--layer", "5", "--save", "x.npy", "--no-pool", "--preprocess", "letterbox") == 0
     assert np.load("x.npy").shape == (3, 32, 8, 8)
     assert features("p", "--layer", "5", "--save", "y.npy", "--no-pool") == 2
-    assert "features of 32 x 8 x 8 and 32 x 12 x 8" in capsys.readouterr().err
+    says = "pictures of several proportions; pool them, or fit all alike: --preprocess letterbox"
+    assert capsys.readouterr().err.endswith(f"darknet: features of 32 x 8 x 8 and 32 x 12 x 8, of {says}\n")
     assert not (folder / "y.npy").exists()
 
 

@@ -53,7 +53,7 @@ ALLOWED = {
     "foreign": set(),
     "forks": set(),
     "heatmap": {"layers", "parameters", "prediction"},
-    "images": set(),
+    "images": {"opencv"},
     "interrupt": set(),
     "inventory": {"downloads", "runs"},
     "layers": {"cfg"},
@@ -63,6 +63,7 @@ ALLOWED = {
     "onnx_activations": {"layers", "onnx_graph"},
     "onnx_export": {"engines", "export_nodes", "layers", "network", "onnx_activations", "onnx_graph", "parameters"},
     "onnx_graph": {"layers"},
+    "opencv": set(),
     "packaged": {"downloads", "networks"},
     "pages": {"datasets", "evaluation", "images", "training"},
     "parameters": {"layers"},
@@ -77,7 +78,7 @@ ALLOWED = {
     "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}
     | {"layers", "limits", "network", "parameters", "runs", "weights"},
     "version": set(),
-    "video": {"images"},
+    "video": {"images", "opencv"},
     "weights": {"layers", "network", "parameters"},
 }
 # Libraries that are heavy, that not every machine has, or that only a program needs, and the only places where they may
@@ -92,7 +93,7 @@ CONFINED = {
     "argparse": ("cli.py", "commands"),
     "requests": ("downloads.py",),
     "tqdm": ("downloads.py", "commands", "engines/cuda/tune.py"),
-    "cv2": ("video.py",),
+    "cv2": ("opencv.py",),
     "onnx": ("onnx_export.py", "onnx_graph.py"),
     "dask": ("evaluation/cluster.py",),
     "distributed": ("evaluation/cluster.py", "evaluation/worker.py"),

@@ -70,10 +70,10 @@ def run_demo(args: argparse.Namespace) -> int:
             stop_on_signals("when the frame at work is done") as stop,
         ):
             frames, whole = _follow(network, source, args, writer, None if window is None else window.show, stop)
-    if not frames:
+    if not frames and not stop.signum:
         raise ImageError("no frame can be read", file=source.name)
     if args.out:
-        remark(f"darknet: {one_line(args.out)}: {frames} frames")
+        remark(f"darknet: {one_line(args.out)}: {frames} {'frame' if frames == 1 else 'frames'}")
     return stop.exit_code if stop.signum else 0 if whole else 3
 
 
@@ -91,7 +91,7 @@ def _follow(
 
     answer, guesses, fps = None, None, 0.0
     frames, start, before = 0, time.monotonic(), time.monotonic()
-    with closing(source.frames()) as coming:  # type: ignore[type-var]
+    with closing(source.frames(lambda: stop.signum > 0)) as coming:  # type: ignore[type-var]
         for frame in coming:
             if guesses is None or frames % args.every == 0:
                 (view,) = network.prepare(frame.picture, network.mode_for(frame.picture, args.preprocess, source.name))
@@ -108,10 +108,8 @@ def _follow(
                     break
             now = time.monotonic()
             fps, before = KEPT * fps + (1 - KEPT) / max(now - before, 1e-6), now
-            if stop.signum:
-                break
         else:
-            if not is_most(frames, source.count):
+            if not stop.signum and not is_most(frames, source.count):
                 missing = f"{frames} of {source.count} frames can be read; is it cut short?"
                 say(f"darknet: {one_line(source.name)}: {missing}")
                 return frames, False

@@ -107,7 +107,7 @@ class _Saver:
             if row is None:
                 self.failed += 1
                 row = np.full(self.shape, np.nan, np.float32)
-            check_alike(row.shape, self.shape)
+            check_alike(row.shape, self.shape, "--preprocess letterbox")
             yield row.astype("<f4", copy=False).tobytes()
 
 

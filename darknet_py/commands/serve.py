@@ -55,7 +55,7 @@ def run_serve(args: argparse.Namespace) -> int:
         import python_multipart  # noqa: F401  # Starlette asks for it at the first form
 
         from ..serving.app import Service
-        from ..serving.server import listen, serve, tell_address
+        from ..serving.server import known_hosts, listen, serve, tell_address
     except ModuleNotFoundError as missing:
         raise UsageError(f"serve needs {missing.name}, which is missing: {NEEDED}") from None
     from ..pages.serving import show_service
@@ -65,7 +65,8 @@ def run_serve(args: argparse.Namespace) -> int:
     with listen(args.host, args.port) as listener:
         networks = _open_networks(args)
         warnings.simplefilter("ignore", DarknetWarning)  # of anybody's pictures, told to nobody who cares
-        service = Service(networks, limits, show_service(list(networks), PREDICT_MODES, limits.body))
+        page = show_service(list(networks), PREDICT_MODES, limits.body)
+        service = Service(networks, limits, page, known_hosts(args.host))
         with stop_on_signals("when the requests at work are answered") as stop:
             say(f"darknet: serving {', '.join(networks)} at {tell_address(listener)}; Ctrl-C stops")
             serve(service, listener, lambda: stop.signum > 0)

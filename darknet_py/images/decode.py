@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image | npt.NDArray[np.generic]
 
-PIXEL_BYTES = 8  # no format that is read has more, and what else a file carries is small beside its pixels
+PIXEL_BYTES = 8  # few formats have more, EXR of floats; what else a file carries is small beside its pixels
 SUFFIXES = frozenset(
     [
         ".bmp",
+        ".exr",
         ".gif",
+        ".hdr",
+        ".j2k",
         ".jfif",
+        ".jp2",
         ".jpe",
         ".jpeg",
         ".jpg",

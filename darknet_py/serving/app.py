@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..images.fit import PREDICT_MODES
-from .asked import Asked, Intake, Upload, read_asked
+from .asked import MAX_NAME, Asked, Intake, Upload, read_asked
 from .limits import Allowance, Limits
 from .metrics import CONTENT_TYPE_LATEST, Metrics
 from .refusal import RefusedError, explain
@@ -26,6 +30,7 @@ from .served import Served
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ..classifier import Classifier
     from ..prediction import Prediction
@@ -45,10 +50,17 @@ class Service:
     networks : mapping of str to Served
     """
 
-    def __init__(self, networks: Mapping[str, Classifier], limits: Limits | None = None, page: bytes = b"") -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, Classifier],
+        limits: Limits | None = None,
+        page: bytes = b"",
+        hosts: Collection[str] | None = None,
+    ) -> None:
+        """`hosts`: the names, in lower case and besides addresses, by which it may be asked; any where absent."""
         self.limits = limits = limits or Limits()
         self.stopping = False
-        self._page = page
+        self._page, self._hosts = page, hosts
         self._queue = Allowance(limits.queue, "pictures in the queue")
         self._held = Allowance(limits.held, "bytes of requests")
         self._heatmaps = Allowance(limits.heatmaps, "heat maps in the queue")
@@ -83,7 +95,11 @@ class Service:
             *(Route(path, partial(self._post, path, *what), methods=["POST"]) for path, what in posts.items()),
             *(Route(path, answer, methods=["GET"]) for path, answer in gets.items()),
         ]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _tell_http, Exception: _tell_fault})
+        return Starlette(
+            routes=routes,
+            middleware=[] if self._hosts is None else [Middleware(_HostCheck, hosts=self._hosts)],
+            exception_handlers={HTTPException: _tell_http, Exception: _tell_fault},
+        )
 
     async def _post(
         self, path: str, work: Callable[[Asked], Awaitable[Response]], options: tuple[str, ...], request: Request
@@ -202,6 +218,30 @@ class Service:
 
     async def _list_networks(self, request: Request) -> Response:
         return JSONResponse({"networks": [_describe(served) for served in self.networks.values()]})
+
+
+class _HostCheck:
+    """Refuses requests to names that are not this service's: a page may have its own name lead here."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self._app
+        if scope["type"] == "http":
+            host = Headers(scope=scope).get("host", "localhost")
+            if not self._is_ours(host):
+                expected = f"an address or {' or '.join(sorted(self._hosts))} is expected"
+                answer = _refuse(RefusedError(421, f"Host: {host[:MAX_NAME]}: {expected}"))
+        await answer(scope, receive, send)
+
+    def _is_ours(self, host: str) -> bool:
+        name = re.sub(r":\d*$", "", host).lower()
+        try:
+            ip_address(name.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return name in self._hosts
+        return True
 
 
 def _describe(served: Served) -> dict[str, object]:

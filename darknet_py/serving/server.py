@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
 
 from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import UsageError
 from ..files import describe_oserror
@@ -14,6 +16,26 @@ from .app import Service
 
 BACKLOG = 2048  # connections that wait to be accepted
 POLL = 0.1  # seconds in which a stop is noticed
+IDLE = 5  # seconds for which a connection may be open without a request
+ANY = ("0.0.0.0", "::", "")  # addresses that stand for all of this machine
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's, which closes a connection on which no request came, as it closes one after its last request."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(self.timeout_keep_alive, self._close_unused)
+
+    def _close_unused(self) -> None:
+        cycle: object = self.cycle  # uvicorn leaves out that there is none before the first request
+        if cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+def known_hosts(host: str) -> frozenset[str]:
+    """The names, besides addresses, by which a service that listens at `host` is asked."""
+    return frozenset({"localhost", socket.gethostname().lower() if host in ANY else host.lower()})
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -39,13 +61,14 @@ def serve(service: Service, listener: socket.socket, stopped: Callable[[], bool]
     config = Config(
         service.app(),
         loop="asyncio",
-        http="h11",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=int(service.limits.seconds) + 1,
     )
     server = Server(config)

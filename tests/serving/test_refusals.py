@@ -207,3 +207,36 @@ def test_a_request_that_does_not_come_in_time_and_one_that_is_too_large_are_told
             connection.endheaders(body)
             assert connection.getresponse().status == status
             connection.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("LOCALHOST", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("192.168.1.2", 200),
+        ("box.example:80", 200),
+        ("evil.example", 421),
+        ("evil.example:8000", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("", 421),
+    ],
+)
+def test_a_name_that_is_not_the_services_is_refused(network, host, status):
+    from starlette.testclient import TestClient
+
+    from darknet_py.serving.app import Service
+    from darknet_py.serving.server import known_hosts
+
+    service = Service({"shapes": network}, hosts=known_hosts("box.example"))
+    try:
+        answer = TestClient(service.app()).get("/healthz", headers={"host": host})
+    finally:
+        service.close()
+    assert answer.status_code == status
+    if status == 421:
+        expected = "an address or box.example or localhost is expected"
+        assert refusal(answer) == (421, f"Host: {host}: {expected}")

@@ -152,3 +152,15 @@ def test_what_cannot_be_served_is_one_line(tmp_path, cache):
     assert fail("shapes", "--host", "no such host").startswith("--host no such host --port 8000: nothing can listen")
     assert "a cfg file is missing" in fail("--port", "0")
     assert "a weights file is missing after nix.cfg" in fail("shapes", "nix.cfg", "--port", "0")
+
+
+def test_a_connection_without_a_request_is_closed(network, monkeypatch):
+    from darknet_py.serving import server
+
+    monkeypatch.setattr(server, "IDLE", 1)
+    with running(make_service(network)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        for sent in (b"", b"GET / HTTP/1.1\r\n"):
+            with socket.create_connection((host, int(port)), timeout=30) as connection:
+                connection.sendall(sent)
+                assert connection.recv(1) == b""

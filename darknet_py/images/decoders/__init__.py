@@ -1,7 +1,8 @@
 """Pixels from the content of a picture file, whole or not at all.
 
 Each decoder gets only what decides the pixels: what else a file carries is passed over, as darknet passes it over.
-None changes or needs what is global to the process, so pictures can be decoded in many threads.
+None changes or needs what is global to the process, so pictures can be decoded in many threads; but OpenCV, which is
+loaded when a picture needs it, is set by environment variables.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ImageError, ImageFormatError
-from . import jpeg, netpbm, pillow, tiff
+from . import jpeg, jpeg2000, netpbm, openexr, pillow, radiance, tiff
 from .pillow import UNKNOWN, from_pillow
 from .png import SIGNATURE as PNG
 
@@ -25,7 +26,12 @@ SIGNATURES = {
     **dict.fromkeys(tiff.SIGNATURES, "TIFF"),
     **{b"P%d" % kind: "PPM" for kind in range(1, 7)},
     b"Pf": "PPM",
+    **dict.fromkeys([jpeg2000.SIGNATURE, jpeg2000.CODESTREAM], "JPEG2000"),
+    **dict.fromkeys(radiance.SIGNATURES, "HDR"),
+    openexr.SIGNATURE: "EXR",
 }
+# By OpenCV, as far as Pillow cannot; all others by Pillow alone.
+DECODERS = {"JPEG2000": jpeg2000.decode, "HDR": radiance.decode, "EXR": openexr.decode}
 TGA_TYPES = {(0, 2), (0, 3), (0, 10), (0, 11), (1, 1), (1, 9)}  # has a palette, coding
 
 
@@ -43,7 +49,10 @@ def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
         if data[:2] == b"\xff\xd8":
             return jpeg.decode(data, file)
         picture = netpbm.decode(data, file)
-        return pillow.decode(data, _kind(data, file), file) if picture is None else picture
+        if picture is not None:
+            return picture
+        kind = _kind(data, file)
+        return DECODERS[kind](data, file) if kind in DECODERS else pillow.decode(data, kind, file)
     except MemoryError:
         raise ImageError("not enough memory to decode it", file=file) from None
 

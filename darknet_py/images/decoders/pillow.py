@@ -29,6 +29,7 @@ BAND = 1 << 20  # pixels
 READERS = {
     "BMP": "BmpImage",
     "GIF": "GifImage",
+    "JPEG2000": "Jpeg2KImage",
     "PNG": "PngImage",
     "PPM": "PpmImage",
     "TGA": "TgaImage",
