@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from ipaddress import ip_address
 
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,7 +18,6 @@ from .app import Service
 BACKLOG = 2048  # connections that wait to be accepted
 POLL = 0.1  # seconds in which a stop is noticed
 IDLE = 5  # seconds for which a connection may be open without a request
-ANY = ("0.0.0.0", "::", "")  # addresses that stand for all of this machine
 
 
 class _Protocol(H11Protocol):
@@ -33,9 +33,14 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
-def known_hosts(host: str) -> frozenset[str]:
-    """The names, besides addresses, by which a service that listens at `host` is asked."""
-    return frozenset({"localhost", socket.gethostname().lower() if host in ANY else host.lower()})
+def known_hosts(listener: socket.socket, host: str) -> frozenset[str] | None:
+    """The names, besides addresses, by which a service that listens at `host` is asked; None for any.
+
+    What listens to this machine alone is kept from pages whose own name leads to it; what others may ask, they can.
+    """
+    if not ip_address(listener.getsockname()[0]).is_loopback:
+        return None
+    return frozenset({"localhost", host.lower()})
 
 
 def listen(host: str, port: int) -> socket.socket:
