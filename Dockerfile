@@ -8,7 +8,7 @@ WORKDIR /src
 COPY . .
 # OpenCV without windows needs no libraries of the system.
 RUN python -m venv /opt/darknet \
-    && /opt/darknet/bin/pip install --no-cache-dir . \
+    && /opt/darknet/bin/pip install --no-cache-dir '.[serve]' \
     && /opt/darknet/bin/pip uninstall --yes opencv-python \
     && /opt/darknet/bin/pip install --no-cache-dir opencv-python-headless
 

@@ -55,6 +55,15 @@ def test_python_is_one_that_is_supported_and_packages_are_those_of_the_project()
     (left_out,) = re.findall(r"pip uninstall --yes (\S+)", "".join(of("RUN")))
     assert left_out in needed
     assert f"pip install --no-cache-dir {left_out}-headless" in "".join(of("RUN"))
+    (extras,) = re.findall(r"pip install --no-cache-dir '\.\[([\w,]+)\]'", "".join(of("RUN")))
+    assert {*extras.split(",")} <= PROJECT["project"]["optional-dependencies"].keys()
+
+
+def test_what_the_documents_run_in_it_is_installed():
+    documents = (ROOT / "README.md").read_text() + (ROOT / "Dockerfile").read_text()
+    ran = {*re.findall(r"docker run .* darknet (\w+)", documents)}
+    assert {"classify", "fetch", "serve"} <= ran <= COMMANDS.keys()
+    assert "[serve]" in "".join(of("RUN"))
 
 
 def test_it_does_not_run_as_root():

@@ -139,5 +139,5 @@ FACTS: Mapping[str, Callable[[], Fact]] = {
     "gpus": _find_gpus,
     "cache": lambda: str(cache_dir()),
     "kernels": _find_kernels,
-    "settings": lambda: {name: os.environ[name] for name in SETTINGS if name in os.environ},
+    "settings": lambda: {name: os.environ[name] for name in SETTINGS if os.environ.get(name)},
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from .limits import Limits
@@ -116,14 +117,19 @@ async def read_asked(request: Request, intake: Intake, limits: Limits, known: Co
 async def _read_form(request: Request, limits: Limits, options: dict[str, str]) -> list[Upload]:
     """The pictures of a form; its other fields become `options`."""
     pictures = []
-    try:
-        form = request.form(max_files=limits.pictures, max_fields=FIELDS, max_part_size=FIELD_BYTES)
-        async with form as fields:
-            for name, field in fields.multi_items():
-                if isinstance(field, UploadFile):
-                    pictures.append(Upload((field.filename or "image")[:MAX_NAME], await field.read()))
-                else:
-                    options[name] = field
-    except HTTPException as error:
-        raise RefusedError(422, f"not a form that can be read: {error.detail}") from None
+    async with aclosing(request.stream()) as stream:
+        parser = MultiPartParser(
+            request.headers, stream, max_files=limits.pictures, max_fields=FIELDS, max_part_size=FIELD_BYTES
+        )
+        parser.spool_max_size = limits.body  # no picture becomes a file: there may be no folder to write one to
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise RefusedError(422, f"not a form that can be read: {error.message}") from None
+    for name, field in form.multi_items():
+        if isinstance(field, UploadFile):
+            pictures.append(Upload((field.filename or "image")[:MAX_NAME], await field.read()))
+            await field.close()
+        else:
+            options[name] = field
     return pictures

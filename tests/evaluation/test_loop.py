@@ -233,20 +233,6 @@ def test_a_journal_of_something_else_is_refused(network, samples, tmp_path, chan
 # As it is called
 
 
-def test_the_readmes_lines_run(cache):
-    (block,) = [
-        block
-        for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-        if "darknet_py.evaluate(" in block
-    ]
-    assert len([line for line in block.splitlines() if line]) == 5
-    command = [sys.executable, "-W", "error", "-c", block]
-    ran = subprocess.run(
-        command, cwd=ROOT, env=environment(cache), capture_output=True, text=True, timeout=PATIENCE, check=True
-    )
-    assert ran.stdout.splitlines()[-1].startswith("5 5 {'top-1': (5, 1.0, (0.56")
-
-
 CLUSTER = """
 import sys
 import darknet_py

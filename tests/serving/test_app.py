@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 
 import numpy as np
 import pytest
@@ -68,6 +69,14 @@ def test_options_come_in_the_query_or_the_form(client, networks, mode):
         (result,) = answer.json()["results"]
         assert told(result) == expected
         assert result["preprocess"] == mode
+
+
+def test_pictures_of_a_form_do_not_become_files(client, networks, monkeypatch, tmp_path):
+    content = draw(3) + bytes(3 << 20)  # what lies behind a PNG's end does not count
+    expected = tell(networks["shapes"].classify(content, top=3))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))  # as where nothing can be written
+    answer = client.post("/v1/classify", files=[("a", ("a.png", content)), ("b", ("b.png", content))])
+    assert [told(result) for result in answer.json()["results"]] == [expected, expected]
 
 
 def test_several_pictures_are_answered_in_their_order_and_one_that_fails_in_its_place(client, networks):
