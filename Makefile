@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-build-isolation
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-train bench-cuda clean
+.PHONY: help run test lint types check fuzz test-cuda bench bench-start bench-valid bench-serve bench-train bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ bench: .venv/installed-bench ## time the engine beside others, then valid; BENCH
 
 bench-valid: .venv/installed-bench ## time valid on 1,000 JPEGs; VALID="--images FOLDER" holds options
 	$(BIN)/python -m scripts.bench.valid $(VALID)
+
+bench-serve: .venv/installed-bench ## time serve under load beside the library; BENCH="--networks tiny" holds options
+	$(BIN)/python -m scripts.bench.serve $(BENCH)
 
 bench-start: .venv/installed-bench ## time the whole program, from its start to its answer
 	$(BIN)/python -m scripts.bench.start $(BENCH)
