@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-build-isolation
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check fuzz test-cuda bench bench-avx2 bench-start bench-valid bench-train bench-loading bench-cuda clean
+.PHONY: help run test lint types check fuzz test-cuda bench bench-avx2 bench-start bench-valid bench-serve bench-train bench-loading \
+	bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -41,6 +42,10 @@ bench-avx2: .venv/installed-bench ## the same as on a processor without AVX-512,
 
 bench-valid: .venv/installed-bench ## time valid on 1,000 JPEGs; VALID="--images FOLDER" holds options
 	$(BIN)/python -m scripts.bench.valid $(VALID)
+
+bench-serve: .venv/installed-bench ## time serve under load beside the library; BENCH="--networks tiny" holds options
+	$(PIP) --editable '.[serve]'
+	$(BIN)/python -m scripts.bench.serve $(BENCH)
 
 bench-start: .venv/installed-bench ## time the whole program, from its start to its answer
 	$(BIN)/python -m scripts.bench.start $(BENCH)
