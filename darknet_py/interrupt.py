@@ -91,7 +91,8 @@ def stop_on_signals(when: str = "when the images at work are done") -> Iterator[
         if not stop.signum:
             stop.signum, asked = signum, now
             start = b"\n" if os.isatty(2) else b""  # below the terminal's ^C
-            os.write(2, start + f"darknet: stopping, {when}; once more leaves at once\n".encode())
+            with suppress(OSError):  # nobody reads it any more; an error raised here would come up anywhere
+                os.write(2, start + f"darknet: stopping, {when}; once more leaves at once\n".encode())
         elif now - asked > ECHO:
             os._exit(128 + signum)
 

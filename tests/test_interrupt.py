@@ -1,4 +1,4 @@
-"""Ctrl-C ends the program although a library does not return."""
+"""Signals end the program although a library does not return, or nobody reads what it says."""
 
 from __future__ import annotations
 
@@ -35,3 +35,25 @@ def test_a_library_that_does_not_return_is_left(cache):
         finally:
             process.kill()
     assert process.returncode == 130
+
+
+UNREAD = """
+import os
+import signal
+from darknet_py.interrupt import stop_on_signals
+reader, writer = os.pipe()
+os.dup2(writer, 2)
+os.close(writer)
+os.close(reader)
+with stop_on_signals() as stop:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(stop.signum)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a program there")
+def test_a_stop_that_nobody_reads_of_is_heard(cache):
+    done = subprocess.run(
+        [sys.executable, "-c", UNREAD], cwd=ROOT, env=environment(cache), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, f"{signal.SIGTERM.value}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from concurrent.futures import ThreadPoolExecutor, wait
 from ipaddress import ip_address
 
 from uvicorn import Config, Server
@@ -79,11 +79,10 @@ def serve(service: Service, listener: socket.socket, stopped: Callable[[], bool]
     server = Server(config)
     with ThreadPoolExecutor(1) as runner:  # uvicorn leaves signals alone where it is not the main thread's
         running = runner.submit(server.run, sockets=[listener])
-        while not running.done():
-            try:
-                running.result(POLL)
-            except TimeoutError:
-                if stopped():
-                    service.stopping = server.should_exit = True
+        try:
+            while not running.done() and not stopped():
+                wait([running], POLL)
+        finally:  # else an exception would wait for a server that goes on
+            service.stopping = server.should_exit = True
         running.result()
     service.close()

@@ -164,3 +164,13 @@ def test_a_connection_without_a_request_is_closed(network, monkeypatch):
             with socket.create_connection((host, int(port)), timeout=30) as connection:
                 connection.sendall(sent)
                 assert connection.recv(1) == b""
+
+
+def test_an_error_in_the_main_thread_ends_the_server_too(network):
+    from darknet_py.serving.server import listen, serve
+
+    def fail():
+        raise OSError("a signal's handler, say")
+
+    with listen("127.0.0.1", 0) as listener, pytest.raises(OSError, match="handler"):
+        serve(make_service(network), listener, fail)
