@@ -91,7 +91,7 @@ CONFINED = {
     "simplejpeg": ("images/decoders/jpeg.py",),
     "argparse": ("cli.py", "commands"),
     "requests": ("downloads.py",),
-    "tqdm": ("downloads.py", "commands", "engines/cuda/tune.py"),
+    "tqdm": ("downloads.py", "commands", "engines/cpu/jit.py", "engines/cuda/tune.py"),
     "cv2": ("video.py",),
     "onnx": ("onnx_export.py", "onnx_graph.py"),
     "dask": ("evaluation/cluster.py",),
