@@ -92,7 +92,7 @@ CONFINED = {
     "simplejpeg": ("images/decoders/jpeg.py",),
     "argparse": ("cli.py", "commands"),
     "requests": ("downloads.py",),
-    "tqdm": ("downloads.py", "commands", "engines/cuda/tune.py"),
+    "tqdm": ("downloads.py", "commands", "engines/cpu/jit.py", "engines/cuda/tune.py"),
     "cv2": ("opencv.py",),
     "onnx": ("onnx_export.py", "onnx_graph.py"),
     "dask": ("evaluation/cluster.py",),

@@ -36,7 +36,7 @@ COMMANDS = {
     "serve": Command("serve", "serve", "Classify pictures on a page in the browser, and by HTTP."),
     "classify": Command("predict", "predict", "Classify pictures, as classifier predict does."),
     "ops": Command("tools", "ops", "Count a network's operations."),
-    "networks": Command("tools", "networks", "List the networks that come with the program."),
+    "networks": Command("networks", "networks", "List the networks that come with the program."),
     "export": Command("export", "export", "Write a network with its weights as ONNX."),
     "fetch": Command("tools", "fetch", "Download published weights."),
     "partial": Command("weights_tools", "partial", "Write the first layers of a weights file."),

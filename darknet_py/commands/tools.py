@@ -1,19 +1,12 @@
-"""Smaller commands: ops, networks, fetch."""
+"""Smaller commands: ops, fetch."""
 
 from __future__ import annotations
 
 import argparse
 
-from ..errors import CfgError
-from ..files import resolve
-from ..report import STYLES, print_line, print_operations, print_table
+from ..report import STYLES, print_line, print_operations
 from ..streams import is_quiet
 from .model import add_dialect, find_cfg, print_listing
-
-EPILOG = """\
-MiB: of a weights file. top-1, top-5: right answers on ImageNet's validation images, in percent, as published with the
-weights. weights: `fetch` where `darknet fetch` knows them.
-"""
 
 
 def add_ops(parser: argparse.ArgumentParser) -> None:
@@ -25,47 +18,14 @@ def add_ops(parser: argparse.ArgumentParser) -> None:
 
 def run_ops(args: argparse.Namespace) -> int:
     """Count a network's floating-point operations."""
+    from ..layers import DARKNET, find_dialect
     from ..network import load_structure
-    from ..weights import choose_dialect
 
-    network = load_structure(find_cfg(args.cfg), choose_dialect(args.dialect, None))
+    dialect = find_dialect(args.dialect) if args.dialect else DARKNET
+    network = load_structure(find_cfg(args.cfg), dialect)
     print_listing(network, args.style)
     print_operations(network.operations)
     return 0
-
-
-def add_networks(parser: argparse.ArgumentParser) -> None:
-    """The options of ``networks``: none."""
-    parser.epilog = EPILOG
-
-
-def run_networks(args: argparse.Namespace) -> int:
-    """List all names, what the networks are like, and what was published of them."""
-    from ..networks import packaged_names
-
-    header = ("network", "layers", "picture", "Bn operations", "MiB", "top-1", "top-5", "weights", "")
-    print_table(header, [_tell_network(name) for name in packaged_names()])
-    return 0
-
-
-def _tell_network(name: str) -> list[str]:
-    """A row of the list; in its last column an alias's network, or what the network lacks."""
-    from ..downloads import PUBLISHED
-    from ..network import load_structure
-    from ..networks import ACCURACY, ALIASES
-
-    note = f"= {ALIASES[name]}" if name in ALIASES else ""
-    try:
-        network = load_structure(find_cfg(name))
-    except CfgError as reason:
-        counts, note = [""] * 4, f"{reason.option}: {reason.reason}"
-    else:
-        _, height, width = network.input_shape
-        size = f"{network.parameter_count * 4 / 2**20:.1f}"
-        counts = [str(len(network.layers)), f"{width} x {height}", f"{network.operations / 1e9:.2f}", size]
-    accuracy = [f"{share:.1f}" for share in ACCURACY.get(name, ())] or ["", ""]
-    embedded = "embedded" if resolve(f"data/{name}.weights").is_file() else ""
-    return [name, *counts, *accuracy, "fetch" if name in PUBLISHED else embedded, note]
 
 
 def add_fetch(parser: argparse.ArgumentParser) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
+import logging
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT
 
-from darknet_py.engines.cpu import jit
+from darknet_py.engines.cpu import compiler, jit
+from darknet_py.engines.cpu.isa import ISA
 from darknet_py.errors import EngineError
 from darknet_py.limits import Limit
 
@@ -68,3 +72,70 @@ def test_kernels_that_are_asked_for_are_those_of_all_processors(monkeypatch):
             paths[asked, identity] = jit.kernels_path()
     assert paths["avx2", "one"] == paths["avx2", "another"]
     assert len(set(paths.values())) == 3
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """Run `jit._make` where standard error is a terminal; what appears there, and `end`."""
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    fcntl, termios = map(importlib.import_module, ("fcntl", "termios"))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+
+    def screen(kept):
+        with os.fdopen(slave, "w") as stream, monkeypatch.context() as patched:
+            patched.setattr(sys, "stderr", stream)
+            jit._make(kept)
+            stream.write("end")
+            stream.flush()
+            return os.read(master, 1 << 16).decode()
+
+    yield screen
+    os.close(master)
+
+
+@pytest.fixture
+def compile_nothing(monkeypatch):
+    def compile_kernels(alone, tell):
+        for share in (0.25, 1):
+            tell(share)
+        return compiler.Code({}, [])
+
+    monkeypatch.setattr(compiler, "compile_kernels", compile_kernels)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_at_a_terminal_a_bar_tells_what_is_done(kept, screen, compile_nothing, caplog):
+    caplog.set_level(logging.INFO, "darknet_py")
+    seen = screen(kept)
+    assert f"compiling kernels for {ISA.name}{', once' if kept else ''}:   0%|" in seen
+    assert seen.endswith("\rend")  # it is wiped
+    assert not caplog.records
+
+
+def test_elsewhere_a_line_is_logged(compile_nothing, caplog, capsys):
+    caplog.set_level(logging.INFO, "darknet_py")
+    jit._make(True)
+    assert caplog.messages == [f"compiling kernels for {ISA.name}, once: about half a minute"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_is_told_where_nothing_but_errors_is(screen, compile_nothing, caplog):
+    caplog.set_level(logging.WARNING, "darknet_py")
+    assert screen(True) == "end"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("cores", "megabytes", "expected"), [(2, 1000, False), (1, 1000, True), (2, 300, True)])
+def test_another_process_helps_where_there_is_a_core_and_memory_for_it(cores, megabytes, expected, monkeypatch):
+    asked = []
+
+    def compile_kernels(alone, tell):
+        asked.append(alone)
+        return compiler.Code({}, [])
+
+    monkeypatch.setattr(compiler, "compile_kernels", compile_kernels)
+    monkeypatch.setattr(jit, "core_count", lambda: cores)
+    monkeypatch.setattr(jit, "memory_limits", lambda: [Limit("this machine's", megabytes * 10**6, 0)])
+    jit._make(True)
+    assert asked == [expected]

@@ -19,20 +19,18 @@ from pathlib import Path
 
 from ...cache import cache_dir, keep
 from ...errors import EngineError
-from ...limits import memory_limits, tell_size
+from ...limits import core_count, memory_limits, tell_size
 from .isa import ASKED, ISA, PROCESSOR
-from .linked import Linked, place
+from .linked import OWN, Linked, place
+from .table import COUNTS
 
 LOG = logging.getLogger(__name__)
-# How many int64 each function of `compiled.entry` takes; all return one.
-COUNTS = {"work": 5, "interpolate": 14, "warp": 12}
 COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 SOURCES = (
-    "compiled/*.py", "arena.py", "compiler.py", "isa.py", "jit.py", "linked.py", "linker.py", "operations/*.py",
-    "table.py",
+    "compiled/*.py", "arena.py", "aside.py", "compiler.py", "isa.py", "jit.py", "linked.py", "linker.py",
+    "operations/*.py", "table.py",
 )  # fmt: skip
-# What frees memory that an array owns; ours own none, but nothing can be linked where a name is unknown.
-OWN = {"NRT_MemInfo_call_dtor": ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value or 0}
 
 
 class Native:
@@ -98,12 +96,19 @@ def _make(kept: bool) -> bytes:
         if limit.used + COMPILING > limit.size:
             needed, most = tell_size(limit.used + COMPILING), tell_size(limit.size)
             raise EngineError(f"compiling kernels takes {needed}, more than {limit.whose} {most}", option="engine=cpu")
-    once = ", once" if kept else ""
-    LOG.info("compiling kernels for this machine%s: about half a minute", once)
+    # Another process helps where there is a core and as much memory for it.
+    alone = core_count() == 1 or any(limit.used + 2 * COMPILING > limit.size for limit in memory_limits())
+    from tqdm import tqdm
+
     from .compiler import compile_kernels
     from .linker import UnlinkableError, join_objects
 
-    code = compile_kernels(COUNTS, OWN)
+    doing = f"compiling kernels for {ISA.name}{', once' if kept else ''}"
+    hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None: where standard error is no terminal
+    with tqdm(desc=doing, total=1, leave=False, disable=hidden, bar_format=BAR, miniters=0) as bar:
+        if bar.disable:
+            LOG.info("%s: about half a minute", doing)
+        code = compile_kernels(alone, lambda share: bar.update(share - bar.n))
     try:
         linked = join_objects(code.objects, OWN)
     except UnlinkableError:

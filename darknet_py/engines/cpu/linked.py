@@ -14,6 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+# What frees memory that an array owns; ours own none, but nothing can be linked where a name is unknown.
+OWN = {"NRT_MemInfo_call_dtor": ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value or 0}
+
 
 class Linked(NamedTuple):
     """Joined objects.

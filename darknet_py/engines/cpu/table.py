@@ -48,3 +48,9 @@ MULTIPLY = tuple(
 # Channels of groups that small convolutions know, and their micro-kernel's function.
 SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
 SUM_WINDOWS = "darknet_sum_windows"
+
+# What is compiled apart from what calls it, by its name in `compiled.entry`, and how many int64 each takes.
+APART = {name: f"darknet_{name}" for name in ("walk", "train")}
+APART_FIELDS = 6
+# How many int64 those of its functions take that Python calls; all return one.
+COUNTS = {"work": 5, "interpolate": 14, "warp": 12}

@@ -1,4 +1,5 @@
-"""What Python calls: `work` in a team, for the caller and the other threads, `interpolate` and `warp`.
+"""What Python calls: `work` in a team, for the caller and the other threads, `interpolate` and `warp`; what is compiled
+apart from them, `walk` and `train`.
 
 From the moment when a call is posted until all threads are done with it no Python runs in the caller's thread, so that
 no exception can come between.
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 from .. import table as t
 from ..arena import LINE
-from . import kernel
+from . import apart, kernel
 from .resize import interpolate as interpolate
 from .stretch import choose_threads, note_loss
 from .sync import exchange, fetch, fetch_add, int64s, keep_apart, release_lock, take_lock, yield_core
-from .walk import walk
+from .training import train as train
+from .walk import walk as walk
 from .warp import warp as warp
 
 # Turns of looking for work, each with an offer of the core to others, before a thread sleeps.
@@ -78,7 +80,7 @@ def _await(mailbox, thread, done):
 def work(mailbox, call, scratch, thread, threads):
     """Be a thread of a team: 0, the caller, has all `threads` walk a call, the others walk what it posts; return 0.
 
-    A call of address 0 makes the others leave. `walk`, most of what is compiled, is called at this place alone.
+    A call of address 0 makes the others leave.
     """
     if thread == 0 and call == 0:
         _post(mailbox, call, 0, scratch, threads)
@@ -94,7 +96,7 @@ def work(mailbox, call, scratch, thread, threads):
                 return 0
             call, row = fetch(mailbox + LINE + t.CALL * 8), fetch(mailbox + LINE + t.FROM * 8)
             working = posted % t.MOST_THREADS
-        row = walk(call, row, mailbox, scratch, thread, working)
+        row = apart.walk(call, row, mailbox, scratch, thread, working)
         if thread == 0:
             note_loss(mailbox, working)
             if row == int64s(call, t.CALL_FIELDS)[t.ROWS]:

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 from .. import table as t
 from ..arena import LINE
-from . import kernel
+from .apart import train
 from .curves import scale, scale_channels
-from .deltas import (
-    add_delta,
-    add_shortcut_delta,
-    multiply_cells,
-    pool_average_delta,
-    pool_maximum_delta,
-    spread,
-    to_plain,
-)
 from .gemm import multiply
-from .gradients import add_gradients, sum_products
 from .grouped import convolve_groups
 from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
-from .normalization import bend_delta, fold_delta, fold_measures, measure, normalize, normalize_delta
 from .packing import pack, pack_winograd
 from .pooling import add, pool_average, pool_maximum
-from .rows import multiply_rows
 from .softmax import softmax
 from .strassen import multiply_quarters
 from .stretch import begin_stretch, pass_barrier
 from .sync import Share, cycles, exchange, int64s
-from .updates import update_adam, update_sgd
 from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
 
 
-@kernel
 def walk(call, row, mailbox, scratch, thread, threads):
     """Run the operations of a table from a row on, with `threads` - 1 other callers; return the row behind the last.
 
@@ -60,8 +46,6 @@ def walk(call, row, mailbox, scratch, thread, threads):
         code = op[t.OPCODE]
         if code == t.GEMM_OP:
             multiply(op, slope, final, share)
-        elif code == t.MULTIPLY_ROWS_OP:
-            multiply_rows(op, scratch, share)
         elif code == t.STRASSEN_OP:
             multiply_quarters(op, slope, final, share)
         elif code == t.WINOGRAD_INPUT_OP:
@@ -101,42 +85,8 @@ def walk(call, row, mailbox, scratch, thread, threads):
             pack(op, share)
         elif code == t.PACK_WINOGRAD_OP:
             pack_winograd(op, scratch, share)
-        elif code == t.SUM_PRODUCTS_OP:
-            sum_products(op, share)
-        elif code == t.ADD_GRADIENTS_OP:
-            add_gradients(op, scratch, share)
-        elif code == t.MEASURE_OP:
-            measure(op, share)
-        elif code == t.FOLD_MEASURES_OP:
-            fold_measures(
-                op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), share
-            )
-        elif code == t.NORMALIZE_OP:
-            normalize(op, slope, share)
-        elif code == t.BEND_DELTA_OP:
-            bend_delta(op, slope, share)
-        elif code == t.FOLD_DELTA_OP:
-            fold_delta(op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), share)
-        elif code == t.NORMALIZE_DELTA_OP:
-            normalize_delta(op, share)
-        elif code == t.ADD_DELTA_OP:
-            add_delta(op, load_scalar(numbers + t.ALPHA * 4), share)
-        elif code == t.SHORTCUT_DELTA_OP:
-            add_shortcut_delta(op, load_scalar(numbers + t.BETA * 4), share)
-        elif code == t.MULTIPLY_CELLS_OP:
-            multiply_cells(op, share)
-        elif code == t.MAX_POOL_DELTA_OP:
-            pool_maximum_delta(op, share)
-        elif code == t.AVG_POOL_DELTA_OP:
-            pool_average_delta(op, share)
-        elif code == t.SPREAD_OP:
-            spread(op, share)
-        elif code == t.TO_PLAIN_OP:
-            to_plain(op, scratch, share)
-        elif code == t.UPDATE_SGD_OP:
-            update_sgd(op, numbers, scratch, share)
-        elif code == t.UPDATE_ADAM_OP:
-            update_adam(op, numbers, scratch, share)
+        else:
+            train(fields[t.TABLE] + i * t.FIELDS * 8, numbers, scratch, share.counters, thread, threads)
         if timed:
             clock[i + 1] = cycles()
         row += 1

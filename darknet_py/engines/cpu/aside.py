@@ -1,0 +1,94 @@
+"""A function called in another process, while this one does something else."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from types import TracebackType
+from typing import Any
+
+
+class Aside:
+    """A call of `function`, which a module holds, in a process that ends no later than the context.
+
+    Parameters
+    ----------
+    function : callable
+        Takes `names` and returns what can be pickled.
+    names : list of str
+    """
+
+    def __init__(self, function: Callable[[list[str]], object], names: list[str]) -> None:
+        self._content = b""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        # A program that was made one file would start itself once more.
+        if not sys.executable or getattr(sys, "frozen", False):
+            return
+        paths = os.pathsep.join(os.path.abspath(path) for path in sys.path if isinstance(path, str))
+        code = f"from {__name__} import serve; serve({function.__module__!r}, {function.__name__!r}, {names!r})"
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": paths},
+            )
+            self._reader.start()
+        except (OSError, RuntimeError):  # there are too many processes or threads
+            self._end()
+
+    def _read(self) -> None:
+        if self._process is not None and self._process.stdout is not None:
+            self._content = self._process.stdout.read()
+
+    def receive(self, patience: float) -> Any:
+        """What the function returned; None where it failed or takes more than `patience` seconds from now."""
+        if self._process is None:
+            return None
+        self._reader.join(patience)
+        try:
+            return pickle.loads(self._content)
+        except Exception:  # of what is no pickle, or not whole, anything
+            return None
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        if self._reader.ident is not None:
+            self._reader.join()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def __enter__(self) -> Aside:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+
+def serve(module: str, function: str, names: list[str]) -> None:
+    """Write what the function returns to standard output, unless whoever asked for it ends before."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a terminal sends it to both
+    threading.Thread(target=_end_with_the_other, daemon=True).start()
+    content = pickle.dumps(getattr(import_module(module), function)(names))
+    with open(1, "wb") as stream:
+        stream.write(content)
+
+
+def _end_with_the_other() -> None:
+    os.read(0, 1)  # nothing comes but the end
+    os._exit(1)

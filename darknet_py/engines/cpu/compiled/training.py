@@ -1,0 +1,64 @@
+"""The operations that only training has."""
+
+from __future__ import annotations
+
+from .. import table as t
+from .deltas import (
+    add_delta,
+    add_shortcut_delta,
+    multiply_cells,
+    pool_average_delta,
+    pool_maximum_delta,
+    spread,
+    to_plain,
+)
+from .gradients import add_gradients, sum_products
+from .normalization import bend_delta, fold_delta, fold_measures, measure, normalize, normalize_delta
+from .rows import multiply_rows
+from .sync import Share, int64s
+from .updates import update_adam, update_sgd
+from .vector import load_scalar
+
+
+def train(row, numbers, scratch, counters, thread, threads):
+    """Do a thread's share of the operation at address `row` of a table; return 0."""
+    op, share = int64s(row, t.FIELDS), Share(counters, thread, threads)
+    slope = load_scalar(numbers + t.SLOPE * 4)
+    code = op[t.OPCODE]
+    if code == t.MULTIPLY_ROWS_OP:
+        multiply_rows(op, scratch, share)
+    elif code == t.SUM_PRODUCTS_OP:
+        sum_products(op, share)
+    elif code == t.ADD_GRADIENTS_OP:
+        add_gradients(op, scratch, share)
+    elif code == t.MEASURE_OP:
+        measure(op, share)
+    elif code == t.FOLD_MEASURES_OP:
+        fold_measures(op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), share)
+    elif code == t.NORMALIZE_OP:
+        normalize(op, slope, share)
+    elif code == t.BEND_DELTA_OP:
+        bend_delta(op, slope, share)
+    elif code == t.FOLD_DELTA_OP:
+        fold_delta(op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), share)
+    elif code == t.NORMALIZE_DELTA_OP:
+        normalize_delta(op, share)
+    elif code == t.ADD_DELTA_OP:
+        add_delta(op, load_scalar(numbers + t.ALPHA * 4), share)
+    elif code == t.SHORTCUT_DELTA_OP:
+        add_shortcut_delta(op, load_scalar(numbers + t.BETA * 4), share)
+    elif code == t.MULTIPLY_CELLS_OP:
+        multiply_cells(op, share)
+    elif code == t.MAX_POOL_DELTA_OP:
+        pool_maximum_delta(op, share)
+    elif code == t.AVG_POOL_DELTA_OP:
+        pool_average_delta(op, share)
+    elif code == t.SPREAD_OP:
+        spread(op, share)
+    elif code == t.TO_PLAIN_OP:
+        to_plain(op, scratch, share)
+    elif code == t.UPDATE_SGD_OP:
+        update_sgd(op, numbers, scratch, share)
+    elif code == t.UPDATE_ADAM_OP:
+        update_adam(op, numbers, scratch, share)
+    return 0

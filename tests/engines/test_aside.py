@@ -1,0 +1,74 @@
+"""Calls in another process: what comes of them, and that they end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from darknet_py.engines.cpu.aside import Aside
+
+PATIENCE = 300
+
+
+def fail(names):
+    raise ValueError(names)
+
+
+def hold(names):
+    """Say in a pipe that it has begun, and hold that open."""
+    with open(names[0], "w") as stream:
+        stream.write("begun\n")
+        stream.flush()
+        time.sleep(PATIENCE)
+
+
+def start_and_wait(path):
+    """As a program that is ended meanwhile."""
+    with Aside(hold, [path]):
+        time.sleep(PATIENCE)
+
+
+def test_what_a_function_returns_comes_back():
+    with Aside(sorted, ["b", "a"]) as aside:
+        assert aside.receive(PATIENCE) == ["a", "b"]
+
+
+def test_of_a_function_that_fails_comes_nothing():
+    with Aside(fail, ["a"]) as aside:
+        assert aside.receive(PATIENCE) is None
+
+
+@pytest.mark.parametrize("program", ["", "/nothing/here"])
+def test_where_no_process_can_be_started_comes_nothing(program, monkeypatch):
+    monkeypatch.setattr(sys, "executable", program)
+    with Aside(sorted, ["a"]) as aside:
+        assert aside.receive(PATIENCE) is None
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes have no names there")
+def test_it_ends_with_the_context(pipe):
+    with Aside(hold, [str(pipe)]) as aside, pipe.open() as stream:
+        assert stream.readline() == "begun\n"
+        assert aside.receive(0) is None
+        aside._end()
+        assert stream.read() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes have no names there")
+def test_it_ends_with_the_program(pipe):
+    code = f"import sys; sys.path = {sys.path}; import {__name__} as it; it.start_and_wait(sys.argv[1])"
+    with subprocess.Popen([sys.executable, "-c", code, str(pipe)]) as program, pipe.open() as stream:
+        assert stream.readline() == "begun\n"
+        program.kill()
+        assert stream.read() == ""

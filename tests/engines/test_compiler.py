@@ -1,0 +1,61 @@
+"""Who compiles which parts of the kernels, and what is told meanwhile."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+
+from darknet_py.engines.cpu import compiler
+from darknet_py.engines.cpu.compiler import FUNCTIONS, HERE, MODULES, Part
+from darknet_py.engines.cpu.table import APART, COUNTS
+
+NAMES = [*MODULES, *FUNCTIONS]
+
+
+class Other:
+    """In the place of another process."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def receive(self, patience):
+        return self.made
+
+
+@pytest.fixture
+def compile_kernels(monkeypatch):
+    """Compile with what another process makes: the code, what was compiled here, and what was told."""
+
+    def compile_kernels(alone, made):
+        here, told = [], []
+
+        def compile_part(name, tell):
+            here.append(name)
+            tell(0.5)
+            return Part(f"_{name}", [name.encode()])
+
+        monkeypatch.setattr(compiler, "_compile_part", compile_part)
+        monkeypatch.setattr(compiler, "Aside", lambda *_: nullcontext(Other(made)))
+        return compiler.compile_kernels(alone, told.append), here, told
+
+    return compile_kernels
+
+
+def test_every_function_is_a_part():
+    assert FUNCTIONS.keys() == COUNTS.keys() | APART.keys()
+    assert {*HERE} < FUNCTIONS.keys()
+
+
+def test_all_are_compiled_once_and_come_in_the_same_order_whoever_compiles_them(compile_kernels):
+    other = {name: Part(f"_{name}", [name.encode()]) for name in NAMES if name not in HERE}
+    expected = {name: f"_{name}" for name in COUNTS}, [name.encode() for name in NAMES]
+    for alone, made, here in ((True, None, NAMES), (False, other, [*HERE]), (False, None, [*HERE, *other])):
+        code, compiled, told = compile_kernels(alone, made)
+        assert code == expected
+        assert compiled == here
+        assert told[-1] == 1
+        assert min(told) > 0
+        assert max(told) == 1
+        if made is not None or alone:
+            assert told == sorted(told)
