@@ -18,6 +18,7 @@ FUNCTIONS = {
     for node in ast.walk(ast.parse(path.read_text()))
     if isinstance(node, ast.FunctionDef) and "kernel" in map(ast.unparse, node.decorator_list)
 }
+WALKS = [ast.parse((COMPILED / name).read_text()) for name in ("walk.py", "training.py")]
 
 
 def columns(node):
@@ -40,7 +41,8 @@ def branch(operation):
     code = next(name for name in vars(t) if name.endswith("_OP") and getattr(t, name) == operation.opcode)
     return next(
         ast.Module(node.body, [])
-        for node in ast.walk(FUNCTIONS["walk"])
+        for walk in WALKS
+        for node in ast.walk(walk)
         if isinstance(node, ast.If) and ast.unparse(node.test) == f"code == t.{code}"
     )
 
