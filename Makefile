@@ -44,7 +44,6 @@ bench-valid: .venv/installed-bench ## time valid on 1,000 JPEGs; VALID="--images
 	$(BIN)/python -m scripts.bench.valid $(VALID)
 
 bench-serve: .venv/installed-bench ## time serve under load beside the library; BENCH="--networks tiny" holds options
-	$(PIP) --editable '.[serve]'
 	$(BIN)/python -m scripts.bench.serve $(BENCH)
 
 bench-start: .venv/installed-bench ## time the whole program, from its start to its answer
