@@ -88,7 +88,10 @@ def screen(monkeypatch):
             jit._make(kept)
             stream.write("end")
             stream.flush()
-            return os.read(master, 1 << 16).decode()
+            seen = ""
+            while not seen.endswith("end"):
+                seen += os.read(master, 1 << 16).decode()
+            return seen
 
     yield screen
     os.close(master)
