@@ -37,6 +37,14 @@ def test_what_a_function_returns_comes_back():
         assert aside.receive(PATIENCE) == ["a", "b"]
 
 
+def test_nothing_is_imported_from_the_working_directory(tmp_path, monkeypatch):
+    for name in ("pickle.py", "subprocess.py", "darknet_py.py"):
+        (tmp_path / name).write_text("raise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    with Aside(sorted, ["b", "a"]) as aside:
+        assert aside.receive(PATIENCE) == ["a", "b"]
+
+
 def test_of_a_function_that_fails_comes_nothing():
     with Aside(fail, ["a"]) as aside:
         assert aside.receive(PATIENCE) is None

@@ -31,15 +31,16 @@ class Aside:
         # A program that was made one file would start itself once more.
         if not sys.executable or getattr(sys, "frozen", False):
             return
-        paths = os.pathsep.join(os.path.abspath(path) for path in sys.path if isinstance(path, str))
-        code = f"from {__name__} import serve; serve({function.__module__!r}, {function.__name__!r}, {names!r})"
+        # It imports from where this process does, not from the working directory, which would come first.
+        paths = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]
+        call = f"serve({function.__module__!r}, {function.__name__!r}, {names!r})"
+        code = f"import sys; sys.path[:] = {paths!r}; from {__name__} import serve; {call}"
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": paths},
             )
             self._reader.start()
         except (OSError, RuntimeError):  # there are too many processes or threads
