@@ -16,6 +16,7 @@ from ..arena import address
 from ..isa import BLOCK, COLUMNS, LANES
 from .calls import Calls
 from .ending import Ending
+from .products import name_implementation
 from .trainer import Context, Trainer, add_delta
 from .values import Value
 
@@ -69,6 +70,7 @@ class Matrix(Trainer):
         self.ending.add_backward(calls)
         if self.learns:
             self._add_gradient(calls)
+            self.implementations["weights"] = name_implementation("sum_rows")
         (goal,) = self.source_deltas
         if goal is not None:
             self._go_back(calls, goal)
