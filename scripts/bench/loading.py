@@ -15,7 +15,6 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from PIL import Image
 
 from darknet_py import TrainingOptions, TrainingSettings, load_network, train
 from darknet_py.datasets.samples import Sample
@@ -26,10 +25,10 @@ from darknet_py.training.optimizer import make_optimizer
 
 from .models import ROOT
 from .options import make_parser
+from .pictures import draw
 from .train import BATCHES
 
 FIRST = 3  # iterations that go unmeasured
-WIDTH, HEIGHT, QUALITY = 500, 375, 90
 
 
 def main() -> int:
@@ -41,7 +40,7 @@ def main() -> int:
     print(f"{args.threads} threads; images a second, medians")
     print(f"{'network':14}{'batch':>6}{'step':>10}{'run':>10}{'ratio':>8}{'waiting':>9}")
     with TemporaryDirectory() as folder:
-        samples = _draw(Path(folder), args.count)
+        samples = [Sample(str(path), number % 1000) for number, path in enumerate(draw(Path(folder), args.count))]
         for name in args.networks:
             steps, runs, waits = [], [], []
             for _ in range(args.rounds):
@@ -53,20 +52,6 @@ def main() -> int:
             told = f"{step:10.1f}{run:10.1f}{run / step:8.3f}{median(waits):9.1%}"
             print(f"{name:14}{BATCHES[name]:6}{told}", flush=True)
     return 0
-
-
-def _draw(folder: Path, count: int) -> list[Sample]:
-    """JPEGs of some 110 KB: noise of several scales, as photographs have it."""
-    random, samples = np.random.default_rng(1), []
-    for number in range(count):
-        picture = np.full((HEIGHT, WIDTH, 3), 128.0)
-        for scale, height in ((100, 50), (25, 30), (6, 20), (1, 10)):
-            noise = random.normal(0, height, (-(-HEIGHT // scale), -(-WIDTH // scale), 3))
-            picture += np.kron(noise, np.ones((scale, scale, 1)))[:HEIGHT, :WIDTH]
-        path = folder / f"{number}.jpg"
-        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(path, quality=QUALITY)
-        samples.append(Sample(str(path), number % 1000))
-    return samples
 
 
 def _options(name: str) -> TrainingOptions:

@@ -9,7 +9,6 @@ images a second. Each answer must be the library's. The clients take their share
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import re
 import signal
@@ -32,10 +31,9 @@ from darknet_py.serving.limits import Limits
 
 from .models import ROOT, Model, prepare
 from .options import make_parser
+from .pictures import draw
 
 PICTURES = 16  # different ones
-WIDTH, HEIGHT = 500, 375  # of most of ImageNet's
-QUALITY = 92  # a JPEG of some 100 KB
 DIFFERENCE = 1e-5  # between probabilities of one picture in two batches
 
 
@@ -67,7 +65,7 @@ def main() -> int:
     columns = ("predict", "classify", "serve", "/predict", "/classify", "a batch", "clients")
     print(f"{'network':14}" + "".join(f"{column:>11}" for column in columns) + "  (images/s; ratios; CPU)")
     with tempfile.TemporaryDirectory() as folder:
-        pictures = _draw(Path(folder))
+        pictures = draw(Path(folder), PICTURES)
         for name in args.networks:
             if not _bench(prepare(name), pictures, args):
                 return 1
@@ -159,24 +157,6 @@ def _serving(model: Model, args: argparse.Namespace) -> Iterator[int]:
                 sys.exit(f"darknet serve ended with {program.wait()}")
         finally:
             program.send_signal(signal.SIGTERM)
-
-
-def _draw(folder: Path) -> list[Path]:
-    """JPEGs of ImageNet's size: noise of several finenesses, as textured as photographs are."""
-    from PIL import Image
-
-    numbers, paths = np.random.default_rng(0), []
-    for number in range(PICTURES):
-        pixels = np.ones((HEIGHT, WIDTH, 1)) * numbers.uniform(48, 208, 3)  # so that answers differ, too
-        for cell, height in ((100, 40), (25, 30), (6, 25), (2, 20), (1, 8)):
-            noise = numbers.integers(0, 256, (HEIGHT // cell + 1, WIDTH // cell + 1, 3), np.uint8)
-            spread = Image.fromarray(noise).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-            pixels += (np.asarray(spread, np.float64) - 128) * height / 64
-        content = io.BytesIO()
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(content, "JPEG", quality=QUALITY)
-        paths.append(folder / f"{number}.jpg")
-        paths[-1].write_bytes(content.getvalue())
-    return paths
 
 
 if __name__ == "__main__":

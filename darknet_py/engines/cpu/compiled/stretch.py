@@ -1,7 +1,7 @@
 """Stretches of a walk: with how many threads each is walked, and the barriers in it.
 
 A thread that the system takes a core from, for another program or for want of cores, is waited for by all others at the
-next barrier; on two cores beside a busy program, two threads so took 14 ms for a network that one did in 5. Where a
+next barrier; on two cores beside a busy program, two threads so took 13 ms for a network that one did in 5. Where a
 thread waits longer than it works, half as many threads do better: the stretch ends, and the next one has so many. After
 a while more are tried again.
 """

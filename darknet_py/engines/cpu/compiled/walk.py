@@ -36,12 +36,11 @@ def walk(call, row, mailbox, scratch, thread, threads):
         clock[0] = cycles()
     barrier = begin_stretch(mailbox, threads)
     while row < rows:
-        i = row
-        op = int64s(fields[t.TABLE] + i * t.FIELDS * 8, t.FIELDS)
-        share = Share(counters + i % 2 * LINE, thread, threads)
+        op = int64s(fields[t.TABLE] + row * t.FIELDS * 8, t.FIELDS)
+        share = Share(counters + row % 2 * LINE, thread, threads)
         # Nobody is at the operation before any more, and the next one has its counters.
-        exchange(counters + thread * t.LINES * LINE + (i + 1) % 2 * LINE, 0)
-        numbers = fields[t.NUMBERS_AT] + i * t.FLOATS * 4
+        exchange(counters + thread * t.LINES * LINE + (row + 1) % 2 * LINE, 0)
+        numbers = fields[t.NUMBERS_AT] + row * t.FLOATS * 4
         slope, final = load_scalar(numbers + t.SLOPE * 4), load_scalar(numbers + t.FINAL * 4)
         code = op[t.OPCODE]
         if code == t.GEMM_OP:
@@ -86,9 +85,9 @@ def walk(call, row, mailbox, scratch, thread, threads):
         elif code == t.PACK_WINOGRAD_OP:
             pack_winograd(op, scratch, share)
         else:
-            train(fields[t.TABLE] + i * t.FIELDS * 8, numbers, scratch, share.counters, thread, threads)
+            train(fields[t.TABLE] + row * t.FIELDS * 8, numbers, scratch, share.counters, thread, threads)
         if timed:
-            clock[i + 1] = cycles()
+            clock[row + 1] = cycles()
         row += 1
         barrier = pass_barrier(barrier, mailbox, row, rows, thread)
         if barrier.over:
