@@ -164,8 +164,7 @@ class Service:
         """Of one picture the status, and what is told of it."""
         start = time.monotonic()
         try:
-            fitted, future = await asyncio.wrap_future(served.classify(picture.content, picture.name, mode))
-            probabilities = await asyncio.wrap_future(future)
+            fitted, probabilities = await asyncio.wrap_future(served.classify(picture.content, picture.name, mode))
         except Exception as error:
             refused = explain(error, picture.name)
             return refused.status, {"file": picture.name, "error": str(refused), "predictions": []}

@@ -1,64 +1,153 @@
-"""What comes within a few milliseconds runs together, on one thread."""
+"""What comes together is made ready on some threads, and runs together on one."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from queue import Empty, Queue
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+Sent = TypeVar("Sent")
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class Batcher(Generic[Item, Answer]):
-    """A queue, and a thread that answers what is in it.
+@dataclass(frozen=True)
+class Pace:
+    """How batches come about.
 
-    Parameters
+    Attributes
     ----------
-    run : function
-        What gives for several items as many answers.
     most : int
         Items that run together.
     wait : float
-        Seconds for which the first waits for others.
+        Seconds for which the first waits for others to be sent.
+    gather : float
+        Seconds for which it waits for those that were sent, and are not ready.
+    threads : int
+        That make items ready.
+    in_turns : bool
+        Whether no item is begun to be made ready while a batch runs: where that has a thread on every core, each waits
+        for one whose core another has taken.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], most: int, wait: float) -> None:
-        self._run, self._most, self._wait = run, most, wait
-        self._queue: Queue[tuple[Item, Future[Answer]] | None] = Queue(2 * most)
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+    most: int
+    wait: float
+    gather: float
+    threads: int
+    in_turns: bool
 
-    def submit(self, item: Item) -> Future[Answer]:
-        """The answer to come; a cancelled one is not computed. Waits where the queue is full; not after `close`."""
-        future: Future[Answer] = Future()
-        self._queue.put((item, future))
+
+class Batcher(Generic[Sent, Item, Answer]):
+    """Threads that make ready what is sent, and one that answers it, several at a time.
+
+    Parameters
+    ----------
+    prepare : function
+        What makes an item of something sent.
+    run : function
+        What gives for several items as many answers.
+    pace : Pace
+    """
+
+    def __init__(
+        self, prepare: Callable[[Sent], Item], run: Callable[[Sequence[Item]], Sequence[Answer]], pace: Pace
+    ) -> None:
+        self._prepare, self._run, self._pace = prepare, run, pace
+        self._ahead = pace.most if pace.in_turns else 2 * pace.most  # items that are ready, or being made so, at most
+        self._sent: deque[tuple[Sent, Future[tuple[Item, Answer]]]] = deque()
+        self._ready: deque[tuple[Item, Future[tuple[Item, Answer]]]] = deque()
+        self._preparing, self._running, self._open = 0, False, True
+        lock = threading.Lock()
+        self._to_prepare, self._to_run = threading.Condition(lock), threading.Condition(lock)
+        works = [self._answer_all] + pace.threads * [self._prepare_all]
+        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, sent: Sent) -> Future[tuple[Item, Answer]]:
+        """The item and the answer to come; what is cancelled is not computed. Not after `close`."""
+        future: Future[tuple[Item, Answer]] = Future()
+        with self._to_prepare:
+            self._sent.append((sent, future))
+            self._to_prepare.notify()
         return future
 
     def close(self) -> None:
-        """Answer all that was submitted, and end the thread."""
-        self._queue.put(None)
-        self._thread.join()
+        """Answer all that was submitted, and end the threads."""
+        with self._to_prepare:
+            self._open = False
+            self._to_prepare.notify_all()
+            self._to_run.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    def _work(self) -> None:
-        open_ = True
-        while open_ and (first := self._queue.get()) is not None:
-            batch, end = [first], time.monotonic() + self._wait
-            while open_ and len(batch) < self._most:
+    def _prepare_all(self) -> None:
+        while (entry := self._next_sent()) is not None:
+            sent, future = entry
+            error, items = None, []
+            if not future.cancelled():
                 try:
-                    entry = self._queue.get(timeout=max(end - time.monotonic(), 0))
-                except Empty:
-                    break
-                if entry is None:
-                    open_ = False
-                else:
-                    batch.append(entry)
+                    items = [(self._prepare(sent), future)]
+                except Exception as raised:
+                    error = raised
+            with self._to_run:
+                self._preparing -= 1
+                self._ready += items
+                # Its thread has no use for being told of each.
+                if len(self._ready) in (1, self._pace.most) or not self._is_coming():
+                    self._to_run.notify()
+            if error is not None and future.set_running_or_notify_cancel():
+                future.set_exception(error)
+
+    def _next_sent(self) -> tuple[Sent, Future[tuple[Item, Answer]]] | None:
+        """What to make ready now; None at the end."""
+        with self._to_prepare:
+            while not self._may_prepare():
+                if not self._open and not self._sent:
+                    return None
+                self._to_prepare.wait()
+            self._preparing += 1
+            return self._sent.popleft()
+
+    def _may_prepare(self) -> bool:
+        resting = self._running and self._pace.in_turns
+        return bool(self._sent) and not resting and self._preparing + len(self._ready) < self._ahead
+
+    def _is_coming(self) -> bool:
+        """Whether some are to be made ready, or being made so."""
+        return bool(self._sent or self._preparing)
+
+    def _answer_all(self) -> None:
+        while batch := self._next_batch():
             self._answer([entry for entry in batch if entry[1].set_running_or_notify_cancel()])
 
-    def _answer(self, batch: list[tuple[Item, Future[Answer]]]) -> None:
+    def _next_batch(self) -> list[tuple[Item, Future[tuple[Item, Answer]]]]:
+        """What to run now; nothing at the end."""
+        with self._to_run:
+            self._running = False
+            self._to_prepare.notify_all()
+            while not self._ready:
+                if not self._open and not self._is_coming():
+                    return []
+                self._to_run.wait()
+            start = time.monotonic()
+            while len(self._ready) < self._pace.most and (self._open or self._is_coming()):
+                end = start + (self._pace.gather if self._is_coming() else self._pace.wait)
+                left = end - time.monotonic()
+                if left <= 0:
+                    break
+                self._to_run.wait(left)
+            self._running = True
+            batch = [self._ready.popleft() for _ in range(min(len(self._ready), self._pace.most))]
+            if self._may_prepare():
+                self._to_prepare.notify_all()
+            return batch
+
+    def _answer(self, batch: list[tuple[Item, Future[tuple[Item, Answer]]]]) -> None:
         if not batch:
             return
         try:
@@ -70,5 +159,5 @@ class Batcher(Generic[Item, Answer]):
             for entry in batch:  # what is wrong with one is no fault of the others
                 self._answer([entry])
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            future.set_result(answer)
+        for (item, future), answer in zip(batch, answers, strict=True):
+            future.set_result((item, answer))

@@ -30,7 +30,9 @@ class Limits:
     batch : int
         Pictures that run together.
     wait : float
-        Seconds for which the first of them waits for others.
+        Seconds for which the first of them waits for others to be sent.
+    gather : float
+        Seconds for which it waits for those that were sent, and are being decoded.
     stretch : int
         How many times the network's own pixels an input may have where it keeps the picture's proportions.
     """
@@ -43,6 +45,7 @@ class Limits:
     seconds: float = 30.0
     batch: int = 16
     wait: float = 0.003
+    gather: float = 0.05
     stretch: int = 16
 
 

@@ -15,7 +15,7 @@ from ..images.decode import decode_image, encode_png
 from ..images.draw import heat, shrink
 from ..images.fit import RESIZING_MODES
 from ..limits import core_count
-from .batcher import Batcher
+from .batcher import Batcher, Pace
 from .limits import Limits
 
 if TYPE_CHECKING:
@@ -49,12 +49,15 @@ class Served:
 
     def __init__(self, name: str, network: Classifier, limits: Limits, watch: Callable[[int], None]) -> None:
         self.name, self.network, self._limits, self._watch = name, network, limits, watch
-        self._batcher: Batcher[Array, Array] = Batcher(self._run, limits.batch, limits.wait)
-        self._pool = ThreadPoolExecutor(core_count(), f"fit {name}")
+        cores = core_count()
+        in_turns = network.engine != "cuda" and (network.settings.threads or cores) >= cores
+        pace = Pace(limits.batch, limits.wait, limits.gather, cores, in_turns)
+        self._batcher = Batcher(self._fit, self._run, pace)
+        self._pool = ThreadPoolExecutor(cores, f"look {name}")
 
-    def classify(self, content: bytes, name: str, mode: str | None) -> Future[tuple[Fitted, Future[Array]]]:
-        """Of a picture its input, and the probabilities to come; `name` is what messages call it."""
-        return self._pool.submit(self._submit, content, name, mode)
+    def classify(self, content: bytes, name: str, mode: str | None) -> Future[tuple[Fitted, Array]]:
+        """Of a picture its input, and the probabilities; `name` is what messages call it."""
+        return self._batcher.submit((content, name, mode))
 
     def look(self, content: bytes, name: str, mode: str | None) -> Future[bytes]:
         """The PNG of what the network is given of a picture."""
@@ -92,15 +95,14 @@ class Served:
         shown = shrink(picture, LOOKED)
         return encode_png(heat(shown, heatmap.spread(shown.shape[1], shown.shape[0])))
 
-    def _submit(self, content: bytes, name: str, mode: str | None) -> tuple[Fitted, Future[Array]]:
-        _, fitted = self.fit(content, name, mode)
-        return fitted, self._batcher.submit(fitted.view)
+    def _fit(self, sent: tuple[bytes, str, str | None]) -> Fitted:
+        return self.fit(*sent)[1]
 
     def _draw(self, content: bytes, name: str, mode: str | None) -> bytes:
         view = self.fit(content, name, mode)[1].view
         pixels = (view.transpose(1, 2, 0) * 255).round().clip(0, 255).astype(np.uint8)
         return encode_png(shrink(np.repeat(pixels, 3, axis=2) if len(view) == 1 else pixels[..., :3], LOOKED))
 
-    def _run(self, views: Sequence[Array]) -> Sequence[Array]:
-        self._watch(len(views))
-        return run_alike(views, self.network.probabilities)
+    def _run(self, batch: Sequence[Fitted]) -> Sequence[Array]:
+        self._watch(len(batch))
+        return run_alike([fitted.view for fitted in batch], self.network.probabilities)

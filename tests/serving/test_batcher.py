@@ -7,11 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from darknet_py.serving.batcher import Batcher
+from darknet_py.serving.batcher import Batcher, Pace
+
+LONG = 60  # seconds: a test that waits for them has failed
 
 
-@pytest.fixture
-def held():
+def same(item):
+    return item
+
+
+@pytest.fixture(params=[False, True], ids=["at once", "in turns"])
+def held(request):
     """A batcher that doubles numbers, four at a time, once it is let go; its batches, and what lets it go."""
     batches, go = [], threading.Event()
 
@@ -22,7 +28,7 @@ def held():
             raise ValueError("13")
         return [2 * item for item in items]
 
-    batcher = Batcher(double, 4, 0.01)
+    batcher = Batcher(same, double, Pace(4, 0.01, LONG, 1, request.param))
     yield batcher, batches, go
     go.set()
 
@@ -32,14 +38,14 @@ def test_what_waits_runs_together_and_in_its_order(held):
     futures = [batcher.submit(number) for number in range(8)]
     go.set()
     batcher.close()
-    assert [future.result() for future in futures] == [2 * number for number in range(8)]
+    assert [future.result() for future in futures] == [(number, 2 * number) for number in range(8)]
     assert [number for batch in batches for number in batch] == list(range(8))
     assert len(batches[-1]) == 4
 
 
 def test_one_alone_is_answered():
-    batcher = Batcher(lambda items: items, 16, 0.0)
-    assert batcher.submit("x").result() == "x"
+    batcher = Batcher(same, same, Pace(16, 0.0, LONG, 1, True))
+    assert batcher.submit("x").result(LONG) == ("x", "x")
     batcher.close()
 
 
@@ -50,7 +56,20 @@ def test_what_is_wrong_with_one_is_no_fault_of_the_others(held):
     batcher.close()
     assert all(future.done() for future in futures)
     assert [future.exception() is not None for future in futures] == [False, True, False]
-    assert (futures[0].result(), futures[2].result()) == (24, 28)
+    assert (futures[0].result()[1], futures[2].result()[1]) == (24, 28)
+
+
+def test_what_cannot_be_made_ready_holds_nothing_up():
+    def prepare(number):
+        if number % 2:
+            raise ValueError(str(number))
+        return number
+
+    batcher = Batcher(prepare, same, Pace(4, 0.0, LONG, 2, True))
+    futures = [batcher.submit(number) for number in range(9)]
+    told = [future.exception(LONG) for future in futures]
+    batcher.close()
+    assert [str(error) if error else "" for error in told] == ["", "1", "", "3", "", "5", "", "7", ""]
 
 
 def test_what_nobody_waits_for_any_more_is_not_computed(held):
@@ -60,12 +79,77 @@ def test_what_nobody_waits_for_any_more_is_not_computed(held):
     go.set()
     batcher.close()
     assert 6 not in [number for batch in batches for number in batch]
-    assert futures[7].result() == 14
+    assert futures[7].result() == (7, 14)
 
 
-def test_closing_answers_all_and_many_threads_get_their_own():
-    batcher = Batcher(lambda items: [item + 1 for item in items], 16, 0.001)
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_closing_answers_all_and_many_threads_get_their_own(in_turns):
+    batcher = Batcher(same, lambda items: [item + 1 for item in items], Pace(16, 0.001, 0.01, 3, in_turns))
     with ThreadPoolExecutor(32) as pool:
         futures = list(pool.map(batcher.submit, range(2000)))
     batcher.close()
-    assert [future.result(0) for future in futures] == list(range(1, 2001))
+    assert [future.result(0) for future in futures] == [(number, number + 1) for number in range(2000)]
+
+
+def slow(gather):
+    """A batcher whose items of 3 are made ready when they are let go; its batches, and what lets them go."""
+    batches, go = [], threading.Event()
+
+    def prepare(number):
+        if number == 3:
+            go.wait()
+        return number
+
+    def run(items):
+        batches.append(list(items))
+        return items
+
+    return Batcher(prepare, run, Pace(4, 0.0, gather, 2, True)), batches, go
+
+
+def test_a_batch_waits_for_what_is_being_made_ready():
+    batcher, batches, go = slow(LONG)
+    futures = [batcher.submit(number) for number in range(4)]
+    with pytest.raises(TimeoutError):
+        futures[0].result(0.1)
+    go.set()
+    assert [future.result(LONG)[0] for future in futures] == [0, 1, 2, 3]
+    batcher.close()
+    assert [sorted(batch) for batch in batches] == [[0, 1, 2, 3]]
+
+
+def test_what_takes_long_to_be_made_ready_does_not_hold_up_the_others():
+    batcher, _, go = slow(0.01)
+    futures = [batcher.submit(number) for number in (3, 0, 1)]
+    assert [future.result(LONG)[0] for future in futures[1:]] == [0, 1]
+    assert not futures[0].done()
+    go.set()
+    batcher.close()
+    assert futures[0].result(0) == (3, 3)
+
+
+@pytest.mark.parametrize(("in_turns", "ahead"), [(False, 8), (True, 0)])
+def test_while_a_batch_runs_two_are_made_ready_or_none(in_turns, ahead):
+    prepared, running, go = [], threading.Event(), threading.Event()
+
+    def prepare(number):
+        prepared.append(number)
+        return number
+
+    def run(items):
+        running.set()
+        go.wait()
+        return items
+
+    batcher = Batcher(prepare, run, Pace(4, 0.0, LONG, 2, in_turns))
+    futures = [batcher.submit(number) for number in range(20)]
+    assert running.wait(LONG)
+    for _ in range(1000):
+        if len(prepared) >= 4 + ahead:
+            break
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.1)  # in which more would be made ready, if they were
+    assert len(prepared) == 4 + ahead
+    go.set()
+    batcher.close()
+    assert [future.result(0)[0] for future in futures] == list(range(20))
