@@ -21,15 +21,23 @@ IDLE = 5  # seconds for which a connection may be open without a request
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's, which closes a connection on which no request came, as it closes one after its last request."""
+    """uvicorn's, which closes a connection on which no request comes, be it the first: bytes of a head are none yet."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.loop.call_later(self.timeout_keep_alive, self._close_unused)
+        self._expect(None)
 
-    def _close_unused(self) -> None:
-        cycle: object = self.cycle  # uvicorn leaves out that there is none before the first request
-        if cycle is None and not self.transport.is_closing():
+    def on_response_complete(self) -> None:
+        answered = self.cycle
+        super().on_response_complete()
+        self._expect(answered)
+
+    def _expect(self, last: object) -> None:
+        """Close the connection unless a request comes after the `last` one, in time."""
+        self.loop.call_later(self.timeout_keep_alive, self._close_unused, last)
+
+    def _close_unused(self, last: object) -> None:
+        if self.cycle is last and not self.transport.is_closing():
             self.transport.close()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import re
 import signal
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import pytest
 from conftest import ROOT
@@ -154,16 +156,61 @@ def test_what_cannot_be_served_is_one_line(tmp_path, cache):
     assert "a weights file is missing after nix.cfg" in fail("shapes", "nix.cfg", "--port", "0")
 
 
-def test_a_connection_without_a_request_is_closed(network, monkeypatch):
+WHOLE, PART = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost:"
+
+
+@pytest.mark.parametrize(("whole", "part"), [(0, b""), (0, PART), (1, b""), (1, PART), (2, PART)])
+@pytest.mark.parametrize("trickles", [False, True])
+def test_a_connection_without_a_request_is_closed(network, monkeypatch, whole, part, trickles):
     from darknet_py.serving import server
 
     monkeypatch.setattr(server, "IDLE", 1)
     with running(make_service(network)) as (url, _):
         host, port = url.removeprefix("http://").split(":")
-        for sent in (b"", b"GET / HTTP/1.1\r\n"):
-            with socket.create_connection((host, int(port)), timeout=30) as connection:
-                connection.sendall(sent)
-                assert connection.recv(1) == b""
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(whole * WHOLE + part)
+            if part and trickles:
+                connection.settimeout(0.2)
+            answer = b""
+            for _ in range(100):  # a server that each byte puts off is not done after as many
+                try:
+                    received = connection.recv(1000)
+                except TimeoutError:
+                    with suppress(OSError):
+                        connection.sendall(b"x")
+                    continue
+                except ConnectionResetError:  # it was closed as a byte came
+                    break
+                answer += received
+                if not received:
+                    break
+            else:
+                pytest.fail("the connection is open still")
+    assert answer.count(b"200 OK") == whole
+
+
+def test_a_connection_is_kept_while_requests_come_and_are_answered(network, monkeypatch):
+    from darknet_py.serving import server
+
+    monkeypatch.setattr(server, "IDLE", 1)
+    answer = network.probabilities
+
+    def wait(batch):
+        time.sleep(1.5)
+        return answer(batch)
+
+    monkeypatch.setattr(network, "probabilities", wait)
+    with running(make_service(network)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+            connection.connect()
+            opened = connection.sock
+            for pause in (0, 0.6, 0.6):
+                time.sleep(pause)
+                connection.request("POST", "/v1/classify", draw(1))
+                reply = connection.getresponse()
+                assert (reply.status, bool(reply.read())) == (200, True)
+                assert connection.sock is opened
 
 
 def test_an_error_in_the_main_thread_ends_the_server_too(network):
