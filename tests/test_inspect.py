@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from support import cfg_text
 
 from darknet_py.cli import main
 from darknet_py.engines import compile_training
-from darknet_py.engines.cpu.builder import share_time
-from darknet_py.engines.cpu.inspect import _Product
+from darknet_py.engines.cpu import builder, inspect
+from darknet_py.engines.cpu.builder import Table, share_time
+from darknet_py.engines.cpu.inspect import _Product, plan_layers
 from darknet_py.engines.cpu.team import Team
 from darknet_py.engines.cpu.training.inspect import plan_training
 from darknet_py.network import load_structure
@@ -106,6 +109,73 @@ def test_speed_tells_no_rate_beyond_the_machine(tell):
     convolutions = [layer for layer in layers if layer[1] == "convolutional"]
     assert len(convolutions) == 11
     assert all(float(layer[5]) * 1e9 < NO_MACHINE for layer in convolutions)
+
+
+def clock_that_stands(monkeypatch, calls):
+    """Have the first `calls` of the clock tell the same time."""
+    told = []
+
+    def tell_time():
+        told.append(time.perf_counter() if len(told) >= calls else 0.0)
+        return told[-1]
+
+    for module in (builder, inspect):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=tell_time))
+
+
+def test_speed_refuses_what_a_clock_that_stands_tells(tell, monkeypatch):
+    clock_that_stands(monkeypatch, 10**9)
+    (_, *layers, whole, why) = tell("speed", "shapes")
+    assert [line.split()[4:] for line in layers] == [["-"] * (3 if "conv" in line else 1) for line in layers]
+    assert whole.split() == ["all", "-", "-"]
+    assert why == "-: twice measured in less time than this processor takes, by a clock that jumps or is too coarse"
+
+
+def test_speed_measures_again_where_the_clock_stood(tell, monkeypatch):
+    clock_that_stands(monkeypatch, 10)
+    lines = tell("speed", "shapes")
+    assert lines[-1].startswith("all")
+    assert not any("-" in line.split() for line in lines)
+
+
+@pytest.mark.parametrize("product", [False, True])
+def test_an_operation_that_a_jump_makes_too_short_is_refused(tell, monkeypatch, product):
+    """And where all of the micro-kernel's own are refused, rates are judged by what no processor does."""
+    measure = Table.measure
+
+    def measure_with_a_jump(table, team):
+        is_product = table.layers == list(range(_Product.times))
+        return [
+            (layer, took / 1e4 if layer == 5 and is_product <= product else took)
+            for layer, took in measure(table, team)
+        ]
+
+    monkeypatch.setattr(Table, "measure", measure_with_a_jump)
+    rows = [line.split() for line in tell("speed", "shapes")]
+    assert [row[0] for row in rows if "-" in row[4:6]] == ["5"]
+    assert rows[6][4:] == ["-", "-", "-"]
+    assert all((row[6:] == ["-"]) == product for row in rows[1:] if row[1] == "convolutional" and row[0] != "5")
+    assert rows[-1][0] == "-:"
+
+
+def test_of_what_an_algorithm_cannot_do_without_is_less_where_it_spares_products():
+    shares = {
+        forecast.implementation.partition(":")[0]: forecast.least / forecast.layer.operations
+        for name in ("tiny", "extraction")
+        for forecast in plan_layers(load_structure(f"cfg/{name}.cfg").layers)
+        if forecast.layer.operations
+    }
+    expected = {
+        "gemm_1x1": 1,
+        "strassen_1x1": 7 / 8,
+        "wino_4x4_3x3": 6**2 / (4 * 3) ** 2,
+        "wino_6x6_3x3": 8**2 / (6 * 3) ** 2,
+        "phases_wino_5x5_4x4": (8 * 2) ** 2 / (5 * 7) ** 2,  # phases of 4 x 4, some of whose taps are zeros
+    }
+    assert {name: share for name, share in shares.items() if name in expected} == pytest.approx(
+        {name: share for name, share in expected.items() if name in shares}
+    )
+    assert "gemm_1x1" in shares
 
 
 def test_an_operation_ends_with_the_last_thread_and_begins_where_the_last_ended():

@@ -124,29 +124,35 @@ def run_speed(args: argparse.Namespace) -> int:
 
     network = load_structure(find_cfg(args.cfg))
     measured = measure_layers(network.layers, args.batch, args.threads, args.precision)
-    total = measured.total
     rows = []
     for forecast in plan_layers(network.layers, args.precision):
         layer = forecast.layer
-        took = measured.seconds.get(layer.index, 0.0)
-        if not took:
+        if layer.index not in measured.seconds:
             continue
-        rate = args.batch * layer.operations / took
-        share = args.batch * limit_operations(layer) / measured.peak / took
+        took = measured.seconds[layer.index]
+        limit = args.batch * limit_operations(layer) / measured.peak if measured.peak else 0.0
         rows.append(
             (
                 str(layer.index),
                 layer.kind,
                 "x".join(map(str, layer.shape)),
                 forecast.implementation,
-                f"{took * 1e3:.3f}",
-                f"{rate / 1e9:.0f}" if layer.operations else "",
-                f"{share:.0%}" if layer.operations else "",
+                *_tell_rate(args.batch * layer.operations, took),
+                (f"{limit / took:.0%}" if took and limit else "-") if layer.operations else "",
             )
         )
-    rows.append(("all", "", "", "", f"{total * 1e3:.3f}", f"{args.batch * network.operations / total / 1e9:.0f}", ""))
+    rows.append(("all", "", "", "", *_tell_rate(args.batch * network.operations, measured.total), ""))
     print_table(("layer", "kind", "output", "implementation", "ms", "GFLOP/s", "of the limit"), rows)
+    if None in (*measured.seconds.values(), measured.total):
+        print_line("-: twice measured in less time than this processor takes, by a clock that jumps or is too coarse")
     return 0
+
+
+def _tell_rate(operations: int, seconds: float | None) -> tuple[str, str]:
+    """Milliseconds, and thousands of millions of operations a second, where there are any."""
+    if seconds is None:
+        return "-", "-" if operations else ""
+    return f"{seconds * 1e3:.3f}", f"{operations / seconds / 1e9:.0f}" if operations else ""
 
 
 def add_warmup(parser: argparse.ArgumentParser) -> None:

@@ -12,16 +12,20 @@ import numpy as np
 from ...layers import Array, Layer, Shape
 from ...layers.convolutional import Convolutional
 from ..passes import compile_steps
-from .algorithms import Choice, Operands, choose
+from .algorithms import AnyAlgorithm, Choice, Operands, choose
 from .algorithms.connected import multiply_images
+from .algorithms.strassen import Strassen
 from .algorithms.weights import pack_matrix
+from .algorithms.winograd import Winograd
 from .arena import Store, address
 from .builder import Table
-from .isa import COLUMNS, ISA, LANES, MACHINE, ROWS
+from .isa import COLUMNS, DOTS, ISA, LANES, MACHINE, ROWS
 from .lowering import explain_definition, no_kernel
 from .plan import CpuEngine
 from .team import team_of, thread_count
 
+FASTEST = 64 * 6.5e9  # operations a second: of no core more are known a cycle, two registers' products, nor more cycles
+INEXACT = 1.05  # what a time may be off
 SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter, but a few
 
 
@@ -42,6 +46,8 @@ class Forecast:
         Of weights, input and output.
     cycles : float
         Predicted for one picture on one core; 0 where there is no model.
+    least : float
+        Floating-point operations that it cannot do without, as if all were in float32.
     """
 
     layer: Layer
@@ -50,6 +56,7 @@ class Forecast:
     declined: list[Choice]
     bytes: int
     cycles: float
+    least: float
 
     @property
     def seconds(self) -> float:
@@ -61,18 +68,20 @@ class Forecast:
 class Measured:
     """How long layers take: the best of several rounds, as other programs' turns only add to it.
 
+    None is a time that was twice one in which this processor cannot do the work: the clock jumps, or does not run.
+
     Attributes
     ----------
-    seconds : dict of int to float
+    seconds : dict of int to float or None
         Of each layer.
-    total : float
+    total : float or None
         Seconds of a whole run.
     peak : float
         Floating-point operations a second of the micro-kernel on operands that lie in the caches.
     """
 
-    seconds: dict[int, float]
-    total: float
+    seconds: dict[int, float | None]
+    total: float | None
     peak: float
 
 
@@ -94,7 +103,8 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[For
         values = layer.shape.size + sum(shape.size for shape in layer.input_shapes)
         values += layer.parameter_count
         cycles = choices[0].cycles if choices else 0.0
-        forecasts.append(Forecast(layer, name, reason, choices[1:], SIZES[precision] * values, cycles))
+        least = _least_operations(layer, choices[0].algorithm if choices else None)
+        forecasts.append(Forecast(layer, name, reason, choices[1:], SIZES[precision] * values, cycles, least))
     return forecasts
 
 
@@ -113,15 +123,33 @@ def measure_layers(
     engine = CpuEngine(layers, _made_up(layers), threads, precision)
     plan, product = engine.plan(layers), _Product(threads)
     images = np.random.default_rng(0).random((batch, *layers[0].input_shapes[0]), np.float32)
+    least = {forecast.layer.index: batch * forecast.least for forecast in plan_layers(layers, precision)}
     plan.run(images)
-    runs, total, rate = [], math.inf, 0.0
-    for _ in range(rounds):
-        runs.append(plan.measure(images))
-        start = time.perf_counter()
-        plan.run(images)
-        total = min(total, time.perf_counter() - start)
-        rate = max(rate, product.measure())
-    return Measured({index: min(run[index] for run in runs) for index in runs[0]}, total, rate)
+    rate = 0.0
+
+    def measure() -> tuple[dict[int, float], float]:
+        """The best of each layer, and of whole runs."""
+        nonlocal rate
+        runs, wholes = [], []
+        for _ in range(rounds):
+            runs.append(plan.measure(images))
+            start = time.perf_counter()
+            plan.run(images)
+            wholes.append(time.perf_counter() - start)
+            rate = max(rate, product.measure())
+        return {index: min(run[index] for run in runs) for index in runs[0]}, min(wholes)
+
+    def can_be(operations: float, seconds: float) -> bool:
+        return seconds > 0 and operations <= INEXACT * (rate or FASTEST * product.team.threads) * seconds
+
+    seconds, total = measure()
+    work = sum(least[index] for index in seconds)
+    if not can_be(work, total) or not all(can_be(least[index], took) for index, took in seconds.items()):
+        again, whole = measure()
+        seconds = {i: took if can_be(least[i], took) else again[i] for i, took in seconds.items()}
+        total = total if can_be(work, total) else whole
+    told = {index: took if can_be(least[index], took) else None for index, took in seconds.items()}
+    return Measured(told, total if can_be(work, total) else None, rate)
 
 
 class _Product:
@@ -155,11 +183,12 @@ class _Product:
         self.table.freeze()
 
     def measure(self) -> float:
-        """Floating-point operations a second, at best."""
+        """Floating-point operations a second, at best; 0 where no processor does so many."""
         seconds = [0.0] * self.times
         for number, took in self.table.measure(self.team):
             seconds[number] += took
-        return 2 * self.depth * self.channels * self.pixels / min(seconds)
+        operations, best = 2 * self.depth * self.channels * self.pixels, min(seconds)
+        return operations / best if best * FASTEST * self.team.threads > operations else 0.0
 
 
 def limit_operations(layer: Layer) -> float:
@@ -172,6 +201,16 @@ def limit_operations(layer: Layer) -> float:
     _, height, width = layer.shape
     saved = [(m + 2) ** 2 * math.ceil(height / m) * math.ceil(width / m) / (9 * height * width) for m in (2, 4, 6)]
     return layer.operations * min(1.0, *saved)
+
+
+def _least_operations(layer: Layer, algorithm: AnyAlgorithm | None) -> float:
+    """Those that `algorithm` cannot do without; its transforms and sums are not counted."""
+    operations = float(layer.operations)
+    if isinstance(layer, Convolutional) and isinstance(algorithm, Winograd):
+        operations *= (algorithm.n * layer.stride / (algorithm.m * layer.size)) ** 2
+    elif isinstance(algorithm, Strassen):
+        operations *= 7 / 8
+    return operations / 2 if algorithm is not None and algorithm.narrow and DOTS is not None else operations
 
 
 def _made_up(layers: Sequence[Layer]) -> Iterator[dict[str, Array]]:
