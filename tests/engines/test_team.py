@@ -24,6 +24,12 @@ BATCH = random_array((2, 3, 40, 40))
 
 LOAD = """
 import os, signal, sys, threading, time
+
+if sys.argv[2:] == ["denied"]:
+    sys.path.append("tests")
+    from support_seccomp import deny_affinity
+
+    assert deny_affinity(), "cannot be denied"
 import numpy as np
 from darknet_py import load_network
 
@@ -39,10 +45,6 @@ class Interrupt(Exception):
 def interrupt(signum, frame):
     raise Interrupt
 
-if sys.argv[2] == "denied":
-    def deny(*arguments):
-        raise PermissionError
-    os.sched_setaffinity = deny
 expected = load_network("cfg/shapes.cfg", "data/shapes.weights", engine="cpu", threads=1).predict(batch)
 signal.signal(signal.SIGALRM, interrupt)
 random = np.random.default_rng(0)
@@ -109,6 +111,22 @@ for _ in range(100 * count):
     assert (network.predict(batch) == expected).all()
 os.kill(child, signal.SIGKILL)
 """
+THREADS = """
+from darknet_py.engines.cpu import plan
+
+plan.thread_count = lambda wanted: wanted
+expected = network.predict(batch)
+for threads in (1, 2, 3, 7, 16, 33, 64):
+    network = load_network("cfg/shapes.cfg", "data/shapes.weights", engine="cpu", threads=threads)
+    for _ in range(count):
+        assert (network.predict(batch) == expected).all()
+print(expected.tobytes().hex())
+"""
+COMPILED = """
+from darknet_py.engines.cpu.compiler import compile_parts
+
+assert compile_parts(["accumulate", "interpolate"])
+"""
 # One after another, since limits are of the user, and root has none.
 CRAMPED = """
 start = threading.Thread.start
@@ -126,7 +144,10 @@ assert (answer == load_network("cfg/shapes.cfg", "data/shapes.weights", engine="
 def run_script(script, *arguments, options=()):
     command = [sys.executable, *options, "-c", LOAD + script, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+    if "cannot be denied" in done.stderr:
+        pytest.skip("needs seccomp")
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def open_plan(threads):
@@ -218,6 +239,14 @@ def test_threads_that_are_not_needed_now_sleep(crowd):
 
 def test_threads_that_the_system_refuses_are_done_without():
     run_script(CRAMPED, 0)
+
+
+def test_threads_that_may_not_choose_their_cores_answer_the_same():
+    assert run_script(THREADS, 20, "denied") == run_script(THREADS, 1, "allowed")
+
+
+def test_kernels_are_compiled_where_the_cores_are_not_told():
+    run_script(COMPILED, 0, "denied")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -80,7 +81,8 @@ def _tell_part(tell: Tell, before: float, share: float, done: float) -> None:
 
 def _compile_part(name: str, tell: Tell) -> Part:
     """Compile one of the parts; `tell` is told what share of it is done."""
-    import numba
+    with _cores_untold():
+        import numba
 
     if ASKED:
         vars(numba.config).update(CPU_NAME=ISA.cpu, CPU_FEATURES=ISA.features)
@@ -99,6 +101,26 @@ def _compile_part(name: str, tell: Tell) -> Part:
     _, _, (binary, _) = compiled.library.serialize_using_object_code()
     symbol = compiled.fndesc.llvm_func_name
     return Part(symbol, [binary, *([_assemble(apart.emit(t.APART[name], symbol))] if name in t.APART else [])])
+
+
+@contextmanager
+def _cores_untold() -> Iterator[None]:
+    """Within the context a system that does not let this process ask for its cores has no such question.
+
+    Numba, as it is loaded, knows systems without, but not the refusal of a sandbox.
+    """
+    ask = getattr(os, "sched_getaffinity", None)
+    try:
+        if ask is not None:
+            ask(0)
+            ask = None
+    except OSError:
+        del os.sched_getaffinity
+    try:
+        yield
+    finally:
+        if ask is not None:
+            os.sched_getaffinity = ask
 
 
 @contextmanager
