@@ -17,6 +17,7 @@ from .images import Picture
 from .images.decode import name_source, split_sources, to_picture
 from .images.fit import PREDICT_MODES, RESIZING_MODES, find_area, interpolate, preprocess, shorter_size, to_grey
 from .layers import Array
+from .layers.memory import count_backward, count_forward
 from .networks import packaged_cfg
 from .packaged import find_packaged
 from .prediction import Prediction, Predictions
@@ -187,12 +188,15 @@ class Classifier(RunningNetwork):
         looked = find_plane(layers) if layer is None else layers[self.layer_at(layer).index]
         if looked.shape.height * looked.shape.width == 1:
             raise UsageError(f"layer {looked.index} has a plane of one cell: nothing to look at", file=self.file)
+        before, behind = layers[: looked.index + 1], layers[looked.index + 1 :]
+        values = max(count_forward(before), looked.shape.size + count_backward(behind))
+        self._check_memory(values + sum(layer.parameter_count for layer in behind), layers)
         with np.errstate(all="ignore"):
             cells = weigh_cells(layers, self.read_parameters(), view, looked.index, index)
         height, width = picture.shape[:2]
         area = find_area(mode, width, height, view.shape[2], view.shape[1])
-        for before in layers[: looked.index + 1]:
-            area = _part(area, before.shown)
+        for shown in before:
+            area = _part(area, shown.shown)
         return Heatmap(self._describe(index, probabilities), looked.index, cells, area, width, height)
 
     def layer_run(self, layer: int, pool: bool) -> Callable[[Array], Array]:

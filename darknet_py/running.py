@@ -24,6 +24,7 @@ from .engines.reference import ReferenceEngine
 from .errors import CfgError, UsageError, WeightsError
 from .forks import renew_after_fork
 from .layers import Array, Layer
+from .layers.memory import count_forward
 from .limits import memory_limits, tell_size
 from .network import Network
 from .parameters import Parameters
@@ -107,7 +108,7 @@ class RunningNetwork(Network):
         if weights is not None:
             layers = self.layers[: self._first + 1]
             needed = (settings.engine, layers, settings.gpu, settings.precision)
-            self._check_memory(self._program, self.layers, lambda: memory_needed(*needed))
+            self._check_memory(_count_running(self._program, self.layers), self.layers, lambda: memory_needed(*needed))
             self._weights = load_weights(weights, self)
             LOG.debug("weights of %s, dialect %s", self._weights.path, self.dialect.name)
             self._find_opened(self._first)
@@ -219,7 +220,7 @@ class RunningNetwork(Network):
         Values that are not finite stay. Errors are those of `predict`.
         """
         array, last = self._check_batch(batch), self.layer_at(index)
-        with np.errstate(all="ignore"), closing(self._define_layers(array)) as outputs:
+        with np.errstate(all="ignore"), closing(self._define_layers(array, last.index)) as outputs:
             layer, output = next(found for found in outputs if found[0].index == last.index)
         return output.reshape(len(array), *layer.shape)
 
@@ -256,7 +257,8 @@ class RunningNetwork(Network):
         how = self.settings
         if self._opened:  # what the first one takes has been looked at before the weights were mapped
             needed = (how.engine, layers, how.gpu, how.precision)
-            self._check_memory(compile_steps(layers), layers, lambda: memory_needed(*needed))
+            values = _count_running(compile_steps(layers), layers)
+            self._check_memory(values, layers, lambda: memory_needed(*needed))
         arrays = islice(self.read_parameters(), len(layers))
         engine = open_engine(how.engine, layers, arrays, how.threads, how.gpu, how.precision)
         self._loaded().check_unchanged()
@@ -282,7 +284,7 @@ class RunningNetwork(Network):
             Where these give NaN or infinity, too.
         """
         first = ""
-        with closing(self._define_layers(batch)) as outputs:
+        with closing(self._define_layers(batch, index)) as outputs:
             for layer, output in outputs:
                 if not first and not np.isfinite(output).all():
                     first = f"layer {layer.index} [{layer.section.name}]"
@@ -293,9 +295,11 @@ class RunningNetwork(Network):
             raise WeightsError(f"{first} {reason}", file=self.file)
         return output.reshape(len(batch), -1)
 
-    def _define_layers(self, batch: Array) -> Generator[tuple[Layer, Array], None, None]:
-        """Each layer that answers, and what it gives for `batch` by its definition."""
+    def _define_layers(self, batch: Array, last: int) -> Generator[tuple[Layer, Array], None, None]:
+        """Each layer that answers, and what it gives for `batch` by its definition; asked for up to `last`."""
         layers = self.layers_for(*batch.shape[2:])
+        values = len(batch) * count_forward(layers[: last + 1]) + sum(layer.parameter_count for layer in layers)
+        self._check_memory(values, layers)
         yield from ReferenceEngine(layers, self.read_parameters()).plan(layers).outputs(batch)
 
     def read_parameters(self) -> Iterator[dict[str, Array]]:
@@ -310,22 +314,29 @@ class RunningNetwork(Network):
             return self.layers
         self.check_resizable(height, width)
         layers = self.layers_at(height, width)
-        self._check_memory(self._program, layers)
+        self._check_memory(_count_running(self._program, layers), layers)
         return layers
 
     def _check_memory(
-        self, program: Program, layers: Sequence[Layer], for_parameters: Callable[[], int] | None = None
+        self, values: int, layers: Sequence[Layer], for_parameters: Callable[[], int] | None = None
     ) -> None:
         """Refuse what does not fit into this process's memory, before anything is allocated.
 
-        `for_parameters` tells what holding them takes, where they are not held yet.
+        `values` are the float32 values that it takes. `for_parameters` tells what holding them takes, where they are
+        not held yet.
         """
         limits = memory_limits()  # before an engine is loaded, whose own memory counts as needed
-        # Workspaces take as much as the buffers that layers share; resizing a picture takes three times the result.
-        values = 2 * sum(program.slot_sizes(layers)) + 3 * layers[0].input_shapes[0].size
         needed = 4 * values + (for_parameters() if for_parameters else 0)
         for limit in limits:
             if limit.used + needed > limit.size:
                 size = "{2} x {1}".format(*layers[0].input_shapes[0])
                 amount, most = tell_size(limit.used + needed), tell_size(limit.size)
                 raise CfgError(f"{amount} to run at {size}, more than {limit.whose} {most}", file=self.file)
+
+
+def _count_running(program: Program, layers: Sequence[Layer]) -> int:
+    """How many float32 values an engine takes for a picture.
+
+    Workspaces take as much as the buffers that layers share; resizing a picture takes three times the result.
+    """
+    return 2 * sum(program.slot_sizes(layers)) + 3 * layers[0].input_shapes[0].size

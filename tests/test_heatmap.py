@@ -10,8 +10,9 @@ from conftest import ROOT
 from PIL import Image, ImageDraw
 from support import make_network, random_array, random_parameters
 
-from darknet_py import CfgError, UsageError, load_network, save_weights
+from darknet_py import CfgError, UsageError, load_network, running, save_weights
 from darknet_py.heatmap import Heatmap, find_plane, weigh_cells
+from darknet_py.limits import Limit
 from darknet_py.prediction import Prediction
 
 CONVOLUTION = ("convolutional", dict(batch_normalize=1, filters=6, size=3, pad=1, activation="leaky"))
@@ -173,3 +174,13 @@ def test_the_picture_may_come_as_classify_takes_it(shapes):
     cells = [shapes.heatmap(form).cells for form in (path, path.read_bytes(), Image.open(path))]
     np.testing.assert_array_equal(cells[0], cells[1])
     np.testing.assert_array_equal(cells[0], cells[2])
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_tried(monkeypatch):
+    network = load_network("shapes", engine="reference")
+    network.classify("star.png")
+    monkeypatch.setattr(running, "memory_limits", lambda: [Limit("this machine's", 1_200_000, 0)])
+    network.classify("star.png")
+    for work in (lambda: network.heatmap("star.png"), lambda: network.layer_output(network.fit("star.png")[None], 5)):
+        with pytest.raises(CfgError, match=r"shapes\.cfg: 2 MiB to run at 85 x 64, more than this machine's 1 MiB$"):
+            work()

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ..layers import Array, Layer, Saved
-from ..layers.training import KEPT, check_trainable, count_kept, count_working, first_trained, measuring, rates
+from ..layers.memory import count_backward
+from ..layers.training import KEPT, check_trainable, first_trained, measuring, rates
 from ..parameters import Parameters
 from .base import Update
 
@@ -85,9 +86,8 @@ class ReferenceTraining:
     @property
     def memory(self) -> int:
         """About: outputs, deltas, what is kept of them, and the most that a layer takes besides."""
-        values = self.layers[0].input_shapes[0].size
-        values += sum(2 * layer.shape.size + count_kept(layer) for layer in self.layers)
-        return self.gradients.values.nbytes + 4 * self.batch * (values + max(map(count_working, self.layers)))
+        values = self.layers[0].input_shapes[0].size + count_backward(self.layers)
+        return self.gradients.values.nbytes + 4 * self.batch * values
 
     def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
         """See `TrainingPlan`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .base import Layer
-from .windows import Windows
 
 KEPT = 0.99  # of a statistic, at each pass; the rest is the mini-batch's
 
@@ -31,21 +30,6 @@ def measuring(layers: Sequence[Layer]) -> list[Layer]:
     """
     measured = {layer.index for layer in layers if layer.measures}
     return [layer for layer in layers if layer.measures and not measured.intersection(layer.inputs)]
-
-
-def count_kept(layer: Layer) -> int:
-    """How many values of a picture, its inputs apart, the definition of a layer keeps for its way back, at most."""
-    return layer.shape.size * (1 + any(parameter.role == "statistic" for parameter in layer.taken.values()))
-
-
-def count_working(layer: Layer) -> int:
-    """How many float32 values of a picture its definition takes besides, at most, about: windows, and what is passing.
-
-    Windows are put side by side, and so are what they come to on the way back.
-    """
-    windows, (_, height, width) = getattr(layer, "windows", None), getattr(layer, "sharp", layer.shape)
-    taps = windows.size**2 * height * width * layer.input_shapes[0].channels if isinstance(windows, Windows) else 0
-    return 2 * taps + 6 * layer.shape.size + sum(shape.size for shape in layer.input_shapes)
 
 
 def check_trainable(layers: Sequence[Layer], batch: int) -> None:
