@@ -213,6 +213,15 @@ def test_a_connection_is_kept_while_requests_come_and_are_answered(network, monk
                 assert connection.sock is opened
 
 
+def test_an_answer_comes_whole(network):
+    with running(make_service(network)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            for _ in range(20):
+                connection.sendall(WHOLE)
+                assert connection.recv(1 << 16).endswith(b'\r\n\r\n{"status":"ok"}')
+
+
 def test_an_error_in_the_main_thread_ends_the_server_too(network):
     from darknet_py.serving.server import listen, serve
 
