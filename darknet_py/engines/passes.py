@@ -108,11 +108,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value lies: from channel `channel` of the root value `root`, in buffer `slot`."""
+    """Where a value lies: from channel `channel` of the root value `root` on, in a buffer.
+
+    Attributes
+    ----------
+    root, channel : int
+    slot : int
+        The buffer, of few.
+    sized_slot : int
+        The buffer, where only pictures of one height and width take turns in one.
+    """
 
     root: int
     channel: int
     slot: int
+    sized_slot: int
 
 
 @dataclass(frozen=True)
@@ -350,6 +360,13 @@ def _assign_slots(builder: _Builder, output: int) -> dict[int, Place]:
             if value != INPUT:
                 last[root[value][0]] = number
     last[root[output][0]] = len(builder.steps)
-    slots, _ = assign_slots([Lifetime(first[top], last[top], program.shape(top, builder.layers).size) for top in first])
-    slot_of = dict(zip(first, slots, strict=True))
-    return {value: Place(top, channel, slot_of[top]) for value, (top, channel) in root.items()}
+    shapes = {top: program.shape(top, builder.layers) for top in first}
+    lifetimes = {top: Lifetime(first[top], last[top], shape.size) for top, shape in shapes.items()}
+    slots = dict(zip(lifetimes, assign_slots([*lifetimes.values()])[0], strict=True))
+    sized_slots: dict[int, int] = {}
+    for size in {shape[1:] for shape in shapes.values()}:
+        tops = [top for top, shape in shapes.items() if shape[1:] == size]
+        free = 1 + max(sized_slots.values(), default=-1)
+        found, _ = assign_slots([lifetimes[top] for top in tops])
+        sized_slots |= {top: free + slot for top, slot in zip(tops, found, strict=True)}
+    return {value: Place(top, channel, slots[top], sized_slots[top]) for value, (top, channel) in root.items()}
