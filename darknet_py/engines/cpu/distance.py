@@ -10,8 +10,8 @@ from .team import Team
 
 PERIOD = 0.1  # seconds after which it is measured anew: a virtual machine may be moved to other cores
 BARRIERS, TRIES = 64, 4
-# Seconds that a barrier takes for each thread: two took 180 ns together where they share a cache, 560 where not.
-LARGE = 170e-9
+# Seconds that a barrier takes for each thread: two took 110 to 180 ns where they share a cache, 400 to 460 where not.
+LARGE = 140e-9
 
 
 class Distance:
