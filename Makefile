@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-build-isolation
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check fuzz test-cuda bench bench-avx2 bench-start bench-valid bench-serve bench-train bench-memory bench-loading \
-	bench-cuda clean
+.PHONY: help run test lint types check fuzz test-cuda bench bench-avx2 bench-start bench-valid bench-serve bench-train \
+	bench-memory bench-loading bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
