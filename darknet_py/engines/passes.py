@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -28,8 +28,7 @@ MOST_CANCELLED = 256
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01, "revleaky": 0.1}
 
 
-@dataclass(frozen=True)
-class Sum:
+class Sum(NamedTuple):
     """A shortcut that is computed with the layer before it: y = activation(x + other).
 
     Attributes
@@ -46,8 +45,7 @@ class Sum:
     activation: str
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One operation: a layer, and perhaps a shortcut that takes what it gives.
 
     Attributes
@@ -106,8 +104,7 @@ class Step:
         return layers[self.sum.layer].forward([answer, read(self.sum.other)], {})
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a value lies: from channel `channel` of the root value `root` on, in a buffer.
 
     Attributes
@@ -125,8 +122,7 @@ class Place:
     sized_slot: int
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """Steps in order, and where their values lie.
 
     Attributes
@@ -242,11 +238,11 @@ def scale_after(program: Program, layers: Collection[int]) -> Program:
             steps.append(step)
             continue
         target = step.target
-        steps.append(replace(step, activation="linear", sum=None))
+        steps.append(step._replace(activation="linear", sum=None))
         steps.append(Step("scale", step.layer, (target,), target, step.activation))
         if step.sum is not None:
             steps.append(Step("layer", step.sum.layer, (target, step.sum.other), target, step.sum.activation))
-    return replace(program, steps=tuple(steps))
+    return program._replace(steps=tuple(steps))
 
 
 def _add(builder: _Builder, layer: Layer) -> None:
@@ -304,7 +300,7 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             and {convolution.activation, step.activation} <= SLOPES.keys()
         ):
             added = Sum(step.layer, step.sources[1], step.activation)
-            builder.steps[before] = replace(convolution, target=step.target, sum=added)
+            builder.steps[before] = convolution._replace(target=step.target, sum=added)
             position[step.target] = before
             fused.add(number)
     builder.steps = [step for number, step in enumerate(builder.steps) if number not in fused]

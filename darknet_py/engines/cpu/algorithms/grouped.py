@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from .weights import PackedWeights, allocate, blocks
 OWN_ROWS = 6
 
 
-@dataclass(frozen=True)
-class Grouped:
+class Grouped(NamedTuple):
     """Blocks of whole groups one by one; no edges are made. The weights lie as [block][tap][channel of a group][LANES].
 
     Groups of 4 and 8 channels are multiplied by copies of a channel in all lanes of its group, one more operation for
