@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-build-isolation
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check fuzz test-cuda bench bench-avx2 bench-start bench-valid bench-serve bench-train bench-loading \
-	bench-cuda clean
+.PHONY: help run test lint types check fuzz test-cuda bench bench-avx2 bench-start bench-valid bench-serve bench-train \
+	bench-memory bench-loading bench-cuda clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench-start: .venv/installed-bench ## time the whole program, from its start to 
 
 bench-train: .venv/installed-bench ## time training beside PyTorch; BENCH="--networks tiny" holds options
 	$(BIN)/python -m scripts.bench.train $(BENCH)
+
+bench-memory: .venv/installed-bench ## the memory that training takes, beside PyTorch's
+	$(BIN)/python -m scripts.bench.memory $(BENCH)
 
 bench-loading: .venv/installed-bench ## time training runs, with their pictures, beside bare steps
 	$(BIN)/python -m scripts.bench.loading $(BENCH)

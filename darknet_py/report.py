@@ -7,8 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import one_line
 from .streams import say
@@ -31,8 +30,7 @@ def _shown(name: str) -> str:
     return one_line(name) if sys.stdout.isatty() else name
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One picture's answer.
 
     Attributes
@@ -261,8 +259,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     sys.stdout.flush()
 
 
-@dataclass(frozen=True)
-class LayerRecord:
+class LayerRecord(NamedTuple):
     """What one layer gave for one picture.
 
     Attributes
@@ -303,7 +300,7 @@ def print_layer(record: LayerRecord, format: str) -> None:
     """
     if format == "json":
         nested = [[[_shorten(value) for value in row] for row in plane] for plane in record.values]
-        print(json.dumps({**asdict(record), "values": nested}), flush=True)
+        print(json.dumps({**record._asdict(), "values": nested}), flush=True)
         return
     between = "," if format == "csv" else " "
     if format == "csv":

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -28,8 +28,7 @@ MOST_CANCELLED = 256
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01, "revleaky": 0.1}
 
 
-@dataclass(frozen=True)
-class Sum:
+class Sum(NamedTuple):
     """A shortcut that is computed with the layer before it: y = activation(x + other).
 
     Attributes
@@ -46,8 +45,7 @@ class Sum:
     activation: str
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One operation: a layer, and perhaps a shortcut that takes what it gives.
 
     Attributes
@@ -106,17 +104,25 @@ class Step:
         return layers[self.sum.layer].forward([answer, read(self.sum.other)], {})
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a value lies: from channel `channel` of the root value `root`, in buffer `slot`."""
+class Place(NamedTuple):
+    """Where a value lies: from channel `channel` of the root value `root` on, in a buffer.
+
+    Attributes
+    ----------
+    root, channel : int
+    slot : int
+        The buffer, of few.
+    sized_slot : int
+        The buffer, where only pictures of one height and width take turns in one.
+    """
 
     root: int
     channel: int
     slot: int
+    sized_slot: int
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """Steps in order, and where their values lie.
 
     Attributes
@@ -232,11 +238,11 @@ def scale_after(program: Program, layers: Collection[int]) -> Program:
             steps.append(step)
             continue
         target = step.target
-        steps.append(replace(step, activation="linear", sum=None))
+        steps.append(step._replace(activation="linear", sum=None))
         steps.append(Step("scale", step.layer, (target,), target, step.activation))
         if step.sum is not None:
             steps.append(Step("layer", step.sum.layer, (target, step.sum.other), target, step.sum.activation))
-    return replace(program, steps=tuple(steps))
+    return program._replace(steps=tuple(steps))
 
 
 def _add(builder: _Builder, layer: Layer) -> None:
@@ -294,7 +300,7 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             and {convolution.activation, step.activation} <= SLOPES.keys()
         ):
             added = Sum(step.layer, step.sources[1], step.activation)
-            builder.steps[before] = replace(convolution, target=step.target, sum=added)
+            builder.steps[before] = convolution._replace(target=step.target, sum=added)
             position[step.target] = before
             fused.add(number)
     builder.steps = [step for number, step in enumerate(builder.steps) if number not in fused]
@@ -350,6 +356,13 @@ def _assign_slots(builder: _Builder, output: int) -> dict[int, Place]:
             if value != INPUT:
                 last[root[value][0]] = number
     last[root[output][0]] = len(builder.steps)
-    slots, _ = assign_slots([Lifetime(first[top], last[top], program.shape(top, builder.layers).size) for top in first])
-    slot_of = dict(zip(first, slots, strict=True))
-    return {value: Place(top, channel, slot_of[top]) for value, (top, channel) in root.items()}
+    shapes = {top: program.shape(top, builder.layers) for top in first}
+    lifetimes = {top: Lifetime(first[top], last[top], shape.size) for top, shape in shapes.items()}
+    slots = dict(zip(lifetimes, assign_slots([*lifetimes.values()])[0], strict=True))
+    sized_slots: dict[int, int] = {}
+    for size in {shape[1:] for shape in shapes.values()}:
+        tops = [top for top, shape in shapes.items() if shape[1:] == size]
+        free = 1 + max(sized_slots.values(), default=-1)
+        found, _ = assign_slots([lifetimes[top] for top in tops])
+        sized_slots |= {top: free + slot for top, slot in zip(tops, found, strict=True)}
+    return {value: Place(top, channel, slots[top], sized_slots[top]) for value, (top, channel) in root.items()}

@@ -19,7 +19,6 @@ from darknet_py.layers.shortcut import Shortcut
 from darknet_py.layers.softmax import Softmax
 from darknet_py.parameters import Parameters
 
-RATE, MOMENTUM, DECAY = 1e-4, 0.9, 0.0005
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
 
 
@@ -35,10 +34,20 @@ class TorchTraining:
         Whether pictures and kernels lie so.
     compiled : bool
         Whether forward, loss and backward are compiled, by the first step; a C++ compiler must be there.
+    rate, momentum, decay : float
+        Of the update; kernels alone decay.
     """
 
     def __init__(
-        self, layers: Sequence[Layer], parameters: Parameters, channels_last: bool, compiled: bool = False
+        self,
+        layers: Sequence[Layer],
+        parameters: Parameters,
+        channels_last: bool,
+        compiled: bool = False,
+        *,
+        rate: float,
+        momentum: float,
+        decay: float,
     ) -> None:
         self.layers, self.channels_last = layers, channels_last
         self.measure: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self._measure
@@ -50,8 +59,8 @@ class TorchTraining:
         ]
         weights = [tensor for tensors in self.tensors for name, tensor in tensors.items() if name == "weights"]
         others = [tensor for tensors in self.tensors for name, tensor in tensors.items() if name != "weights"]
-        groups = [{"params": weights, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM, fused=True)
+        groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=True)
 
     def step(self, images: torch.Tensor, classes: torch.Tensor) -> float:
         """One iteration; the loss, its mean over the images."""

@@ -10,30 +10,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from statistics import median
 
-import numpy as np
 import torch
 
-from darknet_py.engines import compile_training
 from darknet_py.layers.dropout import Dropout
-from darknet_py.network import load_structure
-from darknet_py.parameters import Parameters
-from darknet_py.training.first_weights import set_first
-from darknet_py.training.optimizer import make_optimizer
-from darknet_py.training.options import TrainingOptions
 
-from .models import ROOT
+from .iterations import BATCHES, COMPILED, EAGER, OURS, Iteration, Iterations
 from .options import make_parser
-from .torch_training import DECAY, MOMENTUM, RATE, TorchTraining
 
-BATCHES = {
-    "tiny": 16, "shapes": 64, "darknet19": 16, "resnet18": 16, "resnet50": 8, "alexnet": 16, "cifar": 128,
-    "mobilenet-v2": 16,
-}  # fmt: skip
-COMPILED = "torch.compile"
 PAUSE = 0.2  # seconds, after which the other's threads sleep
 MOST_APART = 0.02  # losses, relatively: PyTorch's epsilon differs
 MOST_DROPPED_OUT = 0.1  # where each drops other values out
@@ -44,14 +29,15 @@ def main() -> int:
     parser = make_parser("scripts.bench.train", __doc__, 7, tuple(BATCHES), "tiny,shapes")
     parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes at first")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    programs = (OURS, *EAGER, *([COMPILED] if args.compile else []))
     print(f"{args.threads} threads; ms: median, least")
     print(f"{'network':14}{'batch':>6}{'PyTorch':>20}{'darknet':>20}{'ratio':>8}")
     for name in args.networks:
-        runs = _make(name, BATCHES[name], args.threads, args.compile)
+        iterations = Iterations(name, args.threads)
+        runs = {program: iterations.make(program) for program in programs}
         losses = _begin(runs)
-        layers = load_structure(ROOT / "cfg" / f"{name}.cfg").layers
-        most = MOST_DROPPED_OUT if any(isinstance(layer, Dropout) for layer in layers) else MOST_APART
+        drops = any(isinstance(layer, Dropout) for layer in iterations.network.layers)
+        most = MOST_DROPPED_OUT if drops else MOST_APART
         if max(losses.values()) - min(losses.values()) > most * max(losses.values()):
             print(f"{name}: the losses differ: {losses}", file=sys.stderr)
             return 1
@@ -62,7 +48,7 @@ def main() -> int:
                 start = time.perf_counter()
                 run()
                 times[program].append(1000 * (time.perf_counter() - start))
-        ours = times.pop("darknet")
+        ours = times.pop(OURS)
         best = min(times, key=lambda program: median(times[program]))
         told = "".join(f"{median(found):12.1f}{min(found):8.1f}" for found in (times[best], ours))
         print(f"{name:14}{BATCHES[name]:6}{told}{median(ours) / median(times[best]):8.2f}  {best}", flush=True)
@@ -72,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def _begin(runs: dict[str, Callable[[], float]]) -> dict[str, float]:
+def _begin(runs: dict[str, Iteration]) -> dict[str, float]:
     """The losses of first iterations; who cannot compile is told, and left out."""
     losses = {}
     for program, run in list(runs.items()):
@@ -86,35 +72,6 @@ def _begin(runs: dict[str, Callable[[], float]]) -> dict[str, float]:
         if program == COMPILED:
             print(f"  {program}: {time.perf_counter() - start:.0f} s to compile", flush=True)
     return losses
-
-
-def _make(name: str, batch: int, threads: int, compiled: bool) -> dict[str, Callable[[], float]]:
-    """An iteration of each program, from the same weights; each gives its loss, the mean over the images."""
-    network = load_structure(ROOT / "cfg" / f"{name}.cfg")
-    layers, random = network.layers, np.random.default_rng(1)
-    images = random.random((batch, *network.input_shape), np.float32)
-    classes = random.integers(network.outputs, size=batch)
-    truths = np.eye(network.outputs, dtype=np.float32)[classes]
-    parameters = Parameters.zeros(layers)
-    set_first(parameters, seed=1)
-    plan = compile_training("cpu", layers, parameters.copy(), batch, threads)
-    options = TrainingOptions.of(network, batch=batch, momentum=MOMENTUM, decay=DECAY)
-    optimizer = make_optimizer(plan, options)
-
-    def iterate() -> float:
-        loss = plan.step(images, truths, random)
-        optimizer.update(RATE)
-        return loss / batch
-
-    runs: dict[str, Callable[[], float]] = {"darknet": iterate}
-    given, chosen = torch.from_numpy(images), torch.from_numpy(classes)
-    for channels_last in (False, True):
-        training = TorchTraining(layers, parameters, channels_last)
-        runs[f"PyTorch {'channels_last' if channels_last else 'contiguous'}"] = partial(training.step, given, chosen)
-    if compiled:
-        training = TorchTraining(layers, parameters, channels_last=True, compiled=True)
-        runs[COMPILED] = partial(training.step, given, chosen)
-    return runs
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from support import (
 from support_networks import CANCELLING, cancelling_parameters, networks
 
 from darknet_py.engines import open_engine
+from darknet_py.engines.cpu.distance import Distance
 from darknet_py.engines.cpu.isa import LANES
 from darknet_py.engines.cuda.packing import PACK
 from darknet_py.engines.passes import INPUT, compile_steps, fold
@@ -49,17 +51,32 @@ class Contents:
 
 
 def check_program(program, layers):
-    """Run `program` with numbers that name their writers instead of values, and hold each read to the layers."""
+    """Run `program` with numbers that name their writers instead of values, and hold each read to the layers.
+
+    So with few buffers, and with those that values of one height and width alone take turns in.
+    """
+    check_slots(program, layers, {value: place.slot for value, place in program.places.items()})
+    sized = {value: place.sized_slot for value, place in program.places.items()}
+    sides = {(slot, program.shape(value, layers)[1:]) for value, slot in sized.items()}
+    assert len(sides) == len(set(sized.values()))
+    check_slots(program, layers, sized)
+
+
+def check_slots(program, layers, slots):
+    """The same with these buffers."""
     contents = Contents(layers)
-    buffers = [np.full(size, -1) for size in program.slot_sizes(layers)]
+    buffers = {}
+    for value, place in program.places.items():
+        size = max(program.shape(place.root, layers).size, len(buffers.get(slots[value], ())))
+        buffers[slots[value]] = np.full(size, -1)
 
     def cells(value):
         """The cells where `value` lies, as (buffer, slice); the input lies in none."""
         place = program.places[value]
         plane = np.prod(program.shape(place.root, layers)[1:], dtype=int)
         size = program.shape(value, layers).size
-        assert (place.channel * plane) + size <= len(buffers[place.slot])
-        return place.slot, slice(place.channel * plane, place.channel * plane + size)
+        assert (place.channel * plane) + size <= len(buffers[slots[value]])
+        return slots[value], slice(place.channel * plane, place.channel * plane + size)
 
     def read(value):
         if value == INPUT:
@@ -200,14 +217,15 @@ def test_any_networks_steps_read_what_was_written_for_them(network, block):
 
 
 @pytest.mark.parametrize("run", range(3))  # each from a seed of its own
-@given(networks(), st.integers(0, 99), st.integers(1, 9), st.integers(1, 4))
+@given(networks(), st.integers(0, 99), st.integers(1, 9), st.integers(1, 4), st.booleans())
 @settings(max_examples=int(os.environ.get("DARKNET_PY_NETWORKS", 500)), deadline=None)
-def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network, seed, pictures, threads):
+def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network, seed, pictures, threads, apart):
     layers, parameters = network.layers, random_parameters(network.layers, seed)
     batch = random_array((pictures, *network.input_shape), seed)
     expected = run_engine("reference", layers, parameters, batch)
     # A fork may have more threads than there are cores.
-    answers = open_engine("cpu", layers, parameters).fork(threads).plan(layers).run(batch)
+    with mock.patch.object(Distance, "is_large", return_value=apart):
+        answers = open_engine("cpu", layers, parameters).fork(threads).plan(layers).run(batch)
     bound = 5e-5
     if np.abs(answers - expected).max(initial=0) > bound * scale_of(expected):
         bound = max(bound, 20 * own_error(layers, parameters, batch, expected))

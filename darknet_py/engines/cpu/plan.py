@@ -18,6 +18,7 @@ from ..passes import compile_steps, fold, scale_after
 from .algorithms import choose
 from .arena import Store, huge
 from .builder import Table
+from .distance import Distance
 from .interpolate import interpolate
 from .isa import BLOCK, HALF, LANES, MACHINE
 from .lowering import explain_definition
@@ -45,6 +46,7 @@ class CpuEngine(Prepared):
         self.precision = precision
         self.cell = HALF if precision == "bfloat16" else BLOCK  # bytes of LANES channels of a pixel
         self.team = team_of(thread_count(threads))
+        self.distance = Distance(self.team)
         self.program = compile_steps(layers, LANES)
         self.store = Store()
         self.renew()
@@ -95,6 +97,7 @@ class CpuEngine(Prepared):
         """An engine on the same weights with `threads` threads of its own, whose plans run beside this one's."""
         engine = copy(self)
         engine.team = Team(threads)
+        engine.distance = Distance(engine.team)
         engine.arena = huge(0)
         engine.renew()
         renew_after_fork(engine)
@@ -114,7 +117,7 @@ class CpuPlan:
         self.engine = engine
         self.layers = layers
         self.together = min(TOGETHER, key=self._bytes_an_image)
-        self.runs: dict[int, Run] = {}
+        self.runs: dict[tuple[int, bool], Run] = {}
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
@@ -155,6 +158,7 @@ class CpuPlan:
         return total
 
     def _run(self, images: int) -> Run:
-        if images not in self.runs:
-            self.runs[images] = Run(self.engine, self.layers, images)
-        return self.runs[images]
+        key = images, self.engine.distance.is_large()
+        if key not in self.runs:
+            self.runs[key] = Run(self.engine, self.layers, *key)
+        return self.runs[key]

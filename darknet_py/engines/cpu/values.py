@@ -20,6 +20,9 @@ from .prepared import Prepared
 class Values:
     """Blocked values, slot by slot in the engine's memory, and those that lie in plain layout.
 
+    Where cores are `apart`, those of one size alone take turns in a slot: a thread writes the same part of each row of
+    planes, and so finds the lines of memory in its own core's caches. Otherwise they all do, and take less of a cache.
+
     Attributes
     ----------
     addresses : dict of int to int
@@ -34,12 +37,12 @@ class Values:
         What nothing uses of it, behind each buffer.
     """
 
-    def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int) -> None:
+    def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int, apart: bool) -> None:
         self.engine, self.layers, self.images = engine, layers, images
         self.program = engine.program
         self.plain: dict[int, Array] = {INPUT: np.empty(0, np.float32)}
         self._precise = self._find_precise()
-        self._lay_out()
+        self._lay_out(apart)
 
     def _find_precise(self) -> set[int]:
         """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of.
@@ -56,12 +59,13 @@ class Values:
             if step.task == "layer" and step.sum is None and step.target not in read and inside[step.target] == 1
         }
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, apart: bool) -> None:
         """Give every value its address: slots one after another, then the workspace of convolutions."""
         places = self.program.places
-        sizes = [0] * (1 + max(place.slot for place in places.values()))
-        for place in places.values():
-            sizes[place.slot] = max(sizes[place.slot], self._size(place.root))
+        slots = {value: place.sized_slot if apart else place.slot for value, place in places.items()}
+        sizes = [0] * (1 + max(slots.values()))
+        for value, place in places.items():
+            sizes[slots[value]] = max(sizes[slots[value]], self._size(place.root))
         spaces = [0]
         for step in self.program.steps:
             choice = self.engine.choices.get(step.layer)
@@ -79,7 +83,7 @@ class Values:
         for value, place in places.items():
             shape = self.shape(place.root)
             plane = self.images * shape.height * shape.width * self.cell(value)
-            self.addresses[value] = starts[place.slot] + place.channel // LANES * plane
+            self.addresses[value] = starts[slots[value]] + place.channel // LANES * plane
 
     def cell(self, value: int) -> int:
         """Bytes of LANES channels of a pixel of a value in blocked layout."""

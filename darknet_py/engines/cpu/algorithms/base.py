@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ....layers import Array, Layer
 from ..arena import Store
@@ -69,8 +68,7 @@ class Algorithm(Protocol[_Kind]):
 AnyAlgorithm = Algorithm[Any]  # of a kind that only the list knows from which it comes
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """An algorithm for a layer.
 
     Attributes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from .products import Operands, multiply
 from .weights import PackedWeights, blocks, pack_matrix
 
 
-@dataclass(frozen=True)
-class MatrixProduct:
+class MatrixProduct(NamedTuple):
     """The product of the pictures, each a row, and the matrix."""
 
     narrow: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ from .products import Operands, by_pixels, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
 
 
-@dataclass(frozen=True)
-class Pixels:
+class Pixels(NamedTuple):
     """Columns and channels of a window's row lie side by side."""
 
     narrow: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ....layers import Shape
 from .. import operations as o
@@ -12,8 +12,7 @@ from ..isa import BLOCK, LANES, MACHINE
 from .weights import PackedWeights
 
 
-@dataclass(frozen=True, kw_only=True)
-class Operands:
+class Operands(NamedTuple):
     """What a convolution or connected layer works on, for some number of images.
 
     Attributes

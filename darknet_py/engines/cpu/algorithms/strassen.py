@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from .products import Operands
 from .weights import PackedWeights, blocks, pack_matrix
 
 
-@dataclass(frozen=True)
-class Strassen:
+class Strassen(NamedTuple):
     """Halves of pixels, of channels in and out."""
 
     narrow: bool = False

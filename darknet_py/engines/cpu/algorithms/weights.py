@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,7 @@ def blocks(channels: int) -> int:
     return -(-channels // LANES)
 
 
-@dataclass(frozen=True)
-class PackedWeights:
+class PackedWeights(NamedTuple):
     """A layer's weights in the micro-kernel's order, [batch][panel][tap][depth][columns][LANES], and its biases.
 
     Strides are in bytes; `cell` is what those LANES channels of a pixel take that are multiplied by them.
@@ -59,8 +58,7 @@ class PackedWeights:
             rows = round_to_bfloat16(self.data[start : start + size].view(np.uint32)).reshape(-1, 2, columns * LANES)
             pairs = data[start // 2 : (start + size) // 2].view(np.uint32).reshape(-1, columns * LANES)
             np.bitwise_or(rows[:, 0] >> 16, rows[:, 1], out=pairs)
-        return replace(
-            self,
+        return self._replace(
             data=data,
             panel_stride=self.panel_stride // 2,
             batch_stride=self.batch_stride // 2,

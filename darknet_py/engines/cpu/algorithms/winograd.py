@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +34,7 @@ def weight_transform(m: int, r: int) -> npt.NDArray[np.float32]:
     return np.array([*rows, [0] * (r - 1) + [1]], np.float32)
 
 
-@dataclass(frozen=True)
-class _Tiling:
+class _Tiling(NamedTuple):
     """How a Winograd convolution is divided.
 
     Attributes
@@ -178,7 +178,7 @@ class Winograd:
         tiling = self._tile(operands.images, source, shape, operands.threads)
         positions, into, out = tiling.n**2, blocks(source.channels), blocks(shape.channels)
         zeros = table.keep(np.zeros(out * LANES, np.float32))
-        plain = replace(operands, residual=0, slope=1, final=1)  # biases and activations come after the transform
+        plain = operands._replace(residual=0, slope=1, final=1)  # biases and activations come after the transform
         for first in range(0, tiling.rows, tiling.at_a_time):
             rows = min(tiling.at_a_time, tiling.rows - first)
             groups, size = (tiling.groups, tiling.size) if tiling.fused else _groups(rows * tiling.columns)
@@ -334,7 +334,7 @@ class PhasesWinograd(Winograd):
             )
         )
         workspace = operands.workspace + operands.images * _picture_bytes(phases)
-        return replace(operands, source=operands.workspace, source_shape=phases, source_cell=BLOCK, workspace=workspace)
+        return operands._replace(source=operands.workspace, source_shape=phases, source_cell=BLOCK, workspace=workspace)
 
 
 def split_phases(weights: Array, stride: int) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +110,7 @@ class Products:
             return packed
 
         made = algorithm.pack(Table(), Store(), layer, weights(), ones, biases)
-        packed = replace(made, data=self.buffers.take(made.data.size))
+        packed = made._replace(data=self.buffers.take(made.data.size))
 
         def renew(data: npt.NDArray[np.uint8]) -> None:
             table = Table()
@@ -151,7 +151,7 @@ class Products:
         start = address(source.plain(calls)) if plain else source.blocked(calls)
         workspace = self._take(algorithm.workspace(layer, self.images, self.threads))
         operands = self._operands(start, target.make_blocked(), 0, (source.shape, layer.shape), workspace)
-        algorithm.lower(calls.table, layer, packed, replace(operands, plain=plain))
+        algorithm.lower(calls.table, layer, packed, operands._replace(plain=plain))
         return name_implementation(algorithm.name)
 
     def convolve_back(self, calls: Calls, layer: Convolutional, weights: Array, delta: Value, target: Value) -> str:

@@ -1,0 +1,58 @@
+"""How far apart cores lie: what is measured decides, where it is measured twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from darknet_py.engines.cpu import distance
+from darknet_py.engines.cpu.distance import Distance
+from darknet_py.engines.cpu.team import team_of
+
+
+class Clock:
+    """A team of two, and the clock by which each of its barriers takes `nanoseconds`."""
+
+    threads = 2
+
+    def __init__(self):
+        self.now, self.nanoseconds, self.runs = 1000.0, 0, 0
+
+    def perf_counter(self):
+        return self.now
+
+    def run(self, call):
+        self.runs += 1
+        self.now += distance.BARRIERS * self.nanoseconds * 1e-9
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(distance, "time", clock)
+    return clock
+
+
+def test_two_measurements_decide(clock):
+    cores = Distance(clock)
+    told = []
+    for clock.nanoseconds in (200, 500, 200, 500, 500, 500, 200, 500, 200, 200):
+        clock.now += distance.PERIOD
+        told.append(cores.is_large())
+    assert told == [False] * 4 + [True] * 4 + [True, False]
+
+
+def test_it_is_not_measured_all_the_time(clock):
+    cores = Distance(clock)
+    for _ in range(10):
+        cores.is_large()
+    assert clock.runs == distance.TRIES
+
+
+def test_one_thread_is_not_measured(clock):
+    clock.threads = 1
+    assert not Distance(clock).is_large()
+    assert clock.runs == 0
+
+
+def test_barriers_are_run_and_timed():
+    assert 0 < Distance(team_of(2))._measure() < 1
