@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from ..errors import CfgError, ImageError, UsageError, WeightsError
-from ..images.decode import load_image
+from ..errors import ImageError, UsageError
 from ..images.fit import PREDICT_MODES
+from ..limits import core_count
 from ..report import FORMATS, STYLES, Record, open_report
 from ..streams import say
+from .answering import Asked, Look, Path, classify_each, classify_many
 from .model import add_engine_options, layer_number, open_model, positive, split_operands
 from .pictures import find_images
 from .prompt import ask_paths
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..images import Picture
 
+MANY = 16  # pictures; of fewer, each is answered by all threads together, as soon as may be
 USAGE = "[DATA] CFG WEIGHTS [IMAGE ...]"
 EPILOG = """\
 DATA is a .data file, or a folder with imagenet1k.data in it (default: ImageNet's 1000 classes).
@@ -66,19 +69,23 @@ def run_predict(args: argparse.Namespace) -> int:
     looks = _open_looks(args, network)
     report = open_report(args.format, args.style)
     prompted = not operands.rest
+    paths: Iterator[Path] = iter(ask_paths(args.format == "text") if prompted else find_images(operands.rest))
+    # Who names pictures line by line waits for each answer.
+    named = [] if prompted or looks or "-" in operands.rest else list(islice(paths, MANY))
+    paths, asked = chain(named, paths), Asked(preprocess, top, only_leaves)
+    many = len(named) == MANY
+    answered = classify_many(network, paths, asked, args.threads or core_count()) if many else None
     done = failed = 0
     try:
-        for path in ask_paths(args.format == "text") if prompted else find_images(operands.rest):
-            try:
-                record, picture = _classify(network, path, preprocess, top, only_leaves)
-                report.add(record)
-                done += 1
-                for look in looks:
-                    look(record, picture)
-            except ImageError as error:
-                say(f"darknet: {error}")
-                report.fail(path if isinstance(path, str) else path.file or "", error.reason)
-                failed += 1
+        with closing(answered or classify_each(network, paths, asked, looks)) as answers:
+            for path, answer in answers:
+                if isinstance(answer, ImageError):
+                    say(f"darknet: {answer}")
+                    report.fail(path if isinstance(path, str) else path.file or "", answer.reason)
+                    failed += 1
+                else:
+                    report.add(answer)
+                    done += 1
     finally:
         report.close()
     if prompted or not failed:
@@ -86,27 +93,7 @@ def run_predict(args: argparse.Namespace) -> int:
     return 3 if done else 1
 
 
-def _classify(
-    network: Classifier, path: str | ImageError, preprocess: str | None, top: int, only_leaves: bool
-) -> tuple[Record, Picture]:
-    if isinstance(path, ImageError):
-        raise path
-    picture = load_image(path)
-    try:
-        mode = network.mode_for(picture, preprocess, path)
-        (image,) = network.prepare(picture, mode)
-        start = time.perf_counter()
-        probabilities = network.probabilities(image[None], only_leaves)[0]
-        seconds = time.perf_counter() - start
-    except (CfgError, UsageError, WeightsError) as reason:
-        raise ImageError(str(reason), file=path) from None
-    except MemoryError:
-        raise ImageError("not enough memory to run the network on it", file=path) from None
-    height, width = image.shape[1:]
-    return Record(path, width, height, mode, seconds, network.rank(probabilities, top)), picture
-
-
-def _open_looks(args: argparse.Namespace, network: Classifier) -> list[Callable[[Record, Picture], None]]:
+def _open_looks(args: argparse.Namespace, network: Classifier) -> list[Look]:
     """What writes the pictures to look at that are asked for."""
     if args.layer is not None:
         if args.heatmap is None:
@@ -116,7 +103,7 @@ def _open_looks(args: argparse.Namespace, network: Classifier) -> list[Callable[
         return []
     from .gallery import Gallery, draw_guesses, draw_heat
 
-    looks: list[Callable[[Record, Picture], None]] = []
+    looks: list[Look] = []
     if args.annotate is not None:
         annotated = Gallery(args.annotate, "--annotate", "annotated")
         looks.append(lambda record, picture: annotated.add(record.file, draw_guesses(picture, record.predictions)))

@@ -193,6 +193,8 @@ def find_listed(path: str, data_file: Path) -> Path:
     """
     if not path:
         raise DatasetError("a name is expected, of a file or a folder", file=path)
+    if os.path.lexists(path):
+        return resolve(path)
     folder = data_file.absolute().parent
     beside = (candidate for candidate in (folder.parent / path, folder / path) if os.path.exists(candidate))
-    return resolve(path) if os.path.lexists(path) else next(beside, resolve(path))
+    return next(beside, resolve(path))

@@ -8,14 +8,12 @@ each network has both cores and is held up by whoever decodes there.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ClusterError, UsageError
+from ..runs.ahead import work_ahead
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -66,18 +64,10 @@ class Threads:
         from .evaluator import Evaluator  # not above: a command line is checked with this module, and need not wait
 
         evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, self.threads // self.workers))
-        left = iter(images)
-        window: deque[Future[list[Outcome]]] = deque()
-        pool = ThreadPoolExecutor(self.workers, "evaluate")
         try:
-            while chunk := list(islice(left, self.batch)):
-                window.append(pool.submit(evaluator.evaluate, chunk))
-                if len(window) == 2 * self.workers:
-                    yield window.popleft().result()
-            while window:
-                yield window.popleft().result()
+            with closing(work_ahead(evaluator.evaluate, images, self.batch, self.workers)) as outcomes:
+                yield from outcomes
         finally:
-            pool.shutdown(cancel_futures=True)
             self.preparing, self.running = evaluator.preparing, evaluator.running
 
 

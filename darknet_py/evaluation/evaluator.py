@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,11 +64,11 @@ class Evaluator:
         self.keep, self.shown, self.threads = keep, shown, threads
         self.preparing = self.running = 0.0
         self._lock = threading.Lock()
-        self._own = threading.local()
+        self._forks = Forks(network, threads)
 
     def evaluate(self, images: Sequence[Pending]) -> list[Outcome]:
         """The outcomes of a few images, in their order, whatever thread calls."""
-        network = self._forked()
+        network = self._forks.own
         start = time.perf_counter()
         views: dict[int, list[Array]] = {}
         failures: dict[int, str] = {}
@@ -80,7 +80,7 @@ class Evaluator:
             except MemoryError:
                 failures[image.index] = "not enough memory to fit it to the network"
         prepared = time.perf_counter()
-        outputs = self._outputs(network, views)
+        outputs = run_views(views, network.probabilities)
         with self._lock:
             self.preparing += prepared - start
             self.running += time.perf_counter() - prepared
@@ -91,29 +91,12 @@ class Evaluator:
             for image in images
         ]
 
-    def _forked(self) -> Classifier:
-        if not hasattr(self._own, "network"):
-            self._own.network = self.network.fork(self.threads)
-        network: Classifier = self._own.network
-        return network
-
     def _views(self, network: Classifier, image: Pending) -> list[Array]:
         picture = load_image(image.path)
         mode = self.preprocess
         if mode == "shorter":  # but for strips that would become too long
             mode = network.mode_for(picture, None, image.file)
         return network.prepare(picture, mode)
-
-    def _outputs(self, network: Classifier, views: dict[int, list[Array]]) -> dict[int, list[Output]]:
-        """For each image its views' outputs, in their order; inputs of one shape run together."""
-        batches: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
-        for index, of_image in views.items():
-            for number, view in enumerate(of_image):
-                batches[view.shape].append((index, number))
-        found: dict[tuple[int, int], Output] = {}
-        for batch in batches.values():
-            found |= zip(batch, self._run(network, [views[index][number] for index, number in batch]), strict=True)
-        return {index: [found[index, number] for number in range(len(of_image))] for index, of_image in views.items()}
 
     def _sum_up(self, index: int, outputs: Sequence[Output]) -> Outcome:
         """The outcome of an image from its views' outputs, added up in their order."""
@@ -124,13 +107,47 @@ class Evaluator:
             total = total + output
         return summarize(index, total / np.float32(len(outputs)), self.keep, self.shown)
 
-    def _run(self, network: Classifier, views: Sequence[Array]) -> Sequence[Output]:
-        """The outputs for inputs of one shape; where that fails, for each alone."""
-        try:
-            return list(network.probabilities(np.stack(views)))
-        except (CfgError, WeightsError, MemoryError) as reason:
-            if len(views) > 1:
-                return [outputs for view in views for outputs in self._run(network, [view])]
-            if isinstance(reason, MemoryError):
-                return [CfgError("not enough memory to run the network on it")]
-            return [reason]
+
+class Forks:
+    """A fork of a network for each thread that asks for one, with so many threads of the CPU for its own.
+
+    Attributes
+    ----------
+    own : Classifier
+        The calling thread's.
+    """
+
+    def __init__(self, network: Classifier, threads: int) -> None:
+        self._network, self._threads = network, threads
+        self._local = threading.local()
+
+    @property
+    def own(self) -> Classifier:
+        if not hasattr(self._local, "network"):
+            self._local.network = self._network.fork(self._threads)
+        network: Classifier = self._local.network
+        return network
+
+
+def run_views(views: Mapping[int, Sequence[Array]], run: Callable[[Array], Array]) -> dict[int, list[Output]]:
+    """For each image its views' outputs, in their order; those of one shape `run` together."""
+    batches: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+    for index, of_image in views.items():
+        for number, view in enumerate(of_image):
+            batches[view.shape].append((index, number))
+    found: dict[tuple[int, int], Output] = {}
+    for batch in batches.values():
+        found |= zip(batch, _run_alike([views[index][number] for index, number in batch], run), strict=True)
+    return {index: [found[index, number] for number in range(len(of_image))] for index, of_image in views.items()}
+
+
+def _run_alike(views: Sequence[Array], run: Callable[[Array], Array]) -> Sequence[Output]:
+    """The outputs for inputs of one shape; where that fails, for each alone."""
+    try:
+        return list(run(np.stack(views)))
+    except (CfgError, WeightsError, MemoryError) as reason:
+        if len(views) > 1:
+            return [output for view in views for output in _run_alike([view], run)]
+        if isinstance(reason, MemoryError):
+            return [CfgError("not enough memory to run the network on it")]
+        return [reason]

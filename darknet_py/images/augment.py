@@ -140,10 +140,10 @@ class Places(NamedTuple):
     down_y: Vector
 
 
-Warp = Callable[[Picture, Places, Draws], Input]
+Warp = Callable[[Picture, Places, Draws, Input], Input]
 
 
-def warp(picture: Picture, places: Places, draws: Draws) -> Input:
+def warp(picture: Picture, places: Places, draws: Draws, out: Input) -> Input:
     """The cells of `picture` at `places`, with the colours that are drawn.
 
     Parameters
@@ -153,14 +153,17 @@ def warp(picture: Picture, places: Places, draws: Draws) -> Input:
     places : Places
     draws : Draws
         Its hue, saturation and exposure.
+    out : array
+        float32 (3, rows, columns), contiguous: where they go.
 
     Returns
     -------
     array
-        float32 (3, rows, columns) in 0..1.
+        `out`, in 0..1.
     """
     x, y = places.across_x + places.down_x[:, None], places.across_y + places.down_y[:, None]
-    return _recolour(_interpolate(picture, x, y), draws)
+    out[:] = _recolour(_interpolate(picture, x, y), draws)
+    return out
 
 
 def _interpolate(picture: Picture, x: Vector, y: Vector) -> Input:
@@ -202,7 +205,9 @@ def _recolour(rgb: Input, draws: Draws) -> Input:
     return np.clip(result, 0, 1)
 
 
-def augment(picture: Picture, draws: Draws, width: int, height: int, warp: Warp = warp) -> Input:
+def augment(
+    picture: Picture, draws: Draws, width: int, height: int, warp: Warp = warp, out: Input | None = None
+) -> Input:
     """`picture`, changed as `draws` say, `width` x `height`.
 
     Parameters
@@ -214,16 +219,20 @@ def augment(picture: Picture, draws: Draws, width: int, height: int, warp: Warp 
         Pixels of the result.
     warp : function
         This module's function of that name, or a faster one with the same answers.
+    out : array, optional
+        float32 (3, height, width), contiguous: where the result goes.
 
     Returns
     -------
     array
         float32 (3, height, width) in 0..1.
     """
+    if out is None:
+        out = np.empty((3, height, width), np.float32)
     u = ((np.arange(width) - width / 2) + draws.dx) / draws.scale * draws.aspect
     v = ((np.arange(height) - height / 2) + draws.dy) / draws.scale
     if draws.flip:
         u = u[::-1]
     cosine, sine = math.cos(draws.angle), math.sin(draws.angle)
     places = Places(u * cosine, picture.shape[1] / 2 - v * sine, u * sine, picture.shape[0] / 2 + v * cosine)
-    return warp(picture, places, draws)
+    return warp(picture, places, draws, out)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Mapping, Set
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
@@ -61,13 +60,13 @@ def load_image(path: str | os.PathLike[str]) -> Picture:
     """
     file = os.fspath(path)
     most = PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
-    return decode_image(read_bytes(Path(resolve(path)), ImageError, file, most), file)
+    return decode_image(read_bytes(resolve(path), ImageError, file, most), file)
 
 
 def check_image(path: str | os.PathLike[str]) -> None:
     """Raise ImageError where `load_image` would, but for damage amid a JPEG, which only decoding finds."""
     file = os.fspath(path)
-    data = read_bytes(Path(resolve(path)), ImageError, file, PIXEL_BYTES * max(max_pixels(), MAX_PIXELS))
+    data = read_bytes(resolve(path), ImageError, file, PIXEL_BYTES * max(max_pixels(), MAX_PIXELS))
     if not decoders.jpeg.is_complete(data, file):
         decode_image(data, file)
 

@@ -23,7 +23,7 @@ from ..runs.progress import Progress
 from ..weights import save_weights
 from .description import describe_run
 from .history import History
-from .loader import Batch, Feed, Loader
+from .loader import AHEAD, Batch, Feed, Loader
 from .mixing import Mixing
 from .options import TrainingOptions
 from .run import TrainingRun
@@ -273,7 +273,10 @@ class _Trainer:
         run = self.run
         feed = make_feed(self.network, self.samples, run.options, run.settings)
         threads = run.settings.threads or core_count()
-        return Loader(feed, run.options.pass_size, run.state.seen, threads, warp=find_warp(run.settings.engine))
+        # Two threads that load beside two that train, on two cores, leave 0.93 of the bare passes' images a second on
+        # tiny; where they take turns it is 0.95.
+        ahead = 0 if threads >= core_count() else AHEAD
+        return Loader(feed, run.options.pass_size, run.state.seen, threads, ahead, find_warp(run.settings.engine))
 
     def _iterate(self, batches: Iterator[Batch]) -> None:
         """One iteration, and how long it took."""

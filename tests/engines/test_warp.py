@@ -21,6 +21,10 @@ def draw_picture(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
+def empty(rows, columns):
+    return np.full((3, rows, columns), math.nan, np.float32)
+
+
 def assert_same(picture, draws, width, height):
     changed = augment(picture, draws, width, height, warp)
     assert changed.dtype == np.float32
@@ -61,15 +65,15 @@ def test_places_far_outside_and_at_the_edges(far):
     places = Places(*(np.array(values, np.float64) for values in ([far, 0, 1], [0], [0, far, 1], [0])))
     picture = draw_picture(7, 7)
     if math.isfinite(far):
-        expected = definition.warp(picture, places, Draws())
-        np.testing.assert_array_equal(warp(picture, places, Draws()), expected)
+        expected = definition.warp(picture, places, Draws(), empty(1, 3))
+        np.testing.assert_array_equal(warp(picture, places, Draws(), empty(1, 3)), expected)
     else:
-        assert (warp(picture, places, Draws())[:, 0, :2] == 0).all()
+        assert (warp(picture, places, Draws(), empty(1, 3))[:, 0, :2] == 0).all()
 
 
 def test_places_that_are_not_numbers_are_outside():
     places = Places(np.array([math.nan, 0.0]), np.zeros(1), np.zeros(2), np.zeros(1))
-    changed = warp(np.full((2, 2, 3), 255, np.uint8), places, Draws())
+    changed = warp(np.full((2, 2, 3), 255, np.uint8), places, Draws(), empty(1, 2))
     assert changed[0, 0].tolist() == [0, 1]
 
 

@@ -130,7 +130,7 @@ def test_a_journal_of_many_is_told_in_pieces(network, samples, tmp_path, monkeyp
 
 
 def working():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("evaluate")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("work")]
 
 
 def test_a_consumer_that_stops_leaves_nothing_behind_and_another_goes_on(network, samples, whole, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -72,7 +73,8 @@ def stack(batches):
 def test_neither_threads_nor_a_new_start_change_batches(feed, mixing):
     feed = replace(feed, mixing=mixing, smoothing=0.1)
     images, truths = stack(take(feed, 6, 5, threads=1, ahead=1))
-    for other in (take(feed, 6, 5, threads=5, ahead=4), take(feed, 6, 2) + take(feed, 6, 3, position=12)):
+    others = take(feed, 6, 5, threads=5, ahead=4), take(feed, 6, 2) + take(feed, 6, 3, position=12)
+    for other in (*others, take(feed, 6, 5, ahead=0), take(feed, 6, 5, threads=9, ahead=0)):
         for actual, expected in zip(stack(other), (images, truths), strict=True):
             assert (actual == expected).all()
 
@@ -146,6 +148,42 @@ def test_no_more_is_made_ahead_than_asked_and_closing_ends_it(feed, monkeypatch)
     loader.close()
     assert not own_threads()
     assert list(loader) == []
+
+
+def test_nothing_is_made_ahead_where_nothing_is_asked(feed, monkeypatch):
+    seen = []
+    monkeypatch.setattr(pictures, "load_image", lambda path: seen.append(path) or load_image(path))
+    with Loader(feed, 4, 0, 2, ahead=0) as loader:
+        for count in (4, 8):
+            next(loader)
+            assert len(seen) == count
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="nothing to tell the system by")
+def test_the_next_files_are_read_ahead_by_the_system(feed, monkeypatch):
+    told = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, *_: told.append(os.readlink(f"/proc/self/fd/{fd}")))
+    samples = [Sample("absent", 0) if at == 3 else sample for at, sample in enumerate(feed.samples)]
+    position = next(p for p in range(40) if 3 not in feed.sampler.take(p, 2) and 3 in feed.sampler.take(p + 2, 2))
+    with Loader(replace(feed, samples=samples), 2, position, 2, ahead=0) as loader:
+        next(loader)
+        following = [samples[at].file for at in feed.sampler.take(position + 2, 2)]
+        wait_until(lambda: told == [file for file in following if file != "absent"])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads are not told where to run")
+def test_threads_that_have_all_cores_have_one_each(feed, monkeypatch):
+    cores = os.sched_getaffinity(0)
+    kept = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda thread, core: kept.append(core))
+    for threads, ahead in ((len(cores), 0), (len(cores), 1), (len(cores) + 1, 0)):
+        take(feed, 2 * threads, 3, threads=threads, ahead=ahead)
+        if (threads, ahead) == (len(cores), 0):
+            assert [len(core) for core in kept] == [1] * len(set().union(*kept)) != []
+            assert set().union(*kept) <= cores
+            kept.clear()
+        else:
+            assert not kept
 
 
 def wait_until(done):

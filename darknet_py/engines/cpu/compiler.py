@@ -21,7 +21,7 @@ from .linked import OWN
 # The parts that are compiled each by itself, and the seconds they took on one machine: modules of LLVM's assembly, and
 # functions of `compiled.entry` with how many functions Numba compiles for each.
 MODULES = {"microkernel": 3.3, "grouped_microkernel": 5.1, "accumulate": 0.2}
-FUNCTIONS = {"walk": (15.5, 78), "work": (0.9, 14), "interpolate": (0.6, 8), "warp": (0.9, 19), "train": (5.5, 88)}
+FUNCTIONS = {"walk": (15.5, 78), "work": (0.9, 14), "interpolate": (0.6, 8), "warp": (0.9, 15), "train": (5.5, 88)}
 HERE = ("walk", "work")  # where another process compiles the others
 PATIENCE, FACTOR = 10.0, 3  # it is waited for so many seconds, and times what this process took
 Tell = Callable[[float], None]

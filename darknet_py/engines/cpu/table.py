@@ -53,4 +53,5 @@ SUM_WINDOWS = "darknet_sum_windows"
 APART = {name: f"darknet_{name}" for name in ("walk", "train")}
 APART_FIELDS = 6
 # How many int64 those of its functions take that Python calls; all return one.
-COUNTS = {"work": 5, "interpolate": 14, "warp": 12}
+COUNTS = {"work": 5, "interpolate": 14, "warp": 13}
+WARP_SCRATCH = 32  # bytes that `warp` needs for each column

@@ -1,0 +1,87 @@
+"""Many pictures at a time against one after another: the same answers in the same order."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from support_cli import environment, run
+
+from darknet_py import load_network
+from darknet_py.commands import answering, predict
+from darknet_py.commands.answering import Asked, classify_each, classify_many
+from darknet_py.errors import ImageError
+
+COUNT = 21
+BAD = (3, 11, 12)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network("shapes", engine="cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures of several sizes, some of them damaged."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(COUNT):
+        pixels = np.random.default_rng(number).integers(0, 256, (30 + number % 3, 40, 3), np.uint8)
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG")
+        content = stream.getvalue()
+        (folder / f"{number:02}.png").write_bytes(content[:-30] if number in BAD else content)
+    return folder
+
+
+def untimed(answers):
+    """What is told of each picture besides the seconds."""
+    return [
+        (str(path), str(answer) if isinstance(answer, ImageError) else replace(answer, seconds=0))
+        for path, answer in answers
+    ]
+
+
+@pytest.mark.parametrize("most", [1 << 26, 1])
+@pytest.mark.parametrize("preprocess", [None, "letterbox"])
+def test_many_get_the_answers_of_each(network, folder, preprocess, most, monkeypatch):
+    monkeypatch.setattr(answering, "MOST", most)
+    asked = Asked(preprocess, 3, only_leaves=True)
+    paths = [*map(str, sorted(folder.iterdir())), ImageError("none", file="x")]
+    many = untimed(classify_many(network, paths, asked, 2))
+    assert many == untimed(classify_each(network, paths, asked))
+    assert [number for number, (_, answer) in enumerate(many) if isinstance(answer, str)] == [*BAD, COUNT]
+
+
+def test_a_picture_without_an_answer_takes_none_from_those_it_ran_with(network, folder, monkeypatch):
+    run = network.probabilities
+
+    def fail_on_several(self, batch, only_leaves=True):
+        if len(batch) > 1:
+            raise MemoryError
+        return run(batch, only_leaves)
+
+    asked = Asked("letterbox", 1, only_leaves=True)
+    paths = list(map(str, sorted(folder.iterdir())))
+    expected = untimed(classify_each(network, paths, asked))
+    monkeypatch.setattr(type(network), "probabilities", fail_on_several)
+    assert untimed(classify_many(network, paths, asked, 2)) == expected
+
+
+def test_a_folder_is_answered_as_its_pictures_are(folder, tmp_path, cache):
+    paths = sorted(folder.iterdir())
+    assert len(paths) // 2 + 1 < predict.MANY <= len(paths)
+
+    def answers(*pictures):
+        command = "classifier", "predict", "--engine", "reference", "--format", "jsonl", "shapes"
+        answer = run(*command, *pictures, cwd=tmp_path, env=environment(cache))
+        assert answer.code == 3
+        records = [json.loads(line) for line in answer.out.splitlines()]
+        return [record | {"seconds": 0} for record in records], answer.complaints
+
+    parts = answers(*paths[: COUNT // 2]), answers(*paths[COUNT // 2 :])
+    assert answers(folder) == (parts[0][0] + parts[1][0], parts[0][1] + parts[1][1])
