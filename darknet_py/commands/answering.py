@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import CfgError, DarknetError, ImageError, UsageError, WeightsError
 from ..images.decode import load_image
@@ -18,15 +17,14 @@ if TYPE_CHECKING:
     from ..images import Picture
     from ..layers import Array
 
-Path = str | ImageError  # or why there is none
-Answers = Generator[tuple[Path, Record | ImageError], None, None]
+Named = str | ImageError  # a picture's path, or why there is none
+Answers = Generator[tuple[Named, Record | ImageError], None, None]
 Look = Callable[[Record, "Picture"], None]
 NO_MEMORY = "not enough memory to run the network on it"
 MOST = 1 << 26  # bytes of inputs that are fitted before they run
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What is asked of each picture.
 
     Attributes
@@ -44,8 +42,7 @@ class Asked:
     only_leaves: bool
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(NamedTuple):
     """A picture as the network gets it.
 
     Attributes
@@ -67,7 +64,7 @@ class Fitted:
         return Record(self.path, width, height, self.mode, seconds, network.rank(probabilities, asked.top))
 
 
-def classify_each(network: Classifier, paths: Iterable[Path], asked: Asked, looks: Sequence[Look] = ()) -> Answers:
+def classify_each(network: Classifier, paths: Iterable[Named], asked: Asked, looks: Sequence[Look] = ()) -> Answers:
     """Pictures' records, or why there are none; all threads of the network work on each.
 
     When the next is wanted, each of `looks` gets the record and the picture; where that fails, an error comes, too.
@@ -82,7 +79,7 @@ def classify_each(network: Classifier, paths: Iterable[Path], asked: Asked, look
             yield path, error
 
 
-def _classify(network: Classifier, path: Path, asked: Asked) -> tuple[Record, Picture]:
+def _classify(network: Classifier, path: Named, asked: Asked) -> tuple[Record, Picture]:
     fitted, picture = _fit(network, path, asked)
     start = time.perf_counter()
     try:
@@ -94,7 +91,7 @@ def _classify(network: Classifier, path: Path, asked: Asked) -> tuple[Record, Pi
     return fitted.answer(network, asked, probabilities, time.perf_counter() - start), picture
 
 
-def classify_many(network: Classifier, paths: Iterable[Path], asked: Asked, threads: int) -> Answers:
+def classify_many(network: Classifier, paths: Iterable[Named], asked: Asked, threads: int) -> Answers:
     """Pictures' records, or why there are none, in their order; each thread works on some of its own, as in ``valid``.
 
     The seconds of a record are a picture's part of those in which it ran with others.
@@ -108,7 +105,7 @@ def classify_many(network: Classifier, paths: Iterable[Path], asked: Asked, thre
         yield from answers
 
 
-def _classify_some(forks: Forks, asked: Asked, paths: Sequence[Path]) -> list[tuple[Path, Record | ImageError]]:
+def _classify_some(forks: Forks, asked: Asked, paths: Sequence[Named]) -> list[tuple[Named, Record | ImageError]]:
     network = forks.own
     answers: dict[int, Record | ImageError] = {}
     fitted: dict[int, Fitted] = {}
@@ -123,7 +120,7 @@ def _classify_some(forks: Forks, asked: Asked, paths: Sequence[Path]) -> list[tu
     return [(path, answers[number]) for number, path in enumerate(paths)]
 
 
-def _fit(network: Classifier, path: Path, asked: Asked) -> tuple[Fitted, Picture]:
+def _fit(network: Classifier, path: Named, asked: Asked) -> tuple[Fitted, Picture]:
     if isinstance(path, ImageError):
         raise path
     picture = load_image(path)

@@ -13,7 +13,7 @@ from ..images.fit import PREDICT_MODES
 from ..limits import core_count
 from ..report import FORMATS, STYLES, Record, open_report
 from ..streams import say
-from .answering import Asked, Look, Path, classify_each, classify_many
+from .answering import Asked, Look, Named, classify_each, classify_many
 from .model import add_engine_options, layer_number, open_model, positive, split_operands
 from .pictures import find_images
 from .prompt import ask_paths
@@ -69,7 +69,7 @@ def run_predict(args: argparse.Namespace) -> int:
     looks = _open_looks(args, network)
     report = open_report(args.format, args.style)
     prompted = not operands.rest
-    paths: Iterator[Path] = iter(ask_paths(args.format == "text") if prompted else find_images(operands.rest))
+    paths: Iterator[Named] = iter(ask_paths(args.format == "text") if prompted else find_images(operands.rest))
     # Who names pictures line by line waits for each answer.
     named = [] if prompted or looks or "-" in operands.rest else list(islice(paths, MANY))
     paths, asked = chain(named, paths), Asked(preprocess, top, only_leaves)

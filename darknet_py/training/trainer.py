@@ -83,7 +83,7 @@ class TrainingProgress(Progress):
     loss, average, rate : float
         Of the last iteration, over the last ones, and of the update.
     waiting, working : float
-        Seconds that the last iteration has waited for its images, and that it took besides.
+        Seconds that the last iteration has waited for its images, which may be made meanwhile, and that it took besides.
     validation : EvaluationProgress, optional
         How far a validation of the network as it is has come; None after an iteration.
     remark : str
@@ -273,8 +273,8 @@ class _Trainer:
         run = self.run
         feed = make_feed(self.network, self.samples, run.options, run.settings)
         threads = run.settings.threads or core_count()
-        # Two threads that load beside two that train, on two cores, leave 0.93 of the bare passes' images a second on
-        # tiny; where they take turns it is 0.95.
+        # On two cores, two threads that load beside two that train left 0.90 of the bare passes' images a second on
+        # tiny; where they take turns it was 0.92.
         ahead = 0 if threads >= core_count() else AHEAD
         return Loader(feed, run.options.pass_size, run.state.seen, threads, ahead, find_warp(run.settings.engine))
 
