@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +40,7 @@ def folder(tmp_path_factory):
 def untimed(answers):
     """What is told of each picture besides the seconds."""
     return [
-        (str(path), str(answer) if isinstance(answer, ImageError) else replace(answer, seconds=0))
+        (str(path), str(answer) if isinstance(answer, ImageError) else answer._replace(seconds=0))
         for path, answer in answers
     ]
 

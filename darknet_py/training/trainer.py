@@ -83,7 +83,7 @@ class TrainingProgress(Progress):
     loss, average, rate : float
         Of the last iteration, over the last ones, and of the update.
     waiting, working : float
-        Seconds that the last iteration has waited for its images, which may be made meanwhile, and that it took besides.
+        Seconds that the last iteration has waited for its images, which may be made then, and that it took besides.
     validation : EvaluationProgress, optional
         How far a validation of the network as it is has come; None after an iteration.
     remark : str
