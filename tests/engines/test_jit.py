@@ -102,7 +102,7 @@ def compile_nothing(monkeypatch):
     def compile_kernels(alone, tell):
         for share in (0.25, 1):
             tell(share)
-        return compiler.Code({}, [])
+        return []
 
     monkeypatch.setattr(compiler, "compile_kernels", compile_kernels)
 
@@ -135,7 +135,7 @@ def test_another_process_helps_where_there_is_a_core_and_memory_for_it(cores, me
 
     def compile_kernels(alone, tell):
         asked.append(alone)
-        return compiler.Code({}, [])
+        return []
 
     monkeypatch.setattr(compiler, "compile_kernels", compile_kernels)
     monkeypatch.setattr(jit, "core_count", lambda: cores)
