@@ -20,7 +20,7 @@ from pathlib import Path
 from ...cache import cache_dir, keep
 from ...errors import EngineError
 from ...limits import core_count, memory_limits, tell_size
-from .isa import ASKED, ISA, PROCESSOR
+from .isa import ASKED, ISA, PROCESSOR, refuse_missing
 from .linked import OWN, Linked, place
 from .table import COUNTS, SYMBOLS
 
@@ -65,6 +65,8 @@ class Native:
 @cache
 def load_kernels() -> Native:
     """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
+    if ASKED:
+        refuse_missing(ISA)
     path = kernels_path()
     LOG.debug("kernels: %s", path)
     return Native(keep(path, _make))
@@ -92,7 +94,7 @@ def _make(kept: bool) -> bytes:
     hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None: where standard error is no terminal
     with tqdm(desc=doing, total=1, leave=False, disable=hidden, bar_format=BAR, miniters=0) as bar:
         if bar.disable:
-            LOG.info("%s: about 20 seconds on two cores", doing)
+            LOG.info("%s: about 12 seconds on two cores", doing)
         objects = compile_kernels(alone, lambda share: bar.update(share - bar.n))
     try:
         linked = join_objects(objects, OWN)

@@ -1,7 +1,7 @@
 """Machine code of a function and all that it calls, which LLVM optimises once, when they lie together.
 
-Numba by itself has each function optimised, and made machine code, before it compiles those that call it, and there
-again, as they inline it: that took twice as long.
+Numba by itself has each function optimised with what it calls, and made machine code, before it compiles those that
+call it, and there again: that took twice as long.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .vector import I32, I64
 
 
 class _Library(codegen.JITCodeLibrary):
-    """A function's code and that of what it calls, as Numba wrote it."""
+    """A function's code, made simpler by itself, and that of what it calls.
 
-    def _optimize_functions(self, ll_module: Any) -> None:
-        pass
+    What was not simpler before it was inlined came out worse: a pooling took 1.25 times as long.
+    """
 
     def _optimize_final_module(self) -> None:
         pass
