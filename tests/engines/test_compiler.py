@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from darknet_py.engines.cpu import compiler
-from darknet_py.engines.cpu.compiler import FUNCTIONS, HERE, MODULES, Part
+from darknet_py.engines.cpu.compiler import FUNCTIONS, HERE, MODULES
 from darknet_py.engines.cpu.table import APART, COUNTS
 
 NAMES = [*MODULES, *FUNCTIONS]
@@ -25,7 +25,7 @@ class Other:
 
 @pytest.fixture
 def compile_kernels(monkeypatch):
-    """Compile with what another process makes: the code, what was compiled here, and what was told."""
+    """Compile with what another process makes: the objects, what was compiled here, and what was told."""
 
     def compile_kernels(alone, made):
         here, told = [], []
@@ -33,7 +33,7 @@ def compile_kernels(monkeypatch):
         def compile_part(name, tell):
             here.append(name)
             tell(0.5)
-            return Part(f"_{name}", [name.encode()])
+            return name.encode()
 
         monkeypatch.setattr(compiler, "_compile_part", compile_part)
         monkeypatch.setattr(compiler, "Aside", lambda *_: nullcontext(Other(made)))
@@ -43,16 +43,15 @@ def compile_kernels(monkeypatch):
 
 
 def test_every_function_is_a_part():
-    assert FUNCTIONS.keys() == COUNTS.keys() | APART.keys()
+    assert FUNCTIONS.keys() == {*COUNTS, *APART}
     assert {*HERE} < FUNCTIONS.keys()
 
 
 def test_all_are_compiled_once_and_come_in_the_same_order_whoever_compiles_them(compile_kernels):
-    other = {name: Part(f"_{name}", [name.encode()]) for name in NAMES if name not in HERE}
-    expected = {name: f"_{name}" for name in COUNTS}, [name.encode() for name in NAMES]
+    other = {name: name.encode() for name in NAMES if name not in HERE}
     for alone, made, here in ((True, None, NAMES), (False, other, [*HERE]), (False, None, [*HERE, *other])):
-        code, compiled, told = compile_kernels(alone, made)
-        assert code == expected
+        objects, compiled, told = compile_kernels(alone, made)
+        assert objects == [name.encode() for name in NAMES]
         assert compiled == here
         assert told[-1] == 1
         assert min(told) > 0

@@ -10,7 +10,8 @@ import llvmlite.binding as llvm
 import pytest
 from conftest import ROOT
 
-from darknet_py.engines.cpu import isa
+from darknet_py.engines.cpu import isa, jit
+from darknet_py.errors import EngineError
 
 # Instruction sets of this processor's family, with the feature that each wants, as LLVM names it; `avx512` is what the
 # other tests run with where it is there.
@@ -31,6 +32,38 @@ def test_a_machine_takes_the_best_that_it_has(name, features, monkeypatch):
     monkeypatch.setattr(isa, "ASKED", None)
     monkeypatch.setattr(isa, "_HAS", dict.fromkeys(features, True) | {"sse": True, "sse4a": False})
     assert isa._choose().name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "missing"),
+    [
+        ("avx512", {"avx2", "fma"}, "avx512f, avx512vl, avx512bw, avx512dq"),
+        ("avx512", {"avx2", "fma", "avx512f", "avx512vl"}, "avx512bw, avx512dq"),
+        ("avx2", {"sse"}, "avx2, fma"),
+        ("neon", {"avx2", "fma"}, "neon"),
+    ],
+)
+def test_what_the_machine_has_not_is_not_run(name, has, missing, monkeypatch):
+    monkeypatch.setattr(isa, "_HAS", dict.fromkeys(has, True) | {"avx512cd": False})
+    monkeypatch.setattr(jit, "ASKED", name)
+    monkeypatch.setattr(jit, "ISA", isa.ISAS[name])
+    says = f"DARKNET_PY_ISA={name}: this processor has no {missing}; unset it for the best that there is"
+    with pytest.raises(EngineError, match=f"^{says}$"):
+        jit.load_kernels.__wrapped__()
+
+
+@pytest.mark.parametrize(("name", "has"), [("plain", {"sse"}), ("avx2", {"avx2", "fma"}), ("neon", {})])
+def test_what_it_has_or_may_have_is(name, has, monkeypatch):
+    monkeypatch.setattr(isa, "_HAS", dict.fromkeys(has, True))
+    isa.refuse_missing(isa.ISAS[name])
+
+
+def test_what_is_unknown_cannot_be_asked_for(monkeypatch):
+    monkeypatch.setattr(isa, "ASKED", "avx10")
+    with pytest.raises(
+        EngineError, match=r"^DARKNET_PY_ISA=avx10: unknown instruction set; one of avx512, avx2, neon,"
+    ):
+        isa._choose()
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ import llvmlite.binding as llvm
 import pytest
 
 from darknet_py.engines.cpu import compiler, jit, linker
-from darknet_py.engines.cpu.compiler import Code
 from darknet_py.engines.cpu.isa import ISAS, PROCESSOR
 from darknet_py.engines.cpu.linked import find_functions, place
 from darknet_py.engines.cpu.linker import UnlinkableError, join_objects
+from darknet_py.engines.cpu.table import SYMBOLS
 
 needs_x86_64 = pytest.mark.skipif(
     not llvm.get_process_triple().startswith("x86_64"), reason="others are LLVM's to link"
@@ -77,14 +77,13 @@ def test_kernels_run_whoever_links_them(joins, monkeypatch):
     def refuse(*_):
         raise UnlinkableError
 
-    # As Numba calls its functions: the result's address, the exception's, then arguments.
-    modules = {
-        name: f"define i32 @_{name}(ptr %result, ptr %exception, {', '.join(f'i64 %a{i}' for i in range(count))}) {{\n"
-        f"  %answer = add i64 %a{count - 1}, {count}\n  store i64 %answer, ptr %result\n  ret i32 0\n}}"
+    modules = [
+        f"define i64 @{SYMBOLS[name]}({', '.join(f'i64 %a{i}' for i in range(count))}) {{\n"
+        f"  %answer = add i64 %a{count - 1}, {count}\n  ret i64 %answer\n}}"
         for name, count in jit.COUNTS.items()
-    }
-    code = Code({name: f"_{name}" for name in modules}, [*map(compiler._assemble, modules.values())])
-    monkeypatch.setattr(compiler, "compile_kernels", lambda *_: code)
+    ]
+    objects = [*map(compiler._assemble, modules)]
+    monkeypatch.setattr(compiler, "compile_kernels", lambda *_: objects)
     if not joins:
         monkeypatch.setattr(linker, "join_objects", refuse)
     native = jit.Native(jit._make(True))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
-from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
@@ -20,37 +20,18 @@ from .linked import OWN
 
 # The parts that are compiled each by itself, and the seconds they took on one machine: modules of LLVM's assembly, and
 # functions of `compiled.entry` with how many functions Numba compiles for each.
-MODULES = {"microkernel": 3.3, "grouped_microkernel": 5.1, "accumulate": 0.2}
-FUNCTIONS = {"walk": (15.5, 78), "work": (0.9, 14), "interpolate": (0.6, 8), "warp": (0.9, 15), "train": (5.5, 88)}
-HERE = ("walk", "work")  # where another process compiles the others
+MODULES = {"microkernel": 2.1, "grouped_microkernel": 3.2, "accumulate": 0.2}
+FUNCTIONS = {"walk": (8.2, 78), "work": (0.6, 14), "interpolate": (0.3, 8), "warp": (0.7, 15), "train": (3.9, 88)}
+HERE = ("walk", "work", "interpolate", "warp")  # where another process compiles the others
 PATIENCE, FACTOR = 10.0, 3  # it is waited for so many seconds, and times what this process took
 Tell = Callable[[float], None]
 
 
-class Part(NamedTuple):
-    """What is compiled by itself.
+def compile_kernels(alone: bool, tell: Tell) -> list[bytes]:
+    """Object files of all parts, compiled with the help of another process unless `alone`.
 
-    Attributes
-    ----------
-    symbol : str
-        What a function of `compiled.entry` is called there; nothing for a module.
-    objects : list of bytes
-        Object files.
+    `tell` is told what share is done.
     """
-
-    symbol: str
-    objects: list[bytes]
-
-
-class Code(NamedTuple):
-    """Machine code: object files, and what the functions that Python calls are called in them."""
-
-    symbols: dict[str, str]
-    objects: list[bytes]
-
-
-def compile_kernels(alone: bool, tell: Tell) -> Code:
-    """Compile all parts, with the help of another process unless `alone`; `tell` is told what share is done."""
     names = [*MODULES, *FUNCTIONS]
     started = time.monotonic()
     with ExitStack() as stack:
@@ -60,47 +41,54 @@ def compile_kernels(alone: bool, tell: Tell) -> Code:
         if aside is not None:
             made |= aside.receive(PATIENCE + FACTOR * (time.monotonic() - started)) or {}
     made |= compile_parts([name for name in names if name not in made], tell)
-    symbols = {name: made[name].symbol for name in t.COUNTS}
-    return Code(symbols, [binary for name in names for binary in made[name].objects])
+    return [made[name] for name in names]
 
 
-def compile_parts(names: Iterable[str], tell: Tell = lambda share: None) -> dict[str, Part]:
-    """Compile some of the parts, by their names; `tell` is told what share of them is done."""
+def compile_parts(names: Iterable[str], tell: Tell = lambda share: None) -> dict[str, bytes]:
+    """Object files of some of the parts, by their names; `tell` is told what share of them is done."""
     seconds = {name: MODULES.get(name) or FUNCTIONS[name][0] for name in names}
-    total, made = sum(seconds.values()), dict[str, Part]()
-    for name in seconds:
-        before = sum(seconds[other] for other in made)
-        made[name] = _compile_part(name, partial(_tell_part, tell, before / total, seconds[name] / total))
-        tell((before + seconds[name]) / total)
+    total, made = sum(seconds.values()), dict[str, bytes]()
+    with _few_to_collect():
+        for name in seconds:
+            before = sum(seconds[other] for other in made)
+            made[name] = _compile_part(name, partial(_tell_part, tell, before / total, seconds[name] / total))
+            tell((before + seconds[name]) / total)
     return made
+
+
+@contextmanager
+def _few_to_collect() -> Iterator[None]:
+    """Have Python's search for garbage leave out what is there already: it took a tenth of the time."""
+    theirs = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not theirs:
+            gc.unfreeze()
 
 
 def _tell_part(tell: Tell, before: float, share: float, done: float) -> None:
     tell(before + share * done)
 
 
-def _compile_part(name: str, tell: Tell) -> Part:
-    """Compile one of the parts; `tell` is told what share of it is done."""
+def _compile_part(name: str, tell: Tell) -> bytes:
+    """The object file of one of the parts; `tell` is told what share of it is done."""
     with _cores_untold():
         import numba
 
     if ASKED:
         vars(numba.config).update(CPU_NAME=ISA.cpu, CPU_FEATURES=ISA.features)
     if name in MODULES:
-        return Part("", [_assemble(import_module(f".compiled.{name}", __package__).emit())])
-    from .compiled import apart, entry, kernel
+        return _assemble(import_module(f".compiled.{name}", __package__).emit())
+    from .compiled import entry, whole
 
     # Numba links what it compiles and must find these, but none is called: all are linked anew, with the rest.
-    for symbol in (*OWN, *t.MULTIPLY, t.SUM_WINDOWS, t.ACCUMULATE, *t.APART.values()):
+    for symbol in (*OWN, *t.MULTIPLY, t.SUM_WINDOWS, t.ACCUMULATE, *t.SYMBOLS.values()):
         llvm.add_symbol(symbol, OWN["NRT_MemInfo_call_dtor"])
-    function = kernel(getattr(entry, name))
     count = t.COUNTS.get(name, t.APART_FIELDS)
     with _count_functions(lambda done: tell(min(done / FUNCTIONS[name][1], 1))):
-        function.compile(f"int64({', '.join(['int64'] * count)})")
-    (compiled,) = function.overloads.values()
-    _, _, (binary, _) = compiled.library.serialize_using_object_code()
-    symbol = compiled.fndesc.llvm_func_name
-    return Part(symbol, [binary, *([_assemble(apart.emit(t.APART[name], symbol))] if name in t.APART else [])])
+        return whole.compile_whole(getattr(entry, name), count, t.SYMBOLS[name])
 
 
 @contextmanager

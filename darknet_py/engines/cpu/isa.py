@@ -91,6 +91,18 @@ def _choose() -> Isa:
     return ISAS[ASKED]
 
 
+def refuse_missing(isa: Isa) -> None:
+    """Raise EngineError where this machine cannot run what is compiled for an instruction set that was asked for.
+
+    It can be planned for all the same.
+    """
+    features = [feature.lstrip("+") for feature in isa.features.split(",") if feature]
+    missing = [feature for feature in features if not _HAS.get(feature)]
+    if missing and _HAS:  # of some systems LLVM knows no features
+        reason = f"this processor has no {', '.join(missing)}; unset it for the best that there is"
+        raise EngineError(reason, option=f"DARKNET_PY_ISA={isa.name}")
+
+
 ISA = _choose()
 MACHINE = ISA.machine
 LANES = ISA.lanes

@@ -20,9 +20,9 @@ from pathlib import Path
 from ...cache import cache_dir, keep
 from ...errors import EngineError
 from ...limits import core_count, memory_limits, tell_size
-from .isa import ASKED, ISA, PROCESSOR
+from .isa import ASKED, ISA, PROCESSOR, refuse_missing
 from .linked import OWN, Linked, place
-from .table import COUNTS
+from .table import COUNTS, SYMBOLS
 
 LOG = logging.getLogger(__name__)
 COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
@@ -50,36 +50,23 @@ class Native:
             ends = accumulate(fields["sizes"])
             objects = [code[end - size : end] for size, end in zip(fields["sizes"], ends, strict=True)]
             self._engine = link(objects, OWN)
-            places = {name: self._engine.get_function_address(symbol) for name, symbol in fields["symbols"].items()}
+            places = {symbol: self._engine.get_function_address(symbol) for symbol in SYMBOLS.values()}
         else:
             linked = Linked(code, **fields)
             try:
                 start = place(linked, OWN)
             except OSError as reason:
                 raise EngineError(f"no kernels can be run: {reason.strerror}", option="engine=cpu") from None
-            places = {name: start + entry for name, entry in linked.entries.items()}
+            places = {symbol: start + entry for symbol, entry in linked.entries.items()}
         for name, count in COUNTS.items():
-            setattr(self, name, _wrap(places[name], count))
-
-
-def _wrap(start: int, count: int) -> Callable[..., int]:
-    """The function at an address, of `count` int64, in Python.
-
-    Numba's convention: results go to the address given first, exceptions, of which there are none, to the second.
-    """
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * (2 + count))(start)
-
-    def call(*arguments: int) -> int:
-        result, exception = ctypes.c_int64(), ctypes.c_void_p()
-        function(ctypes.addressof(result), ctypes.addressof(exception), *arguments)
-        return result.value
-
-    return call
+            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(places[SYMBOLS[name]]))
 
 
 @cache
 def load_kernels() -> Native:
     """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
+    if ASKED:
+        refuse_missing(ISA)
     path = kernels_path()
     LOG.debug("kernels: %s", path)
     return Native(keep(path, _make))
@@ -107,14 +94,13 @@ def _make(kept: bool) -> bytes:
     hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None: where standard error is no terminal
     with tqdm(desc=doing, total=1, leave=False, disable=hidden, bar_format=BAR, miniters=0) as bar:
         if bar.disable:
-            LOG.info("%s: about 20 seconds on two cores", doing)
-        code = compile_kernels(alone, lambda share: bar.update(share - bar.n))
+            LOG.info("%s: about 12 seconds on two cores", doing)
+        objects = compile_kernels(alone, lambda share: bar.update(share - bar.n))
     try:
-        linked = join_objects(code.objects, OWN)
+        linked = join_objects(objects, OWN)
     except UnlinkableError:
-        fields = {"symbols": code.symbols, "sizes": [len(binary) for binary in code.objects]}
-        return json.dumps(fields).encode() + b"\n" + b"".join(code.objects)
-    entries = {name: linked.entries[symbol] for name, symbol in code.symbols.items()}
+        return json.dumps({"sizes": [*map(len, objects)]}).encode() + b"\n" + b"".join(objects)
+    entries = {symbol: entry for symbol, entry in linked.entries.items() if symbol in SYMBOLS.values()}
     fields = {"entries": entries, "addresses": linked.addresses, "imports": linked.imports}
     return json.dumps(fields).encode() + b"\n" + linked.code
 

@@ -49,9 +49,11 @@ MULTIPLY = tuple(
 SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
 SUM_WINDOWS = "darknet_sum_windows"
 
-# What is compiled apart from what calls it, by its name in `compiled.entry`, and how many int64 each takes.
-APART = {name: f"darknet_{name}" for name in ("walk", "train")}
-APART_FIELDS = 6
-# How many int64 those of its functions take that Python calls; all return one.
+# How many int64 the functions of `compiled.entry` take that Python calls; all return one.
 COUNTS = {"work": 5, "interpolate": 14, "warp": 13}
+# And those that are compiled apart from what calls them.
+APART, APART_FIELDS = ("walk", "train"), 6
+# What all of them are called in machine code.
+SYMBOLS = {name: f"darknet_{name}" for name in (*COUNTS, *APART)}
+
 WARP_SCRATCH = 32  # bytes that `warp` needs for each column

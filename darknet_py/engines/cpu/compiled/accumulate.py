@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from .. import table as t
 from ..isa import COLUMNS, LANES, ROWS
-from .vector import F32, I64, REGISTER, multiply_add, pointer, splat
+from .vector import F32, I64, REGISTER, ZEROS, multiply_add, pointer, splat
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 14)
 
@@ -58,7 +58,6 @@ def _emit_tile(
     """The code for a tile of `m` x `n`; ends in the block where it is added."""
     entry = build.block
     row_loop, pixel_loop, row_end, end = (build.append_basic_block(name) for name in ("row", "pixel", "next", "add"))
-    zero = ir.Constant(REGISTER, [0.0] * LANES)
     planes = [build.mul(b_plane, I64(j)) for j in range(n)]
     build.branch(row_loop)
 
@@ -91,7 +90,7 @@ def _emit_tile(
         phi.add_incoming(start, entry)
         phi.add_incoming(following, row_end)
     for phi, following in zip(row_tile, values, strict=True):
-        phi.add_incoming(zero, entry)
+        phi.add_incoming(ZEROS, entry)
         phi.add_incoming(following, row_end)
 
     build.position_at_end(end)

@@ -19,7 +19,7 @@ from ..isa import BLOCK, LANES
 from . import kernel
 from .cells import load_cell, load_lane, store_cell
 from .sync import next_item, share_out
-from .vector import INTS, REGISTER, broadcast, fma, load, multiply_add, slope_activation, splat, vector
+from .vector import INTS, REGISTER, ZEROS, broadcast, fma, load, multiply_add, slope_activation, splat, vector
 
 CELLS = 256  # of an item
 
@@ -268,8 +268,8 @@ def _switch(formulas: dict[str, Callable[[Expression], Expression]], straight: C
 
 
 def _slope_of(build: Any, y: Any, slope: Any) -> Any:
-    zero, one = ir.Constant(REGISTER, None), ir.Constant(REGISTER, [1.0] * LANES)
-    return build.select(build.fcmp_ordered(">", y, zero), one, slope)
+    one = ir.Constant(REGISTER, [1.0] * LANES)
+    return build.select(build.fcmp_ordered(">", y, ZEROS), one, slope)
 
 
 # bend(code, slope, x): the curve of `table.CURVES` that `code`, from 1, stands for; of 0, x > 0 ? x : slope * x.

@@ -33,7 +33,7 @@ def _post(mailbox, call, row, scratch, threads):
     for thread in range(1, threads):
         line = post + thread * t.LINES * LINE
         if exchange(line + t.ASLEEP * 8, 0) != 0:
-            fields = int64s(line, t.NUMBER + 1)
+            fields = int64s(line)
             keep_apart(fields[t.NUMBER], scratch)
             release_lock(fields[t.ALARM])
 
@@ -73,7 +73,7 @@ def _await(mailbox, thread, done):
         else:
             exchange(line + t.ASLEEP * 8, 1)
             if fetch_add(post + t.POSTED * 8, 0) == done or exchange(line + t.ASLEEP * 8, 0) == 0:
-                take_lock(int64s(line, t.NUMBER + 1)[t.ALARM])
+                take_lock(int64s(line)[t.ALARM])
                 turns = 0
 
 
@@ -99,5 +99,5 @@ def work(mailbox, call, scratch, thread, threads):
         row = apart.walk(call, row, mailbox, scratch, thread, working)
         if thread == 0:
             note_loss(mailbox, working)
-            if row == int64s(call, t.CALL_FIELDS)[t.ROWS]:
+            if row == int64s(call)[t.ROWS]:
                 return 0

@@ -21,7 +21,7 @@ def sum_products(op, share):
     blocks, columns, depth, taps = op[t.BLOCKS], op[t.OUT_BLOCKS], op[t.DEPTH], op[t.TAP_COUNT]
     groups = (columns + t.GROUP - 1) // t.GROUP
     stretches = (groups + op[t.GROUPS] - 1) // op[t.GROUPS]
-    offsets = int64s(op[t.TAPS], taps)
+    offsets = int64s(op[t.TAPS])
     zero = broadcast(float32(0))
     queue = share_out(share, op[t.PARTS] * stretches * blocks)
     item = next_item(queue)

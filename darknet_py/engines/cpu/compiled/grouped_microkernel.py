@@ -6,6 +6,7 @@ pixel's cell, in all lanes of its group; where each channel is a group, the cell
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -15,7 +16,20 @@ from numba.extending import intrinsic
 
 from .. import table as t
 from ..isa import BLOCK, HALF, LANES, ROWS
-from .vector import F32, I32, I64, REGISTER, SHORTS, multiply_add, narrow, pointer, slope_activation, splat, widen
+from .vector import (
+    F32,
+    I64,
+    INTS,
+    REGISTER,
+    SHORTS,
+    UNDEFINED,
+    multiply_add,
+    narrow,
+    pointer,
+    slope_activation,
+    splat,
+    widen,
+)  # fmt: skip
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 15 + [F32, I64, F32])
 _STRIDES = 1, 2, 0  # cells from one pixel's window to the next's; 0 where that is told
@@ -71,9 +85,13 @@ def _spread(build: Any, cell: Any, group: int, channel: int) -> Any:
     """A cell's `channel` of each group, in all lanes of the group."""
     if group == 1:
         return cell
-    lanes = [lane // group * group + channel for lane in range(LANES)]
-    mask = ir.Constant(ir.VectorType(I32, LANES), lanes)
-    return build.shuffle_vector(cell, ir.Constant(REGISTER, ir.Undefined), mask)
+    return build.shuffle_vector(cell, UNDEFINED, _find_lanes(group, channel))
+
+
+@cache
+def _find_lanes(group: int, channel: int) -> Any:
+    """For each lane of a register, which has the `channel` of its group."""
+    return ir.Constant(INTS, [lane // group * group + channel for lane in range(LANES)])
 
 
 def _size(kind: Any) -> int:

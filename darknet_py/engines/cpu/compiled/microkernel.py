@@ -21,6 +21,7 @@ from .vector import (
     I64,
     REGISTER,
     SHORTS,
+    ZEROS,
     multiply_add,
     multiply_pairs,
     narrow,
@@ -73,7 +74,6 @@ def _emit_tile(
     offsets = [build.mul(stride, I64(i)) for i in range(m)]
     line_step = build.mul(ahead_step, I64(REGISTERS))
     tap_loop, k_loop, tap_end, store = (build.append_basic_block(name) for name in ("tap", "k", "next", "store"))
-    zero = ir.Constant(REGISTER, [0.0] * LANES)
     build.branch(tap_loop)
 
     build.position_at_end(tap_loop)
@@ -119,7 +119,7 @@ def _emit_tile(
         phi.add_incoming(start, entry)
         phi.add_incoming(following, tap_end)
     for phi, following in zip(tap_tile, values, strict=True):
-        phi.add_incoming(zero, entry)
+        phi.add_incoming(ZEROS, entry)
         phi.add_incoming(following, tap_end)
 
     build.position_at_end(store)

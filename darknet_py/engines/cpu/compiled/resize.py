@@ -29,7 +29,7 @@ def load_byte(context: Any, address: Any) -> Any:
 @kernel
 def _stretch_row(source, target, pitch, left, across, width, last, unit):
     """A row of pixels (RGB, 8 bits) to `width` columns: three rows of float32, `pitch` bytes apart."""
-    columns = int64s(left, width)
+    columns = int64s(left)
     for x in range(width):
         column = columns[x]
         a, b = source + column * 3, source + min(column + 1, last) * 3
@@ -60,7 +60,7 @@ def interpolate(
     values. ROWS has room for two rows of three channels, each padded to whole registers.
     """
     pitch = (width + LANES - 1) // LANES * LANES * 4
-    starts = int64s(top, height)
+    starts = int64s(top)
     held = -1, -1  # the rows of the picture that ROWS holds, even and odd
     for y in range(height):
         first = starts[y]

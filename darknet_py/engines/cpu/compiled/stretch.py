@@ -52,7 +52,7 @@ class Barrier(NamedTuple):
 @kernel
 def choose_threads(mailbox, most):
     """How many threads, of `most`, are to walk the next stretch."""
-    post = int64s(mailbox + LINE, t.POST_FIELDS)
+    post = int64s(mailbox + LINE)
     if post[t.WORKING] == 0:
         return most
     now = clock()
@@ -68,7 +68,7 @@ def choose_threads(mailbox, most):
 @kernel
 def note_loss(mailbox, threads):
     """Have fewer threads than these walk the next stretch where they lost too much in the last."""
-    post = int64s(mailbox + LINE, t.POST_FIELDS)
+    post = int64s(mailbox + LINE)
     if threads == 1 or fetch(mailbox + t.LATE * 8) != post[t.POSTED]:
         return
     now = clock()
@@ -81,7 +81,7 @@ def note_loss(mailbox, threads):
 @kernel
 def begin_stretch(mailbox, threads):
     """What comes before the first barrier."""
-    post = int64s(mailbox + LINE, t.POST_FIELDS)
+    post = int64s(mailbox + LINE)
     if threads == 1:
         return Barrier(0, 1, post[t.UNTIL] if post[t.WORKING] != 0 else 0, 0, 0, 0, False, False)
     return Barrier(post[t.POSTED], threads, 0, post[t.BASE], clock(), 0, False, False)

@@ -8,7 +8,7 @@ import time
 from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -127,17 +127,13 @@ _get_cores, _set_cores = _affinity("sched_getaffinity"), _affinity("sched_setaff
 
 
 @intrinsic
-def _int64_pointer(context: Any, address: Any) -> Any:
+def int64s(context: Any, address: Any) -> Any:
+    """The int64 from `address` on, by their numbers: a pointer, which is less to compile than an array."""
+
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         return pointer(build, args[0], I64)
 
     return types.CPointer(types.int64)(types.intp), codegen
-
-
-@kernel
-def int64s(address, count):
-    """The `count` int64 at `address`, as an array."""
-    return carray(_int64_pointer(address), (count,))
 
 
 @kernel
@@ -150,14 +146,15 @@ def keep_apart(thread, memory):
     core = _current_core()
     if thread == 0 or core < 0 or core >= MOST_CORES:
         return
-    cores = int64s(memory, MOST_CORES // 64)
-    cores[:] = 0
+    cores = int64s(memory)
+    for word in range(MOST_CORES // 64):
+        cores[word] = 0
     if _get_cores(0, memory) < 0:
         return
     cores[core // 64] &= ~(1 << (core % 64))
     others = 0
-    for word in cores:
-        others |= word
+    for word in range(MOST_CORES // 64):
+        others |= cores[word]
     if others != 0:
         _set_cores(thread, memory)
 

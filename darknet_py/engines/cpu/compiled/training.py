@@ -22,7 +22,7 @@ from .vector import load_scalar
 
 def train(row, numbers, scratch, counters, thread, threads):
     """Do a thread's share of the operation at address `row` of a table; return 0."""
-    op, share = int64s(row, t.FIELDS), Share(counters, thread, threads)
+    op, share = int64s(row), Share(counters, thread, threads)
     slope = load_scalar(numbers + t.SLOPE * 4)
     code = op[t.OPCODE]
     if code == t.MULTIPLY_ROWS_OP:

@@ -7,6 +7,7 @@ Addresses are integers, in bytes; nothing here checks them.
 from __future__ import annotations
 
 import operator
+from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -37,6 +38,21 @@ class _Bfloat(ir.Type):
 PAIRS = ir.VectorType(_Bfloat(), 2 * LANES) if llvm.llvm_version_info[0] >= 16 else INTS
 
 
+class _Equal(ir.Constant):
+    """A constant of equal lanes, told by one word: their lists would be most of a module's text."""
+
+    def __init__(self, kind: Any, lane: Any, word: str) -> None:
+        super().__init__(kind, lane)
+        self._word = word
+
+    def _get_reference(self) -> str:
+        return self._word
+
+
+UNDEFINED, ZEROS = _Equal(REGISTER, ir.Undefined, "undef"), _Equal(REGISTER, 0.0, "zeroinitializer")
+_FIRST = _Equal(INTS, 0, "zeroinitializer")
+
+
 class Vector(types.Type):
     """Numba's type of a register of `LANES` float32."""
 
@@ -60,9 +76,7 @@ def pointer(build: Any, address: Any, kind: Any = REGISTER) -> Any:
 
 def splat(build: Any, scalar: Any) -> Any:
     """A register with `scalar` in every lane."""
-    undefined = ir.Constant(REGISTER, ir.Undefined)
-    lane0 = build.insert_element(undefined, scalar, I32(0))
-    return build.shuffle_vector(lane0, undefined, ir.Constant(ir.VectorType(I32, LANES), [0] * LANES))
+    return build.shuffle_vector(build.insert_element(UNDEFINED, scalar, I32(0)), UNDEFINED, _FIRST)
 
 
 def multiply_add(build: Any, a: Any, b: Any, c: Any) -> Any:
@@ -99,6 +113,7 @@ def widen(build: Any, shorts: Any) -> Any:
     return build.bitcast(build.shl(build.zext(shorts, INTS), _each(16)), REGISTER)
 
 
+@cache
 def _each(value: int) -> Any:
     return ir.Constant(INTS, [value] * LANES)
 
@@ -250,7 +265,7 @@ def activated(context: Any, x: Any, slope: Any) -> Any:
 
 def slope_activation(build: Any, x: Any, slope: Any) -> Any:
     """x > 0 ? x : slope * x."""
-    return build.select(build.fcmp_ordered(">", x, ir.Constant(REGISTER, None)), x, build.fmul(x, slope))
+    return build.select(build.fcmp_ordered(">", x, ZEROS), x, build.fmul(x, slope))
 
 
 @intrinsic
@@ -259,6 +274,6 @@ def take_equal(context: Any, x: Any, y: Any, value: Any) -> Any:
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         x, y, value = args
-        return build.select(build.fcmp_ordered("==", x, y), value, ir.Constant(REGISTER, None))
+        return build.select(build.fcmp_ordered("==", x, y), value, ZEROS)
 
     return vector(vector, vector, vector), codegen

@@ -28,15 +28,15 @@ def walk(call, row, mailbox, scratch, thread, threads):
     The counters of items for the first row are zero. At CLOCK, unless 0, each thread tells when it starts and when it
     has done its share of each operation, in cycles.
     """
-    fields = int64s(call, t.CALL_FIELDS)
+    fields = int64s(call)
     rows, counters = fields[t.ROWS], mailbox + 2 * LINE
     timed = fields[t.CLOCK] != 0
-    clock = int64s(fields[t.CLOCK] + thread * (rows + 1) * 8, rows + 1)
+    clock = int64s(fields[t.CLOCK] + thread * (rows + 1) * 8)
     if timed and row == 0:
         clock[0] = cycles()
     barrier = begin_stretch(mailbox, threads)
     while row < rows:
-        op = int64s(fields[t.TABLE] + row * t.FIELDS * 8, t.FIELDS)
+        op = int64s(fields[t.TABLE] + row * t.FIELDS * 8)
         share = Share(counters + row % 2 * LINE, thread, threads)
         # Nobody is at the operation before any more, and the next one has its counters.
         exchange(counters + thread * t.LINES * LINE + (row + 1) % 2 * LINE, 0)
