@@ -94,7 +94,7 @@ def _make(kept: bool) -> bytes:
     hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None: where standard error is no terminal
     with tqdm(desc=doing, total=1, leave=False, disable=hidden, bar_format=BAR, miniters=0) as bar:
         if bar.disable:
-            LOG.info("%s: about 12 seconds on two cores", doing)
+            LOG.info("%s: about 13 seconds on two cores", doing)
         objects = compile_kernels(alone, lambda share: bar.update(share - bar.n))
     try:
         linked = join_objects(objects, OWN)
