@@ -17,7 +17,7 @@ from .images import Picture
 from .images.decode import name_source, split_sources, to_picture
 from .images.fit import PREDICT_MODES, RESIZING_MODES, find_area, interpolate, preprocess, shorter_size, to_grey
 from .layers import Array
-from .layers.memory import count_backward, count_forward
+from .layers.counts import count_backward, count_forward
 from .networks import packaged_cfg
 from .packaged import find_packaged
 from .prediction import Prediction, Predictions

@@ -24,7 +24,7 @@ from .engines.reference import ReferenceEngine
 from .errors import CfgError, UsageError, WeightsError
 from .forks import renew_after_fork
 from .layers import Array, Layer
-from .layers.memory import count_forward
+from .layers.counts import count_forward
 from .limits import memory_limits, tell_size
 from .network import Network
 from .parameters import Parameters

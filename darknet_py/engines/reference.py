@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ..layers import Array, Layer, Saved
-from ..layers.memory import count_backward
+from ..layers.counts import count_backward
 from ..layers.training import KEPT, check_trainable, first_trained, measuring, rates
 from ..parameters import Parameters
 from .base import Update

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ....layers import Array, Layer, Saved
-from ....layers.memory import count_kept, count_working
+from ....layers.counts import count_kept, count_working
 from ....layers.training import KEPT
 from ....parameters import Parameters, Views
 from .. import operations as o

@@ -9,7 +9,7 @@ from support import make_network, random_array, random_parameters
 
 from darknet_py.engines.reference import ReferenceEngine
 from darknet_py.heatmap import weigh_cells
-from darknet_py.layers.memory import count_backward, count_forward
+from darknet_py.layers.counts import count_backward, count_forward
 
 CONVOLUTION = "convolutional"
 NETWORKS = {
