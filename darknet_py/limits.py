@@ -61,6 +61,11 @@ def memory_limits(root: Path = ROOT) -> list[Limit]:
     return limits
 
 
+def has_memory(size: int) -> bool:
+    """Whether `size` bytes more are within all limits."""
+    return all(limit.used + size <= limit.size for limit in memory_limits())
+
+
 def tell_size(size: int) -> str:
     """Bytes in words."""
     return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.0f} MiB"

@@ -37,20 +37,20 @@ def test_two_measurements_decide(clock):
     told = []
     for clock.nanoseconds in (200, 500, 200, 500, 500, 500, 200, 500, 200, 200):
         clock.now += distance.PERIOD
-        told.append(cores.is_large())
+        told.append(cores.is_far())
     assert told == [False] * 4 + [True] * 4 + [True, False]
 
 
 def test_it_is_not_measured_all_the_time(clock):
     cores = Distance(clock)
     for _ in range(10):
-        cores.is_large()
-    assert clock.runs == distance.TRIES
+        cores.is_far()
+    assert clock.runs == 1
 
 
 def test_one_thread_is_not_measured(clock):
     clock.threads = 1
-    assert not Distance(clock).is_large()
+    assert not Distance(clock).is_far()
     assert clock.runs == 0
 
 

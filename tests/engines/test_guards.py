@@ -31,7 +31,7 @@ EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "1000"))  # fewer where a s
 def check(network, batch, name=None, precision="float32"):
     """Hold the engine's answers, by the implementation `name`, to the definitions, and all guards to be whole.
 
-    All pictures run together, and the last alone, as on cores apart: its answers are the same, bit for bit.
+    All pictures run together, and the last alone, as on far cores: its answers are the same, bit for bit.
     """
     parameters = random_parameters(network.layers)
     expected = run_engine("reference", network.layers, parameters, batch)
@@ -48,7 +48,7 @@ def check(network, batch, name=None, precision="float32"):
         answers = run.run(batch).copy()
         assert all((run.values.memory[gap] == NAN).all() for gap in run.values.gaps)
         assert_close(answers, expected.reshape(len(batch), -1), BOUNDS[precision])
-        with mock.patch.object(Distance, "is_large", return_value=True):
+        with mock.patch.object(Distance, "is_far", return_value=True):
             alone = ready._run(1).run(batch[-1:])
         assert alone.tobytes() == answers[-1:].tobytes()
 

@@ -219,12 +219,12 @@ def test_any_networks_steps_read_what_was_written_for_them(network, block):
 @pytest.mark.parametrize("run", range(3))  # each from a seed of its own
 @given(networks(), st.integers(0, 99), st.integers(1, 9), st.integers(1, 4), st.booleans())
 @settings(max_examples=int(os.environ.get("DARKNET_PY_NETWORKS", 500)), deadline=None)
-def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network, seed, pictures, threads, apart):
+def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network, seed, pictures, threads, far):
     layers, parameters = network.layers, random_parameters(network.layers, seed)
     batch = random_array((pictures, *network.input_shape), seed)
     expected = run_engine("reference", layers, parameters, batch)
     # A fork may have more threads than there are cores.
-    with mock.patch.object(Distance, "is_large", return_value=apart):
+    with mock.patch.object(Distance, "is_far", return_value=far):
         answers = open_engine("cpu", layers, parameters).fork(threads).plan(layers).run(batch)
     bound = 5e-5
     if np.abs(answers - expected).max(initial=0) > bound * scale_of(expected):

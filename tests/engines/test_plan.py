@@ -7,6 +7,8 @@ from support import make_network, random_array, random_parameters
 
 from darknet_py.engines import open_engine
 from darknet_py.engines.cpu import plan as module
+from darknet_py.engines.cpu import values
+from darknet_py.engines.cpu.distance import Distance
 
 CONVOLUTION = ("convolutional", {"filters": 16, "size": 3, "pad": 1})
 
@@ -38,3 +40,32 @@ def test_parts_of_a_batch_are_whole(pictures):
     parts = plan._parts(random_array((pictures, 3, 12, 12)))
     assert sum(map(len, parts)) == pictures
     assert max(map(len, parts)) <= plan.together
+
+
+HALVED = (
+    CONVOLUTION, ("maxpool", {"size": 2, "stride": 2}), CONVOLUTION, ("maxpool", {"size": 2, "stride": 2}), CONVOLUTION,
+)  # fmt: skip
+
+
+def test_cores_may_come_to_be_far_and_near_again(monkeypatch):
+    """Answers are the same, and no runs are kept for the other."""
+    plan, batch = make_plan(*HALVED), random_array((2, 3, 12, 12))
+    sizes, answers = [], []
+    for far in (False, True, False):
+        monkeypatch.setattr(Distance, "is_far", lambda distance, far=far: far)
+        answers.append(plan.run(batch).tobytes())
+        assert len(plan.runs) == 1
+        (run,) = plan.runs.values()
+        sizes.append(len(run.values.gaps))
+    assert len(set(answers)) == 1
+    assert sizes[0] == sizes[2] < sizes[1]
+
+
+def test_values_share_all_slots_where_memory_is_short(monkeypatch):
+    monkeypatch.setattr(Distance, "is_far", lambda distance: True)
+    monkeypatch.setattr(values, "has_memory", lambda size: False)
+    plan, near = make_plan(*HALVED), make_plan(*HALVED)
+    plan.run(random_array((1, 3, 12, 12)))
+    monkeypatch.setattr(Distance, "is_far", lambda distance: False)
+    near.run(random_array((1, 3, 12, 12)))
+    assert len(plan.runs[1].values.gaps) == len(near.runs[1].values.gaps)

@@ -1,4 +1,4 @@
-"""How far apart the cores lie that a team's threads run on: whether they share a cache."""
+"""How far from each other the cores lie that a team's threads run on: whether they share a cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from .team import Team
 PERIOD = 0.1  # seconds after which it is measured anew: a virtual machine may be moved to other cores
 BARRIERS, TRIES = 64, 4
 # Seconds that a barrier takes for each thread: two took 110 to 180 ns where they share a cache, 400 to 460 where not.
-LARGE = 140e-9
+# That it grows with their number is assumed.
+FAR = 140e-9
 
 
 class Distance:
@@ -20,7 +21,7 @@ class Distance:
     def __init__(self, team: Team) -> None:
         self._team = team
         self._measured = -PERIOD
-        self._large = False
+        self._far = False
         self._last = False
         self._barriers = Table()
         for _ in range(BARRIERS):  # softmax of no pictures does nothing
@@ -28,24 +29,22 @@ class Distance:
             self._barriers.add(nothing)
         self._barriers.freeze()
 
-    def is_large(self) -> bool:
+    def is_far(self) -> bool:
         """Whether what one of the threads wrote comes to another from another cache than a shared one.
 
         It changes when two measurements after each other say so: other programs may have stopped a thread during one.
         """
         now = time.perf_counter()
         if self._team.threads > 1 and now >= self._measured + PERIOD:
-            found = self._measure() > LARGE * BARRIERS * self._team.threads
+            # One quick time is enough: others' programs only add to it, as waking who sleeps does.
+            found = all(self._measure() > FAR * BARRIERS * self._team.threads for _ in range(TRIES))
             if found == self._last:
-                self._large = found
+                self._far = found
             self._last, self._measured = found, now
-        return self._large
+        return self._far
 
     def _measure(self) -> float:
-        """Seconds that the barriers take at least; the first time wakes who sleeps."""
-        return min(self._time() for _ in range(TRIES))
-
-    def _time(self) -> float:
+        """Seconds that the barriers take."""
         start = time.perf_counter()
         self._barriers.run(self._team)
         return time.perf_counter() - start

@@ -117,7 +117,8 @@ class CpuPlan:
         self.engine = engine
         self.layers = layers
         self.together = min(TOGETHER, key=self._bytes_an_image)
-        self.runs: dict[tuple[int, bool], Run] = {}
+        self.runs: dict[int, Run] = {}
+        self.far = False  # what they are for
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
@@ -158,7 +159,10 @@ class CpuPlan:
         return total
 
     def _run(self, images: int) -> Run:
-        key = images, self.engine.distance.is_large()
-        if key not in self.runs:
-            self.runs[key] = Run(self.engine, self.layers, *key)
-        return self.runs[key]
+        far = self.engine.distance.is_far()
+        if far != self.far:
+            self.runs.clear()  # before others take memory
+            self.far = far
+        if images not in self.runs:
+            self.runs[images] = Run(self.engine, self.layers, images, far)
+        return self.runs[images]

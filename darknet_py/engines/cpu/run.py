@@ -16,11 +16,11 @@ from .values import Values
 
 
 class Run:
-    """The tables for some number of images, and cores near or apart, with what runs between them in NumPy."""
+    """The tables for some number of images, on cores near or far, with what runs between them in NumPy."""
 
-    def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int, apart: bool = False) -> None:
+    def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int, far: bool) -> None:
         self.images, self.team, self.output = images, engine.team, engine.program.output
-        self.values = Values(engine, layers, images, apart)
+        self.values = Values(engine, layers, images, far)
         lowering = Lowering(engine, layers, self.values)
         self.calls, self.input_rows = lowering.calls, lowering.input_rows
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from ...layers import Array, Layer, Shape
 from ...layers.softmax import Softmax
+from ...limits import has_memory
 from ..passes import INPUT
 from .algorithms.weights import blocks, round_to_bfloat16
 from .arena import LINE, address, round_up
@@ -20,8 +21,9 @@ from .prepared import Prepared
 class Values:
     """Blocked values, slot by slot in the engine's memory, and those that lie in plain layout.
 
-    Where cores are `apart`, those of one size alone take turns in a slot: a thread writes the same part of each row of
-    planes, and so finds the lines of memory in its own core's caches. Otherwise they all do, and take less of a cache.
+    On cores that are `far` from each other (`Distance`) those of one height and width alone take turns in a slot: a
+    thread writes the same rows of each, and finds their memory in its own core's caches. On others, and where there is
+    not so much memory, all do, and take less of a cache.
 
     Attributes
     ----------
@@ -37,12 +39,12 @@ class Values:
         What nothing uses of it, behind each buffer.
     """
 
-    def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int, apart: bool) -> None:
+    def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int, far: bool) -> None:
         self.engine, self.layers, self.images = engine, layers, images
         self.program = engine.program
         self.plain: dict[int, Array] = {INPUT: np.empty(0, np.float32)}
         self._precise = self._find_precise()
-        self._lay_out(apart)
+        self._lay_out(far)
 
     def _find_precise(self) -> set[int]:
         """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of.
@@ -59,13 +61,14 @@ class Values:
             if step.task == "layer" and step.sum is None and step.target not in read and inside[step.target] == 1
         }
 
-    def _lay_out(self, apart: bool) -> None:
+    def _lay_out(self, far: bool) -> None:
         """Give every value its address: slots one after another, then the workspace of convolutions."""
         places = self.program.places
-        slots = {value: place.sized_slot if apart else place.slot for value, place in places.items()}
-        sizes = [0] * (1 + max(slots.values()))
-        for value, place in places.items():
-            sizes[slots[value]] = max(sizes[slots[value]], self._size(place.root))
+        slots = {value: place.sized_slot for value, place in places.items()}
+        sizes = self._slot_sizes(slots)
+        if not (far and has_memory(sum(sizes))):
+            slots = {value: place.slot for value, place in places.items()}
+            sizes = self._slot_sizes(slots)
         spaces = [0]
         for step in self.program.steps:
             choice = self.engine.choices.get(step.layer)
@@ -84,6 +87,13 @@ class Values:
             shape = self.shape(place.root)
             plane = self.images * shape.height * shape.width * self.cell(value)
             self.addresses[value] = starts[slots[value]] + place.channel // LANES * plane
+
+    def _slot_sizes(self, slots: Mapping[int, int]) -> list[int]:
+        """Bytes of each slot, where values lie in these."""
+        sizes = [0] * (1 + max(slots.values()))
+        for value, slot in slots.items():
+            sizes[slot] = max(sizes[slot], self._size(self.program.places[value].root))
+        return sizes
 
     def cell(self, value: int) -> int:
         """Bytes of LANES channels of a pixel of a value in blocked layout."""
