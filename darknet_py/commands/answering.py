@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,15 +95,18 @@ def _classify(network: Classifier, path: Named, asked: Asked) -> tuple[Record, P
 def classify_many(network: Classifier, paths: Iterable[Named], asked: Asked, threads: int) -> Answers:
     """Pictures' records, or why there are none, in their order; each thread works on some of its own, as in ``valid``.
 
+    Where memory is short, fewer do, and each has several threads of the CPU.
     The seconds of a record are a picture's part of those in which it ran with others.
     """
     from ..evaluation.crews import BATCH
     from ..evaluation.evaluator import Forks
     from ..runs.ahead import work_ahead
 
-    work = partial(_classify_some, Forks(network, 1), asked)
-    for answers in work_ahead(work, paths, BATCH, threads):
-        yield from answers
+    workers = network.count_forks(threads)
+    work = partial(_classify_some, Forks(network, threads // workers), asked)
+    with closing(work_ahead(work, paths, BATCH, workers)) as answered:
+        for answers in answered:
+            yield from answers
 
 
 def _classify_some(forks: Forks, asked: Asked, paths: Sequence[Named]) -> list[tuple[Named, Record | ImageError]]:
@@ -115,7 +119,7 @@ def _classify_some(forks: Forks, asked: Asked, paths: Sequence[Named]) -> list[t
         except ImageError as error:
             answers[number] = error
         if sum(one.view.nbytes for one in fitted.values()) > MOST or number == len(paths) - 1:
-            answers |= _run(network, fitted, asked)
+            answers |= _run(forks, fitted, asked)
             fitted.clear()
     return [(path, answers[number]) for number, path in enumerate(paths)]
 
@@ -134,16 +138,16 @@ def _fit(network: Classifier, path: Named, asked: Asked) -> tuple[Fitted, Pictur
     return Fitted(path, mode, view), picture
 
 
-def _run(network: Classifier, fitted: dict[int, Fitted], asked: Asked) -> dict[int, Record | ImageError]:
+def _run(forks: Forks, fitted: dict[int, Fitted], asked: Asked) -> dict[int, Record | ImageError]:
     from ..evaluation.evaluator import run_views
 
     start = time.perf_counter()
     views = {number: [one.view] for number, one in fitted.items()}
-    outputs = run_views(views, partial(network.probabilities, only_leaves=asked.only_leaves))
+    outputs = run_views(views, partial(forks.probabilities, only_leaves=asked.only_leaves))
     seconds = (time.perf_counter() - start) / max(len(fitted), 1)
     return {
         number: ImageError(str(output), file=fitted[number].path)
         if isinstance(output, DarknetError)
-        else fitted[number].answer(network, asked, output, seconds)
+        else fitted[number].answer(forks.own, asked, output, seconds)
         for number, (output,) in outputs.items()
     }

@@ -74,7 +74,8 @@ def run_predict(args: argparse.Namespace) -> int:
     named = [] if prompted or looks or "-" in operands.rest else list(islice(paths, MANY))
     paths, asked = chain(named, paths), Asked(preprocess, top, only_leaves)
     many = len(named) == MANY
-    answered = classify_many(network, paths, asked, args.threads or core_count()) if many else None
+    cores = core_count()  # more threads than these, each with a network of its own, take memory and no less time
+    answered = classify_many(network, paths, asked, min(args.threads or cores, cores)) if many else None
     done = failed = 0
     try:
         with closing(answered or classify_each(network, paths, asked, looks)) as answers:

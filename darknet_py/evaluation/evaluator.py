@@ -80,7 +80,7 @@ class Evaluator:
             except MemoryError:
                 failures[image.index] = "not enough memory to fit it to the network"
         prepared = time.perf_counter()
-        outputs = run_views(views, network.probabilities)
+        outputs = run_views(views, self._forks.probabilities)
         with self._lock:
             self.preparing += prepared - start
             self.running += time.perf_counter() - prepared
@@ -127,6 +127,15 @@ class Forks:
             self._local.network = self._network.fork(self._threads)
         network: Classifier = self._local.network
         return network
+
+    def probabilities(self, batch: Array, only_leaves: bool = True) -> Array:
+        """As the network gives them, by the thread's own fork.
+
+        Those of inputs many times as large as the network's own, in whatever thread, by the network itself, one batch
+        after another: memory may have no room for as many at a time as there are forks.
+        """
+        network = self._network if self._network.is_large(batch) else self.own
+        return network.probabilities(batch, only_leaves)
 
 
 def run_views(views: Mapping[int, Sequence[Array]], run: Callable[[Array], Array]) -> dict[int, list[Output]]:
