@@ -237,12 +237,12 @@ class RunningNetwork(Network):
         return forked
 
     def count_forks(self, most: int) -> int:
-        """How many of `most` forks memory has room for beside one another, if none runs what `is_large`; at least 1."""
+        """How many of `most` forks memory has room for beside one another, if no input `exceeds_fork`; at least 1."""
         needed = 4 * FORKED * _count_running(self._program, self.layers)
         return max(1, min([most, *((limit.size - limit.used) // needed for limit in memory_limits())]))
 
-    def is_large(self, batch: Array) -> bool:
-        """Whether inputs (n, channels, height, width) are many times as large as the network's own."""
+    def exceeds_fork(self, batch: Array) -> bool:
+        """Whether inputs (n, channels, height, width) are larger than `count_forks` counts on."""
         return batch[0].size > FORKED * self.input_shape.size
 
     def _loaded(self) -> Weights:

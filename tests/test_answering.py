@@ -14,7 +14,7 @@ from support_cli import environment, run
 from darknet_py import load_network
 from darknet_py.cli import main
 from darknet_py.commands import answering, predict
-from darknet_py.commands.answering import Asked, classify_each, classify_many
+from darknet_py.commands.answering import Query, classify_each, classify_many
 from darknet_py.errors import ImageError
 from darknet_py.runs import ahead
 
@@ -52,10 +52,10 @@ def untimed(answers):
 @pytest.mark.parametrize("preprocess", [None, "letterbox"])
 def test_many_get_the_answers_of_each(network, folder, preprocess, most, monkeypatch):
     monkeypatch.setattr(answering, "MOST", most)
-    asked = Asked(preprocess, 3, only_leaves=True)
+    query = Query(preprocess, 3, only_leaves=True)
     paths = [*map(str, sorted(folder.iterdir())), ImageError("none", file="x")]
-    many = untimed(classify_many(network, paths, asked, 2))
-    assert many == untimed(classify_each(network, paths, asked))
+    many = untimed(classify_many(network, paths, query, 2))
+    assert many == untimed(classify_each(network, paths, query))
     assert [number for number, (_, answer) in enumerate(many) if isinstance(answer, str)] == [*BAD, COUNT]
 
 
@@ -67,11 +67,11 @@ def test_a_picture_without_an_answer_takes_none_from_those_it_ran_with(network, 
             raise MemoryError
         return run(batch, only_leaves)
 
-    asked = Asked("letterbox", 1, only_leaves=True)
+    query = Query("letterbox", 1, only_leaves=True)
     paths = list(map(str, sorted(folder.iterdir())))
-    expected = untimed(classify_each(network, paths, asked))
+    expected = untimed(classify_each(network, paths, query))
     monkeypatch.setattr(type(network), "probabilities", fail_on_several)
-    assert untimed(classify_many(network, paths, asked, 2)) == expected
+    assert untimed(classify_many(network, paths, query, 2)) == expected
 
 
 def test_a_folder_is_answered_as_its_pictures_are(folder, tmp_path, cache):
@@ -98,7 +98,7 @@ def test_closed_half_way_it_ends_its_threads_at_once(network, folder, monkeypatc
 
     monkeypatch.setattr(ahead, "work_ahead", keep)
     paths = list(map(str, sorted(folder.iterdir())))
-    answers = classify_many(network, paths, Asked("letterbox", 1, only_leaves=True), 2)
+    answers = classify_many(network, paths, Query("letterbox", 1, only_leaves=True), 2)
     next(answers)
     answers.close()
     assert made[0].gi_frame is None  # it is closed, and does not wait for the last name for it to go
@@ -110,11 +110,11 @@ def ways(monkeypatch):
     """How pictures are answered: "each", or by how many threads; none is."""
     ways = []
 
-    def each(network, paths, asked, looks):
+    def each(network, paths, query, looks):
         ways.append("each")
         yield from ()
 
-    def many(network, paths, asked, threads):
+    def many(network, paths, query, threads):
         ways.append(threads)
         yield from ()
 
