@@ -13,6 +13,10 @@ CONTROLS = (
     | {ord("\n"): "\\n", ord("\t"): "\\t"}
 )
 
+# Why a picture has no answer, for every command.
+NO_MEMORY_TO_FIT = "not enough memory to fit it to the network"
+NO_MEMORY_TO_RUN = "not enough memory to run the network on it"
+
 
 def one_line(text: str) -> str:
     """`text` with its control characters, which a file's name may have, written as escapes."""

@@ -42,7 +42,7 @@ class Record(NamedTuple):
     preprocess : str
         How the picture was fitted.
     seconds : float
-        Of the forward pass.
+        Of the forward pass; of one in which several pictures ran, each picture's part.
     predictions : sequence of Prediction
         Most probable first.
     """

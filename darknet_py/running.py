@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MAX_PLANS = 4  # sizes of picture whose plans are kept
+FORKED = 4  # times the network's own input, at most, for which forks run beside one another
 MAX_CUTS = 2  # layers, beside the output's, for which an engine is kept
 
 
@@ -234,6 +235,15 @@ class RunningNetwork(Network):
         forked.renew()
         renew_after_fork(forked)
         return forked
+
+    def count_forks(self, most: int) -> int:
+        """How many of `most` forks memory has room for beside one another, if no input `exceeds_fork`; at least 1."""
+        needed = 4 * FORKED * _count_running(self._program, self.layers)
+        return max(1, min([most, *((limit.size - limit.used) // needed for limit in memory_limits())]))
+
+    def exceeds_fork(self, batch: Array) -> bool:
+        """Whether inputs (n, channels, height, width) are larger than `count_forks` counts on."""
+        return batch[0].size > FORKED * self.input_shape.size
 
     def _loaded(self) -> Weights:
         if self._weights is None:

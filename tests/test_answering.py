@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from PIL import Image
 from support_cli import environment, run
 
 from darknet_py import load_network
+from darknet_py.cli import main
 from darknet_py.commands import answering, predict
-from darknet_py.commands.answering import Asked, classify_each, classify_many
+from darknet_py.commands.answering import Query, classify_each, classify_many
 from darknet_py.errors import ImageError
+from darknet_py.runs import ahead
 
 COUNT = 21
 BAD = (3, 11, 12)
@@ -49,10 +52,10 @@ def untimed(answers):
 @pytest.mark.parametrize("preprocess", [None, "letterbox"])
 def test_many_get_the_answers_of_each(network, folder, preprocess, most, monkeypatch):
     monkeypatch.setattr(answering, "MOST", most)
-    asked = Asked(preprocess, 3, only_leaves=True)
+    query = Query(preprocess, 3, only_leaves=True)
     paths = [*map(str, sorted(folder.iterdir())), ImageError("none", file="x")]
-    many = untimed(classify_many(network, paths, asked, 2))
-    assert many == untimed(classify_each(network, paths, asked))
+    many = untimed(classify_many(network, paths, query, 2))
+    assert many == untimed(classify_each(network, paths, query))
     assert [number for number, (_, answer) in enumerate(many) if isinstance(answer, str)] == [*BAD, COUNT]
 
 
@@ -64,11 +67,11 @@ def test_a_picture_without_an_answer_takes_none_from_those_it_ran_with(network, 
             raise MemoryError
         return run(batch, only_leaves)
 
-    asked = Asked("letterbox", 1, only_leaves=True)
+    query = Query("letterbox", 1, only_leaves=True)
     paths = list(map(str, sorted(folder.iterdir())))
-    expected = untimed(classify_each(network, paths, asked))
+    expected = untimed(classify_each(network, paths, query))
     monkeypatch.setattr(type(network), "probabilities", fail_on_several)
-    assert untimed(classify_many(network, paths, asked, 2)) == expected
+    assert untimed(classify_many(network, paths, query, 2)) == expected
 
 
 def test_a_folder_is_answered_as_its_pictures_are(folder, tmp_path, cache):
@@ -84,3 +87,57 @@ def test_a_folder_is_answered_as_its_pictures_are(folder, tmp_path, cache):
 
     parts = answers(*paths[: COUNT // 2]), answers(*paths[COUNT // 2 :])
     assert answers(folder) == (parts[0][0] + parts[1][0], parts[0][1] + parts[1][1])
+
+
+def test_closed_half_way_it_ends_its_threads_at_once(network, folder, monkeypatch):
+    made, work_ahead = [], ahead.work_ahead
+
+    def keep(*arguments):
+        made.append(work_ahead(*arguments))
+        return made[0]
+
+    monkeypatch.setattr(ahead, "work_ahead", keep)
+    paths = list(map(str, sorted(folder.iterdir())))
+    answers = classify_many(network, paths, Query("letterbox", 1, only_leaves=True), 2)
+    next(answers)
+    answers.close()
+    assert made[0].gi_frame is None  # it is closed, and does not wait for the last name for it to go
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("work")]
+
+
+@pytest.fixture
+def ways(monkeypatch):
+    """How pictures are answered: "each", or by how many threads; none is."""
+    ways = []
+
+    def each(network, paths, query, looks):
+        ways.append("each")
+        yield from ()
+
+    def many(network, paths, query, threads):
+        ways.append(threads)
+        yield from ()
+
+    monkeypatch.setattr(predict, "classify_each", each)
+    monkeypatch.setattr(predict, "classify_many", many)
+    monkeypatch.setattr(predict, "core_count", lambda: 3)
+    return ways
+
+
+PREDICT = "classifier", "predict", "--engine", "reference", "shapes"
+
+
+@pytest.mark.parametrize(("threads", "expected"), [([], 3), (["--threads", "2"], 2), (["--threads", "64"], 3)])
+def test_many_pictures_have_a_thread_for_each_core_at_most(folder, ways, threads, expected):
+    main([*PREDICT, str(folder), *threads])
+    assert ways == [expected]
+
+
+@pytest.mark.parametrize(
+    "words", [["-"], ["FOLDER", "-"], ["FOLDER", "--annotate", "DIR"], ["FOLDER", "--heatmap", "DIR"]]
+)
+def test_those_that_are_named_or_looked_at_one_by_one_are_answered_so(folder, ways, words, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{path}\n" for path in folder.iterdir())))
+    places = {"FOLDER": str(folder), "DIR": str(tmp_path / "looks")}
+    main([*PREDICT, *(places.get(word, word) for word in words)])
+    assert ways == ["each"]

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import CfgError, DarknetError, ImageError, UsageError, WeightsError
+from ..errors import (
+    NO_MEMORY_TO_FIT,
+    NO_MEMORY_TO_RUN,
+    CfgError,
+    DarknetError,
+    ImageError,
+    UsageError,
+    WeightsError,
+)
 from ..images.decode import load_image
+from ..images.fit import Fitted
 from ..report import Record
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..evaluation.evaluator import Forks
     from ..images import Picture
-    from ..layers import Array
+    from ..prediction import Predictions
 
 Named = str | ImageError  # a picture's path, or why there is none
 Answers = Generator[tuple[Named, Record | ImageError], None, None]
 Look = Callable[[Record, "Picture"], None]
-NO_MEMORY = "not enough memory to run the network on it"
 MOST = 1 << 26  # bytes of inputs that are fitted before they run
 
 
-class Asked(NamedTuple):
+class Query(NamedTuple):
     """What is asked of each picture.
 
     Attributes
@@ -42,36 +51,14 @@ class Asked(NamedTuple):
     only_leaves: bool
 
 
-class Fitted(NamedTuple):
-    """A picture as the network gets it.
-
-    Attributes
-    ----------
-    path : str
-    mode : str
-        How it was fitted.
-    view : array
-        (channels, height, width).
-    """
-
-    path: str
-    mode: str
-    view: Array
-
-    def answer(self, network: Classifier, asked: Asked, probabilities: Array, seconds: float) -> Record:
-        """The record of a picture whose classes have `probabilities` (outputs,)."""
-        _, height, width = self.view.shape
-        return Record(self.path, width, height, self.mode, seconds, network.rank(probabilities, asked.top))
-
-
-def classify_each(network: Classifier, paths: Iterable[Named], asked: Asked, looks: Sequence[Look] = ()) -> Answers:
+def classify_each(network: Classifier, paths: Iterable[Named], query: Query, looks: Sequence[Look] = ()) -> Answers:
     """Pictures' records, or why there are none; all threads of the network work on each.
 
     When the next is wanted, each of `looks` gets the record and the picture; where that fails, an error comes, too.
     """
     for path in paths:
         try:
-            record, picture = _classify(network, path, asked)
+            record, picture = _classify(network, path, query)
             yield path, record
             for look in looks:
                 look(record, picture)
@@ -79,71 +66,82 @@ def classify_each(network: Classifier, paths: Iterable[Named], asked: Asked, loo
             yield path, error
 
 
-def _classify(network: Classifier, path: Named, asked: Asked) -> tuple[Record, Picture]:
-    fitted, picture = _fit(network, path, asked)
+def _classify(network: Classifier, path: Named, query: Query) -> tuple[Record, Picture]:
+    if isinstance(path, ImageError):
+        raise path
+    fitted, picture = _fit(network, path, query)
     start = time.perf_counter()
     try:
-        probabilities = network.probabilities(fitted.view[None], asked.only_leaves)[0]
+        probabilities = network.probabilities(fitted.view[None], query.only_leaves)[0]
     except (CfgError, UsageError, WeightsError) as reason:
-        raise ImageError(str(reason), file=fitted.path) from None
+        raise ImageError(str(reason), file=path) from None
     except MemoryError:
-        raise ImageError(NO_MEMORY, file=fitted.path) from None
-    return fitted.answer(network, asked, probabilities, time.perf_counter() - start), picture
+        raise ImageError(NO_MEMORY_TO_RUN, file=path) from None
+    seconds = time.perf_counter() - start
+    return _record(path, fitted, seconds, network.rank(probabilities, query.top)), picture
 
 
-def classify_many(network: Classifier, paths: Iterable[Named], asked: Asked, threads: int) -> Answers:
+def _record(path: str, fitted: Fitted, seconds: float, predictions: Predictions) -> Record:
+    _, height, width = fitted.view.shape
+    return Record(path, width, height, fitted.mode, seconds, predictions)
+
+
+def classify_many(network: Classifier, paths: Iterable[Named], query: Query, threads: int) -> Answers:
     """Pictures' records, or why there are none, in their order; each thread works on some of its own, as in ``valid``.
 
+    Where memory is short, fewer do, and each has several threads of the CPU.
     The seconds of a record are a picture's part of those in which it ran with others.
     """
     from ..evaluation.crews import BATCH
     from ..evaluation.evaluator import Forks
     from ..runs.ahead import work_ahead
 
-    work = partial(_classify_some, Forks(network, 1), asked)
-    for answers in work_ahead(work, paths, BATCH, threads):
-        yield from answers
+    workers = network.count_forks(threads)
+    work = partial(_classify_some, Forks(network, threads // workers), query)
+    with closing(work_ahead(work, paths, BATCH, workers)) as answered:
+        for answers in answered:
+            yield from answers
 
 
-def _classify_some(forks: Forks, asked: Asked, paths: Sequence[Named]) -> list[tuple[Named, Record | ImageError]]:
+def _classify_some(forks: Forks, query: Query, paths: Sequence[Named]) -> list[tuple[Named, Record | ImageError]]:
     network = forks.own
     answers: dict[int, Record | ImageError] = {}
-    fitted: dict[int, Fitted] = {}
+    fitted: dict[int, tuple[str, Fitted]] = {}
     for number, path in enumerate(paths):
         try:
-            fitted[number], _ = _fit(network, path, asked)
+            if isinstance(path, ImageError):
+                raise path
+            fitted[number] = path, _fit(network, path, query)[0]
         except ImageError as error:
             answers[number] = error
-        if sum(one.view.nbytes for one in fitted.values()) > MOST or number == len(paths) - 1:
-            answers |= _run(network, fitted, asked)
+        if sum(one.view.nbytes for _, one in fitted.values()) > MOST or number == len(paths) - 1:
+            answers |= _run(forks, fitted, query)
             fitted.clear()
     return [(path, answers[number]) for number, path in enumerate(paths)]
 
 
-def _fit(network: Classifier, path: Named, asked: Asked) -> tuple[Fitted, Picture]:
-    if isinstance(path, ImageError):
-        raise path
+def _fit(network: Classifier, path: str, query: Query) -> tuple[Fitted, Picture]:
     picture = load_image(path)
     try:
-        mode = network.mode_for(picture, asked.preprocess, path)
+        mode = network.mode_for(picture, query.preprocess, path)
         (view,) = network.prepare(picture, mode)
     except (CfgError, UsageError) as reason:
         raise ImageError(str(reason), file=path) from None
     except MemoryError:
-        raise ImageError(NO_MEMORY, file=path) from None
-    return Fitted(path, mode, view), picture
+        raise ImageError(NO_MEMORY_TO_FIT, file=path) from None
+    return Fitted(view, mode), picture
 
 
-def _run(network: Classifier, fitted: dict[int, Fitted], asked: Asked) -> dict[int, Record | ImageError]:
+def _run(forks: Forks, fitted: dict[int, tuple[str, Fitted]], query: Query) -> dict[int, Record | ImageError]:
     from ..evaluation.evaluator import run_views
 
     start = time.perf_counter()
-    views = {number: [one.view] for number, one in fitted.items()}
-    outputs = run_views(views, partial(network.probabilities, only_leaves=asked.only_leaves))
+    views = {number: [one.view] for number, (_, one) in fitted.items()}
+    outputs = run_views(views, partial(forks.probabilities, only_leaves=query.only_leaves))
     seconds = (time.perf_counter() - start) / max(len(fitted), 1)
     return {
-        number: ImageError(str(output), file=fitted[number].path)
+        number: ImageError(str(output), file=fitted[number][0])
         if isinstance(output, DarknetError)
-        else fitted[number].answer(network, asked, output, seconds)
+        else _record(*fitted[number], seconds, forks.own.rank(output, query.top))
         for number, (output,) in outputs.items()
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from ..errors import CfgError, DatasetError, ImageError, UsageError, WeightsError
+from ..errors import NO_MEMORY_TO_FIT, CfgError, DatasetError, ImageError, UsageError, WeightsError
 from ..files import write_atomically
 from ..images.fit import PREDICT_MODES
 from ..report import STYLES, print_line
@@ -154,4 +154,4 @@ def _fit(network: Classifier, path: str | ImageError, preprocess: str | None) ->
     except (CfgError, UsageError, WeightsError) as reason:
         raise ImageError(str(reason), file=path) from None
     except MemoryError:
-        raise ImageError("not enough memory to fit it to the network", file=path) from None
+        raise ImageError(NO_MEMORY_TO_FIT, file=path) from None

@@ -13,7 +13,7 @@ from ..images.fit import PREDICT_MODES
 from ..limits import core_count
 from ..report import FORMATS, STYLES, Record, open_report
 from ..streams import say
-from .answering import Asked, Look, Named, classify_each, classify_many
+from .answering import Look, Named, Query, classify_each, classify_many
 from .model import add_engine_options, layer_number, open_model, positive, split_operands
 from .pictures import find_images
 from .prompt import ask_paths
@@ -72,12 +72,13 @@ def run_predict(args: argparse.Namespace) -> int:
     paths: Iterator[Named] = iter(ask_paths(args.format == "text") if prompted else find_images(operands.rest))
     # Who names pictures line by line waits for each answer.
     named = [] if prompted or looks or "-" in operands.rest else list(islice(paths, MANY))
-    paths, asked = chain(named, paths), Asked(preprocess, top, only_leaves)
+    paths, query = chain(named, paths), Query(preprocess, top, only_leaves)
     many = len(named) == MANY
-    answered = classify_many(network, paths, asked, args.threads or core_count()) if many else None
+    cores = core_count()  # more threads than these, each with a network of its own, take memory and no less time
+    answered = classify_many(network, paths, query, min(args.threads or cores, cores)) if many else None
     done = failed = 0
     try:
-        with closing(answered or classify_each(network, paths, asked, looks)) as answers:
+        with closing(answered or classify_each(network, paths, query, looks)) as answers:
             for path, answer in answers:
                 if isinstance(answer, ImageError):
                     say(f"darknet: {answer}")

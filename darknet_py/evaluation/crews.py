@@ -43,7 +43,7 @@ class Threads:
     batch : int
         Images at a time.
     workers : int
-        Threads that each work on images of their own.
+        Threads that each work on images of their own; fewer where memory is short.
     threads : int
         Of the CPU, for all of them together.
 
@@ -63,9 +63,10 @@ class Threads:
         """The images' outcomes in their order, a batch at a time."""
         from .evaluator import Evaluator  # not above: a command line is checked with this module, and need not wait
 
-        evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, self.threads // self.workers))
+        workers = network.count_forks(self.workers)
+        evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, self.threads // workers))
         try:
-            with closing(work_ahead(evaluator.evaluate, images, self.batch, self.workers)) as outcomes:
+            with closing(work_ahead(evaluator.evaluate, images, self.batch, workers)) as outcomes:
                 yield from outcomes
         finally:
             self.preparing, self.running = evaluator.preparing, evaluator.running

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..classifier import Classifier
-from ..errors import CfgError, DarknetError, ImageError, UsageError, WeightsError
+from ..errors import NO_MEMORY_TO_FIT, NO_MEMORY_TO_RUN, CfgError, DarknetError, ImageError, UsageError, WeightsError
 from ..images.decode import load_image
 from ..layers import Array
 from .outcome import Outcome, summarize
@@ -78,9 +78,9 @@ class Evaluator:
             except (ImageError, CfgError, UsageError) as reason:
                 failures[image.index] = str(reason).removeprefix(f"{image.path}: ")
             except MemoryError:
-                failures[image.index] = "not enough memory to fit it to the network"
+                failures[image.index] = NO_MEMORY_TO_FIT
         prepared = time.perf_counter()
-        outputs = run_views(views, network.probabilities)
+        outputs = run_views(views, self._forks.probabilities)
         with self._lock:
             self.preparing += prepared - start
             self.running += time.perf_counter() - prepared
@@ -128,6 +128,15 @@ class Forks:
         network: Classifier = self._local.network
         return network
 
+    def probabilities(self, batch: Array, only_leaves: bool = True) -> Array:
+        """As the network gives them, by the thread's own fork.
+
+        Those of inputs many times as large as the network's own, in whatever thread, by the network itself, one batch
+        after another: memory may have no room for as many at a time as there are forks.
+        """
+        network = self._network if self._network.exceeds_fork(batch) else self.own
+        return network.probabilities(batch, only_leaves)
+
 
 def run_views(views: Mapping[int, Sequence[Array]], run: Callable[[Array], Array]) -> dict[int, list[Output]]:
     """For each image its views' outputs, in their order; those of one shape `run` together."""
@@ -137,17 +146,17 @@ def run_views(views: Mapping[int, Sequence[Array]], run: Callable[[Array], Array
             batches[view.shape].append((index, number))
     found: dict[tuple[int, int], Output] = {}
     for batch in batches.values():
-        found |= zip(batch, _run_alike([views[index][number] for index, number in batch], run), strict=True)
+        found |= zip(batch, _run_or_tell([views[index][number] for index, number in batch], run), strict=True)
     return {index: [found[index, number] for number in range(len(of_image))] for index, of_image in views.items()}
 
 
-def _run_alike(views: Sequence[Array], run: Callable[[Array], Array]) -> Sequence[Output]:
-    """The outputs for inputs of one shape; where that fails, for each alone."""
+def _run_or_tell(views: Sequence[Array], run: Callable[[Array], Array]) -> Sequence[Output]:
+    """The outputs for inputs of one shape; where that fails, for each alone, or why there is none."""
     try:
         return list(run(np.stack(views)))
     except (CfgError, WeightsError, MemoryError) as reason:
         if len(views) > 1:
-            return [output for view in views for output in _run_alike([view], run)]
+            return [output for view in views for output in _run_or_tell([view], run)]
         if isinstance(reason, MemoryError):
-            return [CfgError("not enough memory to run the network on it")]
+            return [CfgError(NO_MEMORY_TO_RUN)]
         return [reason]

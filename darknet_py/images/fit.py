@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,21 @@ GREY = 0.5
 ALL = slice(None)
 
 UNIT: Input = (np.arange(256) / 255).astype(np.float32)
+
+
+class Fitted(NamedTuple):
+    """A picture as a network takes it.
+
+    Attributes
+    ----------
+    view : array
+        float32 (channels, height, width) in 0..1.
+    mode : str
+        By what preprocessing.
+    """
+
+    view: Input
+    mode: str
 
 
 def interpolate(picture: Picture, left: Places, across: Input, top: Places, upper: Input, lower: Input) -> Input:

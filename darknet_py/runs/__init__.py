@@ -1,1 +1,1 @@
-"""What every long run needs, whatever it does: a journal to go on from, and word of how far it has come."""
+"""What every long run needs, whatever it does: work done ahead, a journal to go on from, word of its progress."""

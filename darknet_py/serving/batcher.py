@@ -86,28 +86,45 @@ class Batcher(Generic[Sent, Item, Answer]):
             thread.join()
 
     def _prepare_all(self) -> None:
-        while (entry := self._next_sent()) is not None:
-            sent, future = entry
-            error, items = None, []
-            if not future.cancelled():
-                try:
-                    items = [(self._prepare(sent), future)]
-                except Exception as raised:
-                    error = raised
-            with self._to_run:
-                self._preparing -= 1
-                self._ready += items
-                # Its thread has no use for being told of each.
-                if len(self._ready) in (1, self._pace.most) or not self._is_coming():
-                    self._to_run.notify()
-            if error is not None and future.set_running_or_notify_cancel():
+        while self._prepare_next():
+            pass
+
+    def _prepare_next(self) -> bool:
+        """Wait for something and make it ready; False at the end.
+
+        Called for each, so that a thread that waits for the next has no name for the last, which may be large.
+        """
+        entry = self._next_sent()
+        if entry is None:
+            return False
+        ready = self._make_ready(*entry)
+        with self._to_run:
+            self._preparing -= 1
+            self._ready += ready
+            # Its thread has no use for being told of each.
+            if len(self._ready) in (1, self._pace.most) or not self._is_coming():
+                self._to_run.notify()
+        return True
+
+    def _make_ready(
+        self, sent: Sent, future: Future[tuple[Item, Answer]]
+    ) -> list[tuple[Item, Future[tuple[Item, Answer]]]]:
+        """The item and who waits for its answer; none where nobody does, or there is no item, which is told."""
+        if future.cancelled():
+            return []
+        try:
+            return [(self._prepare(sent), future)]
+        except Exception as error:
+            if future.set_running_or_notify_cancel():
                 future.set_exception(error)
+            return []
 
     def _next_sent(self) -> tuple[Sent, Future[tuple[Item, Answer]]] | None:
         """What to make ready now; None at the end."""
         with self._to_prepare:
             while not self._may_prepare():
                 if not self._open and not self._sent:
+                    self._to_prepare.notify_all()  # others wait, too, where the last was taken while no more might be
                     return None
                 self._to_prepare.wait()
             self._preparing += 1
@@ -122,8 +139,14 @@ class Batcher(Generic[Sent, Item, Answer]):
         return bool(self._sent or self._preparing)
 
     def _answer_all(self) -> None:
-        while batch := self._next_batch():
-            self._answer([entry for entry in batch if entry[1].set_running_or_notify_cancel()])
+        while self._answer_next():
+            pass
+
+    def _answer_next(self) -> bool:
+        """Wait for a batch and answer it; False at the end. As `_prepare_next`, it leaves no name for it."""
+        batch = self._next_batch()
+        self._answer([entry for entry in batch if entry[1].set_running_or_notify_cancel()])
+        return bool(batch)
 
     def _next_batch(self) -> list[tuple[Item, Future[tuple[Item, Answer]]]]:
         """What to run now; nothing at the end."""

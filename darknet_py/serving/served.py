@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..errors import ImageSizeError
 from ..images import Picture
 from ..images.decode import decode_image, encode_png
 from ..images.draw import heat, shrink
-from ..images.fit import RESIZING_MODES
+from ..images.fit import RESIZING_MODES, Fitted
 from ..limits import core_count
 from .batcher import Batcher, Pace
 from .limits import Limits
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from ..layers import Array
 
 LOOKED = 800  # pixels at most of the longer side of a picture that is sent to be looked at
-
-
-class Fitted(NamedTuple):
-    """A picture as a network takes it: its input (channels, height, width), and by what preprocessing."""
-
-    view: Array
-    mode: str
 
 
 class Served:

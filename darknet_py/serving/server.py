@@ -51,6 +51,8 @@ class _Joined:
 class _Protocol(H11Protocol):
     """uvicorn's, which closes a connection on which no request comes, be it the first: bytes of a head are none yet."""
 
+    _closing: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]
         self._expect(None)
@@ -60,9 +62,20 @@ class _Protocol(H11Protocol):
         super().on_response_complete()
         self._expect(answered)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._cancel_closing()
+
     def _expect(self, last: object) -> None:
         """Close the connection unless a request comes after the `last` one, in time."""
-        self.loop.call_later(self.timeout_keep_alive, self._close_unused, last)
+        self._cancel_closing()
+        self._closing = self.loop.call_later(self.timeout_keep_alive, self._close_unused, last)
+
+    def _cancel_closing(self) -> None:
+        """No timer is left behind that keeps a request and its answer."""
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
 
     def _close_unused(self, last: object) -> None:
         if self.cycle is last and not self.transport.is_closing():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
 
 import darknet_py
+from darknet_py import running
 from darknet_py.evaluation.crews import Threads
-from darknet_py.evaluation.evaluator import Evaluator, Pending
+from darknet_py.evaluation.evaluator import Evaluator, Forks, Pending
 from darknet_py.evaluation.job import Job
 from darknet_py.images.fit import MODES
+from darknet_py.limits import Limit
 
 # Of close proportions: at some of the sizes of multi the same shape, at others not.
 SIZES = [(100, 66), (100, 67), (99, 66), (67, 100), (100, 66), (64, 64), (100, 65), (1, 90)]
@@ -74,3 +78,49 @@ def test_an_image_that_the_network_cannot_take_leaves_the_others_as_they_are(net
     outcomes = Evaluator(network, "center-crop", 5, 0).evaluate(images)
     assert outcomes[1].error == "x.cfg: gives NaN or infinity"
     assert outcomes[:1] + outcomes[2:] == whole[:1] + whole[2:]
+
+
+def test_as_many_forks_run_as_memory_has_room_for_and_one_anyway(network, monkeypatch):
+    def forks(*free):
+        monkeypatch.setattr(running, "memory_limits", lambda: [Limit("a", size + 5, 5) for size in free])
+        return network.count_forks(8)
+
+    each = next(size for size in range(1 << 14, 1 << 30, 1 << 12) if forks(2 * size) == 2)
+    assert each >= 4 * running.FORKED * 3 * network.input_shape.size  # as much as its pictures are fitted in
+    assert [forks(), forks(100 * each), forks(100 * each, 3 * each), forks(each // 2)] == [8, 8, 3, 1]
+    assert forks(-each) == 1  # more is used than there is
+
+
+def test_where_memory_is_short_fewer_workers_have_more_threads_each(network, images, monkeypatch):
+    forks, fork = [], darknet_py.Classifier.fork
+
+    def note(self, threads):
+        forks.append(threads)
+        return fork(self, threads)
+
+    monkeypatch.setattr(darknet_py.Classifier, "fork", note)
+    monkeypatch.setattr(darknet_py.Classifier, "count_forks", lambda self, most: most // 2)
+    job = Job("0", "valid", "letterbox", "cpu", "float32", "darknet", "cfg's", "weights'", keep=10, shown=10)
+    assert sum(map(len, Threads(1, 2, 2).evaluate(network, job, images))) == len(images)
+    assert forks == [2]
+
+
+def test_inputs_that_are_large_for_the_network_take_turns_on_it(network, monkeypatch):
+    ran, predict = [], darknet_py.Classifier.predict
+
+    def note(self, batch):
+        ran.append(self)
+        return predict(self, batch)
+
+    monkeypatch.setattr(darknet_py.Classifier, "predict", note)
+    forks = Forks(network, 1)
+    channels, height, width = network.input_shape
+    for times, own in ((running.FORKED, True), (running.FORKED + 1, False)):
+        batch = np.random.default_rng(0).random((2, channels, height, times * width), np.float32)
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(forks.probabilities(batch)))  # noqa: B023
+        thread.start()
+        thread.join()
+        assert (ran.pop() is network) is not own
+        np.testing.assert_array_equal(answers[0], network.probabilities(batch))
+        ran.clear()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -153,3 +155,73 @@ def test_while_a_batch_runs_two_are_made_ready_or_none(in_turns, ahead):
     go.set()
     batcher.close()
     assert [future.result(0)[0] for future in futures] == list(range(20))
+
+
+@pytest.mark.parametrize("in_turns", [False, True])
+@pytest.mark.parametrize("others", ["fail", "are cancelled"])
+def test_closing_ends_threads_that_had_to_wait_for_the_last_one(in_turns, others):
+    """More threads than may make something ready: one waits while another takes the last, of which nothing comes."""
+    waiting, go = threading.Semaphore(0), threading.Event()
+
+    def prepare(number):
+        waiting.release()
+        go.wait()
+        raise ValueError(str(number))
+
+    batcher = Batcher(prepare, same, Pace(1, 0.0, LONG, 6, in_turns))
+    futures = [batcher.submit(number) for number in range(12)]
+    ahead = 1 if in_turns else 2
+    for _ in range(ahead):
+        assert waiting.acquire(timeout=LONG)
+    if others == "are cancelled":
+        assert all(future.cancel() for future in futures[ahead:])
+    closing = threading.Thread(target=batcher.close, daemon=True)
+    closing.start()
+    while batcher._open:
+        threading.Event().wait(0.001)
+    threading.Event().wait(0.1)  # in which the threads that close() woke wait again
+    go.set()
+    closing.join(LONG)
+    assert not closing.is_alive()
+    assert all(future.done() for future in futures)
+
+
+class Upload:
+    """What a weak reference may point to."""
+
+
+@pytest.mark.parametrize("end", ["answered", "failed in making it ready", "failed in running", "cancelled"])
+def test_threads_without_work_keep_nothing_of_what_they_did(end):
+    prepared, go = threading.Event(), threading.Event()
+
+    def prepare(upload):
+        prepared.set()
+        go.wait()
+        if end == "failed in making it ready":
+            raise ValueError("upload")
+        return upload
+
+    def run(uploads):
+        if end == "failed in running":
+            raise ValueError("uploads")
+        return uploads
+
+    batcher = Batcher(prepare, run, Pace(4, 0.0, LONG, 2, True))
+    upload = Upload()
+    kept = weakref.ref(upload)
+    future = batcher.submit(upload)
+    del upload
+    assert prepared.wait(LONG)
+    if end == "cancelled":
+        assert future.cancel()
+    go.set()
+    if end != "cancelled":
+        future.exception(LONG)
+    del future
+    for _ in range(1000):
+        gc.collect()
+        if kept() is None:
+            break
+        threading.Event().wait(0.01)  # for the threads to come to wait
+    assert kept() is None
+    batcher.close()

@@ -213,6 +213,29 @@ def test_a_connection_is_kept_while_requests_come_and_are_answered(network, monk
                 assert connection.sock is opened
 
 
+def test_a_connection_has_one_timer_however_many_requests_come_and_none_once_it_is_closed(network, monkeypatch):
+    from darknet_py.serving import server
+
+    timers = []
+    expect = server._Protocol._expect
+
+    def note(self, last):
+        expect(self, last)
+        timers.append(self._closing)
+
+    monkeypatch.setattr(server._Protocol, "_expect", note)
+    with running(make_service(network)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+            for requests in range(1, 5):
+                connection.request("GET", "/healthz")
+                assert connection.getresponse().read() == b'{"status":"ok"}'
+                while len(timers) <= requests:  # the client may be told before
+                    time.sleep(0.001)
+                assert [timer.cancelled() for timer in timers] == requests * [True] + [False]
+    assert all(timer.cancelled() for timer in timers)
+
+
 def test_an_answer_comes_whole(network):
     with running(make_service(network)) as (url, _):
         host, port = url.removeprefix("http://").split(":")
