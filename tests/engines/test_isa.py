@@ -45,11 +45,21 @@ def test_a_machine_takes_the_best_that_it_has(name, features, monkeypatch):
 )
 def test_what_the_machine_has_not_is_not_run(name, has, missing, monkeypatch):
     monkeypatch.setattr(isa, "_HAS", dict.fromkeys(has, True) | {"avx512cd": False})
+    monkeypatch.setattr(isa.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(jit, "ASKED", name)
     monkeypatch.setattr(jit, "ISA", isa.ISAS[name])
     says = f"DARKNET_PY_ISA={name}: this processor has no {missing}; unset it for the best that there is"
     with pytest.raises(EngineError, match=f"^{says}$"):
         jit.load_kernels.__wrapped__()
+
+
+@pytest.mark.parametrize("machine", ["aarch64", "arm64", "ARM64"])
+def test_what_all_processors_of_its_kind_have_is_run_though_it_is_not_told(machine, monkeypatch):
+    monkeypatch.setattr(isa, "_HAS", {"crc": True})
+    monkeypatch.setattr(isa.platform, "machine", lambda: machine)
+    isa.refuse_missing(isa.ISAS["neon"])
+    with pytest.raises(EngineError, match=": this processor has no avx2, fma;"):
+        isa.refuse_missing(isa.ISAS["avx2"])
 
 
 @pytest.mark.parametrize(("name", "has"), [("plain", {"sse"}), ("avx2", {"avx2", "fma"}), ("neon", {})])

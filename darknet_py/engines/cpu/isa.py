@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from typing import NamedTuple
 
 from ...errors import EngineError
@@ -76,6 +77,8 @@ ISAS = {
 }  # fmt: skip
 
 
+# What all processors of a kind have: emulators do not always tell it.
+BASELINES = {"x86_64": "sse2", "amd64": "sse2", "aarch64": "neon", "arm64": "neon"}
 ASKED = os.environ.get("DARKNET_PY_ISA") or None
 PROCESSOR = ask_processor()
 _HAS = PROCESSOR.features
@@ -94,10 +97,11 @@ def _choose() -> Isa:
 def refuse_missing(isa: Isa) -> None:
     """Raise EngineError where this machine cannot run what is compiled for an instruction set that was asked for.
 
-    It can be planned for all the same.
+    It can be planned and compiled for all the same.
     """
     features = [feature.lstrip("+") for feature in isa.features.split(",") if feature]
-    missing = [feature for feature in features if not _HAS.get(feature)]
+    baseline = BASELINES.get(platform.machine().lower())
+    missing = [feature for feature in features if not _HAS.get(feature) and feature != baseline]
     if missing and _HAS:  # of some systems LLVM knows no features
         reason = f"this processor has no {', '.join(missing)}; unset it for the best that there is"
         raise EngineError(reason, option=f"DARKNET_PY_ISA={isa.name}")

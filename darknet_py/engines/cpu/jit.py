@@ -64,12 +64,20 @@ class Native:
 
 @cache
 def load_kernels() -> Native:
-    """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
+    """The kernels, ready to run; EngineError where they cannot run on this machine."""
     if ASKED:
         refuse_missing(ISA)
+    return Native(make_kernels())
+
+
+def make_kernels() -> bytes:
+    """Take the kernels from the cache, or compile and keep them; a damaged file is made anew.
+
+    Those for an instruction set that is asked for may be for another machine than this, which none of them runs on.
+    """
     path = kernels_path()
     LOG.debug("kernels: %s", path)
-    return Native(keep(path, _make))
+    return keep(path, _make)
 
 
 def kernels_path() -> Path:
