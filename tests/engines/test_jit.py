@@ -112,6 +112,7 @@ def compile_nothing(monkeypatch):
 def test_kernels_are_made_for_a_processor_that_cannot_run_them(compile_nothing, tmp_path, monkeypatch):
     monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
     monkeypatch.setattr(isa, "_HAS", {"sse": True})
+    monkeypatch.setattr(isa.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(jit, "ASKED", "avx512")
     monkeypatch.setattr(jit, "ISA", isa.ISAS["avx512"])
     assert main(["warmup"]) == 0

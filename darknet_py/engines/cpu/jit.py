@@ -20,7 +20,7 @@ from pathlib import Path
 from ...cache import cache_dir, keep
 from ...errors import EngineError
 from ...limits import core_count, memory_limits, tell_size
-from .isa import ASKED, ISA, PROCESSOR, refuse_missing
+from .isa import ASKED, ISA, PROCESSOR, refuse_foreign, refuse_missing
 from .linked import OWN, Linked, place
 from .table import COUNTS, SYMBOLS
 
@@ -73,8 +73,11 @@ def load_kernels() -> Native:
 def make_kernels() -> bytes:
     """Take the kernels from the cache, or compile and keep them; a damaged file is made anew.
 
-    Those for an instruction set that is asked for may be for another machine than this, which none of them runs on.
+    Those for an instruction set that is asked for may be for another machine than this, where none of them runs;
+    EngineError where it is another kind of machine.
     """
+    if ASKED:
+        refuse_foreign(ISA)
     path = kernels_path()
     LOG.debug("kernels: %s", path)
     return keep(path, _make)
