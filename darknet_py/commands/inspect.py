@@ -160,8 +160,8 @@ def add_warmup(parser: argparse.ArgumentParser) -> None:
 
 
 def run_warmup(args: argparse.Namespace) -> int:
-    """Compile the kernels, or find them in the cache."""
-    from ..engines.cpu import load_kernels
+    """Compile the kernels, or find them in the cache; none is run."""
+    from ..engines.cpu import make_kernels
 
-    load_kernels()
+    make_kernels()
     return 0

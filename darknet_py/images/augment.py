@@ -160,10 +160,29 @@ def warp(picture: Picture, places: Places, draws: Draws, out: Input) -> Input:
     -------
     array
         `out`, in 0..1.
+
+    Raises
+    ------
+    UsageError
+        Where an array is not as said here.
     """
+    check_warp(picture, places, out)
     x, y = places.across_x + places.down_x[:, None], places.across_y + places.down_y[:, None]
     out[:] = _recolour(_interpolate(picture, x, y), draws)
     return out
+
+
+def check_warp(picture: Picture, places: Places, out: Input) -> None:
+    """Raise UsageError unless these are arrays that `warp` takes, of sizes that go together."""
+    columns, rows = places.across_x.size, places.down_x.size
+    shapes, expected = [vector.shape for vector in places], [(columns,), (rows,)] * 2
+    if shapes != expected:
+        raise UsageError(f"places of shapes {shapes}; {expected} are expected")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or 0 in picture.shape or picture.shape[2] != 3:
+        raise UsageError(f"a picture of {picture.dtype} {picture.shape}; uint8 (h, w, 3) is expected")
+    if out.dtype != np.float32 or out.shape != (3, rows, columns) or not out.flags.carray:
+        reason = f"out of {out.dtype} {out.shape}, strides {out.strides}"
+        raise UsageError(f"{reason}; float32 (3, {rows}, {columns}), contiguous, is expected")
 
 
 def _interpolate(picture: Picture, x: Vector, y: Vector) -> Input:
@@ -226,6 +245,11 @@ def augment(
     -------
     array
         float32 (3, height, width) in 0..1.
+
+    Raises
+    ------
+    UsageError
+        Where an array is not as said here.
     """
     if out is None:
         out = np.empty((3, height, width), np.float32)

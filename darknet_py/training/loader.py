@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from ..datasets.samples import Sample
 from ..errors import DarknetError, ImageError
+from ..files import check_regular
 from ..images.augment import Augmentation, Warp, augment, draw, warp
 from .generators import Purpose, generator
 from .mixing import NOTHING_MIXED, Array, Mixing, draw_mixing, make_truths, mix
@@ -88,7 +90,7 @@ class Batch:
 
 @dataclass
 class _Pending:
-    """A batch in the making: the threads fill `images`."""
+    """A batch in the making: the threads fill `images`, or `failures` with what came of places."""
 
     position: int
     indices: Indices
@@ -96,6 +98,7 @@ class _Pending:
     images: Array
     places: Iterator[int]  # that no thread has taken
     left: int  # pictures that are not done
+    failures: dict[int, Exception] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     work: list[Future[Batch | None]] = field(default_factory=list)
 
@@ -136,12 +139,12 @@ class Loader:
         self._next = position
         self._window: deque[_Pending] = deque()
         self._cores = [] if ahead else _spread(threads)
-        self._pool = ThreadPoolExecutor(threads, "load", self._settle)
+        self._pool = ThreadPoolExecutor(threads, "load", self._settle if self._cores else None)
         self._closed = False
 
     def _settle(self) -> None:
         """Give a thread that begins a core of its own."""
-        with suppress(IndexError, OSError):
+        with suppress(OSError):
             os.sched_setaffinity(0, self._cores.pop())
 
     def __enter__(self) -> Loader:
@@ -167,7 +170,8 @@ class Loader:
         Raises
         ------
         ImageError
-            Where one of its pictures cannot be read. The loader is closed then.
+            Where one of its pictures cannot be read; the first of them, whatever the threads. The loader is closed
+            then.
         """
         if self._closed:
             raise StopIteration
@@ -176,7 +180,11 @@ class Loader:
             # One that is taken makes room for another only when it is asked for the next.
             while len(self._window) <= self.ahead:
                 self._window.append(self._begin())
-            (batch,) = filter(None, [work.result() for work in self._window.popleft().work])
+            pending = self._window.popleft()
+            batches = [batch for work in pending.work if (batch := work.result()) is not None]
+            if pending.failures:
+                raise pending.failures[min(pending.failures)]
+            (batch,) = batches
             self.waited += time.perf_counter() - start
             if not self.ahead:
                 self._pool.submit(self._fetch, self.feed.sampler.take(self._next, self.batch))
@@ -200,20 +208,30 @@ class Loader:
         for index in indices:
             if self._closed or not hasattr(os, "posix_fadvise"):
                 return
-            with suppress(DarknetError, OSError, ValueError), open(self._locate(index), "rb", buffering=0) as stream:
-                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+            with suppress(DarknetError, OSError, ValueError):  # whoever decodes it will say what is wrong
+                path = Path(self._locate(index))
+                check_regular(path, ImageError)  # to open a pipe may take for ever
+                with path.open("rb", buffering=0) as stream:
+                    os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
     def _locate(self, index: int) -> str | os.PathLike[str]:
         return self.feed.locate(self.feed.samples[index].file)
 
     def _make(self, pending: _Pending) -> Batch | None:
-        """Make pictures of a batch until all are taken; the batch, where one of them is the last to be done."""
+        """Make pictures of a batch until all are taken; the batch, where one of them is the last to be done.
+
+        Places are taken in turn: when one fails, all before it are taken, and it is known of each whether it fails.
+        """
         last = False
         for place in pending.places:
-            if self._closed:
+            if self._closed or pending.failures:
                 return None
             sample = self.feed.samples[pending.indices[place]]
-            self._make_picture(sample.file, pending.position + place, pending.options, pending.images[place])
+            try:
+                self._make_picture(sample.file, pending.position + place, pending.options, pending.images[place])
+            except Exception as failure:
+                pending.failures[place] = failure
+                return None
             with pending.lock:
                 pending.left -= 1
                 last = pending.left == 0
@@ -240,9 +258,11 @@ def _spread(threads: int) -> list[set[int]]:
     """For each of the threads its core, where they have all cores and the system lets them be told apart.
 
     Linux often wakes threads on the core of the one that wakes them, and moves them milliseconds later: on two cores a
-    batch of 16 pictures took 16.2 ms, and so it took 14.5.
+    batch of 16 pictures took 16.2 ms, and so it took 14.5. A thread whose core another program has too cannot leave
+    it, but takes fewer pictures then: a batch waits no longer than for the last of these.
     """
-    if not hasattr(os, "sched_getaffinity"):
+    try:
+        cores = os.sched_getaffinity(0)
+    except (AttributeError, OSError):  # some systems have none, some sandboxes do not tell
         return []
-    cores = os.sched_getaffinity(0)
     return [{core} for core in cores] if len(cores) == threads else []

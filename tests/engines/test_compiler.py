@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import nullcontext
 
 import pytest
@@ -58,3 +59,20 @@ def test_all_are_compiled_once_and_come_in_the_same_order_whoever_compiles_them(
         assert max(told) == 1
         if made is not None or alone:
             assert told == sorted(told)
+
+
+def test_what_a_program_has_garbage_collection_leave_out_stays_all_that_is(monkeypatch):
+    counts = []
+    monkeypatch.setattr(compiler, "_compile_part", lambda name, tell: counts.append(gc.get_freeze_count()) or b"")
+    gc.unfreeze()
+    try:
+        compiler.compile_parts(["work"])
+        assert gc.get_freeze_count() == 0 < counts.pop()
+        gc.freeze()
+        theirs = gc.get_freeze_count()
+        mine = [[] for _ in range(10_000)]
+        compiler.compile_parts(["work"])
+        assert max(counts.pop(), gc.get_freeze_count()) <= theirs  # some may be gone
+        assert mine
+    finally:
+        gc.unfreeze()

@@ -45,6 +45,7 @@ def test_a_machine_takes_the_best_that_it_has(name, features, monkeypatch):
 )
 def test_what_the_machine_has_not_is_not_run(name, has, missing, monkeypatch):
     monkeypatch.setattr(isa, "_HAS", dict.fromkeys(has, True) | {"avx512cd": False})
+    monkeypatch.setattr(isa.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(jit, "ASKED", name)
     monkeypatch.setattr(jit, "ISA", isa.ISAS[name])
     says = f"DARKNET_PY_ISA={name}: this processor has no {missing}; unset it for the best that there is"
@@ -52,10 +53,39 @@ def test_what_the_machine_has_not_is_not_run(name, has, missing, monkeypatch):
         jit.load_kernels.__wrapped__()
 
 
+@pytest.mark.parametrize("machine", ["aarch64", "arm64", "ARM64"])
+def test_what_all_processors_of_its_family_have_is_run_though_it_is_not_told(machine, monkeypatch):
+    monkeypatch.setattr(isa, "_HAS", {"crc": True})
+    monkeypatch.setattr(isa.platform, "machine", lambda: machine)
+    isa.refuse_missing(isa.ISAS["neon"])
+    with pytest.raises(EngineError, match=": this processor has no avx2, fma;"):
+        isa.refuse_missing(isa.ISAS["avx2"])
+
+
 @pytest.mark.parametrize(("name", "has"), [("plain", {"sse"}), ("avx2", {"avx2", "fma"}), ("neon", {})])
 def test_what_it_has_or_may_have_is(name, has, monkeypatch):
     monkeypatch.setattr(isa, "_HAS", dict.fromkeys(has, True))
     isa.refuse_missing(isa.ISAS[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "machine", "expected"),
+    [("neon", "AMD64", "avx512, avx2, plain"), ("avx2", "arm64", "neon, plain"), ("avx512", "aarch64", "neon, plain")],
+)
+def test_what_no_machine_of_the_family_has_is_not_compiled(name, machine, expected, monkeypatch):
+    monkeypatch.setattr(isa.platform, "machine", lambda: machine)
+    monkeypatch.setattr(jit, "ASKED", name)
+    monkeypatch.setattr(jit, "ISA", isa.ISAS[name])
+    says = f"DARKNET_PY_ISA={name}: no {machine} processor has it; one of {expected} is expected"
+    with pytest.raises(EngineError, match=f"^{says}$"):
+        jit.make_kernels()
+
+
+@pytest.mark.parametrize("name", ["avx512", "plain"])
+@pytest.mark.parametrize("machine", ["x86_64", "riscv64"])
+def test_what_some_may_have_is(name, machine, monkeypatch):
+    monkeypatch.setattr(isa.platform, "machine", lambda: machine)
+    isa.refuse_foreign(isa.ISAS[name])
 
 
 def test_what_is_unknown_cannot_be_asked_for(monkeypatch):

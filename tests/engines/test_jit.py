@@ -15,7 +15,9 @@ import sys
 import pytest
 from conftest import ROOT
 
-from darknet_py.engines.cpu import compiler, jit
+from darknet_py.cache import is_kept
+from darknet_py.cli import main
+from darknet_py.engines.cpu import compiler, isa, jit
 from darknet_py.engines.cpu.isa import ISA
 from darknet_py.errors import EngineError
 from darknet_py.limits import Limit
@@ -105,6 +107,18 @@ def compile_nothing(monkeypatch):
         return []
 
     monkeypatch.setattr(compiler, "compile_kernels", compile_kernels)
+
+
+def test_kernels_are_made_for_a_processor_that_cannot_run_them(compile_nothing, tmp_path, monkeypatch):
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
+    monkeypatch.setattr(isa, "_HAS", {"sse": True})
+    monkeypatch.setattr(isa.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(jit, "ASKED", "avx512")
+    monkeypatch.setattr(jit, "ISA", isa.ISAS["avx512"])
+    assert main(["warmup"]) == 0
+    assert is_kept(jit.kernels_path())
+    with pytest.raises(EngineError, match=r"^DARKNET_PY_ISA=avx512: this processor has no avx512f, "):
+        jit.load_kernels.__wrapped__()
 
 
 @pytest.mark.parametrize("kept", [True, False])

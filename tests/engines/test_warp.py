@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py.engines.cpu.warp import warp
+from darknet_py.errors import UsageError
 from darknet_py.images import augment as definition
 from darknet_py.images.augment import Augmentation, Draws, Places, augment, draw
 
@@ -85,3 +86,39 @@ def test_nothing_is_read_or_written_beyond_the_arrays():
     for seed in range(200):
         draws = draw(FULL, width, height, np.random.default_rng(seed))
         assert augment(picture, draws, columns, rows, warp).max() == 0
+
+
+def with_size(rows, columns):
+    return Places(np.zeros(columns), np.zeros(rows), np.zeros(columns), np.zeros(rows))
+
+
+WRONG = {
+    "fewer rows": (draw_picture(5, 6), with_size(4, 7), empty(3, 7)),
+    "more columns": (draw_picture(5, 6), with_size(4, 7), empty(4, 8)),
+    "one channel": (draw_picture(5, 6), with_size(4, 7), empty(4, 7)[:1]),
+    "numbers of another kind": (draw_picture(5, 6), with_size(4, 7), empty(4, 7).astype(np.float64)),
+    "numbers of the other order": (draw_picture(5, 6), with_size(4, 7), empty(4, 7).astype(">f4")),
+    "not contiguous": (draw_picture(5, 6), with_size(4, 7), empty(4, 14)[..., ::2]),
+    "read alone": (draw_picture(5, 6), with_size(4, 7), np.broadcast_to(np.float32(0), (3, 4, 7))),
+    "places that differ": (draw_picture(5, 6), with_size(4, 7)._replace(down_y=np.zeros(3)), empty(4, 7)),
+    "a picture of floats": (draw_picture(5, 6).astype(np.float32), with_size(4, 7), empty(4, 7)),
+    "a picture of two channels": (draw_picture(5, 6)[..., :2], with_size(4, 7), empty(4, 7)),
+    "a picture of none": (draw_picture(0, 6), with_size(4, 7), empty(4, 7)),
+}
+
+
+@pytest.mark.parametrize("function", [warp, definition.warp], ids=["compiled", "plain"])
+@pytest.mark.parametrize("arrays", WRONG.values(), ids=WRONG)
+def test_arrays_that_do_not_go_together_are_refused(function, arrays):
+    picture, places, out = arrays
+    before = out.copy()
+    with pytest.raises(UsageError, match=r" expected$"):
+        function(picture, places, Draws(), out)
+    np.testing.assert_array_equal(out, before)
+
+
+def test_a_result_of_another_size_than_is_asked_for_is_refused():
+    with pytest.raises(
+        UsageError, match=r"^out of float32 \(3, 4, 7\), .*; float32 \(3, 4, 8\), contiguous, is expected$"
+    ):
+        augment(draw_picture(5, 6), Draws(), 8, 4, warp, empty(4, 7))

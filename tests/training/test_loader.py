@@ -116,6 +116,26 @@ def test_a_picture_that_cannot_be_read_is_told_with_its_path_when_its_batch_come
     assert not own_threads()
 
 
+def test_of_several_pictures_that_cannot_be_read_the_first_is_told(feed, monkeypatch):
+    files = [feed.samples[at].file for at in feed.sampler.take(0, 4)]
+    begun, failed = threading.Event(), threading.Event()
+
+    def load(path):
+        place = files.index(path)
+        if place == 0:
+            begun.wait(60)
+            return load_image(path)
+        if place == 1:
+            begun.set()
+            failed.wait(60)
+        failed.set()
+        raise ImageError("damaged", file=path)
+
+    monkeypatch.setattr(pictures, "load_image", load)
+    with Loader(feed, 4, 0, 2, ahead=0) as loader, pytest.raises(ImageError, match=f"^{files[1]}: damaged$"):
+        next(loader)
+
+
 def own_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("load")]
 
@@ -169,6 +189,45 @@ def test_the_next_files_are_read_ahead_by_the_system(feed, monkeypatch):
         next(loader)
         following = [samples[at].file for at in feed.sampler.take(position + 2, 2)]
         wait_until(lambda: told == [file for file in following if file != "absent"])
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="nothing to tell the system by")
+def test_a_pipe_is_not_read_ahead(feed, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    samples = [Sample(str(pipe), 0)] * 2
+    with Loader(replace(feed, samples=samples), 1, 0, 1, ahead=0) as loader:
+        reading = threading.Thread(target=loader._fetch, args=([0],), daemon=True)
+        reading.start()
+        reading.join(20)
+        assert not reading.is_alive()
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_where_threads_cannot_be_told_where_to_run_they_run(feed, ahead, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.delattr(os, "sched_setaffinity", raising=False)
+    assert len(take(feed, 4, 2, threads=os.cpu_count(), ahead=ahead)) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="calls of Linux are refused")
+def test_a_sandbox_that_tells_no_cores_lets_them_run():
+    script = """
+        import sys
+        sys.path.append("tests")
+        from support_seccomp import deny_affinity
+
+        assert deny_affinity(), "cannot be denied"
+        from darknet_py.training.loader import _spread
+        from darknet_py.limits import core_count
+
+        print(_spread(core_count()))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if "cannot be denied" in done.stderr:
+        pytest.skip("needs seccomp")
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads are not told where to run")

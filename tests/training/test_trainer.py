@@ -17,6 +17,8 @@ from darknet_py.datasets.folder import load_folder
 from darknet_py.datasets.split import hold_out
 from darknet_py.errors import CheckpointError, DatasetError, TrainingError, UsageError
 from darknet_py.evaluation.loop import evaluate
+from darknet_py.training import trainer as module
+from darknet_py.training.loader import AHEAD, Loader
 from darknet_py.training.options import TrainingOptions
 from darknet_py.training.settings import TrainingSettings
 from darknet_py.training.trainer import TrainingFiles, train
@@ -64,6 +66,19 @@ def run(network, samples, stop_at=None, settings=REFERENCE, validate=True, **mor
 def after(iteration):
     """Whether training is to be stopped there."""
     return lambda progress: progress.iteration == iteration and progress.validation is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "threads", "expected"),
+    [("cpu", None, 0), ("auto", 3, 0), ("cpu", 1, AHEAD), ("reference", None, AHEAD), ("reference", 3, AHEAD)],
+)
+def test_batches_are_made_ahead_unless_training_has_all_cores(engine, threads, expected, network, samples, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "core_count", lambda: 2)
+    monkeypatch.setattr(module, "Loader", lambda *arguments: asked.append(arguments[4]) or Loader(*arguments))
+    settings = TrainingSettings(engine=engine, threads=threads)
+    run(network, samples, after(1), settings, validate=False)
+    assert asked == [expected]
 
 
 def weights(files):

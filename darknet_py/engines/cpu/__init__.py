@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .jit import load_kernels
+from .jit import load_kernels, make_kernels
 from .memory import memory_needed
 from .plan import CpuEngine
 
-__all__ = ["CpuEngine", "load_kernels", "memory_needed"]
+__all__ = ["CpuEngine", "load_kernels", "make_kernels", "memory_needed"]

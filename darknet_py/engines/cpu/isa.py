@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from typing import NamedTuple
 
 from ...errors import EngineError
@@ -44,6 +45,8 @@ class Isa(NamedTuple):
         Features, by LLVM's names, that a machine must have to take it by itself; None where it must be named.
     dots : Dots, optional
         None where products of bfloat16 are done in float32.
+    family : str, optional
+        Of the processors that may have it, one of the values of `FAMILIES`; empty: any.
     machine : Machine
         What work costs.
     """
@@ -56,6 +59,7 @@ class Isa(NamedTuple):
     features: str
     needs: tuple[str, ...] | None = None
     dots: Dots | None = None
+    family: str = ""
     machine: Machine = ZEN_4
 
 
@@ -67,15 +71,17 @@ ISAS = {
     for isa in (
         Isa(
             "avx512", 16, 14, 2, "skylake-avx512", "+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx2,+fma",
-            ("avx512f", "avx512vl"), _AVX512_DOTS,
+            ("avx512f", "avx512vl"), _AVX512_DOTS, "x86",
         ),
-        Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma", ("avx2", "fma")),
-        Isa("neon", 4, 12, 2, "generic", "+neon", ("neon",)),
+        Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma", ("avx2", "fma"), family="x86"),
+        Isa("neon", 4, 12, 2, "generic", "+neon", ("neon",), family="arm"),
         Isa("plain", 4, 4, 2, "generic", "", ()),
     )
 }  # fmt: skip
 
 
+FAMILIES = {"x86_64": "x86", "amd64": "x86", "aarch64": "arm", "arm64": "arm"}  # by what systems call machines
+BASELINES = {"x86": "sse2", "arm": "neon"}  # what all of a family have: emulators do not always tell it
 ASKED = os.environ.get("DARKNET_PY_ISA") or None
 PROCESSOR = ask_processor()
 _HAS = PROCESSOR.features
@@ -91,15 +97,30 @@ def _choose() -> Isa:
     return ISAS[ASKED]
 
 
+def _find_family() -> str:
+    """This machine's of `FAMILIES`' values; empty where it is of none. A system may take a while to say."""
+    return FAMILIES.get(platform.machine().lower(), "")
+
+
 def refuse_missing(isa: Isa) -> None:
     """Raise EngineError where this machine cannot run what is compiled for an instruction set that was asked for.
 
-    It can be planned for all the same.
+    It can be planned for all the same, and compiled for on a machine of its family.
     """
     features = [feature.lstrip("+") for feature in isa.features.split(",") if feature]
-    missing = [feature for feature in features if not _HAS.get(feature)]
+    baseline = BASELINES.get(_find_family())
+    missing = [feature for feature in features if not _HAS.get(feature) and feature != baseline]
     if missing and _HAS:  # of some systems LLVM knows no features
         reason = f"this processor has no {', '.join(missing)}; unset it for the best that there is"
+        raise EngineError(reason, option=f"DARKNET_PY_ISA={isa.name}")
+
+
+def refuse_foreign(isa: Isa) -> None:
+    """Raise EngineError where no machine of this one's family can run what is compiled for an instruction set."""
+    family = _find_family()
+    if isa.family and family and isa.family != family:
+        known = ", ".join(other.name for other in ISAS.values() if other.family in ("", family))
+        reason = f"no {platform.machine()} processor has it; one of {known} is expected"
         raise EngineError(reason, option=f"DARKNET_PY_ISA={isa.name}")
 
 

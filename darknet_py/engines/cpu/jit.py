@@ -20,7 +20,7 @@ from pathlib import Path
 from ...cache import cache_dir, keep
 from ...errors import EngineError
 from ...limits import core_count, has_memory, memory_limits, tell_size
-from .isa import ASKED, ISA, PROCESSOR, refuse_missing
+from .isa import ASKED, ISA, PROCESSOR, refuse_foreign, refuse_missing
 from .linked import OWN, Linked, place
 from .table import COUNTS, SYMBOLS
 
@@ -64,12 +64,23 @@ class Native:
 
 @cache
 def load_kernels() -> Native:
-    """Take the kernels from the cache, or compile and keep them; a damaged file is made anew."""
+    """The kernels, ready to run; EngineError where they cannot run on this machine."""
     if ASKED:
         refuse_missing(ISA)
+    return Native(make_kernels())
+
+
+def make_kernels() -> bytes:
+    """Take the kernels from the cache, or compile and keep them; a damaged file is made anew.
+
+    Those for an instruction set that is asked for may be for another machine than this, where none of them runs;
+    EngineError where it is another kind of machine.
+    """
+    if ASKED:
+        refuse_foreign(ISA)
     path = kernels_path()
     LOG.debug("kernels: %s", path)
-    return Native(keep(path, _make))
+    return keep(path, _make)
 
 
 def kernels_path() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...images.augment import UNIT, Draws, Places
+from ...images.augment import UNIT, Draws, Places, check_warp
 from ...layers import Array
 from .arena import address
 from .jit import load_kernels
@@ -14,6 +14,7 @@ from .table import WARP_SCRATCH
 
 def warp(picture: npt.NDArray[np.uint8], places: Places, draws: Draws, out: Array) -> Array:
     """See `images.augment.warp`."""
+    check_warp(picture, places, out)
     if picture.strides[1:] != (3, 1) or picture.strides[0] < 0:
         picture = np.ascontiguousarray(picture)
     height, width = picture.shape[:2]
