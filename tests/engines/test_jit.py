@@ -15,6 +15,7 @@ import sys
 import pytest
 from conftest import ROOT
 
+from darknet_py import limits
 from darknet_py.cache import is_kept
 from darknet_py.cli import main
 from darknet_py.engines.cpu import compiler, isa, jit
@@ -153,6 +154,7 @@ def test_another_process_helps_where_there_is_a_core_and_memory_for_it(cores, me
 
     monkeypatch.setattr(compiler, "compile_kernels", compile_kernels)
     monkeypatch.setattr(jit, "core_count", lambda: cores)
-    monkeypatch.setattr(jit, "memory_limits", lambda: [Limit("this machine's", megabytes * 10**6, 0)])
+    for module in (jit, limits):
+        monkeypatch.setattr(module, "memory_limits", lambda: [Limit("this machine's", megabytes * 10**6, 0)])
     jit._make(True)
     assert asked == [expected]
