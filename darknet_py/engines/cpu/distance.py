@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 
 from . import operations as o
 from .builder import Table
@@ -20,14 +21,18 @@ class Distance:
 
     def __init__(self, team: Team) -> None:
         self._team = team
-        self._measured = -PERIOD
+        self._measured = time.perf_counter()  # a program that ends soon does not measure it at all
         self._far = False
         self._last = False
-        self._barriers = Table()
-        for _ in range(BARRIERS):  # softmax of no pictures does nothing
-            nothing = o.Softmax(a=0, c=0, cell=0, images=0, channels=1, groups=1, inverse_temperature=1)
-            self._barriers.add(nothing)
-        self._barriers.freeze()
+
+    @cached_property
+    def _barriers(self) -> Table:
+        """A table that does nothing else: softmax of no pictures."""
+        table = Table()
+        for _ in range(BARRIERS):
+            table.add(o.Softmax(a=0, c=0, cell=0, images=0, channels=1, groups=1, inverse_temperature=1))
+        table.freeze()
+        return table
 
     def is_far(self) -> bool:
         """Whether what one of the threads wrote comes to another from another cache than a shared one.
@@ -45,6 +50,6 @@ class Distance:
 
     def _measure(self) -> float:
         """Seconds that the barriers take."""
-        start = time.perf_counter()
-        self._barriers.run(self._team)
+        barriers, start = self._barriers, time.perf_counter()
+        barriers.run(self._team)
         return time.perf_counter() - start

@@ -64,11 +64,13 @@ class Values:
     def _lay_out(self, far: bool) -> None:
         """Give every value its address: slots one after another, then the workspace of convolutions."""
         places = self.program.places
-        slots = {value: place.sized_slot for value, place in places.items()}
+        slots = {value: place.slot for value, place in places.items()}
         sizes = self._slot_sizes(slots)
-        if not (far and has_memory(sum(sizes))):
-            slots = {value: place.slot for value, place in places.items()}
-            sizes = self._slot_sizes(slots)
+        if far:
+            sized_slots = {value: place.sized_slot for value, place in places.items()}
+            sized = self._slot_sizes(sized_slots)
+            if has_memory(sum(sized)):
+                slots, sizes = sized_slots, sized
         spaces = [0]
         for step in self.program.steps:
             choice = self.engine.choices.get(step.layer)
