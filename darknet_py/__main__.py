@@ -7,6 +7,7 @@ import os
 import sys
 
 from .interrupt import end_on_interrupt, ignore_interrupt
+from .lazy import load_when_used
 
 # Objects made, and not freed, before Python looks for what nothing refers to: with its own 700 a short run takes 4 ms
 # more, of 174.
@@ -20,6 +21,7 @@ def main() -> int:
     # OpenBLAS answers that with SIGINT.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     end_on_interrupt()
+    load_when_used("numpy")  # it is half of the time of a command that runs no network
     from .cli import main as run
 
     code = run()

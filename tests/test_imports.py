@@ -13,7 +13,7 @@ PACKAGE = ROOT / "darknet_py"
 # For each file or folder of the package those of its neighbours that it may import; all may import EVERYWHERE.
 EVERYWHERE = {"errors", "files", "cache", "streams", "version"}
 ALLOWED = {
-    "__main__": {"cli", "interrupt"},
+    "__main__": {"cli", "interrupt", "lazy"},
     "cache": set(),
     "cfg": {"remarks"},
     "classifier": {
@@ -57,6 +57,7 @@ ALLOWED = {
     "interrupt": set(),
     "inventory": {"downloads", "runs"},
     "layers": {"cfg"},
+    "lazy": set(),
     "limits": set(),
     "network": {"cfg", "layers"},
     "networks": set(),

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ..images.decode import load_image
 from ..layers import Array
 from .outcome import Outcome, summarize
 
-Output = Array | DarknetError  # of the network, or why there is none
+Output: TypeAlias = "Array | DarknetError"  # of the network, or why there is none
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _softmax_maximum_backward(y: Any, delta: Any) -> Any:
 
 # The derivatives are darknet's, of the output where not said otherwise; at a kink they take one of the sides.
 ACTIVATIONS: dict[str, Formula | ChannelFormula] = {
-    "linear": Formula(lambda x: x, np.ones_like),
+    "linear": Formula(lambda x: x, lambda y: np.ones_like(y)),
     "leaky": Formula(lambda x: np.where(x < 0, 0.1 * x, x), lambda y: np.where(y > 0, 1, 0.1)),
     "relu": Formula(lambda x: x * (x > 0), lambda y: y > 0),
     "logistic": Formula(_logistic, lambda y: y * (1 - y)),
@@ -156,7 +156,7 @@ ACTIVATIONS: dict[str, Formula | ChannelFormula] = {
     "selu": Formula(_selu, lambda y: np.where(y >= 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)),
     "relie": Formula(lambda x: np.where(x <= 0, 0.01 * x, x), lambda y: np.where(y > 0, 1, 0.01)),
     "ramp": Formula(lambda x: x * (x > 0) + 0.1 * x, lambda y: (y > 0) + 0.1),
-    "tanh": Formula(np.tanh, lambda y: 1 - y * y),
+    "tanh": Formula(lambda x: np.tanh(x), lambda y: 1 - y * y),
     "plse": Formula(_plse, lambda y: np.where((y >= 0) & (y <= 1), 0.125, 0.01)),
     "lhtan": Formula(_lhtan, lambda y: np.where((y > 0) & (y < 1), 1, 0.001)),
     "hardtan": Formula(lambda x: np.clip(x, -1, 1), lambda y: (y > -1) & (y < 1)),

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ..cfg import Option, Section, flag, number
 from .dialect import DARKNET, Dialect
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from typing_extensions import Self
 
     from .tree import Tree
 
-Array = npt.NDArray[np.float32]
+# Quoted here and in all of layers/: a program that counts operations does not load NumPy.
+Array: TypeAlias = "npt.NDArray[np.float32]"
 Arrays = Mapping[str, Array]
 Role = Literal["weight", "bias", "scale", "statistic"]
 Drawn = Mapping[str, Array]  # what training draws at random for one mini-batch

@@ -15,7 +15,7 @@ from .base import Array, Shape
 from .windows import Windows
 
 ANTIALIASING: Option = integer(0, least=0, most=2)
-KERNELS = {1: np.outer([1, 2, 1], [1, 2, 1]) / np.float32(16), 2: np.ones((2, 2), np.float32) / 4}
+_FACTORS = {1: (0.25, 0.5, 0.25), 2: (0.5, 0.5)}  # across a window and down
 # Darknet gives the layers behind a blurred one its size, and those that name it the size before.
 UNNAMED = "it has antialiasing, and darknet itself gives its size before that to layers that name it"
 
@@ -29,7 +29,7 @@ class Blur(NamedTuple):
     @property
     def kernel(self) -> Array:
         """What the cells of a window are multiplied by."""
-        return np.asarray(KERNELS[self.kind], np.float32)
+        return np.outer(_FACTORS[self.kind], _FACTORS[self.kind]).astype(np.float32)
 
     @property
     def windows(self) -> Windows:

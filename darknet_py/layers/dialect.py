@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import UsageError
 
-_Numbers = TypeVar("_Numbers", bound=npt.NDArray[np.floating])
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+_Numbers = TypeVar("_Numbers", bound="npt.NDArray[np.floating]")
 
 
 class Dialect(NamedTuple):

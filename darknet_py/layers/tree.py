@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..cfg import parse_integer
 from ..errors import CfgError
 from ..files import read_text, resolve
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 MAX_BYTES = 64 << 20
 

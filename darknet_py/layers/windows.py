@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ..cfg import Section, integer
 from .base import MAX_SIDE, Array, Shape
@@ -74,7 +73,7 @@ class Windows:
         before = [(0, 0), (0, 0)]
         edges = [(self.first, after) for after in self.reach_beyond(x.shape[2:], counts)]
         padded = np.pad(x, [*before, *edges], constant_values=fill)
-        windows = sliding_window_view(padded, (self.extent, self.extent), axis=(2, 3))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (self.extent, self.extent), axis=(2, 3))
         down, across = self.strides
         windows = windows[:, :, ::down, ::across, :: self.dilation, :: self.dilation]
         return windows[:, :, : counts[0], : counts[1]]
