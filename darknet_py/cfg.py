@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import CfgError, DarknetError
+from .errors import CfgError, DarknetError, nearest
 from .files import read_text, resolve
 from .remarks import Remarks, find_word, shorten
 
@@ -242,8 +241,8 @@ def choice(names: Collection[str], default: str) -> Option:
 
     def parse(text: str) -> str:
         if text not in names:
-            close = difflib.get_close_matches(text, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
+            close = nearest(text, names)
+            hint = f"did you mean {close}?" if close else f"known are {', '.join(names)}"
             raise ValueError(f"unknown; {hint}")
         return text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import logging
 import os
 import re
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 from . import foreign
 from .commands import COMMANDS
 from .commands.common import VERSION, add_common
-from .errors import DarknetError, DarknetWarning, UsageError, one_line
+from .errors import DarknetError, DarknetWarning, UsageError, nearest, one_line
 from .files import describe_oserror
 from .streams import StandardOutput, StandardOutputError, say
 from .version import __version__
@@ -165,8 +164,8 @@ def _explain_flag(word: str, known: Collection[str], prog: str = "darknet") -> s
     name = flag.removeprefix("-")
     if name in foreign.FLAGS:
         return f"{flag}: {foreign.FLAGS[name]}"
-    close = difflib.get_close_matches(name, [option.lstrip("-") for option in known], n=1, cutoff=0.7)
-    hint = next((f"did you mean {option}?" for option in known if option.lstrip("-") in close), f"see {prog} --help")
+    close = nearest(name, [option.lstrip("-") for option in known], 0.7)
+    hint = next((f"did you mean {option}?" for option in known if option.lstrip("-") == close), f"see {prog} --help")
     return f"{flag}: unknown option; {hint}"
 
 
@@ -184,8 +183,8 @@ def _explain_unknown(argv: list[str]) -> str:
     if f"classifier {name}" in COMMANDS:
         return f"{name}: unknown command; did you mean classifier {name}?"
     for words in (argv[:2], argv[:1]):
-        if close := difflib.get_close_matches(" ".join(words), COMMANDS, n=1, cutoff=0.7):
-            return f"{' '.join(words)}: unknown command; did you mean {close[0]}?"
+        if close := nearest(" ".join(words), COMMANDS, 0.7):
+            return f"{' '.join(words)}: unknown command; did you mean {close}?"
     return f"{name}: unknown command; {known}"
 
 

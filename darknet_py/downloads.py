@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import queue
 import re
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .cache import cache_dir, make_folder
 from .content_id import content_id
-from .errors import FetchError, UsageError
+from .errors import FetchError, UsageError, nearest
 
 if TYPE_CHECKING:
     import requests
@@ -142,8 +141,8 @@ def fetch(name: str, *, progress: bool = False) -> Path:
 def _published(name: str) -> Published:
     if name in PUBLISHED:
         return PUBLISHED[name]
-    near = difflib.get_close_matches(name.removesuffix(".weights").lower(), PUBLISHED, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(name.removesuffix(".weights").lower(), PUBLISHED)
+    hint = f"did you mean {near!r}? " if near else ""
     raise UsageError(f"no weights are published as {name!r}: {hint}there are {', '.join(PUBLISHED)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 # What would break a message's line, be obeyed by a terminal, or turn the order of what is read. Of bytes that are not
 # UTF-8, those that are controls in other encodings.
@@ -21,6 +22,13 @@ NO_MEMORY_TO_RUN = "not enough memory to run the network on it"
 def one_line(text: str) -> str:
     """`text` with its control characters, which a file's name may have, written as escapes."""
     return text.translate(CONTROLS)
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The one of `known` that `word` may be a misspelling of: the most alike, if it is so by `cutoff` of 1 or more."""
+    from difflib import get_close_matches  # which nobody wants who spells well
+
+    return next(iter(get_close_matches(word, [*known], 1, cutoff)), None)
 
 
 class DarknetError(Exception):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 
 from .cfg import Section, integer, load_cfg
-from .errors import CfgError, UsageError
+from .errors import CfgError, UsageError, nearest
 from .layers import DARKNET, REGISTRY, Dialect, Layer, Shape
 
 MAX_LAYERS = 10_000
@@ -207,8 +206,8 @@ def _layer_type(section: Section) -> type[Layer]:
         raise section.error("a second [net]; one network is expected in a cfg")
     if section.name in OTHER_LAYERS:
         raise section.error(f"not supported; this program runs classifiers made of {', '.join(sorted(REGISTRY))}")
-    close = difflib.get_close_matches(section.name, REGISTRY, n=1)
-    hint = f"did you mean [{close[0]}]?" if close else f"known are {', '.join(sorted(REGISTRY))}"
+    close = nearest(section.name, REGISTRY)
+    hint = f"did you mean [{close}]?" if close else f"known are {', '.join(sorted(REGISTRY))}"
     raise section.error(f"unknown layer; {hint}")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from collections.abc import Collection
 from typing import NoReturn
 
-from .errors import DarknetError, DarknetWarning
+from .errors import DarknetError, DarknetWarning, nearest
 
 MAX_REMARKS = 10  # of a file that are told one by one
 MAX_GUESSES = 1000  # keys of a file that are compared with the known ones
@@ -87,8 +86,7 @@ def guess_key(key: str, known: Collection[str]) -> str | None:
     """The key out of `known` that `key` looks a misspelling of."""
     if len(key) > 2 * max(map(len, known), default=0):
         return None
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-    return close[0] if close else None
+    return nearest(key, known, 0.75)
 
 
 def shorten(value: str, most: int = 60) -> str:

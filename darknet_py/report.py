@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import sys
@@ -13,6 +12,8 @@ from .errors import one_line
 from .streams import say
 
 if TYPE_CHECKING:
+    import csv
+
     from .datasets.samples import Sample
     from .evaluation.outcome import Outcome
     from .evaluation.totals import Summary, Totals
@@ -159,6 +160,8 @@ class CsvReport:
 
     def _write(self, row: dict[str, object]) -> None:
         if self.writer is None:
+            import csv
+
             self.writer = csv.DictWriter(sys.stdout, self.columns, lineterminator="\n")
             self.writer.writeheader()
         self.writer.writerow(row)

@@ -15,6 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
+import platformdirs
 import pytest
 from conftest import ROOT
 from support_cli import environment, finish, start
@@ -321,9 +322,31 @@ def test_cache_dir_of_the_system(tmp_path, monkeypatch):
     assert not cache_dir().exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names the folder of the XDG specification")
+@pytest.mark.parametrize("named", [None, "", "/somewhere", "/some where/"])
+def test_cache_dir_is_where_other_programs_have_theirs(tmp_path, monkeypatch, named):
+    """As platformdirs says, which is not loaded for it."""
+    monkeypatch.delenv("DARKNET_PY_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if named is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", named)
+    assert cache_dir() == platformdirs.user_cache_path("darknet_py", appauthor=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # the specification: to be ignored
+    assert cache_dir() == tmp_path / ".cache" / "darknet_py"
+
+
+def test_cache_dir_without_a_home_in_the_environment(monkeypatch):
+    for name in ("DARKNET_PY_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # nor in the list of users
+    monkeypatch.setattr(cache_module, "LINUX", True)
+    assert cache_dir() == Path(os.path.abspath(os.sep), ".cache", "darknet_py")
+
+
 @pytest.mark.parametrize("old", [True, False])
 def test_cache_dir_without_a_home(monkeypatch, old):
-    """Without a home the path is absolute all the same, whichever way platformdirs says that there is none."""
+    """On other systems, too, whichever way platformdirs says that there is none."""
 
     def no_home(*args, **kwargs):
         if old:
@@ -331,5 +354,6 @@ def test_cache_dir_without_a_home(monkeypatch, old):
         raise RuntimeError("could not determine the home directory")
 
     monkeypatch.delenv("DARKNET_PY_CACHE", raising=False)
+    monkeypatch.setattr(cache_module, "LINUX", False)
     monkeypatch.setattr("platformdirs.user_cache_path", no_home)
     assert cache_dir() == Path(os.path.abspath(os.sep), ".cache", "darknet_py")

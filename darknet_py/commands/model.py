@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engines import ENGINES, PRECISIONS
-from ..errors import CfgError, DarknetWarning, UsageError, one_line
+from ..errors import CfgError, DarknetWarning, UsageError, nearest, one_line
 from ..files import BINARY, resolve
 from ..layers import DIALECTS
 from ..networks import packaged_cfg, packaged_names
@@ -58,7 +57,7 @@ def _check_spelling(cfg: str) -> str:
     """`cfg`; CfgError where there is no such file, but a packaged network is called nearly so."""
     if not os.path.lexists(resolve(cfg)):
         path = Path(cfg)
-        for close in difflib.get_close_matches(path.stem, packaged_names(), n=1, cutoff=0.7):
+        if close := nearest(path.stem, packaged_names(), 0.7):
             meant = str(path.with_stem(close))
             if packaged_cfg(meant) or resolve(meant).exists():
                 raise CfgError(f"no such file; did you mean {meant}?", file=cfg)

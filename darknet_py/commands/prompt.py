@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
-import shlex
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -47,6 +45,8 @@ def find_typed(line: str) -> str:
     So a carriage return or blanks round it are no part of it, nor are the quotes or backslashes that a terminal
     adds to a path which is dragged onto it; ``~`` is a home.
     """
+    import shlex
+
     path = line.strip()
     if len(path) > MAX_PATH:
         return path
@@ -60,6 +60,8 @@ def find_typed(line: str) -> str:
 
 
 def _complete_files(readline: ModuleType) -> None:
+    import glob
+
     def complete(text: str, state: int) -> str | None:
         matches = sorted(glob.glob(glob.escape(text) + "*"))
         names = [match + os.sep if os.path.isdir(match) else match for match in matches]

@@ -7,13 +7,12 @@ network.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import logging
 import platform
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import find_spec, source_hash
 from itertools import accumulate
 from pathlib import Path
 
@@ -42,13 +41,13 @@ class Native:
 
     def __init__(self, content: bytes) -> None:
         """From what `_make` makes."""
-        header, _, code = content.partition(b"\n")
-        fields = json.loads(header)
+        end = content.index(b"\n")
+        fields, code = json.loads(content[:end]), memoryview(content)[end + 1 :]
         if "sizes" in fields:
             from .compiler import link
 
             ends = accumulate(fields["sizes"])
-            objects = [code[end - size : end] for size, end in zip(fields["sizes"], ends, strict=True)]
+            objects = [bytes(code[end - size : end]) for size, end in zip(fields["sizes"], ends, strict=True)]
             self._engine = link(objects, OWN)
             places = {symbol: self._engine.get_function_address(symbol) for symbol in SYMBOLS.values()}
         else:
@@ -121,11 +120,9 @@ def _key() -> str:
     folder = Path(__file__).parent
     # What is asked for is compiled for all processors that have it.
     processor = platform.machine() if ASKED else PROCESSOR.identity
-    digest = hashlib.sha256(f"{processor} {ISA.name} {ASKED}".encode())
-    digest.update(_tell_version("numba") + _tell_version("llvmlite"))
-    for source in sorted(path for pattern in SOURCES for path in folder.glob(pattern)):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
+    made_by = f"{processor} {ISA.name} {ASKED}".encode() + _tell_version("numba") + _tell_version("llvmlite")
+    sources = sorted(path for pattern in SOURCES for path in folder.glob(pattern))
+    return source_hash(b"".join([made_by, *(path.read_bytes() for path in sources)])).hex()
 
 
 def _tell_version(package: str) -> bytes:

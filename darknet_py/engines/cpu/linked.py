@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 # What frees memory that an array owns; ours own none, but nothing can be linked where a name is unknown.
 OWN = {"NRT_MemInfo_call_dtor": ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value or 0}
@@ -23,7 +25,7 @@ class Linked(NamedTuple):
 
     Attributes
     ----------
-    code : bytes
+    code : bytes or memoryview
         Code and constants; where an address is wanted, how far from the start it lies, or from what is imported.
     entries : mapping of str to int
         Where functions begin.
@@ -33,7 +35,7 @@ class Linked(NamedTuple):
         Where those of what others define lie, by its names.
     """
 
-    code: bytes
+    code: bytes | memoryview
     entries: Mapping[str, int]
     addresses: Sequence[int]
     imports: Mapping[str, Sequence[int]]
@@ -66,11 +68,11 @@ def place(linked: Linked, own: Mapping[str, int]) -> int:
     start: int = system.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
     if start == ctypes.c_void_p(-1).value:
         raise MemoryError
-    code = np.frombuffer(linked.code, np.uint8).copy()
+    code = np.frombuffer(memoryview((ctypes.c_uint8 * size).from_address(start)), np.uint8)
+    code[:] = np.frombuffer(linked.code, np.uint8)
     _add(code, linked.addresses, start)
     for name, found in find_functions(linked.imports, own).items():
         _add(code, linked.imports[name], found)
-    ctypes.memmove(start, code.ctypes.data, size)
     if system.mprotect(start, size, mmap.PROT_READ | mmap.PROT_EXEC):
         number = ctypes.get_errno()
         raise OSError(number, "memory cannot be made executable")
