@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ..errors import ImageError
 from ..files import describe_oserror, read_bytes, resolve
-from . import Picture, decoders
+from . import Picture
+from .decoders import decode, jpeg
 from .decoders.limits import MAX_PIXELS, max_pixels
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ def check_image(path: str | os.PathLike[str]) -> None:
     """Raise ImageError where `load_image` would, but for damage amid a JPEG, which only decoding finds."""
     file = os.fspath(path)
     data = read_bytes(resolve(path), ImageError, file, PIXEL_BYTES * max(max_pixels(), MAX_PIXELS))
-    if not decoders.jpeg.is_complete(data, file):
+    if not jpeg.is_complete(data, file):
         decode_image(data, file)
 
 
 def decode_image(data: bytes, file: str = "image") -> Picture:
     """Decode the content of a picture file; `file` is its name for messages. As `load_image`."""
-    return decoders.decode(data, file)
+    return decode(data, file)
 
 
 def to_picture(image: Source, file: str = "image") -> Picture:
@@ -83,7 +84,9 @@ def to_picture(image: Source, file: str = "image") -> Picture:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return decode_image(bytes(image), file)
     if not isinstance(image, np.ndarray) and hasattr(image, "convert"):
-        return decoders.from_pillow(cast("Image", image), file)
+        from .decoders.pillow import from_pillow
+
+        return from_pillow(cast("Image", image), file)
     if hasattr(image, "read"):
         return decode_image(_read(cast("IO[bytes]", image), file), file)
     if image is None:

@@ -7,31 +7,36 @@ loaded when a picture needs it, is set by environment variables.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ...errors import ImageError, ImageFormatError
-from . import jpeg, jpeg2000, netpbm, openexr, pillow, radiance, tiff
-from .pillow import UNKNOWN, from_pillow
-from .png import SIGNATURE as PNG
 
-__all__ = ["decode", "from_pillow"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG2000, CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"  # which is a file's content, or alone
+RADIANCE, RGBE = b"#?RADIANCE\n", b"#?RGBE\n"
+OPENEXR = b"\x76\x2f\x31\x01"
+UNKNOWN = "not a picture in any format known here"
 # Formats by their first bytes; TGA has none and is told by a header that makes sense.
 SIGNATURES = {
+    b"\xff\xd8": "JPEG",
     b"BM": "BMP",
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
     PNG: "PNG",
-    **dict.fromkeys(tiff.SIGNATURES, "TIFF"),
+    **dict.fromkeys([b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"], "TIFF"),  # the last two have addresses of 64 bits
     **{b"P%d" % kind: "PPM" for kind in range(1, 7)},
     b"Pf": "PPM",
-    **dict.fromkeys([jpeg2000.SIGNATURE, jpeg2000.CODESTREAM], "JPEG2000"),
-    **dict.fromkeys(radiance.SIGNATURES, "HDR"),
-    openexr.SIGNATURE: "EXR",
+    **dict.fromkeys([JPEG2000, CODESTREAM], "JPEG2000"),
+    **dict.fromkeys([RADIANCE, RGBE], "HDR"),
+    OPENEXR: "EXR",
 }
-# By OpenCV, as far as Pillow cannot; all others by Pillow alone.
-DECODERS = {"JPEG2000": jpeg2000.decode, "HDR": radiance.decode, "EXR": openexr.decode}
+# Modules here, loaded when a picture needs them; what they leave, and all other formats, is Pillow's.
+DECODERS = {"JPEG": "jpeg", "PPM": "netpbm", "JPEG2000": "jpeg2000", "HDR": "radiance", "EXR": "openexr"}
 TGA_TYPES = {(0, 2), (0, 3), (0, 10), (0, 11), (1, 1), (1, 9)}  # has a palette, coding
 
 
@@ -46,13 +51,15 @@ def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
     if not data:
         raise ImageError("an empty file", file=file)
     try:
-        if data[:2] == b"\xff\xd8":
-            return jpeg.decode(data, file)
-        picture = netpbm.decode(data, file)
-        if picture is not None:
-            return picture
         kind = _kind(data, file)
-        return DECODERS[kind](data, file) if kind in DECODERS else pillow.decode(data, kind, file)
+        if kind in DECODERS:
+            decoder = import_module(f"{__name__}.{DECODERS[kind]}")
+            picture: npt.NDArray[np.uint8] | None = decoder.decode(data, file)
+            if picture is not None:
+                return picture
+        from . import pillow
+
+        return pillow.decode(data, kind, file)
     except MemoryError:
         raise ImageError("not enough memory to decode it", file=file) from None
 

@@ -21,10 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ImageError
-from . import opencv, pillow
+from . import CODESTREAM, JPEG2000, opencv, pillow
 from .limits import check_size
 
-SIGNATURE, CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"
 FILE_TYPE = struct.pack(">I4s4sI4s", 20, b"ftyp", b"jp2 ", 0, b"jp2 ")
 SIGNED = 0x80  # added to the bits of signed numbers
 HEADERS = (b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef")
@@ -119,7 +118,7 @@ def _join(boxes: dict[bytes, bytes], codestream: bytes) -> bytes:
     if not boxes:
         return codestream
     headers = b"".join(_box(kind, boxes[kind]) for kind in HEADERS if kind in boxes)
-    return b"".join([SIGNATURE, FILE_TYPE, _box(b"jp2h", headers), _box(b"jp2c", codestream)])
+    return b"".join([JPEG2000, FILE_TYPE, _box(b"jp2h", headers), _box(b"jp2c", codestream)])
 
 
 def _box(kind: bytes, content: bytes) -> bytes:

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ImageError
-from . import opencv
+from . import OPENEXR, opencv
 from .limits import check_size
 
-SIGNATURE = b"\x76\x2f\x31\x01"
 VERSION, TILED, LONG_NAMES = 2, 0x200, 0x400
 COLOURS = {b"R", b"G", b"B"}
 KINDS = (1, 2)  # of numbers: half, float
@@ -44,7 +43,7 @@ def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
 
 def _read_header(data: bytes, file: str) -> dict[bytes, bytes]:
     """The attributes of an EXR of one picture."""
-    (version,) = struct.unpack_from("<I", data, len(SIGNATURE))
+    (version,) = struct.unpack_from("<I", data, len(OPENEXR))
     if version & ~(TILED | LONG_NAMES) != VERSION:
         raise ImageError("an EXR of several parts, of deep pixels, or of a later version", file=file)
     attributes: dict[bytes, bytes] = {}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...errors import ImageError, ImageFormatError
 from ...files import describe_oserror
-from . import tiff
+from . import UNKNOWN, tiff
 from .limits import check_size
 from .png import critical_chunks
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 Picture = npt.NDArray[np.uint8]
-UNKNOWN = "not a picture in any format known here"
 BAND = 1 << 20  # pixels
 # Pillow's modules, without Plugin, and their classes, without File.
 READERS = {

@@ -8,15 +8,14 @@ from __future__ import annotations
 import zlib
 
 from ...errors import ImageError
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from . import PNG
 
 
 def critical_chunks(data: bytes, file: str) -> bytes:
     """The PNG `data` without what decoders may pass over; raises ImageError where it is cut short or changed."""
     view = memoryview(data)
-    parts: list[bytes | memoryview] = [SIGNATURE]
-    start, kind = len(SIGNATURE), b""
+    parts: list[bytes | memoryview] = [PNG]
+    start, kind = len(PNG), b""
     while kind != b"IEND":
         kind = data[start + 4 : start + 8]
         end = start + 12 + int.from_bytes(data[start : start + 4], "big")

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ImageError
-from . import opencv
+from . import RADIANCE, opencv
 from .limits import check_size
 
-SIGNATURES = (b"#?RADIANCE\n", b"#?RGBE\n")
 FORMAT = b"32-bit_rle_rgbe"
 _HEADER = re.compile(rb"#\?[^\n]*\n((?:[^\n]+\n)*)\n([^\n]*)\n")
 _SIZE = re.compile(rb"-Y (\d{1,10}) \+X (\d{1,10})")
@@ -36,5 +35,5 @@ def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
         raise ImageError(f"a Radiance picture whose size is given as {told}; -Y N +X M is read", file=file)
     height, width = int(lines[1]), int(lines[2])
     check_size((width, height), file)
-    plain = b"%s\nFORMAT=%s\n\n-Y %d +X %d\n" % (SIGNATURES[0].strip(), FORMAT, height, width)
+    plain = b"%s\nFORMAT=%s\n\n-Y %d +X %d\n" % (RADIANCE.strip(), FORMAT, height, width)
     return opencv.decode_light(b"".join([plain, memoryview(data)[header.end() :]]), (width, height), file)

@@ -18,7 +18,6 @@ from ...errors import ImageError
 from . import jpeg
 from .limits import check_size
 
-SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two have addresses of 64 bits
 WIDTH, LENGTH, COMPRESSION, SAMPLES, TILE_WIDTH, TILE_LENGTH, JPEG_TABLES = 256, 257, 259, 277, 322, 323, 347
 ROWS, PLANES = 278, 284
 JPEG = 7  # as a compression
