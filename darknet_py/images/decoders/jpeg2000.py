@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ImageError
-from . import CODESTREAM, JPEG2000, opencv, pillow
+from . import opencv, pillow
 from .limits import check_size
+from .signatures import CODESTREAM, JPEG2000
 
 FILE_TYPE = struct.pack(">I4s4sI4s", 20, b"ftyp", b"jp2 ", 0, b"jp2 ")
 SIGNED = 0x80  # added to the bits of signed numbers

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ImageError
-from . import OPENEXR, opencv
+from . import opencv
 from .limits import check_size
+from .signatures import OPENEXR
 
 VERSION, TILED, LONG_NAMES = 2, 0x200, 0x400
 COLOURS = {b"R", b"G", b"B"}

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from ...errors import ImageError, ImageFormatError
 from ...files import describe_oserror
-from . import UNKNOWN, tiff
+from . import tiff
 from .limits import check_size
 from .png import critical_chunks
+from .signatures import UNKNOWN
 
 if TYPE_CHECKING:
     from PIL.Image import Image

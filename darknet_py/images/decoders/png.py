@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 
 from ...errors import ImageError
-from . import PNG
+from .signatures import PNG
 
 
 def critical_chunks(data: bytes, file: str) -> bytes:

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ImageError
-from . import RADIANCE, opencv
+from . import opencv
 from .limits import check_size
+from .signatures import RADIANCE
 
 FORMAT = b"32-bit_rle_rgbe"
 _HEADER = re.compile(rb"#\?[^\n]*\n((?:[^\n]+\n)*)\n([^\n]*)\n")
