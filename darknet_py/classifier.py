@@ -12,7 +12,6 @@ import numpy as np
 
 from .datasets.data_file import DEFAULT, Dataset, load_dataset
 from .errors import DarknetWarning, UsageError
-from .heatmap import Area, Heatmap, find_plane, weigh_cells
 from .images import Picture
 from .images.decode import name_source, split_sources, to_picture
 from .images.fit import PREDICT_MODES, RESIZING_MODES, find_area, interpolate, preprocess, shorter_size, to_grey
@@ -24,6 +23,7 @@ from .prediction import Prediction, Predictions
 from .running import RunningNetwork, Settings
 
 if TYPE_CHECKING:
+    from .heatmap import Area, Heatmap
     from .images.decode import Source
 
 BATCH = 16  # pictures that run together
@@ -175,6 +175,8 @@ class Classifier(RunningNetwork):
         ImageError
             As `classify` does.
         """
+        from .heatmap import Heatmap, find_plane, weigh_cells
+
         picture = to_picture(image)
         file = name_source(image, 0)
         mode = self.mode_for(picture, preprocess, file)

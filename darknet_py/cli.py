@@ -9,7 +9,8 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
@@ -48,8 +49,8 @@ class _Parser(argparse.ArgumentParser):
                 raise UsageError(reason)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the program; return its exit code.
+def main(argv: list[str] | None = None, begin: Callable[[], None] = lambda: None) -> int:
+    """Run the program; return its exit code. `begin` is called when a command has been loaded and is about to run.
 
     0 done, 1 failed, 2 wrong usage, 3 some pictures failed, 130 interrupted, 141 standard output closed.
     """
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         _prepare_streams()
         _show_warnings()
         _show_log(logging.INFO)
-        code = _run(sys.argv[1:] if argv is None else argv)
+        code = _run(sys.argv[1:] if argv is None else argv, begin)
         sys.stdout.flush()
         return code
     except DarknetError as error:
@@ -86,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
         return _fail("no thread can be started; are there too many processes, or too little memory?", 1)
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], begin: Callable[[], None]) -> int:
     argv = _move_flags(argv)
     words = argv[:1] if argv[:1] != ["classifier"] else argv[:2]
     name = " ".join(words)
@@ -100,10 +101,12 @@ def _run(argv: list[str]) -> int:
         raise UsageError(_explain_unknown(argv))
     command = COMMANDS[name]
     module = import_module(f".commands.{command.module}", __package__)
+    # A formatter is made with each argument, and asks for the terminal's width: that loads shutil, 2 ms.
+    width = None if {"-h", "--help"} & {*argv} else 80
     parser = _Parser(
         prog=f"darknet {name}",
         description=command.summary,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=width),
         allow_abbrev=False,
     )
     parser.set_defaults(command=words[-1])
@@ -115,6 +118,7 @@ def _run(argv: list[str]) -> int:
     except SystemExit:  # --help has been printed
         return 0
     _show_log(logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
+    begin()
     code: int = getattr(module, f"run_{command.name}")(args)
     return code
 

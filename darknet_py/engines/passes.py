@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -160,14 +159,13 @@ class Program(NamedTuple):
         return sizes
 
 
-@dataclass
 class _Builder:
-    layers: Sequence[Layer]
-    block: int
-    steps: list[Step] = field(default_factory=list)
-    alias: dict[int, int] = field(default_factory=lambda: {INPUT: INPUT})
-    parents: dict[int, tuple[int, int]] = field(default_factory=dict)
-    copies: dict[int, int] = field(default_factory=dict)
+    def __init__(self, layers: Sequence[Layer], block: int) -> None:
+        self.layers, self.block = layers, block
+        self.steps: list[Step] = []
+        self.alias = {INPUT: INPUT}
+        self.parents: dict[int, tuple[int, int]] = {}
+        self.copies: dict[int, int] = {}
 
 
 def compile_steps(layers: Sequence[Layer], block: int = 1) -> Program:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..cfg import flag, integer, number, text
 from .base import Array, Arrays, Gradients, Layer, Saved, Shape
-from .tree import Tree, find_tree, load_tree
+
+if TYPE_CHECKING:
+    from .tree import Tree
 
 
 class Softmax(Layer):
@@ -49,6 +52,8 @@ class Softmax(Layer):
         """The classes' tree, read from its file; None where there is none."""
         if self.tree is None:
             return None
+        from .tree import find_tree, load_tree
+
         path = find_tree(self.tree, self.section.file)
         if path is None:
             raise self.section.error("no such file, nor one beside the cfg", "tree")

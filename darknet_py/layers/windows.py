@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -38,7 +37,6 @@ class Pooling(Protocol):
     padding: int
 
 
-@dataclass(frozen=True)
 class Windows:
     """Windows of `size` x `size` cells.
 
@@ -53,10 +51,8 @@ class Windows:
         How far a window's cells lie apart.
     """
 
-    size: int
-    strides: tuple[int, int]
-    first: int
-    dilation: int = 1
+    def __init__(self, size: int, strides: tuple[int, int], first: int, dilation: int = 1) -> None:
+        self.size, self.strides, self.first, self.dilation = size, strides, first, dilation
 
     @property
     def extent(self) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -45,15 +44,15 @@ AHEAD = 6  # bytes
 MAX_TRIED = 1 << 24  # pixels, to be decoded a dozen times in search of what was lost
 
 
-@dataclass
 class _Stream:
     """A JPEG's segments that decide its pixels; `scans` are the places of coded data among them."""
 
-    parts: list[Bytes] = field(default_factory=lambda: [bytes([0xFF, SOI])])
-    scans: list[int] = field(default_factory=list)
-    frame: int = -1  # the place of the frame header
-    adobe: int = -1  # and of Adobe's segment
-    restart: int = 0  # restart interval, MCUs
+    def __init__(self) -> None:
+        self.parts: list[Bytes] = [bytes([0xFF, SOI])]
+        self.scans: list[int] = []
+        self.frame = -1  # the place of the frame header
+        self.adobe = -1  # and of Adobe's segment
+        self.restart = 0  # restart interval, MCUs
 
     def joined(self, scans: int | None = None) -> bytes:
         """The file; with `scans`, up to so many of them."""

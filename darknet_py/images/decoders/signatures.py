@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PNG = b"\x89PNG\r\n\x1a\n"
-JPEG2000, CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"  # which is a file's content, or alone
+JPEG2000, CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"  # such a file has one, or it lies alone
 RADIANCE, RGBE = b"#?RADIANCE\n", b"#?RGBE\n"
 OPENEXR = b"\x76\x2f\x31\x01"
 # Formats by their first bytes; TGA has none and is told by a header that makes sense.

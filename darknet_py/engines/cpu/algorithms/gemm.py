@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ....layers import Array
@@ -17,14 +15,14 @@ from .products import Operands, by_pixels, multiply
 from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
 
 
-@dataclass(frozen=True)
 class Direct:
     """Any window, over pictures with their edges."""
 
-    narrow: bool = False
-    plain: bool = False
-    bends: bool = False
-    name: str = "direct"
+    plain = bends = False
+    name = "direct"
+
+    def __init__(self, narrow: bool = False) -> None:
+        self.narrow = narrow
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
@@ -140,11 +138,10 @@ class Direct:
             )
 
 
-@dataclass(frozen=True)
 class Gemm(Direct):
     """A product of pixels and weights: pictures are read as they lie."""
 
-    name: str = "gemm_1x1"
+    name = "gemm_1x1"
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""

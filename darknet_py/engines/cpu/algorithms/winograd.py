@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -72,15 +71,13 @@ class _Tiling(NamedTuple):
         return (self.groups + (not self.fused)) * self.size * self.tile_bytes  # the last turn's groups may be larger
 
 
-@dataclass(frozen=True)
 class Winograd:
     """F(m x m, r x r), of stride 1."""
 
-    m: int
-    r: int
-    narrow: bool = False
-    plain: bool = False
-    bends: bool = False
+    plain = bends = False
+
+    def __init__(self, m: int, r: int, narrow: bool = False) -> None:
+        self.m, self.r, self.narrow = m, r, narrow
 
     @property
     def name(self) -> str:
@@ -261,12 +258,10 @@ class Winograd:
             )
 
 
-@dataclass(frozen=True)
 class PhasesWinograd(Winograd):
     """The same for a strided window of few channels, by its phases, whose stride is 1."""
 
-    plain: bool = True
-    bends: bool = False
+    plain = True
 
     @property
     def name(self) -> str:
