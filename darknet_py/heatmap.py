@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import UsageError
 from .layers import Array, Arrays, Layer
 from .parameters import share
 from .prediction import Prediction
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 Area = tuple[float, float, float, float]  # of a picture: left, top, right, bottom, where it has 0, 0, 1, 1
 
-Places = npt.NDArray[np.int64]
+Places: TypeAlias = "npt.NDArray[np.int64]"
 
 
 @dataclass(frozen=True)

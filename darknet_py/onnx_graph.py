@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import ExportError
 from .layers import Layer, Shape
 from .version import __version__
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 try:
     from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper

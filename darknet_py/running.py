@@ -8,13 +8,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from .cfg import load_cfg
 from .engines import memory_needed, open_engine
@@ -31,6 +29,7 @@ from .parameters import Parameters
 from .weights import Weights, choose_dialect, load_weights
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from typing_extensions import Self
 
 LOG = logging.getLogger(__name__)
@@ -39,8 +38,7 @@ FORKED = 4  # times the network's own input, at most, for which forks run beside
 MAX_CUTS = 2  # layers, beside the output's, for which an engine is kept
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """On what a network runs: as `load_network` takes them."""
 
     engine: str = "auto"
@@ -48,10 +46,6 @@ class Settings:
     gpu: int | None = None
     precision: str = "float32"
     dialect: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"threads={self.threads}: at least 1 is expected")
 
 
 class Opened:
@@ -98,6 +92,8 @@ class RunningNetwork(Network):
         until: int | None = None,
     ) -> None:
         """With `until`, the number of a layer, no engine is opened for those behind it before they are asked for."""
+        if settings.threads is not None and settings.threads < 1:
+            raise UsageError(f"threads={settings.threads}: at least 1 is expected")
         super().__init__(load_cfg(cfg), os.fspath(cfg), choose_dialect(settings.dialect, weights))
         self.settings = settings
         self._weights: Weights | None = None
@@ -230,7 +226,7 @@ class RunningNetwork(Network):
         self._loaded()
         forked = object.__new__(type(self))
         forked.__dict__.update(self.__dict__)
-        forked.settings = replace(self.settings, threads=threads)
+        forked.settings = self.settings._replace(threads=threads)
         forked._opened = OrderedDict((i, Opened(o.engine.fork(threads))) for i, o in list(self._opened.items()))
         forked.renew()
         renew_after_fork(forked)

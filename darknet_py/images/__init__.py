@@ -4,7 +4,11 @@ A decoded picture is uint8 (height, width, 3), RGB; a network's input is float32
 Sizes are given as darknet does, width before height.
 """
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
-Picture = npt.NDArray[np.uint8]
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Picture: TypeAlias = "npt.NDArray[np.uint8]"

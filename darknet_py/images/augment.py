@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import UsageError
 from . import Picture
 
-Input = npt.NDArray[np.float32]
-Vector = npt.NDArray[Any]  # float64
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Input: TypeAlias = "npt.NDArray[np.float32]"
+Vector: TypeAlias = "npt.NDArray[Any]"  # float64
 
 DRAWN = 12  # numbers that a picture takes of a generator, whatever the options
 UNIT = np.float32(1 / 255)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Set
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ImageError
 from ..files import describe_oserror, read_bytes, resolve
@@ -17,6 +16,7 @@ from .decoders import decode, jpeg
 from .decoders.limits import MAX_PIXELS, max_pixels
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from PIL.Image import Image
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image | npt.NDArray[np.generic]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from . import Picture
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from PIL.ImageFont import FreeTypeFont
 
-Heat = npt.NDArray[np.float32]
+Heat: TypeAlias = "npt.NDArray[np.float32]"
 Colour = tuple[int, int, int]
 
 TEXT, BAR, DARK = (255, 255, 255), (72, 132, 196), 0.45  # of the panel; how much of the picture shines through it

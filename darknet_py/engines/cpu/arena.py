@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import mmap
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 LINE = 64  # bytes in a cache line
 HUGE = 2 << 20  # bytes in a huge page

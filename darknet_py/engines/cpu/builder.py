@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from . import operations as o
 from . import table as t
 from .arena import address
 from .team import Team
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class Table:

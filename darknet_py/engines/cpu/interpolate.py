@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
 
 from ...images.fit import UNIT
 from ...layers import Array
 from .arena import address, round_up
 from .isa import LANES
 from .jit import load_kernels
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def interpolate(

@@ -12,11 +12,14 @@ import struct
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from .linked import Linked, find_functions
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 MAGIC, X86_64 = b"\x7fELF\2\1", 62  # of 64 bits, the lower byte first
 PROGBITS, SYMTAB, RELA = 1, 2, 4  # types of sections
@@ -26,7 +29,7 @@ LOCAL, UNDEFINED = 0, 0  # a symbol's binding, its section
 ADDRESS = 1  # the type of relocation that is known: an address of 64 bits
 ALIGNMENT = 64
 
-Rows = npt.NDArray[np.void]
+Rows: TypeAlias = "npt.NDArray[np.void]"
 
 
 def _row(**fields: str) -> np.dtype[np.void]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
 
 from ...layers import Array, Layer
 from ..passes import Program
 from .algorithms import Choice, PackedWeights
 from .arena import huge
 from .team import Team
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class Prepared:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...layers import Array, Layer, Shape
 from ...layers.softmax import Softmax
@@ -16,6 +16,9 @@ from .algorithms.weights import blocks, round_to_bfloat16
 from .arena import LINE, address, round_up
 from .isa import BLOCK, LANES
 from .prepared import Prepared
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class Values:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
 
 from ...images.augment import UNIT, Draws, Places, check_warp
 from ...layers import Array
 from .arena import address
 from .jit import load_kernels
 from .table import WARP_SCRATCH
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def warp(picture: npt.NDArray[np.uint8], places: Places, draws: Draws, out: Array) -> Array:

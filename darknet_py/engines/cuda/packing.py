@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...layers import Array
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 PACK = 8  # channels: every value's pixels are a multiple of it apart
 QUAD = 4  # channels: what most kernels' threads take; pixels of so few lie so far apart where no step takes whole packs

@@ -13,15 +13,18 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import DarknetWarning, ImageError, ImageSizeError
 from ...files import describe_oserror
 from .limits import check_size, max_pixels
 
-Picture = npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Picture: TypeAlias = "npt.NDArray[np.uint8]"
 Bytes = bytes | memoryview
 
 SOI, EOI, SOS, DRI, DNL, APP0, APP14, COM = 0xD8, 0xD9, 0xDA, 0xDD, 0xDC, 0xE0, 0xEE, 0xFE

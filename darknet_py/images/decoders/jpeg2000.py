@@ -15,15 +15,17 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import ImageError
 from . import opencv, pillow
 from .limits import check_size
 from .signatures import CODESTREAM, JPEG2000
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 FILE_TYPE = struct.pack(">I4s4sI4s", 20, b"ftyp", b"jp2 ", 0, b"jp2 ")
 SIGNED = 0x80  # added to the bits of signed numbers

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import EngineError, ImageError
 from ...opencv import load_opencv
 
-Picture = npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Picture: TypeAlias = "npt.NDArray[np.uint8]"
 BAND = 1 << 20  # values
 GAMMA = np.float64(np.float32(1 / 2.2))
 

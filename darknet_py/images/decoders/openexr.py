@@ -6,14 +6,17 @@ Source: "OpenEXR File Layout", openexr.com.
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import ImageError
 from . import opencv
 from .limits import check_size
 from .signatures import OPENEXR
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 VERSION, TILED, LONG_NAMES = 2, 0x200, 0x400
 COLOURS = {b"R", b"G", b"B"}

@@ -7,10 +7,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import ImageError, ImageFormatError
 from ...files import describe_oserror
@@ -20,10 +19,11 @@ from .png import critical_chunks
 from .signatures import UNKNOWN
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-Picture = npt.NDArray[np.uint8]
+Picture: TypeAlias = "npt.NDArray[np.uint8]"
 BAND = 1 << 20  # pixels
 # Pillow's modules, without Plugin, and their classes, without File.
 READERS = {

@@ -6,14 +6,17 @@ Source: the manual of ``pic(5)``; ``stbi__hdr_load`` of ``stb_image.h``, which p
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import ImageError
 from . import opencv
 from .limits import check_size
 from .signatures import RADIANCE
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 FORMAT = b"32-bit_rle_rgbe"
 _HEADER = re.compile(rb"#\?[^\n]*\n((?:[^\n]+\n)*)\n([^\n]*)\n")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ....layers import Array
 from .. import operations as o
 from ..arena import Store, address
 from ..builder import Table
 from ..isa import BLOCK, COLUMNS, HALF, LANES
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def blocks(channels: int) -> int:

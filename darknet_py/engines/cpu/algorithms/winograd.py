@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ....layers import Array, Shape
 from ....layers.convolutional import Convolutional
@@ -16,6 +15,9 @@ from ..isa import BLOCK, LANES, MACHINE, ROWS
 from .base import cell_of, matrix_size, product_cycles
 from .products import Operands, chunk, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 # Of Winograd's F(m, r), by n = m + r - 1: interpolation points but the last, which is infinity, and what the weights'
 # value there is scaled by.

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ...slots import Lifetime, assign_slots
 from ..arena import LINE, Store, address, huge, round_up
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Kind = Literal["output", "delta", "workspace"]
 NOWHERE = 1 << 60  # the first address at which nothing is; no other number is as large

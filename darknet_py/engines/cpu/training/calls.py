@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import operations as o
 from ..arena import address
@@ -15,7 +14,10 @@ from ..builder import Table
 from ..team import Team
 from .buffers import NOWHERE, Buffers
 
-AnyArray = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+AnyArray: TypeAlias = "npt.NDArray[Any]"
 
 
 @dataclass
@@ -90,7 +92,9 @@ class Calls:
 
     def lay_out(self) -> None:
         """Nothing comes after this: find out from when to when each buffer is used, and a place for it."""
-        number, addresses, numbers = 0, list[npt.NDArray[np.int64]](), list[npt.NDArray[np.int64]]()
+        number = 0
+        addresses: list[npt.NDArray[np.int64]] = []
+        numbers: list[npt.NDArray[np.int64]] = []
         for call in self.all:
             if isinstance(call, Table):
                 call.freeze()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ....layers import Array, Layer, Shape
 from ....layers.convolutional import Convolutional
@@ -22,6 +22,9 @@ from ..team import team_of
 from .buffers import Buffers
 from .calls import Calls
 from .values import Value
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 REORDERED = 1 << 16  # weights from which on NumPy had better not put them into another order before each step
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ....layers import Array, Shape
 from ....layers.convolutional import Convolutional
@@ -18,6 +18,9 @@ from ..isa import BLOCK, LANES, MACHINE
 from .buffers import Buffers
 from .calls import Calls
 from .values import Value
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 CACHED = 128 << 10  # bytes of rows of pixels that are gone through for all taps of a window
 PARTIAL = 8 << 20  # bytes of sums of parts of the pictures
