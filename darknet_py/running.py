@@ -18,7 +18,6 @@ from .cfg import load_cfg
 from .engines import memory_needed, open_engine
 from .engines.base import Engine, Interpolate, Plan
 from .engines.passes import Program, compile_steps
-from .engines.reference import ReferenceEngine
 from .errors import CfgError, UsageError, WeightsError
 from .forks import renew_after_fork
 from .layers import Array, Layer
@@ -306,6 +305,8 @@ class RunningNetwork(Network):
         layers = self.layers_for(*batch.shape[2:])
         values = len(batch) * count_forward(layers[: last + 1]) + sum(layer.parameter_count for layer in layers)
         self._check_memory(values, layers)
+        from .engines.reference import ReferenceEngine
+
         yield from ReferenceEngine(layers, self.read_parameters()).plan(layers).outputs(batch)
 
     def read_parameters(self) -> Iterator[dict[str, Array]]:

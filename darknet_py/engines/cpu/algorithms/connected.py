@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ....layers import Array
@@ -17,13 +15,14 @@ from .products import Operands, multiply
 from .weights import PackedWeights, blocks, pack_matrix
 
 
-class MatrixProduct(NamedTuple):
+class MatrixProduct:
     """The product of the pictures, each a row, and the matrix."""
 
-    narrow: bool = False
-    plain: bool = False
-    bends: bool = False
-    name: str = "connected"
+    plain = bends = False
+    name = "connected"
+
+    def __init__(self, narrow: bool = False) -> None:
+        self.narrow = narrow
 
     def declines(self, layer: Connected) -> str:
         """See `Algorithm`: it never does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from .weights import PackedWeights, allocate, blocks
 OWN_ROWS = 6
 
 
-class Grouped(NamedTuple):
+class Grouped:
     """Blocks of whole groups one by one; no edges are made. The weights lie as [block][tap][channel of a group][LANES].
 
     Groups of 4 and 8 channels are multiplied by copies of a channel in all lanes of its group, one more operation for
@@ -29,10 +28,10 @@ class Grouped(NamedTuple):
     two cores at 64 x 64, for 0.21.
     """
 
-    group: int = 1
-    narrow: bool = False
-    plain: bool = False
-    bends: bool = True
+    narrow, plain, bends = False, False, True
+
+    def __init__(self, group: int) -> None:
+        self.group = group
 
     @property
     def name(self) -> str:

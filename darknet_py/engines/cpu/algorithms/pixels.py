@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ....layers import Array
@@ -18,13 +16,11 @@ from .products import Operands, by_pixels, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
 
 
-class Pixels(NamedTuple):
+class Pixels:
     """Columns and channels of a window's row lie side by side."""
 
-    narrow: bool = False
-    plain: bool = True
-    bends: bool = False
-    name: str = "direct_pixels"
+    narrow, plain, bends = False, True, False
+    name = "direct_pixels"
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""

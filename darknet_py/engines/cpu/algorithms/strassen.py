@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ....layers import Array, Shape
@@ -17,13 +15,11 @@ from .products import Operands
 from .weights import PackedWeights, blocks, pack_matrix
 
 
-class Strassen(NamedTuple):
+class Strassen:
     """Halves of pixels, of channels in and out."""
 
-    narrow: bool = False
-    plain: bool = False
-    bends: bool = False
-    name: str = "strassen_1x1"
+    narrow = plain = bends = False
+    name = "strassen_1x1"
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
