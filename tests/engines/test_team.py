@@ -122,6 +122,30 @@ for threads in (1, 2, 3, 7, 16, 33, 64):
         assert (network.predict(batch) == expected).all()
 print(expected.tobytes().hex())
 """
+# Put on one core, and let go while the other thread still looks for work there.
+CROWDED = """
+from darknet_py.engines.cpu import table as t
+from darknet_py.engines.cpu.arena import LINE
+from darknet_py.engines.cpu.team import team_of
+
+network.predict(batch)
+line = team_of(2)._crew._mailbox.view(np.int64).reshape(-1, LINE // 8)[1 + t.LINES]
+other, cores = int(line[t.NUMBER]), os.sched_getaffinity(0)
+core = min(cores)
+tries = parted = 0
+until = time.monotonic() + 60
+while tries < count and time.monotonic() < until:
+    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(other, {core})
+    network.predict(batch)
+    os.sched_setaffinity(0, cores)
+    if not line[t.ASLEEP]:
+        tries += 1
+        network.predict(batch)
+        parted += core not in os.sched_getaffinity(other)
+assert tries, "the thread never looked for work"
+assert 2 * parted > tries, f"{parted} of {tries}"
+"""
 COMPILED = """
 from darknet_py.engines.cpu.compiler import compile_parts
 
@@ -239,6 +263,11 @@ def test_threads_that_are_not_needed_now_sleep(crowd):
 
 def test_threads_that_the_system_refuses_are_done_without():
     run_script(CRAMPED, 0)
+
+
+@pytest.mark.skipif(thread_count(None) < 2 or sys.platform != "linux", reason="needs two cores, and Linux")
+def test_a_thread_on_the_caller_s_core_is_sent_to_another():
+    run_script(CROWDED, 50)
 
 
 def test_threads_that_may_not_choose_their_cores_answer_the_same():

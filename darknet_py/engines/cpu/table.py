@@ -33,8 +33,9 @@ ARRIVED, LATE, END = 0, 1, 2
 # work, 0 for all; until when, and for how long if that is too early; when they were last made more.
 POSTED, CALL, FROM, BASE, WORKING, UNTIL, PAUSE, RAISED, POST_FIELDS = range(9)
 MOST_THREADS = 1 << 16
-# The others': whether it sleeps, the lock that wakes it, and its number in the system, 0 where that is not known.
-ASLEEP, ALARM, NUMBER = 0, 1, 2
+# The others': whether it sleeps, the lock that wakes it, its number in the system, 0 where that is not known, and the
+# core on which it waited last.
+ASLEEP, ALARM, NUMBER, CORE = 0, 1, 2, 3
 LINES = 3  # of each thread
 
 # Registers that the micro-kernel of gradients goes through at a time, at most, and its function.

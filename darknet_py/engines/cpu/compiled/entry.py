@@ -12,7 +12,7 @@ from ..arena import LINE
 from . import apart, kernel
 from .resize import interpolate as interpolate
 from .stretch import choose_threads, note_loss
-from .sync import exchange, fetch, fetch_add, int64s, keep_apart, release_lock, take_lock, yield_core
+from .sync import current_core, exchange, fetch, fetch_add, int64s, keep_apart, release_lock, take_lock, yield_core
 from .training import train as train
 from .walk import walk as walk
 from .warp import warp as warp
@@ -23,7 +23,7 @@ PATIENCE = 2000
 
 @kernel
 def _post(mailbox, call, row, scratch, threads):
-    """Let the others, of so many threads, walk a call from a row on; wake who sleeps."""
+    """Let the others, of so many threads, walk a call from a row on; wake who sleeps, send away who is on this core."""
     post = mailbox + LINE
     exchange(post + t.CALL * 8, call)
     exchange(post + t.FROM * 8, row)
@@ -32,9 +32,10 @@ def _post(mailbox, call, row, scratch, threads):
     exchange(post + t.POSTED * 8, (number + 1) * t.MOST_THREADS + threads)
     for thread in range(1, threads):
         line = post + thread * t.LINES * LINE
-        if exchange(line + t.ASLEEP * 8, 0) != 0:
-            fields = int64s(line)
+        sleeps, fields = exchange(line + t.ASLEEP * 8, 0) != 0, int64s(line)
+        if sleeps or fields[t.CORE] == current_core():
             keep_apart(fields[t.NUMBER], scratch)
+        if sleeps:
             release_lock(fields[t.ALARM])
 
 
@@ -69,6 +70,7 @@ def _await(mailbox, thread, done):
                 return posted
         elif turns < PATIENCE:
             turns += 1
+            int64s(line)[t.CORE] = current_core()
             yield_core()
         else:
             exchange(line + t.ASLEEP * 8, 1)

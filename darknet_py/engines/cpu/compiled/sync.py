@@ -96,7 +96,7 @@ def release_lock(context: Any, lock: Any) -> Any:
 
 
 @intrinsic
-def _current_core(context: Any) -> Any:
+def current_core(context: Any) -> Any:
     """The number of the core that this runs on; -1 where the system does not tell."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
@@ -140,10 +140,10 @@ def int64s(context: Any, address: Any) -> Any:
 def keep_apart(thread, memory):
     """Let the system's thread of this number, unless 0, run on other cores than the caller's, where that can be had.
 
-    Linux, in a virtual machine, often puts a thread on the core of the one that wakes it: on two cores a network of
-    3.8 ms then took 6.1. `memory` is for `MOST_CORES` bits.
+    Linux, in a virtual machine, often puts a thread on the core of the one that starts or wakes it, for 4 ms: on two
+    cores a network of 3.8 ms then took 6.1, and a start of 140 ms up to 20 more. `memory` is for `MOST_CORES` bits.
     """
-    core = _current_core()
+    core = current_core()
     if thread == 0 or core < 0 or core >= MOST_CORES:
         return
     cores = int64s(memory)
