@@ -9,7 +9,6 @@ from ...images.augment import UNIT, Draws, Places, check_warp
 from ...layers import Array
 from .arena import address
 from .jit import load_kernels
-from .table import WARP_SCRATCH
 
 
 def warp(picture: npt.NDArray[np.uint8], places: Places, draws: Draws, out: Array) -> Array:
@@ -23,7 +22,6 @@ def warp(picture: npt.NDArray[np.uint8], places: Places, draws: Draws, out: Arra
     across_x, down_x, across_y, down_y = map(address, vectors)
     factors = np.array([6 * draws.hue, draws.saturation, draws.exposure, UNIT], np.float32)
     _, rows, columns = out.shape
-    scratch = np.empty(columns * WARP_SCRATCH, np.uint8)
     load_kernels().warp(
         address(picture),
         picture.strides[0],
@@ -36,7 +34,6 @@ def warp(picture: npt.NDArray[np.uint8], places: Places, draws: Draws, out: Arra
         columns,
         rows,
         address(factors),
-        address(scratch),
         address(out),
     )
     return out

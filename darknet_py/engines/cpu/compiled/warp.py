@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import carray, float32, njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..isa import LANES
 from . import kernel
 from .resize import load_byte
-from .vector import F32, F64, I32, pointer
+from .vector import F32, F64, I32, I64, INTS, REGISTER, ZEROS, pointer, splat
 
 # What divides by zero is no error here, or no loop that divides would become one of vectors.
 _vectorised = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")
-_BYTES, _INTS, _FLOATS = (ir.VectorType(kind, 4) for kind in (ir.IntType(8), I32, F32))
+_DOUBLES, _LONGS, _BITS = (ir.VectorType(kind, LANES) for kind in (F64, I64, ir.IntType(1)))
+_ALL = (1 << LANES) - 1
 
 
 def _pointer_to(kind: Any, element: Any) -> Any:
@@ -32,78 +36,113 @@ def _pointer_to(kind: Any, element: Any) -> Any:
 _float32s, _float64s = _pointer_to(F32, types.float32), _pointer_to(F64, types.float64)
 
 
-@intrinsic
-def _blend(context: Any, here: Any, stride: Any, across: Any, down: Any, unit: Any, target: Any) -> Any:
-    """`unit` times the pixels at `here`, beside, below it and beside that, by their shares, to float32 at `target`.
+def _each(build: Any, value: Any, kind: Any) -> Any:
+    """A vector with `value` in every lane."""
+    undefined = ir.Constant(kind, ir.Undefined)
+    return build.shuffle_vector(build.insert_element(undefined, value, I32(0)), undefined, ir.Constant(INTS, None))
 
-    Four are written; the last is of what happens to lie behind the pixels.
+
+def _call(build: Any, name: str, result: Any, *args: Any) -> Any:
+    """Call a function of LLVM's."""
+    signature = ir.FunctionType(result, [value.type for value in args])
+    return build.call(cgutils.get_or_insert_function(build.module, signature, name), args)
+
+
+@intrinsic
+def _blend(
+    context: Any, source: Any, stride: Any, height: Any, width: Any, last: Any, places: Any, unit: Any, target: Any, plane: Any
+) -> Any:
+    """`LANES` cells, to three rows of float32 at `target`, `plane` bytes apart; which are done, a bit for each.
+
+    Not done are those whose four pixels are not all in the picture, or lie behind `last`, the last byte from which 8 can be
+    read in the next row. PLACES are the addresses of two vectors of float64, as
+    of `across_x` and `across_y`, and what is added to each.
     """
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        here, stride, across, down, unit, target = args
+        source, stride, height, width, last, places, unit, target, plane = args
+        one, zero = _each(build, F64(1), _DOUBLES), ir.Constant(_DOUBLES, None)
+        wide, high, pitch = (
+            _each(build, build.sitofp(value, F64), _DOUBLES) for value in (width, height, stride)
+        )
+        across_x, down_x, across_y, down_y = cgutils.unpack_tuple(build, places)
 
-        def pixel(place: Any) -> Any:
-            loaded = build.load(pointer(build, place, _BYTES), align=1)
-            return build.sitofp(build.zext(loaded, _INTS), _FLOATS)
+        def split(vector: Any, more: Any, side: Any) -> Any:
+            """Whole numbers, what is left, whether these pixels and the next are in the picture, and whether any is."""
+            values = build.load(pointer(build, vector, _DOUBLES), align=8)
+            values = build.fadd(values, _each(build, more, _DOUBLES))
+            whole = _call(build, f"llvm.floor.v{LANES}f64", _DOUBLES, values)
+            rest = build.fptrunc(build.fsub(values, whole), REGISTER)
+            both, any_ = (
+                build.and_(build.fcmp_ordered(">=", whole, least), build.fcmp_ordered("<", whole, most))
+                for least, most in ((zero, build.fsub(side, one)), (build.fsub(zero, one), side))
+            )
+            return whole, rest, both, any_
 
-        def each(value: Any) -> Any:
-            undefined = ir.Constant(_FLOATS, ir.Undefined)
-            first = build.insert_element(undefined, value, I32(0))
-            return build.shuffle_vector(first, undefined, ir.Constant(_INTS, [0] * 4))
+        left, across, in_width, near_width = split(across_x, down_x, wide)
+        top, down, in_height, near_height = split(across_y, down_y, high)
+        place = build.fadd(build.fmul(top, pitch), build.fmul(left, _each(build, F64(3), _DOUBLES)))
+        most = _each(build, build.sitofp(last, F64), _DOUBLES)
+        there = build.and_(build.and_(in_width, in_height), build.fcmp_ordered("<=", place, most))
+        here = build.fptosi(build.select(there, place, zero), _LONGS)
+        addresses = [build.add(source, build.extract_element(here, I32(lane))) for lane in range(LANES)]
 
-        a, b, across, down = (each(x) for x in (build.fsub(F32(1), across), build.fsub(F32(1), down), across, down))
-        below, three = build.add(here, stride), ir.Constant(here.type, 3)
-        total = build.fmul(build.fmul(b, a), pixel(here))
-        total = build.fadd(total, build.fmul(build.fmul(b, across), pixel(build.add(here, three))))
-        total = build.fadd(total, build.fmul(build.fmul(down, a), pixel(below)))
-        total = build.fadd(total, build.fmul(build.fmul(down, across), pixel(build.add(below, three))))
-        build.store(build.fmul(each(unit), total), pointer(build, target, _FLOATS), align=4)
-        return context.get_dummy_value()
+        def pixels(row: Any) -> Any:
+            """Red, green and blue of the pixel `row` bytes behind each address, and of the next one."""
+            bytes_ = ir.Constant(_LONGS, ir.Undefined)
+            for lane, address in enumerate(addresses):
+                loaded = build.load(pointer(build, build.add(address, row), I64), align=1)
+                bytes_ = build.insert_element(bytes_, loaded, I32(lane))
+            words = build.bitcast(bytes_, ir.VectorType(I32, 2 * LANES))
+            for number in range(6):
+                places = ir.Constant(INTS, [2 * lane + number // 4 for lane in range(LANES)])
+                word = build.shuffle_vector(words, ir.Constant(words.type, ir.Undefined), places)
+                shift = 8 * (number % 4 if sys.byteorder == "little" else 3 - number % 4)
+                byte = build.and_(build.lshr(word, ir.Constant(INTS, [shift] * LANES)), ir.Constant(INTS, [255] * LANES))
+                yield build.sitofp(byte, REGISTER)
 
-    floats = types.float32
-    return types.void(types.intp, types.intp, floats, floats, floats, types.intp), codegen
+        a, b = (build.fsub(splat(build, F32(1)), share) for share in (across, down))
+        above, below = list(pixels(I64(0))), list(pixels(stride))
+        shares = [build.fmul(y, x) for y in (b, down) for x in (a, across)]
+        for channel in range(3):
+            values = [row[channel + beside] for row in (above, below) for beside in (0, 3)]
+            total = build.fmul(shares[0], values[0])
+            for share, value in zip(shares[1:], values[1:], strict=True):
+                total = build.fadd(total, build.fmul(share, value))
+            at = build.add(target, build.mul(plane, ir.Constant(plane.type, channel)))
+            result = build.select(there, build.fmul(splat(build, unit), total), ZEROS)
+            build.store(result, pointer(build, at, REGISTER), align=4)
+        edge = build.and_(build.and_(near_width, near_height), build.not_(there))
+        return build.zext(build.bitcast(edge, ir.IntType(LANES)), I64)
 
-
-@_vectorised
-def _find_row(stride, height, width, across_x, down_x, across_y, down_y, pixels):
-    """Where in the picture the upper left of the four pixels of each cell lies, in bytes; -1 unless all four are there.
-
-    Nor does the last place count, behind whose pixels may be no byte.
-    """
-    last = (height - 2.0) * stride + (width - 2.0) * 3
-    for i in range(len(pixels)):
-        left, top = np.floor(across_x[i] + down_x), np.floor(across_y[i] + down_y)
-        place = top * stride + left * 3
-        there = (left >= 0) & (left < width - 1.0) & (top >= 0) & (top < height - 1.0) & (place < last)
-        pixels[i] = place if there else -1.0
-
-
-@_vectorised
-def _share_row(across_x, down_x, across_y, down_y, across, down):
-    """How far each cell lies beyond the upper left of its four pixels."""
-    for i in range(len(across)):
-        x, y = across_x[i] + down_x, across_y[i] + down_y
-        across[i], down[i] = float32(x - np.floor(x)), float32(y - np.floor(y))
+    floats, longs = types.float32, types.intp
+    return types.int64(longs, longs, longs, longs, longs, places, floats, longs, longs), codegen
 
 
 @kernel
-def _interpolate_edge(source, stride, height, width, x, y, unit, cell):
-    """A cell some of whose pixels are outside, and count as 0: `unit` times what is there, to `cell`."""
+def _interpolate_edge(source, stride, height, width, x, y, unit):
+    """A cell any of whose pixels may be outside, and count as 0: `unit` times what is there, of each channel."""
     if not (x >= -1 and x < width and y >= -1 and y < height):  # or not a number
-        cell[0] = cell[1] = cell[2] = float32(0)
-        return
+        return float32(0), float32(0), float32(0)
     left, top = int(np.floor(x)), int(np.floor(y))
-    across, down = float32(x - np.floor(x)), float32(y - np.floor(y))
-    a, b = float32(1) - across, float32(1) - down
+    shares = float32(x - np.floor(x)), float32(y - np.floor(y))
     here = source + top * stride + left * 3
-    above, below = top >= 0, top < height - 1
-    before, behind = left >= 0, left < width - 1
-    for channel in range(3):
-        total = (b * a) * _byte(here + channel, above and before)
-        total += (b * across) * _byte(here + 3 + channel, above and behind)
-        total += (down * a) * _byte(here + stride + channel, below and before)
-        total += (down * across) * _byte(here + stride + 3 + channel, below and behind)
-        cell[channel] = unit * total
+    there = top >= 0, top < height - 1, left >= 0, left < width - 1
+    red = unit * _interpolate_channel(here, stride, shares, there)
+    green = unit * _interpolate_channel(here + 1, stride, shares, there)
+    return red, green, unit * _interpolate_channel(here + 2, stride, shares, there)
+
+
+@kernel
+def _interpolate_channel(here, stride, shares, there):
+    across, down = shares
+    above, below, before, behind = there
+    a, b = float32(1) - across, float32(1) - down
+    total = (b * a) * _byte(here, above and before)
+    total += (b * across) * _byte(here + 3, above and behind)
+    total += (down * a) * _byte(here + stride, below and before)
+    total += (down * across) * _byte(here + stride + 3, below and behind)
+    return total
 
 
 @kernel
@@ -124,9 +163,9 @@ def _channel(corner, hue, value, chroma):
 
 
 @_vectorised
-def _recolour_row(turn, colour, light, cells, red, green, blue):
+def _recolour_row(turn, colour, light, red, green, blue):
     for i in range(len(red)):
-        r, g, b = cells[4 * i], cells[4 * i + 1], cells[4 * i + 2]
+        r, g, b = red[i], green[i], blue[i]
         value, least = max(r, max(g, b)), min(r, min(g, b))
         span = value - least
         # Which of three is taken before it is divided.
@@ -143,34 +182,33 @@ def _recolour_row(turn, colour, light, cells, red, green, blue):
         blue[i] = _channel(1, hue, value, chroma)
 
 
-def warp(source, stride, height, width, across_x, down_x, across_y, down_y, columns, rows, factors, scratch, target):
+def warp(source, stride, height, width, across_x, down_x, across_y, down_y, columns, rows, factors, target):
     """RGB of 8 bits at `source`, its rows `stride` bytes apart, to float32 [channel][row][column] at `target`.
 
     The four vectors are float64, as in `images.augment.Places`. FACTORS are four float32: what is added to hues of
-    0..6, factors of saturation and value, and of bytes. SCRATCH has room for `WARP_SCRATCH` bytes for each column.
+    0..6, factors of saturation and value, and of bytes.
     """
-    across_x, across_y = carray(_float64s(across_x), (columns,)), carray(_float64s(across_y), (columns,))
-    down_x, down_y = carray(_float64s(down_x), (rows,)), carray(_float64s(down_y), (rows,))
+    xs, ys = carray(_float64s(across_x), (columns,)), carray(_float64s(across_y), (columns,))
+    down_xs, down_ys = carray(_float64s(down_x), (rows,)), carray(_float64s(down_y), (rows,))
     turn, colour, light, unit = carray(_float32s(factors), (4,))
-    pixels = carray(_float64s(scratch), (columns,))
-    across = carray(_float32s(scratch + 8 * columns), (columns,))
-    down = carray(_float32s(scratch + 12 * columns), (columns,))
-    start = scratch + 16 * columns
-    cells = carray(_float32s(start), (4 * columns,))
     plane = rows * columns * 4
+    last = (height - 2) * stride + width * 3 - 8
     for i in range(rows):
-        x, y = down_x[i], down_y[i]
-        _find_row(stride, height, width, across_x, x, across_y, y, pixels)
-        _share_row(across_x, x, across_y, y, across, down)
-        for j in range(columns):
-            if pixels[j] >= 0:
-                _blend(source + int(pixels[j]), stride, across[j], down[j], unit, start + 16 * j)
-            else:
-                cell = cells[4 * j : 4 * j + 3]
-                _interpolate_edge(source, stride, height, width, across_x[j] + x, across_y[j] + y, unit, cell)
+        x, y = down_xs[i], down_ys[i]
         at = target + i * columns * 4
         # Each an array of its own: LLVM sees no vectors in rows of one, and takes twice as long.
         red = carray(_float32s(at), (columns,))
         green, blue = carray(_float32s(at + plane), (columns,)), carray(_float32s(at + 2 * plane), (columns,))
-        _recolour_row(turn, colour, light, cells, red, green, blue)
+        for j in range(0, columns, LANES):
+            first, edge = max(min(j, columns - LANES), 0), _ALL  # the last ones overlap
+            if columns >= LANES and last >= 0:
+                places = across_x + first * 8, x, across_y + first * 8, y
+                edge = _blend(source, stride, height, width, last, places, unit, at + first * 4, plane)
+            if edge:
+                for k in range(first, min(first + LANES, columns)):
+                    if edge >> (k - first) & 1:
+                        red[k], green[k], blue[k] = _interpolate_edge(
+                            source, stride, height, width, xs[k] + x, ys[k] + y, unit
+                        )
+        _recolour_row(turn, colour, light, red, green, blue)
     return 0
