@@ -218,7 +218,8 @@ class Loader:
     def _fetch(self, indices: Mapping[int, int], files: dict[int, _File]) -> None:
         """Read the files of samples into `files`; both by position.
 
-        One after another these take a third of the time that they take between decoded pictures.
+        To the passes meanwhile it costs 0.03 ms a picture more than to have the system read them; to the loader it
+        saves 0.06, and all waiting for disks.
         """
         left = FETCHED
         for position, index in indices.items():
