@@ -10,18 +10,19 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 
 from ..datasets.samples import Sample
 from ..errors import DarknetError, ImageError
-from ..files import check_regular
+from ..files import read_bytes
 from ..images.augment import Augmentation, Warp, augment, draw, warp
 from .generators import Purpose, generator
 from .mixing import NOTHING_MIXED, Array, Mixing, draw_mixing, make_truths, mix
@@ -29,6 +30,7 @@ from .pictures import Pictures
 from .sampler import Indices, Sampler
 
 AHEAD = 2  # batches that are made ahead, where cores are left for that
+FETCHED = 1 << 26  # bytes of files that are read ahead, where there are none
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,13 @@ class Batch:
     truths: Array
 
 
+class _File(NamedTuple):
+    """Where a picture lies, and what is in its file if that has been read."""
+
+    path: str | os.PathLike[str]
+    content: bytes | None = None
+
+
 @dataclass
 class _Pending:
     """A batch in the making: the threads fill `images`, or `failures` with what came of places."""
@@ -120,7 +129,7 @@ class Loader:
     ahead : int
         How many batches are made ahead of who takes them, and held in memory. 0 where these have all cores for their
         own work, as a network has that waits for its slowest thread: then batches are made while they are waited for,
-        and only the files of the next one are read ahead, by the system.
+        and only the files of the next one are read ahead, as far as these are not more than `FETCHED` bytes.
     warp : function
         `images.augment.warp`, or a faster one with the same answers.
 
@@ -138,6 +147,7 @@ class Loader:
         self._pictures = Pictures(feed.keep)
         self._next = position
         self._window: deque[_Pending] = deque()
+        self._fetched: dict[int, _File] = {}  # of the next batch, by position
         self._cores = [] if ahead else _spread(threads)
         self._pool = ThreadPoolExecutor(threads, "load", self._settle if self._cores else None)
         self._closed = False
@@ -187,7 +197,9 @@ class Loader:
             (batch,) = batches
             self.waited += time.perf_counter() - start
             if not self.ahead:
-                self._pool.submit(self._fetch, self.feed.sampler.take(self._next, self.batch))
+                self._fetched = {}
+                indices = self.feed.sampler.take(self._next, self.batch)
+                self._pool.submit(self._fetch, dict(enumerate(indices, self._next)), self._fetched)
             return batch
         except BaseException:
             self.close()
@@ -203,16 +215,21 @@ class Loader:
         pending.work = [self._pool.submit(self._make, pending) for _ in range(min(self.threads, self.batch))]
         return pending
 
-    def _fetch(self, indices: Indices) -> None:
-        """Have the system read these samples' files."""
-        for index in indices:
-            if self._closed or not hasattr(os, "posix_fadvise"):
+    def _fetch(self, indices: Mapping[int, int], files: dict[int, _File]) -> None:
+        """Read the files of samples into `files`; both by position.
+
+        To the passes meanwhile it costs 0.03 ms a picture more than to have the system read them; to the loader it
+        saves 0.06, and all waiting for disks.
+        """
+        left = FETCHED
+        for position, index in indices.items():
+            if self._closed:
                 return
             with suppress(DarknetError, OSError, ValueError):  # whoever decodes it will say what is wrong
-                path = Path(self._locate(index))
-                check_regular(path, ImageError)  # to open a pipe may take for ever
-                with path.open("rb", buffering=0) as stream:
-                    os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+                path = self._locate(index)
+                content = read_bytes(Path(path), ImageError, most=left)
+                left -= len(content)
+                files[position] = _File(path, content)
 
     def _locate(self, index: int) -> str | os.PathLike[str]:
         return self.feed.locate(self.feed.samples[index].file)
@@ -226,9 +243,10 @@ class Loader:
         for place in pending.places:
             if self._closed or pending.failures:
                 return None
-            sample = self.feed.samples[pending.indices[place]]
             try:
-                self._make_picture(sample.file, pending.position + place, pending.options, pending.images[place])
+                self._make_picture(
+                    pending.indices[place], pending.position + place, pending.options, pending.images[place]
+                )
             except Exception as failure:
                 pending.failures[place] = failure
                 return None
@@ -237,14 +255,15 @@ class Loader:
                 last = pending.left == 0
         return self._finish(pending) if last else None
 
-    def _make_picture(self, file: str, position: int, options: Augmentation, out: Array) -> None:
-        picture = self._pictures.load(self.feed.locate(file))
+    def _make_picture(self, index: int, position: int, options: Augmentation, out: Array) -> None:
+        file = self._fetched.pop(position, None) or _File(self._locate(index))
+        picture = self._pictures.load(*file)
         height, width = picture.shape[:2]
         draws = draw(options, width, height, generator(self.feed.seed, Purpose.PICTURE, position))
         try:
             augment(picture, draws, options.size, options.size, self.warp, out)
         except MemoryError:
-            raise ImageError("not enough memory to change it", file=file) from None
+            raise ImageError("not enough memory to change it", file=file.path) from None
 
     def _finish(self, pending: _Pending) -> Batch:
         feed, size = self.feed, pending.options.size

@@ -6,7 +6,7 @@ import os
 import threading
 
 from ..images import Picture
-from ..images.decode import load_image
+from ..images.decode import decode_image, load_image
 
 
 class Pictures:
@@ -28,12 +28,15 @@ class Pictures:
         self._kept: dict[str, Picture] = {}
         self._lock = threading.Lock()
 
-    def load(self, path: str | os.PathLike[str]) -> Picture:
-        """The picture at `path`, which nobody may change; raises as `load_image`."""
+    def load(self, path: str | os.PathLike[str], content: bytes | None = None) -> Picture:
+        """The picture at `path`, which nobody may change; raises as `load_image`.
+
+        With `content`, which was read from there, nothing is read.
+        """
         file = os.fspath(path)
         picture = self._kept.get(file)
         if picture is None:
-            picture = load_image(file)
+            picture = load_image(file) if content is None else decode_image(content, file)
             size = picture.nbytes + self.OVERHEAD
             with self._lock:
                 if size <= self._left and file not in self._kept:

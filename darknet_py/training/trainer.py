@@ -273,8 +273,8 @@ class _Trainer:
         run = self.run
         feed = make_feed(self.network, self.samples, run.options, run.settings)
         threads = run.settings.threads or core_count()
-        # On two cores, two threads that load beside two that train left 0.90 of the bare passes' images a second on
-        # tiny; where they take turns it was 0.92. The reference engine mostly has one thread.
+        # On two cores, two threads that load beside two that train left 0.86 of the bare passes' images a second on
+        # tiny; where they take turns it was 0.95. The reference engine mostly has one thread.
         in_turns = run.settings.engine != "reference" and threads >= core_count()
         ahead = 0 if in_turns else AHEAD
         return Loader(feed, run.options.pass_size, run.state.seen, threads, ahead, find_warp(run.settings.engine))

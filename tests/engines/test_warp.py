@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,13 +83,45 @@ def test_places_that_are_not_numbers_are_outside():
 
 
 def test_nothing_is_read_or_written_beyond_the_arrays():
-    height, width, rows, columns = 5, 6, 9, 10
+    height, width, rows, columns = 5, 6, 9, 40
     around = np.full(height * width * 3 + 128, 255, np.uint8)
     picture = around[64:-64].reshape(height, width, 3)
     picture[:] = 0
     for seed in range(200):
         draws = draw(FULL, width, height, np.random.default_rng(seed))
         assert augment(picture, draws, columns, rows, warp).max() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is closed by a call of Linux")
+def test_pictures_at_either_end_of_memory_are_read_as_they_are():
+    script = """
+        import ctypes
+        import mmap
+
+        import numpy as np
+
+        from darknet_py.engines.cpu.warp import warp
+        from darknet_py.images.augment import Draws, augment
+
+        page = mmap.PAGESIZE
+        memory = mmap.mmap(-1, 3 * page)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        for closed in (address, address + 2 * page):
+            assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(closed), ctypes.c_size_t(page), 0) == 0
+        between = np.frombuffer(memory, np.uint8, page, page)
+        between[:] = np.arange(page) % 251
+        for height in range(1, 12):
+            for width in range(1, 12):
+                for part in (slice(3 * height * width), slice(-3 * height * width, None)):
+                    picture = between[part].reshape(height, width, 3)
+                    for angle in (0, 0.1):
+                        draws = Draws(angle, scale=2)
+                        changed = augment(picture, draws, 40, 24, warp)
+                        assert (changed == augment(picture.copy(), draws, 40, 24)).all()
+        print("done")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
 def with_size(rows, columns):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -171,36 +173,44 @@ def test_no_more_is_made_ahead_than_asked_and_closing_ends_it(feed, monkeypatch)
 
 
 def test_nothing_is_made_ahead_where_nothing_is_asked(feed, monkeypatch):
-    seen = []
-    monkeypatch.setattr(pictures, "load_image", lambda path: seen.append(path) or load_image(path))
+    seen, load = [], pictures.Pictures.load
+    monkeypatch.setattr(pictures.Pictures, "load", lambda *arguments: seen.append(arguments) or load(*arguments))
     with Loader(feed, 4, 0, 2, ahead=0) as loader:
         for count in (4, 8):
             next(loader)
             assert len(seen) == count
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="nothing to tell the system by")
-def test_the_next_files_are_read_ahead_by_the_system(feed, monkeypatch):
-    told = []
-    monkeypatch.setattr(os, "posix_fadvise", lambda fd, *_: told.append(os.readlink(f"/proc/self/fd/{fd}")))
-    samples = [Sample("absent", 0) if at == 3 else sample for at, sample in enumerate(feed.samples)]
-    position = next(p for p in range(40) if 3 not in feed.sampler.take(p, 2) and 3 in feed.sampler.take(p + 2, 2))
-    with Loader(replace(feed, samples=samples), 2, position, 2, ahead=0) as loader:
+@pytest.mark.parametrize("most", [1 << 20, 2000], ids=["all", "some"])
+def test_the_next_files_are_read_ahead_as_far_as_they_are_not_too_many(feed, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(module, "FETCHED", most)
+    files = {sample.file: tmp_path / str(at) for at, sample in enumerate(feed.samples)}
+    for file, moved in files.items():
+        shutil.copy(file, moved)
+    with Loader(replace(feed, locate=files.get), 4, 0, 2, ahead=0) as loader:
         next(loader)
-        following = [samples[at].file for at in feed.sampler.take(position + 2, 2)]
-        wait_until(lambda: told == [file for file in following if file != "absent"])
+        loader._pool.shutdown()  # which waits for what reads them
+        sizes = {at: len(file.content) for at, file in loader._fetched.items()}
+        assert sum(sizes.values()) <= most
+        assert [*sizes] == [4, 5, 6, 7] if most > 2000 else 0 < len(sizes) < 4
+        for at in sizes:
+            files[feed.samples[feed.sampler.take(at, 1)[0]].file].unlink()
+        loader._pool = ThreadPoolExecutor(2)
+        assert (next(loader).images == take(feed, 4, 2)[1].images).all()
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="nothing to tell the system by")
-def test_a_pipe_is_not_read_ahead(feed, tmp_path):
+def test_what_cannot_be_read_ahead_is_left_out(feed, tmp_path):
     pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    samples = [Sample(str(pipe), 0)] * 2
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+    samples = [Sample(str(pipe), 0), Sample("absent", 0), feed.samples[0]]
     with Loader(replace(feed, samples=samples), 1, 0, 1, ahead=0) as loader:
-        reading = threading.Thread(target=loader._fetch, args=([0],), daemon=True)
+        files = {}
+        reading = threading.Thread(target=loader._fetch, args=({7: 0, 8: 1, 9: 2}, files), daemon=True)
         reading.start()
         reading.join(20)
         assert not reading.is_alive()
+        assert [*files] == [9]
 
 
 @pytest.mark.parametrize("ahead", [0, 1])

@@ -40,3 +40,10 @@ def test_what_cannot_be_read_is_tried_again(decoded):
         with pytest.raises(ImageError, match=r"^d\.png: no such file$"):
             pictures.load("d.png")
     assert decoded == ["d.png"] * 2
+
+
+def test_what_was_read_is_not_read_again(decoded):
+    assert (Pictures(0).load("d.png", encode_png(PIXELS)) == PIXELS).all()
+    with pytest.raises(ImageError, match=r"^d\.png: a damaged picture: "):
+        Pictures(0).load("d.png", encode_png(PIXELS)[:-30])
+    assert decoded == []

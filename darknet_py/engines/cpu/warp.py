@@ -10,7 +10,6 @@ from ...images.augment import UNIT, Draws, Places, check_warp
 from ...layers import Array
 from .arena import address
 from .jit import load_kernels
-from .table import WARP_SCRATCH
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +26,6 @@ def warp(picture: npt.NDArray[np.uint8], places: Places, draws: Draws, out: Arra
     across_x, down_x, across_y, down_y = map(address, vectors)
     factors = np.array([6 * draws.hue, draws.saturation, draws.exposure, UNIT], np.float32)
     _, rows, columns = out.shape
-    scratch = np.empty(columns * WARP_SCRATCH, np.uint8)
     load_kernels().warp(
         address(picture),
         picture.strides[0],
@@ -40,7 +38,6 @@ def warp(picture: npt.NDArray[np.uint8], places: Places, draws: Draws, out: Arra
         columns,
         rows,
         address(factors),
-        address(scratch),
         address(out),
     )
     return out

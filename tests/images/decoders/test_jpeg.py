@@ -13,6 +13,7 @@ from PIL import Image
 
 from darknet_py.errors import DarknetWarning, ImageError
 from darknet_py.images.decode import decode_image
+from darknet_py.images.decoders import jpeg
 
 RNG = np.random.default_rng(1)
 STAR = Image.open(ROOT / "data" / "star.png").convert("RGB")
@@ -45,6 +46,15 @@ def decode(data):
         picture = decode_image(data, "x.jpg")
     assert all(warning.category is DarknetWarning for warning in told)
     return picture, [str(warning.message) for warning in told]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_of_several_scans_are_markers_searched_where_nothing_is_odd(kind, monkeypatch):
+    expected, searched = decode_image(KINDS[kind] + b"behind"), []
+    split = jpeg._split
+    monkeypatch.setattr(jpeg, "_split", lambda data: searched.append(data) or split(data))
+    assert (decode_image(KINDS[kind]) == expected).all()
+    assert len(searched) == (kind == "progressive")
 
 
 @pytest.mark.parametrize("stray", STRAY, ids=repr)
