@@ -143,10 +143,9 @@ def run_train(args: argparse.Namespace) -> int:
             files=setup.files,
             resume=resumed,
         )
-        if resumed:
-            replacing.drop()
-        else:
-            _put_aside(setup.files, replacing)
+        kept = replacing.keep()
+        if not resumed:
+            _put_aside(setup.files, kept)
     with stop_on_signals("when this iteration is done") as stop, closing(running):
         last = _follow(setup, running, stop, resumed)
     files = setup.files
@@ -239,14 +238,13 @@ def _show_pictures(setup: Setup) -> int:
     return 0
 
 
-def _put_aside(files: TrainingFiles, replacing: Replacing) -> None:
-    """Rename what an earlier run has left, so that it is not written over, and keep what already is."""
+def _put_aside(files: TrainingFiles, renamed: Sequence[Path]) -> None:
+    """Rename what an earlier run has left, so that it is not written over; some is already `renamed`."""
     there = [path for path in (files.checkpoint, files.best, files.last) if path.exists()]
-    kept = replacing.keep()
     for path in there:
         os.replace(path, f"{path}~")
-    if there or kept:
-        names = ", ".join(one_line(str(path)) for path in (*there, *kept))
+    if there or renamed:
+        names = ", ".join(one_line(str(path)) for path in (*there, *renamed))
         remark(f"darknet: {names}: of an earlier run, renamed with a ~ behind; --resume would have gone on with it")
 
 

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 class Replacing:
-    """Files that are written, of which those that were there before come back unless `keep` or `drop` is called.
+    """Files that are written; what they held lies under their names with a ``~`` behind.
 
-    A context, at the end of which they do. Errors are DatasetErrors.
+    A context, at the end of which what they held comes back, unless `keep` was called. Whatever ends the process
+    before, it is not lost. Errors are DatasetErrors.
     """
 
     def __init__(self) -> None:
-        self._before: dict[Path, bytes] = {}
+        self._before: dict[Path, tuple[bytes, bytes | None]] = {}  # what a file held, and that with a ~
 
     def __enter__(self) -> Self:
         return self
@@ -29,25 +30,34 @@ class Replacing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for path, content in self._before.items():
+        for path, (content, older) in self._before.items():
             write_atomically(path, [content], DatasetError)
+            if older is None:
+                _behind(path).unlink(missing_ok=True)
+            else:
+                write_atomically(_behind(path), [older], DatasetError)
 
     def write(self, path: Path, content: bytes) -> None:
-        """Let the file at `path` hold `content`."""
-        before = read_bytes(path, DatasetError) if path.is_file() else None
-        if before != content:
-            if before is not None:
-                self._before.setdefault(path, before)
-            write_atomically(path, [content], DatasetError)
+        """Let the file at `path`, which was not written before, hold `content`."""
+        before = _read(path)
+        if before == content:
+            return
+        if before is not None:
+            older = _read(_behind(path))
+            write_atomically(_behind(path), [before], DatasetError)
+            self._before[path] = before, older
+        write_atomically(path, [content], DatasetError)
 
     def keep(self) -> Sequence[Path]:
-        """Keep what files held under their names with a ``~`` behind; say which."""
-        for path, content in self._before.items():
-            write_atomically(f"{path}~", [content], DatasetError)
+        """Leave all as it is; say which files held something else."""
         kept = list(self._before)
-        self.drop()
+        self._before.clear()
         return kept
 
-    def drop(self) -> None:
-        """Forget what files held."""
-        self._before.clear()
+
+def _behind(path: Path) -> Path:
+    return Path(f"{path}~")
+
+
+def _read(path: Path) -> bytes | None:
+    return read_bytes(path, DatasetError) if path.is_file() else None

@@ -8,30 +8,32 @@ from darknet_py.errors import DatasetError
 from darknet_py.training.replacing import Replacing
 
 
-def test_what_files_held_comes_back(tmp_path):
+def test_what_files_held_lies_behind_and_comes_back(tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_text("before")
-    with Replacing() as replacing:
-        for content in (b"first", b"second"):
-            replacing.write(old, content)
-        replacing.write(new, b"new")
-        assert old.read_text() == "second"
-    assert (old.read_text(), new.read_text()) == ("before", "new")
+    for older in (None, "older"):
+        behind = tmp_path / "old~"
+        if older:
+            behind.write_text(older)
+        with Replacing() as replacing:
+            replacing.write(old, b"after")
+            replacing.write(new, b"new")
+            assert (old.read_text(), behind.read_text(), new.read_text()) == ("after", "before", "new")
+        assert old.read_text() == "before"
+        assert (behind.read_text() if behind.exists() else None) == older
 
 
-def test_what_files_held_is_kept_or_dropped(tmp_path):
-    kept, same, dropped = (tmp_path / name for name in ("kept", "same", "dropped"))
-    for path in (kept, same, dropped):
+def test_what_is_kept_stays(tmp_path):
+    old, same = tmp_path / "old", tmp_path / "same"
+    for path in (old, same):
         path.write_text("before")
     with Replacing() as replacing:
-        replacing.write(kept, b"after")
+        replacing.write(old, b"after")
         replacing.write(same, b"before")
-        assert replacing.keep() == [kept]
-        replacing.write(dropped, b"after")
-        replacing.drop()
-    assert [path.read_text() for path in (kept, same, dropped)] == ["after", "before", "after"]
-    assert {path.name for path in tmp_path.iterdir()} == {"kept", "kept~", "same", "dropped"}
-    assert (tmp_path / "kept~").read_text() == "before"
+        assert replacing.keep() == [old]
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "old": "after", "old~": "before", "same": "before",
+    }  # fmt: skip
 
 
 def test_what_cannot_be_written_is_said(tmp_path):
