@@ -79,9 +79,9 @@ class Stop:
 
 @contextmanager
 def stop_on_signals(when: str = "when the images at work are done") -> Iterator[Stop]:
-    """Let SIGINT and SIGTERM ask for an end, the first time, and bring it at once the second time.
+    """Let SIGINT, SIGTERM and SIGHUP ask for an end, the first time, and bring it at once the second time.
 
-    `when` the end comes is told.
+    `when` the end comes is told. SIGHUP, which comes where a terminal is closed, stays ignored where it is: ``nohup``.
     """
     stop, asked = Stop(), 0.0
 
@@ -96,7 +96,10 @@ def stop_on_signals(when: str = "when the images at work are done") -> Iterator[
         elif now - asked > ECHO:
             os._exit(128 + signum)
 
-    before = {signum: signal.signal(signum, ask) for signum in (signal.SIGINT, signal.SIGTERM)}
+    asking = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        asking.append(signal.SIGHUP)
+    before = {signum: signal.signal(signum, ask) for signum in asking}
     try:
         yield stop
     finally:

@@ -178,9 +178,8 @@ class RunningNetwork(Network):
         else:
             with np.errstate(all="ignore"):  # what comes of it is found below
                 outputs = plan.run(array)
-                damaged = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
-                if damaged.size:
-                    outputs[damaged] = self._define(array[damaged], last.index)
+                for damaged in np.flatnonzero(~np.isfinite(outputs).all(axis=1)):
+                    outputs[damaged] = self._define(array[damaged : damaged + 1], last.index)
         return outputs if layer is None else outputs.reshape(len(array), *shape_layers()[-1].shape)
 
     def layer_at(self, index: int) -> Layer:

@@ -57,3 +57,23 @@ def test_a_stop_that_nobody_reads_of_is_heard(cache):
         [sys.executable, "-c", UNREAD], cwd=ROOT, env=environment(cache), capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, f"{signal.SIGTERM.value}\n")
+
+
+HUNG_UP = """
+import os
+import signal
+from darknet_py.interrupt import stop_on_signals
+with stop_on_signals() as stop:
+    os.kill(os.getpid(), signal.SIGHUP)
+    print(stop.exit_code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminal hangs up there")
+@pytest.mark.parametrize(("before", "expected"), [("DFL", "129\n"), ("IGN", "128\n")])
+def test_a_terminal_that_is_closed_asks_for_an_end_unless_nohup_says_not_to(cache, before, expected):
+    code = f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_{before})\n{HUNG_UP}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(cache), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, expected), done.stderr

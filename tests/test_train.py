@@ -165,6 +165,27 @@ def test_pictures_can_be_looked_at(train, folder):
     assert not (folder / "backup" / "net.checkpoint").exists()
 
 
+def test_a_run_that_cannot_begin_leaves_an_earlier_one_as_it_was(train, folder):
+    assert train("pics", "net.cfg", *REFERENCE).code == 0
+    backup = folder / "backup"
+    before = {path.name: path.read_bytes() for path in backup.iterdir()}
+    write_cfg(folder / "net.cfg", max_batches=4, learning_rate=0.03)
+    for words, code in (
+        (("--resume",), 1),
+        (("--resume", "--holdout", "0.3"), 1),
+        (("--freeze", "99"), 2),
+        (("--show-pictures", "shown"), 0),
+    ):
+        answer = train("pics", "net.cfg", *REFERENCE, *words)
+        assert answer.code == code, answer.err
+        assert {path.name: path.read_bytes() for path in backup.iterdir()} == before
+    answer = train("pics", "net.cfg", *REFERENCE)
+    assert answer.code == 0
+    assert re.search(r"net_last\.weights, backup/net\.cfg: of an earlier run, renamed with a ~ behind", answer.err)
+    for name in ("net.cfg", "net_last.weights"):
+        assert (backup / f"{name}~").read_bytes() == before[name]
+
+
 def test_weights_of_another_network_fill_the_first_layers_and_can_be_frozen(train, folder):
     write_cfg(folder / "five.cfg", outputs=5)
     assert train("pics", "net.cfg", *REFERENCE, "--backup", "first", "--seed", "9").code == 0

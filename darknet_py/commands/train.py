@@ -25,6 +25,7 @@ from .train_setup import Setup
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..training.options import TrainingOptions
+    from ..training.replacing import Replacing
     from ..training.source import Source
     from ..training.trainer import TrainingFiles, TrainingProgress
 
@@ -123,25 +124,28 @@ def fraction(text: str) -> float:
 
 def run_train(args: argparse.Namespace) -> int:
     """Train; 128 and its number where a signal has stopped it."""
+    from ..training.replacing import Replacing
     from ..training.trainer import train
 
-    setup = _set_up(args)
-    if args.show_pictures:
-        return _show_pictures(setup)
-    resumed = args.resume and setup.files.checkpoint.exists()
-    if args.resume and not resumed:
-        say(f"darknet: {one_line(str(setup.files.checkpoint))}: nothing to go on with; training begins anew")
-    running = train(
-        setup.network,
-        setup.source.samples,
-        setup.options,
-        setup.settings,
-        validation=setup.source.validation,
-        files=setup.files,
-        resume=resumed,
-    )
-    if not resumed:
-        _put_aside(setup.files)
+    with Replacing() as replacing:  # what an earlier run has left stays as it is where this one cannot begin
+        setup = _set_up(args, replacing)
+        if args.show_pictures:
+            return _show_pictures(setup)
+        resumed = args.resume and setup.files.checkpoint.exists()
+        if args.resume and not resumed:
+            say(f"darknet: {one_line(str(setup.files.checkpoint))}: nothing to go on with; training begins anew")
+        running = train(
+            setup.network,
+            setup.source.samples,
+            setup.options,
+            setup.settings,
+            validation=setup.source.validation,
+            files=setup.files,
+            resume=resumed,
+        )
+        kept = replacing.keep()
+        if not resumed:
+            _put_aside(setup.files, kept)
     with stop_on_signals("when this iteration is done") as stop, closing(running):
         last = _follow(setup, running, stop, resumed)
     files = setup.files
@@ -234,17 +238,17 @@ def _show_pictures(setup: Setup) -> int:
     return 0
 
 
-def _put_aside(files: TrainingFiles) -> None:
-    """Rename what an earlier run has left, so that it is not written over."""
+def _put_aside(files: TrainingFiles, renamed: Sequence[Path]) -> None:
+    """Rename what an earlier run has left, so that it is not written over; some is already `renamed`."""
     there = [path for path in (files.checkpoint, files.best, files.last) if path.exists()]
     for path in there:
         os.replace(path, f"{path}~")
-    if there:
-        names = ", ".join(one_line(str(path)) for path in there)
+    if there or renamed:
+        names = ", ".join(one_line(str(path)) for path in (*there, *renamed))
         remark(f"darknet: {names}: of an earlier run, renamed with a ~ behind; --resume would have gone on with it")
 
 
-def _set_up(args: argparse.Namespace) -> Setup:
+def _set_up(args: argparse.Namespace, replacing: Replacing) -> Setup:
     """Find, check and load all that the command line names."""
     from ..classifier import load_network
     from ..training.settings import TrainingSettings
@@ -265,7 +269,7 @@ def _set_up(args: argparse.Namespace) -> Setup:
     if in_folder:
         lock = files.lock()  # a run that is at work reads these
         try:
-            dataset = write_model(folder, name, cfg, source)
+            dataset = write_model(folder, name, cfg, source, replacing)
         finally:
             lock.release()
         cfg = str(folder / f"{name}.cfg")

@@ -89,6 +89,8 @@ class Step(NamedTuple):
     def define(self, layers: Sequence[Layer], parameters: Mapping[int, Arrays], read: Callable[[int], Array]) -> Array:
         """What the step comes to by the definitions of all its layers.
 
+        Images come one after another: how NumPy sums up depends on how many there are, and answers must not.
+
         Parameters
         ----------
         layers : sequence of Layer
@@ -97,10 +99,20 @@ class Step(NamedTuple):
         read : callable
             A value's array (n, channels, height, width).
         """
-        answer = layers[self.layer].forward([read(value) for value in self.sources], parameters.get(self.layer, {}))
+        batches = {value: read(value) for value in self.reads}
+        images = range(len(batches[self.source]))
+        return np.concatenate([self._define_one(layers, parameters, batches, image) for image in images])
+
+    def _define_one(
+        self, layers: Sequence[Layer], parameters: Mapping[int, Arrays], batches: Mapping[int, Array], image: int
+    ) -> Array:
+        """`define` for one image of the `batches` of what is read."""
+        values = {value: batch[image : image + 1] for value, batch in batches.items()}
+        sources = [values[source] for source in self.sources]
+        answer = layers[self.layer].forward(sources, parameters.get(self.layer, {}))
         if self.sum is None:
             return answer
-        return layers[self.sum.layer].forward([answer, read(self.sum.other)], {})
+        return layers[self.sum.layer].forward([answer, values[self.sum.other]], {})
 
 
 class Place(NamedTuple):

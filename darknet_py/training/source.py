@@ -16,6 +16,7 @@ from ..errors import DatasetError, UsageError
 from ..files import describe_oserror, write_atomically
 from ..network import load_structure
 from .outputs import rewrite_cfg
+from .replacing import Replacing
 
 PREPROCESS = "center-crop"  # of pictures that are not trained on: next to what training sees of them
 HELD_OUT = 0.1  # of a folder's pictures, where there are no others to validate
@@ -99,10 +100,10 @@ def _check_one(other: object) -> None:
         raise UsageError("holdout together with valid: images to validate are named, or drawn from those to train on")
 
 
-def write_model(folder: Path, name: str, cfg: str, source: Source) -> Dataset:
+def write_model(folder: Path, name: str, cfg: str, source: Source, replacing: Replacing) -> Dataset:
     """Write what ``predict`` and ``valid`` need besides weights: NAME.cfg, NAME.data, NAME.names, NAME.valid.list.
 
-    The cfg is `cfg` with as many outputs as there are classes.
+    The cfg is `cfg` with as many outputs as there are classes. What an earlier run has left there is `replacing`'s.
 
     Returns
     -------
@@ -136,16 +137,9 @@ def write_model(folder: Path, name: str, cfg: str, source: Source) -> Dataset:
     }
     for kind, text in texts.items():
         content = text.encode("utf-8", "surrogateescape")
-        if content and not _holds(paths[kind], content):
-            write_atomically(paths[kind], [content], DatasetError)
+        if content:
+            replacing.write(paths[kind], content)
     return load_dataset(paths["data"])
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    try:
-        return path.read_bytes() == content
-    except OSError:
-        return False
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:

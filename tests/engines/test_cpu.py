@@ -147,9 +147,23 @@ def test_one_of_everything():
     check(EVERYTHING, pictures=3)
 
 
+# What runs by its definition: NumPy adds up in another order where there are more pictures.
+DEFINED = make_network(
+    (3, 61, 47),
+    ("maxpool", {"size": 3, "stride": 4}),
+    ("local", {"filters": 5, "size": 3, "pad": 1, "activation": "leaky"}),
+    ("convolutional", {"filters": 20, "size": 3, "pad": 1, "dilation": 2, "activation": "leaky"}),
+    ("lrn", {}),
+    ("local_avgpool", {"size": 3, "stride": 2}),
+    ("connected", {"output": 11, "activation": "normalize_channels"}),
+)
+
+
 @pytest.mark.parametrize("precision", CPU_PRECISIONS)
-def test_batches_answer_as_single_pictures_bit_for_bit(precision):
-    plan = open_engine("cpu", EVERYTHING.layers, PARAMETERS, 2, precision=precision).plan(EVERYTHING.layers)
+@pytest.mark.parametrize("network", [EVERYTHING, DEFINED], ids=["kernels", "definitions"])
+def test_batches_answer_as_single_pictures_bit_for_bit(precision, network):
+    engine = open_engine("cpu", network.layers, random_parameters(network.layers), 2, precision=precision)
+    plan = engine.plan(network.layers)
     together = plan.run(BATCH)
     alone = [plan.run(BATCH[i : i + 1])[0] for i in range(len(BATCH))]
     assert together.tobytes() == np.stack(alone).tobytes()

@@ -12,6 +12,7 @@ from darknet_py.datasets.data_file import load_dataset
 from darknet_py.datasets.samples import load_samples
 from darknet_py.errors import DatasetError, UsageError
 from darknet_py.network import load_structure
+from darknet_py.training.replacing import Replacing
 from darknet_py.training.source import make_folder, read_data_file, read_folder, write_model
 
 
@@ -67,13 +68,13 @@ def test_what_predict_and_valid_need_is_written_once(folder):
     write_cfg(folder / "net.cfg", outputs=7)
     source = read_folder("pics", None, 0.3, 0)
     target = make_folder(folder / "deep" / "kept")
-    dataset = write_model(target, "net", "net.cfg", source)
+    dataset = write_model(target, "net", "net.cfg", source, Replacing())
     assert load_structure(target / "net.cfg").outputs == 3
     assert (dataset.names, dataset.wnids, dataset.top) == ([*KINDS], [*KINDS], 1)
     listed = load_samples(dataset.lists["valid"], load_dataset(target / "net.data"))
     assert [sample.truth for sample in listed] == [sample.truth for sample in source.validation]
     before = {path: path.stat().st_mtime_ns for path in target.iterdir()}
-    write_model(target, "net", str(target / "net.cfg"), source)
+    write_model(target, "net", str(target / "net.cfg"), source, Replacing())
     assert {path: path.stat().st_mtime_ns for path in target.iterdir()} == before
 
 
