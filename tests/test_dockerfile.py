@@ -80,8 +80,7 @@ def test_what_pip_installs_and_nothing_else_is_sent_to_the_build():
         "pyproject.toml",
         project["readme"],
         *project["license-files"],
-        *hatch["packages"],
-        *hatch["force-include"],
+        *hatch["only-include"],
     }
     assert set(kept) == wanted
     assert all((ROOT / name).exists() for name in kept)

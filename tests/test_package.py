@@ -25,15 +25,18 @@ def distribution(requirement):
     return re.match(r"[\w.-]*\w", requirement)[0].lower()
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, opened."""
+def build_wheel(version, folder):
+    """The wheel, opened: hatchling's `standard` one, or the `editable` one that leaves the package where it is."""
     pytest.importorskip("hatchling", reason="needs hatchling: pip install hatchling")
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    command = [sys.executable, "-m", "hatchling", "build", "--target", f"wheel:{version}", "--directory", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
     (file,) = folder.iterdir()
-    with zipfile.ZipFile(file) as wheel:
+    return zipfile.ZipFile(file)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    with build_wheel("standard", tmp_path_factory.mktemp("dist")) as wheel:
         yield wheel
 
 
@@ -69,6 +72,14 @@ def test_wheel_holds_networks_names_and_the_mark_of_types(wheel):
     for folder in ("cfg", "data"):
         assert {f"darknet_py/share/{folder}/{file.name}" for file in (ROOT / folder).iterdir()} <= held
     assert {name.split("/")[0].split("-")[0] for name in held} == {"darknet_py", "darknet_classifier"}
+
+
+def test_an_editable_install_copies_nothing(tmp_path):
+    """Copies would not be edited, and pip leaves folders that hold only folders when it uninstalls."""
+    with build_wheel("editable", tmp_path) as editable:
+        (path,) = (name for name in editable.namelist() if ".dist-info/" not in name)
+        assert path.endswith(".pth")
+        assert editable.read(path).decode().split() == [str(ROOT)]
 
 
 def test_wheel_runs_by_itself(wheel, tmp_path, cache):

@@ -6,6 +6,7 @@ import ctypes
 
 import llvmlite.binding as llvm
 import pytest
+from llvmlite import ir
 
 from darknet_py.engines.cpu import compiler, jit, linker
 from darknet_py.engines.cpu.isa import ISAS, PROCESSOR
@@ -16,32 +17,69 @@ from darknet_py.engines.cpu.table import SYMBOLS
 needs_x86_64 = pytest.mark.skipif(
     not llvm.get_process_triple().startswith("x86_64"), reason="others are LLVM's to link"
 )
-# A table of constants' addresses; functions of another object, of the process, and of a name of its own.
-CALLER = """
-@numbers = private constant [2 x i64] [i64 30, i64 12]
-@table = private constant [2 x ptr] [ptr @numbers, ptr getelementptr ([2 x i64], ptr @numbers, i64 0, i64 1)]
-declare i64 @twice(i64)
-declare i64 @labs(i64)
-declare i64 @own(i64)
-define i64 @pick(i64 %index, i64 %number) {
-  %slot = getelementptr [2 x ptr], ptr @table, i64 0, i64 %index
-  %place = load ptr, ptr %slot
-  %picked = load i64, ptr %place
-  %positive = call i64 @labs(i64 %number)
-  %doubled = call i64 @twice(i64 %positive)
-  %changed = call i64 @own(i64 %doubled)
-  %sum = add i64 %picked, %changed
-  ret i64 %sum
-}
-"""
-CALLED = "define i64 @twice(i64 %number) {\n  %sum = add i64 %number, %number\n  ret i64 %sum\n}"
+I64 = ir.IntType(64)
+
+
+def begin_function(module, name, count):
+    """A function of `count` int64 that returns one, and what builds it."""
+    function = ir.Function(module, ir.FunctionType(I64, [I64] * count), name)
+    return function, ir.IRBuilder(function.append_basic_block())
+
+
+def emit_caller():
+    """With a table of constants' addresses; calls functions of the process, of another object, and of neither."""
+    module = ir.Module()
+    numbers = emit_constant(module, "numbers", I64, [I64(30), I64(12)])
+    table = emit_constant(module, "table", I64.as_pointer(), [numbers.gep([I64(0), I64(index)]) for index in range(2)])
+    function, build = begin_function(module, "pick", 2)
+    index, number = function.args
+    picked = build.load(build.load(build.gep(table, [I64(0), index])))
+    for name in ("labs", "twice", "own"):
+        number = build.call(ir.Function(module, ir.FunctionType(I64, [I64]), name), [number])
+    build.ret(build.add(picked, number))
+    return str(module)
+
+
+def emit_constant(module, name, kind, values):
+    constant = ir.GlobalVariable(module, ir.ArrayType(kind, len(values)), name)
+    constant.linkage, constant.global_constant = "private", True
+    constant.initializer = ir.Constant(ir.ArrayType(kind, len(values)), values)
+    return constant
+
+
+def emit_called():
+    module = ir.Module()
+    function, build = begin_function(module, "twice", 1)
+    build.ret(build.add(*function.args * 2))
+    return str(module)
+
+
+def emit_nobodys():
+    """Calls what nobody has."""
+    module = ir.Module()
+    _, build = begin_function(module, "call", 0)
+    build.ret(build.call(ir.Function(module, ir.FunctionType(I64, []), "nobody"), []))
+    return str(module)
+
+
+def emit_written(first):
+    """Writes a variable, which lies elsewhere where it is 0 at first."""
+    module = ir.Module()
+    variable = ir.GlobalVariable(module, I64, "n")
+    variable.initializer = I64(first)
+    _, build = begin_function(module, "write", 0)
+    build.store(I64(2), variable)
+    build.ret(I64(0))
+    return str(module)
+
+
 OWN = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(lambda number: number + 1000)
 OWN_PLACE = {"own": ctypes.cast(OWN, ctypes.c_void_p).value}
 
 
 @needs_x86_64
 def test_joined_objects_run_wherever_they_come_to_lie():
-    linked = join_objects([compiler._assemble(module) for module in (CALLER, CALLED)], OWN_PLACE)
+    linked = join_objects([compiler._assemble(module) for module in (emit_caller(), emit_called())], OWN_PLACE)
     assert linked.imports.keys() == {"labs", "own"}
     starts = [place(linked, OWN_PLACE) for _ in range(2)]
     assert starts[0] != starts[1]
@@ -54,9 +92,9 @@ def test_joined_objects_run_wherever_they_come_to_lie():
 @pytest.mark.parametrize(
     ("module", "reason"),
     [
-        ("declare void @nobody()\ndefine void @f() {\n  call void @nobody()\n  ret void\n}", "nobody"),
-        ("@n = global i64 1\ndefine void @f() {\n  store i64 2, ptr @n\n  ret void\n}", "a section with flags"),
-        ("@n = global i64 0\ndefine void @f() {\n  store i64 2, ptr @n\n  ret void\n}", "n in section"),
+        (emit_nobodys(), "nobody"),
+        (emit_written(1), "a section with flags"),
+        (emit_written(0), "n in section"),
     ],
 )
 def test_what_is_not_known_is_not_joined(module, reason):
@@ -66,7 +104,7 @@ def test_what_is_not_known_is_not_joined(module, reason):
 
 @pytest.mark.parametrize(("at", "byte"), [(0, b"M"), (4, b"\1"), (18, b"\xb7")])
 def test_objects_of_other_systems_and_processors_are_not_joined(at, byte):
-    content = bytearray(compiler._assemble(CALLED))
+    content = bytearray(compiler._assemble(emit_called()))
     content[at : at + 1] = byte
     with pytest.raises(UnlinkableError, match="another system or processor"):
         join_objects([bytes(content)], {})

@@ -12,14 +12,9 @@ import struct
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
-
-import numpy as np
+from typing import NamedTuple
 
 from .linked import Linked, find_functions
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 MAGIC, X86_64 = b"\x7fELF\2\1", 62  # of 64 bits, the lower byte first
 PROGBITS, SYMTAB, RELA = 1, 2, 4  # types of sections
@@ -29,18 +24,37 @@ LOCAL, UNDEFINED = 0, 0  # a symbol's binding, its section
 ADDRESS = 1  # the type of relocation that is known: an address of 64 bits
 ALIGNMENT = 64
 
-Rows: TypeAlias = "npt.NDArray[np.void]"
+
+class _Section(NamedTuple):
+    name: int
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    align: int
+    entry: int
 
 
-def _row(**fields: str) -> np.dtype[np.void]:
-    return np.dtype([*fields.items()])
+class _Symbol(NamedTuple):
+    name: int
+    info: int
+    other: int
+    section: int
+    value: int
+    size: int
 
 
-SECTION = _row(
-    name="u4", type="u4", flags="u8", address="u8", offset="u8", size="u8", link="u4", info="u4", align="u8", entry="u8"
-)
-SYMBOL = _row(name="u4", info="u1", other="u1", section="u2", value="u8", size="u8")
-RELOCATION = _row(offset="u8", type="u4", symbol="u4", addend="i8")
+class _Relocation(NamedTuple):
+    offset: int
+    type: int
+    symbol: int
+    addend: int
+
+
+SECTION, SYMBOL, RELOCATION = "<IIQQQQIIQQ", "<IBBHQQ", "<QIIq"
 
 
 class UnlinkableError(Exception):
@@ -84,50 +98,53 @@ class _Object:
         if not sys.platform.startswith("linux") or content[:6] != MAGIC or _number("H", content, 18) != X86_64:
             raise UnlinkableError("for another system or processor")
         self._content = content
-        self._sections: Rows = np.frombuffer(content, SECTION, _number("H", content, 60), _number("Q", content, 40))
+        start, count = _number("Q", content, 40), _number("H", content, 60)
+        table = content[start : start + count * struct.calcsize(SECTION)]
+        self._sections = [_Section(*row) for row in struct.iter_unpack(SECTION, table)]
         self._places: dict[int, int] = {}  # of sections, in `code`
         for index, section in enumerate(self._sections):
-            if section["type"] == PROGBITS and section["flags"] & ALLOC and section["size"]:
-                if section["flags"] & ~np.uint64(KNOWN) or section["align"] > ALIGNMENT:
-                    raise UnlinkableError(f"a section with flags {section['flags']}, alignment {section['align']}")
+            if section.type == PROGBITS and section.flags & ALLOC and section.size:
+                if section.flags & ~KNOWN or section.align > ALIGNMENT:
+                    raise UnlinkableError(f"a section with flags {section.flags}, alignment {section.align}")
                 code += bytes(-len(code) % ALIGNMENT)
                 self._places[index] = len(code)
                 code += self._data(section)
-        (table,) = (section for section in self._sections if section["type"] == SYMTAB)
-        self._symbols: Rows = np.frombuffer(self._data(table), SYMBOL)
-        self._names = self._data(self._sections[table["link"]])
+        (symbols,) = (section for section in self._sections if section.type == SYMTAB)
+        self._symbols = [_Symbol(*row) for row in struct.iter_unpack(SYMBOL, self._data(symbols))]
+        self._names = self._data(self._sections[symbols.link])
 
-    def _data(self, section: np.void) -> bytes:
-        return self._content[int(section["offset"]) : int(section["offset"] + section["size"])]
+    def _data(self, section: _Section) -> bytes:
+        return self._content[section.offset : section.offset + section.size]
 
     def name(self, symbol: int) -> str:
-        start = int(self._symbols[symbol]["name"])
+        start = self._symbols[symbol].name
         return self._names[start : self._names.index(b"\0", start)].decode()
 
     def find(self, symbol: int) -> int | None:
         """Where in the joined code a symbol lies; None where it is defined elsewhere."""
-        section = int(self._symbols[symbol]["section"])
+        section = self._symbols[symbol].section
         if section == UNDEFINED:
             return None
         if section not in self._places:
             raise UnlinkableError(f"{self.name(symbol)} in section {section}")
-        return self._places[section] + int(self._symbols[symbol]["value"])
+        return self._places[section] + self._symbols[symbol].value
 
     def defined(self) -> Iterator[tuple[str, int]]:
         """The symbols that others may use, and where they lie."""
         for index, symbol in enumerate(self._symbols):
-            if symbol["info"] >> 4 != LOCAL and symbol["section"] in self._places:
-                yield self.name(index), self._places[int(symbol["section"])] + int(symbol["value"])
+            if symbol.info >> 4 != LOCAL and symbol.section in self._places:
+                yield self.name(index), self._places[symbol.section] + symbol.value
 
     def relocations(self) -> Iterator[tuple[int, int, int]]:
         """Where in the joined code addresses are wanted, of which symbol, and how far behind it."""
         for section in self._sections:
-            start = self._places.get(int(section["info"]))
-            if section["type"] == RELA and start is not None:
-                for row in np.frombuffer(self._data(section), RELOCATION):
-                    if row["type"] != ADDRESS:
-                        raise UnlinkableError(f"a relocation of type {row['type']}")
-                    yield start + int(row["offset"]), int(row["symbol"]), int(row["addend"])
+            start = self._places.get(section.info)
+            if section.type == RELA and start is not None:
+                for row in struct.iter_unpack(RELOCATION, self._data(section)):
+                    relocation = _Relocation(*row)
+                    if relocation.type != ADDRESS:
+                        raise UnlinkableError(f"a relocation of type {relocation.type}")
+                    yield start + relocation.offset, relocation.symbol, relocation.addend
 
 
 def _number(form: str, content: bytes, offset: int) -> int:
