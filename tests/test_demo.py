@@ -118,7 +118,7 @@ def test_a_file_that_is_cut_short_is_told_of(darknet, tmp_path):
         (("no.mp4", "--no-window"), 1, "no.mp4: no such file"),
         ((".", "--no-window"), 1, ".: is a folder; a video is expected"),
         (("text.mp4", "--no-window"), 1, "text.mp4: not a video that OpenCV can read"),
-        (("-c", "77", "--no-window"), 1, "camera 77: cannot be opened; is it plugged in"),
+        (("-c", "77", "--no-window"), 1, "camera 77: /dev/video77: no such file or directory; is it plugged in?"),
         (("v.avi", "-c", "0"), 2, "-c 0: together with v.avi: one of them is expected"),
         (("v.avi", "--out", "o.gif"), 2, "--out o.gif: a name that ends in .mp4 or .avi or .mkv is expected"),
         (("v.avi", "--out", "v.avi"), 2, "--out v.avi: would replace a file that this run reads"),
@@ -171,6 +171,9 @@ class Camera:
 
     def isOpened(self):  # noqa: N802
         return True
+
+    def getBackendName(self):  # noqa: N802
+        return "of a test"
 
     def get(self, key):
         return 0.0

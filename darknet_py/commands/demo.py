@@ -71,8 +71,8 @@ def run_demo(args: argparse.Namespace) -> int:
         ):
             frames, whole = _follow(network, source, args, writer, None if window is None else window.show, stop)
     if not frames and not stop.signum:
-        raise ImageError("no frame can be read", file=source.name)
-    if args.out:
+        raise ImageError(source.missing(frames), file=source.name)
+    if args.out and frames:
         remark(f"darknet: {one_line(args.out)}: {frames} {'frame' if frames == 1 else 'frames'}")
     return stop.exit_code if stop.signum else 0 if whole else 3
 
@@ -87,7 +87,6 @@ def _follow(
 ) -> tuple[int, bool]:
     """Classify, tell, show and write; how many frames there were, and whether none is missing at the end."""
     from ..images.draw import annotate
-    from ..video import is_most
 
     answer, guesses, fps = None, None, 0.0
     frames, start, before = 0, time.monotonic(), time.monotonic()
@@ -109,8 +108,8 @@ def _follow(
             now = time.monotonic()
             fps, before = KEPT * fps + (1 - KEPT) / max(now - before, 1e-6), now
         else:
-            if not stop.signum and not is_most(frames, source.count):
-                missing = f"{frames} of {source.count} frames can be read; is it cut short?"
+            missing = "" if stop.signum or not frames else source.missing(frames)
+            if missing:
                 say(f"darknet: {one_line(source.name)}: {missing}")
                 return frames, False
     return frames, True
