@@ -102,12 +102,13 @@ class Source:
 
         A thread reads them, so that nobody waits for those of a stream that stalls.
         """
+        cv2 = load_opencv()
         changed = threading.Condition()
         waiting: list[Frame | Exception | None] = []  # at most one frame; then what ended them, None where nothing did
         over = False
 
         def read() -> None:
-            end = None
+            end: Exception | None = None
             try:
                 for frame in self._read():
                     with changed:
@@ -118,6 +119,8 @@ class Source:
                         return
             except Exception as reason:  # whoever waits is told
                 end = reason
+                if isinstance(reason, cv2.error):
+                    end = ImageError(f"OpenCV cannot read on: {str(reason).strip()}", file=self.name)
             with changed:
                 waiting.append(end)
                 changed.notify()

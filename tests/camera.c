@@ -3,7 +3,8 @@
    The environment says what it is like, each time it is opened:
 
    CAMERA_DEVICE  its path; without it, /dev/video0
-   CAMERA_FILE    its pictures, one after another, each behind its size (uint32); the last one stays
+   CAMERA_FILE    its pictures, one after another, each behind its size (uint32); the last one stays,
+   CAMERA_LOOP    or, with 1, they come again
    CAMERA_FORMAT  in which format they are: YUYV, MJPG, ...
    CAMERA_SIZE    WIDTHxHEIGHT of each
    CAMERA_RATE    frames a second
@@ -41,8 +42,9 @@ typedef struct {
 } Queue;
 
 static struct {
-    unsigned char opened[MOST_DESCRIPTORS]; /* whether a descriptor is the camera's */
-    const unsigned char *pictures, *end;    /* what is left of the file: its first picture is shown */
+    unsigned char opened[MOST_DESCRIPTORS];     /* whether a descriptor is the camera's */
+    const unsigned char *start, *picture, *end; /* of the file; which of it is shown */
+    int loops;
     unsigned width, height, format, rate, buffers;
     size_t size; /* of a buffer */
     unsigned char *memory;
@@ -83,6 +85,12 @@ static int fail(int error)
     return -1;
 }
 
+static void refuse(const char *reason)
+{
+    fprintf(stderr, "camera.c: %s\n", reason);
+    abort();
+}
+
 static unsigned number(const char *name, unsigned otherwise)
 {
     const char *text = getenv(name);
@@ -113,9 +121,10 @@ static void read_environment(void)
     struct stat status;
     int file = REAL(open)(path ? path : "", O_RDONLY | O_CLOEXEC);
     if (file < 0 || fstat(file, &status) || !format || !size || sscanf(size, "%ux%u", &camera.width, &camera.height) != 2)
-        abort();
-    camera.pictures = REAL(mmap)(NULL, status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    camera.end = camera.pictures + status.st_size;
+        refuse("CAMERA_FILE, CAMERA_FORMAT or CAMERA_SIZE is missing or wrong");
+    camera.start = camera.picture = REAL(mmap)(NULL, status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    camera.end = camera.start + status.st_size;
+    camera.loops = number("CAMERA_LOOP", 0);
     REAL(close)(file);
     camera.format = v4l2_fourcc(format[0], format[1], format[2], format[3]);
     camera.size = (camera.width * camera.height * 3 + PAGE - 1) / PAGE * PAGE;
@@ -125,7 +134,7 @@ static void read_environment(void)
     camera.queued.count = camera.done.count = 0;
     camera.failing[0] = 0;
     if (fault && sscanf(fault, "%31s %d %u", camera.failing, &camera.error, &camera.successes) != 3)
-        abort();
+        refuse("CAMERA_FAULT is not CALL ERRNO AFTER");
 }
 
 static int open_camera(void)
@@ -135,7 +144,7 @@ static int open_camera(void)
         return fail(camera.error);
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (fd >= MOST_DESCRIPTORS)
-        abort();
+        refuse("too many open files");
     if (fd >= 0)
         camera.opened[fd] = 1;
     return fd;
@@ -154,8 +163,8 @@ static void fill(unsigned index)
     struct v4l2_buffer *buffer = &camera.filled[index];
     uint32_t size;
     struct timespec now;
-    memcpy(&size, camera.pictures, sizeof size);
-    memcpy(camera.memory + index * camera.size, camera.pictures + sizeof size, size);
+    memcpy(&size, camera.picture, sizeof size);
+    memcpy(camera.memory + index * camera.size, camera.picture + sizeof size, size);
     clock_gettime(CLOCK_MONOTONIC, &now);
     buffer->bytesused = size;
     buffer->sequence = camera.tick;
@@ -181,9 +190,12 @@ static void advance(int fd)
         }
         camera.tick++;
         uint32_t size;
-        memcpy(&size, camera.pictures, sizeof size);
-        if (camera.pictures + sizeof size + size < camera.end)
-            camera.pictures += sizeof size + size;
+        memcpy(&size, camera.picture, sizeof size);
+        const unsigned char *next = camera.picture + sizeof size + size;
+        if (next < camera.end)
+            camera.picture = next;
+        else if (camera.loops)
+            camera.picture = camera.start;
     }
 }
 

@@ -237,14 +237,22 @@ def test_ctrl_c_is_heard_though_no_frame_comes(darknet, monkeypatch, frames):
     assert len(out) <= 3 * frames
 
 
-def test_what_ends_the_reading_of_a_camera_ends_the_frames(monkeypatch):
+@pytest.mark.parametrize(
+    ("reason", "error", "says"),
+    [
+        (MemoryError("no room"), MemoryError, "no room"),
+        (cv2.error("empty\n"), ImageError, "camera 0: OpenCV cannot read on: empty$"),
+    ],
+)
+def test_what_ends_the_reading_of_a_camera_ends_the_frames(monkeypatch, reason, error, says):
     class Broken(Camera):
         def read(self):
-            raise MemoryError
+            raise reason
 
-    fake = SimpleNamespace(VideoCapture=lambda source: Broken(1, 0), CAP_PROP_FPS=5, CAP_PROP_FRAME_COUNT=7)
+    words = {"CAP_PROP_FPS": 5, "CAP_PROP_FRAME_COUNT": 7, "error": cv2.error}
+    fake = SimpleNamespace(VideoCapture=lambda source: Broken(1, 0), **words)
     monkeypatch.setattr(video, "load_opencv", lambda: fake)
-    with pytest.raises(MemoryError):
+    with pytest.raises(error, match=says):
         next(video.Source(0).frames())
 
 

@@ -26,7 +26,7 @@ OTHER = "name another one (-c N), or a video"
 NO_PICTURES = f"gives OpenCV no pictures; is it in use by another program, or no camera? {OTHER}"
 NO_FRAME = f"no frame comes; is it in use by another program? plug it in anew, or {OTHER}"
 DAMAGED = f"100 frames, one after another, are damaged JPEGs; plug it in anew, or {OTHER}"
-RATE, LOOKS, BUFFERS = 50, 8, 4
+RATE, LOOKS, BUFFERS, PICTURES = 50, 8, 4, 200
 # Looks at each frame for as long as ten of them take, and tells how old it was, in frames. Luma tells which one it is.
 SLOW = f"""
 import time
@@ -35,7 +35,8 @@ source, first = Source(0), None
 for look, frame in zip(range({LOOKS}), source.frames()):
     now, shown = time.monotonic(), round(int(frame.picture[0, 0, 1]) * 219 / 255)
     first = first or (now, shown)
-    print(first[1] + int((now - first[0]) * {RATE}) - shown, flush=True)
+    age = first[1] + int((now - first[0]) * {RATE}) - shown
+    print((age + {PICTURES // 2}) % {PICTURES} - {PICTURES // 2})
     time.sleep(10 / {RATE})
 """
 
@@ -84,7 +85,7 @@ def test_its_pictures_are_classified_until_it_is_unplugged(camera, tmp_path, con
     assert (answer.code, answer.err) == (3, f"darknet: {UNPLUGGED}\n")
     found = labels(answer.out)
     assert found == sorted(found, reverse=True)
-    assert {*found} == {"star", "heart"}
+    assert (found[-1], {*found} - {"star"}) == ("heart", {"heart"})
 
 
 def test_a_camera_is_found_by_its_path_too(camera, tmp_path):
@@ -96,8 +97,8 @@ def test_a_camera_is_found_by_its_path_too(camera, tmp_path):
 
 
 def test_frames_are_dropped_not_queued(camera, tmp_path):
-    frames = [np.full((24, 32, 2), (16 + number, 128), np.uint8) for number in range(200)]
-    env = camera(frames, size=(32, 24), rate=RATE)
+    frames = [np.full((24, 32, 2), (16 + number, 128), np.uint8) for number in range(PICTURES)]
+    env = camera(frames, size=(32, 24), rate=RATE, loop=1)
     done = subprocess.run([sys.executable, "-c", SLOW], cwd=tmp_path, env=env, capture_output=True, timeout=PATIENCE)
     ages = [int(line) for line in done.stdout.split()]
     assert len(ages) == LOOKS
