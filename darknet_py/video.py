@@ -89,6 +89,7 @@ class Source:
         path = f"/dev/video{source}" if isinstance(source, int) else source
         self._device = path if isinstance(source, int) or Path(path).is_char_device() else ""
         self._reader: threading.Thread | None = None
+        self._has_ended = False
         self._capture: Any = cv2.VideoCapture(source)
         if not self._capture.isOpened():
             raise ImageError(_explain_closed(self._device, is_address), file=self.name)
@@ -135,6 +136,7 @@ class Source:
                     frame = waiting.pop(0)
                     changed.notify()
                 if frame is None:
+                    self._has_ended = True
                     return
                 if isinstance(frame, Exception):
                     raise frame
@@ -155,7 +157,9 @@ class Source:
         return enumerate_frames(self._capture)
 
     def missing(self, frames: int) -> str:
-        """Why `frames` are not all that were to be expected, and what to do; nothing where they are."""
+        """Why those frames are not all there should be, and what to do; nothing where they are, or it was left."""
+        if not self._has_ended:
+            return ""
         if self._device:
             if frames:
                 return "no more frames come; is it still plugged in?"
@@ -227,12 +231,18 @@ class Window:
             reason = "cannot be opened: no display, or a headless OpenCV (pip install opencv-python); take --no-window"
             raise EngineError(reason, option="a window")
         self._cv2.namedWindow(TITLE, self._cv2.WINDOW_NORMAL)
+        self._has_shown = False
 
-    def show(self, picture: Picture) -> bool:
-        """Show it; False once somebody has closed the window, or pressed Escape or q."""
+    def show(self, picture: Picture) -> None:
+        """Show it, when `is_left` is asked next."""
         self._cv2.imshow(TITLE, picture[..., ::-1])
-        pressed = self._cv2.waitKey(1) & 0xFF
-        return pressed not in (ESCAPE, ord("q")) and self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) >= 1
+        self._has_shown = True
+
+    def is_left(self) -> bool:
+        """Whether somebody has closed the window, or pressed Escape or q; ask often: only then it is drawn."""
+        if self._cv2.waitKey(1) & 0xFF in (ESCAPE, ord("q")):
+            return True
+        return self._has_shown and self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) < 1
 
     def close(self) -> None:
         """Close it."""

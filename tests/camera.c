@@ -120,8 +120,10 @@ static void read_environment(void)
     const char *fault = getenv("CAMERA_FAULT");
     struct stat status;
     int file = REAL(open)(path ? path : "", O_RDONLY | O_CLOEXEC);
-    if (file < 0 || fstat(file, &status) || !format || !size || sscanf(size, "%ux%u", &camera.width, &camera.height) != 2)
-        refuse("CAMERA_FILE, CAMERA_FORMAT or CAMERA_SIZE is missing or wrong");
+    if (file < 0 || fstat(file, &status) || !format)
+        refuse("CAMERA_FILE cannot be read, or CAMERA_FORMAT is missing");
+    if (!size || sscanf(size, "%ux%u", &camera.width, &camera.height) != 2)
+        refuse("CAMERA_SIZE is not WIDTHxHEIGHT");
     camera.start = camera.picture = REAL(mmap)(NULL, status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
     camera.end = camera.start + status.st_size;
     camera.loops = number("CAMERA_LOOP", 0);

@@ -211,15 +211,34 @@ def test_a_camera_that_is_left_is_read_no_more(monkeypatch):
     frames.close()
 
 
+class Closing(threading.Event):
+    """A video.Window that somebody closes once `left` frames were shown, or a few moments later."""
+
+    left, looks = 0, 3
+
+    def show(self, picture):
+        self.left -= 1
+
+    def is_left(self):
+        self.looks -= self.left <= 0
+        return not self.looks
+
+    def close(self):
+        self.set()
+
+
 @pytest.mark.parametrize("frames", [0, 3])
-def test_ctrl_c_is_heard_though_no_frame_comes(darknet, monkeypatch, frames):
-    go_on, came = threading.Event(), []
+@pytest.mark.parametrize("way", ["Ctrl-C", "window"])
+def test_it_can_be_left_though_no_frame_comes(darknet, monkeypatch, way, frames):
+    go_on, came, window = threading.Event(), [], Closing()
+    window.left = frames if way == "window" else 100
 
     class Stalled(Camera):
         def read(self):
             read, frame = super().read()
             if not read:
-                os.kill(os.getpid(), signal.SIGINT)
+                if way == "Ctrl-C":
+                    os.kill(os.getpid(), signal.SIGINT)
                 came.append(go_on.wait(60))
             return read, frame
 
@@ -228,13 +247,16 @@ def test_ctrl_c_is_heard_though_no_frame_comes(darknet, monkeypatch, frames):
 
     fake = SimpleNamespace(VideoCapture=lambda source: Stalled(frames, 0.1), CAP_PROP_FPS=5, CAP_PROP_FRAME_COUNT=7)
     monkeypatch.setattr(video, "load_opencv", lambda: fake)
+    monkeypatch.setattr(video, "Window", lambda: window)
     try:
-        code, out, _ = darknet("--no-window", "-t", "1")
+        code, out, err = darknet("-t", "1")
         assert not came
     finally:
         go_on.set()
-    assert code == 130
+    assert code == (130 if way == "Ctrl-C" else 0)
+    assert "camera" not in err
     assert len(out) <= 3 * frames
+    assert window.is_set()
 
 
 @pytest.mark.parametrize(
