@@ -31,7 +31,7 @@ PROBE = "import cv2; cv2.namedWindow('darknet'); cv2.waitKey(1)"
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # those that every OpenCV brings
 TITLE = "Classifier Demo"
 ESCAPE = 27
-JPEGS = (b"MJPG", b"JPEG")
+JPEGS = tuple(int.from_bytes(code, "little") for code in (b"MJPG", b"JPEG"))
 OTHER = "name another one (-c N), or a video"
 ADVICE = {
     errno.EACCES: "may this user read cameras (group video)?",
@@ -151,7 +151,7 @@ class Source:
         """The frames; OpenCV's decoder tells each damage of a camera's JPEGs on standard error."""
         cv2 = load_opencv()
         is_v4l2 = bool(self._device) and self._capture.getBackendName() == "V4L2"
-        if is_v4l2 and int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little") in JPEGS:
+        if is_v4l2 and self._capture.get(cv2.CAP_PROP_FOURCC) in JPEGS:
             self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
             return _decode_frames(self._capture, self.name)
         return enumerate_frames(self._capture)
