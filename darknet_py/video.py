@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import EngineError, ImageError
+from .files import describe_oserror
 from .images import Picture
+from .images.decoders.jpeg import decode_frame
 from .opencv import load_opencv
 
 USUAL_RATE = 25.0  # frames a second, where a source does not tell
@@ -22,10 +26,19 @@ MOST_MISSING = 0.05  # of the frames that a file says it has
 PATIENCE = 30  # seconds for a window to open
 POLL = 0.1  # seconds in which a stop is noticed
 GRACE = 0.5  # seconds for the frame that is being read when nobody wants more
+MOST_DAMAGED = 100  # frames of a camera, one after another
 PROBE = "import cv2; cv2.namedWindow('darknet'); cv2.waitKey(1)"
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # those that every OpenCV brings
 TITLE = "Classifier Demo"
 ESCAPE = 27
+JPEGS = tuple(int.from_bytes(code, "little") for code in (b"MJPG", b"JPEG"))
+OTHER = "name another one (-c N), or a video"
+ADVICE = {
+    errno.EACCES: "may this user read cameras (group video)?",
+    errno.EBUSY: "close the program that uses it",
+    errno.ENOENT: f"is it plugged in? {OTHER}",
+    errno.ENODEV: f"is it plugged in? {OTHER}",
+}
 
 
 @dataclass(frozen=True)
@@ -73,10 +86,13 @@ class Source:
             raise ImageError("no such file", file=self.name)
         if is_file and os.path.isdir(source):
             raise ImageError("is a folder; a video is expected", file=self.name)
+        path = f"/dev/video{source}" if isinstance(source, int) else source
+        self._device = path if isinstance(source, int) or Path(path).is_char_device() else ""
         self._reader: threading.Thread | None = None
+        self._has_ended = False
         self._capture: Any = cv2.VideoCapture(source)
         if not self._capture.isOpened():
-            raise ImageError(_explain_closed(source, is_address), file=self.name)
+            raise ImageError(_explain_closed(self._device, is_address), file=self.name)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0 < rate <= MOST_RATE else USUAL_RATE
         self.count = count_frames(self._capture)
@@ -87,14 +103,15 @@ class Source:
 
         A thread reads them, so that nobody waits for those of a stream that stalls.
         """
+        cv2 = load_opencv()
         changed = threading.Condition()
         waiting: list[Frame | Exception | None] = []  # at most one frame; then what ended them, None where nothing did
         over = False
 
         def read() -> None:
-            end = None
+            end: Exception | None = None
             try:
-                for frame in enumerate_frames(self._capture):
+                for frame in self._read():
                     with changed:
                         changed.wait_for(lambda: self.live or over or not waiting)
                         waiting[:] = [frame]
@@ -103,6 +120,8 @@ class Source:
                         return
             except Exception as reason:  # whoever waits is told
                 end = reason
+                if isinstance(reason, cv2.error):
+                    end = ImageError(f"OpenCV cannot read on: {str(reason).strip()}", file=self.name)
             with changed:
                 waiting.append(end)
                 changed.notify()
@@ -117,6 +136,7 @@ class Source:
                     frame = waiting.pop(0)
                     changed.notify()
                 if frame is None:
+                    self._has_ended = True
                     return
                 if isinstance(frame, Exception):
                     raise frame
@@ -126,6 +146,27 @@ class Source:
                 over = True
                 changed.notify()
             self._reader.join(GRACE)
+
+    def _read(self) -> Iterator[Frame]:
+        """The frames; OpenCV's decoder tells each damage of a camera's JPEGs on standard error."""
+        cv2 = load_opencv()
+        is_v4l2 = bool(self._device) and self._capture.getBackendName() == "V4L2"
+        if is_v4l2 and self._capture.get(cv2.CAP_PROP_FOURCC) in JPEGS:
+            self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+            return _decode_frames(self._capture, self.name)
+        return enumerate_frames(self._capture)
+
+    def missing(self, frames: int) -> str:
+        """Why those frames are not all there should be, and what to do; nothing where they are, or it was left."""
+        if not self._has_ended:
+            return ""
+        if self._device:
+            if frames:
+                return "no more frames come; is it still plugged in?"
+            return f"no frame comes; is it in use by another program? plug it in anew, or {OTHER}"
+        if not frames:
+            return "no frame can be read"
+        return "" if is_most(frames, self.count) else f"{frames} of {self.count} frames can be read; is it cut short?"
 
     def close(self) -> None:
         """Let it go; where a frame is still waited for, it goes with the program."""
@@ -155,6 +196,24 @@ def enumerate_frames(capture: Any) -> Iterator[Frame]:
         number += 1
 
 
+def _decode_frames(capture: Any, name: str) -> Iterator[Frame]:
+    """Those of a camera that gives JPEGs; where pixels of one are lost, it is left out."""
+    number, damaged = 0, 0
+    while capture.grab():
+        _, data = capture.retrieve()
+        try:
+            picture = decode_frame(b"" if data is None else data.tobytes())
+        except ValueError:
+            damaged += 1
+        else:
+            damaged = 0
+            yield Frame(number, picture)
+        if damaged == MOST_DAMAGED:
+            reason = f"{damaged} frames, one after another, are damaged JPEGs; plug it in anew, or {OTHER}"
+            raise ImageError(reason, file=name)
+        number += 1
+
+
 class Window:
     """A window that shows frames; EngineError where none can be opened.
 
@@ -172,12 +231,18 @@ class Window:
             reason = "cannot be opened: no display, or a headless OpenCV (pip install opencv-python); take --no-window"
             raise EngineError(reason, option="a window")
         self._cv2.namedWindow(TITLE, self._cv2.WINDOW_NORMAL)
+        self._has_shown = False
 
-    def show(self, picture: Picture) -> bool:
-        """Show it; False once somebody has closed the window, or pressed Escape or q."""
+    def show(self, picture: Picture) -> None:
+        """Show it, when `is_left` is asked next."""
         self._cv2.imshow(TITLE, picture[..., ::-1])
-        pressed = self._cv2.waitKey(1) & 0xFF
-        return pressed not in (ESCAPE, ord("q")) and self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) >= 1
+        self._has_shown = True
+
+    def is_left(self) -> bool:
+        """Whether somebody has closed the window, or pressed Escape or q; ask often: only then it is drawn."""
+        if self._cv2.waitKey(1) & 0xFF in (ESCAPE, ord("q")):
+            return True
+        return self._has_shown and self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) < 1
 
     def close(self) -> None:
         """Close it."""
@@ -242,9 +307,14 @@ class Writer:
                 os.unlink(self._partial)
 
 
-def _explain_closed(source: int | str, is_address: bool) -> str:
-    if isinstance(source, int):
-        return "cannot be opened; is it plugged in, and not in use? name another one (-c N), or a video"
+def _explain_closed(device: str, is_address: bool) -> str:
     if is_address:
         return "no stream comes from there; is the address right, and the server up?"
-    return "not a video that OpenCV can read; is it damaged, or its codec unknown?"
+    if not device:
+        return "not a video that OpenCV can read; is it damaged, or its codec unknown?"
+    if sys.platform == "linux":
+        try:
+            os.close(os.open(device, os.O_RDWR | os.O_NONBLOCK))
+        except OSError as reason:
+            return f"{device}: {describe_oserror(reason)}; {ADVICE.get(reason.errno or 0, OTHER)}"
+    return f"gives OpenCV no pictures; is it in use by another program, or no camera? {OTHER}"

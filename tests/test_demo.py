@@ -118,7 +118,7 @@ def test_a_file_that_is_cut_short_is_told_of(darknet, tmp_path):
         (("no.mp4", "--no-window"), 1, "no.mp4: no such file"),
         ((".", "--no-window"), 1, ".: is a folder; a video is expected"),
         (("text.mp4", "--no-window"), 1, "text.mp4: not a video that OpenCV can read"),
-        (("-c", "77", "--no-window"), 1, "camera 77: cannot be opened; is it plugged in"),
+        (("-c", "77", "--no-window"), 1, "camera 77: /dev/video77: no such file or directory; is it plugged in?"),
         (("v.avi", "-c", "0"), 2, "-c 0: together with v.avi: one of them is expected"),
         (("v.avi", "--out", "o.gif"), 2, "--out o.gif: a name that ends in .mp4 or .avi or .mkv is expected"),
         (("v.avi", "--out", "v.avi"), 2, "--out v.avi: would replace a file that this run reads"),
@@ -172,6 +172,9 @@ class Camera:
     def isOpened(self):  # noqa: N802
         return True
 
+    def getBackendName(self):  # noqa: N802
+        return "of a test"
+
     def get(self, key):
         return 0.0
 
@@ -208,15 +211,34 @@ def test_a_camera_that_is_left_is_read_no_more(monkeypatch):
     frames.close()
 
 
+class Closing(threading.Event):
+    """A video.Window that somebody closes once `left` frames were shown, or a few moments later."""
+
+    left, looks = 0, 3
+
+    def show(self, picture):
+        self.left -= 1
+
+    def is_left(self):
+        self.looks -= self.left <= 0
+        return not self.looks
+
+    def close(self):
+        self.set()
+
+
 @pytest.mark.parametrize("frames", [0, 3])
-def test_ctrl_c_is_heard_though_no_frame_comes(darknet, monkeypatch, frames):
-    go_on, came = threading.Event(), []
+@pytest.mark.parametrize("way", ["Ctrl-C", "window"])
+def test_it_can_be_left_though_no_frame_comes(darknet, monkeypatch, way, frames):
+    go_on, came, window = threading.Event(), [], Closing()
+    window.left = frames if way == "window" else 100
 
     class Stalled(Camera):
         def read(self):
             read, frame = super().read()
             if not read:
-                os.kill(os.getpid(), signal.SIGINT)
+                if way == "Ctrl-C":
+                    os.kill(os.getpid(), signal.SIGINT)
                 came.append(go_on.wait(60))
             return read, frame
 
@@ -225,23 +247,34 @@ def test_ctrl_c_is_heard_though_no_frame_comes(darknet, monkeypatch, frames):
 
     fake = SimpleNamespace(VideoCapture=lambda source: Stalled(frames, 0.1), CAP_PROP_FPS=5, CAP_PROP_FRAME_COUNT=7)
     monkeypatch.setattr(video, "load_opencv", lambda: fake)
+    monkeypatch.setattr(video, "Window", lambda: window)
     try:
-        code, out, _ = darknet("--no-window", "-t", "1")
+        code, out, err = darknet("-t", "1")
         assert not came
     finally:
         go_on.set()
-    assert code == 130
+    assert code == (130 if way == "Ctrl-C" else 0)
+    assert "camera" not in err
     assert len(out) <= 3 * frames
+    assert window.is_set()
 
 
-def test_what_ends_the_reading_of_a_camera_ends_the_frames(monkeypatch):
+@pytest.mark.parametrize(
+    ("reason", "error", "says"),
+    [
+        (MemoryError("no room"), MemoryError, "no room"),
+        (cv2.error("empty\n"), ImageError, "camera 0: OpenCV cannot read on: empty$"),
+    ],
+)
+def test_what_ends_the_reading_of_a_camera_ends_the_frames(monkeypatch, reason, error, says):
     class Broken(Camera):
         def read(self):
-            raise MemoryError
+            raise reason
 
-    fake = SimpleNamespace(VideoCapture=lambda source: Broken(1, 0), CAP_PROP_FPS=5, CAP_PROP_FRAME_COUNT=7)
+    words = {"CAP_PROP_FPS": 5, "CAP_PROP_FRAME_COUNT": 7, "error": cv2.error}
+    fake = SimpleNamespace(VideoCapture=lambda source: Broken(1, 0), **words)
     monkeypatch.setattr(video, "load_opencv", lambda: fake)
-    with pytest.raises(MemoryError):
+    with pytest.raises(error, match=says):
         next(video.Source(0).frames())
 
 

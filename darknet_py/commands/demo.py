@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ImageError, UsageError, one_line
 from ..images.fit import PREDICT_MODES
-from ..interrupt import Stop, stop_on_signals
+from ..interrupt import stop_on_signals
 from ..report import STYLES, print_frame
 from ..streams import remark, say
 from .model import add_engine_options, index, open_model, positive, split_operands
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..images import Picture
     from ..prediction import Predictions
-    from ..video import Source, Writer
+    from ..video import Source, Window, Writer
 
 USAGE = "[DATA] CFG WEIGHTS [FILE | URL]"
 EPILOG = """\
@@ -69,12 +69,19 @@ def run_demo(args: argparse.Namespace) -> int:
             nullcontext() if args.out is None else closing(Writer(args.out, source.rate)) as writer,
             stop_on_signals("when the frame at work is done") as stop,
         ):
-            frames, whole = _follow(network, source, args, writer, None if window is None else window.show, stop)
-    if not frames and not stop.signum:
-        raise ImageError("no frame can be read", file=source.name)
-    if args.out:
+
+            def is_left() -> bool:
+                return stop.signum > 0 or (window is not None and window.is_left())
+
+            frames = _follow(network, source, args, writer, window, is_left)
+            missing = source.missing(frames)
+            if missing and frames:
+                say(f"darknet: {one_line(source.name)}: {missing}")
+    if missing and not frames:
+        raise ImageError(missing, file=source.name)
+    if args.out and frames:
         remark(f"darknet: {one_line(args.out)}: {frames} {'frame' if frames == 1 else 'frames'}")
-    return stop.exit_code if stop.signum else 0 if whole else 3
+    return stop.exit_code if stop.signum else 3 if missing else 0
 
 
 def _follow(
@@ -82,16 +89,15 @@ def _follow(
     source: Source,
     args: argparse.Namespace,
     writer: Writer | None,
-    show: Callable[[Picture], bool] | None,
-    stop: Stop,
-) -> tuple[int, bool]:
-    """Classify, tell, show and write; how many frames there were, and whether none is missing at the end."""
+    window: Window | None,
+    is_left: Callable[[], bool],
+) -> int:
+    """Classify, tell, show and write; how many frames there were."""
     from ..images.draw import annotate
-    from ..video import is_most
 
     answer, guesses, fps = None, None, 0.0
     frames, start, before = 0, time.monotonic(), time.monotonic()
-    with closing(source.frames(lambda: stop.signum > 0)) as coming:  # type: ignore[type-var]
+    with closing(source.frames(is_left)) as coming:  # type: ignore[type-var]
         for frame in coming:
             if guesses is None or frames % args.every == 0:
                 (view,) = network.prepare(frame.picture, network.mode_for(frame.picture, args.preprocess, source.name))
@@ -100,20 +106,15 @@ def _follow(
                 guesses = network.rank(answer, network.dataset.top)
                 print_frame(fps, guesses)
             frames += 1
-            if writer is not None or show is not None:
+            if writer is not None or window is not None:
                 drawn = annotate(frame.picture, _tell(guesses), f"FPS {fps:.0f}")
                 if writer is not None:
                     _write(writer, drawn, source, time.monotonic() - start)
-                if show is not None and not show(drawn):
-                    break
+                if window is not None:
+                    window.show(drawn)
             now = time.monotonic()
             fps, before = KEPT * fps + (1 - KEPT) / max(now - before, 1e-6), now
-        else:
-            if not stop.signum and not is_most(frames, source.count):
-                missing = f"{frames} of {source.count} frames can be read; is it cut short?"
-                say(f"darknet: {one_line(source.name)}: {missing}")
-                return frames, False
-    return frames, True
+    return frames
 
 
 def _tell(guesses: Predictions) -> list[tuple[str, float]]:

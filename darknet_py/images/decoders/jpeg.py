@@ -153,6 +153,16 @@ def _decode_parts(stream: _Stream, file: str) -> Picture:
     return _to_rgb(pixels)
 
 
+def decode_frame(data: bytes) -> Picture:
+    """The pixels of a camera's JPEG; ValueError where some are lost. What is left over then is passed over."""
+    import simplejpeg
+
+    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    pixels = np.empty((height, width, 3), np.uint8)
+    _complaint(data, "RGB", pixels)
+    return pixels
+
+
 def _damaged(reason: ValueError, file: str) -> ImageError:
     return ImageError(f"a damaged JPEG: {describe_oserror(reason)}", file=file)
 

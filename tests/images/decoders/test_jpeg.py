@@ -14,6 +14,7 @@ from PIL import Image
 from darknet_py.errors import DarknetWarning, ImageError
 from darknet_py.images.decode import decode_image
 from darknet_py.images.decoders import jpeg
+from darknet_py.images.decoders.jpeg import decode_frame
 
 RNG = np.random.default_rng(1)
 STAR = Image.open(ROOT / "data" / "star.png").convert("RGB")
@@ -162,3 +163,15 @@ def with_scans(count, side):
 def test_more_scans_than_an_encoder_writes_are_refused(count, side, most):
     with pytest.raises(ImageError, match=f"a JPEG of {count} scans; of {side} x {side} at most {most}"):
         decode(with_scans(count, side))
+
+
+@pytest.mark.parametrize("stray", STRAY, ids=repr)
+def test_of_a_camera_what_is_left_over_is_passed_over(stray):
+    for data in (PLAIN[:-2] + stray + EOI, PLAIN + stray):
+        np.testing.assert_array_equal(decode_frame(data), decode_image(PLAIN))
+
+
+@pytest.mark.parametrize("data", [PLAIN[: len(PLAIN) // 2], PLAIN[:-300] + EOI, b"", b"no JPEG"], ids=len)
+def test_of_a_camera_lost_pixels_are_an_error(data):
+    with pytest.raises(ValueError, match=r".+"):
+        decode_frame(data)

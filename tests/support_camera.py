@@ -1,0 +1,71 @@
+"""A camera that is not there: `camera.c`, compiled and preloaded into the program, which OpenCV reads as any other."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+SOURCE = Path(__file__).parent / "camera.c"
+Frame = npt.NDArray[np.uint8] | bytes  # YUYV, or a JPEG
+
+
+def build_camera(folder: Path) -> Path:
+    """The library that is preloaded; skips where it cannot be made."""
+    if sys.platform != "linux":
+        pytest.skip("cameras are V4L2's, of Linux")
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no cc, which compiles a camera")
+    library = folder / "camera.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
+    return library
+
+
+def to_yuyv(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """A picture as cameras give it: (height, width, 2), luma from 16 to 235, and a chroma of every second pixel."""
+    luma, *chroma = np.moveaxis(np.asarray(picture.convert("YCbCr"), np.float32), 2, 0)
+    frame = np.empty((*luma.shape, 2), np.float32)
+    frame[..., 0] = 16 + luma * 219 / 255
+    for parity in (0, 1):
+        frame[:, parity::2, 1] = 128 + (chroma[parity][:, ::2] - 128) * 224 / 255
+    return frame.round().astype(np.uint8)
+
+
+class Camera:
+    """What the environment tells `library` of a camera.
+
+    Parameters
+    ----------
+    library : path
+        As `build_camera` makes it.
+    folder : path
+        Where its pictures are kept.
+    frames : list
+        Its pictures; the last one stays.
+    size : tuple
+        Width and height of each.
+    more : str or int
+        Further words of `camera.c`, as ``rate=30`` or ``fault="DQBUF ENODEV 20"``; of an error its name.
+    """
+
+    def __init__(
+        self, library: Path, folder: Path, frames: Iterable[Frame], size: tuple[int, int], **more: str | int
+    ) -> None:
+        contents = [frame if isinstance(frame, bytes) else frame.tobytes() for frame in frames]
+        file = folder / "frames"
+        file.write_bytes(b"".join(len(content).to_bytes(4, sys.byteorder) + content for content in contents))
+        if "fault" in more:
+            call, name, after = str(more["fault"]).split()
+            more["fault"] = f"{call} {getattr(errno, name)} {after}"
+        jpeg = contents[0].startswith(b"\xff\xd8")
+        words = {"file": file, "format": "MJPG" if jpeg else "YUYV", "size": f"{size[0]}x{size[1]}", **more}
+        self.environment = {"LD_PRELOAD": str(library), **{f"CAMERA_{k.upper()}": str(v) for k, v in words.items()}}
