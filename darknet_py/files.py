@@ -179,4 +179,5 @@ def _sync_folder(folder: Path) -> None:
 def describe_oserror(reason: Exception) -> str:
     """What the operating system said, in words and without its number."""
     text = (isinstance(reason, OSError) and reason.strerror) or str(reason)
-    return text[:1].lower() + text[1:]
+    is_word = text[1:2].islower()  # and no abbreviation
+    return text[:1].lower() + text[1:] if is_word else text

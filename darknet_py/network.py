@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
+from operator import index
 
 from .cfg import Section, integer, load_cfg
 from .errors import CfgError, UsageError, nearest
@@ -109,7 +110,10 @@ class Network:
             Where the network has layers that fix its input's size, or outputs that grow with it.
         CfgError
             Where a layer's input would be smaller than its window.
+        TypeError
+            Where the sides are no integers.
         """
+        height, width = index(height), index(width)
         if (height, width) == self.input_shape[1:]:
             return
         self.check_resizable(height, width)

@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from darknet_py import files
 from darknet_py.errors import DarknetError
-from darknet_py.files import write_atomically
+from darknet_py.files import describe_oserror, write_atomically
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files without a name")
@@ -149,3 +149,16 @@ def test_of_several_that_write_one_file_one_wins_whole(tmp_path):
         thread.join()
     assert (tmp_path / "x").read_bytes() in contents
     assert os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (OSError(2, "No such file or directory"), "no such file or directory"),
+        (ValueError("I/O operation on closed file."), "I/O operation on closed file."),
+        (EOFError("EOF reached"), "EOF reached"),
+        (ValueError(""), ""),
+    ],
+)
+def test_reasons_begin_small_unless_with_an_abbreviation(reason, words):
+    assert describe_oserror(reason) == words

@@ -73,7 +73,7 @@ ALLOWED = {
     "report": {"datasets", "evaluation", "layers", "prediction", "training"},
     "running": {"cfg", "engines", "forks", "layers", "limits", "network", "parameters", "weights"},
     "runs": set(),
-    "serving": {"classifier", "heatmap", "images", "layers", "limits", "prediction"},
+    "serving": {"classifier", "heatmap", "images", "layers", "limits", "prediction", "remarks"},
     "streams": set(),
     "surgery": {"engines", "layers", "network", "parameters"},
     "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from conftest import GOLDEN
 from support import FIFTEEN, RESIZABLE, Words, cfg_text, make_network
@@ -97,6 +98,14 @@ def test_resize_shapes_every_layer_anew_and_back():
     assert network.operations > before[1]
     network.resize(224, 224)
     assert (network.describe(), network.operations) == before
+
+
+def test_resize_takes_whole_numbers_of_any_kind_alone():
+    network = load_structure("cfg/tiny.cfg")
+    with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+        network.resize(320.0, 448)
+    network.resize(np.int64(320), np.int64(448))
+    assert {type(side) for side in network.input_shape} == {int}
 
 
 def test_another_size_shapes_the_layers_and_parses_nothing(monkeypatch):

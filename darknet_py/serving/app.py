@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..images.fit import PREDICT_MODES
+from ..remarks import shorten
 from .asked import MAX_NAME, Asked, Intake, Upload, read_asked
 from .limits import Allowance, Limits
 from .metrics import CONTENT_TYPE_LATEST, Metrics
@@ -201,7 +202,7 @@ class Service:
         """The network that is asked for."""
         name = asked.options.get("network", next(iter(self.networks)))
         if name not in self.networks:
-            raise RefusedError(404, f"network={name}: one of {', '.join(self.networks)} is expected")
+            raise RefusedError(404, f"network={shorten(name)}: one of {', '.join(self.networks)} is expected")
         return self.networks[name]
 
     async def _show(self, request: Request) -> Response:

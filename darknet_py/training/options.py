@@ -196,7 +196,9 @@ def _check(net: Section, values: Mapping[str, Any], changes: Mapping[str, Any]) 
     if policy == "sgdr" and not values["sgdr_cycle"]:
         missing = ["sgdr_cycle"] if not values["max_batches"] else []
     if missing:
-        raise error(f"{missing[0]}= is missing, which policy={policy} needs", "policy")
+        key = missing[0]
+        state = "is 0 or empty" if key in given else "is missing"
+        raise error(f"{key}= {state}; policy={policy} needs one", "policy")
     if policy == "steps":
         steps, scales = values["steps"], values["scales"]
         if len(steps) != len(scales):

@@ -86,6 +86,7 @@ def refusal(answer):
         (draw(0, 64 * 20, 64), "preprocess=shorter", 413, "preprocess=letterbox"),
         (bytes(100_001), "", 413, "a request of more than 100000 bytes"),
         (STAR, "network=nix", 404, "network=nix: one of shapes is expected"),
+        (STAR, f"network={'x' * 1000}", 404, f"network={'x' * 57}...: one of shapes is expected"),
         (STAR, "preprocess=nix", 422, "preprocess=nix: one of shorter, letterbox"),
         (STAR, "nix=1", 422, "nix=1: an unknown option; one of network, "),
     ],
