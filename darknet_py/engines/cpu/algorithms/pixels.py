@@ -7,9 +7,9 @@ import numpy as np
 from ....layers import Array
 from ....layers.convolutional import Convolutional
 from .. import operations as o
-from ..arena import Store, round_up
+from ..arena import Store
 from ..builder import Table
-from ..isa import BLOCK, COLUMNS, LANES, ROWS, UNROLL
+from ..isa import BLOCK, COLUMNS, LANES, ROWS
 from .base import product_cycles
 from .gemm import padded_sides
 from .products import Operands, by_pixels, multiply, plain_strides
@@ -30,7 +30,7 @@ class Pixels:
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
-        depth = layer.size * round_up(layer.size * layer.input_shapes[0].channels, UNROLL)
+        depth = layer.size**2 * layer.input_shapes[0].channels
         return product_cycles(layer.shape.height * layer.shape.width, depth, layer.shape.channels)
 
     def reorders(self, layer: Convolutional) -> bool:
@@ -39,18 +39,17 @@ class Pixels:
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
-        depth = round_up(layer.size * layer.input_shapes[0].channels, UNROLL)
-        return layer.size * depth * blocks(layer.filters) * BLOCK
+        depth = layer.size**2 * layer.input_shapes[0].channels
+        return depth * blocks(layer.filters) * BLOCK
 
     def pack(
         self, table: Table, store: Store, layer: Convolutional, weights: Array, factor: Array, bias: Array
     ) -> PackedWeights:
         """See `Algorithm`."""
         oc, ic, size, _ = weights.shape
-        depth = round_up(size * ic, UNROLL)
-        packed = allocate(store, bias, oc, 1, size, depth)
-        rows = np.zeros((blocks(oc) * LANES, size, depth), np.float32)
-        rows[:oc, :, : size * ic] = (weights * factor.reshape(-1, 1, 1, 1)).transpose(0, 2, 3, 1).reshape(oc, size, -1)
+        packed = allocate(store, bias, oc, 1, size, size * ic)
+        rows = np.zeros((blocks(oc) * LANES, size, size * ic), np.float32)
+        rows[:oc] = (weights * factor.reshape(-1, 1, 1, 1)).transpose(0, 2, 3, 1).reshape(oc, size, -1)
         for panel in range(packed.panels):
             first = panel * COLUMNS * LANES
             part = rows[first : first + COLUMNS * LANES].transpose(1, 2, 0)
@@ -61,13 +60,12 @@ class Pixels:
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
         """See `Algorithm`."""
         channels, (height, width) = layer.input_shapes[0].channels, padded_sides(layer)
-        return images * height * (width + _slack(channels)) * channels * 4
+        return images * height * width * channels * 4
 
     def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
         source, shape = operands.source_shape, operands.shape
         height, width = padded_sides(layer)
-        width += _slack(source.channels)
         table.add(
             o.ToPixels(
                 a=operands.source,
@@ -99,8 +97,3 @@ class Pixels:
                 a_row=layer.stride * row,
                 taps=table.keep(taps),
             )
-
-
-def _slack(channels: int) -> int:
-    """Pixels of zeros after a row of unblocked ones, for a tap whose depth is rounded up."""
-    return -(-(UNROLL - 1) // channels)

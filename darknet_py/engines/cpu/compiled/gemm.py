@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import table as t
-from ..isa import BLOCK, COLUMNS, HALF, ROWS
+from ..isa import BLOCK, COLUMNS, HALF, ROWS, UNROLL
 from . import kernel
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
 from .sync import next_item, share_out
@@ -56,7 +56,7 @@ def multiply(op, slope, final, share):
                     multiply_adjacent_narrow(HALF, count, columns, *rest)
                 else:
                     multiply_strided_narrow(op[t.PIXEL], count, columns, *rest)
-            elif op[t.PIXEL] == BLOCK:
+            elif op[t.PIXEL] == BLOCK and op[t.DEPTH] % UNROLL == 0:
                 multiply_adjacent(BLOCK, count, columns, *rest)
             else:
                 multiply_strided(op[t.PIXEL], count, columns, *rest)

@@ -69,7 +69,7 @@ def _emit_tile(
 ) -> None:  # fmt: skip
     """The code for a tile of `m` x `n`; ends in the block where it is stored."""
     accumulate = multiply_pairs if pairs else multiply_add
-    unroll = min(UNROLL, LANES // 2) if pairs else UNROLL
+    unroll = 1 if not adjacent else min(UNROLL, LANES // 2) if pairs else UNROLL
     entry = build.block
     offsets = [build.mul(stride, I64(i)) for i in range(m)]
     line_step = build.mul(ahead_step, I64(REGISTERS))
@@ -180,8 +180,8 @@ def _call(symbol: str) -> Any:
             Of the tile: 1..ROWS pixels, 1..COLUMNS registers of output channels.
         a, taps, tap_count, depth : int
             The first row's pixel; int64 offsets that are added to it, one for each tap of a window and block of
-            input channels; how many; how many input channels each spans, or pairs of them in bfloat16: a multiple
-            of UNROLL, or of LANES // 2 where that is less.
+            input channels; how many; how many input channels each spans, or pairs of them in bfloat16: of adjacent
+            pixels a multiple of UNROLL, or of LANES // 2 where that is less.
         b : int
             Weights, [tap_count, depth, columns, LANES] float32 or pairs of bfloat16.
         ahead, ahead_step : int
