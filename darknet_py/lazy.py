@@ -34,9 +34,13 @@ def load_when_used(name: str) -> None:
     """Let imports of a module cost nothing until one of its attributes, or a module within it, is asked for.
 
     For programs before they have threads: two of them that ask first at the same time would both load it. A module
-    that is not installed is left to the import that misses it.
+    that cannot be found is left to the import that misses it.
     """
-    if name in sys.modules or (spec := find_spec(name)) is None:
+    try:
+        spec = None if name in sys.modules else find_spec(name)
+    except OSError:  # too many open files, say
+        spec = None
+    if spec is None:
         return
     module = module_from_spec(spec)
     vars(module).pop("__path__", None)  # whoever looks for a module within it asks for this

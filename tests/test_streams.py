@@ -118,7 +118,7 @@ def test_a_thread_that_is_needed_and_cannot_be_started_is_told_of(tmp_path, cach
 
 
 def test_other_errors_of_the_program_are_not_hidden(tmp_path, cache):
-    change = "import darknet_py.cli\ndef run(argv): raise RuntimeError('a fault')\ndarknet_py.cli._run = run"
+    change = "import darknet_py.cli\ndef run(*_): raise RuntimeError('a fault')\ndarknet_py.cli._run = run"
     command = [sys.executable, "-c", PROGRAM, change]
     done = subprocess.run(command, cwd=tmp_path, env=environment(cache), capture_output=True, text=True)
     assert done.stderr.endswith("RuntimeError: a fault\n")
