@@ -34,7 +34,7 @@ ARRIVED, LATE, END = 0, 1, 2
 POSTED, CALL, FROM, BASE, WORKING, UNTIL, PAUSE, RAISED, POST_FIELDS = range(9)
 MOST_THREADS = 1 << 16
 # The others': whether it sleeps, the lock that wakes it, its number in the system, 0 where that is not known, and the
-# core on which it waited last.
+# core on which it looked for work last.
 ASLEEP, ALARM, NUMBER, CORE = 0, 1, 2, 3
 LINES = 3  # of each thread
 

@@ -61,6 +61,7 @@ def _await(mailbox, thread, done):
     line = post + thread * t.LINES * LINE
     turns = 0
     while True:
+        int64s(line)[t.CORE] = current_core()
         posted = fetch(post + t.POSTED * 8)
         if posted != done:
             done = posted
@@ -70,7 +71,6 @@ def _await(mailbox, thread, done):
                 return posted
         elif turns < PATIENCE:
             turns += 1
-            int64s(line)[t.CORE] = current_core()
             yield_core()
         else:
             exchange(line + t.ASLEEP * 8, 1)
