@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ...layers import Layer
 from .algorithms import choose
 
-# Bytes that the kernels and libraries take, beside the network, once they are loaded: 11 MB were measured where pictures
-# run, 28 where NumPy multiplies (heat maps), 40 where LLVM links the kernels.
+# Bytes that the kernels and libraries take beside the network: 11 MB were measured where pictures run, 28 where NumPy
+# multiplies (heat maps), 40 where LLVM links the kernels.
 LOADED = 32 << 20
 
 
