@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...layers import Layer
 from .algorithms import choose
 
-# Bytes that the kernels and libraries take beside the network: 11 MB were measured where pictures run, 28 where NumPy
+# Bytes that the kernels and libraries take beside the network: 11 MB were measured where pictures run, 29 where NumPy
 # multiplies (heat maps), 40 where LLVM links the kernels.
 LOADED = 32 << 20
 
