@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -84,10 +84,13 @@ def stop_on_signals(when: str = "when the images at work are done") -> Iterator[
     `when` the end comes is told. SIGHUP, which comes where a terminal is closed, stays ignored where it is: ``nohup``.
     """
     stop, asked = Stop(), 0.0
+    terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
     def ask(signum: int, frame: FrameType | None) -> None:
         nonlocal asked
         now = time.monotonic()
+        if signum not in (signal.SIGINT, signal.SIGTERM):
+            _leave(terminals)
         if not stop.signum:
             stop.signum, asked = signum, now
             start = b"\n" if os.isatty(2) else b""  # below the terminal's ^C
@@ -105,6 +108,14 @@ def stop_on_signals(when: str = "when the images at work are done") -> Iterator[
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def _leave(terminals: Sequence[int]) -> None:
+    """Let what is written to terminals that are closed be lost, and be no error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in terminals:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def ignore_interrupt() -> None:

@@ -33,7 +33,7 @@ class _Unloaded(ModuleType):
 def load_when_used(name: str) -> None:
     """Let imports of a module cost nothing until one of its attributes, or a module within it, is asked for.
 
-    For programs before they have threads: two of them that ask first at the same time would both load it. A module
+    For programs before they have threads: another that asks while one loads it finds half a module. A module
     that cannot be found is left to the import that misses it.
     """
     try:

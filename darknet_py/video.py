@@ -202,8 +202,8 @@ def _decode_frames(capture: Any, name: str) -> Iterator[Frame]:
     while capture.grab():
         _, data = capture.retrieve()
         try:
-            picture = decode_frame(b"" if data is None else data.tobytes())
-        except ValueError:
+            picture = decode_frame(b"" if data is None else data.tobytes(), name)
+        except (ValueError, ImageError):
             damaged += 1
         else:
             damaged = 0

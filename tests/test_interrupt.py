@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -77,3 +78,30 @@ def test_a_terminal_that_is_closed_asks_for_an_end_unless_nohup_says_not_to(cach
         [sys.executable, "-c", code], cwd=ROOT, env=environment(cache), capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, expected), done.stderr
+
+
+# On a terminal that is closed when the program has said so; it tells of its end, as one that stops does, in vain.
+ON_A_TERMINAL = """
+import time
+from darknet_py.interrupt import stop_on_signals
+with stop_on_signals() as stop:
+    print("ready", flush=True)
+    while not stop.signum:
+        time.sleep(0.01)
+    print("stopped", flush=True)
+raise SystemExit(stop.exit_code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+def test_what_is_told_to_a_closed_terminal_changes_no_exit_code(cache):
+    import pty
+
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(ROOT)
+        os.execve(sys.executable, [sys.executable, "-c", ON_A_TERMINAL], environment(cache))
+    while b"ready" not in os.read(terminal, 100):
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGHUP

@@ -26,14 +26,16 @@ def loaded_by(command, **environment):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     words = [sys.executable, "-c", CODE, *command.split()]
     ran = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
-    return set(ran.stdout.split())
+    loaded = set(ran.stdout.split())
+    # A module that waits to be used is in sys.modules, too; its parts are called numpy.core or numpy._core.
+    return loaded if any(name.endswith("._multiarray_umath") for name in loaded) else loaded - {"numpy"}
 
 
 def test_help_loads_hardly_anything():
     rooms = {name.split(".")[1] for name in loaded_by("--help") if name.startswith("darknet_py.")}
     start = {"__main__", "interrupt", "lazy"}
     assert rooms == start | {"cli", "commands", "errors", "files", "foreign", "streams", "version"}
-    assert not loaded_by("--help") & {"csv", "hashlib", "json", "numpy._core"}
+    assert not loaded_by("--help") & {"csv", "hashlib", "json", "numpy"}
 
 
 def test_counting_operations_loads_the_layers_that_the_network_has():
@@ -47,7 +49,7 @@ def test_counting_operations_loads_the_layers_that_the_network_has():
         "darknet_py.downloads",
         "darknet_py.weights",
         "hashlib",
-        "numpy._core",
+        "numpy",
     }
 
 
@@ -58,7 +60,7 @@ def test_listing_the_networks_reads_none_of_them():
         *RUNNING - {"darknet_py.cache"},
         "darknet_py.cfg",
         "darknet_py.layers",
-        "numpy._core",
+        "numpy",
         "requests",
     }
 

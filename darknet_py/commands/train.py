@@ -245,7 +245,8 @@ def _put_aside(files: TrainingFiles, renamed: Sequence[Path]) -> None:
         os.replace(path, f"{path}~")
     if there or renamed:
         names = ", ".join(one_line(str(path)) for path in (*there, *renamed))
-        remark(f"darknet: {names}: of an earlier run, renamed with a ~ behind; --resume would have gone on with it")
+        hint = "; --resume would have gone on with it" if files.checkpoint in there else ""
+        remark(f"darknet: {names}: of an earlier run, renamed with a ~ behind{hint}")
 
 
 def _set_up(args: argparse.Namespace, replacing: Replacing) -> Setup:

@@ -205,7 +205,7 @@ def test_what_cannot_be_read_ahead_is_left_out(feed, tmp_path):
         os.mkfifo(pipe)
     samples = [Sample(str(pipe), 0), Sample("absent", 0), feed.samples[0]]
     with Loader(replace(feed, samples=samples), 1, 0, 1, ahead=0) as loader:
-        files = {}
+        files, loader._fetching = {}, True
         reading = threading.Thread(target=loader._fetch, args=({7: 0, 8: 1, 9: 2}, files), daemon=True)
         reading.start()
         reading.join(20)

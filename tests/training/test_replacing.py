@@ -20,6 +20,7 @@ def test_what_files_held_lies_behind_and_comes_back(tmp_path):
             replacing.write(new, b"new")
             assert (old.read_text(), behind.read_text(), new.read_text()) == ("after", "before", "new")
         assert old.read_text() == "before"
+        assert not new.exists()
         assert (behind.read_text() if behind.exists() else None) == older
 
 
@@ -34,6 +35,36 @@ def test_what_is_kept_stays(tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "old": "after", "old~": "before", "same": "before",
     }  # fmt: skip
+
+
+def test_what_another_run_has_written_since_stays(tmp_path):
+    path = tmp_path / "net.cfg"
+    path.write_text("before")
+    with Replacing() as refused:
+        refused.write(path, b"refused")
+        with Replacing() as begun:
+            begun.write(path, b"begun")
+            begun.keep()
+    assert path.read_text() == "begun"
+
+
+def test_an_error_amid_brings_back_the_rest_and_stays_the_error(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for path in (first, second):
+        path.write_text("before")
+
+    def fail():
+        with Replacing() as replacing:
+            replacing.write(first, b"after")
+            replacing.write(second, b"after")
+            (tmp_path / "first~").unlink()
+            (tmp_path / "first~").mkdir()  # which nothing can bring back
+            replacing.write(tmp_path, b"content")
+
+    with pytest.raises(DatasetError, match="is a folder"):
+        fail()
+    assert first.read_text() == "before"
+    assert second.read_text() == "before"
 
 
 def test_what_cannot_be_written_is_said(tmp_path):

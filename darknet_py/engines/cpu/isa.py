@@ -132,4 +132,4 @@ HALF = BLOCK // 2  # bytes of a register's values in bfloat16
 # An instruction set that is asked for is compiled for any machine that has it.
 DOTS = ISA.dots if ISA.dots is not None and ASKED is None and _HAS.get(ISA.dots.feature) else None
 ROWS, COLUMNS = ISA.rows, ISA.columns
-UNROLL = 4  # input channels per turn of the micro-kernel's inner loop
+UNROLL = 4  # input channels per turn of the micro-kernel's inner loop, over adjacent pixels

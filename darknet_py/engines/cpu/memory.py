@@ -13,7 +13,7 @@ LOADED = 32 << 20
 
 
 def memory_needed(layers: Sequence[Layer], precision: str) -> int:
-    """Bytes at most, while weights are packed: those of the layers before, and a layer's own, raw and packed."""
+    """Bytes at most, about, while weights are packed: those of the layers before, and a layer's own, raw and packed."""
     packed = most = 0
     for layer in layers:
         raw = size = 4 * layer.parameter_count

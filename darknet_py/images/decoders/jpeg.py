@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -88,12 +87,18 @@ def is_complete(data: bytes, file: str) -> bool:
 
 def decode(data: bytes, file: str) -> Picture:
     """The pixels of the JPEG `data`; raises ImageError where some are lost, warns where data are left over."""
-    if data.endswith(END) and _has_one_scan(data):
-        with suppress(ValueError):
-            pixels, space = _make_room(data, file)
-            _none(_complaint(data, space, pixels))
-            return _to_rgb(pixels)
-    return _decode_parts(_split(data), file)
+    pixels = _decode_whole(data, file) if data.endswith(END) and _has_one_scan(data) else None
+    return _decode_parts(_split(data), file) if pixels is None else _to_rgb(pixels)
+
+
+def _decode_whole(data: bytes, file: str) -> Picture | None:
+    """The pixels, where libjpeg has no complaint."""
+    try:
+        pixels, space = _make_room(data, file)
+        _none(_complaint(data, space, pixels))
+    except ValueError:
+        return None
+    return pixels
 
 
 def _has_one_scan(data: bytes) -> bool:
@@ -153,14 +158,16 @@ def _decode_parts(stream: _Stream, file: str) -> Picture:
     return _to_rgb(pixels)
 
 
-def decode_frame(data: bytes) -> Picture:
-    """The pixels of a camera's JPEG; ValueError where some are lost. What is left over then is passed over."""
-    import simplejpeg
+def decode_frame(data: bytes, file: str) -> Picture:
+    """The pixels of a camera's JPEG; ValueError where some are lost, ImageError where there are too many.
 
-    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
-    pixels = np.empty((height, width, 3), np.uint8)
-    _complaint(data, "RGB", pixels)
-    return pixels
+    What is left over behind the last of them is passed over.
+    """
+    pixels, space = _make_room(data, file)
+    complaint = _complaint(data, space, pixels)
+    if complaint and _stray(complaint)[1] != EOI:
+        raise ValueError(complaint)
+    return _to_rgb(pixels)
 
 
 def _damaged(reason: ValueError, file: str) -> ImageError:

@@ -168,10 +168,10 @@ def test_more_scans_than_an_encoder_writes_are_refused(count, side, most):
 @pytest.mark.parametrize("stray", STRAY, ids=repr)
 def test_of_a_camera_what_is_left_over_is_passed_over(stray):
     for data in (PLAIN[:-2] + stray + EOI, PLAIN + stray):
-        np.testing.assert_array_equal(decode_frame(data), decode_image(PLAIN))
+        np.testing.assert_array_equal(decode_frame(data, "camera"), decode_image(PLAIN))
 
 
 @pytest.mark.parametrize("data", [PLAIN[: len(PLAIN) // 2], PLAIN[:-300] + EOI, b"", b"no JPEG"], ids=len)
 def test_of_a_camera_lost_pixels_are_an_error(data):
     with pytest.raises(ValueError, match=r".+"):
-        decode_frame(data)
+        decode_frame(data, "camera")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import reduce
 from typing import Any
 
@@ -101,8 +100,8 @@ def _blend(context: Any, picture: Any, places: Any, unit: Any, target: Any, plan
             for byte in range(6):
                 chosen = ir.Constant(INTS, [2 * lane + byte // 4 for lane in range(LANES)])
                 word = build.shuffle_vector(words, ir.Constant(_WORDS, ir.Undefined), chosen)
-                shift = 8 * (byte % 4 if sys.byteorder == "little" else 3 - byte % 4)
-                yield build.sitofp(build.and_(build.lshr(word, _constant(shift)), _constant(255)), REGISTER)
+                shifted = build.lshr(word, _constant(8 * (byte % 4)))  # the lower byte comes first
+                yield build.sitofp(build.and_(shifted, _constant(255)), REGISTER)
 
         above, below = list(load(I64(0))), list(load(stride))
         a, b = (build.fsub(splat(build, F32(1)), share) for share in (across, down))
