@@ -344,12 +344,11 @@ def _to_rgb(pixels: Picture) -> Picture:
         return pixels
     from PIL import Image
 
-    inks = pixels
-    height, width, _ = inks.shape
+    height, width, _ = pixels.shape
     picture = np.empty((height, width, 3), np.uint8)
     rows = max((1 << 20) // width, 1)
     for top in range(0, height, rows):
-        band = ~inks[top : top + rows]
+        band = ~pixels[top : top + rows]
         picture[top : top + rows] = np.asarray(
             Image.frombytes("CMYK", (width, len(band)), band.tobytes()).convert("RGB")
         )
