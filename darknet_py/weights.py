@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import DarknetWarning, WeightsError
+from .errors import DarknetWarning, UsageError, WeightsError
 from .files import check_regular, describe_oserror, resolve, write_atomically
 from .layers import ALEXEYAB, DARKNET, Array, Dialect, Layer, find_dialect
 from .network import Network
@@ -231,7 +231,10 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
             fitting = next((fit for fit in choices if size - sizes[fit[2]][fit[0]] == fit[1]), None)
             if fitting is None:
                 expected = {sizes[True][count] for count in counts}
-                raise WeightsError(_explain_size(start, size, expected, network), file=file)
+                ends = ((n, size - end) for held in sizes.values() for n, end in enumerate(held) if end)
+                part = next((n for n, rest in ends if rest in (16, 20)), 0)
+                reason = _explain_size(start, size, expected, part, network)
+                raise WeightsError(reason, file=file)
             count, _, complete = fitting
             held = sizes[complete][count]
             header = _parse_header(start, size - held, file)
@@ -246,13 +249,26 @@ def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int
 
     Optional ones that are all 0 are left out, so that darknet's own program can read the file.
 
+    Parameters
+    ----------
+    path : path
+    parameters : Parameters
+        Of a network with weights, or of a training's progress.
+    seen : int
+        How many images they have seen.
+
     Raises
     ------
+    UsageError
+        Where `parameters` are of no layer, as those of a network without weights, or no training sees `seen` images.
     WeightsError
         Where the file cannot be written.
     """
-    dialect = next((layer.dialect for layer in parameters.layers), DARKNET)
-    header = struct.pack("<iiiq", *dialect.version, seen)
+    if not parameters.layers:
+        raise UsageError("parameters of no layer; those of a network with weights, or of a training, are expected")
+    if not 0 <= seen < MAX_SEEN:
+        raise UsageError(f"seen={seen}: a count of images is expected")
+    header = struct.pack("<iiiq", *parameters.layers[0].dialect.version, seen)
     values, optional = _flip(parameters), [entry for entry in parameters.entries if entry.parameter.optional]
     if optional and not any(entry.find(values).any() for entry in optional):
         values = np.delete(values, np.concatenate([np.r_[entry.part] for entry in optional]))
@@ -311,8 +327,11 @@ def _parse_header(start: bytes, size: int, file: str) -> Header:
     return header
 
 
-def _explain_size(start: bytes, size: int, expected: Collection[int], network: Network) -> str:
-    """Why a file of `size` bytes holds none of `expected`, which are bytes of parameters."""
+def _explain_size(start: bytes, size: int, expected: Collection[int], part: int, network: Network) -> str:
+    """Why a file of `size` bytes holds none of `expected`, which are bytes of parameters.
+
+    `part` is how many of the first layers it would fill, or 0.
+    """
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if size == 0:
         return "an empty file"
@@ -325,10 +344,10 @@ def _explain_size(start: bytes, size: int, expected: Collection[int], network: N
     most = max(expected)
     kind = "cut short" if size < most + 20 else "longer"
     if kind == "longer" or len(expected) == 1:
-        return (
-            f"{size} bytes, {kind}: {network.file} takes {most + 16} or {most + 20};"
-            " are they the weights of this network?"
-        )
+        hint = "are they the weights of this network?"
+        if part:
+            hint = f"it holds the first {part} layers alone, which classifier train takes as --pretrained"
+        return f"{size} bytes, {kind}: {network.file} takes {most + 16} or {most + 20}; {hint}"
     near = sorted(sorted(expected, key=lambda held: abs(size - held))[:2])
     takes = " or ".join(f"{held + 16} or {held + 20}" for held in near)
     return f"{size} bytes, which end within a layer of {network.file}: its first layers take {takes}"

@@ -12,7 +12,7 @@ import pytest
 from support import make_network, random_parameters
 
 from darknet_py import weights as weights_module
-from darknet_py.errors import WeightsError
+from darknet_py.errors import UsageError, WeightsError
 from darknet_py.weights import _fill, load_prefix, load_weights, save_weights
 
 NETWORK = make_network(
@@ -299,6 +299,26 @@ def test_the_first_layers_are_filled_by_a_file_that_holds_them_alone(write, head
         values[43:] = values[43:].reshape(27, 4).T.ravel()
     assert (weights.parameters.values == values).all()
     assert (weights.read_all().values == values).all()
+
+
+def test_the_first_layers_alone_are_no_network_and_it_is_said_what_takes_them(write):
+    with pytest.raises(WeightsError) as error:
+        load_weights(write(WIDE, np.arange(39)), PREFIX)
+    assert "; it holds the first 3 layers alone, which classifier train takes as --pretrained" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("layers", "seen", "reason"),
+    [
+        ([], 0, "parameters of no layer; those of a network with weights, or of a training, are expected"),
+        (NETWORK.layers, -1, "seen=-1: a count of images is expected"),
+        (NETWORK.layers, 2**48, f"seen={2**48}: a count of images is expected"),
+    ],
+)
+def test_what_could_not_be_read_back_is_not_saved(tmp_path, layers, seen, reason):
+    with pytest.raises(UsageError, match=reason):
+        save_weights(tmp_path / "x.weights", random_parameters(layers), seen)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_file_that_ends_within_a_layer_is_refused(tmp_path):

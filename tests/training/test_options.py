@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 
+import numpy as np
 import pytest
 
 from darknet_py.cfg import parse_cfg
@@ -68,6 +69,31 @@ def test_changes_count_instead_of_the_cfg():
     assert read("policy=poly", max_batches=7).max_batches == 7
     with pytest.raises(UsageError, match="sise: unknown option of training"):
         read(sise=3)
+
+
+def test_changes_are_read_as_lines_of_the_cfg_are():
+    lines = {"policy": "steps", "steps": "100,200", "scales": ".1,5", "adam": "1", "decay": "0.0005", "batch": "8"}
+    changes = {"policy": "steps", "steps": [100, 200], "scales": (0.1, 5), "adam": True}
+    found = read(**changes, decay=np.float64(0.0005), batch=np.int64(8))
+    assert found == read(*(f"{key}={value}" for key, value in lines.items()))
+    assert type(found.batch) is int
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch": 0}, "x.cfg: batch=0: at least 1 is expected"),
+        ({"batch": 2.5}, "x.cfg: batch=2.5: an integer is expected"),
+        ({"max_batches": "many"}, "x.cfg: max_batches=many: not a number; an integer is expected"),
+        ({"learning_rate": float("nan")}, "x.cfg: learning_rate=nan: a finite number is expected"),
+        ({"policy": "cosin"}, "x.cfg: policy=cosin: unknown; did you mean cosine?"),
+        ({"mixup": 2}, "x.cfg: mixup=2: at most 1 is expected"),
+    ],
+)
+def test_changes_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(CfgError) as raised:
+        read(**changes)
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(
