@@ -174,12 +174,11 @@ def _explain_flag(word: str, known: Collection[str], prog: str = "darknet") -> s
 
 
 def _explain_unknown(argv: list[str]) -> str:
-    known = f"one of {', '.join(COMMANDS)} is expected"
     if not argv or argv[0].startswith("-"):
-        return (argv and _explain_flag(argv[0], _FLAGS)) or f"a command is missing; {known}"
-    below = [name for name in COMMANDS if name.startswith(f"{argv[0]} ")]
+        return (argv and _explain_flag(argv[0], _FLAGS)) or "a command is missing; see darknet --help"
+    below = [name.partition(" ")[2] for name in COMMANDS if name.startswith(f"{argv[0]} ")]
     if below and len(argv) == 1:
-        return f"{argv[0]}: a command is missing after it; {' or '.join(below)} is expected"
+        return f"{argv[0]}: a command is missing after it; one of {', '.join(below)} is expected"
     name = " ".join(argv[: 2 if below else 1])
     if name in foreign.COMMANDS:
         prog = " ".join(["darknet", *name.split()[:-1]])
@@ -189,7 +188,7 @@ def _explain_unknown(argv: list[str]) -> str:
     for words in (argv[:2], argv[:1]):
         if close := nearest(" ".join(words), COMMANDS, 0.7):
             return f"{' '.join(words)}: unknown command; did you mean {close}?"
-    return f"{name}: unknown command; {known}"
+    return f"{name}: unknown command; see darknet --help"
 
 
 def _prepare_streams() -> None:

@@ -36,6 +36,8 @@ def resolve(path: str | os.PathLike[str]) -> Path:
 def check_regular(path: Path, error: type[DarknetError], shown: str | os.PathLike[str] | None = None) -> int:
     """Raise `error` unless `path` is an ordinary file; return its size in bytes."""
     shown = path if shown is None else shown
+    if not os.fspath(shown):  # its path is the working directory
+        raise error("a name is expected, of a file", file=shown)
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""What darknet's own command line has and this one has not, with a word on each."""
+"""What darknet's own command line has and this one has not, or not for each command, with a word on each."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ FLAGS = {
     "topk": "a flag of darknet's training; train validates without it",
     "num_of_clusters": _DETECTORS,
     "clear": "a flag of classifier train",
+    "i": "a flag of commands that may run on a GPU; this one does not: leave it out",
+    "t": "a flag of commands that tell the best classes; this one does not: leave it out",
     **dict.fromkeys(("dont_show", "show", "show_imgs", "fullscreen"), _WINDOW),
     "out": "a flag of darknet's detectors; take --format, or --save with valid, or send standard output to a file",
     "letter_box": "take --preprocess letterbox",

@@ -44,9 +44,9 @@ def line(fault: str, command: str, says: str, code: int = USAGE) -> Row:
     line("command misspelt", "clasify x.cfg", "clasify: unknown command; did you mean classify?"),
     line("second word misspelt", "classifier predct", "classifier predct: unknown command; did you mean classifier"),
     line("first word misspelt", "classifer predict", "classifer predict: unknown command; did you mean classifier"),
-    line("half a command", "classifier", "classifier: a command is missing after it; classifier predict"),
+    line("half a command", "classifier", "classifier: a command is missing after it; one of predict, train, "),
     line("a command of darknet's", "detector test x", "detector: a command of darknet that this program"),
-    line("no command", "-t 5", "a command is missing; one of classifier predict, classifier"),
+    line("no command", "-t 5", "a command is missing; see darknet --help"),
     line("no cfg", "classifier predict", "a cfg file is missing; [DATA] CFG WEIGHTS [IMAGE ...] or NAME"),
     line("no cfg for ops", "ops", "the following arguments are required: CFG; see darknet ops --help"),
     line("no weights", "classify x.data x.cfg", "a weights file is missing after x.cfg; CFG WEIGHTS"),
@@ -114,4 +114,4 @@ def test_names_that_cannot_be_are_told_on_one_line_each(tmp_path, darknet):
     folded = darknet(CLASSIFY.replace("star.png", "a\nb.png"))
     assert folded.complaints == ["a\\nb.png: no such file"]
     empty = darknet(CLASSIFY.replace("star.png", ""))
-    assert empty.complaints == ["'': is a folder; a file is expected"]
+    assert empty.complaints == ["'': a name is expected, of a file"]

@@ -79,3 +79,15 @@ def test_no_command_has_another_meaning_for_them(darknet, name):
     code, out, err = darknet(*name.split(), "--help")
     assert (code, err) == (0, "")
     assert all(words in out for words in ("-q, --quiet", "-v, --verbose", "-V, --version"))
+
+
+@pytest.mark.parametrize("words", [*placed("-nogpu", ("ops", "shapes")), ("ops", "shapes", "--no-gpu")])
+def test_what_runs_without_a_gpu_takes_the_flag_that_asks_for_it(darknet, words):
+    code, out, err = darknet(*words)
+    assert (code, out.partition(":")[0]) == (0, "Floating Point Operations")
+    assert darknet("ops", "shapes") == (code, out, err)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_knows_it(darknet, name):
+    assert darknet("-nogpu", *name.split(), "--help") == darknet(*name.split(), "--help")

@@ -48,7 +48,12 @@ def test_help_of_a_group_lists_its_commands(darknet, word):
 def test_a_group_alone_names_its_commands(darknet):
     code, out, err = darknet("classifier")
     assert (code, out) == (USAGE, "")
-    assert all(name in err for name in COMMANDS if name.startswith("classifier "))
+    assert all(name.partition(" ")[2] in err for name in COMMANDS if name.startswith("classifier "))
+
+
+@pytest.mark.parametrize(("words", "says"), [((), "a command is missing"), (("xyzzy",), "xyzzy: unknown command")])
+def test_what_is_no_command_is_answered_in_a_short_line(darknet, words, says):
+    assert darknet(*words) == (USAGE, "", f"darknet: {says}; see darknet --help\n")
 
 
 def test_nothing_is_taken_from_darknet_that_is_here():
@@ -73,7 +78,7 @@ def test_commands_of_a_group_are_known_without_its_name(darknet, name):
 
 @pytest.mark.parametrize("flag", FLAGS)
 def test_other_flags_of_darknet_are_named_and_not_taken_for_short_ones(darknet, flag):
-    for words in (("classify", "shapes", f"-{flag}", "0.1"), (f"-{flag}", "0.1", "classify", "shapes")):
+    for words in (("ops", "shapes", f"-{flag}", "0.1"), (f"-{flag}", "0.1", "ops", "shapes")):
         assert darknet(*words) == (USAGE, "", f"darknet: -{flag}: {FLAGS[flag]}\n")
 
 

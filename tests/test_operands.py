@@ -103,6 +103,7 @@ def test_what_is_neither_data_nor_a_cfg_is_refused_as_the_first(first):
         ("x.data,x.dataset,x.weights", "x.dataset: DATA in the place of CFG"),
         ("x.cfg,x.dataset,x.weights", "x.dataset: DATA in the place of WEIGHTS"),
         ("x.data,x.cfg,net", "net: CFG in the place of WEIGHTS"),
+        ("x.cfg,x.png", f"x.png: a picture in the place of WEIGHTS; {EXPECTED}"),
     ],
 )
 def test_what_is_in_the_place_of_another_is_refused(words, message):

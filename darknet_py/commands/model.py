@@ -98,17 +98,24 @@ def names_data(operand: str) -> bool:
     if operand.endswith(".cfg"):
         return False
     content, named = _tell_content(operand), operand.endswith(".data")
-    if content == "" and not named:
+    if content not in (None, "DATA", "CFG") and not named:
         raise UsageError(f"neither a .data file nor a cfg; {EXPECTED}", option=operand)
     return content == "DATA" or (named and content != "CFG")
 
 
 def _tell_content(operand: str) -> str | None:
-    """``DATA``, ``CFG`` or neither: what a file is by its first line that is no comment; None where there is none."""
+    """``DATA``, ``CFG`` or neither: what a file is by its first line that is no comment; None where there is none.
+
+    A file that is called as pictures are is ``a picture``.
+    """
+    from ..images.decode import SUFFIXES
+
     path = resolve(operand)
     try:
         if not os.path.isfile(path):
             return None
+        if path.suffix.lower() in SUFFIXES:
+            return "a picture"
         with path.open("rb") as stream:
             text = stream.read(MAX_HEAD).decode("utf-8-sig", "replace")
     except OSError:

@@ -35,7 +35,7 @@ def add_try(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
     add_dialect(parser)
-    parser.set_defaults(engine="reference", threads=None, precision="float32", gpu=None, no_gpu=False, top=None)
+    parser.set_defaults(engine="reference", threads=None, precision="float32", gpu=None, top=None)
     parser.epilog = EPILOG
 
 
