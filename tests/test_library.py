@@ -90,6 +90,12 @@ def test_what_is_no_picture_is_named(net, images, message):
         net.classify(images)
 
 
+def test_a_file_opened_for_text_is_told_as_such(net):
+    says = r"star\.png: opened for str, not bytes"
+    with open(STAR, encoding="utf-8") as stream, pytest.raises(ImageError, match=says):
+        net.classify(stream)
+
+
 def test_fewer_guesses_than_none_are_refused(net):
     assert net.classify(STAR, 0) == []
     with pytest.raises(UsageError, match="top=-1: at least 0 is expected"):

@@ -101,7 +101,7 @@ def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
     for key in given:
         lists[key] = _take_names(lists[key], classes, key, entries[key], remarks)
     remarks.close()
-    images = {key: _without_comment(entries[key].value, found) for key in LISTS if key in entries}
+    images = {key: _settle(entries[key].value, found) for key in LISTS if key in entries}
     backup = _without_comment(entries["backup"].value, found) if "backup" in entries else ""
     preprocess = _choose_preprocess(entries, remarks)
     return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found, backup, preprocess)
@@ -152,7 +152,7 @@ def _choose_preprocess(entries: Mapping[str, Entry], remarks: Remarks) -> str:
 
 def _read_names(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> list[str]:
     """The lines of the list that option `key` names, but for blank ones at its end."""
-    name = _without_comment(entry.value, data_file)
+    name = _settle(entry.value, data_file)
     shown = shorten(one_line(name), MAX_SHOWN)
     try:
         text = read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES).rstrip()
@@ -173,6 +173,17 @@ def _take_names(names: list[str], classes: int, key: str, entry: Entry, remarks:
         reason = f"{blank} of {classes} are blank, the first on line {names.index('') + 1}"
         remarks.add(reason, entry.line, _show(key, entry))
     return names
+
+
+def _settle(path: str, data_file: Path) -> str:
+    """The file that `path`, a value of a .data file, names.
+
+    Where there is none, but one of its bare name beside the .data file, that one: a folder that training has written
+    may be moved, and called otherwise.
+    """
+    path = _without_comment(path, data_file)
+    beside = os.path.join(data_file.absolute().parent, os.path.basename(path))
+    return beside if path and not os.path.exists(find_listed(path, data_file)) and os.path.isfile(beside) else path
 
 
 def _without_comment(path: str, data_file: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import DarknetWarning, DatasetError, UsageError
@@ -29,6 +29,13 @@ class Sample(NamedTuple):
     file: str
     truth: int = -1
     doubt: str = ""
+
+
+def check_samples(samples: Iterable[object]) -> None:
+    """Raise UsageError unless each of them is a `Sample`."""
+    for sample in samples:
+        if not isinstance(sample, Sample):
+            raise UsageError(f"samples: {sample!r} is none; load_samples makes them, or Sample(file, truth)")
 
 
 def load_samples(source: str | os.PathLike[str], dataset: Dataset, match: str | None = "words") -> list[Sample]:

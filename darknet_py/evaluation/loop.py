@@ -12,7 +12,7 @@ from itertools import islice
 
 from ..classifier import Classifier
 from ..datasets.lists import find_image
-from ..datasets.samples import Sample
+from ..datasets.samples import Sample, check_samples
 from ..errors import DarknetWarning, DatasetError, UsageError
 from ..images.fit import MODES, RESIZING_MODES
 from ..limits import core_count
@@ -121,9 +121,8 @@ def _check_samples(samples: Sequence[Sample], classes: int) -> None:
     """Raise an error unless these are samples of a dataset with as many `classes`."""
     if not samples:
         raise DatasetError("no samples; at least one is expected")
+    check_samples(samples)
     for sample in samples:
-        if not isinstance(sample, Sample):
-            raise UsageError(f"samples: {sample!r} is none; load_samples makes them, or Sample(file, truth)")
         if sample.truth >= classes:
             reason = f"is of class {sample.truth}, but the network has {classes}; load the samples with its dataset"
             raise DatasetError(reason, file=sample.file)

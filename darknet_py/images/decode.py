@@ -108,9 +108,12 @@ def to_picture(image: Source, file: str = "image") -> Picture:
 def _read(stream: IO[bytes], file: str) -> bytes:
     """What is left of an open file."""
     most = PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
+    content: bytes | str
     try:
         content = stream.read(most + 1)
-    except (OSError, ValueError) as reason:  # ValueError: it is closed, or of text that is none
+    except UnicodeDecodeError:
+        content = ""
+    except (OSError, ValueError) as reason:  # ValueError: it is closed
         raise ImageError(describe_oserror(reason), file=file) from None
     if not isinstance(content, bytes):
         raise ImageError(f"opened for {type(content).__name__}, not bytes: open(..., 'rb') is expected", file=file)

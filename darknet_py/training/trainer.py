@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..classifier import Classifier, load_network
 from ..datasets.lists import find_image
-from ..datasets.samples import Sample
+from ..datasets.samples import Sample, check_samples
 from ..engines import find_warp
 from ..errors import CheckpointError, DatasetError, TrainingError, UsageError
 from ..evaluation.loop import EvaluationProgress, evaluate
@@ -189,6 +189,7 @@ def _check(
         raise UsageError(reason, file=network.file)
     if not samples:
         raise DatasetError("no samples; at least one is expected")
+    check_samples((*samples, *validation))
     for sample in (*samples, *validation):
         least = -1 if network.dataset.classes == 1 and not sample.doubt else 0
         if not least <= sample.truth < network.dataset.classes:

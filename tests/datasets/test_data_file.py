@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from darknet_py.datasets.data_file import find_listed, load_dataset
+from darknet_py.datasets.lists import load_list
 from darknet_py.errors import DarknetWarning, DatasetError
 
 NAMES = "tabby\nsiamese cat\n  tiger cat  \nlynx\n\n \n"
@@ -220,3 +221,20 @@ def test_names_beside_the_data_file_are_found_from_anywhere(tmp_path, monkeypatc
     (tmp_path / "deep" / "er").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "deep" / "er")
     assert load_dataset("../../x.data").names == ["a", "b"]
+
+
+def test_what_training_wrote_is_found_where_its_folder_was_moved_to(tmp_path, monkeypatch):
+    text = "classes=2\nnames=runs/first/x.names\nlabels=runs/first/x.names # both\nvalid=runs/first/x.valid.list\n"
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (moved / "x.data").write_text(text)
+    (moved / "x.names").write_text("a\nb\n")
+    (moved / "x.valid.list").write_text("a.png\n")
+    monkeypatch.chdir(tmp_path)
+    for path in ("moved/x.data", moved / "x.data"):
+        dataset = load_dataset(path)
+        assert (dataset.names, dataset.wnids) == (["a", "b"], ["a", "b"])
+        assert load_list(dataset.lists["valid"], dataset) == ["a.png"]
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    (tmp_path / "runs" / "first" / "x.names").write_text("c\nd\n")
+    assert load_dataset("moved/x.data").names == ["c", "d"]

@@ -225,6 +225,7 @@ def test_what_makes_no_sense_is_refused_at_the_call(network, samples, tmp_path):
     refused(DatasetError, "no samples; at least one is expected", images=[])
     refused(DatasetError, "x: is of class 3, but there are 3", images=[samples[0][0]._replace(file="x", truth=3)])
     refused(DatasetError, "x: none", images=[samples[0][0]._replace(file="x", truth=-1, doubt="none")])
+    refused(UsageError, "samples: 'x.png' is none; load_samples makes them", images=["x.png"])
     refused(UsageError, "resume asks for files", resume=True)
     refused(UsageError, "max_batches= is missing", options=replace(TrainingOptions.of(network), max_batches=0))
     oblong = make_network(tmp_path, height=20)

@@ -113,6 +113,8 @@ def _told(file: str) -> Iterator[None]:
 
 
 def _to_rgb(image: Image) -> Picture:
+    if image.mode == "La":  # which Pillow turns into no other
+        image = image.convert("LA")
     if image.mode not in ("RGB", "RGBA", "RGBX", "1", "L", "LA", "P", "PA", "I") and image.mode[:4] != "I;16":
         image = image.convert("RGB")
     pixels = np.asarray(image)

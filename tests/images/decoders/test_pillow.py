@@ -269,3 +269,9 @@ def test_a_gif_beyond_its_screen_is_refused():
 def test_a_picture_without_pixels_is_none(size):
     with pytest.raises(ImageError, match="pixels; a picture has at least one"):
         to_picture(Image.new("RGB", size))
+
+
+@pytest.mark.parametrize(("mode", "plain"), [("La", "LA"), ("RGBa", "RGBA")])
+def test_colours_that_are_multiplied_by_alpha_are_those_of_before(mode, plain):
+    picture = STAR.convert(plain)
+    assert (to_picture(picture.convert(mode)) == to_picture(picture)).all()
