@@ -12,10 +12,11 @@ from PIL import Image
 import darknet_py
 from darknet_py import running
 from darknet_py.evaluation.crews import Threads
-from darknet_py.evaluation.evaluator import Evaluator, Forks, Pending
+from darknet_py.evaluation.evaluator import Evaluator, Pending
 from darknet_py.evaluation.job import Job
 from darknet_py.images.fit import MODES
 from darknet_py.limits import Limit
+from darknet_py.per_thread import Forks
 
 # Of close proportions: at some of the sizes of multi the same shape, at others not.
 SIZES = [(100, 66), (100, 67), (99, 66), (67, 100), (100, 66), (64, 64), (100, 65), (1, 90)]
