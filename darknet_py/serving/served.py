@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..classifier import run_alike
 from ..errors import ImageSizeError
 from ..images import Picture
 from ..images.decode import decode_image, encode_png
 from ..images.draw import heat, shrink
 from ..images.fit import RESIZING_MODES, Fitted
 from ..limits import core_count
-from ..per_thread import Forks
+from ..per_thread import Forks, run_alike
 from .batcher import Batcher, Pace
 from .limits import Limits
 
