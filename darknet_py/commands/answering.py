@@ -23,8 +23,8 @@ from ..report import Record
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
-    from ..evaluation.evaluator import Forks
     from ..images import Picture
+    from ..per_thread import Forks
     from ..prediction import Predictions
 
 Named = str | ImageError  # a picture's path, or why there is none
@@ -93,7 +93,7 @@ def classify_many(network: Classifier, paths: Iterable[Named], query: Query, thr
     The seconds of a record are a picture's part of those in which it ran with others.
     """
     from ..evaluation.crews import BATCH
-    from ..evaluation.evaluator import Forks
+    from ..per_thread import Forks
     from ..runs.ahead import work_ahead
 
     workers = network.count_forks(threads)

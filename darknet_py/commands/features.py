@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -127,9 +128,9 @@ def _compute(
     """For each picture its features, or None after a line that says why there are none."""
     from tqdm import tqdm
 
-    from ..classifier import run_alike
+    from ..per_thread import run_alike
 
-    run = network.layer_run(args.layer, not args.no_pool)
+    run = partial(network.layer_run(args.layer, not args.no_pool), network)
     left = iter(paths)
     with tqdm(total=len(paths), unit="images", disable=is_quiet() or None, dynamic_ncols=True) as bar:
         while chunk := list(islice(left, args.batch)):

@@ -15,6 +15,7 @@ from ..classifier import Classifier
 from ..errors import NO_MEMORY_TO_FIT, NO_MEMORY_TO_RUN, CfgError, DarknetError, ImageError, UsageError, WeightsError
 from ..images.decode import load_image
 from ..layers import Array
+from ..per_thread import Forks
 from .outcome import Outcome, summarize
 
 Output: TypeAlias = "Array | DarknetError"  # of the network, or why there is none
@@ -107,36 +108,6 @@ class Evaluator:
                 return Outcome(index, error=str(output))
             total = total + output
         return summarize(index, total / np.float32(len(outputs)), self.keep, self.shown)
-
-
-class Forks:
-    """A fork of a network for each thread that asks for one, with so many threads of the CPU for its own.
-
-    Attributes
-    ----------
-    own : Classifier
-        The calling thread's.
-    """
-
-    def __init__(self, network: Classifier, threads: int) -> None:
-        self._network, self._threads = network, threads
-        self._local = threading.local()
-
-    @property
-    def own(self) -> Classifier:
-        if not hasattr(self._local, "network"):
-            self._local.network = self._network.fork(self._threads)
-        network: Classifier = self._local.network
-        return network
-
-    def probabilities(self, batch: Array, only_leaves: bool = True) -> Array:
-        """As the network gives them, by the thread's own fork.
-
-        Those of inputs many times as large as the network's own, in whatever thread, by the network itself, one batch
-        after another: memory may have no room for as many at a time as there are forks.
-        """
-        network = self._network if self._network.exceeds_fork(batch) else self.own
-        return network.probabilities(batch, only_leaves)
 
 
 def run_views(views: Mapping[int, Sequence[Array]], run: Callable[[Array], Array]) -> dict[int, list[Output]]:

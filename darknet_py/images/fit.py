@@ -161,7 +161,7 @@ def _square(w: int, h: int) -> tuple[int, int, int]:
 def _letterbox(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     h, w = picture.shape[:2]
     left, top, new_width, new_height = _box(w, h, width, height)
-    boxed = np.full((height, width, 3), GREY, np.float32)
+    boxed = np.full((3, height, width), GREY, np.float32).transpose(1, 2, 0)  # as it will lie in memory
     boxed[top : top + new_height, left : left + new_width] = resize(picture, new_width, new_height)
     return [boxed]
 

@@ -1,4 +1,4 @@
-"""What comes together is made ready on some threads, and runs together on one."""
+"""What comes together is made ready on some threads, and runs together on one, or, where it is much, on each."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 Sent = TypeVar("Sent")
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Run: TypeAlias = Callable[[Sequence[Item]], Sequence[Answer]]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Pace:
     in_turns : bool
         Whether no item is begun to be made ready while a batch runs: where that has a thread on every core, each waits
         for one whose core another has taken.
+    apart : int
+        Items for each thread that have to wait for all of them to go apart, each with some: it makes them ready and
+        runs them by itself, and waits for no other, until none of them is at work. 0: never.
     """
 
     most: int
@@ -39,6 +43,7 @@ class Pace:
     gather: float
     threads: int
     in_turns: bool
+    apart: int
 
 
 class Batcher(Generic[Sent, Item, Answer]):
@@ -50,17 +55,20 @@ class Batcher(Generic[Sent, Item, Answer]):
         What makes an item of something sent.
     run : function
         What gives for several items as many answers.
+    run_apart : function
+        The same, for threads that have gone apart.
     pace : Pace
     """
 
     def __init__(
-        self, prepare: Callable[[Sent], Item], run: Callable[[Sequence[Item]], Sequence[Answer]], pace: Pace
+        self, prepare: Callable[[Sent], Item], run: Run[Item, Answer], run_apart: Run[Item, Answer], pace: Pace
     ) -> None:
-        self._prepare, self._run, self._pace = prepare, run, pace
+        self._prepare, self._run, self._run_apart, self._pace = prepare, run, run_apart, pace
         self._ahead = pace.most if pace.in_turns else 2 * pace.most  # items that are ready, or being made so, at most
         self._sent: deque[tuple[Sent, Future[tuple[Item, Answer]]]] = deque()
         self._ready: deque[tuple[Item, Future[tuple[Item, Answer]]]] = deque()
-        self._preparing, self._running, self._open = 0, False, True
+        self._preparing, self._apart = 0, 0  # threads that make something ready, and that have gone apart
+        self._running, self._open = False, True
         lock = threading.Lock()
         self._to_prepare, self._to_run = threading.Condition(lock), threading.Condition(lock)
         works = [self._answer_all] + pace.threads * [self._prepare_all]
@@ -90,21 +98,25 @@ class Batcher(Generic[Sent, Item, Answer]):
             pass
 
     def _prepare_next(self) -> bool:
-        """Wait for something and make it ready; False at the end.
+        """Wait for something and make it ready, or some and answer them; False at the end.
 
         Called for each, so that a thread that waits for the next has no name for the last, which may be large.
         """
-        entry = self._next_sent()
-        if entry is None:
-            return False
-        ready = self._make_ready(*entry)
+        taken, apart = self._next_sent()
+        ready = [entry for sent in taken for entry in self._make_ready(*sent)]
+        if apart:
+            self._answer(ready, self._run_apart)
         with self._to_run:
-            self._preparing -= 1
-            self._ready += ready
+            if apart:
+                self._apart -= 1
+                self._to_prepare.notify_all()
+            elif taken:
+                self._preparing -= 1
+                self._ready += ready
             # Its thread has no use for being told of each.
             if len(self._ready) in (1, self._pace.most) or not self._is_coming():
                 self._to_run.notify()
-        return True
+        return bool(taken)
 
     def _make_ready(
         self, sent: Sent, future: Future[tuple[Item, Answer]]
@@ -119,19 +131,30 @@ class Batcher(Generic[Sent, Item, Answer]):
                 future.set_exception(error)
             return []
 
-    def _next_sent(self) -> tuple[Sent, Future[tuple[Item, Answer]]] | None:
-        """What to make ready now; None at the end."""
+    def _next_sent(self) -> tuple[list[tuple[Sent, Future[tuple[Item, Answer]]]], bool]:
+        """What to make ready now, and whether to go apart with it; nothing at the end."""
         with self._to_prepare:
-            while not self._may_prepare():
+            while True:
+                if self._may_go_apart():
+                    others = self._pace.threads - self._apart
+                    self._apart += 1
+                    count = min(-(-len(self._sent) // others), self._pace.most)
+                    return [self._sent.popleft() for _ in range(count)], True
+                if self._may_prepare():
+                    self._preparing += 1
+                    return [self._sent.popleft()], False
                 if not self._open and not self._sent:
                     self._to_prepare.notify_all()  # others wait, too, where the last was taken while no more might be
-                    return None
+                    return [], False
                 self._to_prepare.wait()
-            self._preparing += 1
-            return self._sent.popleft()
+
+    def _may_go_apart(self) -> bool:
+        together = self._running or self._ready or self._preparing
+        enough = 1 if self._apart else self._pace.apart * self._pace.threads
+        return 0 < enough <= len(self._sent) and not together
 
     def _may_prepare(self) -> bool:
-        resting = self._running and self._pace.in_turns
+        resting = self._apart or (self._running and self._pace.in_turns)
         return bool(self._sent) and not resting and self._preparing + len(self._ready) < self._ahead
 
     def _is_coming(self) -> bool:
@@ -145,7 +168,7 @@ class Batcher(Generic[Sent, Item, Answer]):
     def _answer_next(self) -> bool:
         """Wait for a batch and answer it; False at the end. As `_prepare_next`, it leaves no name for it."""
         batch = self._next_batch()
-        self._answer([entry for entry in batch if entry[1].set_running_or_notify_cancel()])
+        self._answer(batch, self._run)
         return bool(batch)
 
     def _next_batch(self) -> list[tuple[Item, Future[tuple[Item, Answer]]]]:
@@ -170,17 +193,21 @@ class Batcher(Generic[Sent, Item, Answer]):
                 self._to_prepare.notify_all()
             return batch
 
-    def _answer(self, batch: list[tuple[Item, Future[tuple[Item, Answer]]]]) -> None:
+    def _answer(self, batch: Sequence[tuple[Item, Future[tuple[Item, Answer]]]], run: Run[Item, Answer]) -> None:
+        """Answer those for which somebody waits."""
+        self._run_all([entry for entry in batch if entry[1].set_running_or_notify_cancel()], run)
+
+    def _run_all(self, batch: Sequence[tuple[Item, Future[tuple[Item, Answer]]]], run: Run[Item, Answer]) -> None:
         if not batch:
             return
         try:
-            answers = self._run([item for item, _ in batch])
+            answers = run([item for item, _ in batch])
         except Exception as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
                 return
             for entry in batch:  # what is wrong with one is no fault of the others
-                self._answer([entry])
+                self._run_all([entry], run)
             return
         for (item, future), answer in zip(batch, answers, strict=True):
             future.set_result((item, answer))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..classifier import run_alike
 from ..errors import ImageSizeError
 from ..images import Picture
 from ..images.decode import decode_image, encode_png
 from ..images.draw import heat, shrink
 from ..images.fit import RESIZING_MODES, Fitted
 from ..limits import core_count
+from ..per_thread import Forks, run_alike
 from .batcher import Batcher, Pace
 from .limits import Limits
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..heatmap import Heatmap
     from ..layers import Array
 
+APART = 4  # pictures for each core: with fewer, a single one has to be answered as soon as it can
 LOOKED = 800  # pixels at most of the longer side of a picture that is sent to be looked at
 
 
@@ -44,8 +46,10 @@ class Served:
         self.name, self.network, self._limits, self._watch = name, network, limits, watch
         cores = core_count()
         in_turns = network.engine != "cuda" and (network.settings.threads or cores) >= cores
-        pace = Pace(limits.batch, limits.wait, limits.gather, cores, in_turns)
-        self._batcher = Batcher(self._fit, self._run, pace)
+        apart = APART if in_turns and network.count_forks(cores) == cores > 1 else 0
+        pace = Pace(limits.batch, limits.wait, limits.gather, cores, in_turns, apart)
+        forks = Forks(network, 1)
+        self._batcher = Batcher(self._fit, partial(self._run, network), partial(self._run, forks), pace)
         self._pool = ThreadPoolExecutor(cores, f"look {name}")
 
     def classify(self, content: bytes, name: str, mode: str | None) -> Future[tuple[Fitted, Array]]:
@@ -96,6 +100,6 @@ class Served:
         pixels = (view.transpose(1, 2, 0) * 255).round().clip(0, 255).astype(np.uint8)
         return encode_png(shrink(np.repeat(pixels, 3, axis=2) if len(view) == 1 else pixels[..., :3], LOOKED))
 
-    def _run(self, batch: Sequence[Fitted]) -> Sequence[Array]:
+    def _run(self, network: Classifier | Forks, batch: Sequence[Fitted]) -> Sequence[Array]:
         self._watch(len(batch))
-        return run_alike([fitted.view for fitted in batch], self.network.probabilities)
+        return run_alike([fitted.view for fitted in batch], network.probabilities)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -12,7 +10,7 @@ from PIL import Image
 import darknet_py
 from darknet_py import running
 from darknet_py.evaluation.crews import Threads
-from darknet_py.evaluation.evaluator import Evaluator, Forks, Pending
+from darknet_py.evaluation.evaluator import Evaluator, Pending
 from darknet_py.evaluation.job import Job
 from darknet_py.images.fit import MODES
 from darknet_py.limits import Limit
@@ -103,24 +101,3 @@ def test_where_memory_is_short_fewer_workers_have_more_threads_each(network, ima
     job = Job("0", "valid", "letterbox", "cpu", "float32", "darknet", "cfg's", "weights'", keep=10, shown=10)
     assert sum(map(len, Threads(1, 2, 2).evaluate(network, job, images))) == len(images)
     assert forks == [2]
-
-
-def test_inputs_that_are_large_for_the_network_take_turns_on_it(network, monkeypatch):
-    ran, predict = [], darknet_py.Classifier.predict
-
-    def note(self, batch):
-        ran.append(self)
-        return predict(self, batch)
-
-    monkeypatch.setattr(darknet_py.Classifier, "predict", note)
-    forks = Forks(network, 1)
-    channels, height, width = network.input_shape
-    for times, own in ((running.FORKED, True), (running.FORKED + 1, False)):
-        batch = np.random.default_rng(0).random((2, channels, height, times * width), np.float32)
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(forks.probabilities(batch)))  # noqa: B023
-        thread.start()
-        thread.join()
-        assert (ran.pop() is network) is not own
-        np.testing.assert_array_equal(answers[0], network.probabilities(batch))
-        ran.clear()

@@ -30,7 +30,7 @@ def held(request):
             raise ValueError("13")
         return [2 * item for item in items]
 
-    batcher = Batcher(same, double, Pace(4, 0.01, LONG, 1, request.param))
+    batcher = Batcher(same, double, double, Pace(4, 0.01, LONG, 1, request.param, 0))
     yield batcher, batches, go
     go.set()
 
@@ -46,7 +46,7 @@ def test_what_waits_runs_together_and_in_its_order(held):
 
 
 def test_one_alone_is_answered():
-    batcher = Batcher(same, same, Pace(16, 0.0, LONG, 1, True))
+    batcher = Batcher(same, same, same, Pace(16, 0.0, LONG, 1, True, 0))
     assert batcher.submit("x").result(LONG) == ("x", "x")
     batcher.close()
 
@@ -67,7 +67,7 @@ def test_what_cannot_be_made_ready_holds_nothing_up():
             raise ValueError(str(number))
         return number
 
-    batcher = Batcher(prepare, same, Pace(4, 0.0, LONG, 2, True))
+    batcher = Batcher(prepare, same, same, Pace(4, 0.0, LONG, 2, True, 0))
     futures = [batcher.submit(number) for number in range(9)]
     told = [future.exception(LONG) for future in futures]
     batcher.close()
@@ -84,9 +84,12 @@ def test_what_nobody_waits_for_any_more_is_not_computed(held):
     assert futures[7].result() == (7, 14)
 
 
-@pytest.mark.parametrize("in_turns", [False, True])
-def test_closing_answers_all_and_many_threads_get_their_own(in_turns):
-    batcher = Batcher(same, lambda items: [item + 1 for item in items], Pace(16, 0.001, 0.01, 3, in_turns))
+@pytest.mark.parametrize(("in_turns", "apart"), [(False, 0), (True, 0), (True, 1), (True, 100)])
+def test_closing_answers_all_and_many_threads_get_their_own(in_turns, apart):
+    def run(items):
+        return [item + 1 for item in items]
+
+    batcher = Batcher(same, run, run, Pace(16, 0.001, 0.01, 3, in_turns, apart))
     with ThreadPoolExecutor(32) as pool:
         futures = list(pool.map(batcher.submit, range(2000)))
     batcher.close()
@@ -106,7 +109,7 @@ def slow(gather):
         batches.append(list(items))
         return items
 
-    return Batcher(prepare, run, Pace(4, 0.0, gather, 2, True)), batches, go
+    return Batcher(prepare, run, run, Pace(4, 0.0, gather, 2, True, 0)), batches, go
 
 
 def test_a_batch_waits_for_what_is_being_made_ready():
@@ -143,7 +146,7 @@ def test_while_a_batch_runs_two_are_made_ready_or_none(in_turns, ahead):
         go.wait()
         return items
 
-    batcher = Batcher(prepare, run, Pace(4, 0.0, LONG, 2, in_turns))
+    batcher = Batcher(prepare, run, run, Pace(4, 0.0, LONG, 2, in_turns, 0))
     futures = [batcher.submit(number) for number in range(20)]
     assert running.wait(LONG)
     for _ in range(1000):
@@ -168,7 +171,7 @@ def test_closing_ends_threads_that_had_to_wait_for_the_last_one(in_turns, others
         go.wait()
         raise ValueError(str(number))
 
-    batcher = Batcher(prepare, same, Pace(1, 0.0, LONG, 6, in_turns))
+    batcher = Batcher(prepare, same, same, Pace(1, 0.0, LONG, 6, in_turns, 0))
     futures = [batcher.submit(number) for number in range(12)]
     ahead = 1 if in_turns else 2
     for _ in range(ahead):
@@ -186,12 +189,45 @@ def test_closing_ends_threads_that_had_to_wait_for_the_last_one(in_turns, others
     assert all(future.done() for future in futures)
 
 
+def test_of_many_each_thread_answers_some_by_itself():
+    """While two run together 8 more are sent; the threads that share them wait for one another amid their batches."""
+    go, both = threading.Event(), threading.Barrier(2)
+    together, apart = [], []
+
+    def run(items):
+        together.append(items)
+        go.wait(LONG)
+        return items
+
+    def run_apart(items):
+        if len(items) > 1:
+            both.wait(LONG)
+            apart.append(items)
+        if 5 in items:
+            raise ValueError("5")
+        return items
+
+    batcher = Batcher(same, run, run_apart, Pace(4, 0.05, LONG, 2, True, 4))
+    futures = [batcher.submit(number) for number in range(2)]
+    while not together:
+        threading.Event().wait(0.001)
+    futures += [batcher.submit(number) for number in range(2, 10)]
+    go.set()
+    told = [future.exception(LONG) for future in futures]
+    batcher.close()
+    assert [number for number, error in enumerate(told) if error] == [5]
+    assert [future.result(0)[1] for number, future in enumerate(futures) if number != 5] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert together == [[0, 1]]
+    assert sorted(apart) == [[2, 3, 4, 5], [6, 7, 8, 9]]
+
+
 class Upload:
     """What a weak reference may point to."""
 
 
+@pytest.mark.parametrize("apart", [0, 1])
 @pytest.mark.parametrize("end", ["answered", "failed in making it ready", "failed in running", "cancelled"])
-def test_threads_without_work_keep_nothing_of_what_they_did(end):
+def test_threads_without_work_keep_nothing_of_what_they_did(end, apart):
     prepared, go = threading.Event(), threading.Event()
 
     def prepare(upload):
@@ -206,7 +242,7 @@ def test_threads_without_work_keep_nothing_of_what_they_did(end):
             raise ValueError("uploads")
         return uploads
 
-    batcher = Batcher(prepare, run, Pace(4, 0.0, LONG, 2, True))
+    batcher = Batcher(prepare, run, run, Pace(4, 0.0, LONG, 1 + apart, True, apart))
     upload = Upload()
     kept = weakref.ref(upload)
     future = batcher.submit(upload)

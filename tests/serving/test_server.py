@@ -85,9 +85,9 @@ def test_stopping_answers_all_that_was_accepted(network, monkeypatch):
 
     go, answer = threading.Event(), network.probabilities
 
-    def wait(batch):
+    def wait(*arguments):
         go.wait()
-        return answer(batch)
+        return answer(*arguments)
 
     monkeypatch.setattr(network, "probabilities", wait)
     service = make_service(network)
