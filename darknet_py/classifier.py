@@ -170,8 +170,10 @@ class Classifier(RunningNetwork):
         Raises
         ------
         UsageError
-            Where there is no such layer or class, or the answer does not depend on the layer in a way that has a
-            gradient.
+            Where there is no such layer or class, the answer does not depend on the layer, or what speaks for the class
+            there is beyond float32.
+        CfgError
+            Where no gradient comes through a layer behind that one, or memory does not suffice.
         ImageError
             As `classify` does.
         """
@@ -187,7 +189,10 @@ class Classifier(RunningNetwork):
         if not 0 <= index < self.outputs:
             raise UsageError(f"class {index}: there are {self.outputs}, from 0", file=self.file)
         layers = self.layers_for(*view.shape[1:])[: self.output_layer.index + 1]
-        looked = find_plane(layers) if layer is None else layers[self.layer_at(layer).index]
+        number = (find_plane(layers) if layer is None else self.layer_at(layer)).index
+        if number >= len(layers):
+            raise UsageError(f"layer {number}: no answer depends on it", file=self.file)
+        looked = layers[number]
         if looked.shape.height * looked.shape.width == 1:
             raise UsageError(f"layer {looked.index} has a plane of one cell: nothing to look at", file=self.file)
         before, behind = layers[: looked.index + 1], layers[looked.index + 1 :]
@@ -269,7 +274,7 @@ class Classifier(RunningNetwork):
         self.check_pictures()
         channels, height, width = self.input_shape
         if mode in RESIZING_MODES:
-            # RefusedError before the picture is blown up, not after.
+            # Refused before the picture is blown up, not after.
             for new_width, new_height in RESIZING_MODES[mode](picture.shape[1], picture.shape[0], width):
                 self.layers_for(new_height, new_width)
         fast = self.interpolate or interpolate

@@ -171,6 +171,29 @@ def test_layers_without_a_plane_or_a_gradient_are_refused(shapes, tmp_path):
         weigh_cells(cropped.layers, random_parameters(cropped.layers), random_array((3, 4, 4)), 0, 0)
 
 
+def test_a_layer_behind_the_answer_is_refused(tmp_path):
+    text = "[net]\nheight=4\nwidth=4\nchannels=3\n[convolutional]\nactivation=linear\n[softmax]\n[cost]\n[cost]\n"
+    (tmp_path / "x.cfg").write_text(text)
+    network = load_network(tmp_path / "x.cfg")
+    save_weights(tmp_path / "x.weights", random_parameters(network.layers))
+    network = load_network(tmp_path / "x.cfg", tmp_path / "x.weights", "reference")
+    with pytest.raises(UsageError, match=r"x\.cfg: layer 2: no answer depends on it$"):
+        network.heatmap(np.zeros((4, 4, 3), np.uint8), layer=2)
+
+
+def test_what_float32_cannot_hold_is_no_map():
+    linear = ("convolutional", dict(activation="linear"))
+    layers = make_network((3, 4, 4), CONVOLUTION, linear, linear, ("avgpool", {}), ("softmax", {})).layers
+    parameters = random_parameters(layers)
+    parameters.values *= 0
+    parameters.views[1]["weights"] = parameters.views[2]["weights"] = 1e30
+    with (
+        pytest.raises(UsageError, match="layer 0: what speaks for class 0 there is beyond float32"),
+        np.errstate(all="ignore"),
+    ):
+        weigh_cells(layers, parameters, random_array((3, 4, 4)), 0, 0)
+
+
 def test_the_picture_may_come_as_classify_takes_it(shapes):
     path = ROOT / "data" / "star.png"
     cells = [shapes.heatmap(form).cells for form in (path, path.read_bytes(), Image.open(path))]
