@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from .datasets.data_file import DEFAULT, Dataset, load_dataset
+from .datasets.data_file import Dataset, load_dataset
 from .errors import DarknetWarning, UsageError
 from .images import Picture
 from .images.decode import name_source, split_sources, to_picture
@@ -53,7 +53,7 @@ class Classifier(RunningNetwork):
     def dataset(self) -> Dataset:
         """Names of the classes: ImageNet's 1000, or else class numbers; assign another to change them."""
         if self._dataset is None:
-            imagenet = load_dataset(DEFAULT)
+            imagenet = load_dataset()
             numbers = [str(index) for index in range(self.outputs)]
             same = self.outputs == imagenet.classes
             self._dataset = imagenet if same else Dataset(self.file, self.outputs, numbers, numbers, 1)

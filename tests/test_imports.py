@@ -43,7 +43,7 @@ ALLOWED = {
     | {"layers", "limits", "network", "networks", "onnx_export", "packaged", "pages", "prediction", "report", "running"}
     | {"runs", "serving", "surgery", "training", "video", "weights"},
     "content_id": set(),
-    "datasets": {"cfg", "images", "remarks"},
+    "datasets": {"cfg", "images", "networks", "remarks"},
     "downloads": {"content_id"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
     "errors": set(),

@@ -16,6 +16,7 @@ from ..errors import DatasetError, UsageError, one_line
 from ..files import resolve
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
+from ..networks import IMAGENET
 from ..report import STYLES, print_training, print_training_start, tell_scores
 from ..streams import is_quiet, remark, say
 from .model import add_dialect, find_cfg, index, names_data, positive, print_listing
@@ -311,7 +312,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:
     """DATA or FOLDER, CFG, and WEIGHTS where they are named."""
     left = list(operands)
-    data = left.pop(0) if left and names_data(left[0]) else "cfg/imagenet1k.data"
+    data = left.pop(0) if left and names_data(left[0]) else IMAGENET
     if not left:
         raise UsageError(f"a cfg file is missing; {USAGE} is expected")
     cfg = find_cfg(left.pop(0))

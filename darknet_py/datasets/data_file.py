@@ -12,9 +12,9 @@ from ..cfg import Entry, add_line, check_lines, drop_comment, parse_integer
 from ..errors import DatasetError, one_line
 from ..files import read_text, resolve
 from ..images.fit import PREDICT_MODES
+from ..networks import IMAGENET
 from ..remarks import Remarks, shorten
 
-DEFAULT = "cfg/imagenet1k.data"
 MAX_BYTES = 64 << 20
 MAX_SHOWN = 512  # characters of a path in a message
 ESSENTIAL = ("classes", "names", "labels", "top")
@@ -78,7 +78,7 @@ class Dataset:
             raise DatasetError(reason, file=self.file, option="classes")
 
 
-def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
+def load_dataset(path: str | os.PathLike[str] = IMAGENET) -> Dataset:
     """The .data file at `path`, or the packaged one of that name; of a folder its ``imagenet1k.data``.
 
     ``names`` or ``labels`` may be missing: the one then stands for the other. So may ``classes``: there are
