@@ -262,7 +262,7 @@ def test_a_folder_without_a_picture_is_a_record_too(darknet, tmp_path):
     (tmp_path / "empty").mkdir()
     answer = darknet("classify", "shapes", "empty", STAR, "--format", "jsonl", *REFERENCE)
     assert answer.code == 3
-    assert records(answer)[0] == {"file": "empty", "error": "no picture in this folder", "predictions": []}
+    assert records(answer)[0] == {"file": "empty", "error": "no picture in this folder or below it", "predictions": []}
 
 
 def test_fitting_is_chosen_and_named(darknet):
