@@ -15,6 +15,7 @@ from ..report import STYLES, print_line
 from ..streams import is_quiet, remark, say
 from .model import add_engine_options, layer_number, open_model, positive, split_operands
 from .pictures import find_images, is_list
+from .target import check_target
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -53,8 +54,6 @@ def add_features(parser: argparse.ArgumentParser) -> None:
 
 def run_features(args: argparse.Namespace) -> int:
     """Save them; 3 where some pictures failed, 1, and no file, where all did."""
-    from ..evaluation.results import check_target
-
     operands = split_operands(args.operands)
     if not operands.rest:
         raise UsageError(f"a picture is missing; {USAGE} is expected")

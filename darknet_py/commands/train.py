@@ -20,6 +20,7 @@ from ..networks import IMAGENET
 from ..report import STYLES, print_training, print_training_start, tell_scores
 from ..streams import is_quiet, remark, say
 from .model import add_dialect, find_cfg, index, names_data, positive, print_listing
+from .target import check_target
 from .train_page import open_page
 from .train_setup import Setup
 
@@ -298,8 +299,6 @@ def _set_up(args: argparse.Namespace, replacing: Replacing) -> Setup:
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
-    from ..evaluation.results import check_target
-
     if args.valid is not None and args.holdout is not None:
         raise UsageError("--holdout together with --valid: images to validate are drawn, or named")
     if args.balance and args.sampling != "epochs":
