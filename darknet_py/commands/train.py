@@ -208,11 +208,11 @@ def _show(bar: Any, progress: TrainingProgress) -> None:
 
 
 def _open_log(setup: Setup, resumed: bool) -> Any:
+    if not setup.args.log:
+        return nullcontext()
     from ..training.checkpoint import read_state
     from ..training.log import Log
 
-    if not setup.args.log:
-        return nullcontext()
     return Log(setup.args.log, read_state(setup.files.checkpoint) if resumed else None)
 
 
