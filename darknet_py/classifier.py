@@ -53,8 +53,7 @@ class Classifier(RunningNetwork):
     def dataset(self) -> Dataset:
         """Names of the classes: ImageNet's 1000, or else class numbers; assign another to change them."""
         if self._dataset is None:
-            imagenet = load_dataset()
-            numbers = [str(index) for index in range(self.outputs)]
+            imagenet, numbers = load_dataset(), [str(index) for index in range(self.outputs)]
             same = self.outputs == imagenet.classes
             self._dataset = imagenet if same else Dataset(self.file, self.outputs, numbers, numbers, 1)
         return self._dataset
@@ -169,18 +168,15 @@ class Classifier(RunningNetwork):
 
         Raises
         ------
-        UsageError
-            Where there is no such layer or class, the answer does not depend on the layer, or what speaks for the class
-            there is beyond float32.
-        CfgError
-            Where no gradient comes through a layer behind that one, or memory does not suffice.
+        UsageError, CfgError
+            Where there is no such layer or class, no gradient of the class comes to the layer, what speaks for the
+            class there is beyond float32, or memory does not suffice.
         ImageError
             As `classify` does.
         """
         from .heatmap import Heatmap, find_plane, weigh_cells
 
-        picture = to_picture(image)
-        file = name_source(image, 0)
+        picture, file = to_picture(image), name_source(image, 0)
         mode = self.mode_for(picture, preprocess, file)
         (view,) = self.prepare(picture, mode)
         probabilities = self.probabilities(view[None])[0]
@@ -297,8 +293,8 @@ def check_alike(shape: tuple[int, ...], first: tuple[int, ...], remedy: str = "p
     """Raise UsageError, with what to ask for, unless the features of two pictures have one shape."""
     if shape != first:
         shapes = " and ".join(" x ".join(map(str, one)) for one in (first, shape))
-        reason = f"pictures of several proportions; pool them, or fit all alike: {remedy}"
-        raise UsageError(f"features of {shapes}, of {reason}")
+        found = f"features of {shapes}, of pictures of several proportions"
+        raise UsageError(f"{found}; pool them, or fit all alike: {remedy}")
 
 
 def _part(area: Area, shown: Area) -> Area:
