@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from .datasets.data_file import DEFAULT, Dataset, load_dataset
+from .datasets.data_file import Dataset, load_dataset
 from .errors import DarknetWarning, UsageError
 from .images import Picture
 from .images.decode import is_lasting, name_source, split_sources, to_picture
@@ -53,8 +53,7 @@ class Classifier(RunningNetwork):
     def dataset(self) -> Dataset:
         """Names of the classes: ImageNet's 1000, or else class numbers; assign another to change them."""
         if self._dataset is None:
-            imagenet = load_dataset(DEFAULT)
-            numbers = [str(index) for index in range(self.outputs)]
+            imagenet, numbers = load_dataset(), [str(index) for index in range(self.outputs)]
             same = self.outputs == imagenet.classes
             self._dataset = imagenet if same else Dataset(self.file, self.outputs, numbers, numbers, 1)
         return self._dataset
@@ -169,16 +168,15 @@ class Classifier(RunningNetwork):
 
         Raises
         ------
-        UsageError
-            Where there is no such layer or class, or the answer does not depend on the layer in a way that has a
-            gradient.
+        UsageError, CfgError
+            Where there is no such layer or class, no gradient of the class comes to the layer, what speaks for the
+            class there is beyond float32, or memory does not suffice.
         ImageError
             As `classify` does.
         """
         from .heatmap import Heatmap, find_plane, weigh_cells
 
-        picture = to_picture(image)
-        file = name_source(image, 0)
+        picture, file = to_picture(image), name_source(image, 0)
         mode = self.mode_for(picture, preprocess, file)
         (view,) = self.prepare(picture, mode)
         probabilities = self.probabilities(view[None])[0]
@@ -187,7 +185,10 @@ class Classifier(RunningNetwork):
         if not 0 <= index < self.outputs:
             raise UsageError(f"class {index}: there are {self.outputs}, from 0", file=self.file)
         layers = self.layers_for(*view.shape[1:])[: self.output_layer.index + 1]
-        looked = find_plane(layers) if layer is None else layers[self.layer_at(layer).index]
+        number = (find_plane(layers) if layer is None else self.layer_at(layer)).index
+        if number >= len(layers):
+            raise UsageError(f"layer {number}: no answer depends on it", file=self.file)
+        looked = layers[number]
         if looked.shape.height * looked.shape.width == 1:
             raise UsageError(f"layer {looked.index} has a plane of one cell: nothing to look at", file=self.file)
         before, behind = layers[: looked.index + 1], layers[looked.index + 1 :]
@@ -279,7 +280,7 @@ class Classifier(RunningNetwork):
         self.check_pictures()
         channels, height, width = self.input_shape
         if mode in RESIZING_MODES:
-            # RefusedError before the picture is blown up, not after.
+            # Refused before the picture is blown up, not after.
             for new_width, new_height in RESIZING_MODES[mode](picture.shape[1], picture.shape[0], width):
                 self.layers_for(new_height, new_width)
         fast = self.interpolate or interpolate
@@ -291,8 +292,8 @@ def check_alike(shape: tuple[int, ...], first: tuple[int, ...], remedy: str = "p
     """Raise UsageError, with what to ask for, unless the features of two pictures have one shape."""
     if shape != first:
         shapes = " and ".join(" x ".join(map(str, one)) for one in (first, shape))
-        reason = f"pictures of several proportions; pool them, or fit all alike: {remedy}"
-        raise UsageError(f"features of {shapes}, of {reason}")
+        found = f"features of {shapes}, of pictures of several proportions"
+        raise UsageError(f"{found}; pool them, or fit all alike: {remedy}")
 
 
 def _part(area: Area, shown: Area) -> Area:

@@ -17,6 +17,7 @@ CONTROLS = (
 # Why a picture has no answer, for every command.
 NO_MEMORY_TO_FIT = "not enough memory to fit it to the network"
 NO_MEMORY_TO_RUN = "not enough memory to run the network on it"
+NO_MEMORY_TO_DRAW = "not enough memory to draw what is to be looked at"
 
 
 def one_line(text: str) -> str:

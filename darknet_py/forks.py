@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Protocol
-from weakref import ref
+from weakref import WeakSet
 
 
 class Renewable(Protocol):
@@ -14,20 +14,17 @@ class Renewable(Protocol):
         """Have new locks, and no threads."""
 
 
-_known: list[ref[Renewable]] = []
+_known: WeakSet[Renewable] = WeakSet()  # what threads add at the same time is in it, as in no list that is tidied
 
 
 def renew_after_fork(thing: Renewable) -> None:
     """Let a forked child call `thing.renew()` before anything else."""
-    _known[:] = [known for known in _known if known() is not None]
-    _known.append(ref(thing))
+    _known.add(thing)
 
 
 def _renew() -> None:
-    for known in list(_known):
-        thing = known()
-        if thing is not None:
-            thing.renew()
+    for thing in list(_known):
+        thing.renew()
 
 
 if hasattr(os, "register_at_fork"):

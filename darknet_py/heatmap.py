@@ -115,7 +115,8 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
     Raises
     ------
     UsageError, CfgError
-        Where the class does not depend on the layer in a way that has a gradient.
+        Where the class does not depend on the layer in a way that has a gradient, or what comes of it is beyond
+        float32.
     """
     fixed, output, saved = _run_forward(layers, parameters, image[None], layer)
     shape = layers[-1].shape
@@ -133,6 +134,9 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
         raise UsageError(f"layer {layer}: no answer depends on it", file=layers[0].section.file)
     weights = deltas[layer].mean(axis=(2, 3), keepdims=True)
     cells: Array = np.maximum((weights * output).sum(axis=1)[0], 0)
+    if not np.isfinite(cells).all():
+        reason = f"layer {layer}: what speaks for class {index} there is beyond float32"
+        raise UsageError(reason, file=layers[0].section.file)
     return cells / cells.max() if cells.max() > 0 else cells
 
 

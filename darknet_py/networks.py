@@ -107,6 +107,7 @@ FIGURES = {
     "tiny": Figures(23, 224, 224, 1_046_488, 983_048_192),
     "vgg-16": Figures(26, 256, 256, 138_357_544, 30_940_528_640),
 }
+IMAGENET = "cfg/imagenet1k.data"  # the classes that are meant where nobody names others
 # Files that a cfg names, and that the user gives.
 GIVEN = {"darknet9000": "data/9k.tree"}
 

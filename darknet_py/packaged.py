@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from .errors import WeightsError
 from .files import resolve
-from .networks import packaged_cfg
-
-IMAGENET = "cfg/imagenet1k.data"
+from .networks import IMAGENET, packaged_cfg
 
 
 class Packaged(NamedTuple):

@@ -8,14 +8,26 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from darknet_py.errors import EngineError
+from darknet_py.opencv import load_opencv
+
 SOURCE = Path(__file__).parent / "camera.c"
 Frame = npt.NDArray[np.uint8] | bytes  # YUYV, or a JPEG
+
+
+def import_opencv() -> ModuleType:
+    """OpenCV as the program loads it, with what it may say: that is set when it is first imported. Skips without it."""
+    try:
+        return load_opencv()
+    except EngineError as error:
+        pytest.skip(str(error), allow_module_level=True)
 
 
 def build_camera(folder: Path) -> Path:

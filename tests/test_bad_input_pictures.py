@@ -173,10 +173,16 @@ def test_a_strip_of_65000_pixels_is_answered_as_a_letterbox_and_says_so(tmp_path
 
 @rows(
     Row("empty list", {}, "-: no path on standard input", "-"),
-    Row("empty folder", {"f": Path.mkdir}, "f: no picture in this folder", "f"),
+    Row("empty folder", {"f": Path.mkdir}, "f: no picture in this folder or below it", "f"),
     Row("missing in a list", {"list": "star.png\nnone.png\n\nstar.png"}, "none.png: no such file", "-", SOME),
     Row("missing among others", {}, "none.png: no such file", "star.png none.png star.png", SOME),
-    Row("empty folder among others", {"f": Path.mkdir}, "f: no picture in this folder", "star.png f star.png", SOME),
+    Row(
+        "empty folder among others",
+        {"f": Path.mkdir},
+        "f: no picture in this folder or below it",
+        "star.png f star.png",
+        SOME,
+    ),
 )
 def test_of_several_pictures_those_that_can_be_are_answered(tmp_path, darknet, row):
     make(tmp_path, {**PLAIN, "list": "", **row.files})

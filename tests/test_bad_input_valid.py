@@ -66,7 +66,7 @@ EXPECTED = "an empty list; one path a line is expected"
     listed("missing", lambda path: None, ": no such file"),
     listed("a FIFO", os.mkfifo, f": {NO_FILE}"),
     Row("a device", {}, f"/dev/zero: {NO_FILE}", f"{COMMAND} /dev/zero"),
-    Row("a folder without pictures", {"f": Path.mkdir}, "f: no image in this folder or below it", f"{COMMAND} f"),
+    Row("a folder without pictures", {"f": Path.mkdir}, "f: no picture in this folder or below it", f"{COMMAND} f"),
     Row(
         "missing where .data names it",
         {"x.data": f"{DATA}valid=no.list\n"},

@@ -24,7 +24,7 @@ from darknet_py import cache as cache_module
 from darknet_py.cache import UntrustedError, cache_dir, keep, make_folder, read_private, write_private
 from darknet_py.engines.cuda import kept as cuda_kept
 from darknet_py.engines.cuda.tune import Tuner
-from darknet_py.errors import DarknetWarning
+from darknet_py.errors import DarknetWarning, EngineError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions, pipes and locks")
 needs_root = pytest.mark.skipif(
@@ -282,6 +282,22 @@ def test_where_nothing_can_be_written_it_is_made_each_time(tmp_path, quiet):
         assert keep(tmp_path / "file" / "kernels" / "x.bin", make_anew, quiet) == b"not kept"
     says = [f"{tmp_path / 'file' / 'kernels'}: kernels are compiled anew at every start, they cannot be kept: "]
     assert [re.sub("(kept: ).*", r"\1", str(warning.message)) for warning in caught] == says * (not quiet)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), EngineError("no space left on device")]
+)
+def test_what_was_made_counts_though_the_disk_is_full(tmp_path, monkeypatch, error, quiet):
+    def write(path, parts):
+        raise error
+
+    monkeypatch.setattr(cache_module, "write_private", write)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert keep(tmp_path / "kernels" / "x.bin", make_anew, quiet) == b"kept"
+    says = "kernels are compiled anew at every start, they cannot be kept: no space left on device"
+    assert [str(warning.message) for warning in caught] == [f"{tmp_path / 'kernels'}: {says}"] * (not quiet)
 
 
 def test_folders_are_made_as_far_as_they_are_missing(tmp_path):

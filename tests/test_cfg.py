@@ -157,6 +157,8 @@ def test_option_kinds_parse_or_give_their_default(key, given, value):
         ("positive", "0", "at least 1 is expected"),
         ("positive", "-1", "at least 1 is expected"),
         ("n", "x", "not a number"),
+        ("n", "1_0", "not a number"),
+        ("n", "٤", "not a number"),
         ("n", "nan", "a finite number is expected"),
         ("n", "1e999", "a finite number is expected"),
         ("f", "yes", "not a number"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -258,11 +259,19 @@ def test_pictures_that_fail_are_named_in_their_place_and_the_others_answered(dar
     assert answer.complaints == ["broken.png: not a picture in any format known here", "none.png: no such file"]
 
 
+def test_a_folder_that_is_not_there_is_that_of_the_package(darknet):
+    answer = darknet("classify", "shapes", "data", "--format", "jsonl", *REFERENCE)
+    assert answer.code == 0
+    stems = [Path(record["file"]).stem for record in records(answer)]
+    assert stems == [record["predictions"][0]["label"] for record in records(answer)]
+    assert "star" in stems
+
+
 def test_a_folder_without_a_picture_is_a_record_too(darknet, tmp_path):
     (tmp_path / "empty").mkdir()
     answer = darknet("classify", "shapes", "empty", STAR, "--format", "jsonl", *REFERENCE)
     assert answer.code == 3
-    assert records(answer)[0] == {"file": "empty", "error": "no picture in this folder", "predictions": []}
+    assert records(answer)[0] == {"file": "empty", "error": "no picture in this folder or below it", "predictions": []}
 
 
 def test_fitting_is_chosen_and_named(darknet):

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
+from support_camera import import_opencv
 
 from darknet_py import load_network, video
 from darknet_py.cli import main
 from darknet_py.errors import ImageError
 
-cv2 = pytest.importorskip("cv2")
+cv2 = import_opencv()
 STAR = np.asarray(Image.open(ROOT / "data" / "star.png").convert("RGB").resize((120, 90)))
 FRAMES = 6
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
-from support_camera import Camera, build_camera, to_yuyv
+from support_camera import Camera, build_camera, import_opencv, to_yuyv
 from support_cli import PATIENCE, environment, finish, run, start
 
-cv2 = pytest.importorskip("cv2")
+cv2 = import_opencv()
 SIZE = 320, 240
 DEMO = ("classifier", "demo", "shapes", "-t", "1", "-q", "--engine", "reference")
 FOREVER = str(PATIENCE)

@@ -57,6 +57,14 @@ def test_without_a_data_file_a_network_of_other_classes_has_no_names(folder):
     assert metadata("x.onnx")["preprocess"] == "letterbox"
 
 
+@pytest.mark.parametrize("out", ["x.data", "x.cfg", "./x.weights"])
+def test_no_file_that_is_exported_is_replaced(folder, capsys, out):
+    before = (folder / out).read_bytes()
+    assert main(["export", "x.data", "x.cfg", "x.weights", out]) == 2
+    assert f"darknet: OUT.onnx {out}: would replace a file that this run reads" in capsys.readouterr().err
+    assert (folder / out).read_bytes() == before
+
+
 def test_names_of_another_network_are_refused(folder, capsys):
     (folder / "x.data").write_text("classes=1\nnames=x.names\n")
     assert main(["export", "x.data", "x.cfg", "x.weights", "x.onnx"]) == 1

@@ -10,7 +10,7 @@ from conftest import ROOT
 from PIL import Image
 from support import assert_close, random_parameters
 
-from darknet_py import CfgError, UsageError, load_network, save_weights
+from darknet_py import CfgError, Classifier, UsageError, WeightsError, load_network, save_weights
 from darknet_py.cli import main
 from darknet_py.network import load_structure
 
@@ -152,6 +152,29 @@ def test_the_command_saves_planes(folder, capsys):
     says = "pictures of several proportions; pool them, or fit all alike: --preprocess letterbox"
     assert capsys.readouterr().err.endswith(f"darknet: features of 32 x 8 x 8 and 32 x 12 x 8, of {says}\n")
     assert not (folder / "y.npy").exists()
+
+
+def test_a_picture_that_the_network_cannot_run_takes_no_row_of_the_others(folder, capsys, monkeypatch):
+    run = Classifier.predict
+
+    def predict(self, batch, layer=None):
+        if len(batch) > 1:
+            raise MemoryError
+        if batch.shape[2] != batch.shape[3]:
+            raise WeightsError("gives NaN", file="x.cfg")
+        return run(self, batch, layer)
+
+    expected = load_network("x.cfg", "x.weights", "reference").features(["p/a.png", "p/q/d.png"], 7)
+    monkeypatch.setattr(Classifier, "predict", predict)
+    assert features("p", "--layer", "7", "--save", "x.npy") == 3
+    err = capsys.readouterr().err.splitlines()
+    assert err[-2:] == [
+        "darknet: p/c.png: x.cfg: gives NaN",
+        "darknet: x.npy: layer 7 [convolutional], 4 x 5, 2 of them failed",
+    ]
+    rows = np.load("x.npy")
+    assert np.isnan(rows).all(axis=1).tolist() == [False, True, True, False]
+    np.testing.assert_array_equal(rows[[0, 3]], expected)
 
 
 def test_where_every_picture_fails_nothing_is_written(folder, capsys):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
 
 from darknet_py.cli import main
+from darknet_py.commands import gallery
+from darknet_py.errors import NO_MEMORY_TO_DRAW, CfgError
 
 STAR = ROOT / "data" / "star.png"
+COMMAND = ("classifier", "predict", "shapes")
 
 
 @pytest.fixture
@@ -18,7 +23,7 @@ def predict(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def predict(*arguments):
-        code = main(["classifier", "predict", "shapes", *map(str, arguments), "--engine", "reference"])
+        code = main([*COMMAND, *map(str, arguments), "--engine", "reference"])
         return code, capsys.readouterr().err.splitlines()[-1]
 
     return predict
@@ -55,6 +60,28 @@ def test_long_names_are_cut(predict, tmp_path):
     (tmp_path / name).write_bytes(STAR.read_bytes())
     assert predict(name, "--annotate", "out")[0] == 0
     assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(CfgError("9 GiB to run", file="x.cfg"), "x.cfg: 9 GiB to run"), (MemoryError(), NO_MEMORY_TO_DRAW)],
+)
+def test_a_picture_that_cannot_be_drawn_ends_nothing(predict, tmp_path, monkeypatch, capsys, error, says):
+    draw_heat = gallery.draw_heat
+
+    def draw(network, picture, *asked):
+        if picture.shape[0] == 20:
+            raise error
+        return draw_heat(network, picture, *asked)
+
+    monkeypatch.setattr(gallery, "draw_heat", draw)
+    Image.new("RGB", (20, 20)).save(tmp_path / "large.png")
+    code = main([*COMMAND, "large.png", str(STAR), "--heatmap", "out", "--format", "jsonl", "--engine", "reference"])
+    out, err = capsys.readouterr()
+    assert code == 3
+    assert f"\ndarknet: large.png: {says}\n" in err
+    assert [json.loads(line)["file"] for line in out.splitlines()] == ["large.png", str(STAR)]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["star.heatmap.png"]
 
 
 @pytest.mark.parametrize(

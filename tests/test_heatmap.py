@@ -87,13 +87,15 @@ def test_cells_weigh_as_much_as_the_score_moves_with_them(layer):
         ((240, 128), "center-crop"),
         ((128, 240), "center-crop"),
         ((200, 128), "stretch"),
+        ((240, 128), "resize-crop"),
+        ((128, 240), "resize-crop"),
     ],
 )
 @pytest.mark.parametrize("corner", [(0, 0), (1, 0), (0, 1), (1, 1)])
 def test_the_weight_lies_in_the_corner_of_the_object(shapes, size, mode, corner):
     """Of an even map a quarter would lie there."""
     width, height = size
-    side = min(size) if mode == "center-crop" else 0
+    side = min(size) if mode.endswith("crop") else 0
     seen = [side or full for full in size]
     start = [(full - part) // 2 for full, part in zip(size, seen, strict=True)]
     centre = [first + part * (0.28 + 0.44 * far) for first, part, far in zip(start, seen, corner, strict=True)]
@@ -108,7 +110,7 @@ def test_the_weight_lies_in_the_corner_of_the_object(shapes, size, mode, corner)
     }
     assert max(quarters, key=quarters.__getitem__) == corner
     assert quarters[corner] > 0.4 * warmth.sum()
-    if mode == "center-crop":  # nothing was seen of the rest
+    if side:  # nothing was seen of the rest
         outside = warmth.copy()
         outside[start[1] : start[1] + seen[1], start[0] : start[0] + seen[0]] = 0
         assert not outside.any()
@@ -167,6 +169,29 @@ def test_layers_without_a_plane_or_a_gradient_are_refused(shapes, tmp_path):
     cropped = make_network((3, 4, 4), CONVOLUTION, ("crop", dict(crop_height=2, crop_width=2)), ("softmax", {}))
     with pytest.raises(CfgError, match=r"no gradient comes through it to layer 0"):
         weigh_cells(cropped.layers, random_parameters(cropped.layers), random_array((3, 4, 4)), 0, 0)
+
+
+def test_a_layer_behind_the_answer_is_refused(tmp_path):
+    text = "[net]\nheight=4\nwidth=4\nchannels=3\n[convolutional]\nactivation=linear\n[softmax]\n[cost]\n[cost]\n"
+    (tmp_path / "x.cfg").write_text(text)
+    network = load_network(tmp_path / "x.cfg")
+    save_weights(tmp_path / "x.weights", random_parameters(network.layers))
+    network = load_network(tmp_path / "x.cfg", tmp_path / "x.weights", "reference")
+    with pytest.raises(UsageError, match=r"x\.cfg: layer 2: no answer depends on it$"):
+        network.heatmap(np.zeros((4, 4, 3), np.uint8), layer=2)
+
+
+def test_what_float32_cannot_hold_is_no_map():
+    linear = ("convolutional", dict(activation="linear"))
+    layers = make_network((3, 4, 4), CONVOLUTION, linear, linear, ("avgpool", {}), ("softmax", {})).layers
+    parameters = random_parameters(layers)
+    parameters.values *= 0
+    parameters.views[1]["weights"] = parameters.views[2]["weights"] = 1e30
+    with (
+        pytest.raises(UsageError, match="layer 0: what speaks for class 0 there is beyond float32"),
+        np.errstate(all="ignore"),
+    ):
+        weigh_cells(layers, parameters, random_array((3, 4, 4)), 0, 0)
 
 
 def test_the_picture_may_come_as_classify_takes_it(shapes):

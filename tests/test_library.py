@@ -107,7 +107,7 @@ def test_closed_files_and_empty_folders_are_refused(net, tmp_path):
     stream.close()
     with pytest.raises(ImageError, match="read of closed file"):
         net.classify(stream)
-    with pytest.raises(ImageError, match="no picture in this folder"):
+    with pytest.raises(ImageError, match="no picture in this folder or below it"):
         net.classify(tmp_path)
 
 

@@ -242,6 +242,27 @@ def test_an_address_where_nobody_answers_is_refused(folder, cache):
     assert (answer.code, answer.out) == (1, "")
 
 
+OWN_LOG = """
+import logging
+import darknet_py
+if __name__ == "__main__":
+    logging.basicConfig(format="%(name)s: %(message)s")
+    net = darknet_py.load_network("shapes")
+    samples = darknet_py.load_samples("pics", net.dataset)[:8]
+    for progress in darknet_py.evaluate(net, samples, workers=darknet_py.Cluster("local:1")):
+        logging.getLogger("mine").warning("%d done", progress.done)
+"""
+
+
+def test_a_program_that_measures_on_a_cluster_keeps_its_own_log(folder, cache):
+    (folder / "program.py").write_text(OWN_LOG)
+    command = [sys.executable, "program.py"]
+    ran = subprocess.run(command, cwd=folder, env=environment(cache), capture_output=True, text=True, timeout=PATIENCE)
+    lines = set(ran.stderr.splitlines())
+    assert "mine: 8 done" in lines
+    assert lines <= {"mine: 0 done", "mine: 8 done"}
+
+
 @pytest.mark.parametrize("address", ["local:", "local:0", "local:x", "nonsense"])
 def test_an_address_that_is_none_is_refused(folder, cache, address):
     answer = run(*RUN, "--cluster", address, cwd=folder, env=environment(cache))

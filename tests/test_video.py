@@ -9,12 +9,13 @@ from contextlib import closing, contextmanager, suppress
 
 import numpy as np
 import pytest
+from support_camera import import_opencv
 from support_cli import PATIENCE
 
 from darknet_py import video
 from darknet_py.errors import ImageError
 
-cv2 = pytest.importorskip("cv2")
+cv2 = import_opencv()
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
 NOISE = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
 BUFFERED = 16 << 20  # more bytes than a system keeps of a connection

@@ -145,6 +145,10 @@ def test_statistics_give_a_line_for_each_parameter(darknet):
         ("statistics x.cfg x.weights 1", 2, "CFG WEIGHTS or NAME is expected"),
         ("denormalize x.cfg x.weights", 2, "CFG WEIGHTS OUT or NAME OUT is expected"),
         ("rgbgr x.cfg x.weights /dev/null", 1, "an ordinary file is expected"),
+        ("rescale x.cfg x.weights x.cfg", 2, "OUT x.cfg: would replace a file that this run reads"),
+        ("average x.cfg ./x.cfg x.weights", 2, "OUT ./x.cfg: would replace a file that this run reads"),
+        ("partial x.cfg x.weights x.weights 1", 2, "OUT x.weights: would replace a file that this run reads"),
+        ("partial x.cfg x.weights x.cfg 1", 2, "OUT x.cfg: would replace a file that this run reads"),
     ],
 )
 def test_wrong_operands_are_told_in_a_line_and_nothing_is_written(darknet, line, code, message):
@@ -154,3 +158,4 @@ def test_wrong_operands_are_told_in_a_line_and_nothing_is_written(darknet, line,
     assert err.count("\n") == 1
     assert message in err
     assert sorted(os.listdir()) == ["x.cfg", "x.weights"]
+    assert load("x.cfg", "x.weights").header.seen == SEEN

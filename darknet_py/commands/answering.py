@@ -51,19 +51,20 @@ class Query(NamedTuple):
     only_leaves: bool
 
 
-def classify_each(network: Classifier, paths: Iterable[Named], query: Query, looks: Sequence[Look] = ()) -> Answers:
+def classify_each(network: Classifier, paths: Iterable[Named], query: Query, look: Look | None = None) -> Answers:
     """Pictures' records, or why there are none; all threads of the network work on each.
 
-    When the next is wanted, each of `looks` gets the record and the picture; where that fails, an error comes, too.
+    When the next is wanted, `look` gets the record and the picture.
     """
     for path in paths:
         try:
             record, picture = _classify(network, path, query)
-            yield path, record
-            for look in looks:
-                look(record, picture)
         except ImageError as error:
             yield path, error
+            continue
+        yield path, record
+        if look is not None:
+            look(record, picture)
 
 
 def _classify(network: Classifier, path: Named, query: Query) -> tuple[Record, Picture]:

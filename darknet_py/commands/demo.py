@@ -14,6 +14,7 @@ from ..interrupt import stop_on_signals
 from ..report import STYLES, print_frame
 from ..streams import remark, say
 from .model import add_engine_options, index, open_model, positive, split_operands
+from .target import check_target
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -51,7 +52,6 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
 
 def run_demo(args: argparse.Namespace) -> int:
     """Classify frames until there are no more, somebody closes the window, or a signal comes; 3 where some miss."""
-    from ..evaluation.results import check_target
     from ..video import CODECS, Source, Window, Writer
 
     operands = split_operands(args.operands)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
+from ..networks import IMAGENET
 from ..report import print_line
 from .model import add_dialect, split_operands
+from .target import spare
 
 USAGE = "[DATA] CFG WEIGHTS OUT.onnx"
 EPILOG = """\
@@ -33,14 +35,15 @@ def run_export(args: argparse.Namespace) -> int:
     operands = split_operands(args.operands)
     if len(operands.rest) != 1:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} or NAME OUT.onnx is expected")
-    from ..datasets.data_file import DEFAULT, load_dataset
+    spare("OUT.onnx", operands.rest[0], operands[:3])
+    from ..datasets.data_file import load_dataset
     from ..network import load_structure
     from ..onnx_export import make_model, save_onnx
     from ..weights import choose_dialect, load_weights
 
     network = load_structure(operands.cfg, choose_dialect(args.dialect, operands.weights))
     dataset = load_dataset(operands.data)
-    known = operands.data != DEFAULT or dataset.classes == network.outputs
+    known = operands.data != IMAGENET or dataset.classes == network.outputs
     if known:
         dataset.check_outputs(network.outputs, network.file)
     parameters = load_weights(operands.weights, network).read_all()

@@ -9,13 +9,14 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from ..errors import NO_MEMORY_TO_FIT, CfgError, DatasetError, ImageError, UsageError, WeightsError
+from ..errors import NO_MEMORY_TO_FIT, CfgError, DarknetError, DatasetError, ImageError, UsageError, WeightsError
 from ..files import write_atomically
 from ..images.fit import PREDICT_MODES
 from ..report import STYLES, print_line
 from ..streams import is_quiet, remark, say
 from .model import add_engine_options, layer_number, open_model, positive, split_operands
 from .pictures import find_images, is_list
+from .target import check_target
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -54,8 +55,6 @@ def add_features(parser: argparse.ArgumentParser) -> None:
 
 def run_features(args: argparse.Namespace) -> int:
     """Save them; 3 where some pictures failed, 1, and no file, where all did."""
-    from ..evaluation.results import check_target
-
     operands = split_operands(args.operands)
     if not operands.rest:
         raise UsageError(f"a picture is missing; {USAGE} is expected")
@@ -75,7 +74,7 @@ def run_features(args: argparse.Namespace) -> int:
     save = _Saver(len(paths), first.shape)
     write_atomically(args.save, save.parts(chain(failed, [first], rows)), DatasetError)
     for path in paths:
-        print_line(path if isinstance(path, str) else path.file or "")
+        print_line(_name(path))
     size = " x ".join(map(str, (len(paths), *first.shape)))
     layer = network.layer_at(args.layer)
     remark(f"darknet: {args.save}: layer {layer.index} [{layer.kind}], {size}, {save.failed} of them failed")
@@ -128,23 +127,35 @@ def _compute(
     """For each picture its features, or None after a line that says why there are none."""
     from tqdm import tqdm
 
-    from ..per_thread import run_alike
+    from ..evaluation.evaluator import run_views
 
     run = partial(network.layer_run(args.layer, not args.no_pool), network)
     left = iter(paths)
     with tqdm(total=len(paths), unit="images", disable=is_quiet() or None, dynamic_ncols=True) as bar:
         while chunk := list(islice(left, args.batch)):
-            views: list[Array | None] = []
-            for path in chunk:
+            views: dict[int, list[Array]] = {}
+            failures: dict[int, ImageError] = {}
+            for number, path in enumerate(chunk):
                 try:
-                    views.append(_fit(network, path, args.preprocess))
+                    views[number] = [_fit(network, path, args.preprocess)]
                 except ImageError as error:
-                    with bar.external_write_mode():
-                        say(f"darknet: {error}")
-                    views.append(None)
-            found = iter(run_alike([view for view in views if view is not None], run))
-            yield from (None if view is None else next(found) for view in views)
+                    failures[number] = error
+            rows: dict[int, Array] = {}
+            for number, (output,) in run_views(views, run).items():
+                if isinstance(output, DarknetError):
+                    failures[number] = ImageError(str(output), file=_name(chunk[number]))
+                else:
+                    rows[number] = output
+            for _, failure in sorted(failures.items()):
+                with bar.external_write_mode():
+                    say(f"darknet: {failure}")
+            yield from map(rows.get, range(len(chunk)))
             bar.update(len(chunk))
+
+
+def _name(path: str | ImageError) -> str:
+    """What a picture is called, or that for which there is none."""
+    return path if isinstance(path, str) else path.file or ""
 
 
 def _fit(network: Classifier, path: str | ImageError, preprocess: str | None) -> Array:

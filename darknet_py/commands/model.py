@@ -16,8 +16,8 @@ from ..engines import ENGINES, PRECISIONS
 from ..errors import CfgError, DarknetWarning, UsageError, nearest, one_line
 from ..files import BINARY, resolve
 from ..layers import DIALECTS
-from ..networks import packaged_cfg, packaged_names
-from ..packaged import IMAGENET, find_packaged
+from ..networks import IMAGENET, packaged_cfg, packaged_names
+from ..packaged import find_packaged
 from ..streams import is_quiet, remark
 
 if TYPE_CHECKING:

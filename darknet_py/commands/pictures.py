@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from ..errors import ImageError
-from ..files import BINARY
+from ..files import BINARY, resolve
 from ..images.decode import SUFFIXES, find_pictures
 
 MAX_HEAD = 1 << 12  # bytes of a file that are looked at to tell what it is
@@ -22,7 +22,7 @@ def find_images(operands: list[str]) -> Iterator[str | ImageError]:
         found: Iterable[str] = [operand]
         if operand == "-":
             found = (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-        elif os.path.isdir(operand):
+        elif os.path.isdir(resolve(operand)):
             try:
                 found = find_pictures(operand)
             except ImageError as none:
@@ -38,10 +38,11 @@ def find_images(operands: list[str]) -> Iterator[str | ImageError]:
 
 def is_list(operand: str) -> bool:
     """Whether an operand is a list of pictures: a file of text, and not called as pictures are."""
-    if not os.path.isfile(operand) or os.path.splitext(operand)[1].lower() in SUFFIXES:
+    path = resolve(operand)
+    if not os.path.isfile(path) or os.path.splitext(operand)[1].lower() in SUFFIXES:
         return False
     try:
-        with open(operand, "rb") as stream:
+        with path.open("rb") as stream:
             return BINARY.search(stream.read(MAX_HEAD).decode("latin-1")) is None
     except OSError:
         return False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from ..errors import ImageError, UsageError
+from ..errors import NO_MEMORY_TO_DRAW, CfgError, ImageError, UsageError, WeightsError
 from ..images.fit import PREDICT_MODES
 from ..limits import core_count
 from ..report import FORMATS, STYLES, Record, open_report
@@ -59,7 +59,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def run_predict(args: argparse.Namespace) -> int:
-    """Classify; 3 where some pictures failed, 1 where all did."""
+    """Classify; 3 where some pictures, or what was to be drawn of them, failed, 1 where all did."""
     operands = split_operands(args.operands)
     network = open_model(operands, args)
     top = network.dataset.top
@@ -71,14 +71,14 @@ def run_predict(args: argparse.Namespace) -> int:
     prompted = not operands.rest
     paths: Iterator[Named] = iter(ask_paths(args.format == "text") if prompted else find_images(operands.rest))
     # Who names pictures line by line waits for each answer.
-    named = [] if prompted or looks or "-" in operands.rest else list(islice(paths, MANY))
+    named = [] if prompted or looks.draw or "-" in operands.rest else list(islice(paths, MANY))
     paths, query = chain(named, paths), Query(preprocess, top, only_leaves)
     many = len(named) == MANY
     cores = core_count()  # more threads than these, each with a network of its own, take memory and no less time
     answered = classify_many(network, paths, query, min(args.threads or cores, cores)) if many else None
     done = failed = 0
     try:
-        with closing(answered or classify_each(network, paths, query, looks)) as answers:
+        with closing(answered or classify_each(network, paths, query, looks.add)) as answers:
             for path, answer in answers:
                 if isinstance(answer, ImageError):
                     say(f"darknet: {answer}")
@@ -89,19 +89,48 @@ def run_predict(args: argparse.Namespace) -> int:
                     done += 1
     finally:
         report.close()
-    if prompted or not failed:
+    if prompted or not failed + looks.failed:
         return 0
     return 3 if done else 1
 
 
-def _open_looks(args: argparse.Namespace, network: Classifier) -> list[Look]:
+class _Looks:
+    """What writes the pictures to look at; where one cannot be drawn, it says so and goes on.
+
+    Attributes
+    ----------
+    draw : sequence of Look
+        What writes one picture each.
+    failed : int
+        Pictures so far that could not be drawn.
+    """
+
+    def __init__(self, draw: Sequence[Look] = ()) -> None:
+        self.draw, self.failed = draw, 0
+
+    def add(self, record: Record, picture: Picture) -> None:
+        """Write what there is to see of a picture."""
+        for draw in self.draw:
+            try:
+                draw(record, picture)
+            except (CfgError, WeightsError) as reason:
+                self._fail(record, str(reason))
+            except MemoryError:
+                self._fail(record, NO_MEMORY_TO_DRAW)
+
+    def _fail(self, record: Record, reason: str) -> None:
+        say(f"darknet: {ImageError(reason, file=record.file)}")
+        self.failed += 1
+
+
+def _open_looks(args: argparse.Namespace, network: Classifier) -> _Looks:
     """What writes the pictures to look at that are asked for."""
     if args.layer is not None:
         if args.heatmap is None:
             raise UsageError("says where --heatmap looks, which is missing", option=f"--layer {args.layer}")
         network.layer_at(args.layer)
     if args.annotate is None and args.heatmap is None:
-        return []
+        return _Looks()
     from .gallery import Gallery, draw_guesses, draw_heat
 
     looks: list[Look] = []
@@ -116,4 +145,4 @@ def _open_looks(args: argparse.Namespace, network: Classifier) -> list[Look]:
             heated.add(record.file, draw_heat(network, picture, index, record.preprocess, args.layer))
 
         looks.append(look)
-    return looks
+    return _Looks(looks)

@@ -16,9 +16,11 @@ from ..errors import DatasetError, UsageError, one_line
 from ..files import resolve
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
+from ..networks import IMAGENET
 from ..report import STYLES, print_training, print_training_start, tell_scores
 from ..streams import is_quiet, remark, say
 from .model import add_dialect, find_cfg, index, names_data, positive, print_listing
+from .target import check_target
 from .train_page import open_page
 from .train_setup import Setup
 
@@ -206,11 +208,11 @@ def _show(bar: Any, progress: TrainingProgress) -> None:
 
 
 def _open_log(setup: Setup, resumed: bool) -> Any:
+    if not setup.args.log:
+        return nullcontext()
     from ..training.checkpoint import read_state
     from ..training.log import Log
 
-    if not setup.args.log:
-        return nullcontext()
     return Log(setup.args.log, read_state(setup.files.checkpoint) if resumed else None)
 
 
@@ -297,8 +299,6 @@ def _set_up(args: argparse.Namespace, replacing: Replacing) -> Setup:
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
-    from ..evaluation.results import check_target
-
     if args.valid is not None and args.holdout is not None:
         raise UsageError("--holdout together with --valid: images to validate are drawn, or named")
     if args.balance and args.sampling != "epochs":
@@ -311,7 +311,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:
     """DATA or FOLDER, CFG, and WEIGHTS where they are named."""
     left = list(operands)
-    data = left.pop(0) if left and names_data(left[0]) else "cfg/imagenet1k.data"
+    data = left.pop(0) if left and names_data(left[0]) else IMAGENET
     if not left:
         raise UsageError(f"a cfg file is missing; {USAGE} is expected")
     cfg = find_cfg(left.pop(0))

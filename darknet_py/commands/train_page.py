@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def open_page(setup: Setup, resumed: bool, stop: Stop) -> AbstractContextManager[TrainingPage | None]:
     """The page that is asked for, with what a run that goes on had to show; None without."""
+    if not setup.args.report:
+        return nullcontext()
     from ..pages.training import TrainingFacts, TrainingPage
     from ..training.checkpoint import read_state
 
     network, source, files = setup.network, setup.source, setup.files
-    if not setup.args.report:
-        return nullcontext()
     weights = files.best if source.validation else files.last
     facts = TrainingFacts(
         files.name, network.file, str(weights), network.dataset.file, setup.options, len(source.samples)

@@ -18,6 +18,7 @@ from ..limits import core_count
 from ..report import LINES, STYLES, flush_lines, print_summary
 from ..streams import is_quiet, remark, say
 from .model import Operands, add_engine_options, open_model, positive, split_operands
+from .target import check_target
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -327,8 +328,6 @@ def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | N
 
 def _set_up(args: argparse.Namespace) -> Setup:
     """Find and load all that the command line names."""
-    from ..evaluation.results import check_target
-
     operands = split_operands(args.operands)
     if args.cluster and (args.workers or args.threads):
         raise UsageError("--workers and --threads are of this machine; a cluster's workers have threads of their own")

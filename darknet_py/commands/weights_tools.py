@@ -13,6 +13,7 @@ from ..errors import CfgError, UsageError
 from ..files import read_bytes, read_text, resolve, write_atomically
 from ..report import print_line, print_table
 from .model import add_dialect, find_cfg, index, positive, split_operands
+from .target import spare
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -52,6 +53,7 @@ def run_partial(args: argparse.Namespace) -> int:
         raise UsageError(f"N: {reason}") from None
     if count > len(network.layers):
         raise UsageError(f"N: {count}: {network.file} has {len(network.layers)} layers")
+    spare("OUT", out, [network.file, weights.file])
     save_weights(out, weights.read_all().first(count))
     print_line(out)
     return 0
@@ -74,6 +76,7 @@ def run_average(args: argparse.Namespace) -> int:
     if any(dialect is not first for dialect in others):
         raise UsageError("files of several programs; whose arithmetic the mean is to have is expected: --dialect")
     network = load_structure(find_cfg(args.cfg), first)
+    spare("OUT", args.out, [network.file])
     files = [load_weights(file, network) for file in args.weights]
     mean = surgery.average(network.layers, [file.read() for file in files])
     for file in files:
@@ -145,6 +148,7 @@ def run_change(args: argparse.Namespace) -> int:
     from ..weights import save_weights
 
     weights, network, (out,) = _open(args, "OUT")
+    spare("OUT", out, [network.file])
     cfg, text = os.path.splitext(out)[0] + ".cfg", ""
     if args.command in SETS:
         original = read_text(resolve(network.file), CfgError, network.file)

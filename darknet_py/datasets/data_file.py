@@ -12,9 +12,9 @@ from ..cfg import Entry, add_line, check_lines, drop_comment, parse_integer
 from ..errors import DatasetError, one_line
 from ..files import read_text, resolve
 from ..images.fit import PREDICT_MODES
+from ..networks import IMAGENET
 from ..remarks import Remarks, shorten
 
-DEFAULT = "cfg/imagenet1k.data"
 MAX_BYTES = 64 << 20
 MAX_SHOWN = 512  # characters of a path in a message
 ESSENTIAL = ("classes", "names", "labels", "top")
@@ -40,13 +40,18 @@ class Dataset:
         How many guesses are printed.
     lists : mapping of str to str
         The lists of images that ``train``, ``valid`` and ``test`` name, where they do.
-    path : Path
-        Where the .data file lies, from which what it names is looked for too.
+    path : Path, optional
+        Where the .data file lies, from which what it names is looked for too; None where there is none.
     backup : str
         The folder that ``backup`` names for weights; empty where it does not.
     preprocess : str
         How pictures are fitted where nobody asks for another way: what ``preprocess`` says, which darknet does not
         know; empty where it does not.
+
+    Raises
+    ------
+    DatasetError
+        Where there are not as many names, or labels, as classes.
     """
 
     file: str
@@ -55,9 +60,16 @@ class Dataset:
     wnids: list[str]
     top: int
     lists: Mapping[str, str] = field(default_factory=dict)
-    path: Path = Path()
+    path: Path | None = None
     backup: str = ""
     preprocess: str = ""
+
+    def __post_init__(self) -> None:
+        for what, given in (("names", self.names), ("labels", self.wnids)):
+            if len(given) != self.classes:
+                raise DatasetError(
+                    f"{len(given)} {what} of {self.classes} classes; one for each is expected", file=self.file
+                )
 
     def check_outputs(self, outputs: int, cfg: str) -> None:
         """Raise DatasetError unless the network `cfg` has as many outputs as there are classes."""
@@ -66,7 +78,7 @@ class Dataset:
             raise DatasetError(reason, file=self.file, option="classes")
 
 
-def load_dataset(path: str | os.PathLike[str] = DEFAULT) -> Dataset:
+def load_dataset(path: str | os.PathLike[str] = IMAGENET) -> Dataset:
     """The .data file at `path`, or the packaged one of that name; of a folder its ``imagenet1k.data``.
 
     ``names`` or ``labels`` may be missing: the one then stands for the other. So may ``classes``: there are
@@ -191,11 +203,11 @@ def _without_comment(path: str, data_file: Path) -> str:
     return path if os.path.exists(find_listed(path, data_file)) else _COMMENT.sub("", path)
 
 
-def find_listed(path: str, data_file: Path) -> Path:
+def find_listed(path: str, data_file: Path | None) -> Path:
     """The file that a .data file names: from the working directory, from above or in its own folder, or packaged.
 
     Darknet looks from the working directory alone, which is where cfg/ and data/ lie; the folder above the
-    .data file's is the same place, wherever one stands.
+    .data file's is the same place, wherever one stands. Without a .data file it is looked for from there alone.
 
     Raises
     ------
@@ -204,7 +216,7 @@ def find_listed(path: str, data_file: Path) -> Path:
     """
     if not path:
         raise DatasetError("a name is expected, of a file or a folder", file=path)
-    if os.path.lexists(path):
+    if data_file is None or os.path.lexists(path):
         return resolve(path)
     folder = data_file.absolute().parent
     beside = (candidate for candidate in (folder.parent / path, folder / path) if os.path.exists(candidate))

@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import DatasetError
+from ..errors import DatasetError, ImageError
 from ..files import check_regular, describe_oserror
-from ..images.decode import SUFFIXES
+from ..images.decode import find_pictures
 from .data_file import Dataset, find_listed
 
 MAX_BYTES = 1 << 30
@@ -28,10 +28,10 @@ def load_list(source: str, dataset: Dataset) -> list[str]:
     """
     path = find_listed(source, dataset.path)
     if path.is_dir():
-        paths = sorted(str(found) for found in path.rglob("*") if found.suffix.lower() in SUFFIXES and found.is_file())
-        if not paths:
-            raise DatasetError("no image in this folder or below it", file=source)
-        return paths
+        try:
+            return find_pictures(path)
+        except ImageError as none:
+            raise DatasetError(none.reason, file=source) from None
     size = check_regular(path, DatasetError, source)
     if size > MAX_BYTES:
         raise DatasetError(f"{size} bytes; at most {MAX_BYTES} are expected here", file=source)

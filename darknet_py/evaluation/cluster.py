@@ -32,6 +32,7 @@ PARTS = 8  # that the task of a worker that died is divided into
 KILLS = 3  # workers that an image may kill
 PATIENCE = 0.2  # seconds to wait for an outcome before the caller has a say
 GREETING = 5  # seconds in which a cluster must answer
+NOISY = ("asyncio", "bokeh", "distributed", "tornado")  # whose loggers tell of a cluster
 
 
 @contextmanager
@@ -43,11 +44,9 @@ def connect(address: str) -> Iterator[Client]:
     ClusterError
         Where there is no cluster.
     """
-    # Workers that die are a matter of course here; distributed would tell of each at length.
     quiet = {"distributed.logging.distributed": "critical", "distributed.scheduler.allowed-failures": 0}
     with ExitStack() as stack:
-        stack.callback(logging.disable, logging.root.manager.disable)
-        logging.disable(logging.CRITICAL)
+        stack.enter_context(_silenced())
         stack.enter_context(dask.config.set(quiet))
         where: str | LocalCluster = address
         if address.startswith(LOCAL):
@@ -60,6 +59,20 @@ def connect(address: str) -> Iterator[Client]:
         except OSError as reason:
             raise ClusterError(f"the cluster does not answer: {reason}", file=address) from None
         yield client
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Let the libraries of a cluster log nothing: they would tell of each worker that dies, a matter of course here."""
+    names = [name for name in {*NOISY, *logging.root.manager.loggerDict} if name.partition(".")[0] in NOISY]
+    before = [(logger, logger.level) for logger in map(logging.getLogger, names)]
+    for logger, _ in before:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)
 
 
 async def _greet(address: str) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import index
+from typing import SupportsIndex
 
 from ..classifier import Classifier
 from ..datasets.lists import find_image
@@ -97,7 +99,7 @@ def evaluate(
     top = network.dataset.top if top is None else top
     _check_samples(samples, classes)
     for name, value in (("top", top), ("batch", batch), ("workers", workers), ("threads", threads)):
-        if isinstance(value, int) and value < 1:
+        if isinstance(value, SupportsIndex) and index(value) < 1:
             raise UsageError(f"{name}={value}: at least 1 is expected")
     if top > classes:
         raise UsageError(f"top={top}: at most {classes} is expected, one for each class")
@@ -110,9 +112,12 @@ def evaluate(
         )
     if not network.engine:
         raise UsageError("no weights were loaded, so it cannot run", file=network.file)
-    if workers is None or isinstance(workers, int):
+    if workers is None or isinstance(workers, SupportsIndex):
         threads = threads or core_count()
-        workers = Threads(batch, workers or threads, threads)
+        workers = Threads(batch, threads if workers is None else index(workers), threads)
+    elif not hasattr(workers, "evaluate"):
+        reason = "a number of threads is expected, or who does the work, such as a Cluster"
+        raise UsageError(f"workers={workers!r}: {reason}")
     job = make_job("evaluate", network, preprocess, min(max(top, GUESSES), classes), 0)
     return _evaluate(network, samples, job, top, workers, None if journal is None else os.fspath(journal))
 
@@ -162,8 +167,8 @@ def run_job(
         yield from tell()
     dataset = network.dataset
     pending = (
-        Pending(index, samples[index].file, os.path.abspath(find_image(samples[index].file, dataset)))
-        for index in journal.missing()
+        Pending(place, samples[place].file, os.path.abspath(find_image(samples[place].file, dataset)))
+        for place in journal.missing()
     )
     with closing(crew.evaluate(network, job, pending)) as evaluated:
         for outcomes in evaluated:

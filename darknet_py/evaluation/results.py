@@ -5,27 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..datasets.data_file import Dataset
 from ..datasets.samples import Sample
-from ..errors import DatasetError, UsageError
+from ..errors import DatasetError
 from ..files import write_atomically
 from .outcome import Outcome
-
-
-def check_target(option: str, path: str | None, suffixes: tuple[str, ...], inputs: Sequence[str]) -> None:
-    """Raise UsageError, before any work, where `path` names no file that could be written, or one of `inputs`."""
-    if path is None:
-        return
-    folder = os.path.dirname(os.path.abspath(path))
-    if not path.lower().endswith(suffixes):
-        raise UsageError(f"a name that ends in {' or '.join(suffixes)} is expected", option=f"{option} {path}")
-    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise UsageError("no file can be written there", option=f"{option} {path}")
-    if os.path.realpath(path) in map(os.path.realpath, inputs):
-        raise UsageError("would replace a file that this run reads or writes; name another", option=f"{option} {path}")
 
 
 def save_results(path: str, top: int, dataset: Dataset, samples: Sequence[Sample], outcomes: Iterable[Outcome]) -> None:

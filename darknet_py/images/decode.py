@@ -160,7 +160,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[str]:
     """The pictures in a folder and below it, in the order of their paths; ImageError where there is none."""
     found = [p for p in resolve(folder).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
     if not found:
-        raise ImageError("no picture in this folder", file=folder)
+        raise ImageError("no picture in this folder or below it", file=folder)
     return sorted(map(str, found))
 
 

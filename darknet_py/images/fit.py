@@ -158,6 +158,13 @@ def _square(w: int, h: int) -> tuple[int, int, int]:
     return (w - side) // 2, (h - side) // 2, side
 
 
+def _middle(w: int, h: int, width: int, height: int) -> tuple[int, int, int, int]:
+    """The middle `width` x `height` of a picture whose shorter side is made `width`: left, top; the picture's size."""
+    w, h = shorter_size(w, h, width)
+    # C's division, towards zero, where a network is higher than wide.
+    return int((w - width) / 2), int((h - height) / 2), w, h
+
+
 def _letterbox(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     h, w = picture.shape[:2]
     left, top, new_width, new_height = _box(w, h, width, height)
@@ -172,10 +179,8 @@ def _center_crop(picture: Picture, width: int, height: int, resize: Resize) -> l
 
 
 def _resize_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
-    w, h = shorter_size(picture.shape[1], picture.shape[0], width)
-    # C's division, towards zero, where a network is higher than wide.
-    columns, rows = window(w, int((w - width) / 2), width), window(h, int((h - height) / 2), height)
-    return [resize(picture, w, h, columns, rows)]
+    left, top, w, h = _middle(picture.shape[1], picture.shape[0], width, height)
+    return [resize(picture, w, h, window(w, left, width), window(h, top, height))]
 
 
 def _ten_crop(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
@@ -255,4 +260,7 @@ def find_area(mode: str, w: int, h: int, width: int, height: int) -> tuple[float
     if mode == "center-crop":
         left, top, side = _square(w, h)
         return left / w, top / h, (left + side) / w, (top + side) / h
+    if mode == "resize-crop":
+        left, top, w, h = _middle(w, h, width, height)
+        return left / w, top / h, (left + width) / w, (top + height) / h
     return 0, 0, 1, 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from darknet_py.datasets.data_file import find_listed, load_dataset
+from darknet_py.datasets.data_file import Dataset, find_listed, load_dataset
 from darknet_py.datasets.lists import load_list
 from darknet_py.errors import DarknetWarning, DatasetError
 
@@ -193,6 +193,12 @@ def test_network_must_have_as_many_outputs_as_there_are_classes(load):
         dataset.check_outputs(1000, "x.cfg")
 
 
+@pytest.mark.parametrize(("names", "labels", "what"), [(1, 2, "1 names"), (2, 3, "3 labels")])
+def test_a_dataset_of_ones_own_has_a_name_and_a_label_for_each_class(names, labels, what):
+    with pytest.raises(DatasetError, match=rf"^mine: {what} of 2 classes; one for each is expected$"):
+        Dataset("mine", 2, ["a"] * names, ["a"] * labels, 1)
+
+
 def test_listed_files_are_sought_from_here_then_from_above_the_data_file_then_beside_it(tmp_path, monkeypatch):
     here, there = tmp_path / "here", tmp_path / "there"
     (here / "data").mkdir(parents=True)
@@ -208,6 +214,16 @@ def test_listed_files_are_sought_from_here_then_from_above_the_data_file_then_be
     assert find_listed("data/c.list", data_file) == there / "cfg" / "data" / "c.list"
     assert find_listed("data/d.list", data_file) == Path("data/d.list")
     assert find_listed("data/imagenet.labels.list", data_file).exists()  # packaged
+
+
+def test_without_a_data_file_nothing_is_sought_above_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "above" / "here").mkdir(parents=True)
+    (tmp_path / "a.png").touch()
+    (tmp_path / "above" / "b.png").touch()
+    monkeypatch.chdir(tmp_path / "above" / "here")
+    dataset = Dataset("x.cfg", 1, ["0"], ["0"], 1)
+    for name in ("a.png", "b.png"):
+        assert find_listed(name, dataset.path) == Path(name)
 
 
 def test_a_listed_file_without_a_name_is_refused(tmp_path):

@@ -165,7 +165,7 @@ def test_of_a_folder_all_images_in_it_and_below_are_taken_in_order(dataset):
 
 def test_a_folder_without_images_is_refused(dataset):
     Path("f/deeper").mkdir(parents=True)
-    with pytest.raises(DatasetError, match=r"^f: no image in this folder or below it$"):
+    with pytest.raises(DatasetError, match=r"^f: no picture in this folder or below it$"):
         load_list("f", dataset)
 
 

@@ -21,6 +21,7 @@ def test_a_tenth_of_each_class_is_held_out():
     kept, held = hold_out(make_samples(100, 34, 10, 5, 2, 1), 0.1, 0)
     assert count_classes(held, 6) == [10, 3, 1, 1, 1, 0]
     assert count_classes(kept, 6) == [90, 31, 9, 4, 1, 1]
+    assert hold_out(make_samples(100, 2), 0, 0)[1] == []
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.floats(0, 1, exclude_max=True), st.integers(0, 9))

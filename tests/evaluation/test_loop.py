@@ -42,7 +42,7 @@ def samples(network, pictures):
 @pytest.fixture(scope="module")
 def whole(network, samples):
     """All that is told of one run."""
-    return list(darknet_py.evaluate(network, samples, batch=4, workers=2))
+    return list(darknet_py.evaluate(network, samples, batch=np.int64(4), workers=np.int32(2)))
 
 
 def outcomes_of(told):
@@ -184,6 +184,8 @@ def test_damaged_lines_of_a_journal_are_told_and_measured_again(network, samples
         (dict(top=11), "top=11: at most 10 is expected, one for each class"),
         (dict(batch=0), "batch=0: at least 1 is expected"),
         (dict(workers=-1), "workers=-1: at least 1 is expected"),
+        (dict(workers=np.int64(0)), "workers=0: at least 1 is expected"),
+        (dict(workers="2"), "workers='2': a number of threads is expected, or who does the work"),
         (dict(threads=0), "threads=0: at least 1 is expected"),
         (dict(preprocess="centre"), "preprocess=centre: one of shorter, letterbox, center-crop, "),
         (dict(samples=[]), "no samples; at least one is expected"),

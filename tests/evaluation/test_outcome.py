@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from darknet_py.evaluation.outcome import Outcome, summarize
+from darknet_py.evaluation.outcome import Outcome, OutcomeForm, summarize
 
 TIED = np.array([0.25, 0.5, 0.125, 0.5, 0.25], np.float32)
 
@@ -92,3 +94,35 @@ def test_a_line_is_one_line_of_ascii_and_gives_back_the_outcome(outcome):
 def test_what_is_no_outcome_is_refused(line):
     with pytest.raises(ValueError):  # noqa: PT011
         Outcome.from_line(line)
+
+
+FORM = OutcomeForm(count=3, classes=2, guesses=2, shown=1)
+FITTING = Outcome(2, [(1, 0.5), (0, 0.25)], [0.25])
+
+
+@pytest.mark.parametrize("outcome", [FITTING, replace(FITTING, index=0), Outcome(1, [], [], "no such file")])
+def test_a_run_takes_back_its_own_outcomes(outcome):
+    assert FORM.from_line(FORM.to_line(outcome)) == outcome
+    assert FORM.place(outcome) == outcome.index
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"index": 3},
+        {"index": -1},
+        {"guesses": FITTING.guesses[:1]},
+        {"guesses": [*FITTING.guesses, (0, 0.1)]},
+        {"shown": ()},
+        {"shown": [0.25, 0.5]},
+        {"guesses": [(2, 0.5), (0, 0.25)]},
+        {"guesses": [(1, 0.5), (-1, 0.25)]},
+        {"index": 3, "guesses": (), "shown": (), "error": "no such file"},
+    ],
+    ids=str,
+)
+def test_outcomes_of_another_run_are_refused(changes):
+    line = FORM.to_line(replace(FITTING, **changes))
+    Outcome.from_line(line)
+    with pytest.raises(ValueError, match=r"^an outcome of another run$"):
+        FORM.from_line(line)

@@ -11,9 +11,9 @@ import pytest
 
 from darknet_py.datasets.data_file import Dataset
 from darknet_py.datasets.samples import Sample
-from darknet_py.errors import DatasetError, UsageError
+from darknet_py.errors import DatasetError
 from darknet_py.evaluation.outcome import Outcome
-from darknet_py.evaluation.results import check_target, save_results
+from darknet_py.evaluation.results import save_results
 
 DATASET = Dataset("x.data", 3, ["tabby", "tiger, cat", 'a "dog"'], ["n01", "n02", "n03"], 2)
 SAMPLES = [
@@ -93,39 +93,3 @@ def test_a_failure_in_the_middle_leaves_what_was_there(save, tmp_path):
     with pytest.raises(DatasetError, match=r"^x\.csv: input/output error$"):
         save("x.csv", outcomes())
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.csv", "old")]
-
-
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("x.txt", r"--save x.txt: a name that ends in .jsonl or .csv is expected"),
-        ("csv", r"--save csv: a name that ends in .jsonl or .csv is expected"),
-        ("none/x.csv", "--save none/x.csv: no file can be written there"),
-        ("folder.csv", "--save folder.csv: no file can be written there"),
-        ("file/x.csv", "--save file/x.csv: no file can be written there"),
-    ],
-)
-def test_targets_that_could_not_be_written_are_refused_before_the_work(tmp_path, monkeypatch, path, message):
-    monkeypatch.chdir(tmp_path)
-    Path("folder.csv").mkdir()
-    Path("file").touch()
-    with pytest.raises(UsageError) as error:
-        check_target("--save", path, (".jsonl", ".csv"), ["x.list"])
-    assert str(error.value) == message
-
-
-@pytest.mark.parametrize("path", [None, "new.csv", "there.jsonl", "folder/new.jsonl"])
-def test_targets_that_can_be_written_are_not_touched(tmp_path, monkeypatch, path):
-    monkeypatch.chdir(tmp_path)
-    Path("folder").mkdir()
-    Path("there.jsonl").write_text("old")
-    check_target("--save", path, (".jsonl", ".csv"), ["x.list"])
-    assert sorted(os.listdir(tmp_path)) == ["folder", "there.jsonl"]
-    assert Path("there.jsonl").read_text() == "old"
-
-
-def test_a_target_that_the_run_itself_reads_or_writes_is_refused(tmp_path):
-    path = tmp_path / "x.csv"
-    path.symlink_to(tmp_path / "the.list.csv")
-    with pytest.raises(UsageError, match=r"would replace a file that this run reads or writes; name another$"):
-        check_target("--save", str(path), (".jsonl", ".csv"), ["other", str(tmp_path / "the.list.csv")])

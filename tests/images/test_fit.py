@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py.errors import UsageError
-from darknet_py.images.fit import find_area, preprocess, resize, window
+from darknet_py.images.fit import PREDICT_MODES, find_area, preprocess, resize, window
 
 RNG = np.random.default_rng(1)
 PIXELS = RNG.integers(0, 256, (6, 5, 3), np.uint8)
@@ -214,7 +214,7 @@ def test_unknown_mode_is_refused():
         preprocess(WIDE, "squash", 32, 24)
 
 
-@pytest.mark.parametrize("mode", ["shorter", "letterbox", "center-crop", "stretch"])
+@pytest.mark.parametrize("mode", PREDICT_MODES)
 @pytest.mark.parametrize(("w", "h"), [(80, 60), (60, 80), (64, 64), (300, 40)])
 def test_an_area_is_where_the_input_shows_the_picture(mode, w, h):
     """A picture whose red grows to the right and whose green grows downwards tells from where each pixel comes."""

@@ -199,12 +199,14 @@ def test_a_request_that_does_not_come_in_time_and_one_that_is_too_large_are_told
     from darknet_py.serving.app import Service
     from darknet_py.serving.limits import Limits
 
-    service = Service({"shapes": network}, Limits(seconds=0.3, body=1 << 20))
+    service = Service({"shapes": network}, Limits(seconds=0.3, body=4 << 20))
     with running(service) as (url, _):
-        for body, status in ((b"begun", 408), (bytes(3 << 20), 413)):
+        # More than fits into the buffers between the two: unless it is read, the client cannot send it to the end.
+        for body, status in ((b"begun", 408), (bytes(15 << 20), 413)):
             connection = http.client.HTTPConnection(url.removeprefix("http://"))
             connection.putrequest("POST", "/v1/classify")
             connection.putheader("Content-Length", str(1000 if status == 408 else len(body)))
+            connection.putheader("Connection", "close")  # else the server reads what is left by itself
             connection.endheaders(body)
             assert connection.getresponse().status == status
             connection.close()

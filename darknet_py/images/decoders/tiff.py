@@ -33,6 +33,7 @@ MAX_SAMPLES = 6  # per pixel, Pillow's
 
 _Handler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
 _own = threading.local()
+_kept: list[object] = []  # what libtiff may call from now on: of threads that come to it together, each installs one
 
 
 def pixel_tags(data: bytes, file: str) -> bytes:
@@ -137,7 +138,7 @@ def errors_raised() -> Iterator[None]:
 
 
 @cache
-def _listen() -> tuple[object, ...]:
+def _listen() -> None:
     """Have libtiff tell its errors to `errors_raised`, in threads that are in it; others go where they went.
 
     Where Pillow has libtiff built in, which hides it, errors are printed.
@@ -147,7 +148,7 @@ def _listen() -> tuple[object, ...]:
     try:
         install = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
     except (AttributeError, OSError, TypeError):
-        return ()
+        return
     install.argtypes, install.restype = [_Handler], _Handler
 
     def report(module: bytes | None, reason: bytes | None, values: int | None) -> None:
@@ -159,6 +160,6 @@ def _listen() -> tuple[object, ...]:
         elif before:
             before(module, reason, values)
 
-    handler = _Handler(report)
+    before, handler = None, _Handler(report)
+    _kept.append(handler)
     before = install(handler)
-    return handler, before

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 from contextlib import suppress
@@ -131,6 +133,29 @@ def test_errors_are_told_to_the_thread_that_has_them():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+TOGETHER = """
+import gc, sys
+from darknet_py.images.decode import decode_image
+from darknet_py.images.decoders import tiff
+tiff._listen()
+tiff._listen.__wrapped__()
+gc.collect()
+try:
+    decode_image(sys.stdin.buffer.read())
+except Exception as error:
+    print(error)
+"""
+
+
+def test_threads_that_come_to_libtiff_together_have_it_call_nothing_that_is_gone():
+    data = compressed("tiff_lzw")
+    (strip,) = struct.unpack_from("<L", data, entry(data, 273) + 8)
+    damaged = data[:strip] + b"\x55" * 400 + data[strip + 400 :]
+    ran = subprocess.run([sys.executable, "-c", TOGETHER], input=damaged, capture_output=True, cwd=ROOT)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.startswith(b"image: a damaged picture: libtiff")
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
