@@ -165,7 +165,7 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
     net.check_training(OPTIONS, (*NET_OPTIONS, *others), UNSUPPORTED)
     values = net.read_quietly(OPTIONS)
     width = net.read_quietly(NET_OPTIONS)["width"]
-    values |= changes
+    values |= {key: _parse(net, key, value) for key, value in changes.items()}
     _check(net, values, changes)
     for key in ("steps", "scales"):
         values[key] = tuple(values[key] or ())
@@ -174,6 +174,15 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
     for key in (*AUGMENTING, *WAYS):
         del values[key]
     return {key.lower(): value for key, value in values.items()}
+
+
+def _parse(net: Section, key: str, value: Any) -> Any:
+    """What a caller gives for a key, as if it stood in the cfg; a list or tuple is numbers between commas there."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    try:
+        return OPTIONS[key].parse(",".join(str(int(part) if isinstance(part, bool) else part) for part in parts))
+    except ValueError as reason:
+        raise CfgError(str(reason), file=net.file, option=f"{key}={value}") from None
 
 
 def _check(net: Section, values: Mapping[str, Any], changes: Mapping[str, Any]) -> None:

@@ -70,6 +70,32 @@ def test_changes_count_instead_of_the_cfg():
         read(sise=3)
 
 
+def test_changes_may_be_what_the_attributes_are():
+    whole = read("policy=steps", "steps=10,20", "scales=.1,.5", "adam=1", "learning_rate=0.1")
+    for kind in (list, tuple):
+        changes = {"policy": "steps", "steps": kind([10, 20]), "scales": kind([0.1, 0.5]), "adam": True}
+        assert read(**changes, learning_rate=0.1) == whole
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch": 0}, "x.cfg: batch=0: at least 1 is expected"),
+        ({"subdivisions": 0}, "x.cfg: subdivisions=0: at least 1 is expected"),
+        ({"batch": 2.5}, "x.cfg: batch=2.5: an integer is expected"),
+        ({"learning_rate": -1}, "x.cfg: learning_rate=-1: at least 0 is expected"),
+        ({"decay": float("nan")}, "x.cfg: decay=nan: a finite number is expected"),
+        ({"decay": None}, "x.cfg: decay=None: not a number"),
+        ({"policy": "stpes"}, "x.cfg: policy=stpes: unknown; did you mean steps?"),
+        ({"policy": "steps", "steps": (), "scales": ()}, "x.cfg: policy=steps: steps= is 0 or empty; policy="),
+        ({"policy": "steps", "steps": (2, 1), "scales": (1, 1)}, "x.cfg: steps=(2, 1): numbers that grow are"),
+    ],
+)
+def test_changes_that_no_cfg_could_say_are_refused(changes, message):
+    with pytest.raises(CfgError, match=f"^{re.escape(message)}"):
+        read(**changes)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
