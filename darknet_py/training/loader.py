@@ -239,12 +239,14 @@ class Loader:
     def _make(self, pending: _Pending) -> Batch | None:
         """Make pictures of a batch until all are taken; the batch, where one of them is the last to be done.
 
-        Places are taken in turn: when one fails, all before it are taken, and it is known of each whether it fails.
+        Places are taken in turn, and who has taken one makes it: when one fails, it is known of all before it whether
+        they fail.
         """
         last = False
-        for place in pending.places:
-            if self._closed or pending.failures:
-                return None
+        while not (self._closed or pending.failures):
+            place = next(pending.places, None)
+            if place is None:
+                return self._finish(pending) if last else None
             try:
                 self._make_picture(
                     pending.indices[place], pending.position + place, pending.options, pending.images[place]
@@ -255,7 +257,7 @@ class Loader:
             with pending.lock:
                 pending.left -= 1
                 last = pending.left == 0
-        return self._finish(pending) if last else None
+        return None
 
     def _make_picture(self, index: int, position: int, options: Augmentation, out: Array) -> None:
         file = self._fetched.pop(position, None) or _File(self._locate(index))

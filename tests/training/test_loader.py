@@ -138,6 +138,20 @@ def test_of_several_pictures_that_cannot_be_read_the_first_is_told(feed, monkeyp
         next(loader)
 
 
+def test_a_picture_that_was_taken_is_made_whatever_fails_meanwhile(feed):
+    missing = [Sample(f"{number}.png", 0) for number in range(10)]
+    with Loader(replace(feed, samples=missing), 4, 0, 1) as loader:
+        options, indices = OPTIONS, feed.sampler.take(0, 4)
+
+        def places():
+            pending.failures[1] = ImageError("another thread's")
+            yield 0
+
+        pending = module._Pending(0, indices, options, np.empty((4, 3, 12, 12), np.float32), places(), 4)
+        assert loader._make(pending) is None
+    assert pending.failures.keys() == {0, 1}
+
+
 def own_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("load")]
 
