@@ -66,7 +66,7 @@ def open_journal(
                 if not replace:
                     raise JournalError("is there already; --resume goes on with it, or name another file", file=file)
                 replaced = _put_aside(path, measured, form)
-            journal = Journal(open(path, "a+b", buffering=0), file, form, lock)
+            journal = Journal(open(path, "a+b", buffering=0), file, form, lock)  # noqa: SIM115
             undo.callback(journal.close)
             journal.replaced = replaced
             (journal.resume if os.path.getsize(path) else journal.begin)(measured)
