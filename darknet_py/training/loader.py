@@ -87,10 +87,10 @@ class Batch:
 
 
 class _File(NamedTuple):
-    """Where a picture lies, and what is in its file if that has been read."""
+    """Where a picture lies, and what is in its file."""
 
     path: str | os.PathLike[str]
-    content: bytes | None = None
+    content: bytes
 
 
 @dataclass
@@ -244,8 +244,9 @@ class Loader:
         return None
 
     def _make_picture(self, index: int, position: int, out: Array) -> None:
-        path, content = self._fetched.pop(position, None) or _File(self._locate(index))
-        picture = load_image(path) if content is None else decode_image(content, os.fspath(path))
+        file = self._fetched.pop(position, None)
+        path = self._locate(index) if file is None else file.path
+        picture = load_image(path) if file is None else decode_image(file.content, os.fspath(path))
         options = self.feed.augmentation
         height, width = picture.shape[:2]
         draws = draw(options, width, height, generator(self.feed.seed, Purpose.PICTURE, position))
