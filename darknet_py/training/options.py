@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cfg import Option, Section, choice, flag, integer, integers, number, numbers, text
+from ..cfg import MAX_INTEGER, Option, Section, choice, flag, integer, integers, number, numbers, text
 from ..errors import CfgError, UsageError
 from ..images.augment import Augmentation
 from ..network import NET_OPTIONS, TRAINING_OPTIONS, Network
@@ -225,7 +225,9 @@ def _augmentation(net: Section, values: Mapping[str, Any], width: int) -> Augmen
     """How pictures are changed, their shorter sides within what darknet's classifier takes."""
 
     def side(ratio: float, crop: int, usual: int) -> int:
-        return int(np.float32(ratio) * np.float32(width)) if ratio else crop or usual
+        with np.errstate(over="ignore"):
+            scaled = min(float(np.float32(ratio) * np.float32(width)), MAX_INTEGER)
+        return int(scaled) if ratio else crop or usual
 
     least = side(values["min_ratio"], values["min_crop"], width)
     most = side(values["max_ratio"], values["max_crop"], 2 * width)

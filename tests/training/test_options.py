@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from darknet_py.cfg import parse_cfg
+from darknet_py.cfg import MAX_INTEGER, parse_cfg
 from darknet_py.errors import CfgError, UsageError
 from darknet_py.images.augment import Augmentation
 from darknet_py.network import Network
@@ -61,6 +61,13 @@ def test_all_keys_are_read():
 def test_ratios_count_more_than_crops():
     found = read("min_ratio=1.25", "max_ratio=1.5", "max_crop=99", "min_crop=98").augmentation
     assert (found.min_crop, found.max_crop) == (40, 48)
+
+
+def test_a_ratio_beyond_all_pictures_is_the_largest_number_of_pixels():
+    for ratio in ("1e30", "3e38"):
+        assert read(f"max_ratio={ratio}").augmentation.max_crop == MAX_INTEGER
+        with pytest.raises(CfgError, match=f"shorter sides from {MAX_INTEGER} to 64 pixels"):
+            read(f"min_ratio={ratio}")
 
 
 def test_changes_count_instead_of_the_cfg():
