@@ -87,6 +87,14 @@ def test_the_plan_says_why(network):
     assert reasons[9] == "the activation wave has no kernel"
 
 
+def test_what_a_route_alone_takes_lies_in_it(network):
+    network = make_network((3, 8, 6), CONVOLUTION, ("centre", {}), ("route", {"layers": "1,0"}), CONVOLUTION)
+    parameters, batch = random_parameters(network.layers), random_array((2, 3, 8, 6))
+    engine = open_engine("cpu", network.layers, parameters, 2)
+    actual = engine.plan(network.layers).run(batch)
+    assert_close(actual, run_engine("reference", network.layers, parameters, batch), 5e-5)
+
+
 def test_a_kind_of_a_layer_that_has_a_kernel_runs_by_its_own_definition(monkeypatch):
     monkeypatch.setitem(REGISTRY, "halved", Halved)
     network = make_network((3, 4, 4), ("halved", {"output": 5}), ("softmax", {}))
