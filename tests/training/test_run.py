@@ -94,6 +94,18 @@ def test_the_average_begins_as_the_first_loss(tmp_path):
     assert run.state.average == pytest.approx(0.9 * first + 0.1 * second, rel=1e-12)
 
 
+def test_each_pass_draws_numbers_of_its_own_and_the_same_in_every_run(tmp_path, monkeypatch):
+    runs = []
+    for _ in range(2):
+        drawn = []
+        run, next_batch = start("subdivisions", tmp_path)
+        monkeypatch.setattr(run._plan, "step", lambda *given, drawn=drawn: drawn.append(given[2].random()) or 1.0)
+        iterate(run, next_batch, 3)
+        runs.append(drawn)
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 3 * run.options.subdivisions > 3
+
+
 def test_a_run_that_is_saved_and_loaded_goes_on_bit_for_bit(tmp_path):
     run, next_batch = start("policy_poly", tmp_path)
     iterate(run, next_batch, 5)

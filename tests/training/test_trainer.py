@@ -39,9 +39,9 @@ def network(tmp_path):
     return make_network(tmp_path)
 
 
-def make_network(folder, **net):
+def make_network(folder, dialect=None, **net):
     options = {"batch": 12, "subdivisions": 2, "max_batches": ITERATIONS, "learning_rate": 0.02, **net}
-    network = load_network(write_cfg(folder / "net.cfg", **options))
+    network = load_network(write_cfg(folder / "net.cfg", **options), dialect=dialect)
     network.dataset = Dataset("shapes", len(KINDS), list(KINDS), list(KINDS), 1)
     return network
 
@@ -113,6 +113,17 @@ def test_a_validation_is_that_of_valid_and_the_best_weights_are_kept(network, sa
     loaded.dataset = network.dataset
     *_, evaluated = evaluate(loaded, samples[1])
     assert evaluated.totals.accuracy == last.best
+
+
+def test_a_validation_has_the_arithmetic_of_the_training(samples, tmp_path, monkeypatch):
+    network, asked = make_network(tmp_path, "alexeyab-2020", max_batches=1), []
+    monkeypatch.setattr(
+        module,
+        "evaluate",
+        lambda loaded, *more, **how: asked.append(loaded.dialect.name) or evaluate(loaded, *more, **how),
+    )
+    run(network, samples)
+    assert asked == ["alexeyab-2020"]
 
 
 def test_a_seed_gives_the_same_bytes_whatever_the_threads(network, samples, tmp_path):
