@@ -80,6 +80,9 @@ def test_as_many_layers_are_frozen_as_asked_and_the_network_itself_stays(tmp_pat
     for entry in before.entries:
         same = np.array_equal(run.parameters.values[entry.part], before.values[entry.part])
         assert same == (entry.layer.index < 3), entry.label
+    network = load_network(tmp_path / "leaky.cfg")
+    TrainingRun(network, run.options, TrainingSettings(engine="reference", freeze=3))
+    assert not any(layer.stops for layer in network.layers)
     with pytest.raises(UsageError, match=r"leaky\.cfg: 7 layers are to be frozen, and there are only 7$"):
         start("leaky", tmp_path, freeze=7)
 
