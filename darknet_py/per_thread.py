@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Forked = TypeVar("Forked", bound=RunningNetwork)
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 BATCH = 16  # inputs that run together on all cores
 APART = 8  # on one core by itself
 
@@ -82,7 +83,7 @@ def run_many(
     del first  # chain has the items, and lets them go
 
     def answer(run: Callable[[Array], Array], some: Iterable[Item]) -> list[Array]:
-        return run_alike([fit(item) for item in some], run)
+        return run_alike([fit(item) for item in some], lambda views: run(np.stack(views)))
 
     if workers == 1:
         return [
@@ -97,12 +98,12 @@ def run_many(
         return [output for outputs in answered for output in outputs]
 
 
-def run_alike(views: Sequence[Array], run: Callable[[Array], Array]) -> list[Array]:
-    """What `run` gives for each of `views`, inputs of a network; those of one shape run together."""
+def run_alike(views: Sequence[Array], run: Callable[[Sequence[Array]], Iterable[Answer]]) -> list[Answer]:
+    """What `run` gives for each of `views`, inputs of a network; it is given those of one shape together."""
     places: dict[tuple[int, ...], list[int]] = {}
     for place, view in enumerate(views):
         places.setdefault(view.shape, []).append(place)
-    outputs: dict[int, Array] = {}
+    answers: dict[int, Answer] = {}
     for alike in places.values():
-        outputs |= zip(alike, run(np.stack([views[place] for place in alike])), strict=True)
-    return [outputs[place] for place in range(len(views))]
+        answers |= zip(alike, run([views[place] for place in alike]), strict=True)
+    return [answers[place] for place in range(len(views))]

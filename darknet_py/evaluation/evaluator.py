@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..classifier import Classifier
 from ..errors import NO_MEMORY_TO_FIT, NO_MEMORY_TO_RUN, CfgError, DarknetError, ImageError, UsageError, WeightsError
 from ..images.decode import load_image
 from ..layers import Array
-from ..per_thread import Forks
+from ..per_thread import Forks, run_alike
 from .outcome import Outcome, summarize
 
 Output: TypeAlias = "Array | DarknetError"  # of the network, or why there is none
@@ -111,24 +112,18 @@ class Evaluator:
 
 
 def run_views(views: Mapping[int, Sequence[Array]], run: Callable[[Array], Array]) -> dict[int, list[Output]]:
-    """For each image its views' outputs, in their order; those of one shape `run` together."""
-    batches: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
-    for index, of_image in views.items():
-        for number, view in enumerate(of_image):
-            batches[view.shape].append((index, number))
-    found: dict[tuple[int, int], Output] = {}
-    for batch in batches.values():
-        found |= zip(batch, _run_or_tell([views[index][number] for index, number in batch], run), strict=True)
-    return {index: [found[index, number] for number in range(len(of_image))] for index, of_image in views.items()}
+    """For each image its views' outputs, in their order, or why there is none; those of one shape `run` together."""
+    outputs = iter(run_alike([view for of_image in views.values() for view in of_image], partial(_run_or_tell, run)))
+    return {index: list(islice(outputs, len(of_image))) for index, of_image in views.items()}
 
 
-def _run_or_tell(views: Sequence[Array], run: Callable[[Array], Array]) -> Sequence[Output]:
+def _run_or_tell(run: Callable[[Array], Array], views: Sequence[Array]) -> Sequence[Output]:
     """The outputs for inputs of one shape; where that fails, for each alone, or why there is none."""
     try:
         return list(run(np.stack(views)))
     except (CfgError, WeightsError, MemoryError) as reason:
         if len(views) > 1:
-            return [output for view in views for output in _run_or_tell([view], run)]
+            return [output for view in views for output in _run_or_tell(run, [view])]
         if isinstance(reason, MemoryError):
             return [CfgError(NO_MEMORY_TO_RUN)]
         return [reason]

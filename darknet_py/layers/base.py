@@ -65,6 +65,9 @@ class Parameter(NamedTuple):
         Whether it is missing in files of darknet's own, unlike those of its fork; it is 0 there.
     flipped : bool
         Whether its first axis is the last one in the file.
+    fan_in : int, optional
+        Of weights, how many inputs an output sums up; where absent, as many as the axes after the first have places.
+        0: they only share outputs out, and begin alike.
     """
 
     shape: tuple[int, ...]
@@ -72,6 +75,7 @@ class Parameter(NamedTuple):
     positive: bool = False
     optional: bool = False
     flipped: bool = False
+    fan_in: int | None = None
 
     @property
     def size(self) -> int:

@@ -96,9 +96,9 @@ class Convolutional(Layer):
             self.groups = 1
         if self.share_index is not None:
             self.shares = self._absolute("share_index", self.share_index)
-        for key, channels in (("groups", source.channels), ("groups", self.filters)):
+        for channels in (source.channels, self.filters):
             if channels % self.groups:
-                raise self.section.error(f"does not divide {channels} channels", key)
+                raise self.section.error(f"does not divide {channels} channels", "groups")
         windows = self.windows.count(source, 2 * self.padding)
         if 0 in windows:
             reason = f"larger than its input, {source.width} x {source.height} with padding {self.padding}"

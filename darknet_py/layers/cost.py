@@ -24,7 +24,8 @@ def _smooth(error: Array) -> tuple[Array, Array]:
     return np.where(np.abs(error) < 1, error**2, 2 * np.abs(error) - 1), np.clip(error, -1, 1)
 
 
-# truth - prediction -> the loss of each cell, and its delta: half of what the loss falls by. Source: cost_layer.c.
+# truth - prediction -> the loss of each cell, and its delta: half of what the loss falls by, of L1 all of it. Source:
+# cost_layer.c.
 COSTS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "sse": _squares,
     "masked": _squares,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,10 +52,10 @@ class Local(Layer):
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        channels, places = self.input_shapes[0].channels, self.shape.height * self.shape.width
+        window, places = (self.input_shapes[0].channels, self.size, self.size), self.shape.height * self.shape.width
         return {
             "biases": Parameter(tuple(self.shape), "bias"),
-            "weights": Parameter((places, self.filters, channels, self.size, self.size), "weight"),
+            "weights": Parameter((places, self.filters, *window), "weight", fan_in=math.prod(window)),
         }
 
     def listing(self) -> str:

@@ -89,7 +89,7 @@ class Shortcut(Layer):
     @property
     def parameters(self) -> dict[str, Parameter]:
         columns = self.shape.channels if WEIGHTS[self.weights_type] == "per_channel" else 1
-        return {"weights": Parameter((len(self.inputs), columns), "weight")} if self.weighted else {}
+        return {"weights": Parameter((len(self.inputs), columns), "weight", fan_in=0)} if self.weighted else {}
 
     @property
     def resizable(self) -> bool:  # type: ignore[override]

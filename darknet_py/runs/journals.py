@@ -66,13 +66,12 @@ def open_journal(
                 if not replace:
                     raise JournalError("is there already; --resume goes on with it, or name another file", file=file)
                 replaced = _put_aside(path, measured, form)
-            stream = open(path, "a+b", buffering=0)  # noqa: SIM115
+            journal = Journal(open(path, "a+b", buffering=0), file, form, lock)  # noqa: SIM115
+            undo.callback(journal.close)
+            journal.replaced = replaced
+            (journal.resume if os.path.getsize(path) else journal.begin)(measured)
         except OSError as reason:
             raise JournalError(describe_oserror(reason), file=file) from None
-        journal = Journal(stream, file, form, lock)
-        undo.callback(journal.close)
-        journal.replaced = replaced
-        (journal.resume if os.path.getsize(path) else journal.begin)(measured)
         undo.pop_all()
     return journal
 

@@ -102,4 +102,4 @@ class Served:
 
     def _run(self, network: Classifier | Forks, batch: Sequence[Fitted]) -> Sequence[Array]:
         self._watch(len(batch))
-        return run_alike([fitted.view for fitted in batch], network.probabilities)
+        return run_alike([fitted.view for fitted in batch], lambda views: network.probabilities(np.stack(views)))

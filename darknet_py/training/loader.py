@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,9 +23,9 @@ from ..datasets.samples import Sample
 from ..errors import DarknetError, ImageError
 from ..files import read_bytes
 from ..images.augment import Augmentation, Warp, augment, draw, warp
+from ..images.decode import decode_image, load_image
 from .generators import Purpose, generator
 from .mixing import NOTHING_MIXED, Array, Mixing, draw_mixing, make_truths, mix
-from .pictures import Pictures
 from .sampler import Indices, Sampler
 
 AHEAD = 2  # batches that are made ahead, where cores are left for that
@@ -46,26 +45,23 @@ class Feed:
         In which order samples come.
     seed : int
         Of what is drawn for pictures.
-    augmentation : function
-        How the pictures of a batch are changed, by the position of its first one: a network may change its size.
+    augmentation : Augmentation
+        How pictures are changed.
     mixing : Mixing
     smoothing : float
         Of truths, as in `make_truths`.
     locate : function
         Where a sample's file lies.
-    keep : int
-        Bytes of decoded pictures that are kept in memory.
     """
 
     samples: Sequence[Sample]
     classes: int
     sampler: Sampler
     seed: int
-    augmentation: Callable[[int], Augmentation]
+    augmentation: Augmentation
     mixing: Mixing = NOTHING_MIXED
     smoothing: float = 0.0
     locate: Callable[[str], str | os.PathLike[str]] = str
-    keep: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,10 +87,10 @@ class Batch:
 
 
 class _File(NamedTuple):
-    """Where a picture lies, and what is in its file if that has been read."""
+    """Where a picture lies, and what is in its file."""
 
     path: str | os.PathLike[str]
-    content: bytes | None = None
+    content: bytes
 
 
 @dataclass
@@ -103,7 +99,6 @@ class _Pending:
 
     position: int
     indices: Indices
-    options: Augmentation
     images: Array
     places: Iterator[int]  # that no thread has taken
     left: int  # pictures that are not done
@@ -132,19 +127,12 @@ class Loader:
         and only the files of the next one are read ahead, as far as these are not more than `FETCHED` bytes.
     warp : function
         `images.augment.warp`, or a faster one with the same answers.
-
-    Attributes
-    ----------
-    waited : float
-        Seconds that the caller has waited for batches, all in all.
     """
 
     def __init__(
         self, feed: Feed, batch: int, position: int, threads: int, ahead: int = AHEAD, warp: Warp = warp
     ) -> None:
         self.feed, self.batch, self.threads, self.ahead, self.warp = feed, batch, threads, ahead, warp
-        self.waited = 0.0
-        self._pictures = Pictures(feed.keep)
         self._next = position
         self._window: deque[_Pending] = deque()
         self._fetched: dict[int, _File] = {}  # of the next batch, by position
@@ -187,7 +175,6 @@ class Loader:
         if self._closed:
             raise StopIteration
         try:
-            start = time.perf_counter()
             self._fetching = False  # whoever makes pictures reads those files that are left
             # One that is taken makes room for another only when it is asked for the next.
             while len(self._window) <= self.ahead:
@@ -197,7 +184,6 @@ class Loader:
             if pending.failures:
                 raise pending.failures[min(pending.failures)]
             (batch,) = batches
-            self.waited += time.perf_counter() - start
             if not self.ahead:
                 self._fetched, self._fetching = {}, True
                 indices = self.feed.sampler.take(self._next, self.batch)
@@ -210,10 +196,10 @@ class Loader:
     def _begin(self) -> _Pending:
         """Have the next batch made."""
         position, self._next = self._next, self._next + self.batch
-        options = self.feed.augmentation(position)
-        images = np.empty((self.batch, 3, options.size, options.size), np.float32)
+        size = self.feed.augmentation.size
+        images = np.empty((self.batch, 3, size, size), np.float32)
         indices = self.feed.sampler.take(position, self.batch)
-        pending = _Pending(position, indices, options, images, iter(range(self.batch)), self.batch)
+        pending = _Pending(position, indices, images, iter(range(self.batch)), self.batch)
         pending.work = [self._pool.submit(self._make, pending) for _ in range(min(self.threads, self.batch))]
         return pending
 
@@ -239,36 +225,38 @@ class Loader:
     def _make(self, pending: _Pending) -> Batch | None:
         """Make pictures of a batch until all are taken; the batch, where one of them is the last to be done.
 
-        Places are taken in turn: when one fails, all before it are taken, and it is known of each whether it fails.
+        Places are taken in turn, and who has taken one makes it: when one fails, it is known of all before it whether
+        they fail.
         """
         last = False
-        for place in pending.places:
-            if self._closed or pending.failures:
-                return None
+        while not (self._closed or pending.failures):
+            place = next(pending.places, None)
+            if place is None:
+                return self._finish(pending) if last else None
             try:
-                self._make_picture(
-                    pending.indices[place], pending.position + place, pending.options, pending.images[place]
-                )
+                self._make_picture(pending.indices[place], pending.position + place, pending.images[place])
             except Exception as failure:
                 pending.failures[place] = failure
                 return None
             with pending.lock:
                 pending.left -= 1
                 last = pending.left == 0
-        return self._finish(pending) if last else None
+        return None
 
-    def _make_picture(self, index: int, position: int, options: Augmentation, out: Array) -> None:
-        file = self._fetched.pop(position, None) or _File(self._locate(index))
-        picture = self._pictures.load(*file)
+    def _make_picture(self, index: int, position: int, out: Array) -> None:
+        file = self._fetched.pop(position, None)
+        path = self._locate(index) if file is None else file.path
+        picture = load_image(path) if file is None else decode_image(file.content, os.fspath(path))
+        options = self.feed.augmentation
         height, width = picture.shape[:2]
         draws = draw(options, width, height, generator(self.feed.seed, Purpose.PICTURE, position))
         try:
             augment(picture, draws, options.size, options.size, self.warp, out)
         except MemoryError:
-            raise ImageError("not enough memory to change it", file=file.path) from None
+            raise ImageError("not enough memory to change it", file=path) from None
 
     def _finish(self, pending: _Pending) -> Batch:
-        feed, size = self.feed, pending.options.size
+        feed, size = self.feed, self.feed.augmentation.size
         truths = make_truths([feed.samples[at].truth for at in pending.indices], feed.classes, feed.smoothing)
         random = generator(feed.seed, Purpose.MIXING, pending.position)
         images, truths = mix(pending.images, truths, draw_mixing(feed.mixing, self.batch, size, size, random))

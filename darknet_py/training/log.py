@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -64,7 +65,8 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
+        with suppress(OSError):  # `add` has written all that could be
+            self._stream.close()
 
     def add(self, progress: TrainingProgress) -> None:
         """Write what `figures` has; at once, so that a program that follows sees it."""
@@ -92,7 +94,7 @@ class Log:
                 row = dict(zip(COLUMNS, line.split(","), strict=False)) if self._csv else json.loads(line)
                 last = state.validated if row.get("loss") in (None, "") else state.iteration
                 whole = line.endswith("\n") and int(row["iteration"]) <= last
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue  # the header, or a line that was cut off
             if whole:
                 kept.append(line)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cfg import Option, Section, choice, flag, integer, integers, number, numbers, text
+from ..cfg import MAX_INTEGER, Option, Section, choice, flag, integer, integers, number, numbers, text
 from ..errors import CfgError, UsageError
 from ..images.augment import Augmentation
 from ..network import NET_OPTIONS, TRAINING_OPTIONS, Network
@@ -177,11 +177,9 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parse(net: Section, key: str, value: Any) -> Any:
-    """A value that counts in the place of the cfg's, which must be as one there."""
-    if isinstance(value, (list, tuple)):
-        text = ",".join(map(str, value))
-    else:
-        text = str(int(value)) if isinstance(value, (bool, np.bool_)) else str(value)
+    """What a caller gives for a key, as if it stood in the cfg; a list or tuple is numbers between commas there."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    text = ",".join(str(int(part) if isinstance(part, (bool, np.bool_)) else part) for part in parts)
     try:
         return OPTIONS[key].parse(text)
     except ValueError as reason:
@@ -228,7 +226,9 @@ def _augmentation(net: Section, values: Mapping[str, Any], width: int) -> Augmen
     """How pictures are changed, their shorter sides within what darknet's classifier takes."""
 
     def side(ratio: float, crop: int, usual: int) -> int:
-        return int(np.float32(ratio) * np.float32(width)) if ratio else crop or usual
+        with np.errstate(over="ignore"):
+            scaled = min(float(np.float32(ratio) * np.float32(width)), MAX_INTEGER)
+        return int(scaled) if ratio else crop or usual
 
     least = side(values["min_ratio"], values["min_crop"], width)
     most = side(values["max_ratio"], values["max_crop"], 2 * width)

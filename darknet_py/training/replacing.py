@@ -41,7 +41,7 @@ class Replacing:
     ) -> None:
         for path, written in self._written.items():
             with suppress(DatasetError, OSError):  # the error that led here says more
-                if _read(path) == written.now:
+                if _read(path) in (written.now, written.before):  # before: where it could not be written
                     _put(path, written.before)
                     if written.before is not None:
                         _put(_behind(path), written.older)

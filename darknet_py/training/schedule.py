@@ -21,11 +21,11 @@ def rate(options: TrainingOptions, n: int, seed: int = 0) -> float:
     """
     first = float(np.float32(options.learning_rate))
     if n < options.burn_in:
-        share = np.float32(n) / np.float32(options.burn_in)
-        return _float32(first * float(share) ** _float32(options.power))
+        share = float(np.float32(n) / np.float32(options.burn_in))
+        return _float32(first * _power(share, _float32(options.power)))
     if options.policy == "random":
         draw = generator(seed, Purpose.RATE, n).uniform()
-        return _float32(first * draw ** _float32(options.power))
+        return _float32(first * _power(draw, _float32(options.power)))
     return _float32(_POLICIES[options.policy](options, first, n))
 
 
@@ -62,7 +62,7 @@ def _poly(options: TrainingOptions, first: float, n: int) -> float:
 
 def _sigmoid(options: TrainingOptions, first: float, n: int) -> float:
     # The difference has a sign, as in 2016 and the fork; that of 2018 has none, and its rate is 0 before `step`.
-    exponent = float(np.float32(options.gamma) * np.float32(n - options.step))
+    exponent = _float32(_float32(options.gamma) * _float32(n - options.step))
     return first / (1 + math.exp(exponent)) if exponent < 700 else 0.0
 
 

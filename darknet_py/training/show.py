@@ -74,5 +74,8 @@ def _name(text: str) -> str:
 
 
 def _classes(truths: Array) -> list[int]:
-    """The classes whose share is above the mean, the largest first: a mixed picture's, without what smoothing gives."""
-    return [int(at) for at in np.argsort(-truths, kind="stable") if truths[at] > truths.mean()]
+    """The classes whose share is the mean or more, the largest first: a mixed picture's, without what smoothing gives.
+
+    All where their shares are equal, as in a mean of two pictures of two classes, unless these are 0.
+    """
+    return [int(at) for at in np.argsort(-truths, kind="stable") if truths[at] >= truths.mean() and truths[at] > 0]

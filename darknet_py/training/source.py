@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from ..datasets.data_file import Dataset, load_dataset
 from ..datasets.folder import load_folder
@@ -13,7 +14,7 @@ from ..datasets.samples import Sample
 from ..datasets.split import hold_out
 from ..datasets.truths import load_training
 from ..errors import DatasetError, UsageError
-from ..files import describe_oserror, write_atomically
+from ..files import describe_oserror
 from ..network import load_structure
 from .outputs import rewrite_cfg
 from .replacing import Replacing
@@ -147,9 +148,9 @@ def make_folder(folder: str | os.PathLike[str]) -> Path:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / ".writable", [b""], UsageError)
-        (path / ".writable").unlink()
-    except (OSError, UsageError) as reason:
-        what = reason.reason if isinstance(reason, UsageError) else describe_oserror(reason)
-        raise UsageError(f"{what}; name another folder for weights with --backup", file=path) from None
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as reason:
+        what = f"{describe_oserror(reason)}; name another folder for weights with --backup"
+        raise UsageError(what, file=path) from None
     return path

@@ -201,13 +201,13 @@ def make_feed(
     network: Classifier, samples: Sequence[Sample], options: TrainingOptions, settings: TrainingSettings
 ) -> Feed:
     """What the network is trained on, changed as the options say."""
-    dataset, augmentation = network.dataset, options.augmentation
+    dataset = network.dataset
     return Feed(
         samples,
         dataset.classes,
         make_sampler(settings.sampling, [sample.truth for sample in samples], settings.seed),
         settings.seed,
-        lambda position: augmentation,
+        options.augmentation,
         Mixing(options.mixing),
         options.label_smooth_eps,
         lambda file: find_image(file, dataset),

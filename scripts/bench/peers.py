@@ -1,6 +1,7 @@
 """The programs that are timed, one class each; a class imports its library when it is made.
 
-All compute in float32 and get the same number of threads. Otherwise they run as their manuals advise.
+All compute in float32, unless asked for bfloat16, and get the same number of threads. Otherwise they run as their
+manuals advise.
 """
 
 from __future__ import annotations

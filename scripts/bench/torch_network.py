@@ -45,7 +45,7 @@ class TorchNetwork(torch.nn.Module):
 
 
 def _constant(array: Any) -> Any:
-    """A tensor, kernels with their channels last; a list where they are positions."""
+    """A tensor, weights with their channels last; a list where they are positions."""
     if array.dtype.kind == "i":
         return array.tolist()
     tensor = torch.from_numpy(array.copy())
@@ -53,9 +53,9 @@ def _constant(array: Any) -> Any:
 
 
 def _convolve(inputs: list[Any], attributes: Attributes) -> torch.Tensor:
-    x, kernels, biases = inputs
+    x, weights, biases = inputs
     strides, padding = attributes["strides"], attributes["pads"][:2]
-    return functional.conv2d(x, kernels, biases, strides, padding, groups=attributes["group"])
+    return functional.conv2d(x, weights, biases, strides, padding, groups=attributes["group"])
 
 
 def _pool(inputs: list[Any], attributes: Attributes) -> torch.Tensor:

@@ -31,11 +31,11 @@ class TorchTraining:
     parameters : Parameters
         The first ones.
     channels_last : bool
-        Whether pictures and kernels lie so.
+        Whether pictures and weights lie so.
     compiled : bool
         Whether forward, loss and backward are compiled, by the first step; a C++ compiler must be there.
     rate, momentum, decay : float
-        Of the update; kernels alone decay.
+        Of the update; weights alone decay.
     """
 
     def __init__(

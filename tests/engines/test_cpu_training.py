@@ -123,6 +123,46 @@ def test_slopes_that_want_the_activations_input_are_compiled_in_every_layer(acti
     check(network, 4)
 
 
+@settings(deadline=None)
+@given(st.sampled_from([(16, 32), (32, 16)]))
+def test_a_shortcut_that_scales_a_part_of_its_input_learns_by_its_definition(channels):
+    first, second = ({"filters": filters, "size": 3, "pad": 1, "activation": "leaky"} for filters in channels)
+    network = make_network(
+        (3, 8, 8),
+        ("convolutional", first),
+        ("convolutional", second),
+        ("shortcut", {"from": 0, "alpha": 0.5, "beta": 2}),
+        ("connected", {"output": 5, "activation": "linear"}),
+        ("softmax", {}),
+    )
+    plan = compile_training("cpu", network.layers, random_parameters(network.layers), 4)
+    assert plan.defined == {2: "it scales a part of its input"}
+    check(network, 4)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(
+        [
+            ({"size": 1, "padding": 1}, "its padding is as wide as its window"),
+            ({"size": 10, "stride": 4}, "its window is larger than the picture"),
+        ]
+    )
+)
+def test_windows_that_no_compiled_code_goes_back_through_learn_by_their_definition(found):
+    options, reason = found
+    network = make_network(
+        (3, 8, 8),
+        ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "leaky"}),
+        ("convolutional", {"filters": 16, "activation": "leaky", **options}),
+        ("connected", {"output": 5, "activation": "linear"}),
+        ("softmax", {}),
+    )
+    plan = compile_training("cpu", network.layers, random_parameters(network.layers), 4)
+    assert plan.defined == {1: reason}
+    check(network, 4)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 24), st.integers(1, 130), st.sampled_from([1, 3, 15, 33]))
 def test_connected_layers_of_any_size_are_compiled(inputs, outputs, batch):

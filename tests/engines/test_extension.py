@@ -16,6 +16,7 @@ from darknet_py.engines.cuda import CudaEngine
 from darknet_py.errors import DarknetWarning
 from darknet_py.layers import REGISTRY, Layer, Parameter
 from darknet_py.layers.activations import ACTIVATIONS, Formula, activate
+from darknet_py.layers.connected import Connected
 
 
 class Centre(Layer):
@@ -35,6 +36,15 @@ class Centre(Layer):
     def forward(self, inputs, parameters):
         x = inputs[0] - np.float32(self.share) * inputs[0].mean(axis=(1, 2, 3), keepdims=True)
         return activate(self.activation, x + parameters["biases"].reshape(-1, 1, 1))
+
+
+class Halved(Connected):
+    """Half of what a connected layer gives."""
+
+    kind = "halved"
+
+    def forward(self, inputs, parameters):
+        return np.float32(0.5) * super().forward(inputs, parameters)
 
 
 CONVOLUTION = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"})
@@ -75,6 +85,24 @@ def test_the_plan_says_why(network):
     assert reasons.keys() == {0, 2, 3, 4, 6, 9, 10}
     assert reasons[0] == "[centre] has no kernel"
     assert reasons[9] == "the activation wave has no kernel"
+
+
+def test_what_a_route_alone_takes_lies_in_it(network):
+    network = make_network((3, 8, 6), CONVOLUTION, ("centre", {}), ("route", {"layers": "1,0"}), CONVOLUTION)
+    parameters, batch = random_parameters(network.layers), random_array((2, 3, 8, 6))
+    engine = open_engine("cpu", network.layers, parameters, 2)
+    actual = engine.plan(network.layers).run(batch)
+    assert_close(actual, run_engine("reference", network.layers, parameters, batch), 5e-5)
+
+
+def test_a_kind_of_a_layer_that_has_a_kernel_runs_by_its_own_definition(monkeypatch):
+    monkeypatch.setitem(REGISTRY, "halved", Halved)
+    network = make_network((3, 4, 4), ("halved", {"output": 5}), ("softmax", {}))
+    parameters, batch = random_parameters(network.layers), random_array((3, 3, 4, 4))
+    with pytest.warns(DarknetWarning, match=r": 0 \[halved\], \[halved\] has no kernel$"):
+        engine = open_engine("cpu", network.layers, parameters, 2)
+    actual = engine.plan(network.layers).run(batch)
+    assert_close(actual, run_engine("reference", network.layers, parameters, batch), 1e-6)
 
 
 @needs_compiler

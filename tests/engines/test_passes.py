@@ -198,6 +198,14 @@ def test_a_route_is_not_overwritten_while_somebody_reads_a_part_of_it():
     check_program(compile_steps(network.layers), network.layers)
 
 
+def test_a_route_of_such_a_route_is_not_overwritten_either():
+    network = make_network(
+        (3, 4, 4), CONV, CONV, CONV, ("route", {"layers": "1,0"}), ("route", {"layers": "3,2"}), ("batchnorm", {}),
+        CONV, ("route", {"layers": "6,0"}), ("softmax", {}),
+    )  # fmt: skip
+    check_program(compile_steps(network.layers), network.layers)
+
+
 def test_ten_thousand_layers_in_place_lie_in_one_buffer():
     """Found in time that grows with their number, not with its square: the fifth part of a second, for nine."""
     network = make_network((1, 1, 1), *[("activation", {"activation": "relu"})] * 10_000)

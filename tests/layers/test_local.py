@@ -45,7 +45,7 @@ def test_parameters_listing_and_defaults():
     layer = make_layer("local", (3, 5, 7), filters=2, size=3)
     assert layer.parameters == {
         "biases": Parameter((2, 3, 5), "bias"),
-        "weights": Parameter((15, 2, 3, 3, 3), "weight"),
+        "weights": Parameter((15, 2, 3, 3, 3), "weight", fan_in=27),
     }
     assert list(layer.parameters) == ["biases", "weights"]
     assert layer.listing() == layer.table_row() == "Local Layer: 5 x 7 x 3 image, 2 filters -> 3 x 5 x 2 image"

@@ -46,7 +46,7 @@ def test_several_outputs_are_added_over_the_channels_that_are_there():
 def test_weights_equal_the_loops(kind, normalization):
     layer = make_shortcut(weights_type=kind, weights_normalization=normalization)
     columns = 4 if kind == "per_channel" else 1
-    assert layer.parameters == {"weights": Parameter((4, columns), "weight")}
+    assert layer.parameters == {"weights": Parameter((4, columns), "weight", fan_in=0)}
     weights, x = random_array((4, columns), 9), inputs_of(layer)
     y = layer.forward(x, {"weights": weights})
     for n, c, row, column in np.ndindex(*y.shape):

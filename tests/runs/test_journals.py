@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -53,6 +54,22 @@ def test_one_that_is_refused_can_be_opened_again(file):
     for _ in range(2):
         with pytest.raises(JournalError, match=r": not a journal"):
             reopen(file)
+
+
+def test_a_disk_that_fails_while_a_journal_is_taken_up_is_told(file, monkeypatch):
+    write(file, *OUTCOMES[:2])
+    with file.open("ab") as stream:
+        stream.write(b'{"torn')
+
+    def fail(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "ftruncate", fail)
+        with pytest.raises(JournalError, match=rf"^{file}: input/output error$"):
+            reopen(file)
+    with reopen(file) as journal:
+        assert journal.done == 2
 
 
 # Put aside

@@ -29,6 +29,20 @@ def test_weights_are_normal_in_convolutions_and_uniform_in_connected_layers():
     assert abs(connected.mean()) < limit / 100
 
 
+def test_weights_of_each_place_of_a_local_layer_are_as_large_as_a_connected_layers():
+    network = make_network((4, 8, 8), ("local", {"filters": 40, "size": 3}), ("connected", {"output": 3}))
+    weights, limit = first(network).views[0]["weights"], np.sqrt(2 / (9 * 4))
+    assert limit * 0.99 < np.abs(weights).max() <= limit
+    assert weights.std() == pytest.approx(limit / np.sqrt(3), rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["per_feature", "per_channel"])
+def test_a_shortcut_shares_its_weights_out_alike(kind):
+    shortcut = ("shortcut", {"from": "-2", "weights_type": kind, "weights_normalization": "relu"})
+    network = make_network((4, 8, 8), CONVOLUTION, CONVOLUTION, shortcut, ("softmax", {}))
+    assert (first(network).views[2]["weights"] == 1).all()
+
+
 def test_scales_and_variances_are_1_and_all_else_0():
     for entry in first().entries:
         if entry.parameter.role != "weight":

@@ -24,7 +24,6 @@ from darknet_py.errors import ImageError
 from darknet_py.images.augment import Augmentation, augment, draw
 from darknet_py.images.decode import load_image
 from darknet_py.training import loader as module
-from darknet_py.training import pictures
 from darknet_py.training.generators import Purpose, generator
 from darknet_py.training.loader import Feed, Loader
 from darknet_py.training.mixing import Mixing
@@ -44,7 +43,7 @@ def feed(tmp_path_factory):
         Image.fromarray(pixels).save(path)
         samples.append(Sample(str(path), number % 2))
     sampler = make_sampler("epochs", [sample.truth for sample in samples], 7)
-    return Feed(samples, 2, sampler, 7, lambda position: OPTIONS)
+    return Feed(samples, 2, sampler, 7, OPTIONS)
 
 
 def take(feed, batch, count, position=0, threads=2, **options):
@@ -92,11 +91,6 @@ def test_the_size_of_a_batch_does_not_change_its_pictures(feed):
     assert (stack(take(feed, 3, 4))[0] == stack(take(feed, 12, 1))[0]).all()
 
 
-def test_the_size_of_pictures_may_change_from_batch_to_batch(feed):
-    feed = replace(feed, augmentation=lambda position: replace(OPTIONS, size=8 + position // 4))
-    assert [batch.images.shape for batch in take(feed, 4, 3)] == [(4, 3, 8, 8), (4, 3, 9, 9), (4, 3, 10, 10)]
-
-
 def test_samples_are_looked_for_where_they_lie(feed):
     moved = [Sample("list/" + sample.file, sample.truth) for sample in feed.samples]
     found = replace(feed, samples=moved, locate=lambda file: file.partition("/")[2])
@@ -133,21 +127,27 @@ def test_of_several_pictures_that_cannot_be_read_the_first_is_told(feed, monkeyp
         failed.set()
         raise ImageError("damaged", file=path)
 
-    monkeypatch.setattr(pictures, "load_image", load)
+    monkeypatch.setattr(module, "load_image", load)
     with Loader(feed, 4, 0, 2, ahead=0) as loader, pytest.raises(ImageError, match=f"^{files[1]}: damaged$"):
         next(loader)
 
 
+def test_a_picture_that_was_taken_is_made_whatever_fails_meanwhile(feed):
+    missing = [Sample(f"{number}.png", 0) for number in range(10)]
+    with Loader(replace(feed, samples=missing), 4, 0, 1) as loader:
+        indices, images = feed.sampler.take(0, 4), np.empty((4, 3, 12, 12), np.float32)
+
+        def places():
+            pending.failures[1] = ImageError("another thread's")
+            yield 0
+
+        pending = module._Pending(0, indices, images, places(), 4)
+        assert loader._make(pending) is None
+    assert pending.failures.keys() == {0, 1}
+
+
 def own_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("load")]
-
-
-def test_pictures_kept_in_memory_make_the_same_batches(feed, monkeypatch):
-    decoded = []
-    monkeypatch.setattr(pictures, "load_image", lambda path: decoded.append(path) or load_image(path))
-    kept = stack(take(replace(feed, keep=1 << 20), 5, 6))
-    assert len(decoded) < 20  # some twice, that are wanted again while they are decoded
-    assert (kept[0] == stack(take(feed, 5, 6))[0]).all()
 
 
 def test_too_little_memory_is_an_error_of_the_picture(feed):
@@ -160,7 +160,7 @@ def test_too_little_memory_is_an_error_of_the_picture(feed):
 
 def test_no_more_is_made_ahead_than_asked_and_closing_ends_it(feed, monkeypatch):
     seen = []
-    monkeypatch.setattr(pictures, "load_image", lambda path: seen.append(path) or load_image(path))
+    monkeypatch.setattr(module, "load_image", lambda path: seen.append(path) or load_image(path))
     loader = Loader(feed, 2, 0, 2, ahead=3)
     assert not seen
     next(loader)
@@ -173,8 +173,8 @@ def test_no_more_is_made_ahead_than_asked_and_closing_ends_it(feed, monkeypatch)
 
 
 def test_nothing_is_made_ahead_where_nothing_is_asked(feed, monkeypatch):
-    seen, load = [], pictures.Pictures.load
-    monkeypatch.setattr(pictures.Pictures, "load", lambda *arguments: seen.append(arguments) or load(*arguments))
+    seen, make = [], Loader._make_picture
+    monkeypatch.setattr(Loader, "_make_picture", lambda *arguments: seen.append(arguments) or make(*arguments))
     with Loader(feed, 4, 0, 2, ahead=0) as loader:
         for count in (4, 8):
             next(loader)
@@ -270,7 +270,7 @@ def test_closing_waits_for_no_more_than_the_pictures_at_work(feed, monkeypatch):
         go.wait(60)
         return load_image(path)
 
-    monkeypatch.setattr(pictures, "load_image", load_slowly)
+    monkeypatch.setattr(module, "load_image", load_slowly)
     loader = Loader(feed, 32, 0, 2)  # each thread makes four at a time
     loader._begin()
     wait_until(lambda: len(begun) == 2)
@@ -281,16 +281,6 @@ def test_closing_waits_for_no_more_than_the_pictures_at_work(feed, monkeypatch):
     closing.join(60)
     assert len(begun) == 2
     assert not own_threads()
-
-
-def test_waiting_is_measured(feed, monkeypatch):
-    clock = iter([1.0, 3.5, 10.0, 11.0])
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
-    with Loader(feed, 2, 0, 1) as loader:
-        next(loader)
-        assert loader.waited == 2.5
-        next(loader)
-        assert loader.waited == 3.5
 
 
 def test_an_interrupt_ends_a_script_that_loads():
@@ -304,7 +294,7 @@ def test_an_interrupt_ends_a_script_that_loads():
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         samples = [Sample("data/star.png", 0)] * 100
         options = Augmentation(300, 300, 300)
-        feed = Feed(samples, 1, make_sampler("epochs", [0] * 100, 0), 0, lambda position: options)
+        feed = Feed(samples, 1, make_sampler("epochs", [0] * 100, 0), 0, options)
         with Loader(feed, 500, 0, 2) as loader:
             print("ready", flush=True)
             for batch in loader:

@@ -88,6 +88,27 @@ def test_a_run_that_begins_begins_the_file(path):
     assert read(path.with_stem("new")) == [figures(progress(3))]
 
 
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"iteration": Infinity}', '{"iteration": null}', "[1]", "\ufeff{}"])
+def test_lines_of_something_else_are_dropped(tmp_path, line):
+    path = tmp_path / "x.jsonl"
+    write(path, progress(1))
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(f"{line}\n")
+    write(path, resumed=at(2))
+    assert read(path) == [figures(progress(1))]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+def test_a_disk_that_is_full_is_told_with_the_file(path):
+    def fill():
+        with Log(path) as log, open("/dev/full", "w") as full:
+            os.dup2(full.fileno(), log._stream.fileno())
+            log.add(progress(1))
+
+    with pytest.raises(TrainingError, match=rf"^{path}: no space left on device$"):
+        fill()
+
+
 def test_what_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(TrainingError, match=r"none/x\.csv: no such file or directory$"):
         Log(tmp_path / "none" / "x.csv")

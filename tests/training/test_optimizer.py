@@ -15,6 +15,7 @@ NETWORK = make_network(
     (2, 4, 4),
     ("convolutional", {"filters": 3, "size": 3, "batch_normalize": 1, "learning_rate": 2}),
     ("convolutional", {"filters": 3, "learning_rate": 0}),
+    ("batchnorm", {}),  # whose statistics lie between what is learned alike
     ("connected", {"output": 5}),
     ("softmax", {}),
 )

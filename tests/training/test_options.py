@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from darknet_py.cfg import parse_cfg
+from darknet_py.cfg import MAX_INTEGER, parse_cfg
 from darknet_py.errors import CfgError, UsageError
 from darknet_py.images.augment import Augmentation
 from darknet_py.network import Network
@@ -64,6 +64,13 @@ def test_ratios_count_more_than_crops():
     assert (found.min_crop, found.max_crop) == (40, 48)
 
 
+def test_a_ratio_beyond_all_pictures_is_the_largest_number_of_pixels():
+    for ratio in ("1e30", "3e38"):
+        assert read(f"max_ratio={ratio}").augmentation.max_crop == MAX_INTEGER
+        with pytest.raises(CfgError, match=f"shorter sides from {MAX_INTEGER} to 64 pixels"):
+            read(f"min_ratio={ratio}")
+
+
 def test_changes_count_instead_of_the_cfg():
     assert read("batch=5", "subdivisions=3", subdivisions=5).pass_size == 1
     assert read("policy=poly", max_batches=7).max_batches == 7
@@ -79,21 +86,32 @@ def test_changes_are_read_as_lines_of_the_cfg_are():
     assert type(found.batch) is int
 
 
+def test_changes_may_be_what_the_attributes_are():
+    whole = read("policy=steps", "steps=10,20", "scales=.1,.5", "adam=1", "learning_rate=0.1")
+    for kind in (list, tuple):
+        changes = {"policy": "steps", "steps": kind([10, 20]), "scales": kind([0.1, 0.5]), "adam": True}
+        assert read(**changes, learning_rate=0.1) == whole
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"batch": 0}, "x.cfg: batch=0: at least 1 is expected"),
+        ({"subdivisions": 0}, "x.cfg: subdivisions=0: at least 1 is expected"),
         ({"batch": 2.5}, "x.cfg: batch=2.5: an integer is expected"),
+        ({"learning_rate": -1}, "x.cfg: learning_rate=-1: at least 0 is expected"),
+        ({"decay": float("nan")}, "x.cfg: decay=nan: a finite number is expected"),
+        ({"decay": None}, "x.cfg: decay=None: not a number"),
         ({"max_batches": "many"}, "x.cfg: max_batches=many: not a number; an integer is expected"),
-        ({"learning_rate": float("nan")}, "x.cfg: learning_rate=nan: a finite number is expected"),
-        ({"policy": "cosin"}, "x.cfg: policy=cosin: unknown; did you mean cosine?"),
         ({"mixup": 2}, "x.cfg: mixup=2: at most 1 is expected"),
+        ({"policy": "stpes"}, "x.cfg: policy=stpes: unknown; did you mean steps?"),
+        ({"policy": "steps", "steps": (), "scales": ()}, "x.cfg: policy=steps: steps= is 0 or empty; policy="),
+        ({"policy": "steps", "steps": (2, 1), "scales": (1, 1)}, "x.cfg: steps=(2, 1): numbers that grow are"),
     ],
 )
-def test_changes_that_make_no_sense_are_refused(changes, message):
-    with pytest.raises(CfgError) as raised:
+def test_changes_that_no_cfg_could_say_are_refused(changes, message):
+    with pytest.raises(CfgError, match=f"^{re.escape(message)}"):
         read(**changes)
-    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(

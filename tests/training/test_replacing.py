@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from darknet_py.errors import DatasetError
+from darknet_py.files import write_atomically
+from darknet_py.training import replacing as module
 from darknet_py.training.replacing import Replacing
 
 
@@ -65,6 +67,22 @@ def test_an_error_amid_brings_back_the_rest_and_stays_the_error(tmp_path):
         fail()
     assert first.read_text() == "before"
     assert second.read_text() == "before"
+
+
+def test_a_file_that_cannot_be_written_leaves_its_older_one_too(tmp_path, monkeypatch):
+    path, behind = tmp_path / "net.cfg", tmp_path / "net.cfg~"
+    path.write_text("before")
+    behind.write_text("older")
+
+    def write(target, parts, error):
+        if parts == [b"after"]:
+            raise error("no space left on device", file=target)
+        write_atomically(target, parts, error)
+
+    monkeypatch.setattr(module, "write_atomically", write)
+    with pytest.raises(DatasetError, match="no space left"), Replacing() as replacing:
+        replacing.write(path, b"after")
+    assert (path.read_text(), behind.read_text()) == ("before", "older")
 
 
 def test_what_cannot_be_written_is_said(tmp_path):

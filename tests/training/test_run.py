@@ -80,6 +80,9 @@ def test_as_many_layers_are_frozen_as_asked_and_the_network_itself_stays(tmp_pat
     for entry in before.entries:
         same = np.array_equal(run.parameters.values[entry.part], before.values[entry.part])
         assert same == (entry.layer.index < 3), entry.label
+    network = load_network(tmp_path / "leaky.cfg")
+    TrainingRun(network, run.options, TrainingSettings(engine="reference", freeze=3))
+    assert not any(layer.stops for layer in network.layers)
     with pytest.raises(UsageError, match=r"leaky\.cfg: 7 layers are to be frozen, and there are only 7$"):
         start("leaky", tmp_path, freeze=7)
 
@@ -92,6 +95,18 @@ def test_the_average_begins_as_the_first_loss(tmp_path):
     assert run.state.average == first
     iterate(run, next_batch, 1)
     assert run.state.average == pytest.approx(0.9 * first + 0.1 * second, rel=1e-12)
+
+
+def test_each_pass_draws_numbers_of_its_own_and_the_same_in_every_run(tmp_path, monkeypatch):
+    runs = []
+    for _ in range(2):
+        drawn = []
+        run, next_batch = start("subdivisions", tmp_path)
+        monkeypatch.setattr(run._plan, "step", lambda *given, drawn=drawn: drawn.append(given[2].random()) or 1.0)
+        iterate(run, next_batch, 3)
+        runs.append(drawn)
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 3 * run.options.subdivisions > 3
 
 
 def test_a_run_that_is_saved_and_loaded_goes_on_bit_for_bit(tmp_path):

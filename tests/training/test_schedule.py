@@ -71,3 +71,6 @@ def test_a_random_rate_is_the_same_in_every_run_of_a_seed():
 def test_rates_that_grow_too_large_are_infinite_and_no_error():
     assert rate(options(policy="exp", gamma=1e30), 1000) == math.inf
     assert rate(options(policy="sigmoid", gamma=5, step=1), 100000) == 0
+    assert rate(options(policy="sigmoid", gamma=1e38, step=1), 100000) == 0
+    for policy in ({"burn_in": 1000}, {"policy": "random"}):
+        assert rate(options(**policy, power=-1e6), 1) == math.inf

@@ -45,6 +45,16 @@ def test_a_mixed_picture_has_its_classes_the_largest_share_first(tmp_path):
     assert file.endswith("0000_c+a_1.png")
 
 
+@pytest.mark.parametrize(
+    ("truths", "label"), [([0.5, 0.5], "a+b"), ([1], "a"), ([0], "none"), ([0.9, 0.1], "a"), ([0, 0], "none")]
+)
+def test_of_few_classes_those_that_it_has_are_told(tmp_path, truths, label):
+    mixed = batch(0)
+    mixed = Batch(0, mixed.indices, mixed.images, np.array([truths], np.float32))
+    (file,) = show_pictures(tmp_path, [mixed], SAMPLES, ["a", "b"], 1)
+    assert file.endswith(f"0000_{label}_1.png")
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "x").touch()
     with pytest.raises(UsageError, match=r"x/y: not a directory$"):

@@ -86,3 +86,9 @@ def test_a_folder_that_cannot_be_written_is_refused(folder):
             make_folder(folder / name)
     assert re.fullmatch(r"\w+", make_folder(folder / "made").name)
     assert list((folder / "made").iterdir()) == []
+
+
+def test_a_folder_is_tried_without_a_name_that_others_have(folder):
+    (folder / ".writable").write_text("somebody's")
+    make_folder(folder)
+    assert (folder / ".writable").read_text() == "somebody's"

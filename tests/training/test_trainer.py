@@ -18,6 +18,7 @@ from darknet_py.datasets.split import hold_out
 from darknet_py.errors import CheckpointError, DatasetError, TrainingError, UsageError
 from darknet_py.evaluation.loop import evaluate
 from darknet_py.training import trainer as module
+from darknet_py.training.checkpoint import read_state
 from darknet_py.training.loader import AHEAD, Loader
 from darknet_py.training.options import TrainingOptions
 from darknet_py.training.settings import TrainingSettings
@@ -38,9 +39,9 @@ def network(tmp_path):
     return make_network(tmp_path)
 
 
-def make_network(folder, **net):
+def make_network(folder, dialect=None, **net):
     options = {"batch": 12, "subdivisions": 2, "max_batches": ITERATIONS, "learning_rate": 0.02, **net}
-    network = load_network(write_cfg(folder / "net.cfg", **options))
+    network = load_network(write_cfg(folder / "net.cfg", **options), dialect=dialect)
     network.dataset = Dataset("shapes", len(KINDS), list(KINDS), list(KINDS), 1)
     return network
 
@@ -114,6 +115,17 @@ def test_a_validation_is_that_of_valid_and_the_best_weights_are_kept(network, sa
     assert evaluated.totals.accuracy == last.best
 
 
+def test_a_validation_has_the_arithmetic_of_the_training(samples, tmp_path, monkeypatch):
+    network, asked = make_network(tmp_path, "alexeyab-2020", max_batches=1), []
+    monkeypatch.setattr(
+        module,
+        "evaluate",
+        lambda loaded, *more, **how: asked.append(loaded.dialect.name) or evaluate(loaded, *more, **how),
+    )
+    run(network, samples)
+    assert asked == ["alexeyab-2020"]
+
+
 def test_a_seed_gives_the_same_bytes_whatever_the_threads(network, samples, tmp_path):
     found = {}
     for name, settings in {
@@ -152,6 +164,21 @@ def test_a_validation_that_is_stopped_is_made_up_for(network, samples, tmp_path)
     assert told[0].iteration == 4
     assert told[0].validation.complete
     assert weights(parts) == weights(whole)
+
+
+def test_between_validations_a_checkpoint_is_written_now_and_then(network, samples, tmp_path, monkeypatch):
+    files, kept = files_in(tmp_path), []
+
+    def look(progress):
+        kept.append(read_state(files.checkpoint).iteration if files.checkpoint.exists() else 0)
+
+    run(network, samples, look, files=files, validate=False)
+    assert kept == [0] * 4 + [4] * 4 + [8]
+    files.checkpoint.unlink()
+    kept.clear()
+    monkeypatch.setattr(module, "SAVED", -1)
+    run(network, samples, look, files=files, validate=False)
+    assert kept == [*range(ITERATIONS)]
 
 
 def test_a_run_that_is_complete_has_nothing_left(network, samples, tmp_path):
@@ -253,4 +280,6 @@ def test_training_that_is_over_before_it_begins_is_told(network, samples, tmp_pa
         run(network, samples, settings=done)
     assert run(network, samples, settings=replace(done, clear=True))[0].iteration == 1
     longer = make_network(tmp_path, max_batches=10)
-    assert [progress.iteration for progress in run(longer, samples, settings=done, validate=False)] == [10]
+    # What the weights bring along was validated by whoever trained them.
+    told = run(longer, samples, settings=replace(done, validate_every=9))
+    assert [progress.iteration for progress in told] == [10, 10]

@@ -154,7 +154,7 @@ class CpuPlan:
             passed = self.engine.cell // LANES * (layer.shape.size + sum(shape.size for shape in layer.input_shapes))
             if images * passed > MACHINE.cached_bytes:
                 total += passed
-            if isinstance(layer, Connected):
+            if type(layer) is Connected:
                 total += self.engine.weights[layer.index].data.nbytes / images
         return total
 

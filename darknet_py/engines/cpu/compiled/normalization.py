@@ -138,8 +138,8 @@ def bend_delta(op, slope, share):
 def fold_delta(op, to_variance, to_deviation, share):
     """Add what SUMS say to the gradients of biases and scales; a block an item.
 
-    Where there is a SCALE: at FACTOR, SLOPE_FACTOR and BIAS what `normalize_delta` takes of deltas, distances from
-    MEAN, and at all. Gradients are for `CHANNELS`; SCALE is their scales, VARIANCE as `fold_measures` gave it,
+    Where there is a SCALE: to FACTOR and TILT what `normalize_delta` multiplies deltas and distances from MEAN by, to
+    BIAS what it adds. Gradients are for `CHANNELS`; SCALE is their scales, VARIANCE as `fold_measures` gave it,
     `to_variance` and `to_deviation` as it took them.
     """
     images, count = op[t.IMAGES], op[t.IMAGES] * op[t.CELLS]

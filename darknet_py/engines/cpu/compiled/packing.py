@@ -1,4 +1,4 @@
-"""Kernels from a weights file's order to the micro-kernel's, scaled by the batch normalization on the way."""
+"""Weights from a weights file's order to the micro-kernel's, scaled by the batch normalization on the way."""
 
 from __future__ import annotations
 
