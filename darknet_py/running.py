@@ -85,15 +85,19 @@ class RunningNetwork(Network):
 
     def __init__(
         self,
-        cfg: str | os.PathLike[str],
+        cfg: str | os.PathLike[str] | Network,
         weights: str | os.PathLike[str] | None,
         settings: Settings,
         until: int | None = None,
     ) -> None:
-        """With `until`, the number of a layer, no engine is opened for those behind it before they are asked for."""
+        """Of a cfg, or of what was read of one, whose file may have changed since.
+
+        With `until`, the number of a layer, no engine is opened for those behind it before they are asked for.
+        """
         if settings.threads is not None and settings.threads < 1:
             raise UsageError(f"threads={settings.threads}: at least 1 is expected")
-        super().__init__(load_cfg(cfg), os.fspath(cfg), choose_dialect(settings.dialect, weights))
+        read = (cfg.sections, cfg.file) if isinstance(cfg, Network) else (load_cfg(cfg), os.fspath(cfg))
+        super().__init__(*read, choose_dialect(settings.dialect, weights))
         self.settings = settings
         self._weights: Weights | None = None
         self._opened: OrderedDict[int, Opened] = OrderedDict()  # by the last layer

@@ -79,7 +79,7 @@ ALLOWED = {
     "streams": set(),
     "surgery": {"engines", "layers", "network", "parameters"},
     "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}
-    | {"layers", "limits", "network", "parameters", "runs", "weights"},
+    | {"layers", "limits", "network", "parameters", "running", "runs", "weights"},
     "version": set(),
     "video": {"images", "opencv"},
     "weights": {"layers", "network", "parameters"},

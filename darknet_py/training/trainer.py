@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from ..classifier import Classifier, load_network
+from ..classifier import Classifier
 from ..datasets.lists import find_image
 from ..datasets.samples import Sample, check_samples
 from ..engines import find_warp
@@ -18,6 +18,7 @@ from ..errors import CheckpointError, DatasetError, TrainingError, UsageError
 from ..evaluation.loop import EvaluationProgress, evaluate
 from ..limits import core_count
 from ..parameters import Parameters
+from ..running import Settings
 from ..runs.lock import lock_file
 from ..runs.progress import Progress
 from ..weights import save_weights
@@ -217,8 +218,8 @@ def make_feed(
 def validate(
     network: Classifier, weights: Path, samples: Sequence[Sample], settings: TrainingSettings
 ) -> Generator[EvaluationProgress, None, None]:
-    """Evaluate the network with `weights` as ``valid`` does."""
-    loaded = load_network(network.file, weights, settings.engine, settings.threads, dialect=network.dialect.name)
+    """Evaluate the network with `weights` as ``valid`` does; its cfg is not read again."""
+    loaded = Classifier(network, weights, Settings(settings.engine, settings.threads, dialect=network.dialect.name))
     loaded.dataset = network.dataset
     return evaluate(loaded, samples, threads=settings.threads)
 

@@ -6,6 +6,7 @@ import os
 import re
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,6 +125,17 @@ def test_a_validation_has_the_arithmetic_of_the_training(samples, tmp_path, monk
     )
     run(network, samples)
     assert asked == ["alexeyab-2020"]
+
+
+def test_a_cfg_that_is_edited_meanwhile_changes_no_validation(network, samples):
+    def edit(progress):
+        Path(network.file).write_text(Path(network.file).read_text().replace("leaky", "linear"))
+
+    scores = [
+        [progress.validation.totals.figures() for progress in run(network, samples, stop) if progress.validation]
+        for stop in (None, edit)
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_a_seed_gives_the_same_bytes_whatever_the_threads(network, samples, tmp_path):
