@@ -17,7 +17,7 @@ from .images.decode import is_lasting, name_source, split_sources, to_picture
 from .images.fit import PREDICT_MODES, RESIZING_MODES, find_area, interpolate, preprocess, shorter_size, to_grey
 from .layers import Array
 from .layers.counts import count_backward, count_forward
-from .networks import packaged_cfg
+from .networks import find_cfg
 from .packaged import find_packaged
 from .per_thread import run_many
 from .prediction import Prediction, Predictions
@@ -365,8 +365,7 @@ def load_network(
     settings = Settings(engine, threads, gpu, precision, dialect)
     packaged = find_packaged(cfg) if weights is None else None
     if packaged is None:
-        named = packaged_cfg(cfg) if isinstance(cfg, str) else None
-        return Classifier(named or cfg, weights, settings)
+        return Classifier(find_cfg(cfg) if isinstance(cfg, str) else cfg, weights, settings)
     network = Classifier(packaged.cfg, packaged.weights, settings)
     network.dataset = load_dataset(packaged.data)
     return network

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import NamedTuple
+
+from .errors import CfgError, nearest
+from .files import resolve
 
 
 class Accuracy(NamedTuple):
@@ -116,6 +121,28 @@ def packaged_cfg(name: str) -> str | None:
     """``cfg/NAME.cfg`` where the package has a network of that bare name, or of that other name."""
     stem = ALIASES.get(name, name)
     return f"cfg/{stem}.cfg" if stem in FIGURES else None
+
+
+def find_cfg(name: str) -> str:
+    """The cfg file that `name` means: of a network that comes with the package, or `name` itself.
+
+    Raises
+    ------
+    CfgError
+        Where there is no such file, but a packaged network is called nearly so.
+    """
+    return packaged_cfg(name) or check_spelling(name)
+
+
+def check_spelling(cfg: str) -> str:
+    """`cfg`, a file; CfgError as `find_cfg` raises it."""
+    if not os.path.lexists(resolve(cfg)):
+        path = Path(cfg)
+        if close := nearest(path.stem, packaged_names(), 0.7):
+            meant = str(path.with_stem(close))
+            if packaged_cfg(meant) or resolve(meant).exists():
+                raise CfgError(f"no such file; did you mean {meant}?", file=cfg)
+    return cfg
 
 
 def packaged_names() -> list[str]:

@@ -21,7 +21,7 @@ from PIL import Image
 from support_cli import environment
 
 import darknet_py
-from darknet_py import ImageError, Prediction, Predictions, UsageError, WeightsError
+from darknet_py import CfgError, ImageError, Prediction, Predictions, UsageError, WeightsError
 
 STAR = ROOT / "data" / "star.png"
 PIXELS = np.asarray(Image.open(STAR).convert("RGB"))
@@ -46,6 +46,12 @@ def test_a_bare_name_without_fetched_weights_says_how_to_have_them(tmp_path, mon
     monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match="no weights have been fetched for tiny; run `darknet fetch tiny`"):
         darknet_py.load_network("tiny")
+
+
+def test_a_name_that_is_nearly_right_is_told(tmp_path):
+    for name, meant in (("tinny", "tiny"), ("cfg/tinny.cfg", "cfg/tiny.cfg")):
+        with pytest.raises(CfgError, match=f"^{name}: no such file; did you mean {meant}\\?$"):
+            darknet_py.load_network(name)
 
 
 def test_several_pictures_come_in_their_order(net, best, tmp_path):

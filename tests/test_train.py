@@ -287,6 +287,12 @@ REFUSED = {
         "--holdout together with --valid: images to validate are drawn, or named",
         2,
     ),
+    "a match in a folder": (
+        lambda folder: None,
+        ("pics", "net.cfg", "--match", "words"),
+        "--match: is for lists; in a folder those below it are the classes",
+        2,
+    ),
     "a part of 1": (
         lambda folder: None,
         ("x.data", "net.cfg", "--holdout", "1"),

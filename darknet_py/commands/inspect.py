@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ..engines import CPU_PRECISIONS
 from ..errors import UsageError
+from ..networks import find_cfg
 from ..report import print_line, print_table
-from .model import add_dialect, add_precision, find_cfg, positive
+from .model import add_dialect, add_precision, positive
 
 if TYPE_CHECKING:
     from ..network import Network

@@ -9,14 +9,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engines import ENGINES, PRECISIONS
-from ..errors import CfgError, DarknetWarning, UsageError, nearest, one_line
+from ..errors import DarknetWarning, UsageError, one_line
 from ..files import BINARY, resolve
 from ..layers import DIALECTS
-from ..networks import IMAGENET, packaged_cfg, packaged_names
+from ..networks import IMAGENET, check_spelling, packaged_cfg
 from ..packaged import find_packaged
 from ..streams import is_quiet, remark
 
@@ -48,22 +47,6 @@ class Operands(NamedTuple):
     rest: list[str]
 
 
-def find_cfg(name: str) -> str:
-    """The cfg file that `name` means: of a network that comes with the package, or `name` itself."""
-    return packaged_cfg(name) or _check_spelling(name)
-
-
-def _check_spelling(cfg: str) -> str:
-    """`cfg`; CfgError where there is no such file, but a packaged network is called nearly so."""
-    if not os.path.lexists(resolve(cfg)):
-        path = Path(cfg)
-        if close := nearest(path.stem, packaged_names(), 0.7):
-            meant = str(path.with_stem(close))
-            if packaged_cfg(meant) or resolve(meant).exists():
-                raise CfgError(f"no such file; did you mean {meant}?", file=cfg)
-    return cfg
-
-
 def split_operands(operands: list[str]) -> Operands:
     """Tell ``[DATA] CFG WEIGHTS [IMAGE ...]`` and ``[DATA] NAME [IMAGE ...]`` apart.
 
@@ -81,7 +64,7 @@ def split_operands(operands: list[str]) -> Operands:
     packaged = find_packaged(name)
     if packaged is not None:
         return Operands(data or packaged.data, packaged.cfg, packaged.weights, left)
-    _check_spelling(name)
+    check_spelling(name)
     if not left:
         raise UsageError(f"a weights file is missing after {name}; CFG WEIGHTS [IMAGE ...] is expected")
     for operand, place in ((name, "CFG"), (left[0], "WEIGHTS")):

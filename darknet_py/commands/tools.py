@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from ..networks import find_cfg
 from ..report import STYLES, print_line, print_operations
 from ..streams import is_quiet
-from .model import add_dialect, find_cfg, print_listing
+from .model import add_dialect, print_listing
 
 
 def add_ops(parser: argparse.ArgumentParser) -> None:

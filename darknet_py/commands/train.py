@@ -16,10 +16,10 @@ from ..errors import DatasetError, UsageError, one_line
 from ..files import resolve
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
-from ..networks import IMAGENET
+from ..networks import IMAGENET, find_cfg
 from ..report import STYLES, print_training, print_training_start, tell_scores
 from ..streams import is_quiet, remark, say
-from .model import add_dialect, find_cfg, index, names_data, positive, print_listing
+from .model import add_dialect, index, names_data, positive, print_listing
 from .target import check_target
 from .train_page import open_page
 from .train_setup import Setup
@@ -75,9 +75,8 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--match",
         choices=("words", "substring"),
-        default="words",
         help="how a listed path tells its class: by a label that is a word of its name or its folder's, or anywhere in "
-        "it (default: %(default)s)",
+        "it (default: words)",
     )
     parser.add_argument(
         "--sampling",
@@ -264,9 +263,11 @@ def _set_up(args: argparse.Namespace, replacing: Replacing) -> Setup:
     name = Path(cfg).name.split(".")[0]
     in_folder = os.path.isdir(resolve(data))
     if in_folder:
+        if args.match:
+            raise UsageError("--match: is for lists; in a folder those below it are the classes")
         source = read_folder(data, args.valid, args.holdout, args.seed)
     else:
-        source = read_data_file(data, args.match, args.valid, args.holdout, args.seed)
+        source = read_data_file(data, args.match or "words", args.valid, args.holdout, args.seed)
     folder = make_folder(args.backup or source.dataset.backup or "backup")
     files = TrainingFiles(folder, name)
     if in_folder:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from .. import surgery
 from ..errors import CfgError, UsageError
 from ..files import read_bytes, read_text, resolve, write_atomically
+from ..networks import find_cfg
 from ..report import print_line, print_table
-from .model import add_dialect, find_cfg, index, positive, split_operands
+from .model import add_dialect, index, positive, split_operands
 from .target import spare
 
 if TYPE_CHECKING:
