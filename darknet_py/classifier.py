@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
 import warnings
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
 from .datasets.data_file import Dataset, load_dataset
 from .errors import DarknetWarning, UsageError
 from .images import Picture
-from .images.decode import is_lasting, name_source, split_sources, to_picture
+from .images.decode import name_source, split_sources, to_picture
 from .images.fit import PREDICT_MODES, RESIZING_MODES, find_area, interpolate, preprocess, shorter_size, to_grey
 from .layers import Array
 from .layers.counts import count_backward, count_forward
 from .networks import find_cfg
 from .packaged import find_packaged
-from .per_thread import run_many
 from .prediction import Prediction, Predictions
 from .running import RunningNetwork, Settings
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from .heatmap import Area, Heatmap
     from .images.decode import Source
 
+Answer = TypeVar("Answer")
+BATCH = 16  # pictures that run together
 # Beyond this, `shorter` is not taken unless asked for: a strip of 1 x 65,000 pixels would become 224 x 14 million.
 MAX_SHORTER_PIXELS = 1 << 24
 
@@ -101,7 +102,7 @@ class Classifier(RunningNetwork):
             Where `preprocess` is unknown or the network cannot follow it, or `top` is below 0.
         """
         sources, several = split_sources(image)
-        found = [self.rank(row, top) for row in self._run(sources, preprocess, Classifier.probabilities)]
+        found = [self.rank(row, top) for row in self._run(sources, preprocess, self.probabilities)]
         return found if several else found[0]
 
     def features(
@@ -202,14 +203,12 @@ class Classifier(RunningNetwork):
             area = _part(area, shown.shown)
         return Heatmap(self._describe(index, probabilities), looked.index, cells, area, width, height)
 
-    def layer_run(self, layer: int, pool: bool) -> Callable[[Classifier, Array], Array]:
-        """What gives of this network, or a fork of it, and a batch of inputs what `features` gives of `layer`."""
-        self._loaded()
+    def layer_run(self, layer: int, pool: bool) -> Callable[[Array], Array]:
+        """What gives of a batch of inputs the outputs of `layer`, as `features` does."""
         index = self.layer_at(layer).index
-        self._find_opened(index)  # or each fork would pack its weights
 
-        def run(network: Classifier, batch: Array) -> Array:
-            outputs = network.predict(batch, index)
+        def run(batch: Array) -> Array:
+            outputs = self.predict(batch, index)
             return outputs.mean(axis=(2, 3)) if pool else outputs
 
         return run
@@ -220,22 +219,14 @@ class Classifier(RunningNetwork):
         (view,) = self.prepare(picture, self.mode_for(picture, preprocess, file))
         return view
 
-    def _run(
-        self, images: Iterable[Source], preprocess: str | None, run: Callable[[Classifier, Array], Array]
-    ) -> list[Array]:
+    def _run(self, images: Iterable[Source], preprocess: str | None, run: Callable[[Array], Array]) -> list[Array]:
         """What `run` gives for each of several pictures."""
-
-        turn = threading.Lock()
-
-        def fit(numbered: tuple[int, Source]) -> Array:
-            number, image = numbered
-            file = name_source(image, number)
-            if not is_lasting(image):
-                with turn:
-                    image = to_picture(image, file)
-            return self.fit(image, preprocess, file)
-
-        return run_many(self, enumerate(images), fit, run)
+        left = enumerate(images)
+        outputs: list[Array] = []
+        while chunk := list(islice(left, BATCH)):
+            views = [self.fit(image, preprocess, name_source(image, number)) for number, image in chunk]
+            outputs += run_alike(views, lambda alike: run(np.stack(alike)))
+        return outputs
 
     def rank(self, probabilities: Array, top: int) -> Predictions:
         """The `top` best of `probabilities` (outputs,); UsageError where `top` is below 0."""
@@ -286,6 +277,17 @@ class Classifier(RunningNetwork):
         fast = self.interpolate or interpolate
         views = preprocess(to_grey(picture) if channels == 1 else picture, mode, width, height, fast)
         return [view[:channels] for view in views]
+
+
+def run_alike(views: Sequence[Array], run: Callable[[Sequence[Array]], Iterable[Answer]]) -> list[Answer]:
+    """What `run` gives for each of `views`, inputs of a network; it is given those of one shape together."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, view in enumerate(views):
+        places.setdefault(view.shape, []).append(place)
+    answers: dict[int, Answer] = {}
+    for alike in places.values():
+        answers |= zip(alike, run([views[place] for place in alike]), strict=True)
+    return [answers[place] for place in range(len(views))]
 
 
 def check_alike(shape: tuple[int, ...], first: tuple[int, ...], remedy: str = "preprocess=letterbox") -> None:

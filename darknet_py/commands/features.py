@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -129,7 +128,7 @@ def _compute(
 
     from ..evaluation.evaluator import run_views
 
-    run = partial(network.layer_run(args.layer, not args.no_pool), network)
+    run = network.layer_run(args.layer, not args.no_pool)
     left = iter(paths)
     with tqdm(total=len(paths), unit="images", disable=is_quiet() or None, dynamic_ncols=True) as bar:
         while chunk := list(islice(left, args.batch)):

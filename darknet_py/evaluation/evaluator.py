@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..classifier import Classifier
+from ..classifier import Classifier, run_alike
 from ..errors import NO_MEMORY_TO_FIT, NO_MEMORY_TO_RUN, CfgError, DarknetError, ImageError, UsageError, WeightsError
 from ..images.decode import load_image
 from ..layers import Array
-from ..per_thread import Forks, run_alike
+from ..per_thread import Forks
 from .outcome import Outcome, summarize
 
 Output: TypeAlias = "Array | DarknetError"  # of the network, or why there is none

@@ -151,11 +151,6 @@ def _is_content(image: object) -> bool:
     return isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "convert") or hasattr(image, "read")
 
 
-def is_lasting(image: Source) -> bool:
-    """Whether several threads may look at it at a time, as not at an open file or a PIL image."""
-    return isinstance(image, (str, os.PathLike, bytes, np.ndarray))
-
-
 def find_pictures(folder: str | os.PathLike[str]) -> list[str]:
     """The pictures in a folder and below it, in the order of their paths; ImageError where there is none."""
     found = [p for p in resolve(folder).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]

@@ -34,8 +34,8 @@ class Pace:
         Whether no item is begun to be made ready while a batch runs: where that has a thread on every core, each waits
         for one whose core another has taken.
     apart : int
-        Items for each thread that have to wait for all of them to go apart, each with some: it makes them ready and
-        runs them by itself, and waits for no other, until none of them is at work. 0: never.
+        Where so many items wait for each thread, the threads go apart: each makes as many ready and runs them by
+        itself, and again, as long as some wait for every thread that has none. 0: never.
     """
 
     most: int
@@ -102,21 +102,36 @@ class Batcher(Generic[Sent, Item, Answer]):
 
         Called for each, so that a thread that waits for the next has no name for the last, which may be large.
         """
-        taken, apart = self._next_sent()
-        ready = [entry for sent in taken for entry in self._make_ready(*sent)]
+        entry, apart = self._next_sent()
+        if entry is None:
+            return False
+        ready = self._make_ready(*entry)
         if apart:
-            self._answer(ready, self._run_apart)
+            self._answer_apart(ready)
+            return True
         with self._to_run:
-            if apart:
-                self._apart -= 1
-                self._to_prepare.notify_all()
-            elif taken:
-                self._preparing -= 1
-                self._ready += ready
+            self._preparing -= 1
+            self._ready += ready
             # Its thread has no use for being told of each.
             if len(self._ready) in (1, self._pace.most) or not self._is_coming():
                 self._to_run.notify()
-        return bool(taken)
+        return True
+
+    def _answer_apart(self, ready: list[tuple[Item, Future[tuple[Item, Answer]]]]) -> None:
+        """Answer what is ready, and some more, which are made so for as long as the first may wait."""
+        end = time.monotonic() + self._pace.gather
+        while len(ready) < self._pace.apart and time.monotonic() < end:
+            with self._to_prepare:
+                if not self._sent:
+                    break
+                sent = self._sent.popleft()
+            ready += self._make_ready(*sent)
+        self._answer(ready, self._run_apart)
+        with self._to_run:
+            self._apart -= 1
+            self._to_prepare.notify_all()
+            if not self._is_coming():
+                self._to_run.notify()
 
     def _make_ready(
         self, sent: Sent, future: Future[tuple[Item, Answer]]
@@ -131,27 +146,27 @@ class Batcher(Generic[Sent, Item, Answer]):
                 future.set_exception(error)
             return []
 
-    def _next_sent(self) -> tuple[list[tuple[Sent, Future[tuple[Item, Answer]]]], bool]:
+    def _next_sent(self) -> tuple[tuple[Sent, Future[tuple[Item, Answer]]] | None, bool]:
         """What to make ready now, and whether to go apart with it; nothing at the end."""
         with self._to_prepare:
             while True:
                 if self._may_go_apart():
-                    others = self._pace.threads - self._apart
                     self._apart += 1
-                    count = min(-(-len(self._sent) // others), self._pace.most)
-                    return [self._sent.popleft() for _ in range(count)], True
+                    self._to_prepare.notify()  # there may be enough for another
+                    return self._sent.popleft(), True
                 if self._may_prepare():
                     self._preparing += 1
-                    return [self._sent.popleft()], False
+                    return self._sent.popleft(), False
                 if not self._open and not self._sent:
                     self._to_prepare.notify_all()  # others wait, too, where the last was taken while no more might be
-                    return [], False
+                    return None, False
                 self._to_prepare.wait()
 
     def _may_go_apart(self) -> bool:
+        threads, apart = self._pace.threads, self._pace.apart
+        enough = threads - self._apart if self._apart else threads * apart
         together = self._running or self._ready or self._preparing
-        enough = 1 if self._apart else self._pace.apart * self._pace.threads
-        return 0 < enough <= len(self._sent) and not together
+        return bool(apart) and len(self._sent) >= enough and not together
 
     def _may_prepare(self) -> bool:
         resting = self._apart or (self._running and self._pace.in_turns)

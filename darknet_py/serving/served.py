@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..classifier import run_alike
 from ..errors import ImageSizeError
 from ..images import Picture
 from ..images.decode import decode_image, encode_png
 from ..images.draw import heat, shrink
 from ..images.fit import RESIZING_MODES, Fitted
 from ..limits import core_count
-from ..per_thread import Forks, run_alike
+from ..per_thread import Forks
 from .batcher import Batcher, Pace
 from .limits import Limits
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..heatmap import Heatmap
     from ..layers import Array
 
-APART = 4  # pictures for each core: with fewer, a single one has to be answered as soon as it can
+EACH = 4  # pictures that a thread answers by itself: with more, one that is slow to decode holds up the others
 LOOKED = 800  # pixels at most of the longer side of a picture that is sent to be looked at
 
 
@@ -46,7 +47,8 @@ class Served:
         self.name, self.network, self._limits, self._watch = name, network, limits, watch
         cores = core_count()
         in_turns = network.engine != "cuda" and (network.settings.threads or cores) >= cores
-        apart = APART if in_turns and network.count_forks(cores) == cores > 1 else 0
+        each = max(1, min(EACH, limits.batch // cores))  # so that no more inputs are held than of a batch
+        apart = each if in_turns and network.count_forks(cores) == cores > 1 else 0
         pace = Pace(limits.batch, limits.wait, limits.gather, cores, in_turns, apart)
         forks = Forks(network, 1)
         self._batcher = Batcher(self._fit, partial(self._run, network), partial(self._run, forks), pace)

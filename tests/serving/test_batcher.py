@@ -218,7 +218,71 @@ def test_of_many_each_thread_answers_some_by_itself():
     assert [number for number, error in enumerate(told) if error] == [5]
     assert [future.result(0)[1] for number, future in enumerate(futures) if number != 5] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
     assert together == [[0, 1]]
-    assert sorted(apart) == [[2, 3, 4, 5], [6, 7, 8, 9]]
+    assert [len(items) for items in apart] == [4, 4]
+    assert sorted(apart[0] + apart[1]) == list(range(2, 10))
+
+
+def test_threads_that_have_gone_apart_come_together_where_few_items_wait():
+    go, done = threading.Event(), {number: threading.Event() for number in range(1, 4)}
+    together, apart = [], []
+
+    def run(items):
+        together.append(items)
+        go.wait(LONG)
+        return items
+
+    def run_apart(items):
+        apart.append(items)
+        assert done[items[0]].wait(LONG)
+        return items
+
+    batcher = Batcher(same, run, run_apart, Pace(4, 0.0, LONG, 3, True, 1))
+    futures = [batcher.submit(0)]
+    while not together:
+        threading.Event().wait(0.001)
+    futures += [batcher.submit(number) for number in range(1, 4)]
+    go.set()
+    while len(apart) < 3:
+        threading.Event().wait(0.001)
+    for number in (1, 2):
+        done[number].set()
+        assert futures[number].result(LONG) == (number, number)
+    while batcher._apart > 1:
+        threading.Event().wait(0.001)
+    futures.append(batcher.submit(4))
+    with pytest.raises(TimeoutError):
+        futures[4].result(0.1)
+    done[3].set()
+    assert futures[4].result(LONG) == (4, 4)
+    batcher.close()
+    assert sorted(apart) == [[1], [2], [3]]
+    assert together == [[0], [4]]
+
+
+def test_what_takes_long_to_be_made_ready_holds_up_no_more_than_its_own_thread():
+    running, go, held = threading.Event(), threading.Event(), threading.Event()
+
+    def prepare(number):
+        if number == 1:
+            held.wait(LONG)
+        return number
+
+    def run(items):
+        running.set()
+        go.wait(LONG)
+        return items
+
+    batcher = Batcher(prepare, run, same, Pace(16, 0.0, 0.01, 2, True, 4))
+    first = batcher.submit(0)
+    assert running.wait(LONG)
+    futures = [batcher.submit(number) for number in range(1, 21)]
+    go.set()
+    assert first.result(LONG) == (0, 0)
+    assert [future.result(LONG)[0] for future in futures[1:]] == list(range(2, 21))
+    assert not futures[0].done()
+    held.set()
+    batcher.close()
+    assert futures[0].result(0) == (1, 1)
 
 
 class Upload:

@@ -37,7 +37,7 @@ def test_pictures_are_decoded_beside_a_network_that_leaves_a_core_free(monkeypat
     monkeypatch.setattr(served, "Batcher", lambda prepare, run, run_apart, pace: paces.append(pace))
     network = SimpleNamespace(engine=engine, settings=SimpleNamespace(threads=threads), count_forks=lambda most: most)
     served.Served("a", network, Limits(batch=5, wait=0.25, gather=0.5), lambda size: None)
-    assert paces == [served.Pace(5, 0.25, 0.5, CORES, in_turns, served.APART if in_turns else 0)]
+    assert paces == [served.Pace(5, 0.25, 0.5, CORES, in_turns, 1 if in_turns else 0)]
 
 
 @pytest.mark.parametrize(("cores", "room"), [(1, 1), (CORES, CORES - 1)])
