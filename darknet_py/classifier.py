@@ -170,8 +170,10 @@ class Classifier(RunningNetwork):
         Raises
         ------
         UsageError, CfgError
-            Where there is no such layer or class, no gradient of the class comes to the layer, what speaks for the
-            class there is beyond float32, or memory does not suffice.
+            Where there is no such layer or class, no gradient of the class comes to the layer, or memory does not
+            suffice.
+        WeightsError
+            Where what speaks for the class is beyond float32.
         ImageError
             As `classify` does.
         """

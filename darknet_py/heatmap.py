@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from .errors import UsageError
+from .errors import UsageError, WeightsError
 from .layers import Array, Arrays, Layer
 from .parameters import share
 from .prediction import Prediction
@@ -115,8 +115,9 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
     Raises
     ------
     UsageError, CfgError
-        Where the class does not depend on the layer in a way that has a gradient, or what comes of it is beyond
-        float32.
+        Where the class does not depend on the layer in a way that has a gradient.
+    WeightsError
+        Where what comes of it is beyond float32.
     """
     fixed, output, saved = _run_forward(layers, parameters, image[None], layer)
     shape = layers[-1].shape
@@ -136,7 +137,7 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
     cells: Array = np.maximum((weights * output).sum(axis=1)[0], 0)
     if not np.isfinite(cells).all():
         reason = f"layer {layer}: what speaks for class {index} there is beyond float32"
-        raise UsageError(reason, file=layers[0].section.file)
+        raise WeightsError(reason, file=layers[0].section.file)
     return cells / cells.max() if cells.max() > 0 else cells
 
 

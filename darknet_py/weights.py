@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import FileIO
 from itertools import accumulate
+from operator import index
 from pathlib import Path
 from typing import NamedTuple
 
@@ -266,7 +267,7 @@ def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int
     """
     if not parameters.layers:
         raise UsageError("parameters of no layer; those of a network with weights, or of a training, are expected")
-    if not 0 <= seen < MAX_SEEN:
+    if not 0 <= index(seen) < MAX_SEEN:
         raise UsageError(f"seen={seen}: a count of images is expected")
     header = struct.pack("<iiiq", *parameters.layers[0].dialect.version, seen)
     values, optional = _flip(parameters), [entry for entry in parameters.entries if entry.parameter.optional]
@@ -346,7 +347,7 @@ def _explain_size(start: bytes, size: int, expected: Collection[int], part: int,
     if kind == "longer" or len(expected) == 1:
         hint = "are they the weights of this network?"
         if part:
-            hint = f"it holds the first {part} layers alone, which classifier train takes as --pretrained"
+            hint += f" Its first {part} layers take as many: as --pretrained classifier train takes them"
         return f"{size} bytes, {kind}: {network.file} takes {most + 16} or {most + 20}; {hint}"
     near = sorted(sorted(expected, key=lambda held: abs(size - held))[:2])
     takes = " or ".join(f"{held + 16} or {held + 20}" for held in near)

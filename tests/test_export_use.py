@@ -57,11 +57,11 @@ def test_without_a_data_file_a_network_of_other_classes_has_no_names(folder):
     assert metadata("x.onnx")["preprocess"] == "letterbox"
 
 
-@pytest.mark.parametrize("out", ["x.data", "x.cfg", "./x.weights"])
+@pytest.mark.parametrize("out", ["x.data", "x.cfg", "./x.weights", "x.names"])
 def test_no_file_that_is_exported_is_replaced(folder, capsys, out):
     before = (folder / out).read_bytes()
     assert main(["export", "x.data", "x.cfg", "x.weights", out]) == 2
-    assert f"darknet: OUT.onnx {out}: would replace a file that this run reads" in capsys.readouterr().err
+    assert f"darknet: OUT {out}: a name that ends in .onnx is expected" in capsys.readouterr().err
     assert (folder / out).read_bytes() == before
 
 

@@ -10,7 +10,7 @@ from conftest import ROOT
 from PIL import Image, ImageDraw
 from support import make_network, random_array, random_parameters
 
-from darknet_py import CfgError, UsageError, load_network, running, save_weights
+from darknet_py import CfgError, UsageError, WeightsError, load_network, running, save_weights
 from darknet_py.heatmap import Heatmap, find_plane, weigh_cells
 from darknet_py.limits import Limit
 from darknet_py.prediction import Prediction
@@ -188,7 +188,7 @@ def test_what_float32_cannot_hold_is_no_map():
     parameters.values *= 0
     parameters.views[1]["weights"] = parameters.views[2]["weights"] = 1e30
     with (
-        pytest.raises(UsageError, match="layer 0: what speaks for class 0 there is beyond float32"),
+        pytest.raises(WeightsError, match="layer 0: what speaks for class 0 there is beyond float32"),
         np.errstate(all="ignore"),
     ):
         weigh_cells(layers, parameters, random_array((3, 4, 4)), 0, 0)

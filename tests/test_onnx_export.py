@@ -336,8 +336,8 @@ def test_command_writes_over_what_is_there(files, capsys):
         (lambda cfg, weights, out: [cfg], 2, "the file to write is missing"),
         (lambda cfg, weights, out: [cfg, weights], 2, "NAME OUT.onnx is expected"),
         (lambda cfg, weights, out: [cfg, weights, out, out], 2, "NAME OUT.onnx is expected"),
-        (lambda cfg, weights, out: [cfg, weights, f"{out}/below"], 1, "not a directory"),
-        (lambda cfg, weights, out: [cfg, weights, "/dev/null"], 1, "an ordinary file is expected"),
+        (lambda cfg, weights, out: [cfg, weights, f"{out}/x.onnx"], 2, "no file can be written there"),
+        (lambda cfg, weights, out: [cfg, weights, "/dev/null"], 2, "a name that ends in .onnx is expected"),
         (lambda cfg, weights, out: [cfg, cfg, out], 1, "are they the weights of this network?"),
     ],
 )

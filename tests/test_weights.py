@@ -304,7 +304,7 @@ def test_the_first_layers_are_filled_by_a_file_that_holds_them_alone(write, head
 def test_the_first_layers_alone_are_no_network_and_it_is_said_what_takes_them(write):
     with pytest.raises(WeightsError) as error:
         load_weights(write(WIDE, np.arange(39)), PREFIX)
-    assert "; it holds the first 3 layers alone, which classifier train takes as --pretrained" in str(error.value)
+    assert str(error.value).endswith("? Its first 3 layers take as many: as --pretrained classifier train takes them")
 
 
 @pytest.mark.parametrize(

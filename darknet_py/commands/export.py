@@ -8,7 +8,7 @@ from ..errors import UsageError
 from ..networks import IMAGENET
 from ..report import print_line
 from .model import add_dialect, split_operands
-from .target import spare
+from .target import check_target
 
 USAGE = "[DATA] CFG WEIGHTS OUT.onnx"
 EPILOG = """\
@@ -35,7 +35,7 @@ def run_export(args: argparse.Namespace) -> int:
     operands = split_operands(args.operands)
     if len(operands.rest) != 1:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} or NAME OUT.onnx is expected")
-    spare("OUT.onnx", operands.rest[0], operands[:3])
+    check_target("OUT", operands.rest[0], (".onnx",), operands[:3])
     from ..datasets.data_file import load_dataset
     from ..network import load_structure
     from ..onnx_export import make_model, save_onnx

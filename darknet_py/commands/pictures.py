@@ -22,7 +22,7 @@ def find_images(operands: list[str]) -> Iterator[str | ImageError]:
         found: Iterable[str] = [operand]
         if operand == "-":
             found = (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-        elif os.path.isdir(resolve(operand)):
+        elif operand and os.path.isdir(resolve(operand)):
             try:
                 found = find_pictures(operand)
             except ImageError as none:

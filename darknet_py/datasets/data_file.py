@@ -112,8 +112,8 @@ def load_dataset(path: str | os.PathLike[str] = IMAGENET) -> Dataset:
         top = classes
     for key in given:
         lists[key] = _take_names(lists[key], classes, key, entries[key], remarks)
+    images = {key: _settle(entries[key], key, found, remarks) for key in LISTS if key in entries}
     remarks.close()
-    images = {key: _settle(entries[key].value, found) for key in LISTS if key in entries}
     backup = _without_comment(entries["backup"].value, found) if "backup" in entries else ""
     preprocess = _choose_preprocess(entries, remarks)
     return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found, backup, preprocess)
@@ -164,7 +164,7 @@ def _choose_preprocess(entries: Mapping[str, Entry], remarks: Remarks) -> str:
 
 def _read_names(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> list[str]:
     """The lines of the list that option `key` names, but for blank ones at its end."""
-    name = _settle(entry.value, data_file)
+    name = _settle(entry, key, data_file, remarks)
     shown = shorten(one_line(name), MAX_SHOWN)
     try:
         text = read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES).rstrip()
@@ -187,15 +187,18 @@ def _take_names(names: list[str], classes: int, key: str, entry: Entry, remarks:
     return names
 
 
-def _settle(path: str, data_file: Path) -> str:
-    """The file that `path`, a value of a .data file, names.
+def _settle(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> str:
+    """The file that an option of a .data file names.
 
-    Where there is none, but one of its bare name beside the .data file, that one: a folder that training has written
-    may be moved, and called otherwise.
+    Where there is none, but one of its bare name beside the .data file, that one, with a warning: a folder that
+    training has written may be moved, and called otherwise.
     """
-    path = _without_comment(path, data_file)
+    path = _without_comment(entry.value, data_file)
     beside = os.path.join(data_file.absolute().parent, os.path.basename(path))
-    return beside if path and not os.path.exists(find_listed(path, data_file)) and os.path.isfile(beside) else path
+    if not path or os.path.exists(find_listed(path, data_file)) or not os.path.isfile(beside):
+        return path
+    remarks.add_once("not there; files of that name beside this one are taken", entry.line, _show(key, entry))
+    return beside
 
 
 def _without_comment(path: str, data_file: Path) -> str:

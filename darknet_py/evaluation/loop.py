@@ -99,7 +99,10 @@ def evaluate(
     top = network.dataset.top if top is None else top
     _check_samples(samples, classes)
     for name, value in (("top", top), ("batch", batch), ("workers", workers), ("threads", threads)):
-        if isinstance(value, SupportsIndex) and index(value) < 1:
+        if not isinstance(value, SupportsIndex):
+            if name != "workers" and value is not None:
+                raise UsageError(f"{name}={value!r}: a whole number is expected")
+        elif index(value) < 1:
             raise UsageError(f"{name}={value}: at least 1 is expected")
     if top > classes:
         raise UsageError(f"top={top}: at most {classes} is expected, one for each class")
