@@ -16,6 +16,24 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 CORES = 4
 
 
+@pytest.fixture
+def pace(monkeypatch):
+    """What finds the pace of a network with such attributes on so many cores."""
+    from darknet_py.serving import served
+    from darknet_py.serving.limits import Limits
+
+    def find(cores=CORES, batch=5, threads=None, **attributes):
+        paces = []
+        monkeypatch.setattr(served, "core_count", lambda: cores)
+        monkeypatch.setattr(served, "Batcher", lambda prepare, run, run_apart, pace: paces.append(pace))
+        usual = {"engine": "cpu", "count_forks": lambda most: most, "layers": ()}
+        network = SimpleNamespace(settings=SimpleNamespace(threads=threads), **{**usual, **attributes})
+        served.Served("a", network, Limits(batch=batch, wait=0.25, gather=0.5), lambda size: None)
+        return paces[0]
+
+    return find
+
+
 @pytest.mark.parametrize(
     ("engine", "threads", "in_turns"),
     [
@@ -28,29 +46,26 @@ CORES = 4
         ("cuda", CORES, False),
     ],
 )
-def test_pictures_are_decoded_beside_a_network_that_leaves_a_core_free(monkeypatch, engine, threads, in_turns):
-    from darknet_py.serving import served
-    from darknet_py.serving.limits import Limits
-
-    paces = []
-    monkeypatch.setattr(served, "core_count", lambda: CORES)
-    monkeypatch.setattr(served, "Batcher", lambda prepare, run, run_apart, pace: paces.append(pace))
-    network = SimpleNamespace(engine=engine, settings=SimpleNamespace(threads=threads), count_forks=lambda most: most)
-    served.Served("a", network, Limits(batch=5, wait=0.25, gather=0.5), lambda size: None)
-    assert paces == [served.Pace(5, 0.25, 0.5, CORES, in_turns, 1 if in_turns else 0)]
+def test_pictures_are_decoded_beside_a_network_that_leaves_a_core_free(pace, engine, threads, in_turns):
+    found = pace(engine=engine, threads=threads)
+    assert (found.most, found.wait, found.gather, found.threads, found.in_turns) == (5, 0.25, 0.5, CORES, in_turns)
+    assert bool(found.apart) == in_turns
 
 
-@pytest.mark.parametrize(("cores", "room"), [(1, 1), (CORES, CORES - 1)])
-def test_cores_that_memory_has_no_network_for_stay_together(monkeypatch, cores, room):
-    from darknet_py.serving import served
-    from darknet_py.serving.limits import Limits
-
-    paces = []
-    monkeypatch.setattr(served, "core_count", lambda: cores)
-    monkeypatch.setattr(served, "Batcher", lambda prepare, run, run_apart, pace: paces.append(pace))
-    network = SimpleNamespace(engine="cpu", settings=SimpleNamespace(threads=None), count_forks=lambda most: room)
-    served.Served("a", network, Limits(), lambda size: None)
-    assert paces[0].apart == 0
+@pytest.mark.parametrize(
+    ("cores", "room", "cfg", "batch", "apart"),
+    [
+        (2, 2, "darknet19", 16, 4),
+        (8, 8, "darknet19", 16, 2),
+        (64, 64, "darknet19", 16, 1),
+        (1, 1, "darknet19", 16, 0),
+        (8, 7, "darknet19", 16, 0),
+        (2, 2, "alexnet", 16, 0),
+    ],
+)
+def test_cores_go_apart_where_memory_has_room_and_batches_may_be_small(pace, cores, room, cfg, batch, apart):
+    layers = load_network(ROOT / "cfg" / f"{cfg}.cfg").layers
+    assert pace(cores, batch, layers=layers, count_forks=lambda most: room).apart == apart
 
 
 @pytest.mark.parametrize("channels", [1, 3])
