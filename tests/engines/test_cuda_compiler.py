@@ -61,7 +61,7 @@ def test_a_gpu_newer_than_nvrtc_gets_ptx():
     class Known:
         getSupportedArchs = staticmethod(lambda: (70, 80, 90))  # noqa: N815
 
-    assert [architecture_for(Known, version) for version in ((8, 0), (9, 0), (9, 9), (12, 1))] == [
+    assert [architecture_for(Known, "a GPU", version) for version in ((8, 0), (9, 0), (9, 9), (12, 1))] == [
         "sm_80",
         "sm_90",
         "compute_90",

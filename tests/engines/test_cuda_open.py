@@ -32,6 +32,15 @@ def test_without_cupy_the_engine_says_what_to_install(options, asked, monkeypatc
         load_on("cuda", **options)
 
 
+def test_cupy_that_cannot_be_loaded_is_one_line(tmp_path, monkeypatch):
+    text = "try:\n    1 / 0\nexcept ArithmeticError as reason:\n    raise ImportError('\\n====\\nFailed') from reason\n"
+    (tmp_path / "cupy.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EngineError, match=r"^engine=cuda: CuPy cannot be loaded: division by zero; pip install .*"):
+        load_on("cuda")
+
+
 class Hidden:
     """Lets a package be missing."""
 

@@ -15,6 +15,7 @@ from ...parameters import share
 from ..base import Interpolate
 from ..passes import Folded, compile_steps, fold, scale_after
 from .algorithms import PackedWeights, orders
+from .algorithms.implicit_gemm import TENSOR_CORES
 from .convolution import WINDOWS, Convolution
 from .device import Device
 from .execution import Execution
@@ -62,11 +63,9 @@ class CudaEngine(Prepared):
         tuner: Tuner | None = None,
         interpolate: Interpolate | None = None,
     ) -> None:
-        least = (8, 0) if precision == "tf32" else (7, 0)
-        if device.capability < least:
-            has, wants = (".".join(map(str, capability)) for capability in (device.capability, least))
-            reason = f"{device.name} has compute capability {has}; {wants} is expected; take "
-            reason += "the CPU: -nogpu" if device.capability < (7, 0) else "float32 or float16"
+        if precision == "tf32" and device.capability < TENSOR_CORES:
+            has, wants = (".".join(map(str, capability)) for capability in (device.capability, TENSOR_CORES))
+            reason = f"{device.name} has compute capability {has}; {wants} is expected; take float32 or float16"
             raise EngineError(reason, option=f"precision={precision}")
         super().__init__(device, precision, tuner, layers[0].input_shapes[0])
         self._fork_interpolate = interpolate
@@ -173,7 +172,10 @@ class CudaPlan:
         self.engine, self.layers = engine, layers
         shapes = [layers[0].input_shapes[0], *(layer.shape for layer in layers)]
         most = max(round_up(channels) * height * width for channels, height, width in shapes)
-        self.together = max(1, min(MOST_PICTURES, (MOST_NUMBERS - 1) // most))
+        self.together = min(MOST_PICTURES, (MOST_NUMBERS - 1) // most)
+        if not self.together:
+            size = "{2} x {1}".format(*shapes[0])
+            raise CfgError(f"a picture of {size} has more numbers in a layer than the GPU counts; take the CPU: -nogpu")
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
