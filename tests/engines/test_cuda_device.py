@@ -128,7 +128,7 @@ def test_of_several_gpus_those_that_cannot_be_used_are_told_with_the_others(cupy
     told = "a GPU, compute capability 9.0, 3.0 GiB free, driver 12080, nvrtc 12.9"
     first, second, third = module.tell_gpus()
     assert (first, third) == (told, told)
-    assert second.startswith("gpu 1: no GPU can be used: a GPU has compute capability 5.0; ")
+    assert second.startswith("gpu 1: it cannot be used: a GPU has compute capability 5.0; ")
 
 
 def test_memory_of_the_host_is_not_kept_by_a_pool(cupy):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a thread block gets without asking
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
+ANY = "engine=cuda"  # what was asked for where no GPU was named
 
 
 class Memory(Protocol):
@@ -166,7 +167,7 @@ class CupyDevice:
     setting_up = threading.RLock()
 
     def __init__(self, number: int | None = None) -> None:
-        self._asked = "engine=cuda" if number is None else f"gpu {number}"
+        self._asked = ANY if number is None else f"gpu {number}"
         self.number = number = number or 0
         self.cupy = _import_cupy(self._asked)
         self._functions: dict[Kernel, Any] = {}
@@ -213,8 +214,8 @@ class CupyDevice:
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> EngineError:
-        reason = str(error).splitlines()[0]
-        return EngineError(f"no GPU can be used: {reason}; take the CPU: -nogpu", option=self._asked)
+        what = "no GPU can be used" if self._asked == ANY else "it cannot be used"
+        return EngineError(f"{what}: {str(error).splitlines()[0]}; take the CPU: -nogpu", option=self._asked)
 
     def allocate(self, size: int) -> CupyMemory:
         with self.setting_up, self.current():
@@ -225,8 +226,8 @@ class CupyDevice:
 
     def upload(self, array: npt.NDArray[Any]) -> CupyMemory:
         contiguous = np.ascontiguousarray(array)
-        memory = self.allocate(contiguous.nbytes)
-        with self.current():
+        with self.setting_up, self.current():
+            memory = self.allocate(contiguous.nbytes)
             runtime = self.cupy.cuda.runtime
             runtime.memcpy(memory.address, contiguous.ctypes.data, contiguous.nbytes, runtime.memcpyHostToDevice)
             runtime.streamSynchronize(0)

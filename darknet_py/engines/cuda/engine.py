@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import partial
@@ -69,6 +70,7 @@ class CudaEngine(Prepared):
             raise EngineError(reason, option=f"precision={precision}")
         super().__init__(device, precision, tuner, layers[0].input_shapes[0])
         self._fork_interpolate = interpolate
+        self._process = os.getpid()
         self.program = compile_steps(layers, PACK)
         self._family: list[ref[Executions]] = []  # of this engine and its forks
         reasons = {index: no_kernel(layers[index]) for index in self.program.running}
@@ -138,6 +140,12 @@ class CudaEngine(Prepared):
         engine.interpolate = self._fork_interpolate
         return engine
 
+    def check_process(self) -> None:
+        """Hold that this process is the one that opened the GPU: locks and CUDA are of no use to a forked child."""
+        if os.getpid() != self._process:
+            reason = "a forked process cannot use its parent's GPU; start it by multiprocessing's spawn, and load the "
+            raise EngineError(f"{reason}network there, or take the CPU: -nogpu", option=self.device.name)
+
     def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
         """What runs `pictures` through `layers`, or more of them."""
         _, height, width = layers[0].input_shapes[0]
@@ -179,6 +187,7 @@ class CudaPlan:
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
+        self.engine.check_process()
         parts = [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
         with self.engine.executions.lock:
             outputs = [self.engine.execution(self.layers, len(part)).run(part) for part in parts]
