@@ -57,7 +57,10 @@ def check_driver(nvrtc: Any, driver: int) -> str:
 
 
 def architecture_for(nvrtc: Any, gpu: str, capability: tuple[int, int]) -> str:
-    """What to compile for a GPU: its own architecture, or PTX of the newest that NVRTC knows where the GPU is newer.
+    """What to compile for a GPU: its own architecture, or where it is newer than NVRTC PTX of an earlier one.
+
+    That is the first of the newest generation that NVRTC knows: later ones of a generation were given other numbers
+    since, as 10.1, which became 11.0.
 
     Raises
     ------
@@ -69,10 +72,12 @@ def architecture_for(nvrtc: Any, gpu: str, capability: tuple[int, int]) -> str:
     has = f"{gpu} has compute capability {capability[0]}.{capability[1]}"
     if capability < OLDEST:
         raise RuntimeError(f"{has}; {OLDEST[0]}.{OLDEST[1]} is expected")
-    if not known:
+    if wanted in known:
+        return f"sm_{wanted}"
+    first = [architecture for architecture in known if architecture % 10 == 0]
+    if not first:
         raise RuntimeError(f"{has}, for which this NVRTC does not compile; an older one is expected: {INSTALL}")
-    newest = max(known)
-    return f"sm_{wanted}" if newest == wanted else f"compute_{newest}"
+    return f"compute_{max(first)}"
 
 
 def load_compiled(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
