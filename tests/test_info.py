@@ -68,6 +68,7 @@ def test_kernels_are_compiled_or_not_or_not_trusted(facts):
     [(None, True, "CuPy is not installed"), (object(), False, "there is no driver of NVIDIA's")],
 )
 def test_without_a_gpu_it_says_why(facts, monkeypatch, there, driver, reason):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(engines, "find_spec", lambda name: there)
     monkeypatch.setattr(engines, "_can_load", lambda library: driver)
     told = facts()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 CPU_PRECISIONS = ("float32", "bfloat16")
 DRIVERS = ("libcuda.so.1", "nvcuda.dll")  # of NVIDIA's GPUs
+HIDING = ("", "-1")  # values of CUDA_VISIBLE_DEVICES that let no GPU be seen
 MOST_TOLD = 5  # layers that a warning names
 
 
@@ -207,6 +209,8 @@ def why_no_gpu() -> str:
     """What using one takes and is not there; nothing where all is."""
     if find_spec("cupy") is None:
         return "CuPy is not installed"
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in HIDING:
+        return "CUDA_VISIBLE_DEVICES hides all GPUs"
     return "" if any(map(_can_load, DRIVERS)) else "there is no driver of NVIDIA's"
 
 

@@ -59,14 +59,10 @@ def test_every_kernel_compiles(precision):
 
 def test_a_gpu_newer_than_nvrtc_gets_ptx():
     class Known:
-        getSupportedArchs = staticmethod(lambda: (70, 80, 90))  # noqa: N815
+        getSupportedArchs = staticmethod(lambda: (70, 80, 89, 90, 100, 101))  # noqa: N815
 
-    assert [architecture_for(Known, version) for version in ((8, 0), (9, 0), (9, 9), (12, 1))] == [
-        "sm_80",
-        "sm_90",
-        "compute_90",
-        "compute_90",
-    ]
+    expected = {(8, 9): "sm_89", (9, 0): "sm_90", (9, 9): "compute_90", (10, 3): "compute_100", (12, 1): "compute_100"}
+    assert {version: architecture_for(Known, "a GPU", version) for version in expected} == expected
 
 
 def test_an_unknown_architecture_is_one_line():

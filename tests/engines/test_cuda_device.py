@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -9,10 +10,10 @@ import pytest
 
 from darknet_py.engines.cuda import device as module
 from darknet_py.engines.cuda.cudnn import GraphLaunch, Plan, UnsupportedError
-from darknet_py.errors import EngineError
+from darknet_py.errors import DarknetWarning, EngineError
 
 
-class CudaError(Exception):
+class CudaError(RuntimeError):
     """As CuPy's, with a status."""
 
     def __init__(self, status, text):
@@ -28,7 +29,9 @@ def cupy(monkeypatch):
     cupy.cuda.runtime.getDeviceCount.return_value = 1
     properties = {"name": b"a GPU", "major": 9, "minor": 0, "multiProcessorCount": 132}
     cupy.cuda.runtime.getDeviceProperties.return_value = properties | {"sharedMemPerBlockOptin": 227 << 10}
+    cupy.cuda.runtime.driverGetVersion.return_value = 12080
     cupy.cuda.nvrtc.getVersion.return_value = 12, 9
+    cupy.cuda.nvrtc.getSupportedArchs.return_value = 70, 90
     monkeypatch.setattr(module, "_import_cupy", lambda asked: cupy)
     return cupy
 
@@ -89,6 +92,67 @@ def test_a_gpu_that_does_not_work_is_one_line(cupy, place, status):
     with pytest.raises(EngineError) as caught:
         module.CupyDevice()
     assert str(caught.value) == "engine=cuda: no GPU can be used: cudaError: out of order; take the CPU: -nogpu"
+
+
+def refuse(*_):
+    raise RuntimeError("libnvrtc.so: not found\nanywhere")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"getVersion": refuse}, r"libnvrtc\.so: not found; pip install 'cupy-cuda12x>=14' nvidia-cuda-nvrtc-cu12, .*"),
+        ({"getVersion": lambda: (13, 0)}, r"CuPy finds NVRTC 13\.0, and the driver is one of CUDA 12, .*"),
+        ({"getSupportedArchs": lambda: (100, 120)}, r"a GPU has compute capability 9\.0, for which this NVRTC .*"),
+    ],
+    ids=["none", "newer than the driver", "newer than the GPU"],
+)
+def test_a_compiler_that_does_not_fit_is_one_line(cupy, changed, reason):
+    for name, function in changed.items():
+        setattr(cupy.cuda.nvrtc, name, function)
+    with pytest.raises(EngineError, match=rf"^engine=cuda: no GPU can be used: {reason}; take the CPU: -nogpu$"):
+        module.CupyDevice()
+
+
+def test_gpus_before_compute_capability_7_are_refused(cupy):
+    cupy.cuda.runtime.getDeviceProperties.return_value |= {"major": 6, "minor": 1}
+    with pytest.raises(EngineError, match=r": a GPU has compute capability 6\.1; 7\.0 is expected; take the CPU: "):
+        module.CupyDevice()
+
+
+def test_of_several_gpus_those_that_cannot_be_used_are_told_with_the_others(cupy):
+    usable = cupy.cuda.runtime.getDeviceProperties.return_value
+    cupy.cuda.runtime.getDeviceCount.return_value = 3
+    cupy.cuda.runtime.getDeviceProperties.side_effect = [usable, usable | {"major": 5}, usable]
+    cupy.cuda.runtime.memGetInfo.return_value = 3 << 30, 4 << 30
+    told = "a GPU, compute capability 9.0, 3.0 GiB free, driver 12080, nvrtc 12.9"
+    first, second, third = module.tell_gpus()
+    assert (first, third) == (told, told)
+    assert second.startswith("gpu 1: it cannot be used: a GPU has compute capability 5.0; ")
+
+
+def test_memory_of_the_host_is_not_kept_by_a_pool(cupy):
+    cupy.cuda.PinnedMemoryPointer.side_effect = lambda memory, offset: bytearray(memory)
+    cupy.cuda.PinnedMemory.side_effect = lambda size: size
+    memory = module.CupyDevice().allocate(12)
+    assert len(memory.staging) == 12
+    assert memory.staging is memory.staging
+    cupy.cuda.PinnedMemory.assert_called_once_with(12)
+    cupy.cuda.alloc_pinned_memory.assert_not_called()
+
+
+def test_nothing_is_set_up_beside_what_another_network_records(cupy):
+    assert module.CupyDevice().setting_up is module.CupyDevice().setting_up
+
+
+def test_cudnn_that_does_not_work_is_not_taken_for_a_gpu_that_does_not(cupy, monkeypatch):
+    def fail():
+        raise RuntimeError("cudnnCreate failed\nand more")
+
+    frontend = SimpleNamespace(backend_version=lambda: 1, create_handle=fail, __version__="1.28.0")
+    monkeypatch.setitem(sys.modules, "cudnn", frontend)
+    with pytest.warns(DarknetWarning, match=r"^cuDNN is left out: cudnnCreate failed$"):
+        assert module.CupyDevice().open_cudnn() is None
 
 
 def test_there_are_as_many_gpus_as_there_are(cupy):

@@ -86,6 +86,14 @@ def test_batches_of_more_numbers_than_kernels_count_run_in_parts(monkeypatch):
     assert plan.run(batch[:0]).shape == (0, SMALL.layers[-1].shape.size)
 
 
-def test_gpus_before_compute_capability_7_are_refused():
-    with pytest.raises(EngineError, match=r"host has compute capability 6\.1; 7\.0 is expected; take the CPU: -nogpu"):
-        CudaEngine(SMALL.layers, random_parameters(SMALL.layers), HostGpu((6, 1)), "float32")
+def test_a_forked_process_is_told_that_it_cannot(monkeypatch):
+    plan = small_engine(1 << 40).plan(SMALL.layers)
+    monkeypatch.setattr(module.os, "getpid", lambda: -1)
+    with pytest.raises(EngineError, match=r"^host: a forked process cannot use its parent's GPU; start it by .*spawn"):
+        plan.run(random_array((1, 3, 16, 16)))
+
+
+def test_a_picture_of_more_numbers_than_kernels_count_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "MOST_NUMBERS", 16 * 16 * 16)
+    with pytest.raises(CfgError, match=r"^a picture of 16 x 16 has more numbers in a layer than the GPU counts; take "):
+        small_engine(1 << 40).plan(SMALL.layers)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,9 +16,12 @@ from support import FIFTEEN, assert_close, make_network, random_array, random_pa
 from darknet_py import engines, load_network
 from darknet_py.engines import PRECISIONS, open_engine
 from darknet_py.engines.cuda import CudaEngine
+from darknet_py.engines.cuda.algorithms import FORWARD, Machine
 from darknet_py.engines.cuda.algorithms.cudnn_graph import CudnnGraph
+from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm, Tiling
 from darknet_py.engines.cuda.cudnn import CONSIDERED
 from darknet_py.engines.cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
+from darknet_py.engines.cuda.memory import MAX_EXECUTIONS
 from darknet_py.engines.cuda.tune import Tuner
 from darknet_py.errors import EngineError
 from darknet_py.images.decode import load_image
@@ -137,6 +141,19 @@ def test_a_gpu_that_is_not_there():
 
 
 GRAPH = CudnnGraph()
+REPEATED = 20  # runs that come to the same bits
+CONVOLUTION = "convolutional", {"filters": 64, "size": 3, "pad": 1, "activation": "leaky"}
+MIXED = make_network(
+    (3, 20, 16),
+    CONVOLUTION,
+    CONVOLUTION,
+    ("route", {"layers": "0,1"}),
+    CONVOLUTION,
+    ("shortcut", {"from": 0, "activation": "leaky"}),
+    ("convolutional", {"filters": 64, "size": 3, "pad": 1, "groups": 2, "activation": "relu"}),
+    ("convolutional", {"filters": 40, "size": 1, "stride": 2, "activation": "linear"}),
+    ("connected", {"output": 24, "activation": "leaky"}),
+)
 
 
 @pytest.fixture(scope="module")
@@ -160,20 +177,56 @@ def test_every_plan_of_cudnn_gives_the_definitions_answers(gpu, rank, precision)
             assert plans, problem
             return [plans[min(rank, len(plans) - 1)]]
 
-    convolution = "convolutional", {"filters": 64, "size": 3, "pad": 1, "activation": "leaky"}
-    network = make_network(
-        (3, 20, 16),
-        convolution,
-        convolution,
-        ("route", {"layers": "0,1"}),
-        convolution,
-        ("shortcut", {"from": 0, "activation": "leaky"}),
-        ("convolutional", {"filters": 64, "size": 3, "pad": 1, "groups": 2, "activation": "relu"}),
-        ("convolutional", {"filters": 40, "size": 1, "stride": 2, "activation": "linear"}),
-        ("connected", {"output": 24, "activation": "leaky"}),
-    )
-    parameters, batch = random_parameters(network.layers), random_array((3, 3, 20, 16))
-    expected = run_engine("reference", network.layers, parameters, batch)
-    engine = Chosen(network.layers, parameters, gpu, precision, Tuner("cuDNN alone", cudnn))
-    answers = engine.plan(network.layers).run(batch)
+    parameters, batch = random_parameters(MIXED.layers), random_array((3, 3, 20, 16))
+    expected = run_engine("reference", MIXED.layers, parameters, batch)
+    engine = Chosen(MIXED.layers, parameters, gpu, precision, Tuner("cuDNN alone", cudnn))
+    answers = engine.plan(MIXED.layers).run(batch)
     assert_close(answers, expected, BOUNDS[precision])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("splits", [1, 3])
+def test_every_tile_gives_the_definitions_answers(gpu, splits, precision):
+    """The same in every run; alone where a GPU does not share this tile."""
+
+    class Chosen(CudaEngine):
+        def consider(self, problem, tuner):
+            return [tile.find(f"{tile.name}/{splits}", problem, self.machine) or Tiling(tile, 1)]
+
+    machine = Machine(gpu.capability, gpu.multiprocessors, gpu.shared_limit)
+    parameters, batch = random_parameters(MIXED.layers), random_array((3, 3, 20, 16))
+    expected = run_engine("reference", MIXED.layers, parameters, batch)
+    for tile in FORWARD[precision]:
+        if isinstance(tile, ImplicitGemm) and not tile.misses(precision, machine):
+            plan = Chosen(MIXED.layers, parameters, gpu, precision).plan(MIXED.layers)
+            answers = plan.run(batch)
+            assert_close(answers, expected, BOUNDS[precision])
+            assert all(plan.run(batch).tobytes() == answers.tobytes() for _ in range(REPEATED)), tile.name
+
+
+def test_networks_run_beside_each_other():
+    """Of ever other sizes, so that each allocates, records and gives up while others do."""
+    parameters = random_parameters(SMALL.layers)
+    sizes = [(height, height + 1) for height in range(32, 32 + 3 * MAX_EXECUTIONS)]
+
+    def run(name):
+        engine = open_engine(name, SMALL.layers, parameters)
+        return [
+            engine.plan(SMALL.layers_at(*size)).run(random_array((2, 3, *size))) for size in sizes for _ in range(2)
+        ]
+
+    expected = run("reference")
+    with ThreadPoolExecutor() as pool:
+        for answers in pool.map(run, ["cuda"] * 3):
+            for answer, right in zip(answers, expected, strict=True):
+                assert_close(answer, right, BOUNDS["float32"])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_process_ends_in_silence(precision):
+    code = (
+        "import darknet_py, numpy; network = darknet_py.load_network('cfg/shapes.cfg', 'data/shapes.weights', 'cuda', "
+    )
+    code += f"precision='{precision}'); network.predict(numpy.zeros((1, *network.input_shape), numpy.float32))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -32,6 +32,15 @@ def test_without_cupy_the_engine_says_what_to_install(options, asked, monkeypatc
         load_on("cuda", **options)
 
 
+def test_cupy_that_cannot_be_loaded_is_one_line(tmp_path, monkeypatch):
+    text = "try:\n    1 / 0\nexcept ArithmeticError as reason:\n    raise ImportError('\\n====\\nFailed') from reason\n"
+    (tmp_path / "cupy.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EngineError, match=r"^engine=cuda: CuPy cannot be loaded: division by zero; pip install .*"):
+        load_on("cuda")
+
+
 class Hidden:
     """Lets a package be missing."""
 
@@ -83,10 +92,19 @@ def test_valid_on_a_gpu_says_what_limits_it(monkeypatch, capsys, tmp_path):
     assert "darknet: limited by the GPU: " in told.err
 
 
+@pytest.mark.parametrize(("value", "hidden"), [("", True), ("-1", True), ("0", False)])
+def test_gpus_that_are_hidden_are_left_alone_in_silence(value, hidden, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    monkeypatch.setattr(engines, "find_spec", lambda name: True)
+    monkeypatch.setattr(engines, "_can_load", lambda library: True)
+    assert engines.why_no_gpu() == ("CUDA_VISIBLE_DEVICES hides all GPUs" if hidden else "")
+
+
 def test_a_gpu_that_does_not_work_is_warned_of(monkeypatch):
     def fail(number):
         raise EngineError("no GPU can be used: too old", option="engine=cuda")
 
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(engines, "find_spec", lambda name: True)
     monkeypatch.setattr(engines, "_can_load", lambda library: True)
     monkeypatch.setattr(engines, "_open_gpu", fail)

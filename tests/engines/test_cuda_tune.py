@@ -62,6 +62,10 @@ def test_the_best_by_the_model_are_measured_and_all_that_have_none(library):
     assert tuner.consider(CONVOLUTION, machine) == able[:MEASURED] + plans, "what is no longer there is measured anew"
 
 
+def test_networks_do_not_measure_beside_each_other():
+    assert Tuner("a GPU").lock is Tuner("another").lock
+
+
 def test_what_others_saved_meanwhile_is_kept():
     one, other = Tuner("a GPU"), Tuner("a GPU")
     one.remember(CONVOLUTION, "one")

@@ -8,6 +8,11 @@ from ...errors import EngineError
 from .kept import keep
 from .kernels import Kernel
 
+# Older ones do not find NVRTC where pip puts it.
+INSTALL = "pip install 'cupy-cuda12x>=14' nvidia-cuda-nvrtc-cu12, or for a driver of CUDA 13 "
+INSTALL += "'cupy-cuda13x>=14' nvidia-cuda-nvrtc"
+OLDEST = 7, 0  # the compute capability from which on there are kernels
+
 
 def compile_kernel(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
     """`kernel` as a cubin for an `architecture` as ``sm_90``, or as PTX for one as ``compute_90``.
@@ -29,12 +34,50 @@ def compile_kernel(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
     return text if isinstance(text, bytes) else text.encode()
 
 
-def architecture_for(nvrtc: Any, capability: tuple[int, int]) -> str:
-    """What to compile for a GPU: its own architecture, or PTX of the newest that NVRTC knows where the GPU is newer."""
+def check_driver(nvrtc: Any, driver: int) -> str:
+    """NVRTC's version, whose kernels a `driver` of this version of CUDA, as 12080, takes.
+
+    Raises
+    ------
+    RuntimeError
+        Where NVRTC is not there, or newer than the driver: drivers take what older compilers have made, and newer ones
+        of the same major version.
+    """
+    try:
+        version = nvrtc.getVersion()
+    except RuntimeError as reason:
+        raise RuntimeError(f"{str(reason).splitlines()[0]}; {INSTALL}") from None
+    name = ".".join(map(str, version))
+    if version[0] > driver // 1000:
+        raise RuntimeError(
+            f"CuPy finds NVRTC {name}, and the driver is one of CUDA {driver // 1000}, which does not run what that "
+            f"compiles; a newer driver is expected, or an environment without packages of CUDA {version[0]}: {INSTALL}"
+        )
+    return name
+
+
+def architecture_for(nvrtc: Any, gpu: str, capability: tuple[int, int]) -> str:
+    """What to compile for a GPU: its own architecture, or where it is newer than NVRTC PTX of an earlier one.
+
+    That is the first of the newest generation that NVRTC knows: later ones of a generation were given other numbers
+    since, as 10.1, which became 11.0.
+
+    Raises
+    ------
+    RuntimeError
+        Where it is too old, for the kernels or for NVRTC.
+    """
     wanted = 10 * capability[0] + capability[1]
     known = [architecture for architecture in nvrtc.getSupportedArchs() if architecture <= wanted]
-    newest = max(known, default=wanted)
-    return f"sm_{wanted}" if newest == wanted else f"compute_{newest}"
+    has = f"{gpu} has compute capability {capability[0]}.{capability[1]}"
+    if capability < OLDEST:
+        raise RuntimeError(f"{has}; {OLDEST[0]}.{OLDEST[1]} is expected")
+    if wanted in known:
+        return f"sm_{wanted}"
+    first = [architecture for architecture in known if architecture % 10 == 0]
+    if not first:
+        raise RuntimeError(f"{has}, for which this NVRTC does not compile; an older one is expected: {INSTALL}")
+    return f"compute_{max(first)}"
 
 
 def load_compiled(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:

@@ -85,10 +85,17 @@ def open_cudnn(gpu: str, current: Callable[[], AbstractContextManager[None]]) ->
         if not cudnn.__version__.startswith(FRONTEND):
             raise RuntimeError(f"its frontend is {cudnn.__version__}; {FRONTEND}* is expected: {INSTALL}")
         with current():
-            return Cudnn(cudnn, gpu, current, handle=cudnn.create_handle())
+            return Cudnn(cudnn, gpu, current, handle=_create_handle(cudnn))
     except (RuntimeError, EngineError) as reason:
         _warn(reason)
         return None
+
+
+def _create_handle(cudnn: Any) -> Any:
+    try:
+        return cudnn.create_handle()
+    except RuntimeError as reason:  # which would be taken for one that says that the GPU does not work
+        raise UnsupportedError(_first_line(reason)) from None
 
 
 def _warn(reason: Exception) -> None:

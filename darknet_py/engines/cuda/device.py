@@ -13,17 +13,17 @@ import numpy as np
 
 from ...errors import EngineError
 from ...limits import tell_size
-from .compiler import architecture_for, load_compiled
+from .compiler import INSTALL, architecture_for, check_driver, load_compiled
 from .cudnn import Cudnn, GraphLaunch, open_cudnn
 from .kernels import STATIC_SHARED, Kernel, Launch
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-INSTALL = "pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12, or for a driver of CUDA 13 cupy-cuda13x nvidia-cuda-nvrtc"
 FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a thread block gets without asking
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
+ANY = "engine=cuda"  # what was asked for where no GPU was named
 
 
 class Memory(Protocol):
@@ -116,25 +116,37 @@ class CupyMemory:
     def staging(self) -> npt.NDArray[np.uint8]:
         """Memory of the host that the GPU reads and writes by itself."""
         if self._staging is None:
-            self._staging = np.frombuffer(self._cupy.cuda.alloc_pinned_memory(self.size), np.uint8, self.size)
+            # CuPy's pool would keep what is freed for as many bytes again; there are as many sizes as pictures have.
+            pinned = self._cupy.cuda.PinnedMemory(self.size)
+            pointer = self._cupy.cuda.PinnedMemoryPointer(pinned, 0)
+            self._staging = np.frombuffer(pointer, np.uint8, self.size)
         return self._staging
 
 
 def tell_gpus() -> list[str]:
-    """Each GPU in words: what it is, what it has free, what it runs with.
+    """Each GPU in words: what it is, what it has free, what it runs with; or why it cannot be used.
 
     Raises
     ------
     EngineError, MemoryError
-        Where one cannot be used.
+        Where the first cannot be used.
     """
     first = CupyDevice()
     count = first.cupy.cuda.runtime.getDeviceCount()
-    return [
-        f"{device.name}, compute capability {'.'.join(map(str, device.capability))}, "
-        f"{tell_size(device.free_memory())} free, {device.versions}"
-        for device in (first, *map(CupyDevice, range(1, count)))
-    ]
+    return [_tell(first), *map(_tell_other, range(1, count))]
+
+
+def _tell(device: CupyDevice) -> str:
+    capability = ".".join(map(str, device.capability))
+    free = tell_size(device.free_memory())
+    return f"{device.name}, compute capability {capability}, {free} free, {device.versions}"
+
+
+def _tell_other(number: int) -> str:
+    try:
+        return _tell(CupyDevice(number))
+    except (EngineError, MemoryError) as reason:
+        return str(reason)
 
 
 class CupyDevice:
@@ -148,16 +160,17 @@ class CupyDevice:
     Raises
     ------
     EngineError
-        Where CuPy is not installed, or finds no such GPU.
+        Where CuPy is not installed or finds no such GPU, or no kernels can be made for it.
     """
 
+    # What a thread records breaks where another one, of whatever network, makes the GPU wait, as these things may.
+    setting_up = threading.RLock()
+
     def __init__(self, number: int | None = None) -> None:
-        self._asked = "engine=cuda" if number is None else f"gpu {number}"
+        self._asked = ANY if number is None else f"gpu {number}"
         self.number = number = number or 0
         self.cupy = _import_cupy(self._asked)
         self._functions: dict[Kernel, Any] = {}
-        # What a thread records breaks where another one makes the GPU wait, as these things may.
-        self.setting_up = threading.RLock()
         with self._explained():
             count = self.cupy.cuda.runtime.getDeviceCount()
         if number >= count:
@@ -170,15 +183,16 @@ class CupyDevice:
 
     def _open(self) -> None:
         """Ask for what the engine must know, and see whether the GPU works."""
-        runtime = self.cupy.cuda.runtime
         with self.current():
+            runtime, nvrtc = self.cupy.cuda.runtime, self.cupy.cuda.nvrtc
             properties = runtime.getDeviceProperties(self.number)
             self.name: str = properties["name"].decode()
-            nvrtc = ".".join(map(str, self.cupy.cuda.nvrtc.getVersion()))
-            self.versions = f"driver {runtime.driverGetVersion()}, nvrtc {nvrtc}"
             self.capability: tuple[int, int] = properties["major"], properties["minor"]
             self.multiprocessors: int = properties["multiProcessorCount"]
             self.shared_limit: int = properties["sharedMemPerBlockOptin"]
+            driver = runtime.driverGetVersion()
+            self.versions = f"driver {driver}, nvrtc {check_driver(nvrtc, driver)}"
+            self._architecture = architecture_for(nvrtc, self.name, self.capability)
         self.allocate(1)  # fails here where the GPU does not work
 
     @contextmanager
@@ -196,12 +210,12 @@ class CupyDevice:
             if error.status == OUT_OF_MEMORY:
                 raise MemoryError(str(error)) from None
             raise self._unusable(error) from None
-        except RuntimeError as error:  # CuPy finds none of CUDA's libraries
+        except RuntimeError as error:  # of CUDA's libraries CuPy finds none, or none that fits
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> EngineError:
-        reason = str(error).splitlines()[0]
-        return EngineError(f"no GPU can be used: {reason}; take the CPU: -nogpu", option=self._asked)
+        what = "no GPU can be used" if self._asked == ANY else "it cannot be used"
+        return EngineError(f"{what}: {str(error).splitlines()[0]}; take the CPU: -nogpu", option=self._asked)
 
     def allocate(self, size: int) -> CupyMemory:
         with self.setting_up, self.current():
@@ -212,8 +226,8 @@ class CupyDevice:
 
     def upload(self, array: npt.NDArray[Any]) -> CupyMemory:
         contiguous = np.ascontiguousarray(array)
-        memory = self.allocate(contiguous.nbytes)
-        with self.current():
+        with self.setting_up, self.current():
+            memory = self.allocate(contiguous.nbytes)
             runtime = self.cupy.cuda.runtime
             runtime.memcpy(memory.address, contiguous.ctypes.data, contiguous.nbytes, runtime.memcpyHostToDevice)
             runtime.streamSynchronize(0)
@@ -234,9 +248,8 @@ class CupyDevice:
         """The compiled kernel, ready to be launched."""
         with self.setting_up, self.current():
             if kernel not in self._functions:
-                architecture = architecture_for(self.cupy.cuda.nvrtc, self.capability)
                 module = self.cupy.cuda.function.Module()
-                module.load(load_compiled(self.cupy.cuda.nvrtc, kernel, architecture))
+                module.load(load_compiled(self.cupy.cuda.nvrtc, kernel, self._architecture))
                 function = module.get_function(kernel.name)
                 if kernel.shared > FREE_SHARED:
                     self.cupy.cuda.driver.funcSetAttribute(function.ptr, MAX_DYNAMIC_SHARED, kernel.shared)
@@ -343,8 +356,9 @@ class CupyQueue:
 def _import_cupy(asked: str) -> Any:
     try:
         import cupy
-    except ImportError as reason:
+    except Exception as reason:  # with a NumPy that does not fit to it, of many kinds
         missing = isinstance(reason, ModuleNotFoundError) and reason.name == "cupy"
-        text = "CuPy is not installed" if missing else f"CuPy cannot be loaded: {str(reason).strip().splitlines()[0]}"
+        cause = str(reason.__cause__ or reason).strip() or type(reason).__name__  # CuPy's own text begins with a rule
+        text = "CuPy is not installed" if missing else f"CuPy cannot be loaded: {cause.splitlines()[0]}"
         raise EngineError(f"{text}; {INSTALL}, or take the CPU: -nogpu", option=asked) from None
     return cupy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import partial
@@ -15,6 +16,7 @@ from ...parameters import share
 from ..base import Interpolate
 from ..passes import Folded, compile_steps, fold, scale_after
 from .algorithms import PackedWeights, orders
+from .algorithms.implicit_gemm import TENSOR_CORES
 from .convolution import WINDOWS, Convolution
 from .device import Device
 from .execution import Execution
@@ -62,14 +64,13 @@ class CudaEngine(Prepared):
         tuner: Tuner | None = None,
         interpolate: Interpolate | None = None,
     ) -> None:
-        least = (8, 0) if precision == "tf32" else (7, 0)
-        if device.capability < least:
-            has, wants = (".".join(map(str, capability)) for capability in (device.capability, least))
-            reason = f"{device.name} has compute capability {has}; {wants} is expected; take "
-            reason += "the CPU: -nogpu" if device.capability < (7, 0) else "float32 or float16"
+        if precision == "tf32" and device.capability < TENSOR_CORES:
+            has, wants = (".".join(map(str, capability)) for capability in (device.capability, TENSOR_CORES))
+            reason = f"{device.name} has compute capability {has}; {wants} is expected; take float32 or float16"
             raise EngineError(reason, option=f"precision={precision}")
         super().__init__(device, precision, tuner, layers[0].input_shapes[0])
         self._fork_interpolate = interpolate
+        self._process = os.getpid()
         self.program = compile_steps(layers, PACK)
         self._family: list[ref[Executions]] = []  # of this engine and its forks
         reasons = {index: no_kernel(layers[index]) for index in self.program.running}
@@ -139,6 +140,12 @@ class CudaEngine(Prepared):
         engine.interpolate = self._fork_interpolate
         return engine
 
+    def check_process(self) -> None:
+        """Hold that this process is the one that opened the GPU: locks and CUDA are of no use to a forked child."""
+        if os.getpid() != self._process:
+            reason = "a forked process cannot use its parent's GPU; start it by multiprocessing's spawn, and load the "
+            raise EngineError(f"{reason}network there, or take the CPU: -nogpu", option=self.device.name)
+
     def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
         """What runs `pictures` through `layers`, or more of them."""
         _, height, width = layers[0].input_shapes[0]
@@ -173,10 +180,14 @@ class CudaPlan:
         self.engine, self.layers = engine, layers
         shapes = [layers[0].input_shapes[0], *(layer.shape for layer in layers)]
         most = max(round_up(channels) * height * width for channels, height, width in shapes)
-        self.together = max(1, min(MOST_PICTURES, (MOST_NUMBERS - 1) // most))
+        self.together = min(MOST_PICTURES, (MOST_NUMBERS - 1) // most)
+        if not self.together:
+            size = "{2} x {1}".format(*shapes[0])
+            raise CfgError(f"a picture of {size} has more numbers in a layer than the GPU counts; take the CPU: -nogpu")
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
+        self.engine.check_process()
         parts = [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
         with self.engine.executions.lock:
             outputs = [self.engine.execution(self.layers, len(part)).run(part) for part in parts]

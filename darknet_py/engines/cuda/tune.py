@@ -40,15 +40,16 @@ class Tuner:
     Attributes
     ----------
     lock : Lock
-        To be held from asking what is known to the end of measuring, which others would disturb.
+        To be held from asking what is known to the end of measuring, which others, of any network, would disturb.
     """
+
+    lock = threading.Lock()
 
     def __init__(self, gpu: str, cudnn: Cudnn | None = None) -> None:
         self.cudnn = cudnn
         software = gpu if cudnn is None else f"{gpu}, {cudnn.version}"
         made_of = software.encode() + b"".join(path.read_bytes() for path in sorted(FOLDER.iterdir()))
         self.path: Path = cache_folder() / f"choices-{hashlib.sha256(made_of).hexdigest()[:16]}.json"
-        self.lock = threading.Lock()
         self._known = self._load()
         self._changed = False
 

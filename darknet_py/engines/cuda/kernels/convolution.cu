@@ -171,15 +171,15 @@ __device__ bool collect(const Convolution& p, Product& product, int tile, int sp
     float* mine = shares + (long long)split * Product::SUMS * THREADS;
 #pragma unroll
     for (int i = 0; i < Product::SUMS; i++) mine[i * THREADS] = product.sum(i);
-    __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
+        __threadfence();  // all that the barrier brought before it, other threads' sums too, comes before the count
         last = atomicAdd(p.arrived + tile, 1) == p.splits - 1;
+        __threadfence();
         if (last) p.arrived[tile] = 0;  // for the next launch
     }
     __syncthreads();
     if (!last) return false;
-    __threadfence();
 #pragma unroll
     for (int i = 0; i < Product::SUMS; i++) product.sum(i) = 0;
     for (int s = 0; s < p.splits; s++)
