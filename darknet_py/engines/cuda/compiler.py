@@ -8,9 +8,7 @@ from ...errors import EngineError
 from .kept import keep
 from .kernels import Kernel
 
-# Older ones do not find NVRTC where pip puts it.
-INSTALL = "pip install 'cupy-cuda12x>=14' nvidia-cuda-nvrtc-cu12, or for a driver of CUDA 13 "
-INSTALL += "'cupy-cuda13x>=14' nvidia-cuda-nvrtc"
+INSTALL = "pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12, or for a driver of CUDA 13 cupy-cuda13x nvidia-cuda-nvrtc"
 OLDEST = 7, 0  # the compute capability from which on there are kernels
 
 
@@ -46,7 +44,8 @@ def check_driver(nvrtc: Any, driver: int) -> str:
     try:
         version = nvrtc.getVersion()
     except RuntimeError as reason:
-        raise RuntimeError(f"{str(reason).splitlines()[0]}; {INSTALL}") from None
+        # Older ones do not find it where pip puts it.
+        raise RuntimeError(f"{str(reason).splitlines()[0]}; CuPy 14 or later is expected: {INSTALL}") from None
     name = ".".join(map(str, version))
     if version[0] > driver // 1000:
         raise RuntimeError(
