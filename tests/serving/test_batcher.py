@@ -189,15 +189,22 @@ def test_closing_ends_threads_that_had_to_wait_for_the_last_one(in_turns, others
     assert all(future.done() for future in futures)
 
 
+def held_up(go):
+    """Batches, and what runs them, once it is let go."""
+    batches = []
+
+    def run(items):
+        batches.append(items)
+        go.wait(LONG)
+        return items
+
+    return batches, run
+
+
 def test_of_many_each_thread_answers_some_by_itself():
     """While two run together 8 more are sent; the threads that share them wait for one another amid their batches."""
     go, both = threading.Event(), threading.Barrier(2)
-    together, apart = [], []
-
-    def run(items):
-        together.append(items)
-        go.wait(LONG)
-        return items
+    (together, run), apart = held_up(go), []
 
     def run_apart(items):
         if len(items) > 1:
@@ -224,12 +231,7 @@ def test_of_many_each_thread_answers_some_by_itself():
 
 def test_threads_that_have_gone_apart_come_together_where_few_items_wait():
     go, done = threading.Event(), {number: threading.Event() for number in range(1, 4)}
-    together, apart = [], []
-
-    def run(items):
-        together.append(items)
-        go.wait(LONG)
-        return items
+    (together, run), apart = held_up(go), []
 
     def run_apart(items):
         apart.append(items)
