@@ -197,7 +197,7 @@ def _settle(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> str:
     beside = os.path.join(data_file.absolute().parent, os.path.basename(path))
     if not path or os.path.exists(find_listed(path, data_file)) or not os.path.isfile(beside):
         return path
-    remarks.add_once("not there; files of that name beside this one are taken", entry.line, _show(key, entry))
+    remarks.add("not there; the file of that name beside this one is taken", entry.line, _show(key, entry))
     return beside
 
 

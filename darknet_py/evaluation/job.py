@@ -26,7 +26,7 @@ class Job:
         Of this package.
     command, preprocess, engine, precision, dialect : str
     cfg, weights : str
-        SHA-256 of the files.
+        SHA-256 of the files; empty where nobody asks for it.
     keep, shown : int
         Guesses and first classes' probabilities that an outcome holds.
     """
@@ -59,10 +59,10 @@ class Job:
         }
 
 
-def make_job(command: str, network: Classifier, preprocess: str, keep: int, shown: int) -> Job:
-    """The job for a network that was loaded with weights; its files are read."""
+def make_job(command: str, network: Classifier, preprocess: str, keep: int, shown: int, passing: bool = False) -> Job:
+    """The job for a network that was loaded with weights; its files are read, unless it is in `passing`: not kept."""
     cfg, weights = network_files(network)
-    digests = digest_file(cfg, CfgError), digest_file(weights, WeightsError)
+    digests = ("", "") if passing else (digest_file(cfg, CfgError), digest_file(weights, WeightsError))
     how = network.engine, network.precision, network.dialect.name
     return Job(__version__, command, preprocess, *how, *digests, keep, shown)
 

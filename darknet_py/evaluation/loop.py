@@ -100,7 +100,7 @@ def evaluate(
     _check_samples(samples, classes)
     for name, value in (("top", top), ("batch", batch), ("workers", workers), ("threads", threads)):
         if not isinstance(value, SupportsIndex):
-            if name != "workers" and value is not None:
+            if name == "batch" or (name == "threads" and value is not None):
                 raise UsageError(f"{name}={value!r}: a whole number is expected")
         elif index(value) < 1:
             raise UsageError(f"{name}={value}: at least 1 is expected")
@@ -121,7 +121,8 @@ def evaluate(
     elif not hasattr(workers, "evaluate"):
         reason = "a number of threads is expected, or who does the work, such as a Cluster"
         raise UsageError(f"workers={workers!r}: {reason}")
-    job = make_job("evaluate", network, preprocess, min(max(top, GUESSES), classes), 0)
+    passing = journal is None and isinstance(workers, Threads)
+    job = make_job("evaluate", network, preprocess, min(max(top, GUESSES), classes), 0, passing)
     return _evaluate(network, samples, job, top, workers, None if journal is None else os.fspath(journal))
 
 

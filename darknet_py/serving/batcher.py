@@ -35,7 +35,7 @@ class Pace:
         for one whose core another has taken.
     apart : int
         Where so many items wait for each thread, the threads go apart: each makes as many ready and runs them by
-        itself, and again, as long as some wait for every thread that has none. 0: never.
+        itself, and again, where some wait for every thread that has none. 0: never.
     """
 
     most: int
@@ -169,7 +169,7 @@ class Batcher(Generic[Sent, Item, Answer]):
         return bool(apart) and len(self._sent) >= enough and not together
 
     def _may_prepare(self) -> bool:
-        resting = self._apart or (self._running and self._pace.in_turns)
+        resting = self._running and self._pace.in_turns
         return bool(self._sent) and not resting and self._preparing + len(self._ready) < self._ahead
 
     def _is_coming(self) -> bool:

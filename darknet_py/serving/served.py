@@ -51,10 +51,10 @@ class Served:
         self.name, self.network, self._limits, self._watch = name, network, limits, watch
         cores = core_count()
         in_turns = network.engine != "cuda" and (network.settings.threads or cores) >= cores
-        each = max(1, min(EACH, limits.batch // cores))  # so that no more inputs are held than of a batch
+        each = min(EACH, limits.batch // cores)  # so that no more inputs are held than of a batch
         connected = sum(layer.parameter_count for layer in network.layers if isinstance(layer, Connected))
         light = connected <= CONNECTED and network.count_forks(cores) == cores
-        apart = each if in_turns and light and cores > 1 else 0
+        apart = each if in_turns and light and cores > 1 < each else 0
         pace = Pace(limits.batch, limits.wait, limits.gather, cores, in_turns, apart)
         forks = Forks(network, 1)
         self._batcher = Batcher(self._fit, partial(self._run, network), partial(self._run, forks), pace)

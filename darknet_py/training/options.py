@@ -5,8 +5,9 @@ Source: darknet's ``parser.c`` (parse_net_options), of 2018 and of AlexeyAB's fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
     _check(net, values, changes)
     for key in ("steps", "scales"):
         values[key] = tuple(values[key] or ())
-    values["augmentation"] = _augmentation(net, values, width)
+    values["augmentation"] = _augmentation(net, values, width, changes)
     values["mixing"] = tuple(way for way in WAYS if values[way])
     for key in (*AUGMENTING, *WAYS):
         del values[key]
@@ -177,8 +178,9 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parse(net: Section, key: str, value: Any) -> Any:
-    """What a caller gives for a key, as if it stood in the cfg; a list or tuple is numbers between commas there."""
-    parts = value if isinstance(value, (list, tuple)) else [value]
+    """What a caller gives for a key, as if it stood in the cfg; several numbers stand between commas there."""
+    several = key in ("steps", "scales") and isinstance(value, Iterable) and not isinstance(value, str)
+    parts = value if several else [value]
     text = ",".join(str(int(part) if isinstance(part, (bool, np.bool_)) else part) for part in parts)
     try:
         return OPTIONS[key].parse(text)
@@ -186,15 +188,16 @@ def _parse(net: Section, key: str, value: Any) -> Any:
         raise CfgError(str(reason), file=net.file, option=f"{key}={value}") from None
 
 
+def _error(net: Section, changes: Mapping[str, Any], reason: str, key: str | None) -> CfgError:
+    """For a key of the cfg, or what a caller has given in its place."""
+    if key is not None and key in changes:
+        return CfgError(reason, file=net.file, option=f"{key}={changes[key]}")
+    return net.error(reason, key)
+
+
 def _check(net: Section, values: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
     """Refuse values that do not go together."""
-
-    def error(reason: str, key: str) -> CfgError:
-        if key in changes:
-            return CfgError(reason, file=net.file, option=f"{key}={changes[key]}")
-        return net.error(reason, key)
-
-    given = {*net.entries, *changes}
+    given, error = {*net.entries, *changes}, partial(_error, net, changes)
     if values["batch"] % values["subdivisions"]:
         reason = f"does not divide batch={values['batch']}; darknet would train on fewer images"
         raise error(reason, "subdivisions")
@@ -222,7 +225,7 @@ def _count(values: Sequence[float], unit: str) -> str:
     return f"{len(values)} {unit}{'s' * (len(values) != 1)}"
 
 
-def _augmentation(net: Section, values: Mapping[str, Any], width: int) -> Augmentation:
+def _augmentation(net: Section, values: Mapping[str, Any], width: int, changes: Mapping[str, Any]) -> Augmentation:
     """How pictures are changed, their shorter sides within what darknet's classifier takes."""
 
     def side(ratio: float, crop: int, usual: int) -> int:
@@ -233,8 +236,9 @@ def _augmentation(net: Section, values: Mapping[str, Any], width: int) -> Augmen
     least = side(values["min_ratio"], values["min_crop"], width)
     most = side(values["max_ratio"], values["max_crop"], 2 * width)
     if not 1 <= least <= most:
-        given = next((key for key in ("min_ratio", "min_crop", "max_ratio", "max_crop") if key in net.entries), None)
+        keys = ("min_ratio", "min_crop", "max_ratio", "max_crop")
+        given = next((key for where in (changes, net.entries) for key in keys if key in where), None)
         reason = f"shorter sides from {least} to {most} pixels; a least that is not above the most is expected"
-        raise net.error(reason, given)
-    changes = {key: values[key] for key in ("angle", "aspect", "saturation", "exposure", "hue", "flip")}
-    return Augmentation(width, least, most, **changes)
+        raise _error(net, changes, reason, given)
+    others = {key: values[key] for key in ("angle", "aspect", "saturation", "exposure", "hue", "flip")}
+    return Augmentation(width, least, most, **others)

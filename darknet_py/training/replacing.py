@@ -41,10 +41,13 @@ class Replacing:
     ) -> None:
         for path, written in self._written.items():
             with suppress(DatasetError, OSError):  # the error that led here says more
-                if _read(path) in (written.now, written.before):  # before: where it could not be written
+                held = _read(path)
+                if held not in (written.now, written.before):
+                    continue
+                if held != written.before:  # else it could not be written
                     _put(path, written.before)
-                    if written.before is not None:
-                        _put(_behind(path), written.older)
+                if written.before is not None:
+                    _put(_behind(path), written.older)
 
     def write(self, path: Path, content: bytes) -> None:
         """Let the file at `path`, which was not written before, hold `content`."""

@@ -88,7 +88,7 @@ def test_changes_are_read_as_lines_of_the_cfg_are():
 
 def test_changes_may_be_what_the_attributes_are():
     whole = read("policy=steps", "steps=10,20", "scales=.1,.5", "adam=1", "learning_rate=0.1")
-    for kind in (list, tuple):
+    for kind in (list, tuple, np.array):
         changes = {"policy": "steps", "steps": kind([10, 20]), "scales": kind([0.1, 0.5]), "adam": True}
         assert read(**changes, learning_rate=0.1) == whole
 
@@ -104,6 +104,8 @@ def test_changes_may_be_what_the_attributes_are():
         ({"decay": None}, "x.cfg: decay=None: not a number"),
         ({"max_batches": "many"}, "x.cfg: max_batches=many: not a number; an integer is expected"),
         ({"mixup": 2}, "x.cfg: mixup=2: at most 1 is expected"),
+        ({"max_batches": [5]}, "x.cfg: max_batches=[5]: not a number; an integer is expected"),
+        ({"min_crop": 50, "max_crop": 40}, "x.cfg: min_crop=50: shorter sides from 50 to 40 pixels; a least"),
         ({"policy": "stpes"}, "x.cfg: policy=stpes: unknown; did you mean steps?"),
         ({"policy": "steps", "steps": (), "scales": ()}, "x.cfg: policy=steps: steps= is 0 or empty; policy="),
         ({"policy": "steps", "steps": (2, 1), "scales": (1, 1)}, "x.cfg: steps=(2, 1): numbers that grow are"),

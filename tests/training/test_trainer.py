@@ -127,15 +127,18 @@ def test_a_validation_has_the_arithmetic_of_the_training(samples, tmp_path, monk
     assert asked == ["alexeyab-2020"]
 
 
-def test_a_cfg_that_is_edited_meanwhile_changes_no_validation(network, samples):
+def test_a_cfg_that_is_edited_or_removed_meanwhile_changes_no_validation(network, samples):
     def edit(progress):
         Path(network.file).write_text("[net]\nwidth=1\n")
 
+    def remove(progress):
+        Path(network.file).unlink(missing_ok=True)
+
     scores = [
         [progress.validation.totals.figures() for progress in run(network, samples, stop) if progress.validation]
-        for stop in (None, edit)
+        for stop in (None, edit, remove)
     ]
-    assert scores[0] == scores[1]
+    assert scores[0] == scores[1] == scores[2]
 
 
 def test_a_seed_gives_the_same_bytes_whatever_the_threads(network, samples, tmp_path):
