@@ -2,8 +2,9 @@
 
 ``darknet serve``, asked by many clients at a time over loopback (serve_clients.py), against the library in this
 process on the same JPEGs, in batches of as many as the service takes at most: ``classify``, which decodes, fits and
-runs them, and ``predict`` alone, on inputs that are ready. In rounds (A B C A B C ...) after one that goes unmeasured; medians of
-images a second. Each answer must be the library's. The clients take their share of the same cores: it is told beside.
+runs them, and ``predict`` alone, on inputs that are ready. In rounds (A B C A B C ...) after one that goes unmeasured;
+medians of images a second. Each answer must be the library's. The clients take their share of the same cores: it is
+told beside.
 """
 
 from __future__ import annotations
