@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from .alike import check_alike, run_alike
 from .datasets.data_file import Dataset, load_dataset
 from .errors import DarknetWarning, UsageError
 from .images import Picture
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from .heatmap import Area, Heatmap
     from .images.decode import Source
 
-Answer = TypeVar("Answer")
 BATCH = 16  # pictures that run together
 # Beyond this, `shorter` is not taken unless asked for: a strip of 1 x 65,000 pixels would become 224 x 14 million.
 MAX_SHORTER_PIXELS = 1 << 24
@@ -279,25 +279,6 @@ class Classifier(RunningNetwork):
         fast = self.interpolate or interpolate
         views = preprocess(to_grey(picture) if channels == 1 else picture, mode, width, height, fast)
         return [view[:channels] for view in views]
-
-
-def run_alike(views: Sequence[Array], run: Callable[[Sequence[Array]], Iterable[Answer]]) -> list[Answer]:
-    """What `run` gives for each of `views`, inputs of a network; it is given those of one shape together."""
-    places: dict[tuple[int, ...], list[int]] = {}
-    for place, view in enumerate(views):
-        places.setdefault(view.shape, []).append(place)
-    answers: dict[int, Answer] = {}
-    for alike in places.values():
-        answers |= zip(alike, run([views[place] for place in alike]), strict=True)
-    return [answers[place] for place in range(len(views))]
-
-
-def check_alike(shape: tuple[int, ...], first: tuple[int, ...], remedy: str = "preprocess=letterbox") -> None:
-    """Raise UsageError, with what to ask for, unless the features of two pictures have one shape."""
-    if shape != first:
-        shapes = " and ".join(" x ".join(map(str, one)) for one in (first, shape))
-        found = f"features of {shapes}, of pictures of several proportions"
-        raise UsageError(f"{found}; pool them, or fit all alike: {remedy}")
 
 
 def _part(area: Area, shown: Area) -> Area:

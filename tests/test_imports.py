@@ -14,9 +14,11 @@ PACKAGE = ROOT / "darknet_py"
 EVERYWHERE = {"errors", "files", "cache", "streams", "version"}
 ALLOWED = {
     "__main__": {"cli", "interrupt", "lazy"},
+    "alike": {"layers"},
     "cache": set(),
     "cfg": {"remarks"},
     "classifier": {
+        "alike",
         "datasets",
         "heatmap",
         "images",
@@ -29,6 +31,7 @@ ALLOWED = {
     },
     "cli": {"commands", "foreign", "report"},
     "commands": {
+        "alike",
         "cfg",
         "classifier",
         "datasets",
@@ -47,7 +50,7 @@ ALLOWED = {
     "downloads": {"content_id"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
     "errors": set(),
-    "evaluation": {"classifier", "datasets", "images", "layers", "limits", "per_thread", "runs"},
+    "evaluation": {"alike", "classifier", "datasets", "images", "layers", "limits", "per_thread", "runs"},
     "export_nodes": {"layers", "onnx_activations", "onnx_graph"},
     "files": set(),
     "foreign": set(),
@@ -74,7 +77,7 @@ ALLOWED = {
     "report": {"datasets", "evaluation", "layers", "prediction", "training"},
     "running": {"cfg", "engines", "forks", "layers", "limits", "network", "parameters", "weights"},
     "runs": set(),
-    "serving": {"classifier", "heatmap", "images", "layers", "limits", "per_thread", "prediction", "remarks"},
+    "serving": {"alike", "classifier", "heatmap", "images", "layers", "limits", "per_thread", "prediction", "remarks"},
     "streams": set(),
     "surgery": {"engines", "layers", "network", "parameters"},
     "training": {"cfg", "classifier", "datasets", "engines", "evaluation", "images"}

@@ -96,7 +96,7 @@ class _Saver:
         """The header, then `rows` one by one; NaN for None."""
         import numpy as np
 
-        from ..classifier import check_alike
+        from ..alike import check_alike
 
         header = io.BytesIO()
         described = {"descr": "<f4", "fortran_order": False, "shape": (self.count, *self.shape)}

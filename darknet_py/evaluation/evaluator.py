@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..classifier import Classifier, run_alike
+from ..alike import run_alike
+from ..classifier import Classifier
 from ..errors import NO_MEMORY_TO_FIT, NO_MEMORY_TO_RUN, CfgError, DarknetError, ImageError, UsageError, WeightsError
 from ..images.decode import load_image
 from ..layers import Array

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Role, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 from .dialect import ALEXEYAB, DARKNET, DIALECTS, Dialect, find_dialect
+from .parameter import Parameter, Role
 from .registry import Registry
 
 REGISTRY = Registry(

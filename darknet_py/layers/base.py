@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..cfg import Option, Section, flag, number
 from .dialect import DARKNET, Dialect
+from .parameter import Parameter
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # Quoted here and in all of layers/: a program that counts operations does not load NumPy.
 Array: TypeAlias = "npt.NDArray[np.float32]"
 Arrays = Mapping[str, Array]
-Role = Literal["weight", "bias", "scale", "statistic"]
 Drawn = Mapping[str, Array]  # what training draws at random for one mini-batch
 Saved = dict[str, Array]  # what `backward` needs of a forward pass, by names of the layer's own
 
@@ -48,39 +47,6 @@ class Shape(NamedTuple):
     def size(self) -> int:
         """How many values that is."""
         return self.channels * self.height * self.width
-
-
-class Parameter(NamedTuple):
-    """What a layer learns, or is told by its training.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    role : str
-        ``weight``: what inputs are multiplied by; ``bias``: what is added; ``scale``: what normalized sums are
-        multiplied by; ``statistic``: measured in training, not learned.
-    positive : bool
-        Whether no value is below 0.
-    optional : bool
-        Whether it is missing in files of darknet's own, unlike those of its fork; it is 0 there.
-    flipped : bool
-        Whether its first axis is the last one in the file.
-    fan_in : int, optional
-        Of weights, how many inputs an output sums up; where absent, as many as the axes after the first have places.
-        0: they only share outputs out, and begin alike.
-    """
-
-    shape: tuple[int, ...]
-    role: Role
-    positive: bool = False
-    optional: bool = False
-    flipped: bool = False
-    fan_in: int | None = None
-
-    @property
-    def size(self) -> int:
-        """How many values that is."""
-        return math.prod(self.shape)
 
 
 class Gradients(NamedTuple):

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 from .dialect import Dialect
+from .parameter import Parameter
 
 GRADIENT_EPSILON = 1e-5  # of the gradient, added to the variance: in all dialects
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from ..cfg import choice, flag, integer
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
+from .parameter import Parameter
 
 
 class Connected(Layer):

@@ -8,9 +8,10 @@ import numpy as np
 
 from ..cfg import choice, flag, integer, number
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
+from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
 from .blur import ANTIALIASING, UNNAMED, Blur
+from .parameter import Parameter
 from .windows import Windows
 
 

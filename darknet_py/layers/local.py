@@ -9,7 +9,8 @@ import numpy as np
 
 from ..cfg import choice, integer
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
+from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .parameter import Parameter
 from .windows import Windows
 
 

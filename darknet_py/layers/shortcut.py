@@ -8,7 +8,8 @@ import numpy as np
 
 from ..cfg import choice, integers, number
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import Array, Arrays, Drawn, Gradients, Layer, Parameter, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .parameter import Parameter
 
 WEIGHTS = {"none": "none", "per_feature": "per_feature", "per_layer": "per_feature", "per_channel": "per_channel"}
 NORMALIZATIONS = {"none": "none", "relu": "relu", "avg_relu": "relu", "softmax": "softmax"}

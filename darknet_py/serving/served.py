@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..classifier import run_alike
+from ..alike import run_alike
 from ..errors import ImageSizeError
 from ..images import Picture
 from ..images.decode import decode_image, encode_png

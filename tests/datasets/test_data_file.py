@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -175,9 +174,7 @@ def test_a_file_whose_name_has_such_a_comment_is_found(load, tmp_path):
 
 @pytest.mark.parametrize("line", ["key{}=1\n", "1\n", "top=1\n"], ids=["keys", "strays", "repeated"])
 def test_of_many_lines_that_say_nothing_the_first_are_told(load, line, recwarn):
-    start = time.monotonic()
     load("classes=3\ntop=1\nnames=data/names.list\n" + "".join(line.format(index) for index in range(100_000)))
-    assert time.monotonic() - start < 20
     assert len(recwarn) in (0, 11)
 
 
