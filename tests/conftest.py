@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -22,6 +24,11 @@ REFERENCE = Path(os.environ.get("DARKNET_PY_REFERENCE", ROOT.parent / "shared" /
 needs_reference = pytest.mark.skipif(
     not REFERENCE.is_dir(), reason=f"no trained weights and photographs at {REFERENCE} (DARKNET_PY_REFERENCE)"
 )
+
+
+def run_golden(script: str, *arguments: object) -> None:
+    """Run a script of the folder with the recorded answers, which makes what they are of."""
+    subprocess.run([sys.executable, str(GOLDEN / script), *map(str, arguments)], check=True)
 
 
 @pytest.fixture(scope="session")

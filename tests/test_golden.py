@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import GOLDEN, REFERENCE, ROOT, needs_reference
+from conftest import GOLDEN, REFERENCE, ROOT, needs_reference, run_golden
 from support import FIFTEEN
 
 from darknet_py import load_network
@@ -31,10 +29,6 @@ CASES = [
 ]
 
 
-def run_script(name, *arguments):
-    subprocess.run([sys.executable, str(GOLDEN / name), *map(str, arguments)], check=True)
-
-
 def recorded(file):
     """The recorded answers by network (or mode), then by the rest of their keys."""
     answers = {}
@@ -49,7 +43,7 @@ def recorded(file):
 def drawn(tmp_path_factory):
     """The folder of the synthetic pictures."""
     folder = tmp_path_factory.mktemp("drawn")
-    run_script("make_images.py", folder)
+    run_golden("make_images.py", folder)
     return folder
 
 
@@ -65,7 +59,7 @@ def made_up(tmp_path_factory):
             for other in folder.iterdir():
                 other.unlink()
             old_header = ["--old-header"] if name == "tiny" else []
-            run_script("make_weights.py", ROOT / "cfg" / f"{name}.cfg", path, *old_header)
+            run_golden("make_weights.py", ROOT / "cfg" / f"{name}.cfg", path, *old_header)
             assert hashlib.sha256(path.read_bytes()).hexdigest() == expected[name]["sha256"]
         return path
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import GOLDEN, ROOT
+from conftest import GOLDEN, ROOT, run_golden
 
 from darknet_py import load_network
 from darknet_py.errors import DarknetWarning
@@ -30,21 +28,17 @@ BOTH = [
 FORKS = ("batchnorm", "1x1-stride2", "depthwise-multiplier", "dropblock")
 
 
-def run_script(name, *arguments):
-    subprocess.run([sys.executable, str(GOLDEN / name), *map(str, arguments)], check=True)
-
-
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """The folder of the synthetic pictures."""
     folder = tmp_path_factory.mktemp("drawn")
-    run_script("make_images.py", folder)
+    run_golden("make_images.py", folder)
     return folder
 
 
 def make_weights(name, cfg, folder):
     path = folder / "x.weights"
-    run_script("make_weights_forks.py", cfg, path, *MADE[name].get("flags", "").split())
+    run_golden("make_weights_forks.py", cfg, path, *MADE[name].get("flags", "").split())
     assert hashlib.sha256(path.read_bytes()).hexdigest() == MADE[name]["sha256"]
     return path
 
@@ -77,7 +71,7 @@ def test_darknets_answers_are_darknets_and_the_other_dialects_as_far_off_as_the_
 @pytest.mark.parametrize("engine", ["reference", "cpu"])
 @pytest.mark.parametrize("thing", FORKS)
 def test_weights_of_the_forks_version_have_its_dialect_unasked(thing, engine, drawn, tmp_path):
-    run_script("make_tiny_cfgs.py", tmp_path)
+    run_golden("make_tiny_cfgs.py", tmp_path)
     name = f"tiny-{thing}"
     cfg = tmp_path / f"{name}.cfg"
     weights = make_weights(name, cfg, tmp_path)

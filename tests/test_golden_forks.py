@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import GOLDEN, ROOT
+from conftest import GOLDEN, ROOT, run_golden
 
 from darknet_py import load_network
 from darknet_py.images.decode import load_image
@@ -31,16 +29,12 @@ BY_DEFINITION = ("efficientnet_b0", "cifar")  # the reference engine is slow
 DIALECTS = {"alexey": "alexeyab", "pjreddie": "darknet"}
 
 
-def run_script(name, *arguments):
-    subprocess.run([sys.executable, str(GOLDEN / name), *map(str, arguments)], check=True)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Where the small cfgs and the pictures lie."""
     path = tmp_path_factory.mktemp("forks")
-    run_script("make_images.py", path)
-    run_script("make_tiny_cfgs.py", path)
+    run_golden("make_images.py", path)
+    run_golden("make_tiny_cfgs.py", path)
     return path
 
 
@@ -51,7 +45,7 @@ def files(folder):
     def make(name):
         cfg = ROOT / "cfg" / f"{name}.cfg" if name in PACKAGED else folder / f"{name}.cfg"
         weights = folder / "made.weights"
-        run_script("make_weights_forks.py", cfg, weights, *RECORDED[name].get("flags", "").split())
+        run_golden("make_weights_forks.py", cfg, weights, *RECORDED[name].get("flags", "").split())
         assert hashlib.sha256(weights.read_bytes()).hexdigest() == RECORDED[name]["sha256"]
         return cfg, weights
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 import warnings
 
 import numpy as np
 import pytest
-from conftest import GOLDEN, ROOT
+from conftest import GOLDEN, ROOT, run_golden
 from support import random_parameters
 
 from darknet_py import load_network
@@ -83,16 +81,12 @@ PEOPLES = {
 }
 
 
-def run_script(name, *arguments):
-    subprocess.run([sys.executable, str(GOLDEN / name), *map(str, arguments)], check=True)
-
-
 @pytest.mark.parametrize("name", PEOPLES)
 def test_small_networks_give_the_recorded_answers_in_colour_and_in_grey(name, tmp_path):
     cfg, weights = tmp_path / "x.cfg", tmp_path / "x.weights"
     cfg.write_text(PEOPLES[name])
-    run_script("make_images.py", tmp_path)
-    run_script("make_weights_forks.py", cfg, weights)
+    run_golden("make_images.py", tmp_path)
+    run_golden("make_weights_forks.py", cfg, weights)
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == MADE[name]["sha256"]
     dialect = {"pjreddie": "darknet", "alexey": "alexeyab"}[MADE[name]["program"]]
     network = load_network(cfg, weights, engine="reference", dialect=dialect)
