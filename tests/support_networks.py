@@ -123,13 +123,16 @@ def _sections(draw):
 
     for _ in range(draw(st.integers(1, 9))):
         later = ["route", "route", "shortcut", "shortcut", "residual", "residual", "residual", "several", "sam"]
-        later = later * bool(shapes.named()) + ["scaled"] * (len(shapes) > 1) + ["shared", "blurred"]
+        later = later * bool(shapes.named()) + ["scaled"] * (len(shapes) > 1) + ["shared", "blurred", "averaged"]
         kind = draw(st.sampled_from(["convolutional"] * 4 + ["maxpool", "maxpool", *SINGLE, *later]))
         if kind in ("residual", "shared"):
             convolution = draw(_convolutional(shapes, alike=True))
         if kind == "residual" and len(shapes) - 2 not in shapes.unnamed:
             add("convolutional", convolution)
             add("shortcut", {"from": -2, "activation": draw(slopes)})
+        elif kind == "averaged":
+            add("convolutional", {**draw(_convolutional(shapes, alike=True)), "size": 1, "activation": draw(slopes)})
+            add("avgpool", {})
         elif kind in ("scaled", "shared", "blurred"):
             ways = {"scaled": scaled(shapes), "blurred": blurred(shapes)}
             for section in draw(shared(convolution) if kind == "shared" else ways[kind]):

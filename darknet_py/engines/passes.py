@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..layers import Array, Arrays, Layer, Shape
+from .exchange import running_order
 from .slots import Lifetime, assign_slots
 
 INPUT = -1
@@ -187,9 +188,10 @@ def compile_steps(layers: Sequence[Layer], block: int = 1) -> Program:
     multiple of it stays a step of its own.
     """
     builder = _Builder(layers, block)
-    for layer in layers:
+    ordered = running_order(layers)
+    for layer in ordered:
         _add(builder, layer)
-    output = next(layer.index for layer in reversed(layers) if layer.answers or layer.index == 0)
+    output = next(layer.index for layer in reversed(ordered) if layer.answers or layer.index == 0)
     output = builder.alias[output]
     if output == INPUT:
         output = _copy(builder, INPUT)

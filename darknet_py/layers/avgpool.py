@@ -14,6 +14,7 @@ class AvgPool(Layer):
 
     kind = "avgpool"
     pools_all = True
+    averages = True
 
     def _set_up(self, source: Shape) -> Shape:
         return Shape(source.channels, 1, 1)

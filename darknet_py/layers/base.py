@@ -100,6 +100,11 @@ class Layer:
         Whether its output is its inputs, one after another along the channels.
     adds : bool
         Whether its output is the activation of the sum of two inputs of one shape.
+    averages : bool
+        Whether its output is the mean of its input's cells.
+    affine : bool
+        Whether each cell of its output is made of that cell of its input, by factors and sums: means of cells may be
+        taken before it.
     idle : bool
         Whether it computes nothing: its output is its only input.
     special : str
@@ -153,6 +158,8 @@ class Layer:
     sums: ClassVar[bool] = False
     concatenates: bool = False
     adds: bool = False
+    averages: ClassVar[bool] = False
+    affine: bool = False
     idle: bool = False
     measures: bool = False
     activation: str = "linear"
@@ -192,7 +199,14 @@ class Layer:
         layer._take(shapes)
         return layer
 
-    def _take(self, shapes: Sequence[Shape]) -> None:
+    def moved(self, inputs: tuple[int, ...], shapes: Sequence[Shape]) -> Self:
+        """The same layer where it takes other `inputs`, of `shapes`."""
+        layer = copy(self)
+        layer.inputs = inputs
+        layer._take({index + 1: shape for index, shape in zip(inputs, shapes, strict=True)})
+        return layer
+
+    def _take(self, shapes: Sequence[Shape] | Mapping[int, Shape]) -> None:
         self.input_shapes = tuple(shapes[i + 1] for i in self.inputs)
         self.shape = self._set_up(self.input_shapes[0])
 

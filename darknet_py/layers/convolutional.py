@@ -140,6 +140,12 @@ class Convolutional(Layer):
         return UNNAMED if self.antialiasing else ""
 
     @property
+    def affine(self) -> bool:  # type: ignore[override]
+        """See `Layer`."""
+        kind = self.size, self.stride, self.padding, self.activation
+        return kind == (1, 1, 0, "linear") and not self.special
+
+    @property
     def windows(self) -> Windows:
         """Where they lie."""
         strides = (1, 1) if self.antialiasing else (self.stride_y, self.stride_x)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...layers import Array, Layer, Shape
 from ...layers.convolutional import Convolutional
+from ..exchange import average_first
 from ..passes import compile_steps
 from .algorithms import AnyAlgorithm, Choice, Operands, choose
 from .algorithms.connected import multiply_images
@@ -87,6 +88,7 @@ class Measured:
 
 def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Forecast]:
     """How each layer would run."""
+    layers = average_first(layers)
     program = compile_steps(layers, LANES)
     running = {step.layer for step in program.steps if step.task == "layer"}
     forecasts = []
@@ -110,6 +112,7 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[For
 
 def plan_memory(layers: Sequence[Layer], precision: str = "float32") -> tuple[list[int], int]:
     """Bytes of each buffer that layers share, and of the workspace of convolutions, for one picture."""
+    layers = average_first(layers)
     slots = [SIZES[precision] * size for size in compile_steps(layers, LANES).slot_sizes(layers)]
     algorithms = [(layer, choice.algorithm) for layer in layers for choice in choose(layer, precision)[:1]]
     spaces = [algorithm.workspace(layer, 1, thread_count(None)) for layer, algorithm in algorithms if algorithm]

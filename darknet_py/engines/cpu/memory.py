@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...layers import Layer
+from ..exchange import average_first
 from .algorithms import choose
 
 # Bytes that the kernels and libraries take beside the network: 11 MB were measured where pictures run, 29 where NumPy
@@ -15,7 +16,7 @@ LOADED = 32 << 20
 def memory_needed(layers: Sequence[Layer], precision: str) -> int:
     """Bytes at most, about, while weights are packed: those of the layers before, and a layer's own, raw and packed."""
     packed = most = 0
-    for layer in layers:
+    for layer in average_first(layers):
         raw = size = 4 * layer.parameter_count
         choice = next(iter(choose(layer, precision)), None)
         algorithm = None if choice is None else choice.algorithm

@@ -14,6 +14,7 @@ from ...layers import Array, Arrays, Layer
 from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ...parameters import share
+from ..exchange import average_first
 from ..passes import compile_steps, fold, scale_after
 from .algorithms import choose
 from .arena import Store, huge
@@ -43,6 +44,7 @@ class CpuEngine(Prepared):
         precision: str = "float32",
     ) -> None:
         super().__init__()
+        layers = average_first(layers)
         self.precision = precision
         self.cell = HALF if precision == "bfloat16" else BLOCK  # bytes of LANES channels of a pixel
         self.team = team_of(thread_count(threads))
@@ -91,7 +93,7 @@ class CpuEngine(Prepared):
 
     def plan(self, layers: Sequence[Layer]) -> CpuPlan:
         """A plan for `layers`, shaped for some size of picture."""
-        return CpuPlan(self, layers)
+        return CpuPlan(self, average_first(layers))
 
     def fork(self, threads: int) -> CpuEngine:
         """An engine on the same weights with `threads` threads of its own, whose plans run beside this one's."""

@@ -14,6 +14,7 @@ from ...errors import CfgError, EngineError
 from ...layers import Array, Arrays, Layer
 from ...parameters import share
 from ..base import Interpolate
+from ..exchange import average_first
 from ..passes import Folded, compile_steps, fold, scale_after
 from .algorithms import PackedWeights, orders
 from .algorithms.implicit_gemm import TENSOR_CORES
@@ -68,6 +69,7 @@ class CudaEngine(Prepared):
             has, wants = (".".join(map(str, capability)) for capability in (device.capability, TENSOR_CORES))
             reason = f"{device.name} has compute capability {has}; {wants} is expected; take float32 or float16"
             raise EngineError(reason, option=f"precision={precision}")
+        layers = average_first(layers)
         super().__init__(device, precision, tuner, layers[0].input_shapes[0])
         self._fork_interpolate = interpolate
         self._process = os.getpid()
@@ -131,7 +133,7 @@ class CudaEngine(Prepared):
 
     def plan(self, layers: Sequence[Layer]) -> CudaPlan:
         """A plan for `layers`, shaped for some size of picture."""
-        return CudaPlan(self, layers)
+        return CudaPlan(self, average_first(layers))
 
     def fork(self, threads: int) -> CudaEngine:
         """An engine on the same parameters with a queue of its own, whose plans run beside this one's."""
