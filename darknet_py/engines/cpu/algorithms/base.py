@@ -111,14 +111,32 @@ def matrix_size(out_channels: int, channels: int, taps: int) -> int:
     return blocks(out_channels) * BLOCK * blocks(channels) * LANES * taps
 
 
-def product_cycles(pixels: int, depth: int, channels: int, batches: int = 1, narrow: bool = False) -> float:
-    """Of `batches` products pixels x depth x channels: arithmetic, or the weights' way from memory."""
-    columns = blocks(channels)
-    weights = batches * depth * columns * LANES * (2 if narrow else 4)
+def product_cycles(
+    pixels: int, depth: int, channels: int, batches: int = 1, narrow: bool = False, ahead: bool = True
+) -> float:
+    """Of `batches` products pixels x depth x channels: arithmetic, or the weights' way from memory.
+
+    They come meanwhile where they are fetched `ahead`; else while the first of the tiles that share them is worked on.
+    """
+    arithmetic = arithmetic_cycles(pixels, depth, channels, batches, narrow)
+    first = arithmetic if ahead else arithmetic / -(-pixels // ROWS)
+    return max(first, fetch_cycles(depth, channels, batches, narrow)) + arithmetic - first
+
+
+def arithmetic_cycles(pixels: int, depth: int, channels: int, batches: int, narrow: bool) -> float:
+    """Of `batches` products pixels x depth x channels, whose weights are there."""
+    columns, tiles = blocks(channels), -(-pixels // ROWS)
     if narrow and DOTS is not None:
         depth = depth // 2
-    tiles = -(-pixels // ROWS)
-    # A tile of few pixels is bound by loading weights: one load for each column, one broadcast a pixel.
+    # A tile of few pixels is bound by loading weights, one load for each column and one broadcast a pixel, or by what
+    # its sums wait for one another.
     loads = tiles * columns + pixels * columns / COLUMNS
-    arithmetic = batches * (max(pixels * columns, loads) * depth + tiles * columns * MACHINE.tile_cycles / COLUMNS)
-    return max(arithmetic, weights / MACHINE.streamed_bytes)
+    waiting = tiles * columns * MACHINE.latency / COLUMNS
+    each = max(pixels * columns, loads, waiting) * depth
+    return batches * (each + tiles * columns * MACHINE.tile_cycles / COLUMNS)
+
+
+def fetch_cycles(depth: int, channels: int, batches: int, narrow: bool) -> float:
+    """Of the weights' way from memory, if they are too many to lie in a cache."""
+    weights = batches * depth * blocks(channels) * LANES * (2 if narrow else 4)
+    return weights / MACHINE.streamed_bytes if weights > MACHINE.claimed_weights else 0.0

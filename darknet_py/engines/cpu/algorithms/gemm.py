@@ -44,7 +44,8 @@ class Direct:
         depth = blocks(source.channels // batches) * LANES * layer.size**2
         registers = source.height * source.width * blocks(source.channels)
         padding = MACHINE.pad_cycles * registers if layer.padding or self.narrow else 0
-        products = product_cycles(shape.height * shape.width, depth, layer.filters // batches, batches, self.narrow)
+        pixels, filters = shape.height * shape.width, layer.filters // batches
+        products = product_cycles(pixels, depth, filters, batches, self.narrow, ahead=_pointwise(layer))
         return padding + products
 
     def reorders(self, layer: Convolutional) -> bool:
