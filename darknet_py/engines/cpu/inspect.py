@@ -202,8 +202,13 @@ def limit_operations(layer: Layer) -> float:
     if not isinstance(layer, Convolutional) or (layer.size, layer.stride, layer.groups) != (3, 1, 1):
         return layer.operations
     _, height, width = layer.shape
-    saved = [(m + 2) ** 2 * math.ceil(height / m) * math.ceil(width / m) / (9 * height * width) for m in (2, 4, 6)]
-    return layer.operations * min(1.0, *saved)
+    best = min(_points(height, m) * _points(width, m) for m in (2, 4, 6))
+    return layer.operations * min(1.0, best / (9 * height * width))
+
+
+def _points(side: int, m: int) -> int:
+    """Of all of Winograd's tiles along a side of so many outputs."""
+    return side + 2 * math.ceil(side / m)
 
 
 def _least_operations(layer: Layer, algorithm: AnyAlgorithm | None) -> float:

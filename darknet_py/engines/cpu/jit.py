@@ -28,7 +28,7 @@ COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 SOURCES = (
     "compiled/*.py", "arena.py", "aside.py", "compiler.py", "isa.py", "jit.py", "linked.py", "linker.py",
-    "operations/*.py", "table.py",
+    "operations/*.py", "table.py", "toom.py",
 )  # fmt: skip
 
 

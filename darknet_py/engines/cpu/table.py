@@ -8,6 +8,7 @@ from ...layers.batchnorm import GRADIENT_EPSILON as GRADIENT_EPSILON
 from .isa import BLOCK, LANES
 from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
+from .toom import MOST_POINTS
 
 _WORDS = re.compile("[A-Z][a-z]*")
 # The columns of rows, by their names in capitals: A, A_BATCH, ...; floats apart.
@@ -21,7 +22,8 @@ globals().update({f"{'_'.join(_WORDS.findall(o.__name__)).upper()}_OP": o.opcode
 ROWS, TABLE, NUMBERS_AT, CLOCK, CALL_FIELDS = range(5)
 
 # Bytes that a thread needs for itself: Winograd's largest tile, twice.
-SCRATCH = 2 * 8 * 8 * BLOCK
+TILE = MOST_POINTS**2 * BLOCK
+SCRATCH = 2 * TILE
 
 # A team's mailbox: a line for the barriers; a line that says what is walked; then, for each thread, a line of its own
 # and two counters of items, a line each, for every other operation. Thread 0's own line is the second.
@@ -46,6 +48,12 @@ ACCUMULATE = "darknet_accumulate"
 MULTIPLY = tuple(
     f"darknet_multiply_{pixels}_{kind}" for kind in ("float32", "bfloat16") for pixels in ("adjacent", "strided")
 )
+# Kinds of positions of Winograd's tiles: that all have, not those of the last column, of the last row, of either.
+KIND_COUNT = 4
+# Winograd's transforms of lines: of inputs, from bfloat16, to bfloat16, of outputs.
+TRANSFORMS = tuple(f"darknet_transform_{kind}" for kind in ("input", "input_widening", "input_narrowing", "output"))
+# The last one of outputs, with what comes behind it, in float32 and bfloat16.
+FINISH = "darknet_finish_float32", "darknet_finish_bfloat16"
 # Channels of groups that small convolutions know, and their micro-kernel's function.
 SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
 SUM_WINDOWS = "darknet_sum_windows"

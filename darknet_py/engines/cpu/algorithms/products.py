@@ -75,6 +75,8 @@ def multiply(table: Table, weights: PackedWeights, operands: Operands, image: in
         a_row=0,
         claim=0,
         by_pixels=0,
+        spans=0,
+        kinds=0,
         **weights.columns,
         c=operands.target + offset,
         c_plane=operands.plane,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,28 +12,17 @@ from ....layers.convolutional import Convolutional
 from .. import operations as o
 from ..arena import Store, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, LANES, MACHINE, ROWS
-from .base import cell_of, matrix_size, product_cycles
+from ..isa import BLOCK, LANES, MACHINE
+from ..table import KIND_COUNT
+from ..toom import weight_matrix
+from .base import arithmetic_cycles, cell_of, fetch_cycles, matrix_size
 from .products import Operands, chunk, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# Of Winograd's F(m, r), by n = m + r - 1: interpolation points but the last, which is infinity, and what the weights'
-# value there is scaled by.
-POINTS = {
-    4: ((0, 1), (1, 1 / 2), (-1, 1 / 2)),
-    # The error of F(4, 3) in bfloat16 is 0.011 of an output's spread, for 0.029 with 1 and 2 instead of 2/3 and 3/2.
-    6: ((0, 1), (2 / 3, -81 / 130), (-2 / 3, -81 / 130), (3 / 2, 8 / 65), (-3 / 2, 8 / 65)),
-    8: ((0, 1), (1, -2 / 9), (-1, -2 / 9), (2, 1 / 90), (-2, 1 / 90), (1 / 2, 1 / 45), (-1 / 2, 1 / 45)),
-}
-
-
-def weight_transform(m: int, r: int) -> npt.NDArray[np.float32]:
-    """G of F(m, r), (m + r - 1) x r: the 1-d transform of weights."""
-    rows = [[scale * point**power for power in range(r)] for point, scale in POINTS[m + r - 1]]
-    return np.array([*rows, [0] * (r - 1) + [1]], np.float32)
+GROUP_TILES = 28  # that lie together, at most; 14, 42 and 84 took as long, within noise
 
 
 class _Tiling(NamedTuple):
@@ -40,28 +30,21 @@ class _Tiling(NamedTuple):
 
     Attributes
     ----------
-    n, m : int
-        Positions in a side of an input tile, outputs in one of an output tile.
     rows, columns : int
         Of tiles, in all images.
     fused : bool
         Whether threads transform, multiply and transform back groups of tiles on their own.
-    items : int
-        Parts of the tiles that threads then take.
     at_a_time : int
-        Rows of tiles that are worked on before the next ones, where they do not.
+        Tiles that are worked on before the next ones, of whole rows where they are not fused.
     groups, size : int
-        Groups of tiles, of an item at most or worked on at a time, and tiles in a group.
+        Groups of tiles, of all or worked on at a time, and tiles in a group at most.
     tile_bytes : int
         Of a tile and its products.
     """
 
-    n: int
-    m: int
     rows: int
     columns: int
     fused: bool
-    items: int
     at_a_time: int
     groups: int
     size: int
@@ -70,7 +53,7 @@ class _Tiling(NamedTuple):
     @property
     def workspace(self) -> int:
         """Bytes for tiles and products, of each thread where they are fused."""
-        return (self.groups + (not self.fused)) * self.size * self.tile_bytes  # the last turn's groups may be larger
+        return (1 if self.fused else self.groups) * self.size * self.tile_bytes
 
 
 class Winograd:
@@ -105,10 +88,29 @@ class Winograd:
         return self._cycles(layer.input_shapes[0].channels, layer.shape)
 
     def _cycles(self, channels: int, shape: Shape) -> float:
-        tiles = -(-shape.height // self.m) * -(-shape.width // self.m)
         into, out = MACHINE.transform_cycles[self.n]
-        transforms = tiles * (into * blocks(channels) + out * blocks(shape.channels))
-        return transforms + product_cycles(tiles, blocks(channels) * LANES, shape.channels, self.n**2, self.narrow)
+        sides = [self._lines(side) for side in shape[1:]]
+        transforms = (into * blocks(channels) + out * blocks(shape.channels)) / self.n**2
+        for lines in sides:
+            transforms *= sum(points * count for points, count in lines)
+        depth, arithmetic = blocks(channels) * LANES, 0.0
+        for (high, tall), (wide, broad) in product(*map(self._shared, sides)):
+            arithmetic += arithmetic_cycles(tall * broad, depth, shape.channels, high * wide, self.narrow)
+        return transforms + max(arithmetic, fetch_cycles(depth, shape.channels, self.n**2, self.narrow))
+
+    def _lines(self, side: int) -> list[tuple[int, int]]:
+        """Points of the tiles along a side of so many outputs, and how many tiles have so many."""
+        whole, rest = divmod(side, self.m)
+        lines = (self.n, whole), (rest + self.r - 1, bool(rest))
+        return [(points, count) for points, count in lines if count]
+
+    @staticmethod
+    def _shared(lines: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """How many points all tiles have, and how many tiles that are; then the same of those that only some have."""
+        if len(lines) == 1:
+            return lines
+        (most, whole), (least, rest) = lines
+        return [(least, whole + rest), (most - least, whole)]
 
     def reorders(self, layer: Convolutional) -> bool:
         """See `Algorithm`."""
@@ -141,7 +143,7 @@ class Winograd:
                 in_tile=self.n,
                 size=r,
                 factor=table.keep(np.ascontiguousarray(factor)),
-                transform=table.keep(weight_transform(self.m, r)),
+                transform=table.keep(np.array(weight_matrix(self.n, r), np.float32)),
             )
         )
         return packed
@@ -161,41 +163,49 @@ class Winograd:
         rows, columns = images * -(-shape.height // m), -(-shape.width // m)
         tile_bytes = n * n * (into * cell_of(self.narrow) + out * BLOCK)
         own = MACHINE.fused_bytes // tile_bytes
-        items = round_up(-(-rows * columns // max(own, 1)), threads)
-        each = -(-rows * columns // items)
+        groups = round_up(-(-rows * columns // max(own, 1)), threads)
+        each = -(-rows * columns // groups)
         weight_bytes = n * n * into * LANES * out * cell_of(self.narrow)
         if each >= MACHINE.fused_tiles and weight_bytes <= MACHINE.fused_weights:
-            return _Tiling(n, m, rows, columns, True, items, rows, *_groups(each), tile_bytes)
+            return _Tiling(rows, columns, True, rows * columns, groups, each, tile_bytes)
         streamed = weight_bytes > MACHINE.streamed_weights
         chunk = MACHINE.streamed_chunk if streamed else MACHINE.chunk_bytes
         turns = -(-rows // max(1, chunk // (columns * tile_bytes)))
-        at_a_time = -(-rows // turns)
-        return _Tiling(n, m, rows, columns, False, 0, at_a_time, *_groups(at_a_time * columns), tile_bytes)
+        tiles = -(-rows // turns) * columns
+        groups = -(-tiles // GROUP_TILES)
+        return _Tiling(rows, columns, False, tiles, groups, -(-tiles // groups), tile_bytes)
 
     def _lower(self, table: Table, weights: PackedWeights, operands: Operands, padding: int) -> None:
         source, shape = operands.source_shape, operands.shape
         tiling = self._tile(operands.images, source, shape, operands.threads)
-        positions, into, out = tiling.n**2, blocks(source.channels), blocks(shape.channels)
-        zeros = table.keep(np.zeros(out * LANES, np.float32))
+        positions, into, out = self.n**2, blocks(source.channels), blocks(shape.channels)
+        kinds = table.keep(self._find_kinds(shape))
         plain = operands._replace(residual=0, slope=1, final=1)  # biases and activations come after the transform
-        for first in range(0, tiling.rows, tiling.at_a_time):
-            rows = min(tiling.at_a_time, tiling.rows - first)
-            groups, size = (tiling.groups, tiling.size) if tiling.fused else _groups(rows * tiling.columns)
+        tile_count = tiling.rows * tiling.columns
+        for first in range(0, tile_count, tiling.at_a_time):
+            tiles = range(first, min(first + tiling.at_a_time, tile_count))
+            groups = tiling.groups if tiling.fused else -(-len(tiles) // tiling.size)
+            order, spans = self._order(tiles, groups, tiling, shape)
             # [block of channels][group][position][tile][LANES]: all that is written for a tile lies close together.
-            together, plane = positions * size, groups * positions * size
+            size = tiling.size
+            together, plane = positions * size, (1 if tiling.fused else groups) * positions * size
             products = operands.workspace + into * plane * weights.cell
             taps = table.keep(np.arange(into, dtype=np.int64) * plane * weights.cell)
             work = dict(
-                row_count=rows,
-                first_row=first,
-                tile_rows=-(-shape.height // tiling.m),
+                groups=groups,
+                group_size=size,
+                order=table.keep(order),
+                spans=table.keep(spans),
+                tile_rows=-(-shape.height // self.m),
                 tile_columns=tiling.columns,
-                in_tile=tiling.n,
-                out_tile=tiling.m,
+                in_tile=self.n,
+                out_tile=self.m,
+                out_height=shape.height,
+                out_width=shape.width,
             )
-            tiles = dict(tiles=operands.workspace, tiles_plane=plane * weights.cell)
-            multiplied = dict(products=products, products_plane=plane * BLOCK)
             given = dict(
+                tiles=operands.workspace,
+                tiles_plane=plane * weights.cell,
                 a=operands.source,
                 a_plane=operands.source_plane,
                 blocks=into,
@@ -204,9 +214,9 @@ class Winograd:
                 padding=padding,
             )
             wanted = dict(
+                products=products,
+                products_plane=plane * BLOCK,
                 out_blocks=out,
-                out_height=shape.height,
-                out_width=shape.width,
                 c=operands.target,
                 c_plane=operands.plane,
                 bias=address(weights.bias),
@@ -214,24 +224,10 @@ class Winograd:
                 out_cell=operands.cell,
             )
             if tiling.fused:
-                table.add(
-                    o.Winograd(
-                        **work,
-                        **tiles,
-                        **multiplied,
-                        **given,
-                        **wanted,
-                        slope=operands.slope,
-                        final=operands.final,
-                        items=tiling.items,
-                        thread_bytes=tiling.workspace,
-                        **weights.columns,
-                        taps=taps,
-                        no_bias=zeros,
-                    )
-                )
+                own = dict(kinds=kinds, thread_bytes=tiling.workspace, taps=taps, **weights.columns)
+                table.add(o.Winograd(**work, **given, **wanted, **own, slope=operands.slope, final=operands.final))
                 continue
-            table.add(o.WinogradInput(**work, group_size=size, **tiles, **given, cell=weights.cell))
+            table.add(o.WinogradInput(**work, **given, cell=weights.cell))
             multiply(
                 table,
                 weights,
@@ -239,6 +235,8 @@ class Winograd:
                 batches=positions,
                 row_count=groups,
                 pixels=size,
+                spans=work["spans"],
+                kinds=kinds,
                 pixel=weights.cell,
                 chunk=chunk(groups, positions * weights.panels),
                 claim=positions * weights.batch_stride >= MACHINE.claimed_weights,
@@ -251,13 +249,37 @@ class Winograd:
                 c_plane=plane * BLOCK,
                 out_cell=BLOCK,
                 taps=taps,
-                bias=zeros,
+                bias=0,
             )
-            table.add(
-                o.WinogradOutput(
-                    **work, group_size=size, **multiplied, **wanted, slope=operands.slope, final=operands.final
-                )
-            )
+            table.add(o.WinogradOutput(**work, **wanted, slope=operands.slope, final=operands.final))
+
+    def _find_kinds(self, shape: Shape) -> npt.NDArray[np.int64]:
+        """Of each position: 1 if only the tiles before the last column have it, 2 if those before the last row."""
+        down, across = (np.arange(self.n) >= self._lines(side)[-1][0] for side in shape[1:])
+        return (2 * down[:, None] + across).astype(np.int64)
+
+    def _order(
+        self, tiles: range, groups: int, tiling: _Tiling, shape: Shape
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Tiles in groups, and of each group for each kind of positions its first tile and how many there are.
+
+        So ordered that tiles of a kind are neighbours: first those of the last column alone, then those of neither,
+        then of the last row, then of both.
+        """
+        rows, columns = np.divmod(np.arange(tiles.start, tiles.stop), tiling.columns)
+        tile_rows = -(-shape.height // self.m)
+        narrow, low = columns == tiling.columns - 1, rows % tile_rows == tile_rows - 1
+        bounds = np.arange(groups + 1) * len(tiles) // groups
+        group = np.repeat(np.arange(groups), np.diff(bounds))
+        places = KIND_COUNT * group + np.where(low, 2 + narrow, 1 - narrow)
+        order = np.zeros((groups, tiling.size), np.int64)
+        order[group, np.arange(len(tiles)) - bounds[group]] = tiles.start + np.argsort(places, kind="stable")
+        first, second, third, fourth = np.bincount(places, minlength=KIND_COUNT * groups).reshape(groups, KIND_COUNT).T
+        none = np.zeros_like(first)
+        spans = np.array(
+            [[none, first + second + third + fourth], [first, second + third], [none, first + second], [first, second]]
+        )
+        return order, np.ascontiguousarray(spans.transpose(2, 0, 1))
 
 
 class PhasesWinograd(Winograd):
@@ -348,9 +370,3 @@ def split_phases(weights: Array, stride: int) -> Array:
 
 def _picture_bytes(shape: Shape) -> int:
     return blocks(shape.channels) * shape.height * shape.width * BLOCK
-
-
-def _groups(tiles: int) -> tuple[int, int]:
-    """How many groups of tiles there are, and tiles in each: as many as the micro-kernel takes, or a little less."""
-    groups = -(-tiles // ROWS)
-    return groups, -(-tiles // groups)

@@ -6,7 +6,7 @@ from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF, ROWS, UNROLL
 from . import kernel
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
-from .sync import next_item, share_out
+from .sync import int64s, next_item, share_out
 
 AHEAD = 2048  # bytes of weights fetched ahead: the processor's own prefetching ends with each page
 
@@ -16,7 +16,7 @@ def multiply(op, slope, final, share):
     """Run a `GEMM` operation: for each batch, panel of output channels and row of pixels, tile by tile.
 
     An item of work is a panel and a chunk of tiles; tiles of a row are as equal as can be. `BY_PIXELS`, all panels of
-    a chunk come one after another; else, all chunks of a panel.
+    a chunk come one after another; else, all chunks of a panel. With `SPANS` a batch has its kind's part of each row.
     """
     tiles = (op[t.PIXELS] + ROWS - 1) // ROWS
     small, larger = op[t.PIXELS] // tiles, op[t.PIXELS] % tiles
@@ -31,18 +31,23 @@ def multiply(op, slope, final, share):
         a_batch = op[t.A] + batch * op[t.A_BATCH]
         b = op[t.B] + batch * op[t.B_BATCH] + panel * op[t.B_PANEL]
         to_c = batch * op[t.C_BATCH] + panel * COLUMNS * op[t.C_PLANE]
-        bias = op[t.BIAS] + batch * op[t.BIAS_BATCH] + panel * COLUMNS * BLOCK
+        bias = op[t.BIAS] + batch * op[t.BIAS_BATCH] + panel * COLUMNS * BLOCK if op[t.BIAS] != 0 else 0
         last = min(first * chunk + chunk, op[t.ROW_COUNT] * tiles)
         ahead, step, skip = b + AHEAD, BLOCK, 0
         if op[t.CLAIM]:
             next_batch, next_panel, _ = _find(op, max(following, 0), chunks)
             ahead = op[t.B] + next_batch * op[t.B_BATCH] + next_panel * op[t.B_PANEL]
-            step = BLOCK // (last - first * chunk)
+            step = BLOCK // _count_tiles(op, batch, first * chunk, last, tiles)
             skip = op[t.TAP_COUNT] * op[t.DEPTH] * columns * step
         for tile in range(first * chunk, last):
             row, part = divmod(tile, tiles)
-            start = part * small + min(part, larger)
-            count = small + (1 if part < larger else 0)
+            start, count = part * small + min(part, larger), small + (1 if part < larger else 0)
+            if op[t.SPANS] != 0:
+                span, of_kind, parts = find_span(op, row, int64s(op[t.KINDS])[batch])
+                if part >= parts:
+                    continue
+                start, count = find_part(part, parts, of_kind)
+                start += span
             a = a_batch + row * op[t.A_ROW] + start * op[t.PIXEL]
             offset = to_c + row * op[t.C_ROW] + start * op[t.OUT_CELL]
             c = op[t.C] + offset
@@ -62,6 +67,32 @@ def multiply(op, slope, final, share):
                 multiply_strided(op[t.PIXEL], count, columns, *rest)
             ahead += skip
         item = following if op[t.CLAIM] else next_item(queue)
+
+
+@kernel
+def find_span(op, group, kind):
+    """The first of a group's Winograd tiles that have positions of a kind, how many do, and in how many parts."""
+    span = int64s(op[t.SPANS] + (group * t.KIND_COUNT + kind) * 16)
+    return span[0], span[1], (span[1] + ROWS - 1) // ROWS
+
+
+@kernel
+def find_part(part, parts, count):
+    """The first of a part of `count` rows, and how many there are: in all parts as equal as can be."""
+    small, larger = divmod(count, parts)
+    return part * small + min(part, larger), small + (1 if part < larger else 0)
+
+
+@kernel
+def _count_tiles(op, batch, first, last, tiles):
+    """How many of an item's tiles have rows; at least 1."""
+    if op[t.SPANS] == 0:
+        return last - first
+    found = 0
+    for tile in range(first, last):
+        _, _, parts = find_span(op, tile // tiles, int64s(op[t.KINDS])[batch])
+        found += 1 if tile % tiles < parts else 0
+    return max(found, 1)
 
 
 @kernel

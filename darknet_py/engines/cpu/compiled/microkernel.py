@@ -123,6 +123,15 @@ def _emit_tile(
         phi.add_incoming(following, tap_end)
 
     build.position_at_end(store)
+    bare, whole_store = (build.append_basic_block(name) for name in ("bare", "whole_store"))
+    ended = build.append_basic_block("ended")
+    build.cbranch(build.icmp_signed("==", bias, I64(0)), bare, whole_store)
+    build.position_at_end(bare)
+    targets = [pointer(build, build.add(c, build.mul(plane, I64(j)))) for j in range(n)]
+    for index, x in enumerate(values):
+        build.store(x, build.gep(targets[index % n], [I64(index // n)]), align=4)
+    build.branch(ended)
+    build.position_at_end(whole_store)
     slopes, finals = splat(build, slope), splat(build, final)
     bias_base = pointer(build, bias)
     biases = [build.load(build.gep(bias_base, [I64(j)]), align=4) for j in range(n)]
@@ -134,6 +143,8 @@ def _emit_tile(
         _emit_store(build, activated, n, kind, c, plane, residual, finals)
         build.branch(end)
     build.position_at_end(end)
+    build.branch(ended)
+    build.position_at_end(ended)
 
 
 def _emit_store(
@@ -191,7 +202,8 @@ def _call(symbol: str) -> Any:
             Where the tile goes, [columns, rows, LANES] with `plane` between columns: float32 where LANES of them take
             `cell` = BLOCK bytes, else bfloat16.
         bias : int
-            [columns, LANES] float32.
+            [columns, LANES] float32; 0 where the sums are stored as they are, in float32: with products of 16 channels
+            that takes a tenth less.
         slope, final : float32
             Activations x > 0 ? x : slope * x, of at most 1.
         residual : int

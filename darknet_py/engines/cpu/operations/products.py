@@ -13,6 +13,8 @@ class Gemm(Operation):
     last_columns: int  # registers in the last of them
     row_count: int  # rows of output pixels
     pixels: int  # output pixels in a row
+    spans: int  # of Winograd's products: which tiles of each row a kind of positions has; 0 where all have all
+    kinds: int  # of each position
     chunk: int  # tiles that a thread takes at a time
     by_pixels: int  # whether all panels of so many tiles come one after another
     claim: int  # whether threads take their next item early, to fetch its weights meanwhile
@@ -32,7 +34,7 @@ class Gemm(Operation):
     taps: int  # offsets in A
     tap_count: int
     depth: int
-    bias: int
+    bias: int  # 0 where sums are stored as they are
     bias_batch: int
     residual: int  # added before the last activation; 0 where there is none
     slope: float
@@ -59,13 +61,14 @@ class MultiplyRows(Operation):
 class WinogradInput(Operation):
     """Tiles of pictures, transformed."""
 
-    row_count: int  # rows of tiles
-    first_row: int
+    groups: int  # of tiles, that lie together
+    group_size: int  # tiles in a group, at most
+    order: int  # the tiles' numbers, group by group, counted through all pictures
+    spans: int  # of each group, by kinds of positions: the first of its tiles that has these, and how many do
     tile_rows: int  # tiles in a column and in a row of a picture
     tile_columns: int
     in_tile: int  # the side of an input and of an output tile
     out_tile: int
-    group_size: int  # tiles that lie together
     tiles: int
     tiles_plane: int
     a: int
@@ -73,6 +76,8 @@ class WinogradInput(Operation):
     blocks: int
     height: int
     width: int
+    out_height: int
+    out_width: int
     padding: int
     cell: int  # of the tiles
 
@@ -80,13 +85,14 @@ class WinogradInput(Operation):
 class WinogradOutput(Operation):
     """Products of tiles, transformed back."""
 
-    row_count: int
-    first_row: int
+    groups: int
+    group_size: int
+    order: int
+    spans: int
     tile_rows: int
     tile_columns: int
     in_tile: int
     out_tile: int
-    group_size: int
     products: int
     products_plane: int
     out_blocks: int
@@ -104,13 +110,15 @@ class WinogradOutput(Operation):
 class Winograd(Operation):
     """All of a convolution by Winograd's algorithm, group of tiles by group of tiles."""
 
-    row_count: int
-    first_row: int
+    groups: int
+    group_size: int
+    order: int
+    spans: int
+    kinds: int  # of each position, by its number
     tile_rows: int
     tile_columns: int
     in_tile: int
     out_tile: int
-    items: int
     tiles: int
     tiles_plane: int
     products: int
@@ -131,7 +139,6 @@ class Winograd(Operation):
     taps: int
     tap_count: int
     depth: int
-    no_bias: int  # zeros
     out_blocks: int
     out_height: int
     out_width: int

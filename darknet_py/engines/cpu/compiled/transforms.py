@@ -1,0 +1,233 @@
+"""The transforms of lines of Winograd's tiles, made from their matrices: sums of registers times constants.
+
+A module of its own, which Numba only links to, as the micro-kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .. import table as t
+from ..toom import MOST_POINTS, POINTS, WINDOWS, Matrix, input_matrix, output_matrix
+from . import kernel
+from .vector import F32, I64, REGISTER, SHORTS, multiply_add, narrow, pointer, slope_activation, splat, widen
+
+DIGITS = 12  # of the matrices' numbers: what else there is of them comes of rounding
+_SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 8)
+_FINISH = ir.FunctionType(ir.VoidType(), [I64] * 9 + [F32, I64, F32])
+
+
+def emit() -> str:
+    """The module, in LLVM's assembly: the functions that `table.TRANSFORMS` names."""
+    module = ir.Module()
+    counts = [(n, count) for n in POINTS for count in range(min(WINDOWS), n + 1)]
+    number = which_transform.py_func
+    inputs = {number(n, count, 0): input_matrix(n, count) for n, count in counts}
+    outputs = {
+        number(n, count, m): output_matrix(n, count, m)
+        for n, count in counts
+        for m in (count - r + 1 for r in WINDOWS)
+        if m > 0
+    }
+    plain, widening, narrowing, output = t.TRANSFORMS
+    _emit_lines(module, plain, inputs, REGISTER, REGISTER)
+    _emit_lines(module, widening, inputs, SHORTS, REGISTER)
+    _emit_lines(module, narrowing, inputs, REGISTER, SHORTS)
+    _emit_lines(module, output, outputs, REGISTER, REGISTER)
+    for symbol, target in zip(t.FINISH, (REGISTER, SHORTS), strict=True):
+        _emit_lines(module, symbol, outputs, REGISTER, target)
+    return str(module)
+
+
+@kernel
+def which_transform(n, count, m):
+    """The case of a function: lines of `n`, of which so many points are there, to `m` outputs; 0 of inputs."""
+    return (n * (MOST_POINTS + 1) + count) * (MOST_POINTS + 1) + m
+
+
+def _emit_lines(module: Any, symbol: str, matrices: dict[int, Matrix], source: Any, target: Any) -> None:
+    function = ir.Function(module, _FINISH if symbol in t.FINISH else _SIGNATURE, symbol)
+    which, *rest = function.args
+    build = ir.IRBuilder(function.append_basic_block())
+    unreachable = build.append_basic_block("none")
+    switch = build.switch(which, unreachable)
+    for number, matrix in matrices.items():
+        block = build.append_basic_block(f"case{number}")
+        switch.add_case(I64(number), block)
+        build.position_at_end(block)
+        if symbol in t.FINISH:
+            _emit_finish(build, matrix, target, *rest)
+        else:
+            _emit_loop(build, matrix, source, target, *rest)
+        build.ret_void()
+    build.position_at_end(unreachable)
+    build.unreachable()
+
+
+def _emit_finish(
+    build: Any, matrix: Matrix, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any,
+    bias: Any, slope: Any, residual: Any, final: Any,
+) -> None:  # fmt: skip
+    """The loop over lines, with a residual and without; ends in the block behind both."""
+    biases, slopes, finals = build.load(pointer(build, bias), align=4), splat(build, slope), splat(build, final)
+    apart = build.sub(residual, d)
+
+    def activate(value: Any) -> Any:
+        return slope_activation(build, build.fadd(value, biases), slopes)
+
+    def add(value: Any, place: Any) -> Any:
+        other = _read(build, build.add(place, apart), target)
+        return slope_activation(build, build.fadd(activate(value), other), finals)
+
+    plain, adding, end = (build.append_basic_block(name) for name in ("plain", "adding", "finished"))
+    build.cbranch(build.icmp_signed("==", residual, I64(0)), plain, adding)
+    for block, finish in ((plain, lambda value, place: activate(value)), (adding, add)):
+        build.position_at_end(block)
+        _emit_loop(build, matrix, REGISTER, target, lines, s, ss, s_line, d, ds, d_line, finish)
+        build.branch(end)
+    build.position_at_end(end)
+
+
+def _emit_loop(
+    build: Any, matrix: Matrix, source: Any, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any,
+    d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
+) -> None:  # fmt: skip
+    """The loop over lines; ends in the block behind it. `finish` is given each value and the place it goes to."""
+    entry = build.block
+    from_s = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
+    to_d = [build.mul(ds, I64(i)) for i in range(len(matrix))]
+    loop, end = build.append_basic_block("line"), build.append_basic_block("end")
+    build.branch(loop)
+    build.position_at_end(loop)
+    line, place, goal = build.phi(I64), build.phi(I64), build.phi(I64)
+    values = [_read(build, build.add(place, offset), source) for offset in from_s]
+    for offset, value in zip(to_d, _multiply(build, matrix, values), strict=True):
+        where = build.add(goal, offset)
+        done = finish(value, where)
+        written, align = (done, 4) if target is REGISTER else (narrow(build, done), 2)
+        build.store(written, pointer(build, where, target), align=align)
+    following = build.add(line, I64(1)), build.add(place, s_line), build.add(goal, d_line)
+    for phi, start, after in zip((line, place, goal), (I64(0), s, d), following, strict=True):
+        phi.add_incoming(start, entry)
+        phi.add_incoming(after, loop)
+    build.cbranch(build.icmp_signed("<", following[0], lines), loop, end)
+    build.position_at_end(end)
+
+
+def _read(build: Any, place: Any, kind: Any) -> Any:
+    """The register of this kind at an address, in float32."""
+    value = build.load(pointer(build, place, kind), align=4 if kind is REGISTER else 2)
+    return value if kind is REGISTER else widen(build, value)
+
+
+def _multiply(build: Any, matrix: Matrix, values: list[Any]) -> list[Any]:
+    """The products of the rows of `matrix` and a column of registers.
+
+    Points come in pairs of opposite signs: neighbouring rows, or columns, that are the same but for signs. Of rows the
+    common sums are made once; of columns the sums and differences of their registers.
+    """
+    matrix, values = _pair_columns(build, [[round(x, DIGITS) for x in row] for row in matrix], values)
+    done: list[Any] = []
+    while len(done) < len(matrix):
+        row = matrix[len(done)]
+        after = matrix[len(done) + 1] if len(done) + 1 < len(matrix) else row
+        even = [(x + y) / 2 for x, y in zip(row, after, strict=True)]
+        odd = [(x - y) / 2 for x, y in zip(row, after, strict=True)]
+        if _terms(even) and _terms(odd) and _terms(even) + _terms(odd) + 2 < _terms(row) + _terms(after):
+            first, second = _sum(build, even, values), _sum(build, odd, values)
+            done += [build.fadd(first, second), build.fsub(first, second)]
+        else:
+            done.append(_sum(build, row, values))
+    return done
+
+
+def _pair_columns(build: Any, matrix: Matrix, values: list[Any]) -> tuple[Matrix, list[Any]]:
+    """Neighbouring columns that differ in signs alone, as their halves' sum and difference."""
+    columns = [list(column) for column in zip(*matrix, strict=True)]
+    place = 0
+    while place + 1 < len(columns):
+        one, other = columns[place : place + 2]
+        if len(matrix) > 2 and all(abs(x) == abs(y) for x, y in zip(one, other, strict=True)) and one != other:
+            columns[place : place + 2] = (
+                [(x + y) / 2 for x, y in zip(one, other, strict=True)],
+                [(x - y) / 2 for x, y in zip(one, other, strict=True)],
+            )
+            a, b = values[place : place + 2]
+            values = [*values[:place], build.fadd(a, b), build.fsub(a, b), *values[place + 2 :]]
+            place += 1
+        place += 1
+    return [list(row) for row in zip(*columns, strict=True)], values
+
+
+def _terms(row: list[float]) -> int:
+    return sum(x != 0 for x in row)
+
+
+def _sum(build: Any, row: list[float], values: list[Any]) -> Any:
+    """The sum of `values` times the numbers of `row`, of which at least one is not 0."""
+    terms = [(number, value) for number, value in zip(row, values, strict=True) if number != 0]
+    terms.sort(key=lambda term: (term[0] != 1, abs(term[0]) == 1))  # a first one that needs no product
+    number, total = terms[0]
+    if number != 1:
+        total = build.fmul(total, splat(build, F32(number)))
+    for number, value in terms[1:]:
+        if number == 1:
+            total = build.fadd(total, value)
+        elif number == -1:
+            total = build.fsub(total, value)
+        else:
+            total = multiply_add(build, value, splat(build, F32(number)), total)
+    return total
+
+
+def _call(symbol: str) -> Any:
+    @intrinsic
+    def transform(
+        context: Any, which: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any
+    ) -> Any:  # fmt: skip
+        """Transform so many lines: registers from `s` on, `ss` apart, to others from `d` on, `ds` apart.
+
+        The next line's are `s_line` and `d_line` further on. `which` is what `which_transform` says.
+        """
+
+        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+            build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, symbol), args)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 8), codegen
+
+    return transform
+
+
+transform_input_lines, transform_input_widening, transform_input_narrowing, transform_output_lines = map(
+    _call, t.TRANSFORMS
+)
+
+
+def _call_finish(symbol: str) -> Any:
+    @intrinsic
+    def finish(
+        context: Any, which: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any, bias: Any,
+        slope: Any, residual: Any, final: Any,
+    ) -> Any:  # fmt: skip
+        """The same to final(slope(outputs + bias) + residual), the register at `bias` and activations of slopes.
+
+        `residual` is laid out as what is written; 0 where there is none.
+        """
+
+        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+            build.call(cgutils.get_or_insert_function(build.module, _FINISH, symbol), args)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 9, types.float32, types.intp, types.float32), codegen
+
+    return finish
+
+
+finish_lines, finish_lines_narrow = map(_call_finish, t.FINISH)
