@@ -116,7 +116,7 @@ def check(network, precision="float32", pictures=2, capability=NEW, tuner=None, 
     gpu = HostGpu(capability)
     engine = CudaEngine(network.layers, parameters, gpu, precision, tuner)
     plan = engine.plan(network.layers)
-    execution = engine.execution(network.layers, pictures)
+    execution = plan.execution(pictures)
     execution.arena.bytes[:] = NAN  # nothing may be read that was not written before
     answers = plan.run(batch)
     gpu.check()

@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 
-from darknet_py.engines.cpu import prepared
+from darknet_py.engines.cpu import prepared, team
 from darknet_py.engines.cpu.arena import LINE, Store, address
 from darknet_py.engines.cpu.training import buffers
 from darknet_py.parameters import Parameters
@@ -38,6 +38,7 @@ def guards() -> Iterator[None]:
     with (
         mock.patch.multiple(prepared, huge=guarded),
         mock.patch.multiple(buffers, huge=guarded),
+        mock.patch.multiple(team, aligned=guarded),
         mock.patch.multiple(Store, take=staticmethod(guarded)),
         mock.patch.object(Parameters, "zeros", staticmethod(zeros)),
     ):

@@ -123,7 +123,9 @@ def _sections(draw):
 
     for _ in range(draw(st.integers(1, 9))):
         later = ["route", "route", "shortcut", "shortcut", "residual", "residual", "residual", "several", "sam"]
-        later = later * bool(shapes.named()) + ["scaled"] * (len(shapes) > 1) + ["shared", "blurred", "averaged"]
+        later = (
+            later * bool(shapes.named()) + ["scaled"] * (len(shapes) > 1) + ["shared", "blurred", "averaged", "halved"]
+        )
         kind = draw(st.sampled_from(["convolutional"] * 4 + ["maxpool", "maxpool", *SINGLE, *later]))
         if kind in ("residual", "shared"):
             convolution = draw(_convolutional(shapes, alike=True))
@@ -133,6 +135,9 @@ def _sections(draw):
         elif kind == "averaged":
             add("convolutional", {**draw(_convolutional(shapes, alike=True)), "size": 1, "activation": draw(slopes)})
             add("avgpool", {})
+        elif kind == "halved":
+            add("convolutional", {**draw(_convolutional(shapes, alike=True)), "groups": 1, "activation": draw(slopes)})
+            add("maxpool", {"size": 2, "stride": 2})
         elif kind in ("scaled", "shared", "blurred"):
             ways = {"scaled": scaled(shapes), "blurred": blurred(shapes)}
             for section in draw(shared(convolution) if kind == "shared" else ways[kind]):

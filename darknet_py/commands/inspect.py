@@ -125,8 +125,8 @@ def run_speed(args: argparse.Namespace) -> int:
 
     network = load_structure(find_cfg(args.cfg))
     measured = measure_layers(network.layers, args.batch, args.threads, args.precision)
-    rows = []
-    for forecast in plan_layers(network.layers, args.precision):
+    rows, forecasts = [], plan_layers(network.layers, args.precision)
+    for forecast in forecasts:
         layer = forecast.layer
         if layer.index not in measured.seconds:
             continue
@@ -142,7 +142,8 @@ def run_speed(args: argparse.Namespace) -> int:
                 (f"{limit / took:.0%}" if took and limit else "-") if layer.operations else "",
             )
         )
-    rows.append(("all", "", "", "", *_tell_rate(args.batch * network.operations, measured.total), ""))
+    operations = sum(forecast.layer.operations for forecast in forecasts)
+    rows.append(("all", "", "", "", *_tell_rate(args.batch * operations, measured.total), ""))
     print_table(("layer", "kind", "output", "implementation", "ms", "GFLOP/s", "of the limit"), rows)
     if None in (*measured.seconds.values(), measured.total):
         print_line("-: twice measured in less time than this processor takes, by a clock that jumps or is too coarse")

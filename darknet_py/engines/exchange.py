@@ -16,7 +16,8 @@ def average_first(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """`layers`, of which those that average come before an affine one that nothing else reads.
 
     Each keeps its index; their inputs say in which order they run. What read the mean reads the affine layer's output,
-    the same numbers but for rounding. The first layer stays: its input is the network's.
+    the same numbers but for rounding. The first layer stays: its input is the network's. Of several affine layers in a
+    row the last alone is exchanged, and none before a ``[dropout]``.
     """
     readers = Counter(index for layer in layers for index in layer.inputs)
     exchanged = list(layers)

@@ -63,6 +63,8 @@ class Step(NamedTuple):
         The layer's; linear where there is none.
     sum : Sum, optional
         What else is done before the value is written.
+    pool : int, optional
+        The layer that halves what the step comes to, done as it is written.
     """
 
     task: Literal["layer", "copy", "scale"]
@@ -71,6 +73,7 @@ class Step(NamedTuple):
     target: int
     activation: str = "linear"
     sum: Sum | None = None
+    pool: int | None = None
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -111,9 +114,9 @@ class Step(NamedTuple):
         values = {value: batch[image : image + 1] for value, batch in batches.items()}
         sources = [values[source] for source in self.sources]
         answer = layers[self.layer].forward(sources, parameters.get(self.layer, {}))
-        if self.sum is None:
-            return answer
-        return layers[self.sum.layer].forward([answer, values[self.sum.other]], {})
+        if self.sum is not None:
+            answer = layers[self.sum.layer].forward([answer, values[self.sum.other]], {})
+        return answer if self.pool is None else layers[self.pool].forward([answer], {})
 
 
 class Place(NamedTuple):
@@ -157,7 +160,9 @@ class Program(NamedTuple):
     def running(self) -> list[int]:
         """The layers that are computed, by steps of their own or with the one before."""
         steps = [step for step in self.steps if step.task == "layer"]
-        return sorted({step.layer for step in steps} | {step.sum.layer for step in steps if step.sum is not None})
+        joined = [step.sum.layer for step in steps if step.sum is not None]
+        joined += [step.pool for step in steps if step.pool is not None]
+        return sorted({step.layer for step in steps}.union(joined))
 
     def shape(self, value: int, layers: Sequence[Layer]) -> Shape:
         """The shape of `value` where the layers are shaped as `layers`."""
@@ -181,11 +186,11 @@ class _Builder:
         self.copies: dict[int, int] = {}
 
 
-def compile_steps(layers: Sequence[Layer], block: int = 1) -> Program:
-    """The program of a network's layers.
+def compile_steps(layers: Sequence[Layer], block: int = 1, halving: Container[int] = ()) -> Program:
+    """The program of a network's layers, whose steps come as `running_order` says.
 
     `block` is how many channels an engine's layout keeps together: a route whose parts do not start at a
-    multiple of it stays a step of its own.
+    multiple of it stays a step of its own. `halving` are the layers whose output it can halve as it stores it.
     """
     builder = _Builder(layers, block)
     ordered = running_order(layers)
@@ -196,6 +201,7 @@ def compile_steps(layers: Sequence[Layer], block: int = 1) -> Program:
     if output == INPUT:
         output = _copy(builder, INPUT)
     _fuse_shortcuts(builder, output)
+    _fuse_halving(builder, output, halving)
     _run_in_place(builder, output)
     places = _assign_slots(builder, output)
     return Program(tuple(builder.steps), output, places, builder.copies)
@@ -313,6 +319,24 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
         ):
             added = Sum(step.layer, step.sources[1], step.activation)
             builder.steps[before] = convolution._replace(target=step.target, sum=added)
+            position[step.target] = before
+            fused.add(number)
+    builder.steps = [step for number, step in enumerate(builder.steps) if number not in fused]
+
+
+def _fuse_halving(builder: _Builder, output: int, halving: Container[int]) -> None:
+    """Let the layer before one that halves do so as it stores its own values: rising activations change no maximum."""
+    readers = _readers(builder, output)
+    position = {step.target: number for number, step in enumerate(builder.steps)}
+    fused = set()
+    for number, step in enumerate(builder.steps):
+        before = position.get(step.source, -1)
+        if step.task != "layer" or not builder.layers[step.layer].halves or before < 0:
+            continue
+        first = builder.steps[before]
+        alone = first.sum is None and first.pool is None and readers[step.source] == 1
+        if alone and first.task == "layer" and first.layer in halving and first.activation in SLOPES:
+            builder.steps[before] = first._replace(target=step.target, pool=step.layer)
             position[step.target] = before
             fused.add(number)
     builder.steps = [step for number, step in enumerate(builder.steps) if number not in fused]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
@@ -100,6 +100,8 @@ class Layer:
         Whether its output is its inputs, one after another along the channels.
     adds : bool
         Whether its output is the activation of the sum of two inputs of one shape.
+    halves : bool
+        Whether its output is the maximum of each 2 x 2 cells of its input, of fewer at the last row and column.
     averages : bool
         Whether its output is the mean of its input's cells.
     affine : bool
@@ -158,6 +160,7 @@ class Layer:
     sums: ClassVar[bool] = False
     concatenates: bool = False
     adds: bool = False
+    halves: bool = False
     averages: ClassVar[bool] = False
     affine: bool = False
     idle: bool = False
@@ -191,23 +194,23 @@ class Layer:
         self._tell_without_effect()
         self._named: list[tuple[str, int]] = []
         self.inputs = self._find_inputs()
-        self._take(shapes)
+        self._take(shapes[i + 1] for i in self.inputs)
 
     def shaped(self, shapes: Sequence[Shape]) -> Self:
         """The same layer where the network's input and the outputs of all layers before have other `shapes`."""
         layer = copy(self)
-        layer._take(shapes)
+        layer._take(shapes[i + 1] for i in self.inputs)
         return layer
 
     def moved(self, inputs: tuple[int, ...], shapes: Sequence[Shape]) -> Self:
         """The same layer where it takes other `inputs`, of `shapes`."""
         layer = copy(self)
         layer.inputs = inputs
-        layer._take({index + 1: shape for index, shape in zip(inputs, shapes, strict=True)})
+        layer._take(shapes)
         return layer
 
-    def _take(self, shapes: Sequence[Shape] | Mapping[int, Shape]) -> None:
-        self.input_shapes = tuple(shapes[i + 1] for i in self.inputs)
+    def _take(self, shapes: Iterable[Shape]) -> None:
+        self.input_shapes = tuple(shapes)
         self.shape = self._set_up(self.input_shapes[0])
 
     def _find_inputs(self) -> tuple[int, ...]:

@@ -66,6 +66,11 @@ class MaxPool(Layer):
         return UNNAMED if self.antialiasing else ""
 
     @property
+    def halves(self) -> bool:  # type: ignore[override]
+        """See `Layer`."""
+        return (self.size, self.stride, self.padding) == (2, 2, 1) and not self.special
+
+    @property
     def blur(self) -> Blur | None:
         """What comes last, if anything does."""
         return Blur(self.antialiasing, (self.stride_y, self.stride_x)) if self.antialiasing else None

@@ -39,7 +39,7 @@ class Ours:
         network = load_network(model.cfg, model.weights, "reference")  # only reads the weights
         engine: Any = open_engine("cuda", network.layers, network.parameters, precision=precision)
         self.gpu: str = engine.device.name
-        self.execution = engine.execution(network.layers, len(images))
+        self.execution = engine.plan(network.layers).execution(len(images))
         chosen = self.execution.choices.values()
         self.by_cudnn = f"{sum(choice.algorithm.name == 'cudnn' for choice in chosen)}/{len(chosen)}"
         self.outputs = self.execution.run(images)

@@ -34,6 +34,16 @@ def test_any_network(network, precision):
 
 
 @needs_compiler
+def test_the_mean_comes_before_an_affine_layer():
+    """So in an execution of the plan's, which is kept for the next batch of that size."""
+    convolution = {"filters": 18, "size": 3, "pad": 1, "activation": "leaky"}
+    affine = {"filters": 21, "activation": "linear"}
+    sections = ("convolutional", convolution), ("convolutional", affine), ("avgpool", {})
+    check(make_network((3, 7, 6), *sections))
+    check(make_network((3, 7, 6), *sections, ("softmax", {})), "float16")
+
+
+@needs_compiler
 def test_normalization_by_no_variance_leaves_the_bias():
     check(CANCELLING, parameters=cancelling_parameters())
 

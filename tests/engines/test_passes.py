@@ -169,6 +169,37 @@ def test_shortcuts_join_a_convolution_only_where_it_may_be_done(sections, joined
     assert joined_shortcuts(program) == joined
 
 
+POOL = ("maxpool", {"size": 2, "stride": 2})
+
+
+@pytest.mark.parametrize(
+    ("sections", "joined"),
+    [
+        ([CONV, POOL], {1}),
+        ([CONV, ("dropout", {}), POOL, CONV, POOL, POOL], {2, 4}),
+        ([CONV, ("convolutional", {"filters": 2, "activation": "mish"}), POOL], set()),
+        ([CONV, POOL, ("route", {"layers": 0}), POOL], set()),
+        ([CONV, CONV, ADD, POOL], set()),
+        ([CONV, ("maxpool", {"size": 2, "stride": 2, "padding": 0})], set()),
+        ([CONV, ("maxpool", {"size": 2, "stride": 1})], set()),
+        ([CONV, ("maxpool", {"size": 3, "stride": 2})], set()),
+        ([CONV, ("maxpool", {"size": 2, "stride": 2, "stride_x": 1})], set()),
+        ([CONV, ("maxpool", {"size": 2, "stride": 2, "maxpool_depth": 1, "out_channels": 1})], set()),
+        ([POOL, CONV], set()),
+    ],
+    ids=[
+        "plain", "past a dropout, and a second one", "a curve", "read elsewhere", "a sum", "no last half", "stride",
+        "window", "two strides", "of channels", "of the picture",
+    ],
+)  # fmt: skip
+def test_halving_joins_the_convolution_before_it_only_where_it_may_be_done(sections, joined):
+    layers = make_network((3, 5, 4), *sections).layers
+    program = compile_steps(layers, halving=range(len(layers)))
+    check_program(program, layers)
+    assert {step.pool for step in program.steps} - {None} == joined
+    assert not [step for step in compile_steps(layers).steps if step.pool is not None]
+
+
 @pytest.mark.parametrize("name", FIFTEEN)
 def test_no_ops_and_copies_take_no_step(name):
     layers = load_structure(f"cfg/{name}.cfg").layers
@@ -224,6 +255,7 @@ def test_ten_thousand_layers_in_place_lie_in_one_buffer():
 def test_any_networks_steps_read_what_was_written_for_them(network, block):
     for layers in (network.layers, average_first(network.layers)):
         check_program(compile_steps(layers, block), layers)
+        check_program(compile_steps(layers, block, range(len(layers))), layers)
 
 
 @pytest.mark.parametrize("run", range(3))  # each from a seed of its own
@@ -236,9 +268,11 @@ def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network
     # A fork may have more threads than there are cores.
     with mock.patch.object(Distance, "is_far", return_value=far):
         answers = open_engine("cpu", layers, parameters).fork(threads).plan(layers).run(batch)
+    # Where a network makes large errors of small ones: Winograd's largest tiles err by 1e-5 of a layer's outputs, thirty
+    # times what `own_error` moves the input by.
     bound = 5e-5
     if np.abs(answers - expected).max(initial=0) > bound * scale_of(expected):
-        bound = max(bound, 20 * own_error(layers, parameters, batch, expected))
+        bound = max(bound, 100 * own_error(layers, parameters, batch, expected))
     assert_close(answers, expected, bound)
 
 

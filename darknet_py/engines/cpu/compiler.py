@@ -88,7 +88,16 @@ def _compile_part(name: str, tell: Tell) -> bytes:
     from .compiled import entry, whole
 
     # Numba links what it compiles and must find these, but none is called: all are linked anew, with the rest.
-    for symbol in (*OWN, *t.MULTIPLY, *t.TRANSFORMS, *t.FINISH, t.SUM_WINDOWS, t.ACCUMULATE, *t.SYMBOLS.values()):
+    for symbol in (
+        *OWN,
+        *t.MULTIPLY,
+        *t.TRANSFORMS,
+        *t.FINISH,
+        *t.HALVE,
+        t.SUM_WINDOWS,
+        t.ACCUMULATE,
+        *t.SYMBOLS.values(),
+    ):
         llvm.add_symbol(symbol, OWN["NRT_MemInfo_call_dtor"])
     count = t.COUNTS.get(name, t.APART_FIELDS)
     with _count_functions(lambda done: tell(min(done / FUNCTIONS[name][1], 1))):

@@ -12,12 +12,12 @@ import numpy as np
 from ...layers import Array, Layer, Shape
 from ...layers.convolutional import Convolutional
 from ..exchange import average_first
-from ..passes import compile_steps
+from ..passes import Program, compile_steps
 from .algorithms import AnyAlgorithm, Choice, Operands, choose
 from .algorithms.connected import multiply_images
 from .algorithms.strassen import Strassen
 from .algorithms.weights import pack_matrix
-from .algorithms.winograd import Winograd
+from .algorithms.winograd import Winograd, count_points
 from .arena import Store, address
 from .builder import Table
 from .isa import COLUMNS, DOTS, ISA, LANES, MACHINE, ROWS
@@ -88,12 +88,11 @@ class Measured:
 
 def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Forecast]:
     """How each layer would run."""
-    layers = average_first(layers)
-    program = compile_steps(layers, LANES)
+    layers, chosen, program = _arrange(layers, precision)
     running = {step.layer for step in program.steps if step.task == "layer"}
     forecasts = []
     for layer in layers:
-        choices = choose(layer, precision)
+        choices = chosen[layer.index]
         if layer.index not in running:
             name = reason = ""
         elif choices:
@@ -112,11 +111,19 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[For
 
 def plan_memory(layers: Sequence[Layer], precision: str = "float32") -> tuple[list[int], int]:
     """Bytes of each buffer that layers share, and of the workspace of convolutions, for one picture."""
-    layers = average_first(layers)
-    slots = [SIZES[precision] * size for size in compile_steps(layers, LANES).slot_sizes(layers)]
-    algorithms = [(layer, choice.algorithm) for layer in layers for choice in choose(layer, precision)[:1]]
+    layers, chosen, program = _arrange(layers, precision)
+    slots = [SIZES[precision] * size for size in program.slot_sizes(layers)]
+    algorithms = [(layer, choice.algorithm) for layer in layers for choice in chosen[layer.index][:1]]
     spaces = [algorithm.workspace(layer, 1, thread_count(None)) for layer, algorithm in algorithms if algorithm]
     return slots, max(spaces, default=0)
+
+
+def _arrange(layers: Sequence[Layer], precision: str) -> tuple[Sequence[Layer], list[list[Choice]], Program]:
+    """Layers as they run, the algorithms for each, and their program."""
+    layers = average_first(layers)
+    chosen = [choose(layer, precision) for layer in layers]
+    halving = [layer.index for layer, choices in zip(layers, chosen, strict=True) if choices and choices[0].halves]
+    return layers, chosen, compile_steps(layers, LANES, halving)
 
 
 def measure_layers(
@@ -202,13 +209,8 @@ def limit_operations(layer: Layer) -> float:
     if not isinstance(layer, Convolutional) or (layer.size, layer.stride, layer.groups) != (3, 1, 1):
         return layer.operations
     _, height, width = layer.shape
-    best = min(_points(height, m) * _points(width, m) for m in (2, 4, 6))
+    best = min(count_points(height, m, 3) * count_points(width, m, 3) for m in (2, 4, 6))
     return layer.operations * min(1.0, best / (9 * height * width))
-
-
-def _points(side: int, m: int) -> int:
-    """Of all of Winograd's tiles along a side of so many outputs."""
-    return side + 2 * math.ceil(side / m)
 
 
 def _least_operations(layer: Layer, algorithm: AnyAlgorithm | None) -> float:

@@ -7,7 +7,7 @@ import platform
 from typing import NamedTuple
 
 from ...errors import EngineError
-from .machine import ZEN_4, ZEN_4_HALVES, Machine
+from .machine import ZEN_4, ZEN_4_AVX2, Machine
 from .processor import ask_processor
 
 
@@ -73,7 +73,7 @@ ISAS = {
             "avx512", 16, 14, 2, "skylake-avx512", "+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx2,+fma",
             ("avx512f", "avx512vl"), _AVX512_DOTS, "x86",
         ),
-        Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma", ("avx2", "fma"), family="x86", machine=ZEN_4_HALVES),
+        Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma", ("avx2", "fma"), family="x86", machine=ZEN_4_AVX2),
         Isa("neon", 4, 12, 2, "generic", "+neon", ("neon",), family="arm"),
         Isa("plain", 4, 4, 2, "generic", "", ()),
     )

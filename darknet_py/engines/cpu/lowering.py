@@ -118,6 +118,7 @@ class Lowering:
             curve=o.curve_of(step.activation) * algorithm.bends,
             threads=self.engine.team.threads,
             plain=plain,
+            stored=None if step.pool is None else self.layers[step.pool].shape,
             source_cell=self.values.cell(step.source),
             cell=self.values.cell(step.target),
         )

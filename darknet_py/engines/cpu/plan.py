@@ -49,17 +49,18 @@ class CpuEngine(Prepared):
         self.cell = HALF if precision == "bfloat16" else BLOCK  # bytes of LANES channels of a pixel
         self.team = team_of(thread_count(threads))
         self.distance = Distance(self.team)
-        self.program = compile_steps(layers, LANES)
         self.store = Store()
         self.renew()
         renew_after_fork(self)
         source = share(layers, parameters)
         for layer in layers:  # zip would hold a layer's arrays while the next one's are read
             self._prepare(layer, next(source))
+        scaled = {layer for layer, task in self.factors if task == "scale"}
+        halving = {index for index, choice in self.choices.items() if choice.halves} - scaled
+        self.program = scale_after(compile_steps(layers, LANES, halving), scaled)
         running = (layers[index] for index in self.program.running)
         reasons = {layer.index: explain_definition(layer, self.choices.get(layer.index)) for layer in running}
         self.defined = {index: reason for index, reason in reasons.items() if reason}
-        self.program = scale_after(self.program, [layer for layer, task in self.factors if task == "scale"])
 
     def renew(self) -> None:
         """Let plans, which share memory, take turns anew."""

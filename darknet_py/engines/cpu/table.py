@@ -54,6 +54,8 @@ KIND_COUNT = 4
 TRANSFORMS = tuple(f"darknet_transform_{kind}" for kind in ("input", "input_widening", "input_narrowing", "output"))
 # The last one of outputs, with what comes behind it, in float32 and bfloat16.
 FINISH = "darknet_finish_float32", "darknet_finish_bfloat16"
+# The same of which 2 x 2 outputs become one.
+HALVE = "darknet_halve_float32", "darknet_halve_bfloat16"
 # Channels of groups that small convolutions know, and their micro-kernel's function.
 SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
 SUM_WINDOWS = "darknet_sum_windows"

@@ -149,7 +149,7 @@ class CudaEngine(Prepared):
             raise EngineError(f"{reason}network there, or take the CPU: -nogpu", option=self.device.name)
 
     def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
-        """What runs `pictures` through `layers`, or more of them."""
+        """What runs `pictures`, or more of them, through a plan's layers."""
         _, height, width = layers[0].input_shapes[0]
         make = partial(Execution, self, layers, pictures)
         execution = self.executions.serve((height, width, pictures), make)
@@ -187,12 +187,16 @@ class CudaPlan:
             size = "{2} x {1}".format(*shapes[0])
             raise CfgError(f"a picture of {size} has more numbers in a layer than the GPU counts; take the CPU: -nogpu")
 
+    def execution(self, pictures: int) -> Execution:
+        """What runs so many pictures, or more."""
+        return self.engine.execution(self.layers, pictures)
+
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
         self.engine.check_process()
         parts = [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
         with self.engine.executions.lock:
-            outputs = [self.engine.execution(self.layers, len(part)).run(part) for part in parts]
+            outputs = [self.execution(len(part)).run(part) for part in parts]
         if not outputs:
             return np.empty((0, self.engine.program.shape(self.engine.program.output, self.layers).size), np.float32)
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)

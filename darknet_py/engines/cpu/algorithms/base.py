@@ -27,6 +27,8 @@ class Algorithm(Protocol[_Kind]):
         Whether it can read pictures in plain layout.
     bends : bool
         Whether it applies curves as it stores, not slopes alone.
+    halves : bool
+        Whether it can store the maximum of each 2 x 2 pixels, of fewer at the last row and column, in their place.
     """
 
     @property
@@ -37,6 +39,8 @@ class Algorithm(Protocol[_Kind]):
     def plain(self) -> bool: ...
     @property
     def bends(self) -> bool: ...
+    @property
+    def halves(self) -> bool: ...
 
     def declines(self, layer: _Kind) -> str:
         """Why it cannot compute `layer`; empty where it can."""
@@ -96,6 +100,11 @@ class Choice(NamedTuple):
         return self.algorithm is not None and self.algorithm.narrow
 
     @property
+    def halves(self) -> bool:
+        """Whether it can halve what it stores."""
+        return self.algorithm is not None and self.algorithm.halves
+
+    @property
     def implementation(self) -> str:
         """The id: algorithm and instruction set."""
         return self.name if self.algorithm is None else f"{self.name}{'_bfloat16' * self.narrow}:{ISA.name}"
@@ -128,15 +137,12 @@ def arithmetic_cycles(pixels: int, depth: int, channels: int, batches: int, narr
     columns, tiles = blocks(channels), -(-pixels // ROWS)
     if narrow and DOTS is not None:
         depth = depth // 2
-    # A tile of few pixels is bound by loading weights, one load for each column and one broadcast a pixel, or by what
-    # its sums wait for one another.
+    # A tile of few pixels is bound by loading weights: one load for each column, one broadcast a pixel.
     loads = tiles * columns + pixels * columns / COLUMNS
-    waiting = tiles * columns * MACHINE.latency / COLUMNS
-    each = max(pixels * columns, loads, waiting) * depth
-    return batches * (each + tiles * columns * MACHINE.tile_cycles / COLUMNS)
+    return batches * (max(pixels * columns, loads) * depth + tiles * columns * MACHINE.tile_cycles / COLUMNS)
 
 
 def fetch_cycles(depth: int, channels: int, batches: int, narrow: bool) -> float:
-    """Of the weights' way from memory, if they are too many to lie in a cache."""
+    """Of the weights' way from memory, where they are too many to lie in a cache."""
     weights = batches * depth * blocks(channels) * LANES * (2 if narrow else 4)
-    return weights / MACHINE.streamed_bytes if weights > MACHINE.claimed_weights else 0.0
+    return weights / MACHINE.streamed_bytes if weights > MACHINE.cached_weights else 0.0

@@ -30,6 +30,8 @@ class Operands(NamedTuple):
         That the operations are for; the results are the same for any.
     plain : bool
         Whether the source is in plain layout, not blocked.
+    stored : Shape, optional
+        Of one picture as it is stored, where each 2 x 2 pixels become one; else `shape`.
     source_cell, cell : int
         Bytes of LANES channels of a pixel in the source, where that is blocked, and in the target and residual.
     """
@@ -46,6 +48,7 @@ class Operands(NamedTuple):
     curve: int = 0
     threads: int = 1
     plain: bool = False
+    stored: Shape | None = None
     source_cell: int = BLOCK
     cell: int = BLOCK
 
@@ -57,7 +60,14 @@ class Operands(NamedTuple):
     @property
     def plane(self) -> int:
         """Bytes from a block of the target's channels to the next."""
-        return self.images * self.shape.height * self.shape.width * self.cell
+        stored = self.stored or self.shape
+        return self.images * stored.height * stored.width * self.cell
+
+    @property
+    def halved(self) -> dict[str, int]:
+        """Height and width of the pictures that are stored, where they are halved; else zeros."""
+        height, width = (0, 0) if self.stored is None else self.stored[1:]
+        return dict(halved_height=height, halved_width=width)
 
 
 def multiply(table: Table, weights: PackedWeights, operands: Operands, image: int = 0, **columns: int) -> None:

@@ -18,7 +18,7 @@ from .weights import PackedWeights, blocks, pack_matrix
 class Strassen:
     """Halves of pixels, of channels in and out."""
 
-    narrow = plain = bends = False
+    narrow = plain = bends = halves = False
     name = "strassen_1x1"
 
     def declines(self, layer: Convolutional) -> str:

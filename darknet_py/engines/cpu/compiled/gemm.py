@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from numba import float32
+
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF, ROWS, UNROLL
 from . import kernel
+from .cells import store_cell
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
 from .sync import int64s, next_item, share_out
+from .vector import activated, broadcast, load, maximum
 
 AHEAD = 2048  # bytes of weights fetched ahead: the processor's own prefetching ends with each page
 
@@ -16,10 +20,11 @@ def multiply(op, slope, final, share):
     """Run a `GEMM` operation: for each batch, panel of output channels and row of pixels, tile by tile.
 
     An item of work is a panel and a chunk of tiles; tiles of a row are as equal as can be. `BY_PIXELS`, all panels of
-    a chunk come one after another; else, all chunks of a panel. With `SPANS` a batch has its kind's part of each row.
+    a chunk come one after another; else, all chunks of a panel. With `SPANS` a batch has its kind's part of each row,
+    and all batches of a panel come one after another: `transform_output` finds its blocks' products on the same core.
     """
     tiles = (op[t.PIXELS] + ROWS - 1) // ROWS
-    small, larger = op[t.PIXELS] // tiles, op[t.PIXELS] % tiles
+    small, larger = divmod(op[t.PIXELS], tiles)
     chunk = op[t.CHUNK]
     chunks = (op[t.ROW_COUNT] * tiles + chunk - 1) // chunk
     queue = share_out(share, op[t.BATCHES] * op[t.PANELS] * chunks)
@@ -41,12 +46,12 @@ def multiply(op, slope, final, share):
             skip = op[t.TAP_COUNT] * op[t.DEPTH] * columns * step
         for tile in range(first * chunk, last):
             row, part = divmod(tile, tiles)
-            start, count = part * small + min(part, larger), small + (1 if part < larger else 0)
+            start, count = find_part(part, small, larger)
             if op[t.SPANS] != 0:
                 span, of_kind, parts = find_span(op, row, int64s(op[t.KINDS])[batch])
                 if part >= parts:
                     continue
-                start, count = find_part(part, parts, of_kind)
+                start, count = find_part(part, of_kind // parts, of_kind % parts)
                 start += span
             a = a_batch + row * op[t.A_ROW] + start * op[t.PIXEL]
             offset = to_c + row * op[t.C_ROW] + start * op[t.OUT_CELL]
@@ -70,6 +75,44 @@ def multiply(op, slope, final, share):
 
 
 @kernel
+def multiply_halved(op, slope, share):
+    """Run a `HALVED_GEMM` operation, in memory that is the thread's own; two rows of pixels and a panel an item.
+
+    At PRODUCTS of thread 0, `THREAD_BYTES` before the next one's, lie both rows of a column, then of the next.
+    """
+    width, rows, cell = op[t.PIXELS], op[t.ROW_COUNT], op[t.OUT_CELL]
+    tiles, row_bytes = (width + ROWS - 1) // ROWS, width * BLOCK
+    small, larger = divmod(width, tiles)
+    products, slopes = op[t.PRODUCTS] + share.thread * op[t.THREAD_BYTES], broadcast(slope)
+    queue = share_out(share, op[t.IMAGES] * op[t.HALVED_HEIGHT] * op[t.PANELS])
+    item = next_item(queue)
+    while item >= 0:
+        line, panel = divmod(item, op[t.PANELS])
+        image, y = divmod(line, op[t.HALVED_HEIGHT])
+        columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
+        b = op[t.B] + panel * op[t.B_PANEL]
+        for row in range(2 * y, min(2 * y + 2, rows)):
+            a, c = op[t.A] + image * op[t.A_BATCH] + row * op[t.A_ROW], products + row % 2 * row_bytes
+            for part in range(tiles):
+                first, count = find_part(part, small, larger)
+                multiply_strided(
+                    op[t.PIXEL], count, columns, a + first * op[t.PIXEL], op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH],
+                    b, b, 0, c + first * BLOCK, 2 * row_bytes, BLOCK, 0, float32(1), 0, float32(1),
+                )  # fmt: skip
+        below = row_bytes if 2 * y + 1 < rows else 0
+        for column in range(columns):
+            s, block = products + column * 2 * row_bytes, panel * COLUMNS + column
+            bias = load(op[t.BIAS] + block * BLOCK)
+            d = op[t.C] + block * op[t.C_PLANE] + line * op[t.HALVED_WIDTH] * cell
+            for x in range(op[t.HALVED_WIDTH]):
+                left = s + 2 * x * BLOCK
+                right = left + BLOCK if 2 * x + 1 < width else left
+                best = maximum(maximum(load(left), load(right)), maximum(load(left + below), load(right + below)))
+                store_cell(d + x * cell, activated(best + bias, slopes), cell)
+        item = next_item(queue)
+
+
+@kernel
 def find_span(op, group, kind):
     """The first of a group's Winograd tiles that have positions of a kind, how many do, and in how many parts."""
     span = int64s(op[t.SPANS] + (group * t.KIND_COUNT + kind) * 16)
@@ -77,9 +120,8 @@ def find_span(op, group, kind):
 
 
 @kernel
-def find_part(part, parts, count):
-    """The first of a part of `count` rows, and how many there are: in all parts as equal as can be."""
-    small, larger = divmod(count, parts)
+def find_part(part, small, larger):
+    """The first of a part, and how many there are: of all parts the first `larger` have one more than `small`."""
     return part * small + min(part, larger), small + (1 if part < larger else 0)
 
 
@@ -103,5 +145,8 @@ def _find(op, item, chunks):
         chunk, number = divmod(item, panels)
     else:
         number, chunk = divmod(item, chunks)
-    batch, panel = divmod(number, op[t.PANELS])
+    if op[t.SPANS] != 0:
+        panel, batch = divmod(number, op[t.BATCHES])
+    else:
+        batch, panel = divmod(number, op[t.PANELS])
     return batch, panel, chunk

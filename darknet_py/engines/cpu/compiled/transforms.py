@@ -6,6 +6,7 @@ A module of its own, which Numba only links to, as the micro-kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any
 
 from llvmlite import ir
@@ -16,7 +17,7 @@ from numba.extending import intrinsic
 from .. import table as t
 from ..toom import MOST_POINTS, POINTS, WINDOWS, Matrix, input_matrix, output_matrix
 from . import kernel
-from .vector import F32, I64, REGISTER, SHORTS, multiply_add, narrow, pointer, slope_activation, splat, widen
+from .vector import F32, I64, REGISTER, SHORTS, larger, multiply_add, narrow, pointer, slope_activation, splat, widen
 
 DIGITS = 12  # of the matrices' numbers: what else there is of them comes of rounding
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 8)
@@ -40,8 +41,9 @@ def emit() -> str:
     _emit_lines(module, widening, inputs, SHORTS, REGISTER)
     _emit_lines(module, narrowing, inputs, REGISTER, SHORTS)
     _emit_lines(module, output, outputs, REGISTER, REGISTER)
-    for symbol, target in zip(t.FINISH, (REGISTER, SHORTS), strict=True):
-        _emit_lines(module, symbol, outputs, REGISTER, target)
+    for symbols in (t.FINISH, t.HALVE):
+        for symbol, target in zip(symbols, (REGISTER, SHORTS), strict=True):
+            _emit_lines(module, symbol, outputs, REGISTER, target)
     return str(module)
 
 
@@ -52,7 +54,7 @@ def which_transform(n, count, m):
 
 
 def _emit_lines(module: Any, symbol: str, matrices: dict[int, Matrix], source: Any, target: Any) -> None:
-    function = ir.Function(module, _FINISH if symbol in t.FINISH else _SIGNATURE, symbol)
+    function = ir.Function(module, _FINISH if symbol in t.FINISH + t.HALVE else _SIGNATURE, symbol)
     which, *rest = function.args
     build = ir.IRBuilder(function.append_basic_block())
     unreachable = build.append_basic_block("none")
@@ -63,11 +65,27 @@ def _emit_lines(module: Any, symbol: str, matrices: dict[int, Matrix], source: A
         build.position_at_end(block)
         if symbol in t.FINISH:
             _emit_finish(build, matrix, target, *rest)
+        elif symbol in t.HALVE:
+            _emit_halves(build, matrix, target, *rest)
         else:
-            _emit_loop(build, matrix, source, target, *rest)
+            _emit_plain(build, matrix, source, target, *rest)
         build.ret_void()
     build.position_at_end(unreachable)
     build.unreachable()
+
+
+def _emit_plain(
+    build: Any, matrix: Matrix, source: Any, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any,
+    d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
+) -> None:  # fmt: skip
+    """The loop over lines, each of which is multiplied; ends in the block behind it."""
+
+    offsets = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
+
+    def read(place: Any, line: Any) -> list[Any]:
+        return _multiply(build, matrix, _read_line(build, place, offsets, source))
+
+    _emit_loop(build, read, len(matrix), target, lines, s, s_line, d, ds, d_line, finish)
 
 
 def _emit_finish(
@@ -89,25 +107,48 @@ def _emit_finish(
     build.cbranch(build.icmp_signed("==", residual, I64(0)), plain, adding)
     for block, finish in ((plain, lambda value, place: activate(value)), (adding, add)):
         build.position_at_end(block)
-        _emit_loop(build, matrix, REGISTER, target, lines, s, ss, s_line, d, ds, d_line, finish)
+        _emit_plain(build, matrix, REGISTER, target, lines, s, ss, s_line, d, ds, d_line, finish)
         build.branch(end)
     build.position_at_end(end)
 
 
-def _emit_loop(
-    build: Any, matrix: Matrix, source: Any, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any,
-    d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
+def _emit_halves(
+    build: Any, matrix: Matrix, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any,
+    bias: Any, slope: Any, residual: Any, final: Any,
 ) -> None:  # fmt: skip
-    """The loop over lines; ends in the block behind it. `finish` is given each value and the place it goes to."""
+    """The loop over pairs of lines; ends in the block behind it. A last line without another is its own pair."""
+    biases, slopes = build.load(pointer(build, bias), align=4), splat(build, slope)
+    offsets = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
+    s_pair, pairs = build.shl(s_line, I64(1)), build.ashr(build.add(lines, I64(1)), I64(1))
+
+    def finish(value: Any, place: Any) -> Any:
+        return slope_activation(build, build.fadd(value, biases), slopes)
+
+    def read(place: Any, pair: Any) -> list[Any]:
+        alone = build.icmp_signed("==", build.add(build.shl(pair, I64(1)), I64(1)), lines)
+        below = build.select(alone, place, build.add(place, s_line))
+        lines_of_two = [_multiply(build, matrix, _read_line(build, at, offsets, REGISTER)) for at in (place, below)]
+        highest = [larger(build, a, b) for a, b in zip(*lines_of_two, strict=True)]
+        return [reduce(partial(larger, build), highest[x : x + 2]) for x in range(0, len(matrix), 2)]
+
+    _emit_loop(build, read, (len(matrix) + 1) // 2, target, pairs, s, s_pair, d, ds, d_line, finish)
+
+
+def _emit_loop(
+    build: Any, read: Callable[[Any, Any], list[Any]], outputs: int, target: Any, lines: Any, s: Any, s_line: Any,
+    d: Any, ds: Any, d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
+) -> None:  # fmt: skip
+    """The loop over lines; ends in the block behind it.
+
+    `read` is given a line's place and number, and gives its outputs; `finish` is given each and the place it goes to.
+    """
     entry = build.block
-    from_s = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
-    to_d = [build.mul(ds, I64(i)) for i in range(len(matrix))]
+    to_d = [build.mul(ds, I64(i)) for i in range(outputs)]
     loop, end = build.append_basic_block("line"), build.append_basic_block("end")
     build.branch(loop)
     build.position_at_end(loop)
     line, place, goal = build.phi(I64), build.phi(I64), build.phi(I64)
-    values = [_read(build, build.add(place, offset), source) for offset in from_s]
-    for offset, value in zip(to_d, _multiply(build, matrix, values), strict=True):
+    for offset, value in zip(to_d, read(place, line), strict=True):
         where = build.add(goal, offset)
         done = finish(value, where)
         written, align = (done, 4) if target is REGISTER else (narrow(build, done), 2)
@@ -118,6 +159,11 @@ def _emit_loop(
         phi.add_incoming(after, loop)
     build.cbranch(build.icmp_signed("<", following[0], lines), loop, end)
     build.position_at_end(end)
+
+
+def _read_line(build: Any, place: Any, offsets: list[Any], source: Any) -> list[Any]:
+    """A line's registers, in float32."""
+    return [_read(build, build.add(place, offset), source) for offset in offsets]
 
 
 def _read(build: Any, place: Any, kind: Any) -> Any:
@@ -231,3 +277,5 @@ def _call_finish(symbol: str) -> Any:
 
 
 finish_lines, finish_lines_narrow = map(_call_finish, t.FINISH)
+# Of each 2 x 2 outputs, of fewer at the end, the largest; without residual.
+halve_lines, halve_lines_narrow = map(_call_finish, t.HALVE)

@@ -20,6 +20,8 @@ from .sync import int64s, next_item, share_out
 from .transforms import (
     finish_lines,
     finish_lines_narrow,
+    halve_lines,
+    halve_lines_narrow,
     transform_input_lines,
     transform_input_narrowing,
     transform_input_widening,
@@ -54,7 +56,7 @@ def _transform_input(op, block, tile, d, ds, scratch):
     down, across = which_transform(n, height, 0), which_transform(n, width, 0)
     if top < 0 or left < 0 or top + height > h or left + width > w:
         zero = broadcast(float32(0))
-        first, last = max(-left, 0), max(min(width, w - left), 0)
+        first, last = min(max(-left, 0), width), max(min(width, w - left), 0)
         for y in range(height):
             line = scratch + y * LINE
             if top + y < 0 or top + y >= h:
@@ -86,11 +88,19 @@ def _transform_output(op, slope, final, block, tile, s, ss, scratch):
     more, cell = n - op[t.OUT_TILE], op[t.OUT_CELL]
     down, across = which_transform(n, height + more, height), which_transform(n, width + more, width)
     transform_output_lines(down, width + more, s, n * ss, ss, scratch, LINE, BLOCK)
+    if op[t.HALVED_HEIGHT] != 0:
+        h, w = op[t.HALVED_HEIGHT], op[t.HALVED_WIDTH]
+        top, left = top // 2, left // 2
     offset = block * op[t.C_PLANE] + ((image * h + top) * w + left) * cell
     residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
     bias, c = op[t.BIAS] + block * BLOCK, op[t.C] + offset
     rest = across, height, scratch, BLOCK, LINE, c, cell, w * cell, bias, slope, residual, final
-    if cell == BLOCK:
+    if op[t.HALVED_HEIGHT] != 0:
+        if cell == BLOCK:
+            halve_lines(*rest)
+        else:
+            halve_lines_narrow(*rest)
+    elif cell == BLOCK:
         finish_lines(*rest)
     else:
         finish_lines_narrow(*rest)
@@ -99,7 +109,7 @@ def _transform_output(op, slope, final, block, tile, s, ss, scratch):
 @kernel
 def _group(op, group):
     """The numbers of a group's tiles, and how many there are."""
-    count = int64s(op[t.SPANS] + group * t.KIND_COUNT * 16)[1]
+    _, count, _ = find_span(op, group, 0)
     return int64s(op[t.ORDER] + group * op[t.GROUP_SIZE] * 8), count
 
 
@@ -124,7 +134,7 @@ def transform_input(op, scratch, share):
 
 @kernel
 def transform_output(op, slope, final, scratch, share):
-    """Products at PRODUCTS to blocked pictures at C; a block's group of tiles an item.
+    """Products at PRODUCTS to blocked pictures at C; a block's group of tiles an item, block by block.
 
     Products are laid out like tiles, `PRODUCTS_PLANE` between blocks.
     """
@@ -132,7 +142,7 @@ def transform_output(op, slope, final, scratch, share):
     queue = share_out(share, op[t.OUT_BLOCKS] * op[t.GROUPS])
     item = next_item(queue)
     while item >= 0:
-        group, block = divmod(item, op[t.OUT_BLOCKS])
+        block, group = divmod(item, op[t.GROUPS])
         tiles, count = _group(op, group)
         s = op[t.PRODUCTS] + block * op[t.PRODUCTS_PLANE] + group * op[t.IN_TILE] ** 2 * ss
         for i in range(count):
@@ -167,7 +177,7 @@ def convolve(op, slope, final, scratch, share):
                 b = op[t.B] + position * op[t.B_BATCH] + panel * op[t.B_PANEL]
                 panel_bytes = op[t.TAP_COUNT] * op[t.DEPTH] * columns * BLOCK
                 for part in range(parts):
-                    first, rows = find_part(part, parts, of_kind)
+                    first, rows = find_part(part, of_kind // parts, of_kind % parts)
                     first += span
                     tile, plane = tiles + position * ds + first * op[t.CELL], op[t.PRODUCTS_PLANE]
                     c = products + panel * COLUMNS * plane + position * ss + first * BLOCK

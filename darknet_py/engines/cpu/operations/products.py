@@ -13,8 +13,8 @@ class Gemm(Operation):
     last_columns: int  # registers in the last of them
     row_count: int  # rows of output pixels
     pixels: int  # output pixels in a row
-    spans: int  # of Winograd's products: which tiles of each row a kind of positions has; 0 where all have all
-    kinds: int  # of each position
+    spans: int  # of each row, a group of Winograd's tiles, as below; 0 where no batch has less than all pixels
+    kinds: int  # of each batch, a position
     chunk: int  # tiles that a thread takes at a time
     by_pixels: int  # whether all panels of so many tiles come one after another
     claim: int  # whether threads take their next item early, to fetch its weights meanwhile
@@ -39,6 +39,34 @@ class Gemm(Operation):
     residual: int  # added before the last activation; 0 where there is none
     slope: float
     final: float
+
+
+class HalvedGemm(Operation):
+    """Products of pixels and weights, of each 2 x 2 output pixels the maximum; a row of those an item."""
+
+    images: int
+    panels: int
+    last_columns: int
+    row_count: int  # of output pixels of a picture
+    pixels: int
+    pixel: int
+    a: int
+    a_batch: int  # from picture to picture
+    a_row: int
+    b: int
+    b_panel: int
+    taps: int
+    tap_count: int
+    depth: int
+    bias: int
+    products: int  # where two rows of a panel's output pixels lie
+    thread_bytes: int  # of each thread's
+    c: int
+    c_plane: int
+    out_cell: int
+    halved_height: int
+    halved_width: int
+    slope: float
 
 
 class MultiplyRows(Operation):
@@ -102,6 +130,8 @@ class WinogradOutput(Operation):
     c_plane: int
     bias: int
     residual: int
+    halved_height: int  # of the pictures at C, where each 2 x 2 pixels become one; else 0
+    halved_width: int
     out_cell: int
     slope: float
     final: float
@@ -146,6 +176,8 @@ class Winograd(Operation):
     c_plane: int
     bias: int
     residual: int
+    halved_height: int
+    halved_width: int
     out_cell: int
     slope: float
     final: float
