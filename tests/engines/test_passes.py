@@ -268,7 +268,7 @@ def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network
     # A fork may have more threads than there are cores.
     with mock.patch.object(Distance, "is_far", return_value=far):
         answers = open_engine("cpu", layers, parameters).fork(threads).plan(layers).run(batch)
-    # Where a network makes large errors of small ones: Winograd's largest tiles err by 1e-5 of a layer's outputs, thirty
+    # Where a network makes large errors of small ones: Winograd's largest tiles err by 1e-5 of a layer's outputs, 30
     # times what `own_error` moves the input by.
     bound = 5e-5
     if np.abs(answers - expected).max(initial=0) > bound * scale_of(expected):
