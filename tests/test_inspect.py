@@ -163,14 +163,29 @@ def test_pictures_that_are_halved_as_they_are_stored_take_no_whole_buffer():
     pool = ("maxpool", {"size": 2, "stride": 2})
     one = make_network((3, 20, 20), ("convolutional", convolution), pool)
     assert plan_memory(one.layers)[0] == [4 * 32 * 10 * 10]
-    assert [plan.implementation != "" for plan in plan_layers(one.layers)] == [True, False]
+    first, second = plan_layers(one.layers)
+    assert second.implementation == ""
+    assert (first.bytes, second.bytes) == (4 * (3 * 400 + 32 * 100 + first.layer.parameter_count), 0)
+    apart = make_network((32, 20, 20), ("convolutional", {**convolution, "size": 1, "pad": 0}), pool)
+    assert plan_layers(apart.layers)[1].implementation.startswith("maxpool")
 
 
-def test_the_operations_of_a_mean_that_comes_first_are_those_of_one_cell(tell):
+def test_pictures_smaller_than_a_tile_choose_no_large_tiles():
+    """Which err more: F(6, 3) by 8e-6 of the outputs, F(4, 3) by 1.3e-6."""
+    convolution = ("convolutional", {"filters": 2, "size": 3, "pad": 1, "activation": "leaky"})
+    chosen = [plan_layers(make_network((80, 3, side), convolution).layers)[0].implementation for side in (3, 4, 5)]
+    assert not [name for name in chosen if name.startswith("wino_6x6")]
+
+
+def test_the_operations_of_a_mean_that_comes_first_are_those_of_one_cell(tell, monkeypatch):
     rows = [line.split() for line in tell("plan", "tiny")]
     assert [row[2] for row in rows if row[0] in ("19", "20")] == ["1000x1x1", "128x1x1"]
     forecasts = plan_layers(load_structure("cfg/tiny.cfg").layers)
     assert forecasts[19].layer.operations == 2 * 128 * 1000
+    times = dict.fromkeys(range(len(forecasts)), 1e-4)
+    monkeypatch.setattr(inspect, "measure_layers", lambda *_: inspect.Measured(times, 1e-3, 1e12))
+    (whole,) = (line.split() for line in tell("speed", "tiny") if line.startswith("all"))
+    assert float(whole[2]) == pytest.approx(sum(forecast.layer.operations for forecast in forecasts) / 1e6, abs=1)
 
 
 def test_of_what_an_algorithm_cannot_do_without_is_less_where_it_spares_products():

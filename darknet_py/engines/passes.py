@@ -1,7 +1,7 @@
 """From layers to the steps that an engine runs; what every fast engine does alike.
 
-No-ops disappear, activations and residual adds join the convolution before them, the inputs of a route are
-written where the route wants them, and buffers are reused. None of it depends on the pictures' size, so one
+No-ops disappear, activations, residual adds and pools of halves join the convolution before them, the inputs of a
+route are written where the route wants them, and buffers are reused. None of it depends on the pictures' size, so one
 program serves all sizes of a network.
 
 A *value* is what a step writes: it carries the index of the layer whose output it is, -1 for the network's
@@ -46,7 +46,7 @@ class Sum(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One operation: a layer, and perhaps a shortcut that takes what it gives.
+    """One operation: a layer, and perhaps a shortcut or a pool of halves that takes what it gives.
 
     Attributes
     ----------
@@ -325,7 +325,10 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
 
 
 def _fuse_halving(builder: _Builder, output: int, halving: Container[int]) -> None:
-    """Let the layer before one that halves do so as it stores its own values: rising activations change no maximum."""
+    """Let the layer before one that halves do so as it stores its own values: activations that rise change no maximum.
+
+    Not relu: of minus infinity it is no number, which a maximum taken first would lose.
+    """
     readers = _readers(builder, output)
     position = {step.target: number for number, step in enumerate(builder.steps)}
     fused = set()
@@ -335,7 +338,8 @@ def _fuse_halving(builder: _Builder, output: int, halving: Container[int]) -> No
             continue
         first = builder.steps[before]
         alone = first.sum is None and first.pool is None and readers[step.source] == 1
-        if alone and first.task == "layer" and first.layer in halving and first.activation in SLOPES:
+        rises = SLOPES.get(first.activation, 0) > 0
+        if alone and rises and first.task == "layer" and first.layer in halving:
             builder.steps[before] = first._replace(target=step.target, pool=step.layer)
             position[step.target] = before
             fused.add(number)

@@ -126,12 +126,12 @@ def test_memory_stays_flat_over_10000_batches():
 def test_a_batch_beyond_its_memory_names_one_that_runs():
     engine = open_engine("cuda", SMALL.layers, random_parameters(SMALL.layers))
     plan = engine.plan(SMALL.layers)
-    one = engine.execution(SMALL.layers, 1).layout.size
+    one = engine.plan(SMALL.layers).execution(1).layout.size
     too_many = 2 * engine.device.free_memory() // one
     with pytest.raises(EngineError, match=r"try --batch \d+$") as caught:
-        engine.execution(SMALL.layers, too_many)
+        engine.plan(SMALL.layers).execution(too_many)
     fitting = int(str(caught.value).rsplit(" ", 1)[1])
-    assert engine.execution(SMALL.layers, fitting).layout.size > 0
+    assert engine.plan(SMALL.layers).execution(fitting).layout.size > 0
     assert plan.run(random_array((1, 3, 64, 64))).shape == (1, 32)
 
 

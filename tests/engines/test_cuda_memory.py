@@ -19,7 +19,7 @@ SMALL = make_network((3, 16, 16), ("convolutional", {"filters": 16, "activation"
 def test_executions_are_let_go_of():
     engine = CudaEngine(SMALL.layers, random_parameters(SMALL.layers), HostGpu(), "float32")
     for pictures in range(1, 2 * MAX_EXECUTIONS):
-        engine.execution(SMALL.layers, pictures)
+        engine.plan(SMALL.layers).execution(pictures)
     assert len(engine.executions.kept) == MAX_EXECUTIONS
 
 
@@ -61,7 +61,7 @@ class FullGpu(HostGpu):
 def test_an_execution_is_given_up_for_one_that_is_needed():
     engine = CudaEngine(SMALL.layers, random_parameters(SMALL.layers), FullGpu(), "float32")
     for pictures in (2, 3):
-        engine.execution(SMALL.layers, pictures)
+        engine.plan(SMALL.layers).execution(pictures)
         assert [key[2] for key in engine.executions.kept] == [pictures]
 
 
@@ -81,7 +81,7 @@ def test_forks_give_up_to_each_other_what_they_do_not_use():
 def test_what_an_execution_reads_stays_as_long_as_it():
     gpu = FullGpu()
     engine = CudaEngine(SMALL.layers, random_parameters(SMALL.layers), gpu, "float32")
-    execution, room = engine.execution(SMALL.layers, 1), gpu.room
+    execution, room = engine.plan(SMALL.layers).execution(1), gpu.room
     del engine
     assert gpu.room == room
     del execution

@@ -124,5 +124,5 @@ def test_what_occurs_again_is_measured_once(monkeypatch):
     for expected in (MEASURED, 0):
         measured.clear()
         engine = CudaEngine(network.layers, random_parameters(network.layers), HostGpu(), "float32", Tuner("host"))
-        engine.execution(network.layers, 1)
+        engine.plan(network.layers).execution(1)
         assert len(measured) == expected

@@ -26,6 +26,7 @@ from support_networks import CANCELLING, cancelling_parameters, networks
 from darknet_py.engines import open_engine
 from darknet_py.engines.cpu.distance import Distance
 from darknet_py.engines.cpu.isa import LANES
+from darknet_py.engines.cpu.toom import MOST_POINTS
 from darknet_py.engines.cuda.packing import PACK
 from darknet_py.engines.exchange import average_first, running_order
 from darknet_py.engines.passes import INPUT, compile_steps, fold
@@ -178,6 +179,7 @@ POOL = ("maxpool", {"size": 2, "stride": 2})
         ([CONV, POOL], {1}),
         ([CONV, ("dropout", {}), POOL, CONV, POOL, POOL], {2, 4}),
         ([CONV, ("convolutional", {"filters": 2, "activation": "mish"}), POOL], set()),
+        ([CONV, ("convolutional", {"filters": 2, "activation": "relu"}), POOL], set()),
         ([CONV, POOL, ("route", {"layers": 0}), POOL], set()),
         ([CONV, CONV, ADD, POOL], set()),
         ([CONV, ("maxpool", {"size": 2, "stride": 2, "padding": 0})], set()),
@@ -188,8 +190,8 @@ POOL = ("maxpool", {"size": 2, "stride": 2})
         ([POOL, CONV], set()),
     ],
     ids=[
-        "plain", "past a dropout, and a second one", "a curve", "read elsewhere", "a sum", "no last half", "stride",
-        "window", "two strides", "of channels", "of the picture",
+        "plain", "past a dropout, and a second one", "a curve", "no number of minus infinity", "read elsewhere",
+        "a sum", "no last half", "stride", "window", "two strides", "of channels", "of the picture",
     ],
 )  # fmt: skip
 def test_halving_joins_the_convolution_before_it_only_where_it_may_be_done(sections, joined):
@@ -197,7 +199,31 @@ def test_halving_joins_the_convolution_before_it_only_where_it_may_be_done(secti
     program = compile_steps(layers, halving=range(len(layers)))
     check_program(program, layers)
     assert {step.pool for step in program.steps} - {None} == joined
+    assert joined <= set(program.running)
     assert not [step for step in compile_steps(layers).steps if step.pool is not None]
+
+
+def test_a_step_that_halves_is_defined_by_both_layers():
+    layers = make_network((3, 5, 4), CONV, POOL).layers
+    (step,) = compile_steps(layers, halving=[0]).steps
+    parameters, batch = random_parameters(layers), random_array((2, 3, 5, 4))
+    defined = step.define(layers, dict(enumerate(parameters)), lambda value: batch)
+    assert np.array_equal(defined.reshape(2, -1), run_engine("reference", layers, parameters, batch))
+
+
+def test_what_has_factors_behind_is_halved_behind_them():
+    """The factors may be negative: the maximum of what comes before them is not that of what comes after."""
+    convolution = {"filters": 18, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}
+    network = make_network((3, 6, 5), ("convolutional", convolution), POOL)
+    parameters, batch = random_parameters(network.layers), random_array((2, 3, 6, 5))
+    arrays = next(iter(parameters))
+    arrays["scales"][...] *= -1
+    arrays["means"][...] = 1e4
+    arrays["variances"][...] = 1
+    engine = open_engine("cpu", network.layers, parameters)
+    expected = run_engine("reference", network.layers, parameters, batch)
+    assert (0, "scale") in engine.factors
+    assert_close(engine.plan(network.layers).run(batch), expected, 5e-6)
 
 
 @pytest.mark.parametrize("name", FIFTEEN)
@@ -267,12 +293,13 @@ def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network
     expected = run_engine("reference", layers, parameters, batch)
     # A fork may have more threads than there are cores.
     with mock.patch.object(Distance, "is_far", return_value=far):
-        answers = open_engine("cpu", layers, parameters).fork(threads).plan(layers).run(batch)
+        engine = open_engine("cpu", layers, parameters).fork(threads)
+        answers = engine.plan(layers).run(batch)
     # Where a network makes large errors of small ones: Winograd's largest tiles err by 1e-5 of a layer's outputs, 30
     # times what `own_error` moves the input by.
-    bound = 5e-5
+    bound, errs = 5e-5, any(getattr(choice.algorithm, "n", 0) == MOST_POINTS for choice in engine.choices.values())
     if np.abs(answers - expected).max(initial=0) > bound * scale_of(expected):
-        bound = max(bound, 100 * own_error(layers, parameters, batch, expected))
+        bound = max(bound, (100 if errs else 20) * own_error(layers, parameters, batch, expected))
     assert_close(answers, expected, bound)
 
 

@@ -44,7 +44,7 @@ class Forecast:
     declined : list of Choice
         The other implementations, each with its predicted cycles or its reason.
     bytes : int
-        Of weights, input and output.
+        Of weights, inputs and what is stored; 0 where nothing is computed, or it is done by the layer before.
     cycles : float
         Predicted for one picture on one core; 0 where there is no model.
     least : float
@@ -89,7 +89,11 @@ class Measured:
 def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[Forecast]:
     """How each layer would run."""
     layers, chosen, program = _arrange(layers, precision)
-    running = {step.layer for step in program.steps if step.task == "layer"}
+    running = {step.layer: step for step in program.steps if step.task == "layer"}
+    passed = {
+        index: sum(program.shape(value, layers).size for value in (*step.reads, step.target))
+        for index, step in running.items()
+    }
     forecasts = []
     for layer in layers:
         choices = chosen[layer.index]
@@ -101,8 +105,7 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[For
             name = "definition" if no_kernel(layer) else f"{layer.kind}:{ISA.name}"
         if layer.index in running:
             reason = explain_definition(layer, choices[0] if choices else None)
-        values = layer.shape.size + sum(shape.size for shape in layer.input_shapes)
-        values += layer.parameter_count
+        values = layer.parameter_count + passed[layer.index] if layer.index in running else 0
         cycles = choices[0].cycles if choices else 0.0
         least = _least_operations(layer, choices[0].algorithm if choices else None)
         forecasts.append(Forecast(layer, name, reason, choices[1:], SIZES[precision] * values, cycles, least))
@@ -119,7 +122,10 @@ def plan_memory(layers: Sequence[Layer], precision: str = "float32") -> tuple[li
 
 
 def _arrange(layers: Sequence[Layer], precision: str) -> tuple[Sequence[Layer], list[list[Choice]], Program]:
-    """Layers as they run, the algorithms for each, and their program."""
+    """Layers as they run, the algorithms for each, and their program.
+
+    Batch normalization may ask for factors behind a layer (`fold`), which then halves nothing; that depends on weights.
+    """
     layers = average_first(layers)
     chosen = [choose(layer, precision) for layer in layers]
     halving = [layer.index for layer, choices in zip(layers, chosen, strict=True) if choices and choices[0].halves]

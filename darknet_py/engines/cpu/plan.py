@@ -152,13 +152,14 @@ class CpuPlan:
 
         Weights of convolutions do not count: they are fetched while others are worked with.
         """
-        total = 0.0
-        for layer in self.layers:
-            passed = self.engine.cell // LANES * (layer.shape.size + sum(shape.size for shape in layer.input_shapes))
+        total, program = 0.0, self.engine.program
+        for step in program.steps:
+            values = (program.shape(value, self.layers) for value in (*step.reads, step.target))
+            passed = self.engine.cell // LANES * sum(shape.size for shape in values)
             if images * passed > MACHINE.cached_bytes:
                 total += passed
-            if type(layer) is Connected:
-                total += self.engine.weights[layer.index].data.nbytes / images
+            if type(self.layers[step.layer]) is Connected and step.task == "layer":
+                total += self.engine.weights[step.layer].data.nbytes / images
         return total
 
     def _run(self, images: int) -> Run:

@@ -148,7 +148,7 @@ class CudaEngine(Prepared):
             reason = "a forked process cannot use its parent's GPU; start it by multiprocessing's spawn, and load the "
             raise EngineError(f"{reason}network there, or take the CPU: -nogpu", option=self.device.name)
 
-    def execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
+    def _execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
         """What runs `pictures`, or more of them, through a plan's layers."""
         _, height, width = layers[0].input_shapes[0]
         make = partial(Execution, self, layers, pictures)
@@ -189,7 +189,7 @@ class CudaPlan:
 
     def execution(self, pictures: int) -> Execution:
         """What runs so many pictures, or more."""
-        return self.engine.execution(self.layers, pictures)
+        return self.engine._execution(self.layers, pictures)
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""

@@ -78,7 +78,8 @@ def multiply(op, slope, final, share):
 def multiply_halved(op, slope, share):
     """Run a `HALVED_GEMM` operation, in memory that is the thread's own; two rows of pixels and a panel an item.
 
-    At PRODUCTS of thread 0, `THREAD_BYTES` before the next one's, lie both rows of a column, then of the next.
+    Nothing is fetched ahead: a picture's weights are few. At PRODUCTS of thread 0, `THREAD_BYTES` before the next
+    one's, lie both rows of a column, then of the next.
     """
     width, rows, cell = op[t.PIXELS], op[t.ROW_COUNT], op[t.OUT_CELL]
     tiles, row_bytes = (width + ROWS - 1) // ROWS, width * BLOCK

@@ -17,7 +17,19 @@ from numba.extending import intrinsic
 from .. import table as t
 from ..toom import MOST_POINTS, POINTS, WINDOWS, Matrix, input_matrix, output_matrix
 from . import kernel
-from .vector import F32, I64, REGISTER, SHORTS, larger, multiply_add, narrow, pointer, slope_activation, splat, widen
+from .vector import (
+    F32,
+    I64,
+    REGISTER,
+    SHORTS,
+    emit_maximum,
+    multiply_add,
+    narrow,
+    pointer,
+    slope_activation,
+    splat,
+    widen,
+)
 
 DIGITS = 12  # of the matrices' numbers: what else there is of them comes of rounding
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 8)
@@ -68,13 +80,13 @@ def _emit_lines(module: Any, symbol: str, matrices: dict[int, Matrix], source: A
         elif symbol in t.HALVE:
             _emit_halves(build, matrix, target, *rest)
         else:
-            _emit_plain(build, matrix, source, target, *rest)
+            _emit_each_line(build, matrix, source, target, *rest)
         build.ret_void()
     build.position_at_end(unreachable)
     build.unreachable()
 
 
-def _emit_plain(
+def _emit_each_line(
     build: Any, matrix: Matrix, source: Any, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any,
     d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
 ) -> None:  # fmt: skip
@@ -93,11 +105,8 @@ def _emit_finish(
     bias: Any, slope: Any, residual: Any, final: Any,
 ) -> None:  # fmt: skip
     """The loop over lines, with a residual and without; ends in the block behind both."""
-    biases, slopes, finals = build.load(pointer(build, bias), align=4), splat(build, slope), splat(build, final)
+    activate, finals = _activation(build, bias, slope), splat(build, final)
     apart = build.sub(residual, d)
-
-    def activate(value: Any) -> Any:
-        return slope_activation(build, build.fadd(value, biases), slopes)
 
     def add(value: Any, place: Any) -> Any:
         other = _read(build, build.add(place, apart), target)
@@ -107,7 +116,7 @@ def _emit_finish(
     build.cbranch(build.icmp_signed("==", residual, I64(0)), plain, adding)
     for block, finish in ((plain, lambda value, place: activate(value)), (adding, add)):
         build.position_at_end(block)
-        _emit_plain(build, matrix, REGISTER, target, lines, s, ss, s_line, d, ds, d_line, finish)
+        _emit_each_line(build, matrix, REGISTER, target, lines, s, ss, s_line, d, ds, d_line, finish)
         build.branch(end)
     build.position_at_end(end)
 
@@ -116,22 +125,40 @@ def _emit_halves(
     build: Any, matrix: Matrix, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any,
     bias: Any, slope: Any, residual: Any, final: Any,
 ) -> None:  # fmt: skip
-    """The loop over pairs of lines; ends in the block behind it. A last line without another is its own pair."""
-    biases, slopes = build.load(pointer(build, bias), align=4), splat(build, slope)
+    """The loop over pairs of lines; ends in the block behind it. A last line without another is its own pair.
+
+    There is no residual, whatever the signature that it shares.
+    """
+    activate = _activation(build, bias, slope)
     offsets = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
     s_pair, pairs = build.shl(s_line, I64(1)), build.ashr(build.add(lines, I64(1)), I64(1))
-
-    def finish(value: Any, place: Any) -> Any:
-        return slope_activation(build, build.fadd(value, biases), slopes)
 
     def read(place: Any, pair: Any) -> list[Any]:
         alone = build.icmp_signed("==", build.add(build.shl(pair, I64(1)), I64(1)), lines)
         below = build.select(alone, place, build.add(place, s_line))
         lines_of_two = [_multiply(build, matrix, _read_line(build, at, offsets, REGISTER)) for at in (place, below)]
-        highest = [larger(build, a, b) for a, b in zip(*lines_of_two, strict=True)]
-        return [reduce(partial(larger, build), highest[x : x + 2]) for x in range(0, len(matrix), 2)]
+        highest = [emit_maximum(build, a, b) for a, b in zip(*lines_of_two, strict=True)]
+        return [reduce(partial(emit_maximum, build), highest[x : x + 2]) for x in range(0, len(matrix), 2)]
 
-    _emit_loop(build, read, (len(matrix) + 1) // 2, target, pairs, s, s_pair, d, ds, d_line, finish)
+    _emit_loop(
+        build,
+        read,
+        (len(matrix) + 1) // 2,
+        target,
+        pairs,
+        s,
+        s_pair,
+        d,
+        ds,
+        d_line,
+        lambda value, place: activate(value),
+    )
+
+
+def _activation(build: Any, bias: Any, slope: Any) -> Callable[[Any], Any]:
+    """What becomes of an output: the register at `bias` is added, then the activation of `slope`."""
+    biases, slopes = build.load(pointer(build, bias), align=4), splat(build, slope)
+    return lambda value: slope_activation(build, build.fadd(value, biases), slopes)
 
 
 def _emit_loop(

@@ -247,12 +247,12 @@ def maximum(context: Any, a: Any, b: Any) -> Any:
     """The larger of two registers, lane by lane; not a number where one is not."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        return larger(build, *args)
+        return emit_maximum(build, *args)
 
     return vector(vector, vector), codegen
 
 
-def larger(build: Any, a: Any, b: Any) -> Any:
+def emit_maximum(build: Any, a: Any, b: Any) -> Any:
     """The larger of two registers, lane by lane; not a number where one is not."""
     return build.select(build.or_(build.fcmp_ordered(">", b, a), build.fcmp_unordered("uno", b, b)), b, a)
 

@@ -42,7 +42,7 @@ class Gemm(Operation):
 
 
 class HalvedGemm(Operation):
-    """Products of pixels and weights, of each 2 x 2 output pixels the maximum; a row of those an item."""
+    """Products of pixels and weights, of each 2 x 2 output pixels the maximum."""
 
     images: int
     panels: int
