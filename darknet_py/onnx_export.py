@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from . import export_nodes as nodes
-from .engines.passes import fold
+from .engines.folding import fold
 from .errors import CfgError, ExportError
 from .files import write_atomically
 from .layers import Array, Arrays, Layer

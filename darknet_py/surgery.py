@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .engines.passes import fold
+from .engines.folding import fold
 from .errors import CfgError, DarknetWarning
 from .layers import Array, Layer
 from .layers.convolutional import Convolutional

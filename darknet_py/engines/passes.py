@@ -21,9 +21,6 @@ from .exchange import running_order
 from .slots import Lifetime, assign_slots
 
 INPUT = -1
-# What normalization subtracts may be so many times the output's own order of magnitude; beyond, float32 would lose the
-# output in the sum. Trained networks reach 6.
-MOST_CANCELLED = 256
 # Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01, "revleaky": 0.1}
 
@@ -207,23 +204,6 @@ def compile_steps(layers: Sequence[Layer], block: int = 1, halving: Container[in
     return Program(tuple(builder.steps), output, places, builder.copies)
 
 
-class Folded(NamedTuple):
-    """What a layer's batch normalization and biases come to: y = factor * x + bias, float32, channel by channel.
-
-    The factor can go into the weights: a scaled sum of products is a sum of scaled products.
-
-    Attributes
-    ----------
-    factor, bias : array
-    after : (array, array), optional
-        A second factor and bias, to be applied to y, where y alone would lose what is small beside the mean.
-    """
-
-    factor: Array
-    bias: Array
-    after: tuple[Array, Array] | None = None
-
-
 def decline(layer: Layer, kernels: Container[type[Layer]]) -> str:
     """Why none of `kernels`, by the types of layers that they run, runs `layer`; empty where one does.
 
@@ -232,20 +212,6 @@ def decline(layer: Layer, kernels: Container[type[Layer]]) -> str:
     if type(layer) not in kernels:
         return f"[{layer.kind}] has no kernel"
     return layer.special and f"{layer.special} has no kernel"
-
-
-def fold(layer: Layer, parameters: Arrays) -> Folded:
-    """The factors and biases of `layer` with these parameters."""
-    biases = parameters["biases"]
-    if "scales" not in parameters:
-        return Folded(np.ones_like(biases), np.array(biases))
-    scales, means = parameters["scales"], parameters["means"]
-    factor = scales / layer.dialect.divisor(parameters["variances"].astype(np.float64))
-    apart = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
-    folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)
-    after = np.where(apart, factor, 1), np.where(apart, biases, 0)
-    first, second = ((f.astype(np.float32), b.astype(np.float32)) for f, b in (folded, after))
-    return Folded(*first, second if apart.any() else None)
 
 
 def scale_after(program: Program, layers: Collection[int]) -> Program:

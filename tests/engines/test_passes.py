@@ -21,7 +21,7 @@ from support import (
     run_engine,
     scale_of,
 )
-from support_networks import CANCELLING, cancelling_parameters, networks
+from support_networks import networks
 
 from darknet_py.engines import open_engine
 from darknet_py.engines.cpu.distance import Distance
@@ -29,12 +29,10 @@ from darknet_py.engines.cpu.isa import LANES
 from darknet_py.engines.cpu.toom import MOST_POINTS
 from darknet_py.engines.cuda.packing import PACK
 from darknet_py.engines.exchange import average_first, running_order
-from darknet_py.engines.passes import INPUT, compile_steps, fold
-from darknet_py.layers import DIALECTS
+from darknet_py.engines.passes import INPUT, compile_steps
 from darknet_py.layers.shortcut import Shortcut
 from darknet_py.network import load_structure
 
-ONE = np.ones(2, np.float32)
 BLOCKS = 1, PACK, LANES  # the plain layout, the GPU's, the CPU's
 
 
@@ -301,52 +299,3 @@ def test_any_network_answers_on_the_cpu_engine_as_its_layers_define(run, network
     if np.abs(answers - expected).max(initial=0) > bound * scale_of(expected):
         bound = max(bound, (100 if errs else 20) * own_error(layers, parameters, batch, expected))
     assert_close(answers, expected, bound)
-
-
-# Folding
-
-
-@pytest.mark.parametrize(
-    ("kind", "options"),
-    [("convolutional", {"filters": 3, "activation": "linear"}), ("connected", {"output": 4, "activation": "linear"})],
-)
-@pytest.mark.parametrize("normalized", [0, 1])
-def test_folded_factors_and_biases_give_what_the_layer_defines(kind, options, normalized):
-    (layer,) = make_network((2, 1, 1), (kind, {**options, "batch_normalize": normalized})).layers
-    (parameters,) = random_parameters([layer])
-    factor, bias, after = fold(layer, parameters)
-    assert factor.dtype == bias.dtype == np.float32
-    assert after is None
-    x = random_array((1, 2, 1, 1))
-    expected = layer.forward([x], parameters).ravel()
-    weight = parameters["weights"].reshape(-1, 2)
-    np.testing.assert_allclose(factor * (weight @ x.ravel()) + bias, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_normalization_by_no_variance_leaves_the_bias():
-    """At each of these the sum, the mean and their shares in a folded bias are alike but for the rounding."""
-    parameters, batch = cancelling_parameters(), random_array((2, 3, 4, 4))
-    expected = run_engine("reference", CANCELLING.layers, parameters, batch)
-    assert_close(run_engine("cpu", CANCELLING.layers, parameters, batch), expected, 5e-5)
-
-
-@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-def test_small_variances_fold_as_the_dialect_says(dialect):
-    (layer,) = make_network((2, 1, 1), ("batchnorm", {}), dialect=dialect).layers
-    parameters = {**random_parameters([layer]).views[0], "means": 0 * ONE, "variances": np.float32([1e-9, 1e-5])}
-    factor, bias, after = fold(layer, parameters)
-    assert after is None
-    x = random_array((1, 2, 1, 1))
-    np.testing.assert_allclose(factor * x.ravel() + bias, layer.forward([x], parameters).ravel(), rtol=1e-4)
-
-
-@pytest.mark.parametrize(("mean", "apart"), [(200, False), (300, True)])
-def test_a_mean_far_above_the_outputs_is_subtracted_apart(mean, apart):
-    (layer,) = make_network((2, 1, 1), ("batchnorm", {})).layers
-    means = np.float32([1, mean])
-    factor, bias, after = fold(layer, {"biases": 0 * ONE, "scales": ONE, "means": means, "variances": ONE})
-    assert (after is not None) == apart
-    if apart:
-        np.testing.assert_allclose(factor, 1, rtol=1e-5)
-        np.testing.assert_allclose(bias, -means, rtol=1e-5)
-        np.testing.assert_allclose(after, [[1, 1], [0, 0]], rtol=1e-5)

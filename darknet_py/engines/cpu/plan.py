@@ -15,7 +15,8 @@ from ...layers.batchnorm import BatchNorm
 from ...layers.connected import Connected
 from ...parameters import share
 from ..exchange import average_first
-from ..passes import compile_steps, fold, scale_after
+from ..folding import fold
+from ..passes import compile_steps, scale_after
 from .algorithms import choose
 from .arena import Store, huge
 from .builder import Table

@@ -15,7 +15,8 @@ from ...layers import Array, Arrays, Layer
 from ...parameters import share
 from ..base import Interpolate
 from ..exchange import average_first
-from ..passes import Folded, compile_steps, fold, scale_after
+from ..folding import Folded, fold
+from ..passes import compile_steps, scale_after
 from .algorithms import PackedWeights, orders
 from .algorithms.implicit_gemm import TENSOR_CORES
 from .convolution import WINDOWS, Convolution

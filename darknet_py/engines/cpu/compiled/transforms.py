@@ -37,7 +37,7 @@ _FINISH = ir.FunctionType(ir.VoidType(), [I64] * 9 + [F32, I64, F32])
 
 
 def emit() -> str:
-    """The module, in LLVM's assembly: the functions that `table.TRANSFORMS` names."""
+    """The module, in LLVM's assembly: the functions that `table.TRANSFORMS`, `FINISH` and `HALVE` name."""
     module = ir.Module()
     counts = [(n, count) for n in POINTS for count in range(min(WINDOWS), n + 1)]
     number = which_transform.py_func
@@ -91,7 +91,6 @@ def _emit_each_line(
     d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
 ) -> None:  # fmt: skip
     """The loop over lines, each of which is multiplied; ends in the block behind it."""
-
     offsets = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
 
     def read(place: Any, line: Any) -> list[Any]:
@@ -140,19 +139,10 @@ def _emit_halves(
         highest = [emit_maximum(build, a, b) for a, b in zip(*lines_of_two, strict=True)]
         return [reduce(partial(emit_maximum, build), highest[x : x + 2]) for x in range(0, len(matrix), 2)]
 
-    _emit_loop(
-        build,
-        read,
-        (len(matrix) + 1) // 2,
-        target,
-        pairs,
-        s,
-        s_pair,
-        d,
-        ds,
-        d_line,
-        lambda value, place: activate(value),
-    )
+    def finish(value: Any, place: Any) -> Any:
+        return activate(value)
+
+    _emit_loop(build, read, (len(matrix) + 1) // 2, target, pairs, s, s_pair, d, ds, d_line, finish)
 
 
 def _activation(build: Any, bias: Any, slope: Any) -> Callable[[Any], Any]:

@@ -1,0 +1,44 @@
+"""Batch normalization and biases of a layer as factors and sums, channel by channel."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..layers import Array, Arrays, Layer
+
+# What normalization subtracts may be so many times the output's own order of magnitude; beyond, float32 would lose the
+# output in the sum. Trained networks reach 6.
+MOST_CANCELLED = 256
+
+
+class Folded(NamedTuple):
+    """What a layer's batch normalization and biases come to: y = factor * x + bias, float32, channel by channel.
+
+    The factor can go into the weights: a scaled sum of products is a sum of scaled products.
+
+    Attributes
+    ----------
+    factor, bias : array
+    after : (array, array), optional
+        A second factor and bias, to be applied to y, where y alone would lose what is small beside the mean.
+    """
+
+    factor: Array
+    bias: Array
+    after: tuple[Array, Array] | None = None
+
+
+def fold(layer: Layer, parameters: Arrays) -> Folded:
+    """The factors and biases of `layer` with these parameters."""
+    biases = parameters["biases"]
+    if "scales" not in parameters:
+        return Folded(np.ones_like(biases), np.array(biases))
+    scales, means = parameters["scales"], parameters["means"]
+    factor = scales / layer.dialect.divisor(parameters["variances"].astype(np.float64))
+    apart = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
+    folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)
+    after = np.where(apart, factor, 1), np.where(apart, biases, 0)
+    first, second = ((f.astype(np.float32), b.astype(np.float32)) for f, b in (folded, after))
+    return Folded(*first, second if apart.any() else None)
