@@ -24,12 +24,15 @@ from darknet_py.engines.cpu.distance import Distance
 from darknet_py.engines.cpu.isa import COLUMNS, LANES, MACHINE
 from darknet_py.layers.convolutional import Convolutional
 
-BOUNDS = {"float32": 5e-5, "bfloat16": 0.05}
+# In bfloat16 F(2, 5) errs by 0.015 of the outputs' spread, and by the quadruple of that at times.
+BOUNDS = {"float32": 5e-5, "bfloat16": 0.06}
 EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "1000"))  # fewer where a slow instruction set is tried
 
 
-def check(network, batch, name=None, precision="float32"):
+def check(network, batch, name=None, precision="float32", own_team=False):
     """Hold the engine's answers, by the implementation `name`, to the definitions, and all guards to be whole.
+
+    Those round the threads' own memory too where the engine has its `own_team`.
 
     All pictures run together, and the last alone, as on far cores: its answers are the same, bit for bit.
     """
@@ -43,8 +46,8 @@ def check(network, batch, name=None, precision="float32"):
         return choices
 
     with guards(), mock.patch.object(plan, "choose", prefer if name else choose):
-        # A team of its own, whose memory is guarded too.
-        ready = open_engine("cpu", network.layers, parameters, None, None, precision).fork(2).plan(network.layers)
+        engine = open_engine("cpu", network.layers, parameters, 2, None, precision)
+        ready = (engine.fork(2) if own_team else engine).plan(network.layers)
         run = ready._run(len(batch))
         run.values.memory[:] = NAN
         answers = run.run(batch).copy()
@@ -162,7 +165,7 @@ def test_a_border_wider_than_winograds_tiles(name, padding):
     """No thread writes beyond its scratch, where a tile that lies outside its picture is put together."""
     options = {"filters": 3, "size": int(name[-1]), "padding": padding, "activation": "linear"}
     network = make_network((LANES, 5, 4), ("convolutional", options))
-    check(network, random_array((1, *network.input_shape)), name)
+    check(network, random_array((1, *network.input_shape)), name, own_team=True)
 
 
 @pytest.mark.parametrize("precision", CPU_PRECISIONS)
