@@ -160,10 +160,9 @@ def test_winograds_tiles_in_several_turns(name):
 
 
 @pytest.mark.parametrize("name", [name for name in WINOGRAD if "phases" not in name])
-@pytest.mark.parametrize("padding", [9, 80, 130])
-def test_a_border_wider_than_winograds_tiles(name, padding):
+def test_a_border_wider_than_winograds_tiles(name):
     """No thread writes beyond its scratch, where a tile that lies outside its picture is put together."""
-    options = {"filters": 3, "size": int(name[-1]), "padding": padding, "activation": "linear"}
+    options = {"filters": 3, "size": int(name[-1]), "padding": 130, "activation": "linear"}
     network = make_network((LANES, 5, 4), ("convolutional", options))
     check(network, random_array((1, *network.input_shape)), name, own_team=True)
 

@@ -6,6 +6,7 @@ a larger line's points alone, and then takes that line's weights at these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 # Points by how many a line has, after infinity, which comes first. The error of F(4, 3) in bfloat16 is 0.011 of an
@@ -24,7 +25,10 @@ Matrix = list[list[float]]
 def weight_matrix(n: int, r: int) -> Matrix:
     """G, n x r: the values of a window's polynomial at the points, divided by what `input_matrix` leaves out."""
     points = POINTS[n]
-    rows = [[p**power / _distances(p, points) for power in range(r)] for p in points]
+    rows = []
+    for p in points:
+        distances = prod(p - other for other in points if other != p)
+        rows.append([p**power / distances for power in range(r)])
     return [[0.0] * (r - 1) + [1.0], *rows]
 
 
@@ -44,11 +48,7 @@ def output_matrix(n: int, count: int, m: int) -> Matrix:
     return [[float(i == m - 1), *(p**i for p in POINTS[n][: count - 1])] for i in range(m)]
 
 
-def _distances(point: float, points: tuple[float, ...]) -> float:
-    return prod(point - other for other in points if other != point)
-
-
-def _coefficients(roots: list[float] | tuple[float, ...]) -> list[float]:
+def _coefficients(roots: Sequence[float]) -> list[float]:
     """Of the product of all x - root, the lowest power first."""
     poly = [1.0]
     for root in roots:

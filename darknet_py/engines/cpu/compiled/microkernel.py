@@ -202,8 +202,7 @@ def _call(symbol: str) -> Any:
             Where the tile goes, [columns, rows, LANES] with `plane` between columns: float32 where LANES of them take
             `cell` = BLOCK bytes, else bfloat16.
         bias : int
-            [columns, LANES] float32; 0 where the sums are stored as they are, in float32, whatever the others say: with
-            16 channels that takes a tenth less.
+            [columns, LANES] float32; 0 where the sums are stored as they are, in float32, whatever the others say.
         slope, final : float32
             Activations x > 0 ? x : slope * x, of at most 1.
         residual : int
