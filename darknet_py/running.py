@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 LOG = logging.getLogger(__name__)
-MAX_PLANS = 4  # sizes of picture whose plans are kept
+MAX_PLANS = 4  # sizes of picture whose layers and plans are kept
 FORKED = 4  # times the network's own input, at most, for which forks run beside one another
 MAX_CUTS = 2  # layers, beside the output's, for which an engine is kept
 
@@ -114,7 +114,8 @@ class RunningNetwork(Network):
             self._find_opened(self._first)
 
     def renew(self) -> None:
-        """Have a lock that nobody holds."""
+        """Have no layers of other sizes, and a lock that nobody holds."""
+        self._shaped: OrderedDict[tuple[int, int], Sequence[Layer]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -323,8 +324,14 @@ class RunningNetwork(Network):
         if (height, width) == self.input_shape[1:]:
             return self.layers
         self.check_resizable(height, width)
-        layers = self.layers_at(height, width)
-        self._check_memory(_count_running(self._program, layers), layers)
+        with self._lock:
+            layers = self._shaped.pop((height, width), None)
+            if layers is None:  # shaping them takes 0.4 ms for 23, which each picture would pay
+                layers = self.layers_at(height, width)
+                self._check_memory(_count_running(self._program, layers), layers)
+            self._shaped[height, width] = layers
+            while len(self._shaped) > MAX_PLANS:
+                self._shaped.popitem(last=False)
         return layers
 
     def _check_memory(

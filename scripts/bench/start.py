@@ -7,7 +7,6 @@ first round goes unmeasured, and its best guesses must agree.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from darknet_py.cache import cache_dir
 
 from .models import ROOT, Model, prepare
 from .options import make_parser
+from .programs import run
 
 DRAW = ROOT / "tests" / "golden" / "make_images.py"
 LABELS = ROOT / "data" / "imagenet.shortnames.list"
@@ -33,7 +33,7 @@ def main() -> int:
     print(f"{'network':14}{'onnxruntime':>12}{'darknet':>12}{'ratio':>12}  (s)")
     for name in args.networks:
         commands = _commands(prepare(name), picture, args.threads)
-        guesses = {program: _best_guess(_run(command)) for program, command in commands.items()}
+        guesses = {program: _best_guess(run(command)) for program, command in commands.items()}
         if len(set(guesses.values())) > 1:
             print(f"{name}: the best guesses differ: {guesses}", file=sys.stderr)
             return 1
@@ -41,7 +41,7 @@ def main() -> int:
         for _ in range(args.rounds):
             for program, command in commands.items():
                 start = time.perf_counter()
-                _run(command)
+                run(command)
                 times[program].append(time.perf_counter() - start)
         theirs, ours = median(times["onnxruntime"]), median(times["darknet"])
         print(f"{name:14}{theirs:12.3f}{ours:12.3f}{ours / theirs:12.2f}", flush=True)
@@ -70,19 +70,9 @@ def _commands(model: Model, picture: Path, threads: int) -> dict[str, list[str |
     }
 
 
-def _run(command: list[str | Path]) -> list[str]:
-    """The lines that a program prints."""
-    # Both as they are installed: with their modules compiled, which the first round does where nothing else did.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}: {done.stderr.strip()[-500:]}")
-    return done.stdout.splitlines()
-
-
-def _best_guess(lines: list[str]) -> str:
+def _best_guess(printed: str) -> str:
     """The label on the first of the five last lines: ``label: probability``."""
-    return lines[-5].rpartition(":")[0]
+    return printed.splitlines()[-5].rpartition(":")[0]
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from darknet_py.images.decode import SUFFIXES
 
 from .models import ROOT, Model, prepare
 from .options import make_parser
+from .programs import run
 
 DRAW = ROOT / "tests" / "golden" / "make_images.py"
 LABELS = ROOT / "data" / "imagenet.labels.list"
@@ -72,22 +73,15 @@ def _bench(model: Model, images: Sequence[Path], args: argparse.Namespace, liste
 def _peer(model: Model, listed: Path, threads: int) -> int:
     """Right answers of the script."""
     peer = Path(__file__).with_name("valid_peer.py")
-    return int(_run([sys.executable, peer, model.onnx, LABELS, listed, str(threads)]).split()[0])
+    return int(run([sys.executable, peer, model.onnx, LABELS, listed, str(threads)]).split()[0])
 
 
 def _darknet(model: Model, listed: Path, threads: int) -> int:
     """Right answers of the program."""
     command = [sys.executable, "-m", "darknet_py", "classifier", "valid", "-nogpu", "--format", "json"]
-    summary = _run([*command, "--threads", str(threads), model.cfg, model.weights, listed])
+    summary = run([*command, "--threads", str(threads), model.cfg, model.weights, listed])
     right: int = json.loads(summary)["top-1"]["right"]
     return right
-
-
-def _run(command: Sequence[str | Path]) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}: {done.stderr.strip()[-500:]}")
-    return done.stdout
 
 
 def _draw() -> Path:
