@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support_closed_memory import run_between_closed_pages
 
+from darknet_py import images
 from darknet_py.engines.cpu.interpolate import interpolate
 from darknet_py.images.fit import MODES, preprocess, resize
 
@@ -49,3 +53,25 @@ def test_every_fitting(mode):
     ):
         assert fast.flags.c_contiguous
         np.testing.assert_array_equal(fast, plain)
+
+
+@given(SIDES, SIDES, st.integers(1, 40), st.floats(0, 1, width=32))
+def test_a_share_of_what_is_behind_the_last_pixel_is_its_own(height, width, columns, share):
+    left, across = np.full(columns, width - 1), np.full(columns, share, np.float32)
+    top, lower = np.zeros(1, np.int64), np.zeros(1, np.float32)
+    arguments = draw_picture(height, width), left, across, top, 1 - lower, lower
+    np.testing.assert_array_equal(interpolate(*arguments), images.fit.interpolate(*arguments))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is closed by a call of Linux")
+def test_pictures_at_either_end_of_memory_are_read_as_they_are():
+    run_between_closed_pages("""
+        from darknet_py.engines.cpu.interpolate import interpolate
+        from darknet_py.images.fit import resize
+
+        for height in range(1, 12):
+            for width in range(1, 12):
+                for part in (slice(3 * height * width), slice(-3 * height * width, None)):
+                    picture = between[part].reshape(height, width, 3)
+                    assert (resize(picture, 40, 24, interpolate=interpolate) == resize(picture, 40, 24)).all()
+    """)

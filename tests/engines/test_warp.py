@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from support_closed_memory import run_between_closed_pages
 
 from darknet_py.engines.cpu.warp import warp
 from darknet_py.errors import UsageError
@@ -94,22 +92,10 @@ def test_nothing_is_read_or_written_beyond_the_arrays():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is closed by a call of Linux")
 def test_pictures_at_either_end_of_memory_are_read_as_they_are():
-    script = """
-        import ctypes
-        import mmap
-
-        import numpy as np
-
+    run_between_closed_pages("""
         from darknet_py.engines.cpu.warp import warp
         from darknet_py.images.augment import Draws, augment
 
-        page = mmap.PAGESIZE
-        memory = mmap.mmap(-1, 3 * page)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        for closed in (address, address + 2 * page):
-            assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(closed), ctypes.c_size_t(page), 0) == 0
-        between = np.frombuffer(memory, np.uint8, page, page)
-        between[:] = np.arange(page) % 251
         for height in range(1, 12):
             for width in range(1, 12):
                 for part in (slice(3 * height * width), slice(-3 * height * width, None)):
@@ -118,10 +104,7 @@ def test_pictures_at_either_end_of_memory_are_read_as_they_are():
                         draws = Draws(angle, scale=2)
                         changed = augment(picture, draws, 40, 24, warp)
                         assert (changed == augment(picture.copy(), draws, 40, 24)).all()
-        print("done")
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    """)
 
 
 def with_size(rows, columns):

@@ -1,4 +1,4 @@
-"""`image.interpolate`, compiled: the same bits, some ten times as fast, and other threads run meanwhile."""
+"""`image.interpolate`, compiled: the same bits, some twenty times as fast, and other threads run meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...images.fit import UNIT
 from ...layers import Array
 from .arena import address, round_up
 from .isa import LANES
@@ -14,6 +13,9 @@ from .jit import load_kernels
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+READ = 8  # bytes that are read of a pixel and the next
+LEAST = 3  # columns, so that behind the last pixel of any row but the last there are as many bytes
 
 
 def interpolate(
@@ -25,24 +27,30 @@ def interpolate(
     lower: Array,
 ) -> Array:
     """See `image.interpolate`; the answer lies in memory as (3, rows, columns)."""
-    if picture.strides[1:] != (3, 1) or picture.strides[0] < 0:
+    # The last pixel has no next one; where that nevertheless has a share, it is the pixel itself.
+    if picture.shape[1] < LEAST or (across[left >= picture.shape[1] - 1] != 0).any():
+        picture = np.pad(picture, ((0, 0), (0, LEAST), (0, 0)), "edge")
+    if picture.strides[1:] != (3, 1) or picture.strides[0] < 3 * picture.shape[1]:
         picture = np.ascontiguousarray(picture)
-    height, width = picture.shape[:2]
+    columns = round_up(len(left), LANES)
+    offsets, fractions = np.zeros(columns, np.int64), np.zeros(columns, np.float32)
+    offsets[: len(left)], fractions[: len(left)] = 3 * left, across
+    last = np.zeros(3 * picture.shape[1] + READ, np.uint8)
+    last[:-READ] = picture[-1].ravel()
     target = np.empty((3, len(top), len(left)), np.float32)
-    rows = np.empty((2, 3, round_up(len(left), LANES)), np.float32)
+    rows = np.empty((2, 3, columns), np.float32)
     load_kernels().interpolate(
         address(picture),
         picture.strides[0],
-        height - 1,
-        width - 1,
-        address(left),
-        address(across),
+        address(last),
+        len(picture) - 1,
+        address(offsets),
+        address(fractions),
         len(left),
         address(top),
         address(upper),
         address(lower),
         len(top),
-        address(UNIT),
         address(rows),
         address(target),
     )

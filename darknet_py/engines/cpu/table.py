@@ -61,7 +61,7 @@ SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES
 SUM_WINDOWS = "darknet_sum_windows"
 
 # How many int64 the functions of `compiled.entry` take that Python calls; all return one.
-COUNTS = {"work": 5, "interpolate": 14, "warp": 12}
+COUNTS = {"work": 5, "interpolate": 13, "warp": 12}
 # And those that are compiled apart from what calls them.
 APART, APART_FIELDS = ("walk", "train"), 6
 # What all of them are called in machine code.
