@@ -22,8 +22,8 @@ def test_images_share_the_kernels_of_connected_layers():
     assert make_plan(CONVOLUTION, ("connected", {"output": 50})).together == max(module.TOGETHER)
 
 
-def test_images_run_alone_where_nothing_is_shared():
-    assert make_plan(CONVOLUTION).together == 1
+def test_two_images_run_together_where_nothing_is_shared_but_barriers():
+    assert make_plan(CONVOLUTION).together == 2
 
 
 def test_images_run_alone_where_their_layers_would_not_stay_in_the_cache(monkeypatch):

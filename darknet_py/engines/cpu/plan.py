@@ -28,7 +28,9 @@ from .prepared import Prepared
 from .run import Run
 from .team import Team, team_of, thread_count
 
-TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
+# Images that may run through a network at the same time; of numbers that cost as much the first is taken. Two at a time
+# took 0.92 to 0.98 of the time on two cores, in batches of 8: barriers and weights count once for both.
+TOGETHER = 2, 1, 4, 8
 
 
 class CpuEngine(Prepared):
