@@ -75,5 +75,5 @@ def test_the_compiled_sums_are_those_of_the_matrices(n, count, r):
     ):
         for matrix in matrices:
             values = np.random.default_rng(count).random((count, 5))
-            found = transforms._multiply(Numbers, matrix, list(values))
+            found = transforms.emit_product(Numbers, matrix, list(values))
             np.testing.assert_allclose(found, np.array(matrix) @ values, rtol=1e-9, atol=1e-9)

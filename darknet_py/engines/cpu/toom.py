@@ -18,6 +18,7 @@ POINTS: dict[int, tuple[float, ...]] = {
 }
 MOST_POINTS = max(POINTS)
 WINDOWS = 3, 4, 5  # sides for which there are transforms
+PLAIN = 4, 3  # m and r of the tiles of plain pictures of few channels
 
 Matrix = list[list[float]]
 

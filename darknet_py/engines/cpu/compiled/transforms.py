@@ -6,7 +6,6 @@ A module of its own, which Numba only links to, as the micro-kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, reduce
 from typing import Any
 
 from llvmlite import ir
@@ -15,14 +14,14 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
-from ..toom import MOST_POINTS, POINTS, WINDOWS, Matrix, input_matrix, output_matrix
+from ..toom import MOST_POINTS, PLAIN, POINTS, WINDOWS, Matrix, input_matrix, output_matrix
 from . import kernel
 from .vector import (
     F32,
     I64,
     REGISTER,
     SHORTS,
-    emit_maximum,
+    emit_largest,
     multiply_add,
     narrow,
     pointer,
@@ -48,6 +47,8 @@ def emit() -> str:
         for m in (count - r + 1 for r in WINDOWS)
         if m > 0
     }
+    whole = output_matrix(sum(PLAIN) - 1, sum(PLAIN) - 1, PLAIN[0])
+    outputs |= {number(sum(PLAIN) - 1, 0, m): whole[:m] for m in range(1, PLAIN[0])}
     plain, widening, narrowing, output = t.TRANSFORMS
     _emit_lines(module, plain, inputs, REGISTER, REGISTER)
     _emit_lines(module, widening, inputs, SHORTS, REGISTER)
@@ -61,7 +62,10 @@ def emit() -> str:
 
 @kernel
 def which_transform(n, count, m):
-    """The case of a function: lines of `n`, of which so many points are there, to `m` outputs; 0 of inputs."""
+    """The case of a function: lines of `n`, of which so many points are there, to `m` outputs; 0 of inputs.
+
+    With a count of 0 all points are there, and only the first `m` outputs are wanted.
+    """
     return (n * (MOST_POINTS + 1) + count) * (MOST_POINTS + 1) + m
 
 
@@ -94,7 +98,7 @@ def _emit_each_line(
     offsets = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
 
     def read(place: Any, line: Any) -> list[Any]:
-        return _multiply(build, matrix, _read_line(build, place, offsets, source))
+        return emit_product(build, matrix, _read_line(build, place, offsets, source))
 
     _emit_loop(build, read, len(matrix), target, lines, s, s_line, d, ds, d_line, finish)
 
@@ -135,9 +139,9 @@ def _emit_halves(
     def read(place: Any, pair: Any) -> list[Any]:
         alone = build.icmp_signed("==", build.add(build.shl(pair, I64(1)), I64(1)), lines)
         below = build.select(alone, place, build.add(place, s_line))
-        lines_of_two = [_multiply(build, matrix, _read_line(build, at, offsets, REGISTER)) for at in (place, below)]
-        highest = [emit_maximum(build, a, b) for a, b in zip(*lines_of_two, strict=True)]
-        return [reduce(partial(emit_maximum, build), highest[x : x + 2]) for x in range(0, len(matrix), 2)]
+        lines_of_two = [emit_product(build, matrix, _read_line(build, at, offsets, REGISTER)) for at in (place, below)]
+        pairs = [[value for line in lines_of_two for value in line[x : x + 2]] for x in range(0, len(matrix), 2)]
+        return [emit_largest(build, values) for values in pairs]
 
     def finish(value: Any, place: Any) -> Any:
         return activate(value)
@@ -189,7 +193,7 @@ def _read(build: Any, place: Any, kind: Any) -> Any:
     return value if kind is REGISTER else widen(build, value)
 
 
-def _multiply(build: Any, matrix: Matrix, values: list[Any]) -> list[Any]:
+def emit_product(build: Any, matrix: Matrix, values: list[Any]) -> list[Any]:
     """The products of the rows of `matrix` and a column of registers.
 
     Points come in pairs of opposite signs: neighbouring rows, or columns, that are the same but for signs. Of rows the

@@ -7,7 +7,7 @@ Addresses are integers, in bytes; nothing here checks them.
 from __future__ import annotations
 
 import operator
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -50,6 +50,7 @@ class _Equal(ir.Constant):
 
 
 UNDEFINED, ZEROS = _Equal(REGISTER, ir.Undefined, "undef"), _Equal(REGISTER, 0.0, "zeroinitializer")
+NANS = ir.Constant(REGISTER, [float("nan")] * LANES)
 _FIRST = _Equal(INTS, 0, "zeroinitializer")
 
 
@@ -124,6 +125,17 @@ def prefetch(build: Any, address: Any) -> None:
     signature = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
     function = cgutils.get_or_insert_function(build.module, signature, "llvm.prefetch.p0i8")
     build.call(function, [build.inttoptr(address, byte), I32(0), I32(2), I32(1)])
+
+
+@intrinsic
+def prefetch_line(context: Any, address: Any) -> Any:
+    """Ask for the cache line at `address`, which may lie anywhere, into the second cache."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        prefetch(build, args[0])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
 
 
 @intrinsic
@@ -255,6 +267,17 @@ def maximum(context: Any, a: Any, b: Any) -> Any:
 def emit_maximum(build: Any, a: Any, b: Any) -> Any:
     """The larger of two registers, lane by lane; not a number where one is not."""
     return build.select(build.or_(build.fcmp_ordered(">", b, a), build.fcmp_unordered("uno", b, b)), b, a)
+
+
+def emit_largest(build: Any, values: list[Any]) -> Any:
+    """The largest of some registers, lane by lane; not a number where one of them is not.
+
+    One comparison tells of two whether either is not a number: that is half of the work of `emit_maximum` for each.
+    """
+    ends = list(zip(values[::2], values[1::2], strict=False)) + [(values[-1],) * 2] * (len(values) % 2)
+    spoilt = reduce(build.or_, [build.fcmp_unordered("uno", a, b) for a, b in ends])
+    largest = reduce(lambda a, b: build.select(build.fcmp_ordered(">", a, b), a, b), values)
+    return build.select(spoilt, NANS, largest)
 
 
 @intrinsic

@@ -83,18 +83,28 @@ def _transform_input(op, block, tile, d, ds, scratch):
 @kernel
 def _transform_output(op, slope, final, block, tile, s, ss, scratch):
     """A tile's outputs, in a block of channels, from its products at `s`, `ss` between positions."""
-    n, h, w = op[t.IN_TILE], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+    n, more = op[t.IN_TILE], op[t.IN_TILE] - op[t.OUT_TILE]
     image, top, left, height, width = _find_outputs(op, tile)
-    more, cell = n - op[t.OUT_TILE], op[t.OUT_CELL]
     down, across = which_transform(n, height + more, height), which_transform(n, width + more, width)
     transform_output_lines(down, width + more, s, n * ss, ss, scratch, LINE, BLOCK)
+    store_outputs(op, slope, final, block, (image, top, left, height), across, scratch, LINE)
+
+
+@kernel
+def store_outputs(op, slope, final, block, outputs, across, s, s_line):
+    """A tile's outputs in a block of channels, their lines at `s` transformed by the case `across`, to C.
+
+    `outputs` has their image, top row, left column and how many rows there are.
+    """
+    h, w, cell = op[t.OUT_HEIGHT], op[t.OUT_WIDTH], op[t.OUT_CELL]
+    image, top, left, height = outputs
     if op[t.HALVED_HEIGHT] != 0:
         h, w = op[t.HALVED_HEIGHT], op[t.HALVED_WIDTH]
         top, left = top // 2, left // 2
     offset = block * op[t.C_PLANE] + ((image * h + top) * w + left) * cell
     residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
     bias, c = op[t.BIAS] + block * BLOCK, op[t.C] + offset
-    rest = across, height, scratch, BLOCK, LINE, c, cell, w * cell, bias, slope, residual, final
+    rest = across, height, s, BLOCK, s_line, c, cell, w * cell, bias, slope, residual, final
     if op[t.HALVED_HEIGHT] != 0:
         if cell == BLOCK:
             halve_lines(*rest)

@@ -10,7 +10,17 @@ from .base import Operation
 from .layers import Add, AvgPool, Crop, MaxPool, Scale, ScaleChannels, Softmax
 from .moves import Flatten, Pad, ToBlocks, ToPhases, ToPixels
 from .packing import Pack, PackWinograd
-from .products import Gemm, Grouped, HalvedGemm, MultiplyRows, Strassen, Winograd, WinogradInput, WinogradOutput
+from .products import (
+    Gemm,
+    Grouped,
+    HalvedGemm,
+    MultiplyRows,
+    PlainWinograd,
+    Strassen,
+    Winograd,
+    WinogradInput,
+    WinogradOutput,
+)
 from .training import (
     AddDelta,
     AddGradients,
@@ -31,10 +41,10 @@ from .training import (
 from .updates import UpdateAdam, UpdateSgd
 
 OPERATIONS: tuple[type[Operation], ...] = (
-    Gemm, HalvedGemm, MultiplyRows, WinogradInput, WinogradOutput, Winograd, Strassen, Grouped, Pad, ToPixels, ToPhases,
-    ToBlocks, Flatten, Crop, MaxPool, AvgPool, Add, Scale, ScaleChannels, Softmax, Pack, PackWinograd, SumProducts,
-    AddGradients, Measure, FoldMeasures, Normalize, BendDelta, FoldDelta, NormalizeDelta, AddDelta, MultiplyCells,
-    MaxPoolDelta, AvgPoolDelta, Spread, ShortcutDelta, ToPlain, UpdateSgd, UpdateAdam,
+    Gemm, HalvedGemm, MultiplyRows, WinogradInput, WinogradOutput, Winograd, PlainWinograd, Strassen, Grouped, Pad,
+    ToPixels, ToPhases, ToBlocks, Flatten, Crop, MaxPool, AvgPool, Add, Scale, ScaleChannels, Softmax, Pack,
+    PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize, BendDelta, FoldDelta, NormalizeDelta,
+    AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta, Spread, ShortcutDelta, ToPlain, UpdateSgd, UpdateAdam,
 )  # fmt: skip
 for _number, _operation in enumerate(OPERATIONS):
     _operation.opcode = _number

@@ -183,6 +183,41 @@ class Winograd(Operation):
     final: float
 
 
+class PlainWinograd(Operation):
+    """All of a convolution of few channels by Winograd's algorithm, some tiles of a row at a time."""
+
+    images: int
+    tile_rows: int
+    tile_columns: int
+    tiles: int
+    products: int  # of some tiles; where they come from, before
+    thread_bytes: int
+    a: int
+    a_batch: int
+    a_plane: int
+    a_row: int
+    pixel: int
+    cell: int
+    channels: int
+    height: int
+    width: int
+    padding: int
+    b: int
+    b_panel: int
+    out_blocks: int
+    out_height: int
+    out_width: int
+    c: int
+    c_plane: int
+    bias: int
+    residual: int
+    halved_height: int
+    halved_width: int
+    out_cell: int
+    slope: float
+    final: float
+
+
 class Strassen(Operation):
     """A 1 x 1 convolution by Strassen's algorithm."""
 

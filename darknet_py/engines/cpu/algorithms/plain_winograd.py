@@ -1,0 +1,111 @@
+"""Winograd's algorithm for few channels, which are a picture's: tiles of plain pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....layers import Array
+from ....layers.convolutional import Convolutional
+from .. import operations as o
+from .. import table as t
+from ..arena import Store, address
+from ..builder import Table
+from ..isa import BLOCK, LANES, MACHINE
+from ..toom import PLAIN, weight_matrix
+from .products import Operands, plain_strides
+from .weights import PackedWeights, allocate, blocks
+
+M, R = PLAIN
+N = M + R - 1
+
+
+class PlainWinograd:
+    """F(m x m, r x r), of stride 1, whose tiles lie in the lanes of registers, not their channels."""
+
+    narrow, plain, bends, halves = False, True, False, True
+    name = f"plain_wino_{M}x{M}_{R}x{R}"
+    m, r, n = M, R, N
+
+    def declines(self, layer: Convolutional) -> str:
+        """See `Algorithm`."""
+        if (layer.size, layer.stride, layer.groups) != (R, 1, 1):
+            return f"needs a {R} x {R} window, stride 1, one group"
+        return f"needs fewer than {LANES} channels" if layer.input_shapes[0].channels >= LANES else ""
+
+    def cycles(self, layer: Convolutional) -> float:
+        """See `Algorithm`."""
+        into, out = MACHINE.plain_cycles
+        channels, (rows, columns) = layer.input_shapes[0].channels, _count_tiles(layer)
+        products = columns * blocks(layer.filters) * (out + N**2 * channels)
+        return rows * (-(-columns // LANES) * channels * into + products)
+
+    def reorders(self, layer: Convolutional) -> bool:
+        """See `Algorithm`."""
+        return True
+
+    def packed_size(self, layer: Convolutional) -> int:
+        """See `Algorithm`."""
+        return blocks(layer.filters) * N**2 * layer.input_shapes[0].channels * BLOCK
+
+    def pack(
+        self, table: Table, store: Store, layer: Convolutional, weights: Array, factor: Array, bias: Array
+    ) -> PackedWeights:
+        """See `Algorithm`: [block][column][channel][row][LANES]."""
+        oc, ic = weights.shape[:2]
+        packed, g = allocate(store, bias, oc, 1, N**2, ic), np.array(weight_matrix(N, R))
+        tiles = np.zeros((blocks(oc) * LANES, ic, N, N), np.float32)
+        tiles[:oc] = g @ (weights * factor.reshape(-1, 1, 1, 1)) @ g.T
+        tiles = tiles.reshape(-1, LANES, ic, N, N).transpose(0, 4, 2, 3, 1)
+        packed.data.view(np.float32).reshape(tiles.shape)[:] = tiles
+        return packed
+
+    def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
+        """See `Algorithm`."""
+        return threads * sum(_own_bytes(layer.input_shapes[0].channels))
+
+    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
+        """See `Algorithm`."""
+        source, shape = operands.source_shape, operands.shape
+        rows, columns = _count_tiles(layer)
+        tiles, rest = _own_bytes(source.channels)
+        table.add(
+            o.PlainWinograd(
+                images=operands.images,
+                tile_rows=rows,
+                tile_columns=columns,
+                tiles=operands.workspace,
+                products=operands.workspace + tiles,
+                thread_bytes=tiles + rest,
+                a=operands.source,
+                **plain_strides(operands),
+                channels=source.channels,
+                height=source.height,
+                width=source.width,
+                padding=layer.padding,
+                b=address(weights.data),
+                b_panel=N**2 * source.channels * BLOCK,
+                out_blocks=blocks(shape.channels),
+                out_height=shape.height,
+                out_width=shape.width,
+                c=operands.target,
+                c_plane=operands.plane,
+                bias=address(weights.bias),
+                residual=operands.residual,
+                **operands.halved,
+                out_cell=operands.cell,
+                slope=operands.slope,
+                final=operands.final,
+            )
+        )
+
+
+def _count_tiles(layer: Convolutional) -> tuple[int, int]:
+    """Rows and columns of tiles of a picture."""
+    _, height, width = layer.shape
+    return -(-height // M), -(-width // M)
+
+
+def _own_bytes(channels: int) -> tuple[int, int]:
+    """Of a thread's tiles, LANES of each channel; and of the larger of their pixels and of products of some tiles."""
+    pixels = (channels + 1) * N * (M + 1)  # of one channel half transformed, too
+    return N**2 * channels * BLOCK, max(pixels, t.PLAIN_COUNT * M * N) * BLOCK
