@@ -196,7 +196,7 @@ def _emit_rows(
 ) -> list[Any]:  # fmt: skip
     """The code for all rows of windows; the sums, in the block where it ends.
 
-    Where `columns` is an int a row has no loop: 3 x 3 windows took 0.8 of the time so, and 5 x 5 ones 0.8.
+    Where `columns` is an int a row has no loop: 5 x 5 windows took 0.9 of the time so, 3 x 3 ones of 7 pixels 0.8.
     """
     entry = build.block
     row_loop = build.append_basic_block("row")
