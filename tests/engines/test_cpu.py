@@ -10,6 +10,7 @@ from support import assert_close, make_network, random_array, random_parameters,
 from support_networks import OTHER_LAYERS, SIDES, convolutions
 
 from darknet_py.engines import CPU_PRECISIONS, open_engine
+from darknet_py.engines.passes import SLOPES
 from darknet_py.layers.activations import ACTIVATIONS
 
 BOUNDS = {"float32": 5e-5, "bfloat16": 0.2}
@@ -77,6 +78,25 @@ def test_every_activation_after_a_residual(first, activation):
     convolution = ("convolutional", {"filters": 17, "size": 3, "pad": 1, "activation": first})
     shortcut = ("shortcut", {"from": 0, "activation": activation})
     check(make_network((5, 6, 7), convolution, convolution, convolution, shortcut))
+
+
+@pytest.mark.parametrize("activation", SLOPES)
+@pytest.mark.parametrize("groups", [1, 40])
+def test_slopes_of_infinities_and_what_is_no_number_as_they_are_stored(groups, activation):
+    """Of a convolution, and of a sum behind it."""
+    first, second = ({"filters": 40, "size": 1, "groups": n, "activation": activation} for n in (groups, 40))
+    sections = ("convolutional", first), ("convolutional", second), ("shortcut", {"from": -2, "activation": activation})
+    network = make_network((40, 4, 5), *sections)
+    parameters = [
+        {name: array.copy() for name, array in arrays.items()} for arrays in random_parameters(network.layers)
+    ]
+    for arrays in parameters[:2]:
+        arrays["weights"][:] = 1
+    batch = np.zeros((1, 40, 4, 5), np.float32)
+    batch.reshape(40, 20)[: 40 if groups > 1 else 1, :7] = [np.inf, -np.inf, np.nan, 1e38, -1e38, 2, -2]
+    with np.errstate(invalid="ignore"):
+        cpu, reference = (run_engine(name, network.layers, parameters, batch) for name in ("cpu", "reference"))
+    np.testing.assert_allclose(cpu, reference, rtol=1e-5)
 
 
 def test_a_network_that_computes_nothing():

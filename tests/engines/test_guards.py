@@ -195,3 +195,13 @@ def test_whole_networks(side, precision):
         ("softmax", {}),
     )
     check(network, random_array((5, 3, side, side + 1)), precision=precision)
+
+
+@pytest.mark.parametrize("precision", CPU_PRECISIONS)
+@pytest.mark.parametrize("side", [1, 7, 14, 30])  # pictures that are copied with their edges, and a larger one
+def test_sums_with_what_small_groups_give(side, precision):
+    groups = {"filters": 40, "groups": 40, "size": 5, "pad": 1, "activation": "leaky"}
+    network = make_network(
+        (40, side, side + 2), ("convolutional", groups), ("convolutional", groups), ("shortcut", {"from": -2})
+    )
+    check(network, random_array((3, 40, side, side + 2)), precision=precision, own_team=True)

@@ -22,6 +22,7 @@ from ..passes import INPUT, SLOPES, Step, decline
 from . import operations as o
 from . import table as t
 from .algorithms import Choice, Operands
+from .algorithms.products import fetch_early
 from .algorithms.weights import blocks
 from .builder import Table
 from .isa import BLOCK, LANES
@@ -50,6 +51,7 @@ class Lowering:
             self._add(step)
         for call in self.calls:
             if isinstance(call, Table):
+                fetch_early(call)
                 call.freeze()
 
     def _table(self) -> Table:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import numpy as np
 
 from ....layers import Array
 from ....layers.convolutional import Convolutional
 from .. import operations as o
-from ..arena import Store
+from ..arena import Store, round_up
 from ..builder import Table
-from ..isa import BLOCK, LANES, MACHINE, ROWS
+from ..isa import BLOCK, LANES, MACHINE, ROWS, UNROLL
 from .base import cell_of, matrix_size, product_cycles
 from .products import Operands, by_pixels, multiply
 from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
@@ -42,6 +44,8 @@ class Direct:
         source, shape = layer.input_shapes[0], layer.shape
         batches = layer.groups // (bundle(layer) or layer.groups)
         depth = blocks(source.channels // batches) * LANES * layer.size**2
+        if layer.size == 1 and not self.narrow:
+            depth = round_up(source.channels // batches, UNROLL)
         registers = source.height * source.width * blocks(source.channels)
         padding = MACHINE.pad_cycles * registers if layer.padding or self.narrow else 0
         pixels, filters = shape.height * shape.width, layer.filters // batches
@@ -114,7 +118,12 @@ class Direct:
         into, out = blocks(source.channels // batches), blocks(shape.channels // batches)
         side = np.arange(layer.size)
         cells = (side[:, None] * width + side).ravel() * cell
-        taps = (np.arange(into)[:, None] * plane + cells).ravel().astype(np.int64)
+        starts, depth = np.arange(into) * plane, weights.depth
+        if layer.size == 1 and not self.narrow:
+            depth = _depth(source.channels // batches)
+            parts = np.arange(0, LANES, depth) * (cell // LANES)
+            starts = (starts[:, None] + parts).ravel()[: -(-source.channels // batches // depth)]
+        taps = (starts[:, None] + cells).ravel().astype(np.int64)
         # Rows of one picture, and pictures, lie one after another; where no edge parts them, they are one long row.
         whole = layer.size == 1 and layer.stride == 1 and not padded
         rows, pixels = (1, operands.images * shape.height * shape.width) if whole else (shape.height, shape.width)
@@ -135,6 +144,8 @@ class Direct:
                 a_row=layer.stride * width * cell,
                 c_batch=out * operands.plane,
                 taps=table.keep(taps),
+                tap_count=len(taps),
+                depth=depth,
                 bias_batch=out * BLOCK,
             )
 
@@ -147,6 +158,14 @@ class Gemm(Direct):
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
         return self._declines(layer) if _pointwise(layer) else "needs a 1 x 1 window, stride 1, no padding"
+
+
+def _depth(channels: int) -> int:
+    """How many channels a tap of a 1 x 1 window spans, so that as few as can be lie past the last of `channels`.
+
+    The micro-kernel takes `UNROLL` at a time. 24 channels, 8 to a tap, took 0.8 of the time of 32.
+    """
+    return gcd(round_up(channels, UNROLL), LANES)
 
 
 def _pointwise(layer: Convolutional) -> bool:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from ....layers import Shape
 from .. import operations as o
-from ..arena import address
+from ..arena import LINE, address, round_up
 from ..builder import Table
-from ..isa import BLOCK, LANES, MACHINE
+from ..isa import BLOCK, LANES, MACHINE, ROWS
 from .weights import PackedWeights
 
 
@@ -84,6 +84,8 @@ def multiply(table: Table, weights: PackedWeights, operands: Operands, image: in
         row_count=1,
         a_row=0,
         claim=0,
+        early=0,
+        early_bytes=0,
         by_pixels=0,
         spans=0,
         kinds=0,
@@ -113,6 +115,27 @@ def by_pixels(weights: PackedWeights, operands: Operands, tiles: int, panels: in
         return dict(chunk=chunk(tiles, panels))
     parts = max(-(-tiles // MACHINE.item_tiles), -(-MACHINE.items // panels))
     return dict(chunk=-(-tiles // (-(-parts // operands.threads) * operands.threads)), by_pixels=1)
+
+
+def fetch_early(table: Table) -> None:
+    """Let a product of many pixels fetch the weights of the next product, where that has so few that it would wait.
+
+    The 5 MB of weights behind the mean of all pixels came from memory in 0.13 ms, and from a cache in 0.04.
+    """
+    before = None
+    for number, operation in enumerate(table.operations):
+        if not isinstance(operation, o.Gemm):
+            continue
+        pixels = operation.row_count * operation.pixels
+        if before is not None and pixels < ROWS and operation.b_batch > MACHINE.cached_weights:
+            many = table.operations[before]
+            assert isinstance(many, o.Gemm)
+            tiles = many.row_count * -(-many.pixels // ROWS)
+            share = -(-operation.b_batch // (many.panels * -(-tiles // many.chunk)))
+            early = dict(early=operation.b, early_bytes=round_up(share, LINE))
+            table.operations[before] = o.Gemm(**(vars(many) | early))
+        adjacent = operation.pixel == operation.cell and not operation.spans and operation.batches == 1
+        before = number if adjacent and pixels > ROWS else None
 
 
 def plain_strides(operands: Operands) -> dict[str, int]:

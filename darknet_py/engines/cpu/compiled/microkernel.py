@@ -27,7 +27,7 @@ from .vector import (
     narrow,
     pointer,
     prefetch,
-    slope_activation,
+    slope_activations,
     splat,
     widen,
 )  # fmt: skip
@@ -132,15 +132,15 @@ def _emit_tile(
         build.store(x, build.gep(targets[index % n], [I64(index // n)]), align=4)
     build.branch(ended)
     build.position_at_end(whole_store)
-    slopes, finals = splat(build, slope), splat(build, final)
     bias_base = pointer(build, bias)
     biases = [build.load(build.gep(bias_base, [I64(j)]), align=4) for j in range(n)]
-    activated = [slope_activation(build, build.fadd(x, biases[index % n]), slopes) for index, x in enumerate(values)]
+    sums = [build.fadd(x, biases[index % n]) for index, x in enumerate(values)]
+    activated = slope_activations(build, sums, slope)
     half, whole, end = (build.append_basic_block(name) for name in ("half", "whole", "end"))
     build.cbranch(build.icmp_signed("==", cell, I64(HALF)), half, whole)
     for block, kind in ((half, SHORTS), (whole, REGISTER)):
         build.position_at_end(block)
-        _emit_store(build, activated, n, kind, c, plane, residual, finals)
+        _emit_store(build, activated, n, kind, c, plane, residual, final)
         build.branch(end)
     build.position_at_end(end)
     build.branch(ended)
@@ -148,7 +148,7 @@ def _emit_tile(
 
 
 def _emit_store(
-    build: Any, values: list[Any], n: int, kind: Any, c: Any, plane: Any, residual: Any, finals: Any
+    build: Any, values: list[Any], n: int, kind: Any, c: Any, plane: Any, residual: Any, final: Any
 ) -> None:
     """The code that writes a tile's values, `n` to a pixel, in registers of `kind`; ends in the block after it."""
     align = 4 if kind is REGISTER else 2
@@ -159,14 +159,16 @@ def _emit_store(
     build.cbranch(build.icmp_signed("==", residual, I64(0)), plain, adding)
     for block in (plain, adding):
         build.position_at_end(block)
-        for index, x in enumerate(values):
-            place = [I64(index // n)]
-            if block is adding:
-                other = build.load(build.gep(others[index % n], place), align=align)
-                other = other if kind is REGISTER else widen(build, other)
-                x = slope_activation(build, build.fadd(x, other), finals)
+        places = [(index % n, [I64(index // n)]) for index in range(len(values))]
+        stored = values
+        if block is adding:
+            loaded = [build.load(build.gep(others[column], place), align=align) for column, place in places]
+            loaded = loaded if kind is REGISTER else [widen(build, other) for other in loaded]
+            sums = [build.fadd(x, other) for x, other in zip(values, loaded, strict=True)]
+            stored = slope_activations(build, sums, final)
+        for x, (column, place) in zip(stored, places, strict=True):
             x = x if kind is REGISTER else narrow(build, x)
-            build.store(x, build.gep(targets[index % n], place), align=align)
+            build.store(x, build.gep(targets[column], place), align=align)
         build.branch(end)
     build.position_at_end(end)
 

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from ..isa import DOTS, LANES
+from ..isa import DOTS, ISA, LANES
 
 F32 = ir.FloatType()
 F64 = ir.DoubleType()
@@ -291,8 +291,54 @@ def activated(context: Any, x: Any, slope: Any) -> Any:
 
 
 def slope_activation(build: Any, x: Any, slope: Any) -> Any:
-    """x > 0 ? x : slope * x."""
-    return build.select(build.fcmp_ordered(">", x, ZEROS), x, build.fmul(x, slope))
+    """x > 0 ? x : slope * x.
+
+    The lanes that are multiplied are asked for, not those that stay: with AVX-512 that is one instruction less, and
+    depthwise 3 x 3 windows took 14 cycles for 18.
+    """
+    return build.select(build.fcmp_unordered("<=", x, ZEROS), build.fmul(x, slope), x)
+
+
+def slope_activations(build: Any, values: list[Any], slope: Any) -> list[Any]:
+    """x > 0 ? x : slope * x for some registers, by a branch for each kind of slope, one number of 0 to 1.
+
+    A comparison takes longest. Of the 580 cycles of a tile of 14 x 2 and 16 channels none of it saved 60, a maximum 30.
+    """
+    entry, end = build.block, build.append_basic_block("activated")
+    bent, rising, flat = (build.append_basic_block(name) for name in ("bent", "rising", "flat"))
+    build.cbranch(build.fcmp_ordered("==", slope, F32(1)), end, bent)
+    build.position_at_end(bent)
+    slopes = splat(build, slope)
+    build.cbranch(build.fcmp_ordered(">", slope, F32(0)), rising, flat)
+    build.position_at_end(rising)
+    products = [build.fmul(x, slopes) for x in values]
+    larger = [build.select(build.fcmp_ordered(">", x, y), x, y) for x, y in zip(values, products, strict=True)]
+    build.branch(end)
+    build.position_at_end(flat)
+    positive = [_relu(build, x) if ISA.fix_up else slope_activation(build, x, slopes) for x in values]
+    build.branch(end)
+    build.position_at_end(end)
+    results = []
+    for found in zip(values, larger, positive, strict=True):
+        result = build.phi(REGISTER)
+        for value, block in zip(found, (entry, rising, flat), strict=True):
+            result.add_incoming(value, block)
+        results.append(result)
+    return results
+
+
+# What `Isa.fix_up` makes of numbers, by their kind, half a byte each from the lowest on: those that are none and do not
+# or do raise a signal, 0, 1, minus infinity, infinity, others below and above 0. 1 is the number, 2 no number made
+# quiet, 3 no number, 7 minus 0.
+_RELU = 0x17131121
+
+
+def _relu(build: Any, x: Any) -> Any:
+    """x > 0 ? x : 0 * x."""
+    every = ir.Constant(ir.IntType(LANES), -1)
+    arguments = [x, x, _each(_RELU), I32(0), every, I32(4)]
+    signature = ir.FunctionType(REGISTER, [argument.type for argument in arguments])
+    return build.call(cgutils.get_or_insert_function(build.module, signature, ISA.fix_up), arguments)
 
 
 @intrinsic

@@ -18,6 +18,8 @@ class Gemm(Operation):
     chunk: int  # tiles that a thread takes at a time
     by_pixels: int  # whether all panels of so many tiles come one after another
     claim: int  # whether threads take their next item early, to fetch its weights meanwhile
+    early: int  # the weights of a later operation, fetched meanwhile; 0 where none are
+    early_bytes: int  # of them, in an item
     cell: int  # bytes of a pixel's LANES channels in A
     out_cell: int  # the same in C, and in the residual
     pixel: int  # from one pixel of a tile to the next in A
@@ -262,6 +264,8 @@ class Grouped(Operation):
     out_height: int
     out_width: int
     item_rows: int  # rows of output in an item
+    bordered: int  # where its pixels lie with their edges, in float32; 0 where they are read where they are
+    thread_bytes: int
     b: int
     bias: int
     residual: int

@@ -1,0 +1,57 @@
+"""Which operations the CPU engine makes of layers."""
+
+from __future__ import annotations
+
+import pytest
+from support import make_network, random_parameters
+
+from darknet_py.engines import open_engine
+from darknet_py.engines.cpu import operations as o
+from darknet_py.engines.cpu.arena import LINE
+from darknet_py.engines.cpu.builder import Table
+from darknet_py.engines.cpu.isa import LANES, MACHINE, ROWS, UNROLL
+
+
+def lower(shape, sections, kind, images=1, threads=1):
+    """The operations of a `kind` that layers come to."""
+    network = make_network(shape, *sections)
+    engine = open_engine("cpu", network.layers, random_parameters(network.layers), threads)
+    tables = [call for call in engine.plan(network.layers)._run(images).calls if isinstance(call, Table)]
+    return [operation for table in tables for operation in table.operations if isinstance(operation, kind)]
+
+
+@pytest.mark.parametrize("channels", [16, 20, 24, 30, 32, 40, 64])
+def test_products_of_1x1_windows_sum_up_few_channels_that_are_not_there(channels):
+    (product,) = lower((channels, 5, 5), [("convolutional", {"filters": 70, "size": 1})], o.Gemm)
+    assert channels <= product.tap_count * product.depth < channels + UNROLL
+    assert LANES % product.depth == product.depth % UNROLL == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "stride", "copied"),
+    [
+        (7, 3, 1, True), (14, 3, 1, True), (14, 5, 2, True), (28, 3, 1, False), (14, 3, 2, False), (100, 99, 1, False),
+        (14, 1, 1, False),
+    ],
+)  # fmt: skip
+def test_small_pictures_are_copied_with_their_edges(side, size, stride, copied):
+    """For any number of images and threads, whose answers are the same bits."""
+    sections = [("convolutional", {"filters": 48, "groups": 48, "size": size, "stride": stride, "pad": 1})]
+    for images, threads in ((1, 1), (3, 1), (1, 2)):
+        (operation,) = lower((48, side, side), sections, o.Grouped, images, threads)
+        assert (operation.bordered != 0) == (operation.thread_bytes != 0) == copied
+
+
+@pytest.mark.parametrize(("filters", "fetched"), [(10, False), (1000, True)])
+def test_many_weights_for_few_pixels_are_fetched_by_the_product_before(filters, fetched):
+    pointwise = {"size": 1, "activation": "leaky"}
+    sections = [
+        ("convolutional", {"filters": 640, **pointwise}),
+        ("avgpool", {}),
+        ("convolutional", {"filters": filters, **pointwise}),
+    ]
+    before, last = lower((64, 7, 7), sections, o.Gemm)
+    assert (last.b_batch > MACHINE.cached_weights) == fetched
+    assert before.early == last.b * fetched
+    assert (before.early_bytes * before.panels * -(-49 // ROWS) >= last.b_batch) == fetched
+    assert before.early_bytes % LINE == last.early == 0
