@@ -21,8 +21,8 @@ from .linked import OWN
 # The parts that are compiled each by itself, and the seconds they took on one machine: modules of LLVM's assembly, and
 # functions of `compiled.entry` with how many functions Numba compiles for each.
 MODULES = {
-    "microkernel": 2.9,
-    "grouped_microkernel": 4.3,
+    "microkernel": 2.4,
+    "grouped_microkernel": 2.6,
     "accumulate": 0.2,
     "transforms": 0.5,
     "plain_microkernel": 0.1,

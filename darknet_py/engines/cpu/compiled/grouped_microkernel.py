@@ -26,13 +26,15 @@ from .vector import (
     multiply_add,
     narrow,
     pointer,
+    slope_activation,
     slope_activations,
+    splat,
     widen,
 )  # fmt: skip
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 18 + [F32, I64, F32])
-_STRIDES = 1, 2, 0  # cells from one pixel's window to the next's; 0 where that is told
-UNROLLED = 3, 5  # columns of windows, of groups of one channel, whose rows have no loop
+_KNOWN = 1, 2  # cells from one pixel's window to the next's; others are told, and all in bfloat16
+UNROLLED = 3, 5  # columns of windows, of groups of one channel in float32, whose rows have no loop
 
 
 def emit() -> str:
@@ -42,19 +44,18 @@ def emit() -> str:
     group, stride, cell, *_ = function.args
     build = ir.IRBuilder(function.append_basic_block())
     unreachable = build.append_basic_block("none")
-    # Larger strides are told.
-    known = build.select(build.icmp_signed("<=", stride, I64(2)), stride, I64(0))
+    told = build.or_(build.icmp_signed(">", stride, I64(max(_KNOWN))), build.icmp_signed("==", cell, I64(HALF)))
+    known = build.select(told, I64(0), stride)
     key = build.add(build.mul(build.add(build.mul(group, I64(4)), known), I64(2 * BLOCK)), cell)
     switch = build.switch(key, unreachable)
     for size in t.SMALL_GROUPS:
-        for apart in _STRIDES:
-            for kind in (REGISTER, SHORTS):
-                case = _emit_kind(module, kind, size, apart)
-                block = build.append_basic_block(case.name)
-                switch.add_case(I64((size * 4 + apart) * 2 * BLOCK + _size(kind)), block)
-                build.position_at_end(block)
-                build.call(case, function.args)
-                build.ret_void()
+        for kind, apart in (*((REGISTER, stride) for stride in (0, *_KNOWN)), (SHORTS, 0)):
+            case = _emit_kind(module, kind, size, apart)
+            block = build.append_basic_block(case.name)
+            switch.add_case(I64((size * 4 + apart) * 2 * BLOCK + _size(kind)), block)
+            build.position_at_end(block)
+            build.call(case, function.args)
+            build.ret_void()
     build.position_at_end(unreachable)
     build.unreachable()
     return str(module)
@@ -262,8 +263,9 @@ def _emit_store(build: Any, values: list[Any], kind: Any, step: Any, c: Any, res
         offsets, stored = [build.mul(step, I64(index)) for index in range(len(values))], values
         if block is adding:
             others = [_load(build, build.add(residual, offset), kind) for offset in offsets]
+            finals = splat(build, final)
             sums = [build.fadd(x, other) for x, other in zip(values, others, strict=True)]
-            stored = slope_activations(build, sums, final)
+            stored = [slope_activation(build, x, finals) for x in sums]
         for x, offset in zip(stored, offsets, strict=True):
             x = narrow(build, x) if kind is SHORTS else x
             build.store(x, pointer(build, build.add(c, offset), kind), align=2 if kind is SHORTS else 4)
