@@ -7,7 +7,7 @@ import numpy as np
 from ....layers import Array
 from ....layers.convolutional import Convolutional
 from .. import operations as o
-from ..arena import LINE, Store, address, round_up
+from ..arena import Store
 from ..builder import Table
 from ..isa import BLOCK, COLUMNS, LANES, ROWS
 from .base import product_cycles
@@ -19,7 +19,7 @@ from .weights import PackedWeights, allocate, blocks
 class Pixels:
     """Columns and channels of a window's row lie side by side."""
 
-    narrow, plain, bends, halves = False, True, False, True
+    narrow, plain, bends, halves = False, True, False, False
     name = "direct_pixels"
 
     def declines(self, layer: Convolutional) -> str:
@@ -59,7 +59,8 @@ class Pixels:
 
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
         """See `Algorithm`."""
-        return _padded_bytes(layer, images) + threads * _row_pair(layer)
+        height, width = padded_sides(layer)
+        return images * height * width * layer.input_shapes[0].channels * 4
 
     def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
@@ -82,34 +83,6 @@ class Pixels:
         row = width * source.channels * 4
         taps = np.arange(layer.size, dtype=np.int64) * row
         pixel = layer.stride * source.channels * 4
-        if operands.stored is not None:
-            table.add(
-                o.HalvedGemm(
-                    images=operands.images,
-                    panels=weights.panels,
-                    last_columns=weights.last_columns,
-                    row_count=shape.height,
-                    pixels=shape.width,
-                    pixel=pixel,
-                    a=operands.workspace,
-                    a_batch=height * row,
-                    a_row=layer.stride * row,
-                    b=address(weights.data),
-                    b_panel=weights.panel_stride,
-                    taps=table.keep(taps),
-                    tap_count=weights.taps,
-                    depth=weights.depth,
-                    bias=address(weights.bias),
-                    products=operands.workspace + _padded_bytes(layer, operands.images),
-                    thread_bytes=_row_pair(layer),
-                    c=operands.target,
-                    c_plane=operands.plane,
-                    out_cell=operands.cell,
-                    **operands.halved,
-                    slope=operands.slope,
-                )
-            )
-            return
         tiles = shape.height * -(-shape.width // ROWS)
         for image in range(operands.images):
             multiply(
@@ -125,14 +98,3 @@ class Pixels:
                 a_row=layer.stride * row,
                 taps=table.keep(taps),
             )
-
-
-def _padded_bytes(layer: Convolutional, images: int) -> int:
-    """Of pictures with their edges."""
-    height, width = padded_sides(layer)
-    return round_up(images * height * width * layer.input_shapes[0].channels * 4, LINE)
-
-
-def _row_pair(layer: Convolutional) -> int:
-    """Bytes of two rows of a panel's products."""
-    return 2 * layer.shape.width * COLUMNS * BLOCK

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from numba import float32
-
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF, ROWS, UNROLL
 from . import kernel
-from .cells import store_cell
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
 from .sync import int64s, next_item, share_out
-from .vector import activated, broadcast, load, maximum
 
 AHEAD = 2048  # bytes of weights fetched ahead: the processor's own prefetching ends with each page
 
@@ -75,45 +71,6 @@ def multiply(op, slope, final, share):
                 multiply_strided(op[t.PIXEL], count, columns, *rest)
             ahead += skip
         item = following if op[t.CLAIM] else next_item(queue)
-
-
-@kernel
-def multiply_halved(op, slope, share):
-    """Run a `HALVED_GEMM` operation, in memory that is the thread's own; two rows of pixels and a panel an item.
-
-    Nothing is fetched ahead: a picture's weights are few. At PRODUCTS of thread 0, `THREAD_BYTES` before the next
-    one's, lie both rows of a column, then of the next.
-    """
-    width, rows, cell = op[t.PIXELS], op[t.ROW_COUNT], op[t.OUT_CELL]
-    tiles, row_bytes = (width + ROWS - 1) // ROWS, width * BLOCK
-    small, larger = divmod(width, tiles)
-    products, slopes = op[t.PRODUCTS] + share.thread * op[t.THREAD_BYTES], broadcast(slope)
-    queue = share_out(share, op[t.IMAGES] * op[t.HALVED_HEIGHT] * op[t.PANELS])
-    item = next_item(queue)
-    while item >= 0:
-        line, panel = divmod(item, op[t.PANELS])
-        image, y = divmod(line, op[t.HALVED_HEIGHT])
-        columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
-        b = op[t.B] + panel * op[t.B_PANEL]
-        for row in range(2 * y, min(2 * y + 2, rows)):
-            a, c = op[t.A] + image * op[t.A_BATCH] + row * op[t.A_ROW], products + row % 2 * row_bytes
-            for part in range(tiles):
-                first, count = find_part(part, small, larger)
-                multiply_strided(
-                    op[t.PIXEL], count, columns, a + first * op[t.PIXEL], op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH],
-                    b, b, 0, c + first * BLOCK, 2 * row_bytes, BLOCK, 0, float32(1), 0, float32(1),
-                )  # fmt: skip
-        below = row_bytes if 2 * y + 1 < rows else 0
-        for column in range(columns):
-            s, block = products + column * 2 * row_bytes, panel * COLUMNS + column
-            bias = load(op[t.BIAS] + block * BLOCK)
-            d = op[t.C] + block * op[t.C_PLANE] + line * op[t.HALVED_WIDTH] * cell
-            for x in range(op[t.HALVED_WIDTH]):
-                left = s + 2 * x * BLOCK
-                right = left + BLOCK if 2 * x + 1 < width else left
-                best = maximum(maximum(load(left), load(right)), maximum(load(left + below), load(right + below)))
-                store_cell(d + x * cell, activated(best + bias, slopes), cell)
-        item = next_item(queue)
 
 
 @kernel

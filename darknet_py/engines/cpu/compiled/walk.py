@@ -6,7 +6,7 @@ from .. import table as t
 from ..arena import LINE
 from .apart import train
 from .curves import scale, scale_channels
-from .gemm import multiply, multiply_halved
+from .gemm import multiply
 from .grouped import convolve_groups
 from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
 from .packing import pack, pack_winograd
@@ -46,8 +46,6 @@ def walk(call, row, mailbox, scratch, thread, threads):
         code = op[t.OPCODE]
         if code == t.GEMM_OP:
             multiply(op, slope, final, share)
-        elif code == t.HALVED_GEMM_OP:
-            multiply_halved(op, slope, share)
         elif code == t.STRASSEN_OP:
             multiply_quarters(op, slope, final, share)
         elif code == t.PLAIN_WINOGRAD_OP:

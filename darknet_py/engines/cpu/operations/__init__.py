@@ -13,7 +13,6 @@ from .packing import Pack, PackWinograd
 from .products import (
     Gemm,
     Grouped,
-    HalvedGemm,
     MultiplyRows,
     PlainWinograd,
     Strassen,
@@ -41,7 +40,7 @@ from .training import (
 from .updates import UpdateAdam, UpdateSgd
 
 OPERATIONS: tuple[type[Operation], ...] = (
-    Gemm, HalvedGemm, MultiplyRows, WinogradInput, WinogradOutput, Winograd, PlainWinograd, Strassen, Grouped, Pad,
+    Gemm, MultiplyRows, WinogradInput, WinogradOutput, Winograd, PlainWinograd, Strassen, Grouped, Pad,
     ToPixels, ToPhases, ToBlocks, Flatten, Crop, MaxPool, AvgPool, Add, Scale, ScaleChannels, Softmax, Pack,
     PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize, BendDelta, FoldDelta, NormalizeDelta,
     AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta, Spread, ShortcutDelta, ToPlain, UpdateSgd, UpdateAdam,

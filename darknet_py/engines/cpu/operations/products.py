@@ -43,34 +43,6 @@ class Gemm(Operation):
     final: float
 
 
-class HalvedGemm(Operation):
-    """Products of pixels and weights, of each 2 x 2 output pixels the maximum."""
-
-    images: int
-    panels: int
-    last_columns: int
-    row_count: int  # of output pixels of a picture
-    pixels: int
-    pixel: int
-    a: int
-    a_batch: int  # from picture to picture
-    a_row: int
-    b: int
-    b_panel: int
-    taps: int
-    tap_count: int
-    depth: int
-    bias: int
-    products: int  # where two rows of a panel's output pixels lie
-    thread_bytes: int  # of each thread's
-    c: int
-    c_plane: int
-    out_cell: int
-    halved_height: int
-    halved_width: int
-    slope: float
-
-
 class MultiplyRows(Operation):
     """Products of pictures of one cell and rows of weights, one for each output, as a weights file has them."""
 
