@@ -182,7 +182,5 @@ def run_job(
 
 def count_rest(samples: Sequence[Sample], journal: Journal[Outcome], totals: Totals) -> None:
     """Count what was done beyond a gap, which a cluster leaves when it is stopped."""
-    counted = totals.images
-    for outcome in journal.records():
-        if outcome.index >= counted:
-            totals.add(samples[outcome.index], outcome)
+    for outcome in journal.records(totals.images):
+        totals.add(samples[outcome.index], outcome)

@@ -154,9 +154,9 @@ class Journal(Generic[Record]):
         """Units that are not done."""
         return iter(np.flatnonzero(self._start < 0).tolist())
 
-    def records(self) -> Iterator[Record]:
-        """The records of all that are done, in the order of their units."""
-        return (self[place] for place in np.flatnonzero(self._start >= 0).tolist())
+    def records(self, first: int = 0) -> Iterator[Record]:
+        """The records of all that are done from unit `first` on, in the order of their units."""
+        return (self[first + place] for place in np.flatnonzero(self._start[first:] >= 0).tolist())
 
     def consecutive(self, first: int) -> Iterator[Record]:
         """The records of unit `first` and of those after it, up to the first that is not done."""
@@ -171,20 +171,31 @@ class Journal(Generic[Record]):
         Raises
         ------
         JournalError
-            Where they cannot be written; what was written before is whole.
+            Where they cannot be written; those that were are whole.
         """
+        lines: list[bytes] = []
+        starts: dict[int, int] = {}
+        end = self._end
         for record in records:
             place = self._form.place(record)
-            if self._start[place] < 0:
-                start = self._end
-                self._write(seal(self._form.to_line(record), self._key))
+            if self._start[place] < 0 and place not in starts:
+                starts[place] = end
+                lines.append(seal(self._form.to_line(record), self._key))
+                end += len(lines[-1])
+        failure = self._write(b"".join(lines)) if lines else None
+        for place, start in starts.items():
+            if start < self._end:
                 self._note(place, start)
+        if failure is not None:
+            self._fail(failure)
 
     def begin(self, measured: Mapping[str, str]) -> None:
         """Write the first line."""
         key = secrets.token_hex(8)
         first = {"format": f"{FORMAT} {VERSION}", "key": key, "measured": measured}
-        self._write(seal(json.dumps(first).encode() + b"\n", b""))
+        failure = self._write(seal(json.dumps(first).encode() + b"\n", b""))
+        if failure is not None:
+            self._fail(failure)
         self._key = key.encode()
 
     def resume(self, measured: Mapping[str, str]) -> None:
@@ -241,20 +252,22 @@ class Journal(Generic[Record]):
             self._start[place] = start
             self.done += 1
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> OSError | None:
+        """Write lines at the end, the first of them whole where something keeps it from all, which is returned."""
         self._check()
-        start = self._end
+        start, written, failure = self._end, 0, None
         try:
             os.lseek(self._fd, 0, os.SEEK_END)
-            left = memoryview(line)
-            while left:
-                left = left[os.write(self._fd, left) :]
+            while written < len(lines):
+                written += os.write(self._fd, memoryview(lines)[written:])
         except OSError as reason:
+            failure = reason
+            written = lines.rfind(b"\n", 0, written) + 1
             with contextlib.suppress(OSError):
-                self._truncate(start)
-            self._fail(reason)
-        self._end = start + len(line)
+                self._truncate(start + written)
+        self._end = start + written
         self._dirty.set()
+        return failure
 
     def _truncate(self, size: int) -> None:
         os.ftruncate(self._fd, size)

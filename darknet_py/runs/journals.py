@@ -143,7 +143,8 @@ def _put_aside(path: str, measured: Mapping[str, str], form: Form[Record]) -> st
     aside = f"{path}~"
     lock = _lock(aside, aside)
     try:
-        done, kept = _count_done(path, measured, form), _count_done(aside, measured, form)
+        done = _count_done(path, measured, form)
+        kept = _count_done(aside, measured, form) if done < form.count else 0
         if done == 0 or kept > max(done, 0):
             os.remove(path)
         else:

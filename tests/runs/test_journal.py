@@ -60,6 +60,20 @@ def test_lines_may_be_longer_than_what_is_read_at_once(file):
         assert list(journal.records()) == outcomes
 
 
+def test_records_begin_where_they_are_asked_for(file):
+    write(file, OUTCOMES[0], OUTCOMES[2], OUTCOMES[4])
+    with reopen(file) as journal:
+        assert list(journal.records(1)) == [OUTCOMES[2], OUTCOMES[4]]
+
+
+def test_of_a_unit_one_record_is_written(file):
+    with reopen(file) as journal:
+        journal.append([OUTCOMES[0], OUTCOMES[0], OUTCOMES[1]])
+        journal.append([OUTCOMES[1]])
+        assert journal.done == 2
+    assert len(file.read_bytes().splitlines()) == 3
+
+
 def test_outcomes_can_be_read_while_others_are_written(file):
     with reopen(file) as journal:
         journal.append([OUTCOMES[0], OUTCOMES[1], OUTCOMES[3]])
