@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 LOG = logging.getLogger(__name__)
-MAX_PLANS = 4  # sizes of picture whose layers and plans are kept
+MAX_SIZES = 4  # sizes of picture whose layers and plans are kept
 FORKED = 4  # times the network's own input, at most, for which forks run beside one another
 MAX_CUTS = 2  # layers, beside the output's, for which an engine is kept
 
@@ -69,7 +69,7 @@ class Opened:
                 LOG.debug("a plan for pictures of %d x %d", width, height)
                 plan = self.engine.plan(layers())
             self._plans[key] = plan
-            while len(self._plans) > MAX_PLANS:
+            while len(self._plans) > MAX_SIZES:
                 self._plans.popitem(last=False)
         return plan
 
@@ -114,8 +114,9 @@ class RunningNetwork(Network):
             self._find_opened(self._first)
 
     def renew(self) -> None:
-        """Have no layers of other sizes, and a lock that nobody holds."""
-        self._shaped: OrderedDict[tuple[int, int], Sequence[Layer]] = OrderedDict()
+        """Have no layers of other sizes, and locks that nobody holds."""
+        self._shaped: OrderedDict[tuple[int, int], tuple[Sequence[Layer], int]] = OrderedDict()  # and their values
+        self._shaping = threading.Lock()
         self._lock = threading.Lock()
 
     @property
@@ -324,14 +325,16 @@ class RunningNetwork(Network):
         if (height, width) == self.input_shape[1:]:
             return self.layers
         self.check_resizable(height, width)
-        with self._lock:
-            layers = self._shaped.pop((height, width), None)
-            if layers is None:  # shaping them takes 0.4 ms for 23, which each picture would pay
-                layers = self.layers_at(height, width)
-                self._check_memory(_count_running(self._program, layers), layers)
-            self._shaped[height, width] = layers
-            while len(self._shaped) > MAX_PLANS:
+        with self._shaping:
+            found = self._shaped.pop((height, width), None)
+            if found is None:  # shaping 23 layers takes 0.4 ms, which each picture would pay
+                shaped = self.layers_at(height, width)
+                found = shaped, _count_running(self._program, shaped)
+            self._shaped[height, width] = found
+            while len(self._shaped) > MAX_SIZES:
                 self._shaped.popitem(last=False)
+        layers, values = found
+        self._check_memory(values, layers)
         return layers
 
     def _check_memory(

@@ -15,9 +15,10 @@ from conftest import ROOT
 from PIL import Image
 
 import darknet_py
-from darknet_py import DarknetWarning, EngineError, UsageError, WeightsError
+from darknet_py import CfgError, DarknetWarning, EngineError, UsageError, WeightsError, running
 from darknet_py.images.decode import load_image
 from darknet_py.images.fit import PREDICT_MODES
+from darknet_py.limits import Limit
 
 CFG, WEIGHTS, STAR = "cfg/shapes.cfg", "data/shapes.weights", ROOT / "data" / "star.png"
 BATCH = np.random.default_rng(0).random((3, 3, 64, 64), np.float32)
@@ -154,3 +155,19 @@ def test_commands_that_look_at_the_cpu_engine(cache, command):
         assert lines[0].split()[:4] == ["layer", "kind", "output", "implementation"]
         assert lines[1].split()[:3] == ["0", "convolutional", "16x64x64"]
         assert ("_bfloat16:" in done.stdout) == ("bfloat16" in command)
+
+
+def test_layers_of_a_size_are_shaped_once_for_pictures_that_have_it(net):
+    sizes = [(64, 64 + 8 * number) for number in range(1, running.MAX_SIZES + 1)]
+    shaped = {size: net.layers_for(*size) for size in sizes}
+    assert all(net.layers_for(*size) is shaped[size] for size in sizes)
+    net.layers_for(128, 128)  # one more than are kept
+    assert net.layers_for(*sizes[0]) is not shaped[sizes[0]]
+    assert net.fork(1).layers_for(128, 128) is not net.layers_for(128, 128)
+
+
+def test_memory_is_looked_at_for_every_picture(net, monkeypatch):
+    net.layers_for(72, 72)
+    monkeypatch.setattr(running, "memory_limits", lambda: [Limit("a test's", 0, 0)])
+    with pytest.raises(CfgError, match="to run at 72 x 72, more than a test's"):
+        net.layers_for(72, 72)

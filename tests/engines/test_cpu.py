@@ -80,6 +80,10 @@ def test_every_activation_after_a_residual(first, activation):
     check(make_network((5, 6, 7), convolution, convolution, convolution, shortcut))
 
 
+def test_slopes_are_what_stores_can_apply():
+    assert all(0 <= slope <= 1 for slope in SLOPES.values())
+
+
 @pytest.mark.parametrize("activation", SLOPES)
 @pytest.mark.parametrize("groups", [1, 40])
 def test_slopes_of_infinities_and_what_is_no_number_as_they_are_stored(groups, activation):
@@ -91,9 +95,10 @@ def test_slopes_of_infinities_and_what_is_no_number_as_they_are_stored(groups, a
         {name: array.copy() for name, array in arrays.items()} for arrays in random_parameters(network.layers)
     ]
     for arrays in parameters[:2]:
-        arrays["weights"][:] = 1
+        arrays["weights"][:], arrays["biases"][:] = 1, 0
+    numbers = [np.inf, -np.inf, np.nan, 1e38, -1e38, 2, -2, 1, -1, 0, -0.0, 1e-40, -1e-40]
     batch = np.zeros((1, 40, 4, 5), np.float32)
-    batch.reshape(40, 20)[: 40 if groups > 1 else 1, :7] = [np.inf, -np.inf, np.nan, 1e38, -1e38, 2, -2]
+    batch.reshape(40, 20)[: 40 if groups > 1 else 1, : len(numbers)] = numbers
     with np.errstate(invalid="ignore"):
         cpu, reference = (run_engine(name, network.layers, parameters, batch) for name in ("cpu", "reference"))
     np.testing.assert_allclose(cpu, reference, rtol=1e-5)

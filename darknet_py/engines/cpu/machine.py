@@ -87,7 +87,7 @@ class Machine(NamedTuple):
 # 590 KB of weights, for 0.034 in those of 4 x 4.
 # Those of plain pictures make up the ratio to `direct_pixels` that was measured of 1 to 15 channels and 16 to 128
 # filters at 13 x 13 to 224 x 224: 0.45 to 0.92 of its time.
-# A depthwise 3 x 3 layer of 384 channels at 28 x 28 took 16 cycles a register, groups of 4 at 64 x 64 took 1.3 a
+# A depthwise 3 x 3 layer of 384 channels at 28 x 28 took 13 cycles a register, groups of 4 at 64 x 64 took 1.3 a
 # product; what an item of either gives takes half of the first cache.
 ZEN_4 = Machine(
     clock=3.6e9,

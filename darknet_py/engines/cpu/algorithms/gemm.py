@@ -45,7 +45,7 @@ class Direct:
         batches = layer.groups // (bundle(layer) or layer.groups)
         depth = blocks(source.channels // batches) * LANES * layer.size**2
         if layer.size == 1 and not self.narrow:
-            depth = round_up(source.channels // batches, UNROLL)
+            depth = round_up(source.channels // batches, _depth(source.channels // batches))
         registers = source.height * source.width * blocks(source.channels)
         padding = MACHINE.pad_cycles * registers if layer.padding or self.narrow else 0
         pixels, filters = shape.height * shape.width, layer.filters // batches
@@ -161,11 +161,13 @@ class Gemm(Direct):
 
 
 def _depth(channels: int) -> int:
-    """How many channels a tap of a 1 x 1 window spans, so that as few as can be lie past the last of `channels`.
+    """How many channels a tap of a 1 x 1 window spans: fewer than `LANES` where many would lie past the last.
 
-    The micro-kernel takes `UNROLL` at a time. 24 channels, 8 to a tap, took 0.8 of the time of 32.
+    The micro-kernel takes `UNROLL` at a time. 24 channels, 8 to a tap, took 0.8 of the time of 32; where less than an
+    eighth is spared there would be many taps for little.
     """
-    return gcd(round_up(channels, UNROLL), LANES)
+    depth = gcd(round_up(channels, UNROLL), LANES)
+    return depth if 8 * round_up(channels, LANES) >= 9 * round_up(channels, depth) else LANES
 
 
 def _pointwise(layer: Convolutional) -> bool:

@@ -38,12 +38,14 @@ def multiply(op, slope, final, share):
         if op[t.CLAIM]:
             next_batch, next_panel, _ = _find(op, max(following, 0), chunks)
             ahead = op[t.B] + next_batch * op[t.B_BATCH] + next_panel * op[t.B_PANEL]
-            step = BLOCK if op[t.EARLY] != 0 else BLOCK // _count_tiles(op, batch, first * chunk, last, tiles)
+            step = BLOCK // _count_tiles(op, batch, first * chunk, last, tiles)
             skip = op[t.TAP_COUNT] * op[t.DEPTH] * columns * step
         for tile in range(first * chunk, last):
             if op[t.EARLY] != 0 and tile == first * chunk + 1:
-                ahead, step = op[t.EARLY] + item * op[t.EARLY_BYTES], BLOCK
-                skip = op[t.TAP_COUNT] * op[t.DEPTH] * columns * BLOCK
+                registers = op[t.TAP_COUNT] * op[t.DEPTH] * columns
+                ahead = op[t.EARLY] + item * op[t.EARLY_BYTES]
+                step = min(BLOCK, op[t.EARLY_BYTES] // ((last - tile) * registers) + 1)
+                skip = registers * step
             row, part = divmod(tile, tiles)
             start, count = find_part(part, small, larger)
             if op[t.SPANS] != 0:

@@ -1,4 +1,4 @@
-"""Convolutions in small groups, depthwise ones first, on blocked pictures as they lie, edges and all."""
+"""Convolutions in small groups, depthwise ones first, on blocked pictures: as they lie, or copied with edges."""
 
 from __future__ import annotations
 

@@ -297,7 +297,7 @@ def sum_windows(
     pixels : int
         Of a line, at least 1.
     pixel, c_pixel : int
-        From one's window to the next's in `a`, and from one to the next in `c`, for a stride of 0 or more than 2.
+        From one's window to the next's in `a`, and from one to the next in `c`.
     a, rows, a_row, columns : int
         The first one's window, and its sides; columns are cells side by side.
     b, b_row : int
@@ -307,7 +307,7 @@ def sum_windows(
     bias : int
         [LANES] float32.
     slope, final : float32
-        Activations x > 0 ? x : slope * x, of at most 1.
+        Activations x > 0 ? x : slope * x, from 0 to 1.
     residual : int
         What is added before `final`, laid out like `c`; 0 where there is none.
     """

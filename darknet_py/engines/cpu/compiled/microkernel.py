@@ -206,7 +206,7 @@ def _call(symbol: str) -> Any:
         bias : int
             [columns, LANES] float32; 0 where the sums are stored as they are, in float32, whatever the others say.
         slope, final : float32
-            Activations x > 0 ? x : slope * x, of at most 1.
+            Activations x > 0 ? x : slope * x, from 0 to 1.
         residual : int
             What is added before `final`, laid out like `c`; 0 where there is none.
         """

@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..isa import LANES
-from .vector import I32, I64, INTS, REGISTER, pointer
+from .vector import I32, I64, INTS, REGISTER, each, pointer
 
 LONGS, _WORDS = ir.VectorType(I64, LANES), ir.VectorType(I32, 2 * LANES)
 _BYTE = ir.IntType(8)
@@ -29,13 +29,9 @@ def load_pairs(build: Any, addresses: Sequence[Any]) -> list[Any]:
     for byte in range(6):
         chosen = ir.Constant(INTS, [2 * lane + byte // 4 for lane in range(LANES)])
         word = build.shuffle_vector(words, ir.Constant(_WORDS, ir.Undefined), chosen)
-        shifted = build.lshr(word, _constant(8 * (byte % 4)))  # the lower byte comes first
-        values.append(build.sitofp(build.and_(shifted, _constant(255)), REGISTER))
+        shifted = build.lshr(word, each(8 * (byte % 4)))  # the lower byte comes first
+        values.append(build.sitofp(build.and_(shifted, each(255)), REGISTER))
     return values
-
-
-def _constant(value: int) -> Any:
-    return ir.Constant(INTS, [value] * LANES)
 
 
 @intrinsic

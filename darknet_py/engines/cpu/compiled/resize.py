@@ -59,7 +59,7 @@ def _blend_rows(a, b, share, rest, target, width):
 def interpolate(source, stride, last, last_row, offsets, across, width, top, upper, lower, height, rows, target):
     """RGB of 8 bits at `source`, its rows `stride` bytes apart, to float32 [channel][row][column] at `target`.
 
-    LAST is the row of number `last_row`, with 5 bytes behind it that may be read. For each column OFFSETS (int64) has
+    LAST is the row of number `last_row`, with 8 bytes behind it that may be read. For each column OFFSETS (int64) has
     where its left neighbour lies, in bytes, ACROSS (float32) how far it lies beyond; both are padded to whole
     registers. For each row TOP is its upper neighbour, UPPER and LOWER are the shares of that and of the next one. ROWS
     has room for two rows of three channels, each padded to whole registers.

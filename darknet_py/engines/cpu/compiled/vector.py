@@ -92,7 +92,7 @@ def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
         signature = ir.FunctionType(REGISTER, [REGISTER, PAIRS, PAIRS])
         function = cgutils.get_or_insert_function(build.module, signature, DOTS.multiply)
         return build.call(function, [c, build.bitcast(a, PAIRS), build.bitcast(b, PAIRS)])
-    for part in (lambda x: build.shl(x, _each(16)), lambda x: build.and_(x, _each(0xFFFF0000))):
+    for part in (lambda x: build.shl(x, each(16)), lambda x: build.and_(x, each(0xFFFF0000))):
         first, second = (build.bitcast(part(build.bitcast(x, INTS)), REGISTER) for x in (a, b))
         c = multiply_add(build, first, second, c)
     return c
@@ -105,17 +105,18 @@ def narrow(build: Any, x: Any) -> Any:
         function = cgutils.get_or_insert_function(build.module, ir.FunctionType(kind, [REGISTER]), DOTS.narrow)
         return build.bitcast(build.call(function, [x]), SHORTS)
     bits = build.bitcast(x, INTS)
-    odd = build.and_(build.lshr(bits, _each(16)), _each(1))
-    return build.trunc(build.lshr(build.add(bits, build.add(odd, _each(0x7FFF))), _each(16)), SHORTS)
+    odd = build.and_(build.lshr(bits, each(16)), each(1))
+    return build.trunc(build.lshr(build.add(bits, build.add(odd, each(0x7FFF))), each(16)), SHORTS)
 
 
 def widen(build: Any, shorts: Any) -> Any:
     """A register of float32 from bfloat16."""
-    return build.bitcast(build.shl(build.zext(shorts, INTS), _each(16)), REGISTER)
+    return build.bitcast(build.shl(build.zext(shorts, INTS), each(16)), REGISTER)
 
 
 @cache
-def _each(value: int) -> Any:
+def each(value: int) -> Any:
+    """An integer in every lane."""
     return ir.Constant(INTS, [value] * LANES)
 
 
@@ -270,12 +271,13 @@ def emit_maximum(build: Any, a: Any, b: Any) -> Any:
 
 
 def emit_largest(build: Any, values: list[Any]) -> Any:
-    """The largest of some registers, lane by lane; not a number where one of them is not.
+    """The largest of registers, of an even number of them, lane by lane; not a number where one of them is not.
 
     One comparison tells of two whether either is not a number: that is half of the work of `emit_maximum` for each.
     """
-    ends = list(zip(values[::2], values[1::2], strict=False)) + [(values[-1],) * 2] * (len(values) % 2)
-    spoilt = reduce(build.or_, [build.fcmp_unordered("uno", a, b) for a, b in ends])
+    spoilt = reduce(
+        build.or_, [build.fcmp_unordered("uno", a, b) for a, b in zip(values[::2], values[1::2], strict=True)]
+    )
     largest = reduce(lambda a, b: build.select(build.fcmp_ordered(">", a, b), a, b), values)
     return build.select(spoilt, NANS, largest)
 
@@ -302,7 +304,8 @@ def slope_activation(build: Any, x: Any, slope: Any) -> Any:
 def slope_activations(build: Any, values: list[Any], slope: Any) -> list[Any]:
     """x > 0 ? x : slope * x for some registers, by a branch for each kind of slope, one number of 0 to 1.
 
-    A comparison takes longest. Of the 580 cycles of a tile of 14 x 2 and 16 channels none of it saved 60, a maximum 30.
+    A tile of 14 x 2 sums over 16 channels takes 580 cycles with a comparison for each, 60 fewer without, 30 fewer with
+    a maximum.
     """
     entry, end = build.block, build.append_basic_block("activated")
     bent, rising, flat = (build.append_basic_block(name) for name in ("bent", "rising", "flat"))
@@ -327,16 +330,15 @@ def slope_activations(build: Any, values: list[Any], slope: Any) -> list[Any]:
     return results
 
 
-# What `Isa.fix_up` makes of numbers, by their kind, half a byte each from the lowest on: those that are none and do not
-# or do raise a signal, 0, 1, minus infinity, infinity, others below and above 0. 1 is the number, 2 no number made
-# quiet, 3 no number, 7 minus 0.
+# What `Isa.fix_up` makes of numbers, by their kind, half a byte each from the lowest on: quiet and signalling NaN, 0,
+# 1, minus infinity, infinity, others below and above 0. 1 is the number, 2 it made quiet, 3 NaN, 7 minus 0.
 _RELU = 0x17131121
 
 
 def _relu(build: Any, x: Any) -> Any:
     """x > 0 ? x : 0 * x."""
     every = ir.Constant(ir.IntType(LANES), -1)
-    arguments = [x, x, _each(_RELU), I32(0), every, I32(4)]
+    arguments = [x, x, each(_RELU), I32(0), every, I32(4)]
     signature = ir.FunctionType(REGISTER, [argument.type for argument in arguments])
     return build.call(cgutils.get_or_insert_function(build.module, signature, ISA.fix_up), arguments)
 

@@ -27,6 +27,11 @@ def test_products_of_1x1_windows_sum_up_few_channels_that_are_not_there(channels
     assert LANES % product.depth == product.depth % UNROLL == 0
 
 
+def test_products_of_many_channels_have_few_taps():
+    (product,) = lower((1001, 5, 5), [("convolutional", {"filters": 70, "size": 1})], o.Gemm)
+    assert product.depth == LANES
+
+
 @pytest.mark.parametrize(
     ("side", "size", "stride", "copied"),
     [
@@ -53,5 +58,7 @@ def test_many_weights_for_few_pixels_are_fetched_by_the_product_before(filters, 
     before, last = lower((64, 7, 7), sections, o.Gemm)
     assert (last.b_batch > MACHINE.cached_weights) == fetched
     assert before.early == last.b * fetched
-    assert (before.early_bytes * before.panels * -(-49 // ROWS) >= last.b_batch) == fetched
+    tiles = -(-49 // ROWS)
+    items = before.panels * -(-tiles // before.chunk)
+    assert (before.early_bytes * items >= last.b_batch) == fetched
     assert before.early_bytes % LINE == last.early == 0
