@@ -22,8 +22,11 @@ def test_images_share_the_kernels_of_connected_layers():
     assert make_plan(CONVOLUTION, ("connected", {"output": 50})).together == max(module.TOGETHER)
 
 
-def test_two_images_run_together_where_nothing_is_shared_but_barriers():
+def test_two_images_run_together_where_nothing_is_shared_but_barriers(monkeypatch):
     assert make_plan(CONVOLUTION).together == 2
+    for cached_bytes in (4 * 2 * (3 + 16) * 12 * 12 - 1, 0):
+        monkeypatch.setattr(module, "MACHINE", module.MACHINE._replace(cached_bytes=cached_bytes))
+        assert make_plan(CONVOLUTION).together == 1
 
 
 def test_images_run_alone_where_their_layers_would_not_stay_in_the_cache(monkeypatch):
