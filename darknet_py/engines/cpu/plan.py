@@ -121,7 +121,7 @@ class CpuPlan:
         self.engine = engine
         self.layers = layers
         self.together = min(TOGETHER, key=self._bytes_an_image)
-        # Where a cache keeps both, two at a time took 0.92 to 0.98 of the time on two cores, in batches of 8: barriers
+        # Where a cache keeps both, two at a time took 0.90 to 1.00 of the time on two cores, in batches of 8: barriers
         # and weights count once for both.
         if self.together == 1 and not self._bytes_an_image(2):
             self.together = 2

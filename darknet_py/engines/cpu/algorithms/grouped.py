@@ -19,7 +19,8 @@ from .weights import PackedWeights, allocate, blocks
 # a common cache layers of 14 rows took 0.9 of the time; those of 7 took 1.2, as most rows are read by both.
 OWN_ROWS = 6
 # The share of windows within pictures from which on these are not copied for the sake of the others: copied, 5 x 5
-# windows took 0.62 of the time at 7 x 7 and 0.77 at 14 x 14, 3 x 3 ones 0.75, 0.9, and at 28 x 28 1.25.
+# windows took 0.62 of the time at 7 x 7 and 0.77 at 14 x 14, 3 x 3 ones 0.75, 0.9, and at 28 x 28 1.25. With a stride
+# of 2 four times as many pixels are copied for each window: it must be fewer.
 WHOLE = 0.8
 
 

@@ -16,7 +16,10 @@ from .vector import broadcast, store
 
 @kernel
 def convolve_groups(op, slope, final, share):
-    """Run a `GROUPED` operation; `ITEM_ROWS` rows of a picture's block an item."""
+    """Run a `GROUPED` operation; `ITEM_ROWS` rows of a picture's block an item.
+
+    At BORDERED of thread 0, `THREAD_BYTES` before the next one's, an item's pixels are copied to, with their edges.
+    """
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     bands = (tall + op[t.ITEM_ROWS] - 1) // op[t.ITEM_ROWS]
     queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * bands)

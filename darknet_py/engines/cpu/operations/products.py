@@ -164,7 +164,7 @@ class PlainWinograd(Operation):
     tile_rows: int
     tile_columns: int
     tiles: int
-    products: int  # of some tiles; where they come from, before
+    products: int  # of some tiles; before them, the pixels that the tiles are made of
     thread_bytes: int
     a: int
     a_batch: int
