@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 from .. import table as t
 from ..isa import BLOCK, LANES
 from ..toom import PLAIN, input_matrix, output_matrix
-from .transforms import emit_product
+from .transforms import emit_loop, emit_product
 from .vector import F32, I64, INTS, REGISTER, ZEROS, multiply_add, pointer, splat
 
 M, R = PLAIN
@@ -37,22 +37,13 @@ def emit() -> str:
 def _emit_transform(function: Any) -> None:
     """The loop over lines, each of which is taken apart and multiplied."""
     lines, s, s_line, d, ds = function.args
-    entry = function.append_basic_block()
-    build = ir.IRBuilder(entry)
-    offsets = [build.mul(ds, I64(x)) for x in range(N)]
-    loop, end = build.append_basic_block("line"), build.append_basic_block("end")
-    build.branch(loop)
-    build.position_at_end(loop)
-    line, place, goal = build.phi(I64), build.phi(I64), build.phi(I64)
-    pixels = _take_apart(build, [_load(build, place, i) for i in range(M + 1)])
-    for offset, value in zip(offsets, emit_product(build, input_matrix(N, N), pixels), strict=True):
-        build.store(value, pointer(build, build.add(goal, offset)), align=4)
-    following = build.add(line, I64(1)), build.add(place, s_line), build.add(goal, I64(BLOCK))
-    for phi, start, after in zip((line, place, goal), (I64(0), s, d), following, strict=True):
-        phi.add_incoming(start, entry)
-        phi.add_incoming(after, loop)
-    build.cbranch(build.icmp_signed("<", following[0], lines), loop, end)
-    build.position_at_end(end)
+    build = ir.IRBuilder(function.append_basic_block())
+
+    def read(place: Any, line: Any) -> list[Any]:
+        pixels = _take_apart(build, [_load(build, place, i) for i in range(M + 1)])
+        return emit_product(build, input_matrix(N, N), pixels)
+
+    emit_loop(build, read, N, REGISTER, lines, s, s_line, d, ds, I64(BLOCK))
     build.ret_void()
 
 

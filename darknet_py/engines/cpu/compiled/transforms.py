@@ -100,7 +100,7 @@ def _emit_each_line(
     def read(place: Any, line: Any) -> list[Any]:
         return emit_product(build, matrix, _read_line(build, place, offsets, source))
 
-    _emit_loop(build, read, len(matrix), target, lines, s, s_line, d, ds, d_line, finish)
+    emit_loop(build, read, len(matrix), target, lines, s, s_line, d, ds, d_line, finish)
 
 
 def _emit_finish(
@@ -146,7 +146,7 @@ def _emit_halves(
     def finish(value: Any, place: Any) -> Any:
         return activate(value)
 
-    _emit_loop(build, read, (len(matrix) + 1) // 2, target, pairs, s, s_pair, d, ds, d_line, finish)
+    emit_loop(build, read, (len(matrix) + 1) // 2, target, pairs, s, s_pair, d, ds, d_line, finish)
 
 
 def _activation(build: Any, bias: Any, slope: Any) -> Callable[[Any], Any]:
@@ -155,7 +155,7 @@ def _activation(build: Any, bias: Any, slope: Any) -> Callable[[Any], Any]:
     return lambda value: slope_activation(build, build.fadd(value, biases), slopes)
 
 
-def _emit_loop(
+def emit_loop(
     build: Any, read: Callable[[Any, Any], list[Any]], outputs: int, target: Any, lines: Any, s: Any, s_line: Any,
     d: Any, ds: Any, d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
 ) -> None:  # fmt: skip
