@@ -1,13 +1,14 @@
 """Which convolutions cuDNN plans for an H100, asked without a GPU: python tests/cudnn_plans.py FOLDER PRECISION CFG...
 
 Prints for each network how many convolutions have a graph, how many of these cuDNN has plans for, and what became of
-compiling the first one's plans twice, the second time from the cache. FOLDER is for a driver that does nothing.
+compiling the first one's plans twice, by other processes and from the cache. FOLDER is for a driver that does nothing.
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -44,7 +45,7 @@ BODIES = {MAKING: "*made = made; return 0;", LOADING: "return 0;", REFUSED: "ret
 
 
 def load_driver(folder):
-    """Load a libcuda.so.1 that does nothing, where this machine has none."""
+    """Load a libcuda.so.1 that does nothing, here and in other processes, where this machine has none."""
     try:
         ctypes.CDLL("libcuda.so.1")
         return
@@ -54,6 +55,7 @@ def load_driver(folder):
     source.write_text("\n".join(text))
     subprocess.run(["gcc", "-shared", "-fPIC", "-w", "-Wl,-soname,libcuda.so.1", source, "-o", library], check=True)
     ctypes.CDLL(library, ctypes.RTLD_GLOBAL)
+    os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("LD_LIBRARY_PATH")]))
 
 
 def plan(cudnn, network, precision):
@@ -74,14 +76,18 @@ def main(folder, precision, *names):
     load_driver(Path(folder))
     import cudnn as library
 
-    where = {"device_property": library.create_device_properties(json.dumps(H100))}
+    properties = json.dumps(H100)
+    where = {"device_property": library.create_device_properties(properties)}
     for name in names:
-        cudnn = Cudnn(library, "an H100", nullcontext, **where)
+        cudnn = Cudnn(library, "an H100", nullcontext, properties, **where)
         counts, plans = plan(cudnn, load_structure(f"{name}.cfg"), precision)
         first = next(problem for problem in plans if plans[problem])
+        cudnn._planned = None  # what compiles here
+        cudnn.compile_beside([(first, planned) for planned in plans[first]])
         compiled = [cudnn.plan(first, planned).workspace for planned in plans[first]]
-        cudnn = Cudnn(library, "an H100", nullcontext, **where)
+        cudnn = Cudnn(library, "an H100", nullcontext, properties, **where)
         cudnn._compile = None  # what was compiled must come from the cache
+        cudnn.compile_beside([(first, planned) for planned in plans[first]])
         assert [cudnn.plan(first, planned).workspace for planned in plans[first]] == compiled
         print(json.dumps([name, *counts, len(compiled)]))
 

@@ -12,6 +12,7 @@ import argparse
 import gc
 import sys
 import time
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -98,7 +99,7 @@ def main() -> int:
     """Run the benchmark; print its table."""
     args = _parse_arguments()
     header = f"{'network':14}{'precision':>10}{'batch':>6}" + "".join(
-        f"{name:>12}" for name in (*MODES, OURS, "ratio", "by cuDNN")
+        f"{name:>12}" for name in (*args.modes, OURS, "ratio", "by cuDNN")
     )
     print(header, flush=True)
     for name in args.networks:
@@ -106,7 +107,7 @@ def main() -> int:
         for precision in args.precisions:
             for batch in args.batches:
                 try:
-                    gpu = _bench(model, precision, batch, args.rounds)
+                    gpu = _bench(model, precision, batch, args.rounds, args.modes)
                 except DarknetError as error:
                     print(error, file=sys.stderr)
                     return 1
@@ -114,13 +115,13 @@ def main() -> int:
     return 0
 
 
-def _bench(model: Model, precision: str, batch: int, rounds: int) -> str:
+def _bench(model: Model, precision: str, batch: int, rounds: int, modes: Sequence[str]) -> str:
     """Print a network's row; the GPU's name."""
     images = np.random.default_rng(1).random((batch, *model.network.input_shape), np.float32)
     ours = Ours(model, images, precision)
     expected = ours.run().copy()
     runners: dict[str, Any] = {}
-    for mode in MODES:
+    for mode in modes:
         try:
             runner = PyTorch(model, images, precision, mode)
             error = float(np.abs(runner.run() - expected).max())
@@ -139,7 +140,7 @@ def _bench(model: Model, precision: str, batch: int, rounds: int) -> str:
             times[name].append(1000 * (time.perf_counter() - start) / CALLS)
     medians = {name: median(values) for name, values in times.items()}
     best = min((medians[name] for name in runners), default=float("nan"))
-    cells = [f"{medians[name]:12.3f}" if name in medians else f"{'-':>12}" for name in (*MODES, OURS)]
+    cells = [f"{medians[name]:12.3f}" if name in medians else f"{'-':>12}" for name in (*modes, OURS)]
     print(
         f"{model.name:14}{precision:>10}{batch:6}{''.join(cells)}{medians[OURS] / best:12.2f}{ours.by_cudnn:>12}",
         flush=True,
@@ -161,6 +162,7 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--networks", type=names(NETWORKS), default=",".join(NETWORKS), metavar="A,B")
     parser.add_argument("--precisions", type=names(PRECISIONS), default=",".join(PRECISIONS), metavar="A,B")
+    parser.add_argument("--modes", type=names(MODES), default=",".join(MODES), metavar="A,B", help="PyTorch's")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 128], metavar="N")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="default: %(default)s")
     return parser.parse_args()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class TorchNetwork(torch.nn.Module):
         graph = onnx.load(path).graph
         self.constants = {tensor.name: _constant(numpy_helper.to_array(tensor)) for tensor in graph.initializer}
         self.input, self.output = graph.input[0].name, graph.output[0].name
-        last = {name: number for number, node in enumerate(graph.node) for name in node.input}
+        nodes = _fuse_curves(graph.node)
+        last = {name: number for number, node in enumerate(nodes) for name in node.input}
         self.steps = [
             (
                 OPERATORS[node.op_type],
@@ -31,7 +32,7 @@ class TorchNetwork(torch.nn.Module):
                 node.output[0],
                 [name for name in set(node.input) - self.constants.keys() if last[name] == number],
             )
-            for number, node in enumerate(graph.node)
+            for number, node in enumerate(nodes)
         ]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -42,6 +43,26 @@ class TorchNetwork(torch.nn.Module):
             for name in unused:
                 del values[name]
         return values[self.output]
+
+
+def _fuse_curves(nodes: Sequence[Any]) -> list[Any]:
+    """The `nodes`, activations of several of them made one, as whoever writes the network in PyTorch would."""
+    made = {node.output[0]: node for node in nodes}
+    fused: list[Any] = []
+    gone = set()
+    for node in nodes:
+        if node.op_type == "Mul":
+            x, curve = node.input
+            chain = []
+            while curve in made and curve != x:
+                chain.append(made[curve])
+                curve = made[curve].input[0]
+            kind = CURVES.get(tuple(link.op_type for link in chain)) if curve == x else None
+            if kind is not None:
+                gone |= {link.output[0] for link in chain}
+                node = helper.make_node(kind, [x], node.output)
+        fused.append(node)
+    return [node for node in fused if node.output[0] not in gone]
 
 
 def _constant(array: Any) -> Any:
@@ -91,6 +112,8 @@ def _reshape(inputs: list[Any], attributes: Attributes) -> torch.Tensor:
     return x.reshape([d or x.shape[axis] for axis, d in enumerate(shape)])
 
 
+# By what the operators compute of x with which it is multiplied, the last first.
+CURVES = {("Sigmoid",): "Silu", ("Tanh", "Softplus"): "Mish"}
 # What activations take is a convolution's or an addition's output, which nothing else reads.
 OPERATORS: dict[str, Callable[[list[Any], Attributes], torch.Tensor]] = {
     "Add": lambda inputs, attributes: inputs[0] + inputs[1],
@@ -101,10 +124,13 @@ OPERATORS: dict[str, Callable[[list[Any], Attributes], torch.Tensor]] = {
     "GlobalAveragePool": lambda inputs, attributes: functional.adaptive_avg_pool2d(inputs[0], 1),
     "LeakyRelu": lambda inputs, attributes: functional.leaky_relu(inputs[0], attributes["alpha"], inplace=True),
     "MaxPool": _pool,
+    "Mish": lambda inputs, attributes: functional.mish(inputs[0], inplace=True),
     "Mul": lambda inputs, attributes: inputs[0] * inputs[1],
     "Pad": _pad,
     "Relu": lambda inputs, attributes: functional.relu(inputs[0], inplace=True),
     "Reshape": _reshape,
+    "Sigmoid": lambda inputs, attributes: torch.sigmoid(inputs[0]),
+    "Silu": lambda inputs, attributes: functional.silu(inputs[0], inplace=True),
     "Slice": _slice,
     "Softmax": lambda inputs, attributes: functional.softmax(inputs[0], attributes["axis"]),
     "Sub": lambda inputs, attributes: inputs[0] - inputs[1],

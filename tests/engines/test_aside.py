@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from darknet_py.engines.cpu.aside import Aside
+from darknet_py.engines.aside import Aside
 
 PATIENCE = 300
 

@@ -340,7 +340,7 @@ def refuse(*arguments):
 @pytest.mark.parametrize("frontend", [None, SimpleNamespace(backend_version=refuse)])
 def test_without_cudnn_or_its_frontend_there_is_none(frontend, monkeypatch):
     monkeypatch.setitem(sys.modules, "cudnn", frontend)
-    assert open_cudnn("a GPU", nullcontext) is None
+    assert open_cudnn("a GPU", 0, nullcontext) is None
 
 
 @pytest.mark.parametrize(
@@ -356,4 +356,4 @@ def test_without_cudnn_or_its_frontend_there_is_none(frontend, monkeypatch):
 def test_cudnn_that_does_not_work_is_warned_of(frontend, reason, monkeypatch):
     monkeypatch.setitem(sys.modules, "cudnn", frontend)
     with pytest.warns(DarknetWarning, match=rf"^cuDNN is left out: {reason}$"):
-        assert open_cudnn("a GPU", nullcontext) is None
+        assert open_cudnn("a GPU", 0, nullcontext) is None

@@ -168,5 +168,5 @@ def test_memory_that_does_not_suffice_is_a_memory_error(cupy):
 
 
 def test_a_gpu_has_cudnn_where_it_is_installed(cupy, monkeypatch):
-    monkeypatch.setattr(module, "open_cudnn", lambda gpu, current: SimpleNamespace(gpu=gpu))
+    monkeypatch.setattr(module, "open_cudnn", lambda gpu, number, current: SimpleNamespace(gpu=gpu))
     assert module.CupyDevice().open_cudnn().gpu.startswith("a GPU, driver ")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import GOLDEN, REFERENCE, ROOT, needs_reference
+from conftest import GOLDEN, REFERENCE, ROOT, needs_reference, run_golden
 from support import FIFTEEN, assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py import engines, load_network
@@ -25,7 +25,7 @@ from darknet_py.engines.cuda.memory import MAX_EXECUTIONS
 from darknet_py.engines.cuda.tune import Tuner
 from darknet_py.errors import EngineError
 from darknet_py.images.decode import load_image
-from darknet_py.images.fit import preprocess
+from darknet_py.images.fit import MODES, preprocess
 
 with_gpu = pytest.mark.skipif(engines._find_gpu() is None, reason="no NVIDIA GPU, or no CuPy: pip install '.[cuda12]'")
 pytestmark = [with_gpu, pytest.mark.slow]
@@ -78,6 +78,27 @@ def test_made_up_weights_give_the_recorded_answers(made_up, precision, pictures)
             )
             answers = sum(network.predict(view[None])[0] for view in views)
             assert np.abs(answers - recorded[key]).max() <= BOUNDS[precision] * len(views), key
+
+
+FORKS = json.loads((GOLDEN / "made_forks.json").read_text())
+
+
+@pytest.mark.parametrize("name", FORKS)
+@pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
+def test_made_up_weights_give_the_recorded_answers_of_forks(name, pictures, tmp_path):
+    run_golden("make_tiny_cfgs.py", tmp_path)
+    packaged = ROOT / "cfg" / f"{name}.cfg"
+    cfg, weights = packaged if packaged.exists() else tmp_path / packaged.name, tmp_path / "made.weights"
+    run_golden("make_weights_forks.py", cfg, weights, *FORKS[name].get("flags", "").split())
+    dialect = {"alexey": "alexeyab", "pjreddie": "darknet"}[FORKS[name]["program"]]
+    network = load_network(cfg, weights, "cuda", dialect=dialect)
+    with np.load(GOLDEN / "expected_forks.npz") as recorded:
+        answers = {tuple(key.split("/")[1:]): recorded[key] for key in recorded if key.startswith(f"{name}/")}
+    assert any(mode in MODES for mode, _ in answers)
+    for (mode, picture), expected in answers.items():
+        if mode in MODES:
+            (view,) = network.prepare(load_image(pictures / picture), mode)
+            assert np.abs(network.predict(view[None])[0] - expected).max() <= BOUNDS["float32"], (mode, picture)
 
 
 @pytest.mark.parametrize("pictures_together", [1, 3, 32])

@@ -13,8 +13,8 @@ from importlib import import_module
 
 import llvmlite.binding as llvm
 
+from ..aside import Aside
 from . import table as t
-from .aside import Aside
 from .isa import ASKED, ISA
 from .linked import OWN
 

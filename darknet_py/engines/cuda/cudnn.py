@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import DarknetWarning, EngineError
+from ...limits import core_count
+from ..aside import Aside
 from ..passes import SLOPES
 from .convolution import Convolution
-from .kept import forget, keep
+from .kept import forget, is_kept, keep
 
 # As cuDNN calls them. Not float32, of which it makes tf32. What it stores in tf32 is not rounded, so that kernels of
 # ours that read it cut it off.
@@ -23,6 +26,9 @@ PRECISIONS = {"tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
 SOURCE, WEIGHTS, BIASES, RESIDUAL, TARGET = range(1, 6)  # tensors of a graph
 MAX_WORKSPACE = 64 << 20  # bytes
 PER_ENGINE, CONSIDERED = 2, 4  # plans, those that cuDNN thinks best: each takes about half a second to compile
+MOST_COMPILERS = 16  # processes that compile plans, of some 300 MB each
+PATIENCE = 10.0  # seconds that are waited for each of a process's plans
+ASKED = re.compile(r"cudnn:eng(\d+)_k24=(\d+)")  # plans that can be had without being proposed
 SUFFIX = ".plan"  # of files in the cache
 FRONTEND = "1.28."  # whose interface this is written for; later ones need much more
 INSTALL = f"pip install nvidia-cudnn-frontend=={FRONTEND}* nvidia-cudnn-cu12, or -cu13 for a driver of CUDA 13"
@@ -68,8 +74,8 @@ class GraphLaunch:
     workspace: int
 
 
-def open_cudnn(gpu: str, current: Callable[[], AbstractContextManager[None]]) -> Cudnn | None:
-    """The library for a GPU, by the parameters of `Cudnn`; None where it, or the frontend, is not installed."""
+def open_cudnn(gpu: str, number: int, current: Callable[[], AbstractContextManager[None]]) -> Cudnn | None:
+    """The library for the GPU of this `number`, by the parameters of `Cudnn`; None where it is not installed whole."""
     try:
         import cudnn
     except ImportError:
@@ -85,7 +91,8 @@ def open_cudnn(gpu: str, current: Callable[[], AbstractContextManager[None]]) ->
         if not cudnn.__version__.startswith(FRONTEND):
             raise RuntimeError(f"its frontend is {cudnn.__version__}; {FRONTEND}* is expected: {INSTALL}")
         with current():
-            return Cudnn(cudnn, gpu, current, handle=_create_handle(cudnn))
+            properties = _describe(cudnn, number)
+            return Cudnn(cudnn, gpu, current, properties, handle=_create_handle(cudnn))
     except (RuntimeError, EngineError) as reason:
         _warn(reason)
         return None
@@ -96,6 +103,15 @@ def _create_handle(cudnn: Any) -> Any:
         return cudnn.create_handle()
     except RuntimeError as reason:  # which would be taken for one that says that the GPU does not work
         raise UnsupportedError(_first_line(reason)) from None
+
+
+def _describe(cudnn: Any, number: int) -> str:
+    """A GPU in cuDNN's own JSON, by which a process without a GPU knows it; empty where this cuDNN has none."""
+    try:
+        text: str = cudnn.create_device_properties(number).serialize()
+    except (AttributeError, RuntimeError):
+        return ""
+    return text
 
 
 def _warn(reason: Exception) -> None:
@@ -117,6 +133,8 @@ class Cudnn:
         Its name and the versions of its software, for which plans are kept.
     current : callable
         A context in which the calling thread's calls go to this GPU.
+    properties : str
+        The GPU in cuDNN's JSON; where it is empty, no other processes compile plans.
     **where
         ``handle`` or ``device_property``, by which the library knows the GPU.
 
@@ -130,9 +148,14 @@ class Cudnn:
     """
 
     def __init__(
-        self, frontend: Any, gpu: str, current: Callable[[], AbstractContextManager[None]], **where: Any
+        self,
+        frontend: Any,
+        gpu: str,
+        current: Callable[[], AbstractContextManager[None]],
+        properties: str = "",
+        **where: Any,
     ) -> None:
-        self.frontend, self._current, self._where = frontend, current, where
+        self.frontend, self._current, self._where, self._properties = frontend, current, where, properties
         # The graphs' own text: an old plan of another graph would compute something else.
         self._made_of = Path(__file__).read_text(encoding="utf-8") + repr(SLOPES)
         self.version = f"cudnn {frontend.backend_version()}, frontend {frontend.__version__}"
@@ -140,6 +163,7 @@ class Cudnn:
         self._lock = threading.Lock()
         self._idle: list[Any] = []  # handles that nobody uses: destroying one would disturb what others record
         self.plans: dict[tuple[Convolution, str], Plan] = {}
+        self._compiled: dict[tuple[Convolution, str], bytes | None] = {}  # by others, and not asked for yet
 
     def names(self, convolution: Convolution) -> list[str]:
         """Plans that may compute `convolution`, of several engines, the probably fastest first."""
@@ -175,6 +199,21 @@ class Cudnn:
                     raise UnsupportedError(f"takes a workspace of {workspace >> 20} MiB")
                 self.plans[key] = Plan(graph, workspace)
             return self.plans[key]
+
+    def compile_beside(
+        self, wanted: Iterable[tuple[Convolution, str]], told: Callable[[list[Aside]], Iterable[Aside]] = iter
+    ) -> None:
+        """Compile plans that are not kept yet by other processes, one for each core: `plan` holds up all threads.
+
+        A plan that none of them brings is compiled where it is asked for. `told` shows how many have come back.
+        """
+        missing = [key for key in wanted if key not in self.plans and not is_kept(self._content(*key), SUFFIX)]
+        count = min(core_count(), MOST_COMPILERS, len(missing)) if self._properties else 0
+        shares = [missing[first::count] for first in range(count)]
+        with ExitStack() as stack:
+            asides = [stack.enter_context(Aside(compile_plans, (self._properties, share))) for share in shares]
+            for share, aside in zip(shares, told(asides), strict=True):
+                self._compiled |= zip(share, aside.receive(PATIENCE * len(share)) or (), strict=False)
 
     def settle(self, convolution: Convolution, refused: Iterable[str]) -> None:
         """Let go of the plans for `convolution` of the `refused` names, in the cache too."""
@@ -264,11 +303,37 @@ class Cudnn:
         return graph, [f"cudnn:{graph.get_plan_name_at_index(index)}" for index in range(count)]
 
     def _compile(self, convolution: Convolution, name: str) -> bytes:
+        if (convolution, name) in self._compiled:
+            compiled = self._compiled.pop((convolution, name))
+            if compiled is None:
+                raise UnsupportedError(f"cuDNN cannot compile its plan {name}")
+            return compiled
         graph, names = self._planned(convolution)
         if name not in names:
-            raise UnsupportedError(f"cuDNN has no plan {name}")
+            asked = ASKED.fullmatch(name)
+            if asked is None:
+                raise UnsupportedError(f"cuDNN has no plan {name}")
+            engine, setting = map(int, asked.groups())
+            graph.create_execution_plan(engine, {self.frontend.knob_type.KERNEL_CFG: setting})
+            names = [*names, name]
         graph.build_plan_at_index(names.index(name))
         return bytes(graph.serialize())
+
+
+def compile_plans(work: tuple[str, Sequence[tuple[Convolution, str]]]) -> list[bytes | None]:
+    """Plans for a GPU that is known by its properties alone; None for one that cuDNN declines."""
+    import cudnn
+    from cuda.pathfinder import load_nvidia_dynamic_lib
+
+    with suppress(RuntimeError):  # where pip puts NVRTC, cuDNN alone does not find all of it
+        load_nvidia_dynamic_lib("nvrtc")
+    properties, keys = work
+    library = Cudnn(cudnn, "", nullcontext, device_property=cudnn.create_device_properties(properties))
+    compiled: list[bytes | None] = [None] * len(keys)
+    for number, key in enumerate(keys):
+        with suppress(UnsupportedError), library._working():
+            compiled[number] = library._compile(*key)
+    return compiled
 
 
 def _channels_last(dimensions: Sequence[int], stride: int) -> list[int]:

@@ -242,7 +242,7 @@ class CupyDevice:
         return CupyQueue(self, blocking)
 
     def open_cudnn(self) -> Cudnn | None:
-        return open_cudnn(f"{self.name}, {self.versions}", self.current)
+        return open_cudnn(f"{self.name}, {self.versions}", self.number, self.current)
 
     def function(self, kernel: Kernel) -> Any:
         """The compiled kernel, ready to be launched."""

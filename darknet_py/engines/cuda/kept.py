@@ -20,6 +20,14 @@ def keep(made_of: str, suffix: str, make: Callable[[], bytes]) -> bytes:
     return cache.keep(_path(made_of, suffix), lambda kept: make(), quiet=True)
 
 
+def is_kept(made_of: str, suffix: str) -> bool:
+    """Whether `keep` would take it from the cache."""
+    try:
+        return cache.is_kept(_path(made_of, suffix))
+    except cache.UntrustedError:
+        return False
+
+
 def forget(made_of: str, suffix: str) -> None:
     """Let the cache no longer have it."""
     with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from pathlib import Path
 
@@ -72,10 +73,14 @@ class Tuner:
     ) -> dict[Convolution, Implementation]:
         """The fastest of those that are considered for each problem, measured in `queue` and remembered."""
         hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None: where standard error is no terminal
-        told = tqdm(considered.items(), "measuring convolutions, once", unit="", leave=False, delay=1, disable=hidden)
+        tell = partial(tqdm, unit="", leave=False, delay=1, disable=hidden)
         chosen = {}
         try:
-            for problem, choices in told:
+            if self.cudnn is not None:
+                pairs = [(p, choice) for p, choices in considered.items() for choice in choices]
+                plans = [(p, choice.name) for p, choice in pairs if not choice.certain]
+                self.cudnn.compile_beside(plans, partial(tell, desc="compiling cuDNN's plans, once"))
+            for problem, choices in tell(considered.items(), desc="measuring convolutions, once"):
                 launches = {}
                 for choice in choices:
                     with contextlib.suppress(UnsupportedError):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from types import TracebackType
 from typing import Any
@@ -20,11 +21,11 @@ class Aside:
     Parameters
     ----------
     function : callable
-        Takes `names` and returns what can be pickled.
-    names : list of str
+        Takes `argument`; what it returns can be pickled, too.
+    argument : object
     """
 
-    def __init__(self, function: Callable[[list[str]], object], names: list[str]) -> None:
+    def __init__(self, function: Callable[[Any], object], argument: object) -> None:
         self._content = b""
         self._process: subprocess.Popen[bytes] | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -33,7 +34,7 @@ class Aside:
             return
         # It imports from where this process does, not from the working directory, which would come first.
         paths = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]
-        call = f"serve({function.__module__!r}, {function.__name__!r}, {names!r})"
+        call = f"serve({function.__module__!r}, {function.__name__!r})"
         code = f"import sys; sys.path[:] = {paths!r}; from {__name__} import serve; {call}"
         try:
             self._process = subprocess.Popen(
@@ -42,6 +43,9 @@ class Aside:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            assert self._process.stdin is not None
+            pickle.dump(argument, self._process.stdin)
+            self._process.stdin.flush()
             self._reader.start()
         except (OSError, RuntimeError):  # there are too many processes or threads
             self._end()
@@ -70,7 +74,8 @@ class Aside:
             self._reader.join()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                stream.close()
+                with suppress(OSError):  # what it has not read
+                    stream.close()
 
     def __enter__(self) -> Aside:
         return self
@@ -81,11 +86,12 @@ class Aside:
         self._end()
 
 
-def serve(module: str, function: str, names: list[str]) -> None:
+def serve(module: str, function: str) -> None:
     """Write what the function returns to standard output, unless whoever asked for it ends before."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a terminal sends it to both
+    argument = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_the_other, daemon=True).start()
-    content = pickle.dumps(getattr(import_module(module), function)(names))
+    content = pickle.dumps(getattr(import_module(module), function)(argument))
     with open(1, "wb") as stream:
         stream.write(content)
 
