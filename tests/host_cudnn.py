@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from darknet_py.engines.cuda.cudnn import Cudnn, Plan, UnsupportedError
+from darknet_py.layers.activations import ACTIVATIONS
 
 try:
     import cudnn
@@ -80,6 +81,11 @@ OPERATIONS = {
     "conv": convolve,
     "bias": lambda params, x, biases: x + biases,
     "add": lambda params, x, y: x + y,
+    "mul": lambda params, x, y: x * y,
+    "sigmoid": lambda params, x: ACTIVATIONS["logistic"].function(x),
+    "softplus": lambda params, x: np.logaddexp(x, np.float32(0)),
+    "swish": lambda params, x: ACTIVATIONS["swish"].function(x),
+    "tanh": lambda params, x: np.tanh(x),
     "relu": lambda params, x: np.where(x > 0, x, np.float32(params["negative_slope"]) * x),
 }
 

@@ -10,12 +10,13 @@ import pytest
 from support import random_array
 
 from darknet_py.engines.cuda.algorithms import FORWARD, Machine, Rows, candidates, choose, find, most_shared, orders
-from darknet_py.engines.cuda.algorithms.cudnn_graph import CudnnGraph
+from darknet_py.engines.cuda.algorithms.cudnn_graph import FEW_TILES, MANY_TILES, CudnnGraph
 from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.packing import STRIP, Groups
 
 CONVOLUTION = Convolution("float16", 1, 14, 14, 14, 14, 3, 3, 1, 1, Groups(1, 128, 256), 128, 256)
 PLANS = ["cudnn:eng9", "cudnn:eng4"]
+GRAPHS = "linear, leaky, relu, relie, revleaky, logistic, mish, swish, tanh"
 
 
 class Library:
@@ -25,7 +26,7 @@ class Library:
         return PLANS
 
     def plan(self, problem, name):
-        assert name in PLANS
+        assert name in [*PLANS, *FEW_TILES]
 
 
 H100 = Machine((9, 0), 132, 227 << 10)
@@ -49,7 +50,9 @@ def test_each_algorithm_declines_or_lists_what_it_has(precision, machine):
     assert cycles == sorted(cycles)
     assert cycles[0] < inf
     modelled = sum(c < inf for c in cycles)
-    assert [choice.name for choice in able[modelled:]] == (PLANS if machine.cudnn and precision != "float32" else [])
+    assert [choice.name for choice in able[modelled:]] == (
+        [*PLANS, *FEW_TILES] if machine.cudnn and precision != "float32" else []
+    )
 
 
 def test_tensor_cores_are_taken_where_they_are():
@@ -58,12 +61,12 @@ def test_tensor_cores_are_taken_where_they_are():
     told = {choice.reason for choice in choose(CONVOLUTION, H100) if choice.reason}
     assert told == {"leaves it to tensor cores", "needs cuDNN"}
     told = {choice.reason for choice in choose(CONVOLUTION, OLD) if choice.reason}
-    assert told == {"needs compute capability 8.0", "needs cuDNN"}
+    assert told == {"needs compute capability 8.0", "needs cuDNN", "needs 66560 bytes of shared memory"}
 
 
 def test_tiles_beyond_shared_memory_are_declined():
-    told = {choice.name: choice.reason for choice in choose(CONVOLUTION, replace(H100, shared_limit=48 << 10))}
-    assert told["implicit_gemm:tensor_128x128"] == "needs 66560 bytes of shared memory"
+    told = {choice.name: choice.reason for choice in choose(CONVOLUTION, replace(H100, shared_limit=99 << 10))}
+    assert told["implicit_gemm:tensor_256x128"] == "needs 148480 bytes of shared memory"
     assert not told["implicit_gemm:tensor_64x64/1"]
 
 
@@ -71,13 +74,23 @@ def test_tiles_beyond_shared_memory_are_declined():
     ("changes", "reason"),
     [
         ({}, ""),
-        ({"activation": "logistic"}, "needs activations of linear, leaky, relu, relie, revleaky"),
-        ({"final_activation": "tanh"}, "needs activations of linear, leaky, relu, relie, revleaky"),
+        ({"activation": "mish", "final_activation": "swish"}, ""),
+        ({"activation": "elu"}, f"needs activations of {GRAPHS}"),
+        ({"final_activation": "gelu"}, f"needs activations of {GRAPHS}"),
         ({"size_y": 17}, "needs windows that lie within the padded picture"),
     ],
 )
 def test_cudnn_declines_what_it_has_no_graph_for(changes, reason):
     assert CudnnGraph().declines(replace(CONVOLUTION, **changes), WITH_CUDNN) == reason
+
+
+def test_plans_are_asked_for_by_how_many_tiles_there_are():
+    def asked(problem, machine=WITH_CUDNN):
+        return [choice.name for choice in CudnnGraph().implementations(problem, machine)]
+
+    assert asked(CONVOLUTION) == [*PLANS, *FEW_TILES]
+    assert asked(replace(CONVOLUTION, pictures=128)) == [*PLANS, *MANY_TILES]
+    assert asked(CONVOLUTION, replace(WITH_CUDNN, capability=(8, 0))) == PLANS
 
 
 def test_what_is_found_by_its_name_can_still_be_had():
@@ -95,14 +108,14 @@ def test_blocks_share_tiles_only_where_there_are_few():
     assert max(choice.count(CONVOLUTION) for choice in shared) <= most_shared(132)
     many = replace(CONVOLUTION, pictures=128, out_height=224, out_width=224)
     assert {choice.splits for choice in candidates(many, H100)} == {1}
-    short = replace(CONVOLUTION, size_y=1, size_x=1, groups=Groups(1, 128, 256))
+    short = replace(CONVOLUTION, size_y=1, size_x=1, groups=Groups(1, 256, 256))
     assert short.strips == 4
     assert {choice.splits for choice in candidates(short, H100)} == {1, 2}
 
 
 def test_weights_are_packed_once_in_each_order():
     few = replace(CONVOLUTION, groups=Groups(1, 8, 256))
-    strips, bare = Rows("float16", few.groups, 96), Rows("float16", few.groups, 72)
+    strips, bare = Rows("float16", few.groups, 128), Rows("float16", few.groups, 72)
     assert orders(few, H100) == [strips]
     assert orders(few, WITH_CUDNN) == [strips, bare]
     assert orders(replace(few, activation="logistic", height=1, padding=0), WITH_CUDNN) == [strips, bare]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,9 @@ from darknet_py.engines.cuda import compiler
 from darknet_py.engines.cuda.algorithms import FORWARD
 from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm
 from darknet_py.engines.cuda.compiler import architecture_for, compile_kernel, load_compiled
+from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.kernels import FOLDER, FUNCTIONS, STRUCTURES, TYPES, kernel_of, structure_dtype
-from darknet_py.engines.cuda.packing import ITEM_SIZES
+from darknet_py.engines.cuda.packing import QUAD, Groups
 from darknet_py.errors import EngineError
 
 # NVRTC comes with the GPU's driver or as a package; CuPy finds it.
@@ -19,9 +21,12 @@ nvrtc = pytest.importorskip("cupy", reason="no CuPy, by which kernels are compil
 
 
 def convolutions(precision):
-    pieces = {4, 16 // ITEM_SIZES[precision]}
+    """The kernels of all tiles, and those of one for activations of both kinds."""
     tiles = [tile for tile in FORWARD[precision] if isinstance(tile, ImplicitGemm)]
-    return [tile.kernel(precision, piece) for tile in tiles for piece in sorted(pieces)]
+    problem = Convolution(precision, 1, 8, 8, 8, 8, 3, 3, 1, 1, Groups(1, 8, 8), 8, 8, activation="leaky")
+    few = replace(problem, groups=Groups(1, QUAD, 8), source_stride=QUAD)
+    curves = [replace(problem, activation="mish"), replace(problem, residual_stride=8, final_activation="gelu")]
+    return [tile.kernel(p, 9) for tile in tiles for p in (problem, few)] + [tiles[-1].kernel(p, 9) for p in curves]
 
 
 def others(precision):

@@ -29,6 +29,13 @@ PER_ENGINE, CONSIDERED = 2, 4  # plans, those that cuDNN thinks best: each takes
 MOST_COMPILERS = 16  # processes that compile plans, of some 300 MB each
 PATIENCE = 10.0  # seconds that are waited for each of a process's plans
 ASKED = re.compile(r"cudnn:eng(\d+)_k24=(\d+)")  # plans that can be had without being proposed
+# Activations besides the `SLOPES`, as nodes of a graph.
+CURVES: dict[str, Callable[[Any, Any], Any]] = {
+    "logistic": lambda graph, x: graph.sigmoid(x),
+    "mish": lambda graph, x: graph.mul(x, graph.tanh(graph.softplus(x))),
+    "swish": lambda graph, x: graph.swish(x),
+    "tanh": lambda graph, x: graph.tanh(x),
+}
 SUFFIX = ".plan"  # of files in the cache
 FRONTEND = "1.28."  # whose interface this is written for; later ones need much more
 INSTALL = f"pip install nvidia-cudnn-frontend=={FRONTEND}* nvidia-cudnn-cu12, or -cu13 for a driver of CUDA 13"
@@ -343,4 +350,8 @@ def _channels_last(dimensions: Sequence[int], stride: int) -> list[int]:
 
 
 def _activate(graph: Any, y: Any, activation: str) -> Any:
-    return y if activation == "linear" else graph.relu(y, negative_slope=SLOPES[activation])
+    if activation == "linear":
+        return y
+    if activation in SLOPES:
+        return graph.relu(y, negative_slope=SLOPES[activation])
+    return CURVES[activation](graph, y)

@@ -64,8 +64,8 @@ STRUCTURES = {
         ("int", "strips"),  # of 64 bytes in a row of weights
         ("int", "splits"),  # thread blocks that share a tile
         ("int", "column_tiles"),
-        ("int", "activation"),
-        ("int", "final_activation"),
+        ("float", "slope"),
+        ("float", "final_slope"),
     ),
     "Pooling": (
         ("const void*", "source"),
@@ -154,6 +154,8 @@ class Kernel:
         A thread block.
     shared : int
         Bytes of dynamic shared memory a thread block.
+    resident : int
+        Thread blocks, at least, for which a multiprocessor's registers are to suffice.
     """
 
     file: str
@@ -161,6 +163,7 @@ class Kernel:
     structure: str
     threads: int = THREADS
     shared: int = 0
+    resident: int = 1
 
     @property
     def name(self) -> str:
@@ -170,12 +173,17 @@ class Kernel:
     def source(self, intrinsics: Path = FOLDER / "intrinsics.cuh") -> str:
         """The whole text; `intrinsics` may be another file with the same functions."""
         entry = (
-            f'extern "C" __global__ void __launch_bounds__({self.threads}) {self.name}'
+            f'extern "C" __global__ void __launch_bounds__({self.threads}, {self.resident}) {self.name}'
             f"(const __grid_constant__ {self.structure} arguments) {{\n    {self.call}(arguments);\n}}\n"
         )
         files = intrinsics, FOLDER / "common.cuh", FOLDER / f"{self.file}.cu"
         intrinsics_text, common, text = (path.read_text(encoding="utf-8") for path in files)
         return "\n".join([intrinsics_text, _declarations(), common, text, entry])
+
+
+def activation_arguments(name: str) -> tuple[str, float]:
+    """An activation's code in kernels' templates, and the slope below 0 where it is one of the `SLOPES`."""
+    return ("SLOPE", SLOPES[name]) if name in SLOPES else (str(ACTIVATION_CODES[name]), 0.0)
 
 
 def kernel_of(function: str, *types: str) -> Kernel:
@@ -232,7 +240,7 @@ def _declarations() -> str:
             f"constexpr int SLOPES = {len(SLOPES)};",
             *structures,
             _switch("__device__ inline float slope(int activation)", [*slopes, nan]),
-            _switch("static __device__ __noinline__ float curve(int activation, float x)", [*curves, nan]),
+            _switch("__device__ inline float curve(int activation, float x)", [*curves, nan]),
         ]
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PACK = 8  # channels: every value's pixels are a multiple of it apart
 QUAD = 4  # channels: what most kernels' threads take; pixels of so few lie so far apart where no step takes whole packs
-STRIP = 64  # bytes: what a thread block takes of each row at a time
+STRIP = 128  # bytes: what a thread block takes of each row at a time
 ITEM_SIZES = {"float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2}
 
 

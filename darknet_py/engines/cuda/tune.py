@@ -24,7 +24,7 @@ from .kept import cache_folder
 from .kernels import FOLDER, Launch
 
 LOG = logging.getLogger(__name__)
-MEASURED = 8  # implementations, those that the model thinks best; besides all of which no model knows
+MEASURED = 16  # implementations, those that the model thinks best; besides all of which no model knows
 REPEATED, TIMES = 10, 3  # in a row, so that the begin does not count, and how often
 
 

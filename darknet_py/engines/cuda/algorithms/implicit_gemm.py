@@ -9,7 +9,7 @@ from math import ceil
 from typing import ClassVar
 
 from ..convolution import Convolution, Operands
-from ..kernels import ACTIVATION_CODES, STATIC_SHARED, TYPES, Kernel, Launch, arguments_of
+from ..kernels import STATIC_SHARED, TYPES, Kernel, Launch, activation_arguments, arguments_of
 from ..packing import ITEM_SIZES, STRIP
 from .base import Machine
 from .weights import Rows
@@ -20,7 +20,7 @@ TENSOR_CORES = (8, 0)  # the compute capability from which on there is a kernel 
 # Multiplications that a multiprocessor does in a cycle (NVIDIA's tables of throughput), times the bytes of a number.
 RATES = {("TensorCores", 2): 1024 * 2, ("TensorCores", 4): 512 * 4, ("Scalar", 4): 128 * 4, ("Scalar", 2): 128 * 2}
 BYTES_A_CYCLE = 48  # that a multiprocessor reads from the second cache
-STRIP_CYCLES = 120  # at least, from one strip to the next: two barriers and the instructions round a product
+STRIP_CYCLES = 160  # at least, from one strip to the next: two barriers and the instructions round a product
 START_CYCLES = 2500  # of a thread block: its first copies, its epilogue
 COLLECT_CYCLES = 2000  # more, where thread blocks share a tile
 
@@ -58,9 +58,13 @@ class ImplicitGemm:
 
     @property
     def shared(self) -> int:
-        """Bytes of shared memory: strips, then rows of sums, which need less."""
+        """Bytes of shared memory, at most."""
+        return self.shared_for(self.stages)
+
+    def shared_for(self, strips: int) -> int:
+        """Bytes of shared memory for sums over so many strips: as many as there are stages, then rows of sums."""
         turned = self.threads // 32 * 16 * (self.warp_columns + 4) * 4
-        return max(self.stages * (self.rows + self.columns) * STRIP, turned)
+        return max(min(strips, self.stages) * (self.rows + self.columns) * STRIP, turned)
 
     def misses(self, precision: str, machine: Machine) -> str:
         """See `Algorithm`."""
@@ -90,11 +94,14 @@ class ImplicitGemm:
         """See `Algorithm`."""
         return next((tiling for tiling in self._possible(problem, machine) if tiling.name == name), None)
 
-    def kernel(self, precision: str, piece: int) -> Kernel:
-        """The kernel that computes such tiles."""
-        sizes = self.rows, self.columns, self.warp_rows, self.warp_columns, self.stages, piece
-        call = f"convolve<{TYPES[precision]}, {self.product}, {', '.join(map(str, sizes))}>"
-        return Kernel("convolution", call, "Convolution", self.threads, self.shared)
+    def kernel(self, problem: Convolution, strips: int) -> Kernel:
+        """The kernel that computes such tiles of sums over so many strips."""
+        sizes = self.rows, self.columns, self.warp_rows, self.warp_columns, self.stages, problem.piece
+        codes = [activation_arguments(name)[0] for name in (problem.activation, problem.final_activation)]
+        call = f"convolve<{TYPES[problem.precision]}, {self.product}, {', '.join(map(str, [*sizes, *codes]))}>"
+        sums = self.warp_rows * self.warp_columns // 32  # of a thread, each in a register
+        resident = {128: 1, 64: 2, 32: 3}.get(sums, 4)
+        return Kernel("convolution", call, "Convolution", self.threads, self.shared_for(strips), resident)
 
     def tiles(self, problem: Convolution) -> tuple[int, int]:
         """How many lie below each other, and beside each other in each group."""
@@ -132,7 +139,8 @@ class Tiling:
         """See `Implementation`; roughly: it knows arithmetic, the second cache and the waves of thread blocks."""
         tile = self.algorithm
         blocks = self.count(problem) * self.splits
-        resident = max(1, min(1024 // tile.threads, (160 << 10) // tile.shared))  # thread blocks a multiprocessor
+        shared = tile.shared_for(ceil(problem.strips / self.splits))
+        resident = max(1, min(1024 // tile.threads, (160 << 10) // shared))  # thread blocks a multiprocessor
         waves = ceil(blocks / (resident * machine.multiprocessors))
         together = min(resident, ceil(blocks / machine.multiprocessors))
         rate = RATES[tile.product, ITEM_SIZES[problem.precision]]
@@ -160,10 +168,10 @@ class Tiling:
             group_filters=groups.filters,
             splits=self.splits,
             column_tiles=columns,
-            activation=ACTIVATION_CODES[problem.activation],
-            final_activation=ACTIVATION_CODES[problem.final_activation],
+            slope=activation_arguments(problem.activation)[1],
+            final_slope=activation_arguments(problem.final_activation)[1],
         )
-        kernel = self.algorithm.kernel(problem.precision, problem.piece)
+        kernel = self.algorithm.kernel(problem, ceil(problem.strips / self.splits))
         return [Launch(kernel, (rows * columns, groups.count * self.splits), arguments)]
 
 
@@ -172,11 +180,11 @@ TENSOR = tuple(
     for sizes in (
         (256, 128, 64, 64, 3),
         (128, 256, 64, 64, 3),
-        (128, 128, 64, 32, 4),
-        (128, 64, 32, 32, 4),
-        (64, 128, 32, 32, 4),
+        (128, 128, 64, 32, 3),
+        (128, 64, 32, 32, 3),
+        (64, 128, 32, 32, 3),
         (64, 64, 32, 32, 4),
-        (128, 32, 32, 32, 4),
+        (128, 32, 32, 32, 3),
         (64, 32, 32, 16, 4),
         (32, 64, 16, 32, 4),
         (32, 32, 16, 16, 4),
@@ -187,13 +195,13 @@ TENSOR = tuple(
 SCALAR = tuple(
     ImplicitGemm("Scalar", *sizes)
     for sizes in (
-        (128, 128, 64, 32, 3),
-        (128, 64, 32, 32, 3),
-        (64, 64, 32, 32, 3),
-        (64, 32, 32, 16, 4),
-        (32, 64, 16, 32, 4),
-        (32, 32, 16, 16, 4),
-        (16, 64, 16, 16, 4),
+        (128, 128, 64, 32, 2),
+        (128, 64, 32, 32, 2),
+        (64, 64, 32, 32, 2),
+        (64, 32, 32, 16, 3),
+        (32, 64, 16, 32, 3),
+        (32, 32, 16, 16, 3),
+        (16, 64, 16, 16, 3),
     )
 )
 

@@ -1,14 +1,14 @@
 // Convolutions and connected layers as one product of matrices: rows are pixels of the output, columns its channels, and
 // what is summed over are the numbers of a window, gathered from the picture as they are needed ("implicit GEMM").
 //
-// A thread block computes BM x BN of the product, each of its warps WM x WN, from strips of 64 bytes of each row of both
-// matrices. STAGES strips lie in shared memory, all but one of them still on their way. A strip's row is four chunks of 16
-// bytes, put in an order that differs between rows, so that the same chunk of eight rows lies in all banks.
+// A thread block computes BM x BN of the product, each of its warps WM x WN, from strips of 128 bytes of each row of both
+// matrices. STAGES strips lie in shared memory, all but one of them still on their way. A strip's row is eight chunks of
+// 16 bytes, put in an order that differs between rows, so that the same chunk of eight rows lies in all banks.
 
-constexpr int STRIP = 64;  // bytes
+constexpr int STRIP = 128;  // bytes
 constexpr int CHUNK = 16;
 
-__device__ inline int strip_offset(int row, int chunk) { return row * STRIP + (chunk ^ (row >> 1 & 3)) * CHUNK; }
+__device__ inline int strip_offset(int row, int chunk) { return row * STRIP + (chunk ^ (row & 7)) * CHUNK; }
 
 // A warp's part of the product by tensor cores; from compute capability 8.0.
 template <class T, int WM, int WN>
@@ -90,28 +90,34 @@ struct Windows {
     static constexpr int PIECES = STRIP / sizeof(T) / PIECE;  // of a row's strip
     static constexpr int APART = THREADS / PIECES;            // rows that lie between two of this thread
     static constexpr int ROWS = (BM + APART - 1) / APART;
-    const T* corner[ROWS];  // the window's first number, perhaps outside the picture
+    const T* source;
+    int corner[ROWS];  // the window's first number, perhaps outside the picture
     int top[ROWS], left[ROWS];
     int row = threadIdx.x / PIECES;
-    int y, x, piece;  // in the window: row, column, and piece of a pixel
+    int y, x, piece;                 // in the window: row, column, and piece of a pixel
+    int step_y, step_x, step_piece;  // from one strip to the next
 
     __device__ Windows(const Convolution& p, int first_row, int group, int first_strip) {
 #pragma unroll
         for (int i = 0; i < ROWS; i++) {
             int pixel = first_row + row + i * APART;
-            int column = pixel % p.out_width;
-            int line = pixel / p.out_width % p.out_height;
-            long long image = pixel / p.out_width / p.out_height;
+            int lines = pixel / p.out_width, column = pixel - lines * p.out_width;
+            int image = lines / p.out_height, line = lines - image * p.out_height;
             top[i] = pixel < p.pixels ? line * p.stride - p.padding : -p.size_y;  // a window of nothing
             left[i] = column * p.stride - p.padding;
-            corner[i] = (const T*)p.source + ((image * p.height + top[i]) * p.width + left[i]) * p.source_stride
-                        + group * p.group_channels;
+            corner[i] = ((image * p.height + top[i]) * p.width + left[i]) * p.source_stride;
         }
-        int number = first_strip * PIECES + threadIdx.x % PIECES;
+        source = (const T*)p.source + group * p.group_channels;
         int of_pixel = p.group_channels / PIECE;
+        place(first_strip * PIECES + threadIdx.x % PIECES, of_pixel, p.size_x, y, x, piece);
+        place(PIECES, of_pixel, p.size_x, step_y, step_x, step_piece);
+    }
+
+    // Where a window has the piece of this `number`.
+    __device__ static void place(int number, int of_pixel, int size_x, int& y, int& x, int& piece) {
         piece = number % of_pixel;
-        x = number / of_pixel % p.size_x;
-        y = number / of_pixel / p.size_x;
+        x = number / of_pixel % size_x;
+        y = number / of_pixel / size_x;
     }
 
     // Copies this thread's pieces of a strip to `to`, and goes on to the next strip.
@@ -124,13 +130,16 @@ struct Windows {
             bool inside = y < p.size_y && (u32)(top[i] + y) < (u32)p.height && (u32)(left[i] + x) < (u32)p.width;
             if (BM % APART == 0 || at < BM)
                 copy_async<PIECE * sizeof(T)>(to + strip_offset(at, place / CHUNK) + place % CHUNK,
-                                              inside ? corner[i] + offset : (const T*)p.source, inside);
+                                              inside ? source + (corner[i] + offset) : source, inside);
         }
-        piece += PIECES;
-        while (piece >= p.group_channels / PIECE) {
-            piece -= p.group_channels / PIECE;
-            if (++x == p.size_x) x = 0, y++;
-        }
+        int of_pixel = p.group_channels / PIECE;
+        piece += step_piece;
+        bool carry = piece >= of_pixel;
+        if (carry) piece -= of_pixel;
+        x += step_x + carry;
+        carry = x >= p.size_x;
+        if (carry) x -= p.size_x;
+        y += step_y + carry;
     }
 };
 
@@ -189,22 +198,23 @@ __device__ bool collect(const Convolution& p, Product& product, int tile, int sp
     return true;
 }
 
-// final_activation(activation(x + bias) + residual) of `N` channels of a pixel, stored.
-template <class T, int N>
+// final activation(activation(x + bias) + residual) of `N` channels of a pixel, stored.
+template <class T, int CODE, int FINAL_CODE, int N>
 __device__ inline void finish(const Convolution& p, long long pixel, int channel, float (&x)[N]) {
     float more[N];
     load(more, p.biases + channel);
 #pragma unroll
-    for (int i = 0; i < N; i++) x[i] = activate(p.activation, x[i] + more[i]);
+    for (int i = 0; i < N; i++) x[i] = activate<CODE>(x[i] + more[i], p.slope);
     if (p.residual) {
         load(more, (const T*)p.residual + pixel * p.residual_stride + channel);
 #pragma unroll
-        for (int i = 0; i < N; i++) x[i] = activate(p.final_activation, x[i] + more[i]);
+        for (int i = 0; i < N; i++) x[i] = activate<FINAL_CODE>(x[i] + more[i], p.final_slope);
     }
     store((T*)p.target + pixel * p.target_stride + channel, x);
 }
 
-template <class T, template <class, int, int> class Product, int BM, int BN, int WM, int WN, int STAGES, int PIECE>
+template <class T, template <class, int, int> class Product, int BM, int BN, int WM, int WN, int STAGES, int PIECE,
+          int CODE, int FINAL_CODE>
 __device__ inline void convolve(const Convolution& p) {
     constexpr int WARPS = BM / WM * (BN / WN), THREADS = 32 * WARPS;
     constexpr int STAGE = (BM + BN) * STRIP;
@@ -226,17 +236,18 @@ __device__ inline void convolve(const Convolution& p) {
         }
         commit_copies();
     }
+    int reading = 0, writing = (STAGES - 1) * STAGE;
     for (int i = 0; i < strips; i++) {
         wait_copies<STAGES - 2>();
         __syncthreads();  // strip i is there, and nobody reads strip i - 1 any more
         if (i + STAGES - 1 < strips) {
-            char* stage = memory + (i + STAGES - 1) % STAGES * STAGE;
-            windows.copy(p, stage);
-            weights.copy(p, stage + BM * STRIP);
+            windows.copy(p, memory + writing);
+            weights.copy(p, memory + writing + BM * STRIP);
         }
         commit_copies();
-        const char* stage = memory + i % STAGES * STAGE;
-        product.add(stage + row * STRIP, stage + (BM + column) * STRIP);
+        product.add(memory + reading + row * STRIP, memory + reading + (BM + column) * STRIP);
+        writing = reading;
+        reading = reading + STAGE < STAGES * STAGE ? reading + STAGE : 0;
     }
     if (p.splits > 1) {
         if (!collect<THREADS>(p, product, blockIdx.x + gridDim.x * group, split)) return;
@@ -258,7 +269,7 @@ __device__ inline void convolve(const Convolution& p) {
 #pragma unroll
             for (int k = 0; k < NUMBERS; k++) x[k] = own[line * PITCH + channel + k];
             if (pixel < p.pixels && filter < p.group_filters)
-                finish<T>(p, pixel, group * p.group_filters + filter, x);
+                finish<T, CODE, FINAL_CODE>(p, pixel, group * p.group_filters + filter, x);
         }
         __syncwarp();
     }
