@@ -173,6 +173,10 @@ MIXED = make_network(
     ("shortcut", {"from": 0, "activation": "leaky"}),
     ("convolutional", {"filters": 64, "size": 3, "pad": 1, "groups": 2, "activation": "relu"}),
     ("convolutional", {"filters": 40, "size": 1, "stride": 2, "activation": "linear"}),
+    ("convolutional", {"filters": 64, "size": 3, "pad": 1, "activation": "mish"}),
+    ("convolutional", {"filters": 64, "size": 1, "activation": "linear"}),
+    ("shortcut", {"from": -2, "activation": "swish"}),
+    ("convolutional", {"filters": 64, "size": 3, "pad": 1, "groups": 64, "activation": "logistic"}),
     ("connected", {"output": 24, "activation": "leaky"}),
 )
 
