@@ -12,7 +12,7 @@ from darknet_py.layers.maxpool import MaxPool
 from darknet_py.network import load_structure
 
 
-@pytest.mark.parametrize("name", FIFTEEN)
+@pytest.mark.parametrize("name", [*FIFTEEN, "efficientnet_b0"])
 def test_every_step_of_the_networks_has_a_kernel(name):
     layers = load_structure(f"cfg/{name}.cfg").layers
     assert not any(no_kernel(layers[index]) for index in compile_steps(layers, PACK).running)

@@ -16,6 +16,7 @@ from ...layers.convolutional import Convolutional
 from ...layers.crop import Crop
 from ...layers.maxpool import MaxPool
 from ...layers.route import Route
+from ...layers.scale_channels import ScaleChannels
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
 from ..passes import INPUT, Program, Step, decline
@@ -216,6 +217,16 @@ class Lowering:
             activation=ACTIVATION_CODES[step.activation], alpha=layer.alpha, beta=layer.beta,
         )  # fmt: skip
 
+    def _scale_channels(self, step: Step) -> Iterator[Launch]:
+        factors, source, target = map(self._value, (*step.sources, step.target))
+        yield self._per_number(
+            "scale_channels", target, target.channels // QUAD,
+            source=factors.address, source_stride=factors.stride, other=source.address, other_stride=source.stride,
+            target=target.address, target_stride=target.stride, channels=target.channels,
+            factor_channels=factors.shape.channels, height=target.shape.height // factors.shape.height,
+            width=target.shape.width // factors.shape.width, activation=ACTIVATION_CODES[step.activation],
+        )  # fmt: skip
+
     def _copy(self, step: Step) -> Iterator[Launch]:
         """The sources side by side, and zeros behind the last one up to a whole pack."""
         target = self._value(step.target)
@@ -280,6 +291,7 @@ KERNELS: dict[type[Layer], LayerKernel] = {
     Crop: LayerKernel(Lowering._crop),
     MaxPool: LayerKernel(Lowering._max_pool),
     Route: LayerKernel(Lowering._copy, by_channel=True),
+    ScaleChannels: LayerKernel(Lowering._scale_channels),
     Shortcut: LayerKernel(Lowering._shortcut),
     Softmax: LayerKernel(Lowering._inner_softmax, by_channel=True),
 }
@@ -312,7 +324,7 @@ def find_quads(program: Program, layers: Sequence[Layer]) -> set[int]:
         if step.task == "layer" and type(layers[step.layer]) in WINDOWS:
             quads.discard(root(step.target))
         elif not _by_channel(step, layers) and root(step.target) not in quads:
-            quads.discard(root(step.source))
+            quads.difference_update(map(root, step.sources))
         if step.sum is not None:
             quads.discard(root(step.sum.other))
     return quads

@@ -85,3 +85,20 @@ __device__ inline void add(const Elements& p) {
     }
     store((T*)p.target + (long long)pixel * p.target_stride + first, x);
 }
+
+// activation(x * factor), x being the other; a pixel of factors stands for `height` x `width` pixels, and a single
+// channel of them for all channels.
+template <class T>
+__device__ inline void scale_channels(const Elements& p) {
+    u32 number = thread_number(), quads = p.channels / 4;
+    if (number >= quads * p.pixels) return;
+    int channel = number % quads * 4, pixel = number / quads;
+    const T* factors = (const T*)p.source + (long long)(pixel / (p.height * p.width)) * p.source_stride;
+    float x[4], factor[4];
+    load(x, (const T*)p.other + (long long)pixel * p.other_stride + channel);
+    if (p.factor_channels == 1) factor[0] = factor[1] = factor[2] = factor[3] = widen(factors[0]);
+    else load(factor, factors + channel);
+#pragma unroll
+    for (int i = 0; i < 4; i++) x[i] = activate(p.activation, x[i] * factor[i]);
+    store((T*)p.target + (long long)pixel * p.target_stride + channel, x);
+}
