@@ -26,7 +26,8 @@ def convolutions(precision):
 
 def others(precision):
     kind = TYPES[precision]
-    more = {"softmax": [(kind,), ("float",)]}  # that it writes
+    vectors = [(count,) for count in sorted({4, 16 // ITEM_SIZES[precision]})]
+    more = {"softmax": [(kind,), ("float",)], "average_pool": vectors}
     return [kernel_of(function, kind, *types) for function in FUNCTIONS for types in more.get(function, [()])]
 
 
@@ -105,9 +106,9 @@ def test_structures_have_no_gaps(name):
     assert dtype.itemsize - sizes < 8
 
 
-def test_the_table_holds_all_functions_that_take_types_alone():
+def test_the_table_holds_all_functions_that_take_types_and_numbers_alone():
     """So that all of them are compiled here."""
-    takes = re.compile(r"template <((?:class \w+(?:, )?)+)>\n__device__ inline void (\w+)\(const (\w+)& p\)")
+    takes = re.compile(r"template <((?:(?:class|int) \w+(?:, )?)+)>\n__device__ inline void (\w+)\(const (\w+)& p\)")
     found = {
         name: (path.stem, structure)
         for path in FOLDER.glob("*.cu")

@@ -81,6 +81,7 @@ STRUCTURES = {
         ("int", "size"),
         ("int", "stride"),
         ("int", "padding"),  # before the first row
+        ("int", "lanes"),  # vectors of channels that a thread block has side by side; a power of 2
     ),
     "Elements": (
         ("const void*", "source"),
@@ -124,7 +125,8 @@ STRUCTURES = {
         ("float", "temperature"),
     ),
 }
-# The device functions whose template takes types alone, with their file in kernels/ and the kind of their arguments.
+# The device functions whose template takes types and numbers alone, with their file in kernels/ and the kind of their
+# arguments.
 FUNCTIONS = {
     "enter": ("elementwise", "Elements"),
     "leave": ("elementwise", "Elements"),
@@ -156,6 +158,9 @@ class Kernel:
         A thread block.
     shared : int
         Bytes of dynamic shared memory a thread block.
+    resident : int
+        Thread blocks that a multiprocessor has room for at least; few may have many registers each, for loads that are
+        under way together. 0 leaves it to the compiler, which takes few registers.
     """
 
     file: str
@@ -163,6 +168,7 @@ class Kernel:
     structure: str
     threads: int = THREADS
     shared: int = 0
+    resident: int = 0
 
     @property
     def name(self) -> str:
@@ -171,8 +177,9 @@ class Kernel:
 
     def source(self, intrinsics: Path = FOLDER / "intrinsics.cuh") -> str:
         """The whole text; `intrinsics` may be another file with the same functions."""
+        bounds = f"{self.threads}, {self.resident}" if self.resident else self.threads
         entry = (
-            f'extern "C" __global__ void __launch_bounds__({self.threads}) {self.name}'
+            f'extern "C" __global__ void __launch_bounds__({bounds}) {self.name}'
             f"(const __grid_constant__ {self.structure} arguments) {{\n    {self.call}(arguments);\n}}\n"
         )
         files = intrinsics, FOLDER / "common.cuh", FOLDER / f"{self.file}.cu"
@@ -180,10 +187,13 @@ class Kernel:
         return "\n".join([intrinsics_text, _declarations(), common, text, entry])
 
 
-def kernel_of(function: str, *types: str) -> Kernel:
-    """The kernel of one of the `FUNCTIONS`, for these C `types`."""
+def kernel_of(function: str, *template: str | int, **launch: int) -> Kernel:
+    """The kernel of one of the `FUNCTIONS`, for these arguments of its `template`, in C.
+
+    `launch` are the other attributes of `Kernel`, where they differ from what most have.
+    """
     file, structure = FUNCTIONS[function]
-    return Kernel(file, f"{function}<{', '.join(types)}>", structure)
+    return Kernel(file, f"{function}<{', '.join(map(str, template))}>", structure, **launch)
 
 
 def structure_dtype(name: str) -> np.dtype[np.void]:

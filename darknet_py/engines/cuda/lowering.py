@@ -28,6 +28,9 @@ from .kernels import ACTIVATION_CODES, THREADS, TYPES, Launch, arguments_of, ker
 from .layout import Layout, Value, describe
 from .packing import QUAD, round_up
 
+VECTOR = 16  # bytes that a thread loads or stores at once, where values allow it
+AVERAGING_THREADS = 512  # a thread block of averages: as much in flight as one multiprocessor needs
+
 
 @dataclass(frozen=True)
 class HostCall:
@@ -159,6 +162,12 @@ class Lowering:
     def _chosen(self, step: Step) -> Iterator[Launch | GraphLaunch]:
         yield from self.convolution(step, self.choices[describe(step, self.layout)])
 
+    def _vector(self, *values: Value) -> int:
+        """How many channels of `values` a thread takes at once: `VECTOR` bytes where all lie so, else a quad."""
+        most = VECTOR // self.layout.item
+        wide = all(value.stride % most == 0 and value.address % VECTOR == 0 for value in values)
+        return most if wide else QUAD
+
     def _per_number(self, function: str, over: Value, numbers: int, **fields: float) -> Launch:
         """A thread for each of `numbers` of each pixel of `over`."""
         pixels = self.pictures * over.shape.height * over.shape.width
@@ -171,7 +180,20 @@ class Lowering:
         yield self._pool("max_pool", step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
 
     def _average_pool(self, step: Step) -> Iterator[Launch]:
-        yield self._pool("average_pool", step)
+        source, target = self._value(step.source), self._value(step.target)
+        vector = self._vector(source, target)
+        vectors, pixels = target.channels // vector, source.shape.height * source.shape.width
+        # Threads have four pixels at least, and two of them take a sector of memory together.
+        rows = min(1 << max(0, (pixels // 4).bit_length() - 1), AVERAGING_THREADS // 2)
+        lanes = AVERAGING_THREADS // rows
+        launch = {"threads": AVERAGING_THREADS, "shared": 4 * vector * AVERAGING_THREADS, "resident": 2}
+        kernel = kernel_of("average_pool", TYPES[self.precision], vector, **launch)
+        arguments = arguments_of(
+            kernel.structure, source=source.address, source_stride=source.stride, target=target.address,
+            target_stride=target.stride, channels=target.channels, height=source.shape.height,
+            width=source.shape.width, lanes=lanes,
+        )  # fmt: skip
+        yield Launch(kernel, (ceil(vectors / lanes), self.pictures), arguments)
 
     def _pool(self, function: str, step: Step, **window: int) -> Launch:
         source, target = self._value(step.source), self._value(step.target)
