@@ -15,7 +15,7 @@
 #define __device__
 #define __global__
 #define __noinline__ __attribute__((noinline))
-#define __launch_bounds__(threads, resident)
+#define __launch_bounds__(...)
 #define __grid_constant__
 #define __shared__ static
 using std::max;

@@ -71,6 +71,41 @@ def networks(draw):
 
 
 @st.composite
+def planes(draw):
+    """A layer that goes through all numbers once, of planes of any size and any number of channels."""
+    channels = draw(st.one_of(st.integers(1, 40), st.sampled_from([48, 64, 100])))
+    sides = [draw(st.integers(1, 120)), draw(st.integers(1, 120 if channels <= 10 else 9))]
+    shape = Shape(channels, *draw(st.permutations(sides)))
+    shapes = Shapes(shape)
+    first = (
+        "convolutional",
+        {"filters": draw(st.sampled_from([channels, channels, 1, 7, 16])), "activation": "linear"},
+    )
+    last = ("convolutional", {"filters": channels, "activation": "leaky"})
+    activation = {"activation": draw(activations)}
+    layer: Words = draw(
+        st.sampled_from(
+            [
+                ("avgpool", {}),
+                ("activation", activation),
+                ("batchnorm", {}),
+                ("shortcut", {"from": 0, "alpha": draw(st.sampled_from([1, 0.5])), **activation}),
+                ("scale_channels", activation),
+                ("maxpool", draw(_maxpool(shapes))),
+                ("crop", draw(_crop(shapes))),
+                ("softmax", draw(_softmax(shapes))),
+            ]
+        )
+    )
+    if layer[0] != "scale_channels":
+        return _make(shape, [first, last, layer], DIALECTS["alexeyab"])
+    if draw(switches):
+        return _make(shape, [last, ("avgpool", {}), (layer[0], {"from": 0, **activation})], DIALECTS["alexeyab"])
+    cells = ("convolutional", {"filters": 1, "activation": "linear"})
+    return _make(shape, [last, cells, (layer[0], {"from": 0, "scale_wh": 1, **activation})], DIALECTS["alexeyab"])
+
+
+@st.composite
 def trained_networks(draw, apart=False):
     """The same, of which only the last layers measure a loss; some layers are frozen, and some end training.
 

@@ -8,7 +8,7 @@ from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import make_network, random_array
-from support_networks import CANCELLING, OTHER_LAYERS, cancelling_parameters, convolutions, networks
+from support_networks import CANCELLING, OTHER_LAYERS, cancelling_parameters, convolutions, networks, planes
 
 from darknet_py import load_network
 from darknet_py.engines.cuda import CudaEngine
@@ -31,6 +31,41 @@ def test_convolutions_of_any_geometry(network, precision):
 @settings(max_examples=60)
 def test_any_network(network, precision):
     check(network, precision)
+
+
+@needs_compiler
+@given(planes(), st.sampled_from(list(BOUNDS)))
+@settings(max_examples=40)
+def test_any_plane(network, precision):
+    check(network, precision)
+
+
+SQUEEZED = [
+    pytest.param([("avgpool", {}), ("scale_channels", {"from": -2})], id="channels"),
+    pytest.param([("convolutional", {"filters": 1}), ("scale_channels", {"from": -2, "scale_wh": 1})], id="cells"),
+]
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("channels", [1, 3, 4, 12, 16])
+@pytest.mark.parametrize("sections", SQUEEZED)
+def test_channels_and_cells_are_scaled(sections, channels, precision):
+    convolution = ("convolutional", {"filters": channels, "size": 3, "pad": 1, "activation": "linear"})
+    *before, (kind, options) = sections
+    for activation in ("linear", "swish"):
+        scaling = kind, {**options, "activation": activation}
+        for behind in ([], [convolution], [("route", {"layers": "0,-1"}), convolution]):
+            check(make_network((3, 5, 6), convolution, *before, scaling, *behind), precision)
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("filters", [1, 5, 8, 11])
+def test_a_shortcut_adds_no_channels_that_are_not_there(filters, precision):
+    """Past its channels a logistic convolution's output is 1/2."""
+    other, last = (("convolutional", {"filters": n, "activation": "logistic"}) for n in (filters, 17))
+    check(make_network((3, 5, 6), other, last, ("shortcut", {"from": 0, "activation": "leaky"})), precision)
 
 
 @needs_compiler

@@ -12,8 +12,17 @@ from darknet_py.engines.cuda.algorithms import FORWARD
 from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm
 from darknet_py.engines.cuda.compiler import architecture_for, compile_kernel, load_compiled
 from darknet_py.engines.cuda.convolution import Convolution
-from darknet_py.engines.cuda.kernels import FOLDER, FUNCTIONS, STRUCTURES, TYPES, kernel_of, structure_dtype
-from darknet_py.engines.cuda.packing import QUAD, Groups
+from darknet_py.engines.cuda.kernels import (
+    ACTIVATION_CODES,
+    FOLDER,
+    FUNCTIONS,
+    STRUCTURES,
+    TYPES,
+    activation_arguments,
+    kernel_of,
+    structure_dtype,
+)
+from darknet_py.engines.cuda.packing import ITEM_SIZES, QUAD, Groups
 from darknet_py.errors import EngineError
 
 # NVRTC comes with the GPU's driver or as a package; CuPy finds it.
@@ -31,7 +40,12 @@ def convolutions(precision):
 
 def others(precision):
     kind = TYPES[precision]
-    more = {"softmax": [(kind,), ("float",)]}  # that it writes
+    vectors = [(count,) for count in sorted({4, 16 // ITEM_SIZES[precision]})]
+    more = {"softmax": [(kind,), ("float",)]}
+    more |= dict.fromkeys(("average_pool", "max_pool", "crop"), vectors)
+    codes = [activation_arguments(name)[0] for name in ("linear", "swish")]
+    activated = [(*vector, code) for vector in vectors for code in codes]
+    more |= dict.fromkeys(("scale", "add", "scale_channels"), activated)
     return [kernel_of(function, kind, *types) for function in FUNCTIONS for types in more.get(function, [()])]
 
 
@@ -62,6 +76,12 @@ def test_every_kernel_compiles(precision):
                 assert f".entry {kernel.name}(".encode() in compiled
 
 
+@pytest.mark.parametrize("activation", ACTIVATION_CODES)
+def test_every_activation_is_compiled_to_code_without_a_switch(activation):
+    kernel = kernel_of("scale", "float", 4, activation_arguments(activation)[0])
+    assert b"brx" not in compile_kernel(nvrtc, kernel, "compute_80")
+
+
 def test_a_gpu_newer_than_nvrtc_gets_ptx():
     class Known:
         getSupportedArchs = staticmethod(lambda: (70, 80, 89, 90, 100, 101))  # noqa: N815
@@ -71,8 +91,8 @@ def test_a_gpu_newer_than_nvrtc_gets_ptx():
 
 
 def test_an_unknown_architecture_is_one_line():
-    kernel = kernel_of("max_pool", "float")
-    with pytest.raises(EngineError, match=r"NVRTC cannot compile max_pool_float for sm_1: .*$") as caught:
+    kernel = kernel_of("max_pool", "float", 4)
+    with pytest.raises(EngineError, match=r"NVRTC cannot compile max_pool_float__4 for sm_1: .*$") as caught:
         compile_kernel(nvrtc, kernel, "sm_1")
     assert "\n" not in str(caught.value)
 
@@ -110,9 +130,9 @@ def test_structures_have_no_gaps(name):
     assert dtype.itemsize - sizes < 8
 
 
-def test_the_table_holds_all_functions_that_take_types_alone():
+def test_the_table_holds_all_functions_that_take_types_and_numbers_alone():
     """So that all of them are compiled here."""
-    takes = re.compile(r"template <((?:class \w+(?:, )?)+)>\n__device__ inline void (\w+)\(const (\w+)& p\)")
+    takes = re.compile(r"template <((?:(?:class|int) \w+(?:, )?)+)>\n__device__ inline void (\w+)\(const (\w+)& p\)")
     found = {
         name: (path.stem, structure)
         for path in FOLDER.glob("*.cu")

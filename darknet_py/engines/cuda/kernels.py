@@ -32,7 +32,8 @@ CURVES = {
     "hard_mish": "x > 0 ? x : x < -2 ? 0 : x * (0.5f * x + 1)",
     "gelu": f"x / (1 + expf(-x * ({2 * GELU_LINEAR}f + {2 * GELU_CUBIC}f * x * x)))",
 }
-ACTIVATION_CODES = {name: code for code, name in enumerate([*SLOPES, *CURVES])}
+# As kernels' templates take them.
+ACTIVATION_CODES = dict.fromkeys(SLOPES, "SLOPE") | {name: str(code) for code, name in enumerate(CURVES)}
 TYPES = {"float32": "float", "tf32": "tfloat32", "float16": "half", "bfloat16": "bfloat16"}
 STATIC_SHARED = 1 << 10  # bytes of shared memory, at most, that a kernel has besides what it is given
 THREADS = 256  # a thread block, where a kernel does not need another number
@@ -81,6 +82,7 @@ STRUCTURES = {
         ("int", "size"),
         ("int", "stride"),
         ("int", "padding"),  # before the first row
+        ("int", "lanes"),  # vectors of channels that a thread block has side by side; a power of 2
     ),
     "Elements": (
         ("const void*", "source"),
@@ -101,11 +103,12 @@ STRUCTURES = {
         ("int", "top"),
         ("int", "left"),
         ("int", "other_channels"),
+        ("int", "factor_channels"),
         ("int", "other_height"),
         ("int", "other_width"),
         ("int", "stride"),
         ("int", "spread"),
-        ("int", "activation"),
+        ("float", "slope"),  # where the activation is one
         ("float", "alpha"),
         ("float", "beta"),
     ),
@@ -123,7 +126,8 @@ STRUCTURES = {
         ("float", "temperature"),
     ),
 }
-# The device functions whose template takes types alone, with their file in kernels/ and the kind of their arguments.
+# The device functions whose template takes types and numbers alone, with their file in kernels/ and the kind of their
+# arguments.
 FUNCTIONS = {
     "enter": ("elementwise", "Elements"),
     "leave": ("elementwise", "Elements"),
@@ -131,6 +135,7 @@ FUNCTIONS = {
     "scale": ("elementwise", "Elements"),
     "crop": ("elementwise", "Elements"),
     "add": ("elementwise", "Elements"),
+    "scale_channels": ("elementwise", "Elements"),
     "max_pool": ("pooling", "Pooling"),
     "average_pool": ("pooling", "Pooling"),
     "softmax": ("softmax", "Softmax"),
@@ -155,7 +160,8 @@ class Kernel:
     shared : int
         Bytes of dynamic shared memory a thread block.
     resident : int
-        Thread blocks, at least, for which a multiprocessor's registers are to suffice.
+        Thread blocks that a multiprocessor has room for at least; few may have many registers each, for loads that are
+        under way together. 0 leaves it to the compiler, which takes few registers.
     """
 
     file: str
@@ -163,7 +169,7 @@ class Kernel:
     structure: str
     threads: int = THREADS
     shared: int = 0
-    resident: int = 1
+    resident: int = 0
 
     @property
     def name(self) -> str:
@@ -172,8 +178,9 @@ class Kernel:
 
     def source(self, intrinsics: Path = FOLDER / "intrinsics.cuh") -> str:
         """The whole text; `intrinsics` may be another file with the same functions."""
+        bounds = f"{self.threads}, {self.resident}" if self.resident else self.threads
         entry = (
-            f'extern "C" __global__ void __launch_bounds__({self.threads}, {self.resident}) {self.name}'
+            f'extern "C" __global__ void __launch_bounds__({bounds}) {self.name}'
             f"(const __grid_constant__ {self.structure} arguments) {{\n    {self.call}(arguments);\n}}\n"
         )
         files = intrinsics, FOLDER / "common.cuh", FOLDER / f"{self.file}.cu"
@@ -181,15 +188,18 @@ class Kernel:
         return "\n".join([intrinsics_text, _declarations(), common, text, entry])
 
 
-def activation_arguments(name: str) -> tuple[str, float]:
-    """An activation's code in kernels' templates, and the slope below 0 where it is one of the `SLOPES`."""
-    return ("SLOPE", SLOPES[name]) if name in SLOPES else (str(ACTIVATION_CODES[name]), 0.0)
+def kernel_of(function: str, *template: str | int, **launch: int) -> Kernel:
+    """The kernel of one of the `FUNCTIONS`, for these arguments of its `template`, in C.
 
-
-def kernel_of(function: str, *types: str) -> Kernel:
-    """The kernel of one of the `FUNCTIONS`, for these C `types`."""
+    `launch` are the other attributes of `Kernel`, where they differ from what most have.
+    """
     file, structure = FUNCTIONS[function]
-    return Kernel(file, f"{function}<{', '.join(types)}>", structure)
+    return Kernel(file, f"{function}<{', '.join(map(str, template))}>", structure, **launch)
+
+
+def activation_arguments(name: str) -> tuple[str, float]:
+    """What kernels that are compiled for the activation `name` take: its code in their template, and the slope."""
+    return ACTIVATION_CODES[name], SLOPES.get(name, 0)
 
 
 def structure_dtype(name: str) -> np.dtype[np.void]:
@@ -232,14 +242,11 @@ def _declarations() -> str:
         f"struct {name} {{\n" + "".join(f"    {kind} {field};\n" for kind, field in fields) + "};\n"
         for name, fields in STRUCTURES.items()
     ]
-    slopes = [f"case {ACTIVATION_CODES[name]}: return {slope}f;" for name, slope in SLOPES.items()]
     curves = [f"case {ACTIVATION_CODES[name]}: return {formula};" for name, formula in CURVES.items()]
     nan = "default: return __uint_as_float(0x7fc00000);"
     return "\n".join(
         [
-            f"constexpr int SLOPES = {len(SLOPES)};",
             *structures,
-            _switch("__device__ inline float slope(int activation)", [*slopes, nan]),
             _switch("__device__ inline float curve(int activation, float x)", [*curves, nan]),
         ]
     )

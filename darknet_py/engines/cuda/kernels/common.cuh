@@ -38,13 +38,10 @@ __device__ inline void store(T* address, const float (&x)[N]) {
     *(Vector<T, N>*)address = vector;
 }
 
-__device__ inline float activate(int activation, float x) {
-    return activation < SLOPES ? x > 0 ? x : slope(activation) * x : curve(activation, x);
-}
-
 constexpr int SLOPE = -1;
 
-// By a code that is known when the kernel is compiled: asking for each number which curve it is takes longer than most.
+// x > 0 ? x : slope * x, or the curve of a code; known when the kernel is compiled, as asking for each number which it is
+// takes longer than most of them.
 template <int CODE>
 __device__ inline float activate(float x, float slope) {
     if constexpr (CODE == SLOPE) return x > 0 ? x : slope * x;
@@ -53,3 +50,11 @@ __device__ inline float activate(float x, float slope) {
 
 // This thread's number among all of the grid.
 __device__ inline u32 thread_number() { return blockIdx.x * blockDim.x + threadIdx.x; }
+
+// Where this thread's `N` channels begin among `channels` of each pixel.
+template <int N>
+__device__ inline void locate(int channels, u32& pixel, int& channel) {
+    u32 number = thread_number(), vectors = channels / N;
+    pixel = number / vectors;
+    channel = (number - pixel * vectors) * N;
+}
