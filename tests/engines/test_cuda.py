@@ -60,6 +60,15 @@ def test_channels_and_cells_are_scaled(sections, channels, precision):
 
 
 @needs_compiler
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("filters", [1, 5, 8, 11])
+def test_a_shortcut_adds_no_channels_that_are_not_there(filters, precision):
+    """Past its channels a logistic convolution's output is 1/2."""
+    other, last = (("convolutional", {"filters": n, "activation": "logistic"}) for n in (filters, 17))
+    check(make_network((3, 5, 6), other, last, ("shortcut", {"from": 0, "activation": "leaky"})), precision)
+
+
+@needs_compiler
 def test_the_mean_comes_before_an_affine_layer():
     """So in an execution of the plan's, which is kept for the next batch of that size."""
     convolution = {"filters": 18, "size": 3, "pad": 1, "activation": "leaky"}

@@ -10,7 +10,16 @@ from darknet_py.engines.cuda import compiler
 from darknet_py.engines.cuda.algorithms import FORWARD
 from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm
 from darknet_py.engines.cuda.compiler import architecture_for, compile_kernel, load_compiled
-from darknet_py.engines.cuda.kernels import FOLDER, FUNCTIONS, STRUCTURES, TYPES, kernel_of, structure_dtype
+from darknet_py.engines.cuda.kernels import (
+    ACTIVATION_CODES,
+    FOLDER,
+    FUNCTIONS,
+    STRUCTURES,
+    TYPES,
+    activation_arguments,
+    kernel_of,
+    structure_dtype,
+)
 from darknet_py.engines.cuda.packing import ITEM_SIZES
 from darknet_py.errors import EngineError
 
@@ -27,7 +36,11 @@ def convolutions(precision):
 def others(precision):
     kind = TYPES[precision]
     vectors = [(count,) for count in sorted({4, 16 // ITEM_SIZES[precision]})]
-    more = {"softmax": [(kind,), ("float",)], "average_pool": vectors}
+    more = {"softmax": [(kind,), ("float",)]}
+    more |= dict.fromkeys(("average_pool", "max_pool", "crop"), vectors)
+    codes = [activation_arguments(name)[0] for name in ("linear", "swish")]
+    activated = [(*vector, code) for vector in vectors for code in codes]
+    more |= dict.fromkeys(("scale", "add", "scale_channels"), activated)
     return [kernel_of(function, kind, *types) for function in FUNCTIONS for types in more.get(function, [()])]
 
 
@@ -58,6 +71,12 @@ def test_every_kernel_compiles(precision):
                 assert f".entry {kernel.name}(".encode() in compiled
 
 
+@pytest.mark.parametrize("activation", ACTIVATION_CODES)
+def test_every_activation_is_compiled_to_code_without_a_switch(activation):
+    kernel = kernel_of("scale", "float", 4, activation_arguments(activation)[0])
+    assert b"brx" not in compile_kernel(nvrtc, kernel, "compute_80")
+
+
 def test_a_gpu_newer_than_nvrtc_gets_ptx():
     class Known:
         getSupportedArchs = staticmethod(lambda: (70, 80, 89, 90, 100, 101))  # noqa: N815
@@ -67,8 +86,8 @@ def test_a_gpu_newer_than_nvrtc_gets_ptx():
 
 
 def test_an_unknown_architecture_is_one_line():
-    kernel = kernel_of("max_pool", "float")
-    with pytest.raises(EngineError, match=r"NVRTC cannot compile max_pool_float for sm_1: .*$") as caught:
+    kernel = kernel_of("max_pool", "float", 4)
+    with pytest.raises(EngineError, match=r"NVRTC cannot compile max_pool_float__4 for sm_1: .*$") as caught:
         compile_kernel(nvrtc, kernel, "sm_1")
     assert "\n" not in str(caught.value)
 

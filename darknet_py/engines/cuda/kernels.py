@@ -107,7 +107,7 @@ STRUCTURES = {
         ("int", "other_width"),
         ("int", "stride"),
         ("int", "spread"),
-        ("int", "activation"),
+        ("float", "slope"),  # where the activation is one
         ("float", "alpha"),
         ("float", "beta"),
     ),
@@ -196,6 +196,11 @@ def kernel_of(function: str, *template: str | int, **launch: int) -> Kernel:
     return Kernel(file, f"{function}<{', '.join(map(str, template))}>", structure, **launch)
 
 
+def activation_arguments(name: str) -> tuple[str, float]:
+    """What kernels that are compiled for the activation `name` take: its code in their template, and the slope."""
+    return ("SLOPE", SLOPES[name]) if name in SLOPES else (str(ACTIVATION_CODES[name]), 0)
+
+
 def structure_dtype(name: str) -> np.dtype[np.void]:
     """The memory layout of the C structure `name`."""
     fields = [
@@ -244,7 +249,7 @@ def _declarations() -> str:
             f"constexpr int SLOPES = {len(SLOPES)};",
             *structures,
             _switch("__device__ inline float slope(int activation)", [*slopes, nan]),
-            _switch("static __device__ __noinline__ float curve(int activation, float x)", [*curves, nan]),
+            _switch("__device__ inline float curve(int activation, float x)", [*curves, nan]),
         ]
     )
 

@@ -24,7 +24,7 @@ from .algorithms import Implementation, PackedWeights
 from .convolution import WINDOWS, Convolution, Operands
 from .cudnn import GraphLaunch
 from .device import Memory
-from .kernels import ACTIVATION_CODES, THREADS, TYPES, Launch, arguments_of, kernel_of
+from .kernels import ACTIVATION_CODES, THREADS, TYPES, Launch, activation_arguments, arguments_of, kernel_of
 from .layout import Layout, Value, describe
 from .packing import QUAD, round_up
 
@@ -168,6 +168,27 @@ class Lowering:
         wide = all(value.stride % most == 0 and value.address % VECTOR == 0 for value in values)
         return most if wide else QUAD
 
+    def _per_vector(
+        self, function: str, values: Sequence[Value], activation: str | None = None, **fields: float
+    ) -> Launch:
+        """A thread for each vector of channels of a pixel; `values` are the source, the target and what else is read.
+
+        Where it has an `activation` the kernel is compiled for it.
+        """
+        source, target, *_ = values
+        vector = self._vector(*values)
+        code = []
+        if activation is not None:
+            text, fields["slope"] = activation_arguments(activation)
+            code = [text]
+        pixels = self.pictures * target.shape.height * target.shape.width
+        kernel = kernel_of(function, TYPES[self.precision], vector, *code)
+        arguments = arguments_of(
+            kernel.structure, source=source.address, source_stride=source.stride, target=target.address,
+            target_stride=target.stride, channels=target.channels, pixels=pixels, **fields,
+        )  # fmt: skip
+        return Launch(kernel, (ceil(pixels * (target.channels // vector) / THREADS), 1), arguments)
+
     def _per_number(self, function: str, over: Value, numbers: int, **fields: float) -> Launch:
         """A thread for each of `numbers` of each pixel of `over`."""
         pixels = self.pictures * over.shape.height * over.shape.width
@@ -177,7 +198,12 @@ class Lowering:
 
     def _max_pool(self, step: Step) -> Iterator[Launch]:
         layer = cast(MaxPool, self.layers[step.layer])
-        yield self._pool("max_pool", step, size=layer.size, stride=layer.stride, padding=layer.padding // 2)
+        source, target = self._value(step.source), self._value(step.target)
+        yield self._per_vector(
+            "max_pool", (source, target), height=source.shape.height, width=source.shape.width,
+            out_height=target.shape.height, out_width=target.shape.width, size=layer.size, stride=layer.stride,
+            padding=layer.padding // 2,
+        )  # fmt: skip
 
     def _average_pool(self, step: Step) -> Iterator[Launch]:
         source, target = self._value(step.source), self._value(step.target)
@@ -195,58 +221,37 @@ class Lowering:
         )  # fmt: skip
         yield Launch(kernel, (ceil(vectors / lanes), self.pictures), arguments)
 
-    def _pool(self, function: str, step: Step, **window: int) -> Launch:
-        source, target = self._value(step.source), self._value(step.target)
-        _, height, width = source.shape
-        _, out_height, out_width = target.shape
-        return self._per_number(
-            function, target, target.channels // QUAD,
-            source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
-            channels=target.channels, height=height, width=width, out_height=out_height, out_width=out_width, **window,
-        )  # fmt: skip
-
     def _scale(self, step: Step) -> Iterator[Launch]:
         source, target = self._value(step.source), self._value(step.target)
         factors, biases = self.factors.get((step.layer, step.task), (0, 0))
-        yield self._per_number(
-            "scale", target, target.channels // QUAD,
-            source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
-            channels=target.channels, factors=factors, biases=biases, activation=ACTIVATION_CODES[step.activation],
-        )  # fmt: skip
+        yield self._per_vector("scale", (source, target), step.activation, factors=factors, biases=biases)
 
     def _crop(self, step: Step) -> Iterator[Launch]:
         layer = cast(Crop, self.layers[step.layer])
         source, target = self._value(step.source), self._value(step.target)
         alpha, beta = (1, 0) if layer.noadjust else (2, -1)
-        yield self._per_number(
-            "crop", target, target.channels // QUAD,
-            source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
-            channels=target.channels, height=source.shape.height, width=source.shape.width,
+        yield self._per_vector(
+            "crop", (source, target), height=source.shape.height, width=source.shape.width,
             out_height=target.shape.height, out_width=target.shape.width, top=layer.top, left=layer.left,
             alpha=alpha, beta=beta,
         )  # fmt: skip
 
     def _shortcut(self, step: Step) -> Iterator[Launch]:
         layer = cast(Shortcut, self.layers[step.layer])
-        source, target = self._value(step.source), self._value(step.target)
-        other = self._value(step.sources[1])
-        yield self._per_number(
-            "add", target, target.channels // QUAD,
-            source=source.address, source_stride=source.stride, target=target.address, target_stride=target.stride,
-            channels=target.channels, height=target.shape.height, width=target.shape.width,
+        source, other, target = map(self._value, (*step.sources, step.target))
+        yield self._per_vector(
+            "add", (source, target, other), step.activation, height=target.shape.height, width=target.shape.width,
             other=other.address, other_stride=other.stride, other_channels=other.shape.channels,
             other_height=other.shape.height, other_width=other.shape.width, stride=layer.stride, spread=layer.spread,
-            activation=ACTIVATION_CODES[step.activation], alpha=layer.alpha, beta=layer.beta,
+            alpha=layer.alpha, beta=layer.beta,
         )  # fmt: skip
 
     def _scale_channels(self, step: Step) -> Iterator[Launch]:
-        factors, source, target = map(self._value, (*step.sources, step.target))
-        yield self._per_number(
-            "scale_channels", target, target.channels // QUAD,
-            source=factors.address, source_stride=factors.stride, other=source.address, other_stride=source.stride,
-            target=target.address, target_stride=target.stride, channels=target.channels,
+        factors, other, target = map(self._value, (*step.sources, step.target))
+        yield self._per_vector(
+            "scale_channels", (factors, target, other), step.activation, other=other.address, other_stride=other.stride,
             factor_channels=factors.shape.channels, height=target.shape.height // factors.shape.height,
-            width=target.shape.width // factors.shape.width, activation=ACTIVATION_CODES[step.activation],
+            width=target.shape.width // factors.shape.width,
         )  # fmt: skip
 
     def _copy(self, step: Step) -> Iterator[Launch]:

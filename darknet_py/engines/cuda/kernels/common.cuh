@@ -38,9 +38,28 @@ __device__ inline void store(T* address, const float (&x)[N]) {
     *(Vector<T, N>*)address = vector;
 }
 
+// Any curve, by one function that is called, and not copied to each place.
+static __device__ __noinline__ float called_curve(int activation, float x) { return curve(activation, x); }
+
 __device__ inline float activate(int activation, float x) {
-    return activation < SLOPES ? x > 0 ? x : slope(activation) * x : curve(activation, x);
+    return activation < SLOPES ? x > 0 ? x : slope(activation) * x : called_curve(activation, x);
+}
+
+// The activation that a kernel is compiled for: x > 0 ? x : slope * x, or the curve of that code.
+constexpr int SLOPE = -1;
+template <int CODE>
+__device__ inline float activate(float x, float slope) {
+    if constexpr (CODE == SLOPE) return x > 0 ? x : slope * x;
+    else return curve(CODE, x);
 }
 
 // This thread's number among all of the grid.
 __device__ inline u32 thread_number() { return blockIdx.x * blockDim.x + threadIdx.x; }
+
+// Where this thread's `N` channels begin among `channels` of each pixel.
+template <int N>
+__device__ inline void locate(int channels, u32& pixel, int& channel) {
+    u32 number = thread_number(), vectors = channels / N;
+    pixel = number / vectors;
+    channel = (number - pixel * vectors) * N;
+}

@@ -35,70 +35,92 @@ __device__ inline void copy(const Elements& p) {
 }
 
 // activation(factor * x + bias), channel by channel; without factors activation(x).
-template <class T>
+template <class T, int N, int CODE>
 __device__ inline void scale(const Elements& p) {
-    u32 number = thread_number(), quads = p.channels / 4;
-    if (number >= quads * p.pixels) return;
-    int channel = number % quads * 4;
-    long long pixel = number / quads;
-    float x[4], factor[4] = {1, 1, 1, 1}, bias[4] = {};
-    load(x, (const T*)p.source + pixel * p.source_stride + channel);
-    if (p.factors) load(factor, p.factors + channel), load(bias, p.biases + channel);
+    u32 pixel;
+    int channel;
+    locate<N>(p.channels, pixel, channel);
+    if (pixel >= p.pixels) return;
+    float x[N], factor[N], bias[N];
+    load(x, (const T*)p.source + (long long)pixel * p.source_stride + channel);
+    if (p.factors) {
+        load(factor, p.factors + channel), load(bias, p.biases + channel);
 #pragma unroll
-    for (int i = 0; i < 4; i++) x[i] = activate(p.activation, factor[i] * x[i] + bias[i]);
-    store((T*)p.target + pixel * p.target_stride + channel, x);
+        for (int i = 0; i < N; i++) x[i] = factor[i] * x[i] + bias[i];
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = activate<CODE>(x[i], p.slope);
+    store((T*)p.target + (long long)pixel * p.target_stride + channel, x);
 }
 
 // The middle of a picture, times `alpha`, plus `beta`.
-template <class T>
+template <class T, int N>
 __device__ inline void crop(const Elements& p) {
-    u32 number = thread_number(), quads = p.channels / 4;
-    if (number >= quads * p.pixels) return;
-    int channel = number % quads * 4, pixel = number / quads;
-    int x = pixel % p.out_width + p.left, y = pixel / p.out_width % p.out_height + p.top;
-    long long image = pixel / p.out_width / p.out_height;
-    float at[4];
-    load(at, (const T*)p.source + ((image * p.height + y) * p.width + x) * p.source_stride + channel);
+    u32 pixel;
+    int channel;
+    locate<N>(p.channels, pixel, channel);
+    if (pixel >= p.pixels) return;
+    u32 line = pixel / p.out_width, image = line / p.out_height;
+    int x = pixel - line * p.out_width + p.left, y = line - image * p.out_height + p.top;
+    float at[N];
+    load(at, (const T*)p.source + (((long long)image * p.height + y) * p.width + x) * p.source_stride + channel);
 #pragma unroll
-    for (int i = 0; i < 4; i++) at[i] = p.alpha * at[i] + p.beta;
+    for (int i = 0; i < N; i++) at[i] = p.alpha * at[i] + p.beta;
     store((T*)p.target + (long long)pixel * p.target_stride + channel, at);
+}
+
+// The other's pixel that meets this `pixel`; -1 where none does. Divisions would take as long as memory.
+__device__ inline int find_other(const Elements& p, u32 pixel) {
+    if (p.height == p.other_height && p.width == p.other_width) return pixel;
+    u32 line = pixel / p.width, image = line / p.height;
+    u32 column = pixel - line * p.width, row = line - image * p.height;
+    u32 x = column / p.spread, y = row / p.spread;
+    bool between = x * p.spread != column || y * p.spread != row;
+    x *= p.stride, y *= p.stride;
+    return between || x >= p.other_width || y >= p.other_height ? -1 : (image * p.other_height + y) * p.other_width + x;
 }
 
 // activation(alpha * x + beta * other) where both are, activation(x) elsewhere; cells of x `spread` apart meet cells of
 // the other `stride` apart.
-template <class T>
+template <class T, int N, int CODE>
 __device__ inline void add(const Elements& p) {
-    u32 number = thread_number(), quads = p.channels / 4;
-    if (number >= quads * p.pixels) return;
-    int first = number % quads * 4, pixel = number / quads;
-    int column = pixel % p.width, row = pixel / p.width % p.height;
-    long long image = pixel / p.width / p.height;
-    int other_x = column / p.spread * p.stride, other_y = row / p.spread * p.stride;
-    bool both = column % p.spread == 0 && row % p.spread == 0 && other_x < p.other_width && other_y < p.other_height;
-    const T* other = (const T*)p.other + ((image * p.other_height + other_y) * p.other_width + other_x) * p.other_stride;
-    float x[4];
-    load(x, (const T*)p.source + (long long)pixel * p.source_stride + first);
+    u32 pixel;
+    int channel;
+    locate<N>(p.channels, pixel, channel);
+    if (pixel >= p.pixels) return;
+    int at = channel < p.other_channels ? find_other(p, pixel) : -1;
+    float x[N], other[N];
+    load(x, (const T*)p.source + (long long)pixel * p.source_stride + channel);
+    if (at >= 0) {
+        load(other, (const T*)p.other + (long long)at * p.other_stride + channel);
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-        if (both && first + i < p.other_channels) x[i] = p.alpha * x[i] + p.beta * widen(other[first + i]);
-        x[i] = activate(p.activation, x[i]);
+        for (int i = 0; i < N; i++)
+            if (channel + i < p.other_channels) x[i] = p.alpha * x[i] + p.beta * other[i];
     }
-    store((T*)p.target + (long long)pixel * p.target_stride + first, x);
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = activate<CODE>(x[i], p.slope);
+    store((T*)p.target + (long long)pixel * p.target_stride + channel, x);
 }
 
 // activation(x * factor), x being the other; a pixel of factors stands for `height` x `width` pixels, and a single
 // channel of them for all channels.
-template <class T>
+template <class T, int N, int CODE>
 __device__ inline void scale_channels(const Elements& p) {
-    u32 number = thread_number(), quads = p.channels / 4;
-    if (number >= quads * p.pixels) return;
-    int channel = number % quads * 4, pixel = number / quads;
+    u32 pixel;
+    int channel;
+    locate<N>(p.channels, pixel, channel);
+    if (pixel >= p.pixels) return;
     const T* factors = (const T*)p.source + (long long)(pixel / (p.height * p.width)) * p.source_stride;
-    float x[4], factor[4];
+    float x[N], factor[N];
     load(x, (const T*)p.other + (long long)pixel * p.other_stride + channel);
-    if (p.factor_channels == 1) factor[0] = factor[1] = factor[2] = factor[3] = widen(factors[0]);
-    else load(factor, factors + channel);
+    if (p.factor_channels == 1) {
+        float all = widen(factors[0]);
 #pragma unroll
-    for (int i = 0; i < 4; i++) x[i] = activate(p.activation, x[i] * factor[i]);
+        for (int i = 0; i < N; i++) factor[i] = all;
+    } else {
+        load(factor, factors + channel);
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = activate<CODE>(x[i] * factor[i], p.slope);
     store((T*)p.target + (long long)pixel * p.target_stride + channel, x);
 }

@@ -1,22 +1,25 @@
 // Pooling.
 
-// A thread has a quad of channels of a pixel of the output.
-template <class T>
+// A thread has a vector of channels of a pixel of the output.
+template <class T, int N>
 __device__ inline void max_pool(const Pooling& p) {
-    u32 number = thread_number(), quads = p.channels / 4;
-    if (number >= quads * p.pixels) return;
-    int channel = number % quads * 4, pixel = number / quads;
-    int top = pixel / p.out_width % p.out_height * p.stride - p.padding;
-    int left = pixel % p.out_width * p.stride - p.padding;
-    const T* image = (const T*)p.source
-                     + (long long)(pixel / p.out_width / p.out_height) * p.height * p.width * p.source_stride;
-    float most[4] = {-infinity(), -infinity(), -infinity(), -infinity()};
+    u32 pixel;
+    int channel;
+    locate<N>(p.channels, pixel, channel);
+    if (pixel >= p.pixels) return;
+    u32 line = pixel / p.out_width, picture = line / p.out_height;
+    int top = (int)(line - picture * p.out_height) * p.stride - p.padding;
+    int left = (int)(pixel - line * p.out_width) * p.stride - p.padding;
+    const T* image = (const T*)p.source + (long long)picture * p.height * p.width * p.source_stride + channel;
+    float most[N];
+#pragma unroll
+    for (int i = 0; i < N; i++) most[i] = -infinity();
     for (int y = max(top, 0); y < min(top + p.size, p.height); y++)
         for (int x = max(left, 0); x < min(left + p.size, p.width); x++) {
-            float at[4];
-            load(at, image + (long long)(y * p.width + x) * p.source_stride + channel);
+            float at[N];
+            load(at, image + (long long)(y * p.width + x) * p.source_stride);
 #pragma unroll
-            for (int i = 0; i < 4; i++) most[i] = at[i] > most[i] || at[i] != at[i] ? at[i] : most[i];
+            for (int i = 0; i < N; i++) most[i] = at[i] > most[i] || at[i] != at[i] ? at[i] : most[i];
         }
     store((T*)p.target + (long long)pixel * p.target_stride + channel, most);
 }
