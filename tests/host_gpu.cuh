@@ -135,6 +135,13 @@ static const char (*hand_in(const T& own))[32] {
     return slots;
 }
 
+static float shuffle_xor(float x, u32 mask) {
+    auto lanes = hand_in(x);
+    float other;
+    memcpy(&other, lanes[running % WARP ^ mask], sizeof other);
+    return other;
+}
+
 static void load_matrices(u32 (&words)[4], const void* row) {
     if ((size_t)row % 16) abort();
     auto rows = hand_in(row);

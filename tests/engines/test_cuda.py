@@ -69,6 +69,16 @@ def test_a_shortcut_adds_no_channels_that_are_not_there(filters, precision):
 
 
 @needs_compiler
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("classes", [1, 31, 255, 257, 1000, 1024, 1025, 2600])
+def test_softmax_of_more_and_of_fewer_numbers_than_threads_hold(classes, precision):
+    softmax = ("softmax", {"temperature": 0.5})
+    check(make_network((classes, 1, 1), softmax), precision)
+    check(make_network((2 * classes, 1, 1), ("softmax", {"groups": 2}), ("activation", {})), precision)
+    check(make_network((1, classes, 1), softmax, ("maxpool", {"size": 1, "stride": 1})), precision)
+
+
+@needs_compiler
 def test_the_mean_comes_before_an_affine_layer():
     """So in an execution of the plan's, which is kept for the next batch of that size."""
     convolution = {"filters": 18, "size": 3, "pad": 1, "activation": "leaky"}

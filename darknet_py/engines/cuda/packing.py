@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PACK = 8  # channels: every value's pixels are a multiple of it apart
-QUAD = 4  # channels: the fewest that a thread takes; pixels of so few lie so far apart where no step takes whole packs
+QUAD = 4  # channels: what threads take at least; pixels of so few lie so far apart where no step takes whole packs
 STRIP = 128  # bytes: what a thread block takes of each row at a time
 ITEM_SIZES = {"float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2}
 

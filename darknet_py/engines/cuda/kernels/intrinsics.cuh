@@ -1,5 +1,5 @@
-// What only a GPU has: 16-bit conversions, copies that do not wait, tensor cores. All else is plain C++, so that
-// the kernels can also run where these few functions are replaced.
+// What only a GPU has: 16-bit conversions, what lanes hand each other, copies that do not wait, tensor cores. All else is
+// plain C++, so that the kernels can also run where these few functions are replaced.
 
 using u16 = unsigned short;
 using u32 = unsigned int;
@@ -15,6 +15,9 @@ __device__ inline float widen(half x) {
 }
 
 __device__ inline void round_to(float x, half& y) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x)); }
+
+// What the lane hands in whose number is this one's but for the bits of `mask`; a warp together.
+__device__ inline float shuffle_xor(float x, u32 mask) { return __shfl_xor_sync(0xffffffff, x, mask); }
 
 // The thread block's dynamic shared memory.
 __device__ inline char* shared_memory() {

@@ -1,43 +1,63 @@
 // Softmax: a thread block has one group of a picture's numbers, counted as channel, row, column.
 
 constexpr int SOFTMAX_THREADS = 256;
+constexpr int HELD = 4;  // numbers that a thread keeps from one pass to the next; more are read again
 
 template <bool SUM>
+__device__ inline float combine(float x, float y) { return SUM ? x + y : fmaxf(x, y); }
+
+// The sum or the most of all threads' numbers, to all of them; once in a kernel, as nobody waits for the last reader.
+template <bool SUM>
 __device__ inline float reduce(float x) {
-    __shared__ float shared[SOFTMAX_THREADS];
-    __syncthreads();  // the last result has been read
-    shared[threadIdx.x] = x;
-    for (int half_way = SOFTMAX_THREADS / 2; half_way > 0; half_way /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half_way) {
-            float other = shared[threadIdx.x + half_way], own = shared[threadIdx.x];
-            shared[threadIdx.x] = SUM ? own + other : own > other ? own : other;
-        }
-    }
+    __shared__ float warps[SOFTMAX_THREADS / 32];
+#pragma unroll
+    for (int mask = 16; mask > 0; mask /= 2) x = combine<SUM>(x, shuffle_xor(x, mask));
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = x;
     __syncthreads();
-    return shared[0];
+    x = warps[0];
+#pragma unroll
+    for (int i = 1; i < SOFTMAX_THREADS / 32; i++) x = combine<SUM>(x, warps[i]);
+    return x;
 }
 
 // `To` is float for the network's answer, which keeps all its digits.
 template <class T, class To>
 __device__ inline void softmax(const Softmax& p) {
-    int first = blockIdx.x * p.size;
+    int first = blockIdx.x * p.size, own = threadIdx.x;
     const T* source = (const T*)p.source + (long long)blockIdx.y * p.plane * p.source_stride;
     To* target = (To*)p.target + (long long)blockIdx.y * p.target_image;
-    float most = -infinity();
-    for (int i = first + threadIdx.x; i < first + p.size; i += SOFTMAX_THREADS)
-        most = fmaxf(most, widen(source[(long long)(i % p.plane) * p.source_stride + i / p.plane]));
+    auto read = [&](int i) {
+        int channel = (first + i) / p.plane, pixel = first + i - channel * p.plane;
+        return widen(source[(long long)pixel * p.source_stride + channel]);
+    };
+    auto write = [&](int i, float x) {
+        int channel = (first + i) / p.plane, pixel = first + i - channel * p.plane;
+        round_to(x, target[(long long)pixel * p.target_pixel + (long long)channel * p.target_channel]);
+    };
+    float held[HELD], most = -infinity(), sum = 0;
+#pragma unroll
+    for (int k = 0; k < HELD; k++)  // past the end the last one again, as a branch would wait for each
+        held[k] = read(min(own + k * SOFTMAX_THREADS, p.size - 1));
+#pragma unroll
+    for (int k = 0; k < HELD; k++) most = fmaxf(most, held[k]);
+#pragma unroll 1
+    for (int i = own + HELD * SOFTMAX_THREADS; i < p.size; i += SOFTMAX_THREADS) most = fmaxf(most, read(i));
     most = reduce<false>(most);
-    float sum = 0;
-    for (int i = first + threadIdx.x; i < first + p.size; i += SOFTMAX_THREADS)
-        sum += expf((widen(source[(long long)(i % p.plane) * p.source_stride + i / p.plane]) - most) / p.temperature);
-    sum = reduce<true>(sum);
-    for (int i = first + threadIdx.x; i < first + p.size; i += SOFTMAX_THREADS) {
-        float x = widen(source[(long long)(i % p.plane) * p.source_stride + i / p.plane]);
-        To y;
-        round_to(expf((x - most) / p.temperature) / sum, y);
-        target[(long long)(i % p.plane) * p.target_pixel + (long long)(i / p.plane) * p.target_channel] = y;
+#pragma unroll
+    for (int k = 0; k < HELD; k++) {
+        held[k] = expf((held[k] - most) / p.temperature);
+        sum += own + k * SOFTMAX_THREADS < p.size ? held[k] : 0;
     }
+#pragma unroll 1
+    for (int i = own + HELD * SOFTMAX_THREADS; i < p.size; i += SOFTMAX_THREADS)
+        sum += expf((read(i) - most) / p.temperature);
+    sum = reduce<true>(sum);
+#pragma unroll
+    for (int k = 0; k < HELD; k++)
+        if (own + k * SOFTMAX_THREADS < p.size) write(own + k * SOFTMAX_THREADS, held[k] / sum);
+#pragma unroll 1
+    for (int i = own + HELD * SOFTMAX_THREADS; i < p.size; i += SOFTMAX_THREADS)
+        write(i, expf((read(i) - most) / p.temperature) / sum);
     for (int i = threadIdx.x; i < p.plane * p.fill && blockIdx.x == 0; i += SOFTMAX_THREADS)
         target[(long long)(i / p.fill) * p.target_pixel + p.channels + i % p.fill] = To();
 }
