@@ -8,10 +8,12 @@ import pytest
 
 from darknet_py.engines.cuda import compiler
 from darknet_py.engines.cuda.algorithms import FORWARD
+from darknet_py.engines.cuda.algorithms.depthwise import UNROLLED, Depthwise
 from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm
 from darknet_py.engines.cuda.compiler import architecture_for, compile_kernel, load_compiled
+from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.kernels import FOLDER, FUNCTIONS, STRUCTURES, TYPES, kernel_of, structure_dtype
-from darknet_py.engines.cuda.packing import ITEM_SIZES
+from darknet_py.engines.cuda.packing import ITEM_SIZES, QUAD, Groups
 from darknet_py.errors import EngineError
 
 # NVRTC comes with the GPU's driver or as a package; CuPy finds it.
@@ -22,6 +24,21 @@ def convolutions(precision):
     pieces = {4, 16 // ITEM_SIZES[precision]}
     tiles = [tile for tile in FORWARD[precision] if isinstance(tile, ImplicitGemm)]
     return [tile.kernel(precision, piece) for tile in tiles for piece in sorted(pieces)]
+
+
+def depthwise(precision):
+    """Kernels for all windows, of few and of many channels."""
+    windows = [(size, size, stride, size // 2) for size, stride in [*sorted(UNROLLED), (4, 1)]]
+    problems = [
+        Convolution(precision, 1, 14, 14, 14, 14, *window, Groups(1, channels, channels), stride, channels, **rest)
+        for window in windows
+        for channels, stride, rest in (
+            (8, QUAD, {"activation": "swish"}),
+            (96, 96, {"activation": "leaky", "residual_stride": 96, "final_activation": "relu6"}),
+        )
+    ]
+    algorithm = Depthwise()
+    return [tile.kernel(problem) for problem in problems for tile in algorithm.implementations(problem, None)]
 
 
 def others(precision):
@@ -48,7 +65,7 @@ def architectures(kernel):
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", TYPES)
 def test_every_kernel_compiles(precision):
-    for kernel in [*convolutions(precision), *others(precision)]:
+    for kernel in [*convolutions(precision), *depthwise(precision), *others(precision)]:
         for architecture in architectures(kernel):
             compiled = compile_kernel(nvrtc, kernel, architecture)
             if architecture.startswith("sm_"):

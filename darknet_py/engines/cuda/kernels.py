@@ -66,6 +66,8 @@ STRUCTURES = {
         ("int", "column_tiles"),
         ("int", "activation"),
         ("int", "final_activation"),
+        ("float", "slope"),
+        ("float", "final_slope"),
     ),
     "Pooling": (
         ("const void*", "source"),
@@ -218,6 +220,11 @@ def arguments_of(structure: str, **fields: float) -> np.ndarray[Any, np.dtype[np
     return arguments
 
 
+def activation_arguments(name: str) -> tuple[int, float]:
+    """The code of an activation for the template `activate`, and its slope where it is x > 0 ? x : slope * x."""
+    return (-1, SLOPES[name]) if name in SLOPES else (ACTIVATION_CODES[name], 0.0)
+
+
 @cache
 def _declarations() -> str:
     structures = [
@@ -232,7 +239,7 @@ def _declarations() -> str:
             f"constexpr int SLOPES = {len(SLOPES)};",
             *structures,
             _switch("__device__ inline float slope(int activation)", [*slopes, nan]),
-            _switch("static __device__ __noinline__ float curve(int activation, float x)", [*curves, nan]),
+            _switch("__device__ inline float curve(int activation, float x)", [*curves, nan]),
         ]
     )
 

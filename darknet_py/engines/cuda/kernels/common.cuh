@@ -38,8 +38,18 @@ __device__ inline void store(T* address, const float (&x)[N]) {
     *(Vector<T, N>*)address = vector;
 }
 
+// As `activation_arguments` names it: x > 0 ? x : slope * x, or the curve of a code. Known when compiled, it costs no branch.
+constexpr int SLOPE = -1;
+template <int CODE>
+__device__ inline float activate(float x, float slope) {
+    if constexpr (CODE == SLOPE) return x > 0 ? x : slope * x;
+    else return curve(CODE, x);
+}
+
+static __device__ __noinline__ float any_curve(int activation, float x) { return curve(activation, x); }
+
 __device__ inline float activate(int activation, float x) {
-    return activation < SLOPES ? x > 0 ? x : slope(activation) * x : curve(activation, x);
+    return activation < SLOPES ? x > 0 ? x : slope(activation) * x : any_curve(activation, x);
 }
 
 // This thread's number among all of the grid.
