@@ -102,6 +102,14 @@ struct tfloat32 { float value; };
 static float widen(half x) { _Float16 y; memcpy(&y, &x, 2); return y; }
 static void round_to(float x, half& y) { _Float16 z = x; memcpy(&y, &z, 2); }
 
+template <int N>
+static void load_or_zero(u32 (&words)[N], const void* from, bool valid) {
+    memset(words, 0, sizeof words);
+    if (!valid) return;
+    if ((size_t)from % sizeof words) abort();
+    memcpy(words, from, sizeof words);
+}
+
 static char* shared_memory() { return block_memory; }
 static float load_shared_by_blocks(const float* address) { return *address; }
 

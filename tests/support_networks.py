@@ -63,6 +63,32 @@ def convolutions(draw):
 
 
 @st.composite
+def depthwise_networks(draw):
+    """A convolution of any geometry of which each filter has a channel of its own, perhaps between other layers.
+
+    What is before and after it puts its values into pictures of more channels, or adds something to its output.
+    """
+    channels, (height, width) = draw(st.sampled_from([1, 3, 8, 13, 16, 24, 40, 72])), draw(SIDES)
+    size = draw(st.sampled_from([1, 2, 3, 3, 3, 3, 5, 5, 5, 7]))
+    stride = draw(st.sampled_from([1, 1, 2, 2, 3]))
+    padding = draw(st.integers(max(0, (size - min(height, width) + 1) // 2), size))
+    added = draw(switches)
+    if added:
+        size, stride = draw(st.sampled_from([1, 3, 3, 5])), 1
+        padding = size // 2
+    options = {"filters": channels, "groups": channels, "size": size, "stride": stride, "padding": padding}
+    options |= {"batch_normalize": draw(switches), "activation": draw(st.one_of(slopes, activations))}
+    pointwise = "convolutional", {"filters": channels, "activation": "leaky"}
+    before = draw(st.sampled_from([[], [pointwise], [pointwise, ("route", {"layers": "-1,-1"}), pointwise]]))
+    sections = [*before, ("convolutional", options)]
+    if added and before:
+        sections.append(("shortcut", {"from": -2, "activation": draw(slopes)}))
+    if draw(switches):
+        sections += [pointwise, ("route", {"layers": "-2,-1"})]
+    return _make(Shape(channels, height, width), sections, draw(_dialects))
+
+
+@st.composite
 def networks(draw):
     """A network of a few layers of all kinds, whose joins go where they may."""
     shape, sections = draw(_sections())

@@ -8,13 +8,23 @@ from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import make_network, random_array
-from support_networks import CANCELLING, OTHER_LAYERS, cancelling_parameters, convolutions, networks, planes
+from support_networks import (
+    CANCELLING,
+    OTHER_LAYERS,
+    cancelling_parameters,
+    convolutions,
+    depthwise_networks,
+    networks,
+    planes,
+)
 
 from darknet_py import load_network
 from darknet_py.engines.cuda import CudaEngine
-from darknet_py.engines.cuda.algorithms import FORWARD, Machine
+from darknet_py.engines.cuda.algorithms import FORWARD, Machine, candidates
+from darknet_py.engines.cuda.algorithms.depthwise import TILES, PixelTile
 from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm, Tiling
-from darknet_py.engines.cuda.packing import round_to
+from darknet_py.engines.cuda.convolution import Convolution
+from darknet_py.engines.cuda.packing import Groups, round_to
 from darknet_py.images.decode import load_image
 from darknet_py.layers.activations import ACTIVATIONS
 
@@ -24,6 +34,24 @@ from darknet_py.layers.activations import ACTIVATIONS
 @settings(max_examples=120)
 def test_convolutions_of_any_geometry(network, precision):
     check(network, precision)
+
+
+@needs_compiler
+@given(depthwise_networks(), st.sampled_from(list(BOUNDS)), st.sampled_from(list(TILES)))
+@settings(max_examples=120)
+def test_depthwise_convolutions_of_any_geometry(network, precision, tile):
+    """By a tile of its own algorithm, of these sizes where the window has one."""
+
+    def consider(engine, problem, tuner):
+        able = [choice for choice in candidates(problem, engine.machine) if isinstance(choice, PixelTile)]
+        assert bool(able) == problem.depthwise
+        of_size = [choice for choice in able if (choice.rows, choice.columns) == tile]
+        return of_size or able or candidates(problem, engine.machine)[:1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CudaEngine, "consider", consider)
+        execution = check(network, precision)
+    assert any(isinstance(choice, PixelTile) for choice in execution.choices.values())
 
 
 @needs_compiler
@@ -104,8 +132,9 @@ CONVOLUTION = make_network(
 def tilings(precision, capability):
     """Every tile that a GPU of `capability` may be given, by one thread block each and by three."""
     machine = Machine(capability, HostGpu.multiprocessors, HostGpu.shared_limit)
-    able = [tile for tile in FORWARD[precision] if not tile.misses(precision, machine)]
-    return [Tiling(tile, splits) for tile in able if isinstance(tile, ImplicitGemm) for splits in (1, 3)]
+    problem = Convolution(precision, 1, 9, 7, 9, 7, 3, 3, 1, 1, Groups(1, 40, 40), 40, 40)
+    tiles = [tile for tile in FORWARD[precision] if isinstance(tile, ImplicitGemm)]
+    return [Tiling(tile, splits) for tile in tiles if not tile.misses(problem, machine) for splits in (1, 3)]
 
 
 @needs_compiler

@@ -9,12 +9,29 @@ import numpy as np
 import pytest
 from support import random_array
 
-from darknet_py.engines.cuda.algorithms import FORWARD, Machine, Rows, candidates, choose, find, most_shared, orders
+from darknet_py.engines.cuda.algorithms import (
+    FORWARD,
+    Machine,
+    Rows,
+    Taps,
+    candidates,
+    choose,
+    find,
+    most_shared,
+    orders,
+)
 from darknet_py.engines.cuda.algorithms.cudnn_graph import FEW_TILES, MANY_TILES, CudnnGraph
+from darknet_py.engines.cuda.algorithms.depthwise import PixelTile
 from darknet_py.engines.cuda.convolution import Convolution
-from darknet_py.engines.cuda.packing import STRIP, Groups
+from darknet_py.engines.cuda.layout import describe
+from darknet_py.engines.cuda.lowering import lay_out
+from darknet_py.engines.cuda.packing import PACK, STRIP, Groups
+from darknet_py.engines.passes import compile_steps
+from darknet_py.network import load_structure
 
 CONVOLUTION = Convolution("float16", 1, 14, 14, 14, 14, 3, 3, 1, 1, Groups(1, 128, 256), 128, 256)
+DEPTHWISE = replace(CONVOLUTION, groups=Groups(4, 32, 32), source_stride=128, target_stride=128, depthwise=True)
+SPREAD = "needs groups of one channel and one filter"
 PLANS = ["cudnn:eng9", "cudnn:eng4"]
 GRAPHS = "linear, leaky, relu, relie, revleaky, logistic, mish, swish, tanh"
 
@@ -59,9 +76,14 @@ def test_tensor_cores_are_taken_where_they_are():
     assert {choice.name[:20] for choice in candidates(CONVOLUTION, H100)} == {"implicit_gemm:tensor"}
     assert {choice.name[:20] for choice in candidates(CONVOLUTION, OLD)} == {"implicit_gemm:scalar"}
     told = {choice.reason for choice in choose(CONVOLUTION, H100) if choice.reason}
-    assert told == {"leaves it to tensor cores", "needs cuDNN"}
+    assert told == {"leaves it to tensor cores", "needs cuDNN", SPREAD}
     told = {choice.reason for choice in choose(CONVOLUTION, OLD) if choice.reason}
-    assert told == {"needs compute capability 8.0", "needs cuDNN", "needs 66560 bytes of shared memory"}
+    assert told == {
+        "needs compute capability 8.0",
+        "needs cuDNN",
+        "needs 66560 bytes of shared memory",
+        SPREAD,
+    }
 
 
 def test_tiles_beyond_shared_memory_are_declined():
@@ -93,12 +115,55 @@ def test_plans_are_asked_for_by_how_many_tiles_there_are():
     assert asked(CONVOLUTION, replace(WITH_CUDNN, capability=(8, 0))) == PLANS
 
 
-def test_what_is_found_by_its_name_can_still_be_had():
-    for choice in candidates(CONVOLUTION, WITH_CUDNN):
-        assert find(choice.name, CONVOLUTION, WITH_CUDNN) == choice
+@pytest.mark.parametrize("problem", [CONVOLUTION, DEPTHWISE], ids=["dense", "depthwise"])
+def test_what_is_found_by_its_name_can_still_be_had(problem):
+    for choice in candidates(problem, WITH_CUDNN):
+        assert find(choice.name, problem, WITH_CUDNN) == choice
+    assert find("depthwise:1x4", CONVOLUTION, WITH_CUDNN) is None
+    assert find("depthwise:2x4", replace(DEPTHWISE, size_y=5, size_x=5), WITH_CUDNN) is None
     assert find("cudnn:eng9", CONVOLUTION, H100) is None
     assert find("implicit_gemm:tensor_64x64/2", CONVOLUTION, OLD) is None
     assert find("another", CONVOLUTION, WITH_CUDNN) is None
+
+
+@pytest.mark.parametrize("pictures", [1, 128])
+@pytest.mark.parametrize("precision", FORWARD)
+@pytest.mark.parametrize(("name", "count"), [("mobilenet-v2", 17), ("efficientnet_b0", 16), ("resnext50", 0)])
+def test_depthwise_layers_and_no_others_are_computed_by_their_own_algorithm(name, count, precision, pictures):
+    """Also where nothing is measured."""
+    layers = load_structure(f"cfg/{name}.cfg").layers
+    program = compile_steps(layers, PACK)
+    layout = lay_out(program, layers, precision, pictures)
+    steps = [step for step in program.steps if layers[step.layer].kind == "convolutional"]
+    chosen = {step.layer: candidates(describe(step, layout), H100)[0] for step in steps}
+    own = [index for index, choice in chosen.items() if isinstance(choice, PixelTile)]
+    assert own == [index for index in chosen if layers[index].groups == layers[index].filters > 1]
+    assert len(own) == count
+
+
+@pytest.mark.parametrize(
+    ("changes", "tiles"),
+    [
+        ({}, {"1x1", "1x2", "1x4", "2x4"}),
+        ({"size_y": 5, "size_x": 5, "stride": 2}, {"1x1", "1x2", "1x4"}),
+        ({"size_y": 4, "size_x": 4}, {"1x1"}),
+        ({"size_y": 4}, {"1x1"}),
+        ({"stride": 3}, {"1x1"}),
+    ],
+)
+def test_threads_compute_several_pixels_of_windows_that_kernels_are_compiled_for(changes, tiles):
+    problem = replace(DEPTHWISE, **changes)
+    able = [choice for choice in candidates(problem, H100) if isinstance(choice, PixelTile)]
+    assert {choice.name for choice in able} == {f"depthwise:{tile}" for tile in tiles}
+
+
+def test_small_pictures_are_shared_out_to_more_threads():
+    few = replace(DEPTHWISE, height=7, width=7, out_height=7, out_width=7)
+    assert candidates(few, H100)[0].name == "depthwise:1x1"
+    assert (
+        candidates(replace(few, pictures=128), H100)[0].rows * candidates(replace(few, pictures=128), H100)[0].columns
+        > 1
+    )
 
 
 def test_blocks_share_tiles_only_where_there_are_few():
@@ -120,6 +185,18 @@ def test_weights_are_packed_once_in_each_order():
     assert orders(few, WITH_CUDNN) == [strips, bare]
     assert orders(replace(few, activation="logistic", height=1, padding=0), WITH_CUDNN) == [strips, bare]
     assert orders(CONVOLUTION, WITH_CUDNN) == [Rows("float16", CONVOLUTION.groups, 9 * 128)]
+
+
+def test_only_depthwise_weights_are_packed_for_their_algorithm():
+    assert orders(DEPTHWISE, H100) == [Taps(), Rows("float16", DEPTHWISE.groups, 9 * 32)]
+
+
+def test_a_tap_is_a_number_of_each_filter_and_zeros():
+    weights, factor = random_array((11, 1, 3, 2)), np.arange(1, 12, dtype=np.float32)
+    taps = Taps().pack(weights, factor, 11)
+    assert (taps.shape, taps.dtype) == ((6, 16), np.float32)
+    np.testing.assert_array_equal(taps[:, :11], (weights * factor[:, None, None, None]).reshape(11, 6).T)
+    assert not taps[:, 11:].any()
 
 
 @pytest.mark.parametrize("groups", [1, 2])

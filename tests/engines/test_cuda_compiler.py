@@ -9,6 +9,7 @@ import pytest
 
 from darknet_py.engines.cuda import compiler
 from darknet_py.engines.cuda.algorithms import FORWARD
+from darknet_py.engines.cuda.algorithms.depthwise import UNROLLED, Depthwise
 from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm
 from darknet_py.engines.cuda.compiler import architecture_for, compile_kernel, load_compiled
 from darknet_py.engines.cuda.convolution import Convolution
@@ -36,6 +37,21 @@ def convolutions(precision):
     few = replace(problem, groups=Groups(1, QUAD, 8), source_stride=QUAD)
     curves = [replace(problem, activation="mish"), replace(problem, residual_stride=8, final_activation="gelu")]
     return [tile.kernel(p, 9) for tile in tiles for p in (problem, few)] + [tiles[-1].kernel(p, 9) for p in curves]
+
+
+def depthwise(precision):
+    """Kernels for all windows, of few and of many channels."""
+    windows = [(size, size, stride, size // 2) for size, stride in [*sorted(UNROLLED), (4, 1)]]
+    problems = [
+        Convolution(precision, 1, 14, 14, 14, 14, *window, Groups(1, channels, channels), stride, channels, **rest)
+        for window in windows
+        for channels, stride, rest in (
+            (8, QUAD, {"activation": "swish"}),
+            (96, 96, {"activation": "leaky", "residual_stride": 96, "final_activation": "relu6"}),
+        )
+    ]
+    algorithm = Depthwise()
+    return [tile.kernel(problem) for problem in problems for tile in algorithm.implementations(problem, None)]
 
 
 def others(precision):
@@ -67,7 +83,7 @@ def architectures(kernel):
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", TYPES)
 def test_every_kernel_compiles(precision):
-    for kernel in [*convolutions(precision), *others(precision)]:
+    for kernel in [*convolutions(precision), *depthwise(precision), *others(precision)]:
         for architecture in architectures(kernel):
             compiled = compile_kernel(nvrtc, kernel, architecture)
             if architecture.startswith("sm_"):

@@ -16,12 +16,15 @@ from support import FIFTEEN, assert_close, make_network, random_array, random_pa
 from darknet_py import engines, load_network
 from darknet_py.engines import PRECISIONS, open_engine
 from darknet_py.engines.cuda import CudaEngine
-from darknet_py.engines.cuda.algorithms import FORWARD, Machine
+from darknet_py.engines.cuda.algorithms import FORWARD, Machine, candidates
 from darknet_py.engines.cuda.algorithms.cudnn_graph import CudnnGraph
+from darknet_py.engines.cuda.algorithms.depthwise import TILES
 from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm, Tiling
+from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.cudnn import CONSIDERED
 from darknet_py.engines.cuda.cudnn import PRECISIONS as CUDNN_PRECISIONS
 from darknet_py.engines.cuda.memory import MAX_EXECUTIONS
+from darknet_py.engines.cuda.packing import Groups
 from darknet_py.engines.cuda.tune import Tuner
 from darknet_py.errors import EngineError
 from darknet_py.images.decode import load_image
@@ -179,6 +182,13 @@ MIXED = make_network(
     ("convolutional", {"filters": 64, "size": 3, "pad": 1, "groups": 64, "activation": "logistic"}),
     ("connected", {"output": 24, "activation": "leaky"}),
 )
+DEPTHWISE = make_network(
+    (72, 20, 17),
+    *(
+        ("convolutional", {"filters": 72, "groups": 72, "size": size, "stride": stride, "pad": 1, "activation": name})
+        for size, stride, name in ((3, 1, "relu6"), (5, 1, "swish"), (4, 1, "leaky"), (3, 2, "linear"), (5, 2, "relu"))
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -221,12 +231,32 @@ def test_every_tile_gives_the_definitions_answers(gpu, splits, precision):
     machine = Machine(gpu.capability, gpu.multiprocessors, gpu.shared_limit)
     parameters, batch = random_parameters(MIXED.layers), random_array((3, 3, 20, 16))
     expected = run_engine("reference", MIXED.layers, parameters, batch)
+    problem = Convolution(precision, 3, 20, 16, 20, 16, 3, 3, 1, 1, Groups(1, 64, 64), 64, 64)
     for tile in FORWARD[precision]:
-        if isinstance(tile, ImplicitGemm) and not tile.misses(precision, machine):
+        if isinstance(tile, ImplicitGemm) and not tile.misses(problem, machine):
             plan = Chosen(MIXED.layers, parameters, gpu, precision).plan(MIXED.layers)
             answers = plan.run(batch)
             assert_close(answers, expected, BOUNDS[precision])
             assert all(plan.run(batch).tobytes() == answers.tobytes() for _ in range(REPEATED)), tile.name
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("tile", TILES)
+def test_every_tile_of_depthwise_convolutions_gives_the_definitions_answers(gpu, tile, precision):
+    """The same in every run; one pixel a thread where a window has no such tile."""
+
+    class Chosen(CudaEngine):
+        def consider(self, problem, tuner):
+            able = candidates(problem, self.machine)
+            names = "depthwise:{}x{}".format(*tile), "depthwise:1x1"
+            return [next(choice for name in names for choice in able if choice.name == name)]
+
+    parameters, batch = random_parameters(DEPTHWISE.layers), random_array((3, 72, 20, 17))
+    expected = run_engine("reference", DEPTHWISE.layers, parameters, batch)
+    plan = Chosen(DEPTHWISE.layers, parameters, gpu, precision).plan(DEPTHWISE.layers)
+    answers = plan.run(batch)
+    assert_close(answers, expected, BOUNDS[precision])
+    assert all(plan.run(batch).tobytes() == answers.tobytes() for _ in range(REPEATED))
 
 
 def test_networks_run_beside_each_other():

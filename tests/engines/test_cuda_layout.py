@@ -74,3 +74,12 @@ def test_a_problem_holds_what_decides_the_launch():
     assert (convolution.activation, convolution.residual_stride) == ("leaky", 0)
     assert (connected.size_y, connected.size_x, connected.stride, connected.padding) == (4, 3, 1, 0)
     assert connected.groups == Groups(1, 24, PACK)
+    assert not convolution.depthwise
+    assert not connected.depthwise
+
+
+@pytest.mark.parametrize(("filters", "groups", "depthwise"), [(3, 3, True), (6, 3, False), (3, 1, False)])
+def test_a_problem_tells_whether_each_filter_has_a_channel_of_its_own(filters, groups, depthwise):
+    program, layout = laid_out(("convolutional", {"filters": filters, "groups": groups, "size": 3, "pad": 1}))
+    (step,) = program.steps
+    assert describe(step, layout).depthwise == depthwise

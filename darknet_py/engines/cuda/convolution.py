@@ -55,6 +55,8 @@ class Convolution:
         Numbers from one pixel to the next; the last is 0 where nothing is added.
     activation, final_activation : str
         Before something is added and after it.
+    depthwise : bool
+        Whether each filter has a channel of its own: `groups` then joins groups of one channel and one filter.
     """
 
     precision: str
@@ -73,6 +75,7 @@ class Convolution:
     residual_stride: int = 0
     activation: str = "linear"
     final_activation: str = "linear"
+    depthwise: bool = False
 
     @property
     def pixels(self) -> int:

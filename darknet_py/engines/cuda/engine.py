@@ -111,14 +111,14 @@ class CudaEngine(Prepared):
         weights = next(arrays[name] for name, given in layer.taken.items() if given.role == "weight")
         weights = weights.reshape(len(weights), -1, window.size_y, window.size_x)
         folded = fold(layer, arrays)
-        rows = {}
+        addresses = {}
         for order in orders(problem, self.tuned):
             packed = order.pack(weights, folded.factor, groups)
             if self.precision == "float16" and not np.isfinite(packed).all() and np.isfinite(weights).all():
                 reason = f"layer {layer.index} has weights beyond 65504; take bfloat16 or tf32"
                 raise EngineError(reason, option="precision=float16")
-            rows[order] = self._upload(packed)
-        self.packed[layer.index] = PackedWeights(rows, self._upload(fill_pack(folded.bias)))
+            addresses[order] = self._upload(packed)
+        self.packed[layer.index] = PackedWeights(addresses, self._upload(fill_pack(folded.bias)))
         self._upload_after(layer, folded)
 
     def _upload_after(self, layer: Layer, folded: Folded) -> None:

@@ -62,10 +62,10 @@ STRUCTURES = {
         ("int", "padding"),
         ("int", "group_channels"),  # in whole packs
         ("int", "group_filters"),  # in whole packs
-        ("int", "strips"),  # of 64 bytes in a row of weights
+        ("int", "strips"),  # in a row of weights
         ("int", "splits"),  # thread blocks that share a tile
         ("int", "column_tiles"),
-        ("float", "slope"),
+        ("float", "slope"),  # where the activation is one
         ("float", "final_slope"),
     ),
     "Pooling": (

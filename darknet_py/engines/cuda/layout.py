@@ -99,9 +99,10 @@ def describe(step: Step, layout: Layout) -> Convolution:
     """The convolution or connected layer of `step`, for what implements it."""
     layer, source, target = layout.layers[step.layer], layout.value(step.source, 0), layout.value(step.target, 0)
     groups, window = WINDOWS[type(layer)](layer)
-    merged = merge_groups(groups, layer.input_shapes[0].channels, layer.shape.channels, source.channels)
+    channels, filters = layer.input_shapes[0].channels, layer.shape.channels
+    merged = merge_groups(groups, channels, filters, source.channels)
     return Convolution(
         layout.precision, layout.pictures, *source.shape[1:], *layer.shape[1:], *window, merged,
         source.stride, target.stride, 0 if step.sum is None else layout.stride(step.sum.other),
-        step.activation, step.final_activation,
+        step.activation, step.final_activation, groups == channels == filters,
     )  # fmt: skip

@@ -149,7 +149,7 @@ class Lowering:
             self._value(step.source).address,
             self._value(step.target).address,
             0 if step.sum is None else self._value(step.sum.other).address,
-            packed.rows[implementation.algorithm.order(problem)],
+            packed.addresses[implementation.algorithm.order(problem)],
             packed.biases,
             self.workspace,
             self.arrived,

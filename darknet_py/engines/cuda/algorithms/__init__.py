@@ -11,20 +11,21 @@ from math import inf
 from ..convolution import Convolution
 from .base import Algorithm, Choice, Implementation, Machine
 from .cudnn_graph import CudnnGraph
+from .depthwise import Depthwise
 from .implicit_gemm import SCALAR, TENSOR, most_shared
-from .weights import PackedWeights, Rows
+from .weights import Order, PackedWeights, Rows, Taps
 
 __all__ = [
-    "FORWARD", "Algorithm", "Choice", "Implementation", "Machine", "PackedWeights", "Rows", "candidates", "choose",
-    "find", "most_shared", "orders",
+    "FORWARD", "Algorithm", "Choice", "Implementation", "Machine", "Order", "PackedWeights", "Rows", "Taps",
+    "candidates", "choose", "find", "most_shared", "orders",
 ]  # fmt: skip
 
 # Of float32, cuDNN would make tf32.
 FORWARD: dict[str, Sequence[Algorithm]] = {
-    "float32": SCALAR,
-    "tf32": (*TENSOR, CudnnGraph()),
-    "float16": (*TENSOR, *SCALAR, CudnnGraph()),
-    "bfloat16": (*TENSOR, *SCALAR, CudnnGraph()),
+    "float32": (Depthwise(), *SCALAR),
+    "tf32": (Depthwise(), *TENSOR, CudnnGraph()),
+    "float16": (Depthwise(), *TENSOR, *SCALAR, CudnnGraph()),
+    "bfloat16": (Depthwise(), *TENSOR, *SCALAR, CudnnGraph()),
 }
 
 
@@ -46,9 +47,9 @@ def find(name: str, problem: Convolution, machine: Machine) -> Implementation | 
     return next(filter(None, (algorithm.find(name, problem, machine) for algorithm in able)), None)
 
 
-def orders(problem: Convolution, machine: Machine) -> list[Rows]:
+def orders(problem: Convolution, machine: Machine) -> list[Order]:
     """All orders of weights that algorithms on `machine` may read, whatever the pictures' size and the activations."""
-    able = (a for a in FORWARD[problem.precision] if not a.misses(problem.precision, machine))
+    able = (a for a in FORWARD[problem.precision] if not a.misses(problem, machine))
     return [*dict.fromkeys(algorithm.order(problem) for algorithm in able)]
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from ..convolution import Convolution, Operands
 from ..cudnn import Cudnn, GraphLaunch
 from ..kernels import Launch
-from .weights import Rows
+from .weights import Order
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class Algorithm(Protocol):
     @property
     def name(self) -> str: ...
 
-    def misses(self, precision: str, machine: Machine) -> str:
-        """Why it computes nothing in `precision` on `machine`; empty where it does."""
+    def misses(self, problem: Convolution, machine: Machine) -> str:
+        """Why it does not compute such a layer on `machine`, whatever its pictures; empty where it may."""
 
     def declines(self, problem: Convolution, machine: Machine) -> str:
         """Why it cannot compute `problem`; empty where it can."""
 
-    def order(self, problem: Convolution) -> Rows:
+    def order(self, problem: Convolution) -> Order:
         """How the weights lie that it reads."""
 
     def implementations(self, problem: Convolution, machine: Machine) -> Sequence[Implementation]:

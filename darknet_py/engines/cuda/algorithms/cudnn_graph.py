@@ -37,13 +37,13 @@ class CudnnGraph:
 
     name: str = "cudnn"
 
-    def misses(self, precision: str, machine: Machine) -> str:
+    def misses(self, problem: Convolution, machine: Machine) -> str:
         """See `Algorithm`."""
         return "needs cuDNN" if machine.cudnn is None else ""
 
     def declines(self, problem: Convolution, machine: Machine) -> str:
         """See `Algorithm`."""
-        if missed := self.misses(problem.precision, machine):
+        if missed := self.misses(problem, machine):
             return missed
         if not {problem.activation, problem.final_activation} <= SLOPES.keys() | CURVES.keys():
             return f"needs activations of {', '.join([*SLOPES, *CURVES])}"

@@ -66,9 +66,9 @@ class ImplicitGemm:
         turned = self.threads // 32 * 16 * (self.warp_columns + 4) * 4
         return max(min(strips, self.stages) * (self.rows + self.columns) * STRIP, turned)
 
-    def misses(self, precision: str, machine: Machine) -> str:
+    def misses(self, problem: Convolution, machine: Machine) -> str:
         """See `Algorithm`."""
-        tensor_cores = precision != "float32" and machine.capability >= TENSOR_CORES
+        tensor_cores = problem.precision != "float32" and machine.capability >= TENSOR_CORES
         if self.product == "TensorCores" and not tensor_cores:
             return "needs compute capability 8.0"
         if self.product == "Scalar" and tensor_cores:
@@ -79,7 +79,7 @@ class ImplicitGemm:
 
     def declines(self, problem: Convolution, machine: Machine) -> str:
         """See `Algorithm`."""
-        return self.misses(problem.precision, machine)
+        return self.misses(problem, machine)
 
     def order(self, problem: Convolution) -> Rows:
         """See `Algorithm`: whole strips."""

@@ -1,18 +1,35 @@
-"""The order in which algorithms read weights: rows, one for each filter."""
+"""The orders in which algorithms read weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ....layers import Array
-from ..packing import Groups, round_to
+from ..packing import Groups, round_to, round_up
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+
+class Order(Protocol):
+    """How weights lie; equal where they lie alike."""
+
+    def pack(self, weights: Array, factor: Array, groups: int) -> npt.NDArray[Any]:
+        """Weights in this order.
+
+        Parameters
+        ----------
+        weights : array
+            (filters, channels of a group, height, width).
+        factor : array
+            (filters,), times which they are taken.
+        groups : int
+            That the convolution has.
+        """
 
 
 @dataclass(frozen=True)
@@ -33,22 +50,7 @@ class Rows:
     length: int
 
     def pack(self, weights: Array, factor: Array, groups: int) -> npt.NDArray[Any]:
-        """Weights in this order.
-
-        Parameters
-        ----------
-        weights : array
-            (filters, channels of a group, height, width).
-        factor : array
-            (filters,), times which they are taken.
-        groups : int
-            That the convolution has.
-
-        Returns
-        -------
-        array
-            (rows, `length`), as `round_to` gives them.
-        """
+        """See `Order`: (rows, `length`), as `round_to` gives them."""
         filters, channels, height, width = weights.shape
         merged = self.groups
         numbers = height * width * merged.channels
@@ -65,16 +67,29 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Taps:
+    """A row for each row and column of the window, of a number of each filter, whose channel is its own; then zeros.
+
+    Float32 in any precision: they are few.
+    """
+
+    def pack(self, weights: Array, factor: Array, groups: int) -> npt.NDArray[Any]:
+        """See `Order`: (height * width, filters in whole packs)."""
+        taps = (weights * factor.reshape(-1, 1, 1, 1)).reshape(groups, -1).T
+        return np.pad(taps, [(0, 0), (0, round_up(groups) - groups)])
+
+
+@dataclass(frozen=True)
 class PackedWeights:
     """A convolution's or connected layer's weights on the GPU.
 
     Attributes
     ----------
-    rows : mapping of Rows to int
-        Their address in each order that some algorithm reads.
+    addresses : mapping of Order to int
+        Where they lie in each order that some algorithm reads.
     biases : int
         The address of a bias for each filter, in whole packs.
     """
 
-    rows: Mapping[Rows, int]
+    addresses: Mapping[Order, int]
     biases: int

@@ -19,6 +19,17 @@ __device__ inline void round_to(float x, half& y) { asm("cvt.rn.f16.f32 %0, %1;"
 // What the lane hands in whose number is this one's but for the bits of `mask`; a warp together.
 __device__ inline float shuffle_xor(float x, u32 mask) { return __shfl_xor_sync(0xffffffff, x, mask); }
 
+// Loads 8 or 16 bytes, or zeros where not `valid`; without a branch, so that many loads are under way at once.
+__device__ inline void load_or_zero(u32 (&words)[2], const void* from, bool valid) {
+    asm("{ .reg .pred p; setp.ne.s32 p, %3, 0; mov.b32 %0, 0; mov.b32 %1, 0; @p ld.global.v2.b32 {%0, %1}, [%2]; }"
+        : "=&r"(words[0]), "=&r"(words[1]) : "l"(from), "r"((int)valid));
+}
+__device__ inline void load_or_zero(u32 (&words)[4], const void* from, bool valid) {
+    asm("{ .reg .pred p; setp.ne.s32 p, %5, 0; mov.b32 %0, 0; mov.b32 %1, 0; mov.b32 %2, 0; mov.b32 %3, 0;"
+        " @p ld.global.v4.b32 {%0, %1, %2, %3}, [%4]; }"
+        : "=&r"(words[0]), "=&r"(words[1]), "=&r"(words[2]), "=&r"(words[3]) : "l"(from), "r"((int)valid));
+}
+
 // The thread block's dynamic shared memory.
 __device__ inline char* shared_memory() {
     extern __shared__ __align__(16) char memory[];

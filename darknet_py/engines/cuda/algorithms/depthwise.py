@@ -1,0 +1,137 @@
+"""Convolutions of which each filter has a channel of its own, without multiplying by the zeros between their groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import ClassVar
+
+from ..convolution import Convolution, Operands
+from ..kernels import TYPES, Kernel, Launch, activation_arguments, arguments_of
+from .base import Machine
+from .weights import Taps
+
+THREADS = 128  # a thread block
+LANES = 8, 4  # threads for neighbouring channels, whose numbers fill a line of the cache, or half of one
+ACROSS = 4, 2, 1  # tiles that lie beside each other in a thread block
+UNROLLED = {(3, 1), (3, 2), (5, 1), (5, 2)}  # windows and strides for which all is known when a kernel is compiled
+# Pixels of the output that a thread computes, for the windows for which registers suffice; for others a single one.
+TILES = {(1, 1): (3, 5), (1, 2): (3, 5), (1, 4): (3, 5), (2, 4): (3,)}
+# Instructions, counted in compiled kernels: of a thread; for what it loads; for each output, besides multiplications.
+THREAD_INSTRUCTIONS, LOAD_INSTRUCTIONS, OUTPUT_INSTRUCTIONS = 130, 5, 5
+ISSUED = 4  # instructions a cycle, of a multiprocessor
+START_CYCLES = 1500  # until the first numbers are there
+
+
+@dataclass(frozen=True)
+class Depthwise:
+    """Sums of a window's numbers times weights, channel by channel."""
+
+    name: str = "depthwise"
+
+    def misses(self, problem: Convolution, machine: Machine) -> str:
+        """See `Algorithm`."""
+        return "" if problem.depthwise else "needs groups of one channel and one filter"
+
+    def declines(self, problem: Convolution, machine: Machine) -> str:
+        """See `Algorithm`."""
+        return self.misses(problem, machine)
+
+    def order(self, problem: Convolution) -> Taps:
+        """See `Algorithm`."""
+        return Taps()
+
+    def implementations(self, problem: Convolution, machine: Machine) -> list[PixelTile]:
+        """See `Algorithm`."""
+        if not _unrolled(problem):
+            return [PixelTile(self, 1, 1)]
+        return [PixelTile(self, *tile) for tile, sizes in TILES.items() if problem.size_x in sizes]
+
+    def find(self, name: str, problem: Convolution, machine: Machine) -> PixelTile | None:
+        """See `Algorithm`."""
+        return next((tile for tile in self.implementations(problem, machine) if tile.name == name), None)
+
+
+@dataclass(frozen=True)
+class PixelTile:
+    """A thread computes `rows` x `columns` pixels of the output, of as many channels as are loaded at once."""
+
+    algorithm: Depthwise
+    rows: int
+    columns: int
+    certain: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """See `Implementation`."""
+        return f"{self.algorithm.name}:{self.rows}x{self.columns}"
+
+    def cycles(self, problem: Convolution, machine: Machine) -> float:
+        """See `Implementation`; roughly: it counts instructions, as memory takes as long whoever reads it."""
+        p, tile, numbers = problem, self.rows * self.columns, problem.piece
+        loads = ((self.rows - 1) * p.stride + p.size_y) * ((self.columns - 1) * p.stride + p.size_x)
+        taps = p.size_y * p.size_x
+        instructions = (
+            THREAD_INSTRUCTIONS
+            + loads * (numbers + LOAD_INSTRUCTIONS)
+            + tile * numbers * (taps + OUTPUT_INSTRUCTIONS)
+            + taps * LOAD_INSTRUCTIONS
+        )
+        blocks = max(1, self._blocks(p) / machine.multiprocessors)
+        return START_CYCLES + blocks * THREADS * instructions / (32 * ISSUED)
+
+    def kernel(self, problem: Convolution) -> Kernel:
+        """The kernel that computes such tiles for `problem`."""
+        window = (problem.size_x, problem.stride) if _unrolled(problem) else (0, 0)
+        codes = (activation_arguments(name)[0] for name in (problem.activation, problem.final_activation))
+        numbers = *window, self.rows, self.columns, problem.piece, *self._shape(problem), *codes
+        call = f"depthwise<{TYPES[problem.precision]}, {', '.join(map(str, numbers))}>"
+        return Kernel("depthwise", call, "Convolution", THREADS)
+
+    def workspace(self, problem: Convolution) -> int:
+        """See `Implementation`."""
+        return 0
+
+    def lower(self, problem: Convolution, operands: Operands) -> list[Launch]:
+        """See `Implementation`."""
+        same = "height", "width", "out_height", "out_width", "size_y", "size_x", "stride", "padding", "pixels"
+        strides = "source_stride", "target_stride", "residual_stride"
+        arguments = arguments_of(
+            "Convolution",
+            **{name: getattr(problem, name) for name in (*same, *strides)},
+            **asdict(operands),
+            group_channels=_channels(problem),
+            group_filters=_channels(problem),
+            slope=activation_arguments(problem.activation)[1],
+            final_slope=activation_arguments(problem.final_activation)[1],
+        )
+        return [Launch(self.kernel(problem), (self._blocks(problem), 1), arguments)]
+
+    def _shape(self, problem: Convolution) -> tuple[int, int]:
+        """Of a thread block: threads for neighbouring channels, and tiles beside each other."""
+        return (
+            _least_idle(LANES, _channels(problem) // problem.piece),
+            _least_idle(ACROSS, ceil(problem.out_width / self.columns)),
+        )
+
+    def _blocks(self, problem: Convolution) -> int:
+        lanes, across = self._shape(problem)
+        deep = ceil(_channels(problem) / (lanes * problem.piece))
+        wide = ceil(problem.out_width / (across * self.columns))
+        tile_rows = problem.pictures * ceil(problem.out_height / self.rows)
+        return deep * wide * ceil(tile_rows / (THREADS // (lanes * across)))
+
+
+def _channels(problem: Convolution) -> int:
+    """In whole packs."""
+    return problem.groups.count * problem.groups.filters
+
+
+def _unrolled(problem: Convolution) -> bool:
+    return problem.size_y == problem.size_x and (problem.size_x, problem.stride) in UNROLLED
+
+
+def _least_idle(together: Sequence[int], count: int) -> int:
+    """How many of `count` come together where fewest places stay empty; of equals the first."""
+    return min(together, key=lambda size: ceil(count / size) * size)
