@@ -188,7 +188,7 @@ def test_weights_are_packed_once_in_each_order():
 
 
 def test_only_depthwise_weights_are_packed_for_their_algorithm():
-    assert orders(DEPTHWISE, H100) == [Taps(), Rows("float16", DEPTHWISE.groups, 9 * 32)]
+    assert orders(DEPTHWISE, H100) == [Taps(), Rows("float16", DEPTHWISE.groups, 320)]
 
 
 def test_a_tap_is_a_number_of_each_filter_and_zeros():

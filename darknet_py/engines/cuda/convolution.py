@@ -89,7 +89,7 @@ class Convolution:
 
     @property
     def strips(self) -> int:
-        """Of 64 bytes, that hold these."""
+        """That hold these."""
         return ceil(self.numbers * ITEM_SIZES[self.precision] / STRIP)
 
     @property
