@@ -77,14 +77,15 @@ def depthwise_networks(draw):
         size, stride = draw(st.sampled_from([1, 3, 3, 5])), 1
         padding = size // 2
     options = {"filters": channels, "groups": channels, "size": size, "stride": stride, "padding": padding}
-    options |= {"batch_normalize": draw(switches), "activation": draw(st.one_of(slopes, activations))}
+    options |= {"batch_normalize": draw(switches), "activation": draw(slopes if added else activations)}
     pointwise = "convolutional", {"filters": channels, "activation": "leaky"}
-    before = draw(st.sampled_from([[], [pointwise], [pointwise, ("route", {"layers": "-1,-1"}), pointwise]]))
-    sections = [*before, ("convolutional", options)]
-    if added and before:
+    sections = [("convolutional", options)]
+    if added or draw(switches):
+        sections = [pointwise, *sections]
+    if added:
         sections.append(("shortcut", {"from": -2, "activation": draw(slopes)}))
     if draw(switches):
-        sections += [pointwise, ("route", {"layers": "-2,-1"})]
+        sections += [pointwise, ("route", {"layers": "-2,-1"}), pointwise]
     return _make(Shape(channels, height, width), sections, draw(_dialects))
 
 

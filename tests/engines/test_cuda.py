@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support import make_network, random_array
 from support_networks import (
@@ -24,6 +24,7 @@ from darknet_py.engines.cuda.algorithms import FORWARD, Machine, candidates
 from darknet_py.engines.cuda.algorithms.depthwise import TILES, PixelTile
 from darknet_py.engines.cuda.algorithms.implicit_gemm import ImplicitGemm, Tiling
 from darknet_py.engines.cuda.convolution import Convolution
+from darknet_py.engines.cuda.lowering import no_kernel
 from darknet_py.engines.cuda.packing import Groups, round_to
 from darknet_py.images.decode import load_image
 from darknet_py.layers.activations import ACTIVATIONS
@@ -36,7 +37,13 @@ def test_convolutions_of_any_geometry(network, precision):
     check(network, precision)
 
 
+DEPTHWISE = "convolutional", {"filters": 3, "groups": 3, "size": 3, "pad": 1, "activation": "leaky"}
+POINTWISE = "convolutional", {"filters": 3, "size": 1, "activation": "linear"}
+
+
 @needs_compiler
+@example(make_network((3, 5, 7), DEPTHWISE, POINTWISE), "float16", (1, 4))
+@example(make_network((3, 5, 7), POINTWISE, DEPTHWISE, ("shortcut", {"from": 0, "activation": "relu"})), "tf32", (2, 4))
 @given(depthwise_networks(), st.sampled_from(list(BOUNDS)), st.sampled_from(list(TILES)))
 @settings(max_examples=120)
 def test_depthwise_convolutions_of_any_geometry(network, precision, tile):
@@ -51,7 +58,8 @@ def test_depthwise_convolutions_of_any_geometry(network, precision, tile):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CudaEngine, "consider", consider)
         execution = check(network, precision)
-    assert any(isinstance(choice, PixelTile) for choice in execution.choices.values())
+    own = any(isinstance(choice, PixelTile) for choice in execution.choices.values())
+    assert own or any(map(no_kernel, network.layers))
 
 
 @needs_compiler
