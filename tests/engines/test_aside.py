@@ -14,6 +14,13 @@ from darknet_py.engines.aside import Aside
 PATIENCE = 300
 
 
+class Unreadable:
+    """What ends the process that reads it."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
 def fail(names):
     raise ValueError(names)
 
@@ -35,6 +42,17 @@ def start_and_wait(path):
 def test_what_a_function_returns_comes_back():
     with Aside(sorted, ["b", "a"]) as aside:
         assert aside.receive(PATIENCE) == ["a", "b"]
+
+
+def test_an_argument_may_be_larger_than_a_pipe():
+    names = [f"{number:09}" for number in range(100_000)]
+    with Aside(sorted, names[::-1]) as aside:
+        assert aside.receive(PATIENCE) == names
+
+
+def test_a_process_that_ends_before_it_has_read_its_argument_brings_nothing():
+    with Aside(sorted, [Unreadable()] * 100_000) as aside:
+        assert aside.receive(PATIENCE) is None
 
 
 def test_nothing_is_imported_from_the_working_directory(tmp_path, monkeypatch):

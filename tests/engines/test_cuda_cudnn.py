@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from support import make_network
 from support_networks import convolutions, networks
 
+from darknet_py.engines.cuda import cudnn as module
 from darknet_py.engines.cuda.algorithms import FORWARD, Machine
 from darknet_py.engines.cuda.algorithms.cudnn_graph import CudnnGraph, PlannedGraph
 from darknet_py.engines.cuda.convolution import Convolution, Operands
@@ -178,6 +179,7 @@ class Library:
         self.names, self.size = names, workspace
         self.data_type = SimpleNamespace(HALF="half", FLOAT="float")
         self.heur_mode = SimpleNamespace(A="A")
+        self.knob_type = SimpleNamespace(KERNEL_CFG="k24")
         self.compiled = []
         self.handles = []
 
@@ -200,6 +202,7 @@ class Graph:
 
     def __init__(self, library):
         self.library = library
+        self.names = [*library.names]
         self.deserialized = None
 
     def __getattr__(self, name):
@@ -209,15 +212,18 @@ class Graph:
         raise RuntimeError("a kernel cannot be loaded")
 
     def get_execution_plan_count(self):
-        return len(self.library.names)
+        return len(self.names)
 
     def get_plan_name_at_index(self, index):
-        return self.library.names[index]
+        return self.names[index]
+
+    def create_execution_plan(self, engine, knobs):
+        self.names += [f"eng{engine}_{knob}={value}" for knob, value in knobs.items()]
 
     def build_plan_at_index(self, index):
-        if self.library.names[index].startswith("bad"):
+        if self.names[index].startswith("bad"):
             raise ArithmeticError("not supported")
-        self.library.compiled.append(self.library.names[index])
+        self.library.compiled.append(self.names[index])
 
     def serialize(self):
         return list(self.library.compiled[-1].encode())
@@ -287,6 +293,82 @@ def test_plans_are_compiled_once_and_kept(cache):
     assert len(library.compiled) == 3
     Cudnn(library, "kept", nullcontext).plan(replace(CONVOLUTION, stride=2), name)
     assert len(library.compiled) == 4
+
+
+def test_a_plan_that_is_not_proposed_is_asked_for():
+    library = Library(NAMES)
+    plan = Cudnn(library, "asked", nullcontext).plan(CONVOLUTION, "cudnn:eng1_k24=17")
+    assert plan.graph.deserialized == "eng1_k24=17"
+    assert library.compiled == ["eng1_k24=17"]
+
+
+class Beside:
+    """A process that brings plans, but for those that are "bad"; none at all if it is `broken`."""
+
+    made = []
+    broken = False
+
+    def __init__(self, function, work):
+        assert function is module.compile_plans
+        self.properties, self.keys = work
+        self.made.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *reason):
+        pass
+
+    def receive(self, patience):
+        assert patience == module.PATIENCE * len(self.keys)
+        bare = [name.split(":")[1] for _, name in self.keys]
+        return None if self.broken else [None if name.startswith("bad") else name.encode() for name in bare]
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """How they are made, on two cores; those that were."""
+    monkeypatch.setattr(module, "Aside", Beside)
+    monkeypatch.setattr(module, "core_count", lambda: 2)
+    monkeypatch.setattr(Beside, "made", [])
+    return Beside
+
+
+KEYS = [(CONVOLUTION, f"cudnn:{name}") for name in NAMES[:5]]
+
+
+def test_other_processes_compile_what_is_not_kept(cache, processes):
+    library = Library(NAMES)
+    cudnn = Cudnn(library, "beside", nullcontext, "properties")
+    cudnn.plan(*KEYS[0])
+    cudnn.compile_beside(KEYS)
+    assert [(process.properties, process.keys) for process in processes.made] == [
+        ("properties", [KEYS[1], KEYS[3]]),
+        ("properties", [KEYS[2], KEYS[4]]),
+    ]
+    for at in (1, 2, 3):
+        assert cudnn.plan(*KEYS[at]).graph.deserialized == NAMES[at]
+    with pytest.raises(UnsupportedError, match="cannot compile its plan cudnn:bad7_a"):
+        cudnn.plan(*KEYS[4])
+    assert library.compiled == [NAMES[0]]
+    later = Cudnn(library, "beside", nullcontext, "properties")
+    later.compile_beside(KEYS[:4])
+    assert len(processes.made) == 2
+
+
+def test_what_no_process_brings_is_compiled_here(cache, processes, monkeypatch):
+    monkeypatch.setattr(processes, "broken", True)
+    library = Library(NAMES)
+    cudnn = Cudnn(library, "broken", nullcontext, "properties")
+    cudnn.compile_beside(KEYS[:2])
+    assert len(processes.made) == 2
+    assert cudnn.plan(*KEYS[1]).graph.deserialized == NAMES[1]
+    assert library.compiled == [NAMES[1]]
+
+
+def test_a_gpu_that_cudnn_does_not_describe_has_no_such_processes(processes):
+    Cudnn(Library(NAMES), "untold", nullcontext).compile_beside(KEYS)
+    assert not processes.made
 
 
 def test_cudnn_is_asked_only_while_its_gpu_is_current():
