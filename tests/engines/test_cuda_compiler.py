@@ -23,6 +23,7 @@ from darknet_py.engines.cuda.kernels import (
     kernel_of,
     structure_dtype,
 )
+from darknet_py.engines.cuda.lowering import AVERAGING_BLOCKS, AVERAGING_THREADS
 from darknet_py.engines.cuda.packing import ITEM_SIZES, QUAD, Groups
 from darknet_py.errors import EngineError
 
@@ -62,7 +63,12 @@ def others(precision):
     codes = [activation_arguments(name)[0] for name in ("linear", "swish")]
     activated = [(*vector, code) for vector in vectors for code in codes]
     more |= dict.fromkeys(("scale", "add", "scale_channels"), activated)
-    return [kernel_of(function, kind, *types) for function in FUNCTIONS for types in more.get(function, [()])]
+    launched = {"average_pool": {"threads": AVERAGING_THREADS, "resident": AVERAGING_BLOCKS}}
+    return [
+        kernel_of(function, kind, *types, **launched.get(function, {}))
+        for function in FUNCTIONS
+        for types in more.get(function, [()])
+    ]
 
 
 def oldest():

@@ -30,6 +30,9 @@ from .packing import QUAD, round_up
 
 VECTOR = 16  # bytes that a thread loads or stores at once, where values allow it
 AVERAGING_THREADS = 512  # a thread block of averages: as much in flight as one multiprocessor needs
+AVERAGING_BLOCKS = (
+    2  # a multiprocessor, for which registers suffice: with more of them, loads would wait for each other
+)
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,7 @@ class Lowering:
         # Threads have four pixels at least, and two of them take a sector of memory together.
         rows = min(1 << max(0, (pixels // 4).bit_length() - 1), AVERAGING_THREADS // 2)
         lanes = AVERAGING_THREADS // rows
-        launch = {"threads": AVERAGING_THREADS, "shared": 4 * vector * AVERAGING_THREADS, "resident": 2}
+        launch = {"threads": AVERAGING_THREADS, "shared": 4 * vector * AVERAGING_THREADS, "resident": AVERAGING_BLOCKS}
         kernel = kernel_of("average_pool", TYPES[self.precision], vector, **launch)
         arguments = arguments_of(
             kernel.structure, source=source.address, source_stride=source.stride, target=target.address,
