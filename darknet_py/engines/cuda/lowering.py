@@ -30,9 +30,7 @@ from .packing import QUAD, round_up
 
 VECTOR = 16  # bytes that a thread loads or stores at once, where values allow it
 AVERAGING_THREADS = 512  # a thread block of averages: as much in flight as one multiprocessor needs
-AVERAGING_BLOCKS = (
-    2  # a multiprocessor, for which registers suffice: with more of them, loads would wait for each other
-)
+AVERAGING_BLOCKS = 2  # a multiprocessor: for more there are too few registers to have many loads under way
 
 
 @dataclass(frozen=True)
