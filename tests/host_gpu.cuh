@@ -14,7 +14,6 @@
 
 #define __device__
 #define __global__
-#define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __shared__ static
@@ -49,6 +48,7 @@ static char hands[MOST / WARP][2][WARP][32];
 alignas(128) static char block_memory[SHARED];
 static void (*entry)();
 static int conflicts;  // of banks of shared memory, which cost a GPU time
+static int overruns;   // blocks that wrote beyond the shared memory that they were given
 #define threadIdx (Index{running, 0, 0})
 
 static void resume(u32 next) {
@@ -195,7 +195,7 @@ static void multiply(float (&sums)[4], const u32 (&a)[4], u32 b0, u32 b1, T type
 }
 
 template <class Arguments>
-static void launch(void (*kernel)(Arguments), const Arguments& arguments, const u32* grid, u32 threads) {
+static void launch(void (*kernel)(Arguments), const Arguments& arguments, const u32* grid, u32 threads, u32 shared) {
     static void (*called)(Arguments);
     static Arguments given;
     called = kernel, given = arguments;
@@ -221,5 +221,7 @@ static void launch(void (*kernel)(Arguments), const Arguments& arguments, const 
                 warp_barriers[i / WARP] = {0, 0, min(WARP, threads - i / WARP * WARP)};
             }
             if (_setjmp(launcher) == 0) resume(0);
+            const char* beyond = block_memory + shared;
+            overruns += beyond[0] != (char)0xff || memcmp(beyond, beyond + 1, SHARED - shared - 1) != 0;
         }
 }

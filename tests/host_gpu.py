@@ -132,23 +132,26 @@ def run(launch):
     """Run one kernel over its grid."""
     grid = (ctypes.c_uint32 * 2)(*launch.grid)
     assert launch.arguments.nbytes == launch.arguments.dtype.itemsize
-    function, size, conflicts = compile_kernel(launch.kernel)
+    function, size, conflicts, overruns = compile_kernel(launch.kernel)
     assert size == launch.arguments.dtype.itemsize, "NumPy and C lay the structure out alike"
-    function(launch.arguments.ctypes.data_as(ctypes.c_void_p), grid, launch.kernel.threads)
+    kernel = launch.kernel
+    function(launch.arguments.ctypes.data_as(ctypes.c_void_p), grid, kernel.threads, kernel.shared)
+    assert overruns() == 0, "shared memory that the kernel was not given"
     assert conflicts() == 0, "rows that tensor cores read at once lie in the same banks of shared memory"
 
 
 @cache
 def compile_kernel(kernel):
-    """The function that launches `kernel`, the size of its arguments, and how many conflicts of banks there were."""
+    """What launches `kernel`, the size of its arguments, and what counts conflicts of banks and overruns of memory."""
     entry = (
-        f'extern "C" void run(const void* arguments, const u32* grid, u32 threads) {{'
-        f" launch({kernel.name}, *(const {kernel.structure}*)arguments, grid, threads); }}\n"
+        f'extern "C" void run(const void* arguments, const u32* grid, u32 threads, u32 shared) {{'
+        f" launch({kernel.name}, *(const {kernel.structure}*)arguments, grid, threads, shared); }}\n"
         f'extern "C" int size() {{ return sizeof({kernel.structure}); }}\n'
         f'extern "C" int count_conflicts() {{ return conflicts; }}\n'
+        f'extern "C" int count_overruns() {{ return overruns; }}\n'
     )
     library = ctypes.CDLL(str(build(kernel.source(INTRINSICS) + entry)))
-    return library.run, library.size(), library.count_conflicts
+    return library.run, library.size(), library.count_conflicts, library.count_overruns
 
 
 def build(text):

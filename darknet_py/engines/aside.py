@@ -49,6 +49,9 @@ class Aside:
             self._reader.start()
         except (OSError, RuntimeError):  # there are too many processes or threads
             self._end()
+        except BaseException:
+            self._end()
+            raise
 
     def _read(self) -> None:
         if self._process is not None and self._process.stdout is not None:

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DarknetWarning, EngineError
-from ...limits import core_count
+from ...limits import core_count, has_memory
 from ..aside import Aside
 from ..passes import SLOPES
 from .convolution import Convolution
 from .kept import forget, is_kept, keep
 
-# As cuDNN calls them. Not float32, of which it makes tf32. What it stores in tf32 is not rounded, so that kernels of
-# ours that read it cut it off.
+# As cuDNN calls them. Not float32, of which it makes tf32. What it stores in tf32 is not rounded: tensor
+# cores that read it cut it off.
 PRECISIONS = {"tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
 SOURCE, WEIGHTS, BIASES, RESIDUAL, TARGET = range(1, 6)  # tensors of a graph
 MAX_WORKSPACE = 64 << 20  # bytes
 PER_ENGINE, CONSIDERED = 2, 4  # plans, those that cuDNN thinks best: each takes about half a second to compile
-MOST_COMPILERS = 16  # processes that compile plans, of some 300 MB each
+MOST_COMPILERS, COMPILER_MEMORY = 16, 500_000_000  # processes that compile plans, and the bytes of each
 PATIENCE = 10.0  # seconds that are waited for each of a process's plans
 ASKED = re.compile(r"cudnn:eng(\d+)_k24=(\d+)")  # plans that can be had without being proposed
 # Activations besides the `SLOPES`, as nodes of a graph.
@@ -170,7 +170,7 @@ class Cudnn:
         self._lock = threading.Lock()
         self._idle: list[Any] = []  # handles that nobody uses: destroying one would disturb what others record
         self.plans: dict[tuple[Convolution, str], Plan] = {}
-        self._compiled: dict[tuple[Convolution, str], bytes | None] = {}  # by others, and not asked for yet
+        self._compiled: dict[tuple[Convolution, str], bytes] = {}  # by others, and not asked for yet
 
     def names(self, convolution: Convolution) -> list[str]:
         """Plans that may compute `convolution`, of several engines, the probably fastest first."""
@@ -212,20 +212,25 @@ class Cudnn:
     ) -> None:
         """Compile plans that are not kept yet by other processes, one for each core: `plan` holds up all threads.
 
-        A plan that none of them brings is compiled where it is asked for. `told` shows how many have come back.
+        There are fewer where memory does not suffice. A plan that none brings is compiled where it is asked for. `told`
+        shows how many have come back.
         """
         missing = [key for key in wanted if key not in self.plans and not is_kept(self._content(*key), SUFFIX)]
         count = min(core_count(), MOST_COMPILERS, len(missing)) if self._properties else 0
+        while count and not has_memory(count * COMPILER_MEMORY):
+            count -= 1
         shares = [missing[first::count] for first in range(count)]
         with ExitStack() as stack:
             asides = [stack.enter_context(Aside(compile_plans, (self._properties, share))) for share in shares]
             for share, aside in zip(shares, told(asides), strict=True):
-                self._compiled |= zip(share, aside.receive(PATIENCE * len(share)) or (), strict=False)
+                brought = zip(share, aside.receive(PATIENCE * len(share)) or (), strict=False)
+                self._compiled |= {key: compiled for key, compiled in brought if compiled is not None}
 
     def settle(self, convolution: Convolution, refused: Iterable[str]) -> None:
         """Let go of the plans for `convolution` of the `refused` names, in the cache too."""
         with self._lock:
             for name in refused:
+                self._compiled.pop((convolution, name), None)
                 self.plans.pop((convolution, name), None)
                 forget(self._content(convolution, name), SUFFIX)
 
@@ -311,10 +316,7 @@ class Cudnn:
 
     def _compile(self, convolution: Convolution, name: str) -> bytes:
         if (convolution, name) in self._compiled:
-            compiled = self._compiled.pop((convolution, name))
-            if compiled is None:
-                raise UnsupportedError(f"cuDNN cannot compile its plan {name}")
-            return compiled
+            return self._compiled.pop((convolution, name))
         graph, names = self._planned(convolution)
         if name not in names:
             asked = ASKED.fullmatch(name)
@@ -330,9 +332,10 @@ class Cudnn:
 def compile_plans(work: tuple[str, Sequence[tuple[Convolution, str]]]) -> list[bytes | None]:
     """Plans for a GPU that is known by its properties alone; None for one that cuDNN declines."""
     import cudnn
-    from cuda.pathfinder import load_nvidia_dynamic_lib
 
-    with suppress(RuntimeError):  # where pip puts NVRTC, cuDNN alone does not find all of it
+    with suppress(ImportError, RuntimeError):  # where pip puts NVRTC, cuDNN alone does not find all of it
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+
         load_nvidia_dynamic_lib("nvrtc")
     properties, keys = work
     library = Cudnn(cudnn, "", nullcontext, device_property=cudnn.create_device_properties(properties))

@@ -20,7 +20,7 @@ TENSOR_CORES = (8, 0)  # the compute capability from which on there is a kernel 
 # Multiplications that a multiprocessor does in a cycle (NVIDIA's tables of throughput), times the bytes of a number.
 RATES = {("TensorCores", 2): 1024 * 2, ("TensorCores", 4): 512 * 4, ("Scalar", 4): 128 * 4, ("Scalar", 2): 128 * 2}
 BYTES_A_CYCLE = 48  # that a multiprocessor reads from the second cache
-STRIP_CYCLES = 160  # at least, from one strip to the next: two barriers and the instructions round a product
+STRIP_CYCLES = 160  # at least, from one strip to the next: a barrier and the instructions round a product
 START_CYCLES = 2500  # of a thread block: its first copies, its epilogue
 COLLECT_CYCLES = 2000  # more, where thread blocks share a tile
 
@@ -100,7 +100,8 @@ class ImplicitGemm:
         codes = [activation_arguments(name)[0] for name in (problem.activation, problem.final_activation)]
         call = f"convolve<{TYPES[problem.precision]}, {self.product}, {', '.join(map(str, [*sizes, *codes]))}>"
         sums = self.warp_rows * self.warp_columns // 32  # of a thread, each in a register
-        resident = {128: 1, 64: 2, 32: 3}.get(sums, 4)
+        # Products without tensor cores keep strips in registers too, which would not suffice for several thread blocks.
+        resident = 0 if self.product == "Scalar" else {128: 1, 64: 2, 32: 3}.get(sums, 4)
         return Kernel("convolution", call, "Convolution", self.threads, self.shared_for(strips), resident)
 
     def tiles(self, problem: Convolution) -> tuple[int, int]:
