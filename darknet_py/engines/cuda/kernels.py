@@ -161,7 +161,7 @@ class Kernel:
         Bytes of dynamic shared memory a thread block.
     resident : int
         Thread blocks that a multiprocessor has room for at least; few may have many registers each, for loads that are
-        under way together. 0 leaves it to the compiler, which takes few registers.
+        under way together. 0 leaves it to the compiler.
     """
 
     file: str

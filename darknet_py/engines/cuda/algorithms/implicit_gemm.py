@@ -140,7 +140,8 @@ class Tiling:
         """See `Implementation`; roughly: it knows arithmetic, the second cache and the waves of thread blocks."""
         tile = self.algorithm
         blocks = self.count(problem) * self.splits
-        shared = tile.shared_for(ceil(problem.strips / self.splits))
+        strips = self._strips(problem)
+        shared = tile.shared_for(strips)
         resident = max(1, min(1024 // tile.threads, (160 << 10) // shared))  # thread blocks a multiprocessor
         waves = ceil(blocks / (resident * machine.multiprocessors))
         together = min(resident, ceil(blocks / machine.multiprocessors))
@@ -149,7 +150,7 @@ class Tiling:
         traffic = (tile.rows + tile.columns) * STRIP / BYTES_A_CYCLE
         strip = max(together * arithmetic, together * traffic, STRIP_CYCLES)
         extra = START_CYCLES + (COLLECT_CYCLES if self.splits > 1 else 0)
-        return waves * (ceil(problem.strips / self.splits) * strip + extra)
+        return waves * (strips * strip + extra)
 
     def workspace(self, problem: Convolution) -> int:
         """See `Implementation`: the thread blocks of a tile put their sums there."""
@@ -172,8 +173,12 @@ class Tiling:
             slope=activation_arguments(problem.activation)[1],
             final_slope=activation_arguments(problem.final_activation)[1],
         )
-        kernel = self.algorithm.kernel(problem, ceil(problem.strips / self.splits))
+        kernel = self.algorithm.kernel(problem, self._strips(problem))
         return [Launch(kernel, (rows * columns, groups.count * self.splits), arguments)]
+
+    def _strips(self, problem: Convolution) -> int:
+        """That a thread block sums up, at most."""
+        return ceil(problem.strips / self.splits)
 
 
 TENSOR = tuple(
