@@ -148,11 +148,10 @@ def write_private(path: Path, parts: Iterable[bytes]) -> None:
     write_atomically(path, parts, EngineError, 0o600)
 
 
-def keep(path: Path, make: Callable[[bool], bytes], quiet: bool = False) -> bytes:
+def keep(path: Path, make: Callable[[bool], bytes], small: bool = False) -> bytes:
     """Machine code that takes long to make: from the cache, or made and kept there.
 
-    Of several processes that want it at the same time, one makes it. Nothing is taken from where somebody else
-    might have put it; a damaged file is made anew.
+    Nothing is taken from where somebody else might have put it; a damaged file is made anew.
 
     Parameters
     ----------
@@ -160,8 +159,9 @@ def keep(path: Path, make: Callable[[bool], bytes], quiet: bool = False) -> byte
         The file; its folder is of the user's own.
     make : callable
         Makes it, and is told whether it will be kept.
-    quiet : bool
-        Whether no warning is given where nothing can be kept.
+    small : bool
+        Whether it is one of many that take moments each. Of others that several processes want at the same time one
+        makes them while the others wait, and where they cannot be kept a warning tells.
     """
     folder = path.parent
     try:
@@ -171,12 +171,13 @@ def keep(path: Path, make: Callable[[bool], bytes], quiet: bool = False) -> byte
         make_folder(folder)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        descriptor = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        alone = not small and sys.platform != "win32"
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC) if alone else None
     except UntrustedError as reason:
         _warn(Path(reason.filename), f"nothing is taken from there: {reason.strerror}")
         return make(False)
     except OSError as reason:
-        if not quiet:
+        if not small:
             _warn(folder, f"they cannot be kept: {describe_oserror(reason)}")
         return make(False)
     with _alone(descriptor):
@@ -187,7 +188,7 @@ def keep(path: Path, make: Callable[[bool], bytes], quiet: bool = False) -> byte
             try:
                 write_private(path, [_sum(code), code])
             except (OSError, EngineError) as reason:
-                if not quiet:
+                if not small:
                     _warn(folder, f"they cannot be kept: {_explain(reason)}")
     return code
 
@@ -236,8 +237,11 @@ def _sum(code: bytes) -> bytes:
 
 @contextmanager
 def _alone(folder: int | None) -> Iterator[None]:
-    """Let no other process do this in an open folder, which is closed; of a dead one the system frees the lock."""
-    if folder is None:  # on Windows, which has no flock
+    """Let no other process do this in an open folder, which is closed; of a dead one the system frees the lock.
+
+    None where others may: Windows has no flock.
+    """
+    if folder is None:
         yield
         return
     try:

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import platformdirs
@@ -232,6 +233,20 @@ def test_threads_and_processes_that_want_the_same_make_it_once(path, caplog):
     assert caplog.messages.count("waiting for another process that compiles kernels") == 3
 
 
+def test_small_ones_wait_for_nobody(path):
+    """Of two threads each makes its own only when the other has begun."""
+    both = threading.Barrier(2, timeout=20)
+
+    def make_beside(kept):
+        both.wait()
+        return GOOD
+
+    names = [path.with_name(name) for name in ("y.bin", "z.bin")]
+    with ThreadPoolExecutor(2) as threads:
+        assert [*threads.map(lambda name: keep(name, make_beside, small=True), names)] == [GOOD] * 2
+    assert [keep(name, make_anew) for name in names] == [GOOD] * 2
+
+
 HOLD = """
 import pathlib, sys, time
 from darknet_py.cache import keep
@@ -274,30 +289,30 @@ def test_a_file_system_without_locks_is_done_without_them(path, monkeypatch):
     assert keep(path.with_name("y.bin"), make_anew) == b"kept"
 
 
-@pytest.mark.parametrize("quiet", [False, True])
-def test_where_nothing_can_be_written_it_is_made_each_time(tmp_path, quiet):
+@pytest.mark.parametrize("small", [False, True])
+def test_where_nothing_can_be_written_it_is_made_each_time(tmp_path, small):
     (tmp_path / "file").touch()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert keep(tmp_path / "file" / "kernels" / "x.bin", make_anew, quiet) == b"not kept"
+        assert keep(tmp_path / "file" / "kernels" / "x.bin", make_anew, small) == b"not kept"
     says = [f"{tmp_path / 'file' / 'kernels'}: kernels are compiled anew at every start, they cannot be kept: "]
-    assert [re.sub("(kept: ).*", r"\1", str(warning.message)) for warning in caught] == says * (not quiet)
+    assert [re.sub("(kept: ).*", r"\1", str(warning.message)) for warning in caught] == says * (not small)
 
 
-@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), EngineError("no space left on device")]
 )
-def test_what_was_made_counts_though_the_disk_is_full(tmp_path, monkeypatch, error, quiet):
+def test_what_was_made_counts_though_the_disk_is_full(tmp_path, monkeypatch, error, small):
     def write(path, parts):
         raise error
 
     monkeypatch.setattr(cache_module, "write_private", write)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert keep(tmp_path / "kernels" / "x.bin", make_anew, quiet) == b"kept"
+        assert keep(tmp_path / "kernels" / "x.bin", make_anew, small) == b"kept"
     says = "kernels are compiled anew at every start, they cannot be kept: no space left on device"
-    assert [str(warning.message) for warning in caught] == [f"{tmp_path / 'kernels'}: {says}"] * (not quiet)
+    assert [str(warning.message) for warning in caught] == [f"{tmp_path / 'kernels'}: {says}"] * (not small)
 
 
 def test_folders_are_made_as_far_as_they_are_missing(tmp_path):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from threading import Barrier
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
 
 from darknet_py.engines.cuda import device as module
 from darknet_py.engines.cuda.cudnn import GraphLaunch, Plan, UnsupportedError
+from darknet_py.engines.cuda.kernels import Launch, kernel_of, structure_dtype
 from darknet_py.errors import DarknetWarning, EngineError
 
 
@@ -80,6 +83,47 @@ def test_what_fails_while_recording_is_told_and_ends_the_recording(cupy):
     with pytest.raises(UnsupportedError, match=r"^not executed$"):
         record(cupy, failing=3)
     stream.end_capture.assert_called_once()
+
+
+def launch(kernel):
+    return Launch(kernel, (1, 1), np.zeros(1, structure_dtype(kernel.structure)))
+
+
+KERNELS = [kernel_of("max_pool", "float", lanes) for lanes in (4, 8)]
+
+
+def test_kernels_of_a_recording_are_compiled_together_and_each_once(cupy, monkeypatch):
+    together, compiled = Barrier(len(KERNELS), timeout=20), []
+
+    def load_compiled(nvrtc, kernel, architecture):
+        if not compiled:
+            together.wait()
+        compiled.append((kernel, architecture))
+        return b"code of " + kernel.name.encode()
+
+    monkeypatch.setattr(module, "load_compiled", load_compiled)
+    monkeypatch.setattr(module, "core_count", lambda: len(KERNELS))
+    queue = module.CupyDevice().open_queue()
+    for _ in range(2):
+        queue.record([launch(kernel) for kernel in KERNELS * 2])
+    assert sorted(compiled, key=str) == [(kernel, "sm_90") for kernel in KERNELS]
+    loaded = [call.args[0] for call in cupy.cuda.function.Module.return_value.load.call_args_list]
+    assert loaded == [b"code of " + kernel.name.encode() for kernel in KERNELS]
+
+
+def test_a_kernel_that_does_not_compile_ends_the_compiling_of_others(cupy, monkeypatch):
+    asked = []
+
+    def load_compiled(nvrtc, kernel, architecture):
+        asked.append(kernel)
+        raise EngineError("NVRTC cannot compile it")
+
+    monkeypatch.setattr(module, "load_compiled", load_compiled)
+    monkeypatch.setattr(module, "core_count", lambda: 1)
+    kernels = [kernel_of("max_pool", "float", lanes) for lanes in range(100)]
+    with pytest.raises(EngineError, match=r"^NVRTC cannot compile it$"):
+        module.CupyDevice().compile(kernels)
+    assert len(asked) < len(kernels)
 
 
 @pytest.mark.parametrize("place", ["runtime.setDevice", "runtime.getDeviceProperties", "Memory", "runtime.memset"])

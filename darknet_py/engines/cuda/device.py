@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ...errors import EngineError
-from ...limits import tell_size
+from ...limits import core_count, tell_size
 from .compiler import INSTALL, architecture_for, check_driver, load_compiled
 from .cudnn import Cudnn, GraphLaunch, open_cudnn
 from .kernels import STATIC_SHARED, Kernel, Launch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a thread block gets without asking
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
+MOST_COMPILERS = 16  # threads, as soon as there are so many cores
 ANY = "engine=cuda"  # what was asked for where no GPU was named
 
 
@@ -41,6 +43,14 @@ class Queue(Protocol):
 
     def read(self, memory: Memory, array: npt.NDArray[Any]) -> None:
         """Copy from the begin of `memory` into `array`, once all that came before is done."""
+
+    def compile(
+        self, launches: Iterable[Launch | GraphLaunch], told: Callable[[list[Kernel]], Iterable[Kernel]] = iter
+    ) -> None:
+        """Compile the kernels of `launches` that `record` would compile, several at a time.
+
+        `told` shows how many are done.
+        """
 
     def record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
         """What `replay` does again and again with little effort.
@@ -170,6 +180,7 @@ class CupyDevice:
         self._asked = ANY if number is None else f"gpu {number}"
         self.number = number = number or 0
         self.cupy = _import_cupy(self._asked)
+        self._compiled: dict[Kernel, bytes] = {}  # and not loaded yet
         self._functions: dict[Kernel, Any] = {}
         with self._explained():
             count = self.cupy.cuda.runtime.getDeviceCount()
@@ -244,12 +255,26 @@ class CupyDevice:
     def open_cudnn(self) -> Cudnn | None:
         return open_cudnn(f"{self.name}, {self.versions}", self.number, self.current)
 
+    def compile(self, kernels: Iterable[Kernel], told: Callable[[list[Kernel]], Iterable[Kernel]] = iter) -> None:
+        """Compile kernels that are not yet, each on a core; `told` shows how many are done."""
+        missing = [kernel for kernel in dict.fromkeys(kernels) if kernel not in self._compiled | self._functions]
+        nvrtc, threads = self.cupy.cuda.nvrtc, min(core_count(), MOST_COMPILERS)
+        with self._explained(), ThreadPoolExecutor(threads) as pool:
+            coming = {kernel: pool.submit(load_compiled, nvrtc, kernel, self._architecture) for kernel in missing}
+            try:
+                for kernel in told(missing):
+                    self._compiled[kernel] = coming[kernel].result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
     def function(self, kernel: Kernel) -> Any:
         """The compiled kernel, ready to be launched."""
         with self.setting_up, self.current():
             if kernel not in self._functions:
+                self.compile([kernel])
                 module = self.cupy.cuda.function.Module()
-                module.load(load_compiled(self.cupy.cuda.nvrtc, kernel, self._architecture))
+                module.load(self._compiled.pop(kernel))
                 function = module.get_function(kernel.name)
                 if kernel.shared > FREE_SHARED:
                     self.cupy.cuda.driver.funcSetAttribute(function.ptr, MAX_DYNAMIC_SHARED, kernel.shared)
@@ -298,7 +323,14 @@ class CupyQueue:
                 self.event.synchronize()
         array.reshape(-1).view(np.uint8)[:] = staging
 
+    def compile(
+        self, launches: Iterable[Launch | GraphLaunch], told: Callable[[list[Kernel]], Iterable[Kernel]] = iter
+    ) -> None:
+        self.device.compile((launch.kernel for launch in launches if isinstance(launch, Launch)), told)
+
     def record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
+        launches = [*launches]
+        self.compile(launches)
         with self.device.setting_up, self.device.current(), self.stream:
             ready = [self._ready(launch) for launch in launches]  # loading cannot be recorded
             self.stream.begin_capture()

@@ -17,7 +17,7 @@ def cache_folder() -> Path:
 
 def keep(made_of: str, suffix: str, make: Callable[[], bytes]) -> bytes:
     """What `make` returns, which `made_of` decides: from the cache where it is there and whole."""
-    return cache.keep(_path(made_of, suffix), lambda kept: make(), quiet=True)
+    return cache.keep(_path(made_of, suffix), lambda kept: make(), small=True)
 
 
 def is_kept(made_of: str, suffix: str) -> bool:

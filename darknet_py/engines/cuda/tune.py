@@ -75,10 +75,12 @@ class Tuner:
         hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None: where standard error is no terminal
         tell = partial(tqdm, unit="", leave=False, delay=1, disable=hidden)
         chosen = {}
+        pairs = [(problem, choice) for problem, choices in considered.items() for choice in choices]
         try:
+            own = [launch for problem, choice in pairs if choice.certain for launch in lower(problem, choice)]
+            queue.compile(own, partial(tell, desc="compiling kernels, once"))
             if self.cudnn is not None:
-                pairs = [(p, choice) for p, choices in considered.items() for choice in choices]
-                plans = [(p, choice.name) for p, choice in pairs if not choice.certain]
+                plans = [(problem, choice.name) for problem, choice in pairs if not choice.certain]
                 self.cudnn.compile_beside(plans, partial(tell, desc="compiling cuDNN's plans, once"))
             for problem, choices in tell(considered.items(), desc="measuring convolutions, once"):
                 launches = {}
