@@ -40,10 +40,9 @@ def test_kernels_are_compiled_once_and_anew_where_the_cache_is_broken(cache, tmp
     assert not warm_up(folder)
     (kept,) = (folder / "kernels").iterdir()
     whole = kept.read_bytes()
-    for damaged in (b"not what was written", whole[:-1]):
-        kept.write_bytes(damaged)
-        assert warm_up(folder)
-        assert kept.stat().st_size == len(whole)
+    kept.write_bytes(whole[:-1])
+    assert warm_up(folder)
+    assert kept.stat().st_size == len(whole)
     assert not warm_up(folder)
 
 
