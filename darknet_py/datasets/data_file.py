@@ -19,7 +19,7 @@ MAX_BYTES = 64 << 20
 MAX_SHOWN = 512  # characters of a path in a message
 ESSENTIAL = ("classes", "names", "labels", "top")
 LISTS = ("train", "valid", "test")
-KEYS = (*ESSENTIAL, *LISTS, "backup", "leaves", "tree", "results", "eval", "preprocess")
+KEYS = (*ESSENTIAL, *LISTS, "backup", "folder", "leaves", "tree", "results", "eval", "preprocess")
 _COMMENT = re.compile(r"\s[#;].*")
 
 
@@ -47,6 +47,9 @@ class Dataset:
     preprocess : str
         How pictures are fitted where nobody asks for another way: what ``preprocess`` says, which darknet does not
         know; empty where it does not.
+    folder : str
+        The folder with a folder for each class that ``folder`` names, which darknet does not know; empty where it
+        does not.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Dataset:
     path: Path | None = None
     backup: str = ""
     preprocess: str = ""
+    folder: str = ""
 
     def __post_init__(self) -> None:
         for what, given in (("names", self.names), ("labels", self.wnids)):
@@ -114,9 +118,11 @@ def load_dataset(path: str | os.PathLike[str] = IMAGENET) -> Dataset:
         lists[key] = _take_names(lists[key], classes, key, entries[key], remarks)
     images = {key: _settle(entries[key], key, found, remarks) for key in LISTS if key in entries}
     remarks.close()
-    backup = _without_comment(entries["backup"].value, found) if "backup" in entries else ""
+    backup, folder = (
+        _without_comment(entries[key].value, found) if key in entries else "" for key in ("backup", "folder")
+    )
     preprocess = _choose_preprocess(entries, remarks)
-    return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found, backup, preprocess)
+    return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found, backup, preprocess, folder)
 
 
 def _parse_data(text: str, file: str, remarks: Remarks) -> dict[str, Entry]:

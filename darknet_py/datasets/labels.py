@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+
+from ..errors import UsageError
 
 # Labels are looked for as whole words: letters and digits, with anything else between them.
 _WORD = re.compile(r"[^\W_]+")
@@ -44,3 +47,46 @@ def _by_substring(labels: Sequence[str]) -> Find:
 MATCHES: dict[str, Callable[[Sequence[str]], Find]] = {"words": _by_words, "substring": _by_substring}
 # Where they look, for messages.
 WHERE = {"words": "as words of a file's name or its folder's", "substring": "anywhere in a path"}
+
+
+def find_classes(labels: Sequence[str], match: str, folders: Sequence[str] = ()) -> Find:
+    """How a path tells its classes.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        One for each class.
+    match : str
+        A key of `MATCHES`.
+    folders : sequence of str
+        Folders with a folder for each class: what lies in one of these is of that class, but for ``substring``.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such `match`.
+    """
+    if match not in MATCHES:
+        raise UsageError(f"match={match}: one of {', '.join(MATCHES)} is expected")
+    find = MATCHES[match](labels)
+    if match == "substring":
+        return find
+    for folder in reversed(folders):
+        find = _by_folder(labels, folder, find)
+    return find
+
+
+def _by_folder(labels: Sequence[str], folder: str, otherwise: Find) -> Find:
+    """Find the classes whose label is the name of the folder in `folder` that a file lies in or below."""
+    top = os.path.join(os.path.abspath(folder), "")
+    classes: dict[str, list[int]] = {}
+    for index, label in enumerate(labels):
+        classes.setdefault(label, []).append(index)
+    classes.pop("", None)
+
+    def find(path: str) -> Iterator[int]:
+        below = os.path.abspath(path)
+        name = below[len(top) :].partition(os.sep)[0].strip() if below.startswith(top) else ""
+        return iter(classes[name]) if name in classes else otherwise(path)
+
+    return find

@@ -44,6 +44,12 @@ def load_list(source: str, dataset: Dataset) -> list[str]:
     return paths
 
 
+def class_folders(source: str, dataset: Dataset) -> list[str]:
+    """The folders in which there may be one for each class: `source`, if it is one, and what ``folder`` names."""
+    found = [find_listed(name, dataset.path) for name in (source, dataset.folder) if name]
+    return [os.fspath(path) for path in found if path.is_dir()]
+
+
 def _read_paths(path: Path, source: str) -> list[str]:
     """The lines of a list that are not blank, as names of files: those are bytes to the system, and need be no text."""
     paths: list[str] = []

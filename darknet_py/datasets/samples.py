@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from ..errors import DarknetWarning, DatasetError, UsageError
 from .data_file import Dataset
-from .labels import MATCHES
-from .lists import count_repeated, load_list
+from .labels import find_classes
+from .lists import class_folders, count_repeated, load_list
 
 
 class Sample(NamedTuple):
@@ -48,7 +48,8 @@ def load_samples(source: str | os.PathLike[str], dataset: Dataset, match: str | 
     dataset : Dataset
         Whose labels are looked for in the paths.
     match : str, optional
-        How a path tells its class: ``words``, by a label that is a word of its name or of its folder's, or
+        How a path tells its class: ``words``, by the folder of that class that it lies in, where `source` or the
+        data set's `folder` has one for each, else by a label that is a word of its name or of its folder's;
         ``substring``, by the first label anywhere in it; None: not at all.
 
     Raises
@@ -64,14 +65,12 @@ def load_samples(source: str | os.PathLike[str], dataset: Dataset, match: str | 
 
 def make_samples(paths: Sequence[str], dataset: Dataset, match: str | None, source: str) -> list[Sample]:
     """The samples for `paths`, which the list `source` has; warnings of what is odd about them. As `load_samples`."""
-    if match is not None and match not in MATCHES:
-        raise UsageError(f"match={match}: one of {', '.join(MATCHES)} is expected")
     repeated = count_repeated(paths)
     if repeated:
         _warn(f"{source}: {repeated} of {len(paths)} paths repeat others; they count each time")
     if match is None:
         return [Sample(path) for path in paths]
-    samples = label_samples(paths, dataset.wnids, match)
+    samples = label_samples(paths, dataset.wnids, match, class_folders(source, dataset))
     doubtful = [sample for sample in samples if sample.doubt]
     if len(doubtful) == len(samples):
         reason = f"no image's class is known, e.g. {samples[0].file}: {samples[0].doubt}"
@@ -86,12 +85,12 @@ def _warn(text: str) -> None:
     warnings.warn(DarknetWarning(text), stacklevel=2)
 
 
-def label_samples(paths: Sequence[str], labels: Sequence[str], match: str) -> list[Sample]:
-    """Say of each image which of `labels` its path bears; `match` is a key of `MATCHES`.
+def label_samples(paths: Sequence[str], labels: Sequence[str], match: str, folders: Sequence[str] = ()) -> list[Sample]:
+    """Say of each image which of `labels` its path bears, as `find_classes` finds it.
 
     Of several labels that are substrings the first counts, and without one no guess is right, as in darknet's `valid`.
     """
-    find = MATCHES[match](labels)
+    find = find_classes(labels, match, folders)
     if match == "substring":
         return [Sample(path, next(find(path), -1)) for path in paths]
     return [_by_words(path, list(find(path)), labels) for path in paths]

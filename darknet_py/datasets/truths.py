@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..errors import DatasetError, UsageError
+from ..errors import DatasetError
 from .data_file import Dataset
-from .labels import MATCHES, WHERE
-from .lists import load_list
+from .labels import WHERE, find_classes
+from .lists import class_folders, load_list
 from .samples import Sample
 
 SHOWN = 10  # offenders that a message names
@@ -31,7 +31,9 @@ class Offender(NamedTuple):
     labels: tuple[str, ...]
 
 
-def find_truths(paths: Sequence[str], labels: Sequence[str], match: str) -> tuple[list[Sample], list[Offender]]:
+def find_truths(
+    paths: Sequence[str], labels: Sequence[str], match: str, folders: Sequence[str] = ()
+) -> tuple[list[Sample], list[Offender]]:
     """The images whose paths bear one of `labels`, and the others.
 
     Parameters
@@ -39,12 +41,10 @@ def find_truths(paths: Sequence[str], labels: Sequence[str], match: str) -> tupl
     paths : sequence of str
     labels : sequence of str
         One for each class. Where there is but one class, an image without its label is of none: its truth is -1.
-    match : str
-        A key of `MATCHES`.
+    match, folders
+        As for `find_classes`.
     """
-    if match not in MATCHES:
-        raise UsageError(f"match={match}: one of {', '.join(MATCHES)} is expected")
-    find = MATCHES[match](labels)
+    find = find_classes(labels, match, folders)
     samples, offenders = [], []
     for path in paths:
         found = list(find(path))
@@ -82,7 +82,7 @@ def load_training(source: str | os.PathLike[str], dataset: Dataset, match: str =
     """
     file = os.fspath(source)
     paths = load_list(file, dataset)
-    samples, offenders = find_truths(paths, dataset.wnids, match)
+    samples, offenders = find_truths(paths, dataset.wnids, match, class_folders(file, dataset))
     if offenders:
         raise DatasetError(describe_offenders(offenders, len(paths), match), file=file)
     return samples

@@ -58,7 +58,8 @@ def read_folder(folder: str, valid: str | None, holdout: float | None, seed: int
         Where a folder is not as it should be, or they have other classes.
     """
     found = load_folder(folder)
-    dataset = Dataset(folder, len(found.names), found.names, found.names, 5 if len(found.names) > 10 else 1)
+    top = 5 if len(found.names) > 10 else 1
+    dataset = Dataset(folder, len(found.names), found.names, found.names, top, folder=os.path.abspath(valid or folder))
     if valid is None:
         samples, validation = hold_out(found.samples, HELD_OUT if holdout is None else holdout, seed)
         return Source(dataset, samples, validation)
@@ -104,7 +105,8 @@ def _check_one(other: object) -> None:
 def write_model(folder: Path, name: str, cfg: str, source: Source, replacing: Replacing) -> Dataset:
     """Write what ``predict`` and ``valid`` need besides weights: NAME.cfg, NAME.data, NAME.names, NAME.valid.list.
 
-    The cfg is `cfg` with as many outputs as there are classes. What an earlier run has left there is `replacing`'s.
+    The images are a folder's, as of `read_folder`. The cfg is `cfg` with as many outputs as there are classes. What an
+    earlier run has left there is `replacing`'s.
 
     Returns
     -------
@@ -127,6 +129,7 @@ def write_model(folder: Path, name: str, cfg: str, source: Source, replacing: Re
         f"top={dataset.top}",
         f"preprocess={PREPROCESS}",
         f"backup={folder}",
+        f"folder={dataset.folder}",
     ]
     if source.validation:
         lines.insert(3, f"valid={paths['valid.list']}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from darknet_py.datasets.data_file import Dataset
-from darknet_py.datasets.samples import Sample, load_samples
+from darknet_py.datasets.samples import Sample, label_samples, load_samples
 from darknet_py.errors import DarknetWarning, DatasetError, UsageError
 
 
@@ -64,3 +65,18 @@ def test_an_unknown_way_to_match_is_refused(write, dataset):
     write(b"a/1.png\n")
     with pytest.raises(UsageError, match=r"^match=word: one of words, substring is expected$"):
         load_samples("x.list", dataset, match="word")
+
+
+@pytest.mark.parametrize("source", ["pics", "x.list"])
+def test_in_a_folder_for_each_class_that_one_counts_whatever_a_name_says(write, dataset, source):
+    paths = ["pics/a/b.png", "pics/a/b/1.png", "pics/a/deep/er/2.png", "pics/b/b.png", "pics/c/a.png"]
+    for path in paths:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+    write("\n".join([*paths, "elsewhere/a.png"]).encode())
+    samples = load_samples(source, replace(dataset, folder="pics" if source == "x.list" else ""))
+    assert [sample.truth for sample in samples] == [0, 0, 0, 1, 0, *([0] if source == "x.list" else [])]
+
+
+def test_as_a_substring_folders_for_classes_count_no_more_than_others(dataset):
+    assert label_samples(["pics/b/a.png"], ["a", "b"], "substring", ["pics"])[0].truth == 0

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support_trainer import KINDS, draw_folders, write_cfg
 
 from darknet_py.datasets.data_file import load_dataset
@@ -76,6 +80,33 @@ def test_what_predict_and_valid_need_is_written_once(folder):
     before = {path: path.stat().st_mtime_ns for path in target.iterdir()}
     write_model(target, "net", str(target / "net.cfg"), source, Replacing())
     assert {path: path.stat().st_mtime_ns for path in target.iterdir()} == before
+
+
+NAMES = st.sampled_from(["0", "1", "10", "a", "b", "a b", "a_b", "x"])  # of classes, folders below these, and pictures
+
+
+@given(st.dictionaries(NAMES, st.lists(st.lists(NAMES, min_size=1, max_size=3), min_size=2, max_size=4), min_size=2))
+@settings(max_examples=60, deadline=None)
+def test_pictures_are_of_the_same_classes_whatever_they_and_folders_below_are_called(classes):
+    """In what `valid` measures as in training, and where the library names the folder itself."""
+    with TemporaryDirectory() as temporary:
+        top = Path(temporary)
+        write_cfg(top / "net.cfg", outputs=7)
+        for name, pictures in classes.items():
+            for number, parts in enumerate(pictures):
+                path = (top / "pics" / name).joinpath(*map(str, [*parts[:-1], f"{parts[-1]}.{number}.png"]))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+        for folder, valid in ((top / "pics", None), (top / "none", top / "pics")):
+            if valid is not None:
+                shutil.copytree(top / "pics", folder)
+            source = read_folder(str(folder), valid and str(valid), None if valid else 0.5, 0)
+            target = make_folder(top / "backup")
+            dataset = write_model(target, "net", str(top / "net.cfg"), source, Replacing())
+            listed = load_samples(dataset.lists["valid"], dataset)
+            assert [sample.truth for sample in listed] == [sample.truth for sample in source.validation]
+            every = load_samples(folder, dataset)
+            assert {*every} >= {*source.samples}
 
 
 def test_a_folder_that_cannot_be_written_is_refused(folder):
