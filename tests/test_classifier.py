@@ -97,6 +97,18 @@ def test_without_weights_it_can_be_looked_at_and_not_run():
         net.predict(BATCH)
 
 
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 2), (np.complex64, 0), (object, 0), ("U1", "1")])
+def test_batches_of_bytes_and_of_no_real_numbers_are_refused(net, dtype, value):
+    with pytest.raises(UsageError, match=r"shapes\.cfg: a batch of .*; numbers in 0\.\.1 are expected, as fit makes"):
+        net.predict(np.full((1, 3, 64, 64), value, dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.int64, np.float16, np.float64])
+def test_batches_of_any_real_numbers_are_taken(net, dtype):
+    expected = net.predict(np.ones((1, 3, 64, 64), np.float32))
+    assert (net.predict(np.ones((1, 3, 64, 64), dtype)) == expected).all()
+
+
 @pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64), (1, 3, 0, 64)])
 def test_batches_of_another_shape_are_refused(net, shape):
     with pytest.raises(UsageError, match=r"shapes\.cfg: "):

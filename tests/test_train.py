@@ -190,7 +190,10 @@ def test_weights_of_another_network_fill_the_first_layers_and_can_be_frozen(trai
     write_cfg(folder / "five.cfg", outputs=5)
     assert train("pics", "net.cfg", *REFERENCE, "--backup", "first", "--seed", "9").code == 0
     words = ("pics", "five.cfg", "--pretrained", "first/net_last.weights", "--freeze", "5", "--epochs", "0.5")
-    assert train(*words, *REFERENCE).code == 0
+    answer = train(*words, *REFERENCE)
+    assert answer.code == 0
+    assert "first/net_last.weights: weights of the first 8 layers of 8" in answer.err
+    assert "frozen at random" not in answer.err
     before, after = (
         load_network(folder / f"{name}.cfg", folder / f"{name}_last.weights", "reference").parameters
         for name in ("first/net", "backup/five")

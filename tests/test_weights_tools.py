@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,16 @@ def test_average_writes_the_mean(darknet):
     assert mean.header.seen == SEEN
 
 
+def test_what_average_writes_over_is_kept(darknet):
+    """Where OUT was forgotten, it is one of the files whose mean is wanted."""
+    save_weights("y.weights", random_parameters(load_structure("x.cfg").layers, 1))
+    before = Path("y.weights").read_bytes()
+    code, out, err = darknet("average", "x.cfg", "y.weights", "x.weights")
+    assert (code, out) == (0, "y.weights\n")
+    assert err == "darknet: y.weights: what was there is kept with a ~ behind\n"
+    assert Path("y.weights~").read_bytes() == before
+
+
 @pytest.mark.parametrize(("command", "normalized"), [("denormalize", [False, False]), ("normalize", [True, True])])
 def test_weights_and_their_cfg_are_written_beside_each_other(darknet, command, normalized):
     assert darknet(command, "x.cfg", "x.weights", "out.weights") == (0, "out.weights\nout.cfg\n", "")
@@ -81,7 +92,7 @@ def test_weights_and_their_cfg_are_written_beside_each_other(darknet, command, n
     assert written.header.seen == SEEN
     # Once more, over itself; but nothing else is replaced.
     assert darknet(command, "x.cfg", "x.weights", "out.weights")[0] == 0
-    code, _, err = darknet(command, "x.cfg", "x.weights", "x.weights")
+    code, _, err = darknet(command, "x.cfg", "x.weights", "x.new")
     assert (code, err) == (
         1,
         "darknet: x.cfg: is there already and would be replaced by the cfg of OUT; call OUT otherwise\n",
@@ -146,6 +157,8 @@ def test_statistics_give_a_line_for_each_parameter(darknet):
         ("denormalize x.cfg x.weights", 2, "CFG WEIGHTS OUT or NAME OUT is expected"),
         ("rgbgr x.cfg x.weights /dev/null", 1, "an ordinary file is expected"),
         ("rescale x.cfg x.weights x.cfg", 2, "OUT x.cfg: would replace a file that this run reads"),
+        ("rescale x.cfg x.weights ./x.weights", 2, "OUT ./x.weights: would replace a file that this run reads"),
+        ("average x.cfg x.weights y.weights x.weights", 2, "OUT x.weights: would replace a file that this run reads"),
         ("average x.cfg ./x.cfg x.weights", 2, "OUT ./x.cfg: would replace a file that this run reads"),
         ("partial x.cfg x.weights x.weights 1", 2, "OUT x.weights: would replace a file that this run reads"),
         ("partial x.cfg x.weights x.cfg 1", 2, "OUT x.cfg: would replace a file that this run reads"),

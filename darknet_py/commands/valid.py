@@ -134,8 +134,8 @@ def add_valid(parser: argparse.ArgumentParser) -> None:
         "--match",
         choices=("words", "substring"),
         default="words",
-        help="how a path tells its class: by a label that is the name of its class's folder, or a word of its name or its "
-        "folder's, or, as darknet does, by the first label anywhere in it (default: %(default)s)",
+        help="how a path tells its class: by a label that is the name of its class's folder, or a word of its name or "
+        "its folder's, or, as darknet does, by the first label anywhere in it (default: %(default)s)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
     parser.add_argument("--report", metavar="FILE", help="write a page to look at (.html)")

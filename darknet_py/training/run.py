@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import warnings
@@ -29,6 +30,8 @@ from .options import TrainingOptions
 from .outputs import load_first
 from .schedule import rate
 from .settings import TrainingSettings
+
+LOG = logging.getLogger(__name__)
 
 
 class TrainingRun:
@@ -200,5 +203,17 @@ def _begin(network: Classifier, layers: Sequence[Layer], settings: TrainingSetti
     parameters, filled = Parameters.zeros(layers), 0
     if settings.pretrained is not None:
         filled = load_first(settings.pretrained, network, parameters)
+        LOG.info("%s: weights of the first %d layers of %d", settings.pretrained, filled, len(layers))
+    _tell_random(network, layers[filled : settings.freeze])
     set_first(parameters, settings.seed, filled)
     return parameters, 0
+
+
+def _tell_random(network: Classifier, frozen: Sequence[Layer]) -> None:
+    """Warn of layers that are frozen before they have learned anything."""
+    numbers = [layer.index for layer in frozen if layer.parameters]
+    if numbers:
+        reason = (
+            f"layers {numbers[0]} to {numbers[-1]} are frozen at random first weights; pretrained ones are expected"
+        )
+        warnings.warn(DarknetWarning(f"{network.file}: {reason}"), stacklevel=4)

@@ -81,7 +81,8 @@ def test_as_many_layers_are_frozen_as_asked_and_the_network_itself_stays(tmp_pat
         same = np.array_equal(run.parameters.values[entry.part], before.values[entry.part])
         assert same == (entry.layer.index < 3), entry.label
     network = load_network(tmp_path / "leaky.cfg")
-    TrainingRun(network, run.options, TrainingSettings(engine="reference", freeze=3))
+    with pytest.warns(DarknetWarning, match=r"leaky\.cfg: layers 0 to 2 are frozen at random first weights; "):
+        TrainingRun(network, run.options, TrainingSettings(engine="reference", freeze=3))
     assert not any(layer.stops for layer in network.layers)
     with pytest.raises(UsageError, match=r"leaky\.cfg: 7 layers are to be frozen, and there are only 7$"):
         start("leaky", tmp_path, freeze=7)
