@@ -60,7 +60,7 @@ HALVE = "darknet_halve_float32", "darknet_halve_bfloat16"
 # Of tiles of plain pictures: the last transform of inputs, and products with the first of outputs; and how many tiles
 # these take at a time, whose columns of positions the accumulators of the micro-kernel's tile have room for.
 PLAIN_TILES = "darknet_transform_plain", "darknet_multiply_plain"
-PLAIN_COUNT = isa.ROWS * isa.COLUMNS // (sum(PLAIN) - 1)
+PLAIN_COUNT = isa.ROWS * isa.COLUMNS // PLAIN.n
 # Channels of groups that small convolutions know, and their micro-kernel's function.
 SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
 SUM_WINDOWS = "darknet_sum_windows"

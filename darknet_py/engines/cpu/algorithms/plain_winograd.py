@@ -15,8 +15,7 @@ from ..toom import PLAIN, weight_matrix
 from .products import Operands, plain_strides
 from .weights import PackedWeights, allocate, blocks
 
-M, R = PLAIN
-N = M + R - 1
+M, R, N = PLAIN.m, PLAIN.r, PLAIN.n
 
 
 class PlainWinograd:
@@ -24,7 +23,7 @@ class PlainWinograd:
 
     narrow, plain, bends, halves = False, True, False, True
     name = f"plain_wino_{M}x{M}_{R}x{R}"
-    m, r, n = M, R, N
+    m, n = M, N
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""

@@ -15,7 +15,7 @@ from ..arena import Store, address, round_up
 from ..builder import Table
 from ..isa import BLOCK, LANES, MACHINE, ROWS
 from ..table import KIND_COUNT
-from ..toom import weight_matrix
+from ..toom import Tile, weight_matrix
 from .base import arithmetic_cycles, cell_of, fetch_cycles, matrix_size
 from .products import Operands, chunk, multiply, plain_strides
 from .weights import PackedWeights, allocate, blocks
@@ -68,7 +68,7 @@ class Winograd:
     plain = bends = False
 
     def __init__(self, m: int, r: int, narrow: bool = False) -> None:
-        self.m, self.r, self.narrow = m, r, narrow
+        self.m, self.r, self.n, self.narrow = m, r, Tile(m, r).n, narrow
 
     @property
     def name(self) -> str:
@@ -79,11 +79,6 @@ class Winograd:
     def halves(self) -> bool:
         """See `Algorithm`: where no 2 x 2 pixels lie in two tiles."""
         return self.m % 2 == 0
-
-    @property
-    def n(self) -> int:
-        """Positions in a side of an input tile."""
-        return self.m + self.r - 1
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""

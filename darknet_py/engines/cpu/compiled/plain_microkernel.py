@@ -20,8 +20,7 @@ from ..toom import PLAIN, input_matrix, output_matrix
 from .transforms import emit_loop, emit_product
 from .vector import F32, I64, INTS, REGISTER, ZEROS, multiply_add, pointer, splat
 
-M, R = PLAIN
-N = M + R - 1
+M, N = PLAIN.m, PLAIN.n
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 5)
 
 

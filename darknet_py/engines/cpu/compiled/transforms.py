@@ -47,8 +47,8 @@ def emit() -> str:
         for m in (count - r + 1 for r in WINDOWS)
         if m > 0
     }
-    whole = output_matrix(sum(PLAIN) - 1, sum(PLAIN) - 1, PLAIN[0])
-    outputs |= {number(sum(PLAIN) - 1, 0, m): whole[:m] for m in range(1, PLAIN[0])}
+    whole = output_matrix(PLAIN.n, PLAIN.n, PLAIN.m)
+    outputs |= {number(PLAIN.n, 0, m): whole[:m] for m in range(1, PLAIN.m)}
     plain, widening, narrowing, output = t.TRANSFORMS
     _emit_lines(module, plain, inputs, REGISTER, REGISTER)
     _emit_lines(module, widening, inputs, SHORTS, REGISTER)
