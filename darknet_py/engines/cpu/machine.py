@@ -45,8 +45,8 @@ class Machine(NamedTuple):
     items, item_tiles, item_bytes : int
         Of an operation at least; tiles in an item at most; and bytes of what one of a convolution in small groups
         gives.
-    bordered_bytes : int
-        Of a block's picture with its edges, at most, that a convolution in small groups copies for their sake.
+    padded_bytes : int
+        Of a block's padded picture, at most, that a convolution in small groups makes.
     cached_bytes : int
         Of a layer's input and output that its neighbours still find in a cache.
     """
@@ -73,7 +73,7 @@ class Machine(NamedTuple):
     items: int
     item_tiles: int
     item_bytes: int
-    bordered_bytes: int
+    padded_bytes: int
     cached_bytes: int
 
 
@@ -112,7 +112,7 @@ ZEN_4 = Machine(
     items=16,
     item_tiles=24,
     item_bytes=16 << 10,
-    bordered_bytes=24 << 10,
+    padded_bytes=24 << 10,
     cached_bytes=16 << 20,
 )
 # The same with AVX2: registers of half the size are multiplied twice as fast. One core alone read the 33 MB of weights

@@ -236,7 +236,7 @@ class Grouped(Operation):
     out_height: int
     out_width: int
     item_rows: int  # rows of output in an item
-    bordered: int  # where its pixels lie with their edges, in float32; 0 where they are read where they are
+    padded: int  # where its padded pixels lie, in float32; 0 where they are read without a copy
     thread_bytes: int
     b: int
     bias: int
