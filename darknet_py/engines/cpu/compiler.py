@@ -26,7 +26,7 @@ MODULES = {
     "grouped_microkernel": 2.6,
     "accumulate": 0.2,
     "transforms": 0.5,
-    "plain_microkernel": 0.1,
+    "planar_microkernel": 0.1,
 }
 FUNCTIONS = {"walk": 8.2, "work": 0.6, "interpolate": 0.3, "warp": 0.7, "train": 3.9}
 SECONDS = MODULES | FUNCTIONS
@@ -102,7 +102,7 @@ def _compile_part(name: str, tell: Tell) -> bytes:
         *t.TRANSFORMS,
         *t.FINISH,
         *t.HALVE,
-        *t.PLAIN_TILES,
+        *t.PLANAR_TILES,
         t.SUM_WINDOWS,
         t.ACCUMULATE,
         *t.SYMBOLS.values(),

@@ -32,7 +32,7 @@ POINTS: dict[int, tuple[float, ...]] = {
 }
 MOST_POINTS = max(POINTS)
 WINDOWS = 3, 4, 5  # sides for which there are transforms
-PLAIN = Tile(4, 3)  # of plain pictures of few channels
+PLANAR = Tile(4, 3)  # that `planar_wino` takes
 
 Matrix = list[list[float]]
 

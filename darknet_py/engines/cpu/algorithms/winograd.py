@@ -182,7 +182,7 @@ class Winograd:
         tiling = self._tile(operands.images, source, shape, operands.threads)
         positions, into, out = self.n**2, blocks(source.channels), blocks(shape.channels)
         kinds = table.keep(self._find_kinds(shape))
-        plain = operands._replace(residual=0, slope=1, final=1)  # biases and activations come after the transform
+        unfinished = operands._replace(residual=0, slope=1, final=1)  # biases and activations come after the transform
         tile_count = tiling.rows * tiling.columns
         for first in range(0, tile_count, tiling.at_a_time):
             tiles = range(first, min(first + tiling.at_a_time, tile_count))
@@ -234,7 +234,7 @@ class Winograd:
             multiply(
                 table,
                 weights,
-                plain,
+                unfinished,
                 batches=positions,
                 row_count=groups,
                 pixels=size,

@@ -157,7 +157,7 @@ class Winograd(Operation):
     final: float
 
 
-class PlainWinograd(Operation):
+class PlanarWinograd(Operation):
     """All of a convolution of few channels by Winograd's algorithm, some tiles of a row at a time."""
 
     images: int
