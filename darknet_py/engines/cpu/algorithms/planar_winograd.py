@@ -12,7 +12,7 @@ from ..arena import Store, address
 from ..builder import Table
 from ..isa import BLOCK, LANES, MACHINE
 from ..toom import PLANAR, weight_matrix
-from .products import Operands, plain_strides
+from .products import Operands
 from .weights import PackedWeights, allocate, blocks
 
 M, R, N = PLANAR.m, PLANAR.r, PLANAR.n
@@ -76,7 +76,7 @@ class PlanarWinograd:
                 products=operands.workspace + tiles,
                 thread_bytes=tiles + rest,
                 a=operands.source,
-                **plain_strides(operands),
+                **operands.source_strides,
                 channels=source.channels,
                 height=source.height,
                 width=source.width,

@@ -17,7 +17,7 @@ from ..isa import BLOCK, LANES, MACHINE, ROWS
 from ..table import KIND_COUNT
 from ..toom import Tile, weight_matrix
 from .base import arithmetic_cycles, cell_of, fetch_cycles, matrix_size
-from .products import Operands, chunk, multiply, plain_strides
+from .products import Operands, chunk, multiply
 from .weights import PackedWeights, allocate, blocks
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ class PhasesWinograd(Winograd):
         table.add(
             o.ToPhases(
                 a=operands.source,
-                **plain_strides(operands),
+                **operands.source_strides,
                 c=operands.workspace,
                 channels=operands.source_shape.channels,
                 images=operands.images,
