@@ -326,7 +326,7 @@ def test_folders_are_made_as_far_as_they_are_missing(tmp_path):
 @pytest.mark.slow
 def test_processes_with_a_cold_cache_compile_the_kernels_once(tmp_path):
     """Unoptimized, which takes half the time."""
-    cold = environment(tmp_path / "cache", NUMBA_OPT="0", DARKNET_PY_ISA="plain")
+    cold = environment(tmp_path / "cache", NUMBA_OPT="0", DARKNET_PY_ISA="generic")
     started = [start("warmup", cwd=tmp_path, env=cold) for _ in range(4)]
     answers = [finish(process) for process in started]
     assert [answer.code for answer in answers] == [0] * 4

@@ -61,6 +61,20 @@ def test_all_are_compiled_once_and_come_in_the_same_order_whoever_compiles_them(
             assert told == sorted(told)
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_calls_kernels_by_which_its_share_is_told(name):
+    from darknet_py.engines.cpu.compiled import entry, whole
+
+    assert whole.find_kernels(getattr(entry, name))
+
+
+def test_the_share_that_is_told_grows_until_all_kernels_are_compiled():
+    told = []
+    compiler.compile_parts(["work"], told.append)
+    assert told == sorted(told)
+    assert told[-2:] == [1, 1]  # of the kernels, then of the part
+
+
 def test_what_a_program_has_garbage_collection_leave_out_stays_all_that_is(monkeypatch):
     counts = []
     monkeypatch.setattr(compiler, "_compile_part", lambda name, tell: counts.append(gc.get_freeze_count()) or b"")

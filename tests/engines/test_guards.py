@@ -103,7 +103,7 @@ GEOMETRIES = {
     },
     "direct_pixels": convolutions([1, 2, 3, 5, 7, 11], [1, 2, 3, 4], FEW),
     # The others' pictures are narrower than the tiles of a group.
-    "plain_wino_4x4_3x3": st.one_of(
+    "planar_wino_4x4_3x3": st.one_of(
         convolutions([3], [1], FEW), convolutions([3], [1], st.integers(1, 3), least=4 * LANES - 9)
     ),
     **{algorithm.name: PHASED[algorithm.r] for algorithm in ALL if type(algorithm) is PhasesWinograd},
@@ -163,11 +163,11 @@ def test_winograds_tiles_in_several_turns(name):
     hold()
 
 
-@pytest.mark.parametrize("name", [*(name for name in WINOGRAD if "phases" not in name), "plain_wino_4x4_3x3"])
+@pytest.mark.parametrize("name", [*(name for name in WINOGRAD if "phases" not in name), "planar_wino_4x4_3x3"])
 def test_a_border_wider_than_winograds_tiles(name):
     """No thread writes beyond its scratch, where a tile that lies outside its picture is put together."""
     options = {"filters": 3, "size": int(name[-1]), "padding": 130, "activation": "linear"}
-    network = make_network((3 if "plain" in name else LANES, 5, 4), ("convolutional", options))
+    network = make_network((3 if "planar" in name else LANES, 5, 4), ("convolutional", options))
     check(network, random_array((1, *network.input_shape)), name, own_team=True)
 
 

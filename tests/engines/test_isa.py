@@ -15,11 +15,11 @@ from darknet_py.errors import EngineError
 
 # Instruction sets of this processor's family, with the feature that each wants, as LLVM names it; `avx512` is what the
 # other tests run with where it is there.
-WANTED = {"avx2": "avx2", "plain": ""}
+WANTED = {"avx2": "avx2", "generic": ""}
 
 FEATURES = [
-    ("plain", set()),
-    ("plain", {"avx2"}),
+    ("generic", set()),
+    ("generic", {"avx2"}),
     ("avx2", {"avx2", "fma"}),
     ("avx2", {"avx2", "fma", "avx512f"}),
     ("avx512", {"avx2", "fma", "avx512f", "avx512vl"}),
@@ -62,7 +62,7 @@ def test_what_all_processors_of_its_family_have_is_run_though_it_is_not_told(mac
         isa.refuse_missing(isa.ISAS["avx2"])
 
 
-@pytest.mark.parametrize(("name", "has"), [("plain", {"sse"}), ("avx2", {"avx2", "fma"}), ("neon", {})])
+@pytest.mark.parametrize(("name", "has"), [("generic", {"sse"}), ("avx2", {"avx2", "fma"}), ("neon", {})])
 def test_what_it_has_or_may_have_is(name, has, monkeypatch):
     monkeypatch.setattr(isa, "_HAS", dict.fromkeys(has, True))
     isa.refuse_missing(isa.ISAS[name])
@@ -70,7 +70,11 @@ def test_what_it_has_or_may_have_is(name, has, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "machine", "expected"),
-    [("neon", "AMD64", "avx512, avx2, plain"), ("avx2", "arm64", "neon, plain"), ("avx512", "aarch64", "neon, plain")],
+    [
+        ("neon", "AMD64", "avx512, avx2, generic"),
+        ("avx2", "arm64", "neon, generic"),
+        ("avx512", "aarch64", "neon, generic"),
+    ],
 )
 def test_what_no_machine_of_the_family_has_is_not_compiled(name, machine, expected, monkeypatch):
     monkeypatch.setattr(isa.platform, "machine", lambda: machine)
@@ -81,7 +85,7 @@ def test_what_no_machine_of_the_family_has_is_not_compiled(name, machine, expect
         jit.make_kernels()
 
 
-@pytest.mark.parametrize("name", ["avx512", "plain"])
+@pytest.mark.parametrize("name", ["avx512", "generic"])
 @pytest.mark.parametrize("machine", ["x86_64", "riscv64"])
 def test_what_some_may_have_is(name, machine, monkeypatch):
     monkeypatch.setattr(isa.platform, "machine", lambda: machine)

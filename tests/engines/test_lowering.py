@@ -44,7 +44,7 @@ def test_small_pictures_are_copied_with_their_edges(side, size, stride, copied):
     sections = [("convolutional", {"filters": 48, "groups": 48, "size": size, "stride": stride, "pad": 1})]
     for images, threads in ((1, 1), (3, 1), (1, 2)):
         (operation,) = lower((48, side, side), sections, o.Grouped, images, threads)
-        assert (operation.bordered != 0) == (operation.thread_bytes != 0) == copied
+        assert (operation.padded != 0) == (operation.thread_bytes != 0) == copied
 
 
 @pytest.mark.parametrize(("filters", "fetched"), [(10, False), (1000, True)])

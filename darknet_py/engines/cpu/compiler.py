@@ -6,10 +6,11 @@ import ctypes
 import gc
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 import llvmlite.binding as llvm
 
@@ -19,15 +20,16 @@ from .isa import ASKED, ISA
 from .linked import OWN
 
 # The parts that are compiled each by itself, and the seconds they took on one machine: modules of LLVM's assembly, and
-# functions of `compiled.entry` with how many functions Numba compiles for each.
+# functions of `compiled.entry`.
 MODULES = {
     "microkernel": 2.4,
     "grouped_microkernel": 2.6,
     "accumulate": 0.2,
     "transforms": 0.5,
-    "plain_microkernel": 0.1,
+    "planar_microkernel": 0.1,
 }
-FUNCTIONS = {"walk": (8.2, 78), "work": (0.6, 14), "interpolate": (0.3, 8), "warp": (0.7, 15), "train": (3.9, 88)}
+FUNCTIONS = {"walk": 8.2, "work": 0.6, "interpolate": 0.3, "warp": 0.7, "train": 3.9}
+SECONDS = MODULES | FUNCTIONS
 HERE = ("walk", "work", "interpolate", "warp")  # where another process compiles the others
 PATIENCE, FACTOR = 10.0, 3  # it is waited for so many seconds, and times what this process took
 Tell = Callable[[float], None]
@@ -38,7 +40,7 @@ def compile_kernels(alone: bool, tell: Tell) -> list[bytes]:
 
     `tell` is told what share is done.
     """
-    names = [*MODULES, *FUNCTIONS]
+    names = [*SECONDS]
     started = time.monotonic()
     with ExitStack() as stack:
         rest = [] if alone else [name for name in names if name not in HERE]
@@ -52,7 +54,7 @@ def compile_kernels(alone: bool, tell: Tell) -> list[bytes]:
 
 def compile_parts(names: Iterable[str], tell: Tell = lambda share: None) -> dict[str, bytes]:
     """Object files of some of the parts, by their names; `tell` is told what share of them is done."""
-    seconds = {name: MODULES.get(name) or FUNCTIONS[name][0] for name in names}
+    seconds = {name: SECONDS[name] for name in names}
     total, made = sum(seconds.values()), dict[str, bytes]()
     with _few_to_collect():
         for name in seconds:
@@ -100,15 +102,15 @@ def _compile_part(name: str, tell: Tell) -> bytes:
         *t.TRANSFORMS,
         *t.FINISH,
         *t.HALVE,
-        *t.PLAIN_TILES,
+        *t.PLANAR_TILES,
         t.SUM_WINDOWS,
         t.ACCUMULATE,
         *t.SYMBOLS.values(),
     ):
         llvm.add_symbol(symbol, OWN["NRT_MemInfo_call_dtor"])
-    count = t.COUNTS.get(name, t.APART_FIELDS)
-    with _count_functions(lambda done: tell(min(done / FUNCTIONS[name][1], 1))):
-        return whole.compile_whole(getattr(entry, name), count, t.SYMBOLS[name])
+    function, count = getattr(entry, name), t.COUNTS.get(name, t.APART_FIELDS)
+    with _watch(whole.find_kernels(function), tell):
+        return whole.compile_whole(function, count, t.SYMBOLS[name])
 
 
 @contextmanager
@@ -132,21 +134,18 @@ def _cores_untold() -> Iterator[None]:
 
 
 @contextmanager
-def _count_functions(tell: Callable[[int], None]) -> Iterator[None]:
-    """Tell how many functions Numba has compiled within the context, at each."""
+def _watch(kernels: Collection[Any], tell: Tell) -> Iterator[None]:
+    """Tell what share of `kernels` is compiled, whenever Numba has compiled something within the context."""
     from numba.core import event
 
-    class Counter(event.Listener):
-        done = 0
-
+    class Listener(event.Listener):
         def on_start(self, event: event.Event) -> None:
             pass
 
         def on_end(self, event: event.Event) -> None:
-            self.done += 1
-            tell(self.done)
+            tell(sum(bool(kernel.overloads) for kernel in kernels) / len(kernels))
 
-    with event.install_listener("numba:compile", Counter()):
+    with event.install_listener("numba:compile", Listener()):
         yield
 
 

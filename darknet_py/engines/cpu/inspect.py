@@ -15,7 +15,7 @@ from ..exchange import average_first
 from ..passes import Program, compile_steps
 from .algorithms import AnyAlgorithm, Choice, Operands, choose
 from .algorithms.connected import multiply_images
-from .algorithms.plain_winograd import PlainWinograd
+from .algorithms.planar_winograd import PlanarWinograd
 from .algorithms.strassen import Strassen
 from .algorithms.weights import pack_matrix
 from .algorithms.winograd import Winograd, count_points
@@ -223,7 +223,7 @@ def limit_operations(layer: Layer) -> float:
 def _least_operations(layer: Layer, algorithm: AnyAlgorithm | None) -> float:
     """Those that `algorithm` cannot do without; its transforms and sums are not counted."""
     operations = float(layer.operations)
-    if isinstance(layer, Convolutional) and isinstance(algorithm, (Winograd, PlainWinograd)):
+    if isinstance(layer, Convolutional) and isinstance(algorithm, (Winograd, PlanarWinograd)):
         operations *= (algorithm.n * layer.stride / (algorithm.m * layer.size)) ** 2
     elif isinstance(algorithm, Strassen):
         operations *= 7 / 8

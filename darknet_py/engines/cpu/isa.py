@@ -78,7 +78,7 @@ ISAS = {
         ),
         Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma", ("avx2", "fma"), family="x86", machine=ZEN_4_AVX2),
         Isa("neon", 4, 12, 2, "generic", "+neon", ("neon",), family="arm"),
-        Isa("plain", 4, 4, 2, "generic", "", ()),
+        Isa("generic", 4, 4, 2, "generic", "", ()),
     )
 }  # fmt: skip
 

@@ -22,10 +22,10 @@ from ..passes import INPUT, SLOPES, Step, decline
 from . import operations as o
 from . import table as t
 from .algorithms import Choice, Operands
-from .algorithms.products import fetch_early
+from .algorithms.products import channel_strides, fetch_early
 from .algorithms.weights import blocks
 from .builder import Table
-from .isa import BLOCK, LANES
+from .isa import LANES
 from .prepared import Prepared
 from .values import Values
 
@@ -184,22 +184,18 @@ class Lowering:
     def _add_crop(self, step: Step) -> None:
         layer = self.layers[step.layer]
         assert isinstance(layer, Crop)
-        (channels, height, width), cell = self.values.shape(step.source), self.values.cell(step.source)
-        if step.source in self.values.plain:
-            plane, start = 4 * height * width, self._plain_address(step.source)
-            strides = dict(a_batch=channels * plane, a_block=LANES * plane, a_plane=plane, pixel=4, cell=BLOCK)
-        else:
-            picture, start = height * width * cell, self._blocked(step.source)
-            strides = dict(a_batch=picture, a_block=self.images * picture, a_plane=cell // LANES, pixel=cell, cell=cell)
+        shape, plain = self.values.shape(step.source), step.source in self.values.plain
+        start = self._plain_address(step.source) if plain else self._blocked(step.source)
+        strides = channel_strides(shape, self.values.cell(step.source), plain)
         target = np.empty((self.images, *layer.shape), np.float32)
         self._table().add(
             o.Crop(
                 a=start,
-                a_row=width * strides["pixel"],
+                a_block=LANES * strides["a_plane"] if plain else self.images * strides["a_batch"],
                 **strides,
                 c=self._table().keep(target),
                 images=self.images,
-                channels=channels,
+                channels=shape.channels,
                 top=layer.top,
                 left=layer.left,
                 out_height=layer.crop_height,
@@ -298,6 +294,7 @@ class Lowering:
     def _add_definition(self, step: Step) -> None:
         """What has no kernel of its own runs as its layers define it."""
         target = np.empty((self.images, *self.values.shape(step.target)), np.float32)
+        # Arrays of now: a later step that blocks one takes it out of `values.plain` before the call is made.
         inputs = {value: None if value == INPUT else self.values.plain.get(value) for value in step.reads}
 
         def read(value: int) -> Array:

@@ -25,8 +25,8 @@ class Machine(NamedTuple):
         Of a number of a picture that is split into phases.
     transform_cycles : mapping of int to (float, float)
         Of a Winograd tile of n x n, of one block of channels, by n: of inputs, of outputs.
-    plain_cycles : (float, float)
-        Of Winograd tiles of plain pictures: of LANES tiles' inputs, of a channel; of a tile's outputs, of a block.
+    planar_cycles : (float, float)
+        Of planar Winograd tiles: of LANES tiles' inputs, of a channel; of a tile's outputs, of a block.
     sum_cycles : (float, float)
         Of Strassen's additions for a pair of pixels and a pair of blocks: of inputs, of outputs.
     strassen_pixels : int
@@ -45,8 +45,8 @@ class Machine(NamedTuple):
     items, item_tiles, item_bytes : int
         Of an operation at least; tiles in an item at most; and bytes of what one of a convolution in small groups
         gives.
-    bordered_bytes : int
-        Of a block's picture with its edges, at most, that a convolution in small groups copies for their sake.
+    padded_bytes : int
+        Of a block's padded picture, at most, that a convolution in small groups makes.
     cached_bytes : int
         Of a layer's input and output that its neighbours still find in a cache.
     """
@@ -59,7 +59,7 @@ class Machine(NamedTuple):
     spread_cycles: float
     split_cycles: float
     transform_cycles: Mapping[int, tuple[float, float]]
-    plain_cycles: tuple[float, float]
+    planar_cycles: tuple[float, float]
     sum_cycles: tuple[float, float]
     strassen_pixels: int
     fused_bytes: int
@@ -73,7 +73,7 @@ class Machine(NamedTuple):
     items: int
     item_tiles: int
     item_bytes: int
-    bordered_bytes: int
+    padded_bytes: int
     cached_bytes: int
 
 
@@ -85,8 +85,8 @@ class Machine(NamedTuple):
 # 0.78 ms for 1.11. Tiles of an item share its weights; few items would leave threads without work.
 # Few weights are in a cache: with AVX2 a 3 x 3 layer of 128 to 32 channels at 8 x 8 took 0.024 ms in tiles of 6 x 6, of
 # 590 KB of weights, for 0.034 in those of 4 x 4.
-# Those of plain pictures make up the ratio to `direct_pixels` that was measured of 1 to 15 channels and 16 to 128
-# filters at 13 x 13 to 224 x 224: 0.45 to 0.92 of its time.
+# Those of planar tiles make up the ratio to `direct_pixels` that was measured of 1 to 15 channels and 16 to 128 filters
+# at 13 x 13 to 224 x 224: 0.45 to 0.92 of its time.
 # A depthwise 3 x 3 layer of 384 channels at 28 x 28 took 13 cycles a register, groups of 4 at 64 x 64 took 1.3 a
 # product; what an item of either gives takes half of the first cache.
 ZEN_4 = Machine(
@@ -98,7 +98,7 @@ ZEN_4 = Machine(
     spread_cycles=1.3,
     split_cycles=2,
     transform_cycles={4: (60, 50), 6: (190, 170), 8: (380, 330)},
-    plain_cycles=(290, 90),
+    planar_cycles=(290, 90),
     sum_cycles=(40, 100),
     strassen_pixels=128,
     fused_bytes=512 << 10,
@@ -112,11 +112,11 @@ ZEN_4 = Machine(
     items=16,
     item_tiles=24,
     item_bytes=16 << 10,
-    bordered_bytes=24 << 10,
+    padded_bytes=24 << 10,
     cached_bytes=16 << 20,
 )
 # The same with AVX2: registers of half the size are multiplied twice as fast. One core alone read the 33 MB of weights
 # of a 3 x 3 layer of 512 to 1024 channels at 4 x 4 in 1.4 ms. On two cores layers of 512 channels at 8 x 8 took 0.79 ms
-# in tiles of 4 x 4, whose weights are fewer, for 1.23 in those of 6 x 6; of 256 to 512 at 7 x 7 0.36 for 0.59. Tiles of
-# plain pictures took 0.62 to all of the time of `direct_pixels`.
-ZEN_4_AVX2 = ZEN_4._replace(clock=7.2e9, streamed_bytes=3.3, plain_cycles=(280, 160))
+# in tiles of 4 x 4, whose weights are fewer, for 1.23 in those of 6 x 6; of 256 to 512 at 7 x 7 0.36 for 0.59. Planar
+# tiles took 0.62 to all of the time of `direct_pixels`.
+ZEN_4_AVX2 = ZEN_4._replace(clock=7.2e9, streamed_bytes=3.3, planar_cycles=(280, 160))

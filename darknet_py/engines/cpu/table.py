@@ -9,7 +9,7 @@ from . import isa
 from .isa import BLOCK, LANES
 from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
-from .toom import MOST_POINTS, PLAIN
+from .toom import MOST_POINTS, PLANAR
 
 _WORDS = re.compile("[A-Z][a-z]*")
 # The columns of rows, by their names in capitals: A, A_BATCH, ...; floats apart.
@@ -57,10 +57,10 @@ TRANSFORMS = tuple(f"darknet_transform_{kind}" for kind in ("input", "input_wide
 FINISH = "darknet_finish_float32", "darknet_finish_bfloat16"
 # The same of which 2 x 2 outputs become one.
 HALVE = "darknet_halve_float32", "darknet_halve_bfloat16"
-# Of tiles of plain pictures: the last transform of inputs, and products with the first of outputs; and how many tiles
-# these take at a time, whose columns of positions the accumulators of the micro-kernel's tile have room for.
-PLAIN_TILES = "darknet_transform_plain", "darknet_multiply_plain"
-PLAIN_COUNT = isa.ROWS * isa.COLUMNS // (sum(PLAIN) - 1)
+# Of planar tiles: the last transform of inputs, and products with the first of outputs; and how many tiles these take
+# at a time, whose columns of positions the accumulators of the micro-kernel's tile have room for.
+PLANAR_TILES = "darknet_transform_planar", "darknet_multiply_planar"
+PLANAR_COUNT = isa.ROWS * isa.COLUMNS // PLANAR.n
 # Channels of groups that small convolutions know, and their micro-kernel's function.
 SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
 SUM_WINDOWS = "darknet_sum_windows"

@@ -1,13 +1,27 @@
 """The matrices of Winograd's algorithm, after Toom and Cook, for lines of some number of points.
 
-docs/winograd.md derives them. A line of m + r - 1 points gives m outputs of windows of r. It may have the first few of
-a larger line's points alone, and then takes that line's weights at these.
+docs/winograd.md derives them. A line may have the first few of a larger line's points alone, and then takes that line's
+weights at these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import NamedTuple
+
+
+class Tile(NamedTuple):
+    """F(m x m, r x r): m x m outputs of windows of r x r."""
+
+    m: int
+    r: int
+
+    @property
+    def n(self) -> int:
+        """Points of a line, and positions in a side of the inputs."""
+        return self.m + self.r - 1
+
 
 # Points by how many a line has, after infinity, which comes first. The error of F(4, 3) in bfloat16 is 0.011 of an
 # output's spread with 2/3 and 3/2, for 0.029 with 1 and 2.
@@ -18,7 +32,7 @@ POINTS: dict[int, tuple[float, ...]] = {
 }
 MOST_POINTS = max(POINTS)
 WINDOWS = 3, 4, 5  # sides for which there are transforms
-PLAIN = 4, 3  # m and r of the tiles of plain pictures of few channels
+PLANAR = Tile(4, 3)  # that `planar_wino` takes
 
 Matrix = list[list[float]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -242,15 +241,8 @@ def _declarations() -> str:
         f"struct {name} {{\n" + "".join(f"    {kind} {field};\n" for kind, field in fields) + "};\n"
         for name, fields in STRUCTURES.items()
     ]
-    curves = [f"case {ACTIVATION_CODES[name]}: return {formula};" for name, formula in CURVES.items()]
-    nan = "default: return __uint_as_float(0x7fc00000);"
-    return "\n".join(
-        [
-            *structures,
-            _switch("__device__ inline float curve(int activation, float x)", [*curves, nan]),
-        ]
-    )
-
-
-def _switch(head: str, cases: Sequence[str]) -> str:
-    return "\n    ".join([f"{head} {{", "switch (activation) {", *(f"    {case}" for case in cases), "}"]) + "\n}\n"
+    cases = [f"case {ACTIVATION_CODES[name]}: return {formula};" for name, formula in CURVES.items()]
+    cases.append("default: return __uint_as_float(0x7fc00000);")  # not a number
+    body = "\n        ".join(["switch (activation) {", *cases]) + "\n    }"
+    curve = f"__device__ inline float curve(int activation, float x) {{\n    {body}\n}}\n"
+    return "\n".join([*structures, curve])

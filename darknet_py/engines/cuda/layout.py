@@ -97,12 +97,23 @@ class Layout:
 
 def describe(step: Step, layout: Layout) -> Convolution:
     """The convolution or connected layer of `step`, for what implements it."""
-    layer, source, target = layout.layers[step.layer], layout.value(step.source, 0), layout.value(step.target, 0)
+    layer, source = layout.layers[step.layer], layout.value(step.source, 0)
     groups, window = WINDOWS[type(layer)](layer)
     channels, filters = layer.input_shapes[0].channels, layer.shape.channels
     merged = merge_groups(groups, channels, filters, source.channels)
     return Convolution(
-        layout.precision, layout.pictures, *source.shape[1:], *layer.shape[1:], *window, merged,
-        source.stride, target.stride, 0 if step.sum is None else layout.stride(step.sum.other),
-        step.activation, step.final_activation, groups == channels == filters,
-    )  # fmt: skip
+        precision=layout.precision,
+        pictures=layout.pictures,
+        height=source.shape.height,
+        width=source.shape.width,
+        out_height=layer.shape.height,
+        out_width=layer.shape.width,
+        **window._asdict(),
+        groups=merged,
+        source_stride=source.stride,
+        target_stride=layout.stride(step.target),
+        residual_stride=0 if step.sum is None else layout.stride(step.sum.other),
+        activation=step.activation,
+        final_activation=step.final_activation,
+        depthwise=groups == channels == filters,
+    )

@@ -105,7 +105,7 @@ class Lowering:
         if own and isinstance(answer, Softmax) and last.target == program.output:
             plane = answer.shape.height * answer.shape.width
             strides = {"target_image": answer.shape.size, "target_pixel": 1, "target_channel": plane}
-            return [*launches, self._softmax(last, "float", outputs, strides)]
+            return [*launches, self._softmax(last, "float", target=outputs, **strides)]
         return [*launches, *self._lower(last), self._leave(self._value(program.output), outputs)]
 
     def _enter(self, plain: int, target: Value) -> Launch:
@@ -147,13 +147,13 @@ class Lowering:
         """A convolution or connected layer by `implementation`."""
         packed, problem = self.packed[step.layer], describe(step, self.layout)
         operands = Operands(
-            self._value(step.source).address,
-            self._value(step.target).address,
-            0 if step.sum is None else self._value(step.sum.other).address,
-            packed.addresses[implementation.algorithm.order(problem)],
-            packed.biases,
-            self.workspace,
-            self.arrived,
+            source=self._value(step.source).address,
+            target=self._value(step.target).address,
+            residual=0 if step.sum is None else self._value(step.sum.other).address,
+            weights=packed.addresses[implementation.algorithm.order(problem)],
+            biases=packed.biases,
+            workspace=self.workspace,
+            arrived=self.arrived,
         )
         return implementation.lower(problem, operands)
 
@@ -273,23 +273,25 @@ class Lowering:
             channels=channels, filled=filled,
         )  # fmt: skip
 
-    def _softmax(self, step: Step, to: str, address: int, strides: Mapping[str, int]) -> Launch:
-        """Softmax to numbers of the type `to`."""
+    def _softmax(self, step: Step, to: str, **target: int) -> Launch:
+        """Softmax to numbers of the type `to`; `target` are the fields that say where and how they lie."""
         layer, source = cast(Softmax, self.layers[step.layer]), self._value(step.source)
         kernel = kernel_of("softmax", TYPES[self.precision], to)
         arguments = arguments_of(
-            "Softmax", source=source.address, source_stride=source.stride, target=address,
+            "Softmax", source=source.address, source_stride=source.stride,
             plane=source.shape.height * source.shape.width, size=layer.shape.size // layer.groups,
-            temperature=layer.temperature, **strides,
+            temperature=layer.temperature, **target,
         )  # fmt: skip
         return Launch(kernel, (layer.groups, self.pictures), arguments)
 
     def _inner_softmax(self, step: Step) -> Iterator[Launch]:
         target = self._value(step.target)
         plane = target.shape.height * target.shape.width
-        strides = {"target_image": plane * target.stride, "target_pixel": target.stride, "target_channel": 1}
-        strides |= {"channels": target.shape.channels, "fill": target.channels - target.shape.channels}
-        yield self._softmax(step, TYPES[self.precision], target.address, strides)
+        yield self._softmax(
+            step, TYPES[self.precision], target=target.address, target_image=plane * target.stride,
+            target_pixel=target.stride, target_channel=1, channels=target.shape.channels,
+            fill=target.channels - target.shape.channels,
+        )  # fmt: skip
 
 
 Work = Launch | GraphLaunch | HostCall

@@ -17,7 +17,7 @@ from .connected import MatrixProduct
 from .gemm import Direct, Gemm
 from .grouped import Grouped
 from .pixels import Pixels
-from .plain_winograd import PlainWinograd
+from .planar_winograd import PlanarWinograd
 from .products import Operands
 from .strassen import Strassen
 from .weights import PackedWeights
@@ -31,13 +31,13 @@ _GROUPED = tuple(Grouped(group) for group in SMALL_GROUPS)
 _CONVOLUTIONS: dict[str, Sequence[Algorithm[Convolutional]]] = {
     "float32": (
         *(Winograd(*sizes) for sizes in _WINOGRAD), *_PHASES, Strassen(), Direct(), Gemm(), Pixels(),
-        PlainWinograd(), *_GROUPED,
+        PlanarWinograd(), *_GROUPED,
     ),
     # With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms
     # for few channels multiply in float32.
     "bfloat16": (
         *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD), *_PHASES, Direct(True), Gemm(True), Pixels(),
-        PlainWinograd(), *_GROUPED,
+        PlanarWinograd(), *_GROUPED,
     ),
 }  # fmt: skip
 _CONNECTED: dict[str, Sequence[Algorithm[Connected]]] = {

@@ -42,7 +42,7 @@ class Direct:
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
         source, shape = layer.input_shapes[0], layer.shape
-        batches = layer.groups // (bundle(layer) or layer.groups)
+        batches, _ = _divide_groups(layer)
         depth = blocks(source.channels // batches) * LANES * layer.size**2
         if layer.size == 1 and not self.narrow:
             depth = round_up(source.channels // batches, _depth(source.channels // batches))
@@ -58,7 +58,7 @@ class Direct:
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
-        batches = layer.groups // (bundle(layer) or layer.groups)
+        batches, _ = _divide_groups(layer)
         return batches * matrix_size(layer.filters // batches, layer.input_shapes[0].channels // batches, layer.size**2)
 
     def pack(
@@ -66,11 +66,10 @@ class Direct:
     ) -> PackedWeights:
         """See `Algorithm`."""
         oc, ic, size, _ = weights.shape
-        together = bundle(layer)
-        assert together is not None
         if layer.groups == 1:
             return pack_matrix(table, store, weights.reshape(oc, ic, size * size), factor, bias)
-        batches, out, into = layer.groups // together, oc // layer.groups, together * ic
+        batches, together = _divide_groups(layer)
+        out, into = oc // layer.groups, together * ic
         packed = allocate(store, bias, together * out, batches, blocks(into) * size * size, LANES, batches)
         for batch in range(batches):
             dense = np.zeros((together * out, into, size * size), np.float32)
@@ -112,9 +111,7 @@ class Direct:
                 )
             )
             start, plane = operands.workspace, operands.images * height * width * cell
-        together = bundle(layer)
-        assert together is not None
-        batches = layer.groups // together
+        batches, _ = _divide_groups(layer)
         into, out = blocks(source.channels // batches), blocks(shape.channels // batches)
         side = np.arange(layer.size)
         cells = (side[:, None] * width + side).ravel() * cell
@@ -183,6 +180,13 @@ def bundle(layer: Convolutional) -> int | None:
     together = max(1, LANES // into)
     fits = together * into % LANES == 0 and together * out % LANES == 0 and layer.groups % together == 0
     return 1 if layer.groups == 1 else together if fits else None
+
+
+def _divide_groups(layer: Convolutional) -> tuple[int, int]:
+    """How many products a convolution comes to that was not declined, and how many groups go together in each."""
+    together = bundle(layer)
+    assert together is not None
+    return layer.groups // together, together
 
 
 def padded_sides(layer: Convolutional) -> tuple[int, int]:

@@ -79,7 +79,7 @@ class Grouped:
     def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
         source, shape = operands.source_shape, operands.shape
-        rows, bordered = self._divide(layer, operands.images, operands.threads)
+        rows, padded_bytes = self._divide(layer, operands.images, operands.threads)
         table.add(
             o.Grouped(
                 a=operands.source,
@@ -97,8 +97,8 @@ class Grouped:
                 out_height=shape.height,
                 out_width=shape.width,
                 item_rows=rows,
-                bordered=operands.workspace if bordered else 0,
-                thread_bytes=bordered,
+                padded=operands.workspace if padded_bytes else 0,
+                thread_bytes=padded_bytes,
                 b=address(weights.data),
                 bias=address(weights.bias),
                 residual=operands.residual,
@@ -109,7 +109,7 @@ class Grouped:
         )
 
     def _divide(self, layer: Convolutional, images: int, threads: int) -> tuple[int, int]:
-        """Rows of output in an item, and bytes of its pixels with their edges; 0 where none are made."""
+        """Rows of output in an item, and bytes of its padded pixels; 0 where these are not copied."""
         shape, size, stride = layer.shape, layer.size, layer.stride
         pictures = blocks(shape.channels) * images
         rows = min(MACHINE.item_bytes // (shape.width * BLOCK), shape.height * pictures // MACHINE.items)
@@ -120,7 +120,7 @@ class Grouped:
         rows = -(-shape.height // bands)
         height, width = ((side - 1) * stride + size for side in shape[1:])
         # Not by the band: a batch's pictures, which may have others, give the same bits.
-        copied = height * width * BLOCK <= MACHINE.bordered_bytes and _whole_share(layer) < WHOLE**stride
+        copied = height * width * BLOCK <= MACHINE.padded_bytes and _whole_share(layer) < WHOLE**stride
         return rows, ((rows - 1) * stride + size) * width * BLOCK if copied else 0
 
 

@@ -12,7 +12,7 @@ from ..builder import Table
 from ..isa import BLOCK, COLUMNS, LANES, ROWS
 from .base import product_cycles
 from .gemm import padded_sides
-from .products import Operands, by_pixels, multiply, plain_strides
+from .products import Operands, by_pixels, multiply
 from .weights import PackedWeights, allocate, blocks
 
 
@@ -69,7 +69,7 @@ class Pixels:
         table.add(
             o.ToPixels(
                 a=operands.source,
-                **plain_strides(operands),
+                **operands.source_strides,
                 c=operands.workspace,
                 channels=source.channels,
                 images=operands.images,

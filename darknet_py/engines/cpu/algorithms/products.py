@@ -58,6 +58,11 @@ class Operands(NamedTuple):
         return self.images * self.source_shape.height * self.source_shape.width * self.source_cell
 
     @property
+    def source_strides(self) -> dict[str, int]:
+        """`channel_strides` of the source."""
+        return channel_strides(self.source_shape, self.source_cell, self.plain)
+
+    @property
     def plane(self) -> int:
         """Bytes from a block of the target's channels to the next."""
         stored = self.stored or self.shape
@@ -141,13 +146,12 @@ def fetch_early(table: Table) -> None:
         before = (number, operation) if adjacent and operation.chunk > 1 and pixels > ROWS else None
 
 
-def plain_strides(operands: Operands) -> dict[str, int]:
-    """Cells, and strides of images, channels, rows and pixels, of a source of fewer than `LANES` channels."""
-    source = operands.source_shape
-    if operands.plain:
-        cell, pixel, plane = BLOCK, 4, source.height * source.width * 4
-        image = source.channels * plane
+def channel_strides(shape: Shape, cell: int, plain: bool) -> dict[str, int]:
+    """Cells, and strides of images, of channels of a block, of rows and pixels, of pictures in either layout."""
+    if plain:
+        cell, pixel, plane = BLOCK, 4, shape.height * shape.width * 4
+        image = shape.channels * plane
     else:
-        cell, pixel, plane = operands.source_cell, operands.source_cell, operands.source_cell // LANES
-        image = source.height * source.width * pixel
-    return dict(cell=cell, a_batch=image, a_plane=plane, a_row=source.width * pixel, pixel=pixel)
+        pixel, plane = cell, cell // LANES
+        image = shape.height * shape.width * cell
+    return dict(cell=cell, a_batch=image, a_plane=plane, a_row=shape.width * pixel, pixel=pixel)

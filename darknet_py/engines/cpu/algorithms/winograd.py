@@ -15,9 +15,9 @@ from ..arena import Store, address, round_up
 from ..builder import Table
 from ..isa import BLOCK, LANES, MACHINE, ROWS
 from ..table import KIND_COUNT
-from ..toom import weight_matrix
+from ..toom import Tile, weight_matrix
 from .base import arithmetic_cycles, cell_of, fetch_cycles, matrix_size
-from .products import Operands, chunk, multiply, plain_strides
+from .products import Operands, chunk, multiply
 from .weights import PackedWeights, allocate, blocks
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Winograd:
     plain = bends = False
 
     def __init__(self, m: int, r: int, narrow: bool = False) -> None:
-        self.m, self.r, self.narrow = m, r, narrow
+        self.m, self.r, self.n, self.narrow = m, r, Tile(m, r).n, narrow
 
     @property
     def name(self) -> str:
@@ -79,11 +79,6 @@ class Winograd:
     def halves(self) -> bool:
         """See `Algorithm`: where no 2 x 2 pixels lie in two tiles."""
         return self.m % 2 == 0
-
-    @property
-    def n(self) -> int:
-        """Positions in a side of an input tile."""
-        return self.m + self.r - 1
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
@@ -187,7 +182,7 @@ class Winograd:
         tiling = self._tile(operands.images, source, shape, operands.threads)
         positions, into, out = self.n**2, blocks(source.channels), blocks(shape.channels)
         kinds = table.keep(self._find_kinds(shape))
-        plain = operands._replace(residual=0, slope=1, final=1)  # biases and activations come after the transform
+        unfinished = operands._replace(residual=0, slope=1, final=1)  # biases and activations come after the transform
         tile_count = tiling.rows * tiling.columns
         for first in range(0, tile_count, tiling.at_a_time):
             tiles = range(first, min(first + tiling.at_a_time, tile_count))
@@ -239,7 +234,7 @@ class Winograd:
             multiply(
                 table,
                 weights,
-                plain,
+                unfinished,
                 batches=positions,
                 row_count=groups,
                 pixels=size,
@@ -348,7 +343,7 @@ class PhasesWinograd(Winograd):
         table.add(
             o.ToPhases(
                 a=operands.source,
-                **plain_strides(operands),
+                **operands.source_strides,
                 c=operands.workspace,
                 channels=operands.source_shape.channels,
                 images=operands.images,

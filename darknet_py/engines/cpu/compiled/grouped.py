@@ -18,7 +18,7 @@ from .vector import broadcast, store
 def convolve_groups(op, slope, final, share):
     """Run a `GROUPED` operation; `ITEM_ROWS` rows of a picture's block an item.
 
-    At BORDERED of thread 0, `THREAD_BYTES` before the next one's, an item's pixels are copied to, with their edges.
+    At PADDED of thread 0, `THREAD_BYTES` before the next one's, is room for a copy of an item's pixels with padding.
     """
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     bands = (tall + op[t.ITEM_ROWS] - 1) // op[t.ITEM_ROWS]
@@ -30,10 +30,8 @@ def convolve_groups(op, slope, final, share):
         picture = block * op[t.IMAGES] + image
         start = band * op[t.ITEM_ROWS]
         end = min(start + op[t.ITEM_ROWS], tall)
-        if op[t.BORDERED] != 0:
-            _convolve_bordered(
-                op, slope, final, picture, start, end, op[t.BORDERED] + share.thread * op[t.THREAD_BYTES]
-            )
+        if op[t.PADDED] != 0:
+            _convolve_padded(op, slope, final, picture, start, end, op[t.PADDED] + share.thread * op[t.THREAD_BYTES])
         else:
             _convolve_in_place(op, slope, final, picture, start, end)
         if op[t.CURVE]:  # while the first cache has them
@@ -45,8 +43,8 @@ def convolve_groups(op, slope, final, share):
 
 
 @kernel
-def _convolve_bordered(op, slope, final, picture, start, end, copy):
-    """Rows `start` to `end` of a picture's block, whose pixels are copied first, with all edges; all windows are alike.
+def _convolve_padded(op, slope, final, picture, start, end, copy):
+    """Rows `start` to `end` of a picture's block, whose pixels are copied first, with padding; all windows are alike.
 
     At 7 x 7 most windows lie at an edge: 960 channels took 20 us on two cores in strips of those alike.
     """

@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
-from ..toom import MOST_POINTS, PLAIN, POINTS, WINDOWS, Matrix, input_matrix, output_matrix
+from ..toom import MOST_POINTS, PLANAR, POINTS, WINDOWS, Matrix, input_matrix, output_matrix
 from . import kernel
 from .vector import (
     F32,
@@ -47,8 +47,8 @@ def emit() -> str:
         for m in (count - r + 1 for r in WINDOWS)
         if m > 0
     }
-    whole = output_matrix(sum(PLAIN) - 1, sum(PLAIN) - 1, PLAIN[0])
-    outputs |= {number(sum(PLAIN) - 1, 0, m): whole[:m] for m in range(1, PLAIN[0])}
+    whole = output_matrix(PLANAR.n, PLANAR.n, PLANAR.m)
+    outputs |= {number(PLANAR.n, 0, m): whole[:m] for m in range(1, PLANAR.m)}
     plain, widening, narrowing, output = t.TRANSFORMS
     _emit_lines(module, plain, inputs, REGISTER, REGISTER)
     _emit_lines(module, widening, inputs, SHORTS, REGISTER)

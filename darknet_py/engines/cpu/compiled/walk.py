@@ -10,7 +10,7 @@ from .gemm import multiply
 from .grouped import convolve_groups
 from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
 from .packing import pack, pack_winograd
-from .plain_winograd import convolve_plain
+from .planar_winograd import convolve_planar
 from .pooling import add, pool_average, pool_maximum
 from .softmax import softmax
 from .strassen import multiply_quarters
@@ -48,8 +48,8 @@ def walk(call, row, mailbox, scratch, thread, threads):
             multiply(op, slope, final, share)
         elif code == t.STRASSEN_OP:
             multiply_quarters(op, slope, final, share)
-        elif code == t.PLAIN_WINOGRAD_OP:
-            convolve_plain(op, slope, final, share)
+        elif code == t.PLANAR_WINOGRAD_OP:
+            convolve_planar(op, slope, final, share)
         elif code == t.WINOGRAD_INPUT_OP:
             transform_input(op, scratch, share)
         elif code == t.WINOGRAD_OUTPUT_OP:

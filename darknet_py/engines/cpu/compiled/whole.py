@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba.core import codegen, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
+from numba.extending import is_jitted
 
 from . import kernel
 from .vector import I64
@@ -55,6 +56,17 @@ def _are_known() -> bool:
         for name, method in vars(ours).items()
         if isfunction(method)
     )
+
+
+def find_kernels(function: Callable[..., int]) -> set[Any]:
+    """All kernels that a function calls, and that these call."""
+    found, functions = set[Any](), [function]
+    for caller in functions:
+        called: Iterator[Any] = (caller.__globals__.get(name) for name in caller.__code__.co_names)
+        new = {kernel for kernel in called if is_jitted(kernel)} - found
+        found |= new
+        functions += [kernel.py_func for kernel in new]
+    return found
 
 
 def compile_whole(function: Callable[..., int], count: int, symbol: str) -> bytes:

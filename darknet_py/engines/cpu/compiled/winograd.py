@@ -1,4 +1,4 @@
-"""Winograd's convolution, stride 1: F(m x m, r x r) for the lengths of lines m + r - 1 that `toom.POINTS` has.
+"""Winograd's convolution, stride 1: F(m x m, r x r) for the lines that `toom.POINTS` has.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015. A tile of n x n inputs,
 n = m + r - 1, gives m x m outputs. Where a picture ends before its last tiles do, these are smaller: of all positions

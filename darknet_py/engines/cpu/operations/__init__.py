@@ -14,7 +14,7 @@ from .products import (
     Gemm,
     Grouped,
     MultiplyRows,
-    PlainWinograd,
+    PlanarWinograd,
     Strassen,
     Winograd,
     WinogradInput,
@@ -40,7 +40,7 @@ from .training import (
 from .updates import UpdateAdam, UpdateSgd
 
 OPERATIONS: tuple[type[Operation], ...] = (
-    Gemm, MultiplyRows, WinogradInput, WinogradOutput, Winograd, PlainWinograd, Strassen, Grouped, Pad,
+    Gemm, MultiplyRows, WinogradInput, WinogradOutput, Winograd, PlanarWinograd, Strassen, Grouped, Pad,
     ToPixels, ToPhases, ToBlocks, Flatten, Crop, MaxPool, AvgPool, Add, Scale, ScaleChannels, Softmax, Pack,
     PackWinograd, SumProducts, AddGradients, Measure, FoldMeasures, Normalize, BendDelta, FoldDelta, NormalizeDelta,
     AddDelta, MultiplyCells, MaxPoolDelta, AvgPoolDelta, Spread, ShortcutDelta, ToPlain, UpdateSgd, UpdateAdam,

@@ -157,7 +157,7 @@ class Winograd(Operation):
     final: float
 
 
-class PlainWinograd(Operation):
+class PlanarWinograd(Operation):
     """All of a convolution of few channels by Winograd's algorithm, some tiles of a row at a time."""
 
     images: int
@@ -236,7 +236,7 @@ class Grouped(Operation):
     out_height: int
     out_width: int
     item_rows: int  # rows of output in an item
-    bordered: int  # where its pixels lie with their edges, in float32; 0 where they are read where they are
+    padded: int  # where its padded pixels lie, in float32; 0 where they are read without a copy
     thread_bytes: int
     b: int
     bias: int

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
 
 from ..convolution import Convolution, Operands
-from ..kernels import TYPES, Kernel, Launch, activation_arguments, arguments_of
+from ..kernels import TYPES, Kernel, Launch
+from .arguments import activation_codes, convolution_arguments
 from .base import Machine
 from .weights import Taps
 
@@ -84,9 +85,9 @@ class PixelTile:
     def kernel(self, problem: Convolution) -> Kernel:
         """The kernel that computes such tiles for `problem`."""
         window = (problem.size_x, problem.stride) if _unrolled(problem) else (0, 0)
-        codes = (activation_arguments(name)[0] for name in (problem.activation, problem.final_activation))
-        numbers = *window, self.rows, self.columns, problem.piece, *self._shape(problem), *codes
-        call = f"depthwise<{TYPES[problem.precision]}, {', '.join(map(str, numbers))}>"
+        sizes = *window, self.rows, self.columns, problem.piece, *self._shape(problem)
+        template = ", ".join(map(str, [*sizes, *activation_codes(problem)]))
+        call = f"depthwise<{TYPES[problem.precision]}, {template}>"
         return Kernel("depthwise", call, "Convolution", THREADS)
 
     def workspace(self, problem: Convolution) -> int:
@@ -95,17 +96,8 @@ class PixelTile:
 
     def lower(self, problem: Convolution, operands: Operands) -> list[Launch]:
         """See `Implementation`."""
-        same = "height", "width", "out_height", "out_width", "size_y", "size_x", "stride", "padding", "pixels"
-        strides = "source_stride", "target_stride", "residual_stride"
-        arguments = arguments_of(
-            "Convolution",
-            **{name: getattr(problem, name) for name in (*same, *strides)},
-            **asdict(operands),
-            group_channels=_channels(problem),
-            group_filters=_channels(problem),
-            slope=activation_arguments(problem.activation)[1],
-            final_slope=activation_arguments(problem.final_activation)[1],
-        )
+        channels = _channels(problem)
+        arguments = convolution_arguments(problem, operands, group_channels=channels, group_filters=channels)
         return [Launch(self.kernel(problem), (self._blocks(problem), 1), arguments)]
 
     def _shape(self, problem: Convolution) -> tuple[int, int]:

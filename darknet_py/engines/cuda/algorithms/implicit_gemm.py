@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from typing import ClassVar
 
 from ..convolution import Convolution, Operands
-from ..kernels import STATIC_SHARED, TYPES, Kernel, Launch, activation_arguments, arguments_of
+from ..kernels import STATIC_SHARED, TYPES, Kernel, Launch
 from ..packing import ITEM_SIZES, STRIP
+from .arguments import activation_codes, convolution_arguments
 from .base import Machine
 from .weights import Rows
 
@@ -97,8 +98,8 @@ class ImplicitGemm:
     def kernel(self, problem: Convolution, strips: int) -> Kernel:
         """The kernel that computes such tiles of sums over so many strips."""
         sizes = self.rows, self.columns, self.warp_rows, self.warp_columns, self.stages, problem.piece
-        codes = [activation_arguments(name)[0] for name in (problem.activation, problem.final_activation)]
-        call = f"convolve<{TYPES[problem.precision]}, {self.product}, {', '.join(map(str, [*sizes, *codes]))}>"
+        template = ", ".join(map(str, [*sizes, *activation_codes(problem)]))
+        call = f"convolve<{TYPES[problem.precision]}, {self.product}, {template}>"
         sums = self.warp_rows * self.warp_columns // 32  # of a thread, each in a register
         # Products without tensor cores keep strips in registers too, which would not suffice for several thread blocks.
         resident = 0 if self.product == "Scalar" else {128: 1, 64: 2, 32: 3}.get(sums, 4)
@@ -160,18 +161,14 @@ class Tiling:
     def lower(self, problem: Convolution, operands: Operands) -> list[Launch]:
         """See `Implementation`."""
         groups, (rows, columns) = problem.groups, self.algorithm.tiles(problem)
-        same = "height", "width", "out_height", "out_width", "size_y", "size_x", "stride", "padding", "strips", "pixels"
-        strides = "source_stride", "target_stride", "residual_stride"
-        arguments = arguments_of(
-            "Convolution",
-            **{name: getattr(problem, name) for name in (*same, *strides)},
-            **asdict(operands),
+        arguments = convolution_arguments(
+            problem,
+            operands,
             group_channels=groups.channels,
             group_filters=groups.filters,
+            strips=problem.strips,
             splits=self.splits,
             column_tiles=columns,
-            slope=activation_arguments(problem.activation)[1],
-            final_slope=activation_arguments(problem.final_activation)[1],
         )
         kernel = self.algorithm.kernel(problem, self._strips(problem))
         return [Launch(kernel, (rows * columns, groups.count * self.splits), arguments)]

@@ -58,11 +58,12 @@ class Rows:
         windows = rows[:, :numbers].reshape(merged.count, merged.filters, height, width, merged.channels)
         each, together = filters // groups, groups // merged.count
         for group in range(groups):
-            of_group = slice(group * each, (group + 1) * each)
-            scaled = weights[of_group] * factor[of_group].reshape(-1, 1, 1, 1)
+            own = slice(group * each, (group + 1) * each)
+            scaled = weights[own] * factor[own].reshape(-1, 1, 1, 1)
             home, place = divmod(group, together)
-            where = slice(place * each, (place + 1) * each), slice(place * channels, (place + 1) * channels)
-            windows[home, where[0], :, :, where[1]] = scaled.transpose(0, 2, 3, 1)
+            merged_filters = slice(place * each, (place + 1) * each)
+            merged_channels = slice(place * channels, (place + 1) * channels)
+            windows[home, merged_filters, :, :, merged_channels] = scaled.transpose(0, 2, 3, 1)
         return round_to(rows, self.precision)
 
 

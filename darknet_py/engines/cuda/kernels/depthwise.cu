@@ -8,7 +8,6 @@
 // SIZE x SIZE windows STRIDE apart, unrolled; a SIZE of 0 stands for windows of any kind, for tiles of one pixel.
 template <class T, int SIZE, int STRIDE, int ROWS, int COLUMNS, int N, int LANES, int ACROSS, int ACTIVATION, int FINAL>
 __device__ inline void depthwise(const Convolution& p) {
-    using Words = Vector<u32, N * sizeof(T) / 4>;
     static_assert(SIZE || ROWS * COLUMNS == 1);
     const int size_y = SIZE ? SIZE : p.size_y, size_x = SIZE ? SIZE : p.size_x, stride = SIZE ? STRIDE : p.stride;
     int channels = p.group_filters;
@@ -42,10 +41,11 @@ __device__ inline void depthwise(const Convolution& p) {
 #pragma unroll
         for (int x = 0; x < (COLUMNS - 1) * stride + size_x; x++) {
             bool inside = (u32)(top + y) < (u32)height && (u32)(left + x) < (u32)p.width;
-            Words words;
-            load_or_zero(words.numbers, corner + (long long)y * line + x * p.source_stride, inside);
+            Vector<T, N> vector;
+            auto& words = (u32(&)[sizeof(vector) / 4])vector;
+            load_or_zero(words, corner + (long long)y * line + x * p.source_stride, inside);
             float numbers[N];
-            load(numbers, (const T*)&words);
+            load(numbers, vector.numbers);
 #pragma unroll
             for (int i = 0; i < ROWS * COLUMNS; i++) {
                 int window_y = y - i / COLUMNS * stride, window_x = x - i % COLUMNS * stride;

@@ -1,4 +1,4 @@
-"""Winograd's tiles of plain pictures: few channels, whole tiles whatever the sides, LANES at a time."""
+"""Winograd's planar tiles: few channels, whole tiles whatever the sides, LANES at a time."""
 
 from unittest import mock
 
@@ -10,10 +10,10 @@ from support_guards import NAN
 from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.engines.cpu import plan
 from darknet_py.engines.cpu.algorithms import choose
-from darknet_py.engines.cpu.algorithms.plain_winograd import M, N, PlainWinograd
+from darknet_py.engines.cpu.algorithms.planar_winograd import M, N, PlanarWinograd
 from darknet_py.engines.cpu.isa import LANES
 
-NAME = PlainWinograd.name
+NAME = PlanarWinograd.name
 POOL = ("maxpool", {"size": 2, "stride": 2})
 
 
@@ -24,7 +24,7 @@ def first_layer(shape, filters=LANES + 1, padding=1, activation="leaky", pool=Fa
 
 
 def open_plan(network, parameters, threads=1, precision="float32"):
-    """The engine's plan, by tiles of plain pictures wherever these do not decline."""
+    """The engine's plan, by planar tiles wherever these do not decline."""
 
     def prefer(layer, precision):
         return sorted(choose(layer, precision), key=lambda choice: choice.name != NAME or bool(choice.reason))

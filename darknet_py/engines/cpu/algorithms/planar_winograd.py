@@ -1,4 +1,4 @@
-"""Winograd's algorithm for few channels, which are a picture's: tiles of plain pictures."""
+"""Winograd's algorithm for few channels, which are a picture's, plane by plane."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from .. import table as t
 from ..arena import Store, address
 from ..builder import Table
 from ..isa import BLOCK, LANES, MACHINE
-from ..toom import PLAIN, weight_matrix
-from .products import Operands, plain_strides
+from ..toom import PLANAR, weight_matrix
+from .products import Operands
 from .weights import PackedWeights, allocate, blocks
 
-M, R = PLAIN
-N = M + R - 1
+M, R, N = PLANAR.m, PLANAR.r, PLANAR.n
 
 
-class PlainWinograd:
+class PlanarWinograd:
     """F(m x m, r x r), of stride 1, whose tiles lie in the lanes of registers, not their channels."""
 
     narrow, plain, bends, halves = False, True, False, True
-    name = f"plain_wino_{M}x{M}_{R}x{R}"
-    m, r, n = M, R, N
+    name = f"planar_wino_{M}x{M}_{R}x{R}"
+    m, n = M, N
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
@@ -34,7 +33,7 @@ class PlainWinograd:
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
-        into, out = MACHINE.plain_cycles
+        into, out = MACHINE.planar_cycles
         channels, (rows, columns) = layer.input_shapes[0].channels, _count_tiles(layer)
         products = columns * blocks(layer.filters) * (out + N**2 * channels)
         return rows * (-(-columns // LANES) * channels * into + products)
@@ -69,7 +68,7 @@ class PlainWinograd:
         rows, columns = _count_tiles(layer)
         tiles, rest = _own_bytes(source.channels)
         table.add(
-            o.PlainWinograd(
+            o.PlanarWinograd(
                 images=operands.images,
                 tile_rows=rows,
                 tile_columns=columns,
@@ -77,7 +76,7 @@ class PlainWinograd:
                 products=operands.workspace + tiles,
                 thread_bytes=tiles + rest,
                 a=operands.source,
-                **plain_strides(operands),
+                **operands.source_strides,
                 channels=source.channels,
                 height=source.height,
                 width=source.width,
@@ -108,4 +107,4 @@ def _count_tiles(layer: Convolutional) -> tuple[int, int]:
 def _own_bytes(channels: int) -> tuple[int, int]:
     """Of a thread's tiles, LANES of each channel; and of the larger of their pixels and of products of some tiles."""
     pixels = (channels + 1) * N * (M + 1)  # of one channel half transformed, too
-    return N**2 * channels * BLOCK, max(pixels, t.PLAIN_COUNT * M * N) * BLOCK
+    return N**2 * channels * BLOCK, max(pixels, t.PLANAR_COUNT * M * N) * BLOCK

@@ -1,4 +1,4 @@
-"""Winograd's convolution of few channels, of plain pictures, stride 1: all tiles are whole."""
+"""Winograd's convolution of few channels, plane by plane, stride 1: all tiles are whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..arena import LINE
 from ..isa import BLOCK, LANES
 from . import kernel
 from .cells import load_lane
-from .plain_microkernel import M, N, multiply_plain_tiles, transform_plain_lines
+from .planar_microkernel import M, N, multiply_planar_tiles, transform_planar_lines
 from .sync import next_item, share_out
 from .transforms import transform_input_lines, which_transform
 from .vector import broadcast, load, prefetch_line, store, store_scalar
@@ -81,12 +81,12 @@ def _transform_inputs(op, image, top, left, tiles, rows):
         _copy_rows(op, s, top - op[t.PADDING], left - op[t.PADDING], rows + c * N * ROW)
     for c in range(channels):
         transform_input_lines(whole, M + 1, rows + c * N * ROW, ROW, BLOCK, half, ROW, BLOCK)
-        transform_plain_lines(N, half, ROW, tiles + c * N * BLOCK, channels * N * BLOCK)
+        transform_planar_lines(N, half, ROW, tiles + c * N * BLOCK, channels * N * BLOCK)
 
 
 @kernel
-def convolve_plain(op, slope, final, share):
-    """Run a `PLAIN_WINOGRAD` operation: up to LANES tiles of a row an item, in memory that is the thread's own.
+def convolve_planar(op, slope, final, share):
+    """Run a `PLANAR_WINOGRAD` operation: up to LANES tiles of a row an item, in memory that is the thread's own.
 
     A is as for `to_pixels`, B [block][column][channel][row][LANES], RESIDUAL and C as for `transform_output`. At TILES
     and PRODUCTS of thread 0, `THREAD_BYTES` before the next one's, lie a group's tiles; and pixels, then products.
@@ -104,9 +104,9 @@ def convolve_plain(op, slope, final, share):
         height = min(M, op[t.OUT_HEIGHT] - top)
         for block in range(op[t.OUT_BLOCKS]):
             b = op[t.B] + block * op[t.B_PANEL]
-            for first in range(0, count, t.PLAIN_COUNT):
-                together = min(t.PLAIN_COUNT, count - first)
-                multiply_plain_tiles(together, op[t.CHANNELS], tiles + first * 4, b, products)
+            for first in range(0, count, t.PLANAR_COUNT):
+                together = min(t.PLANAR_COUNT, count - first)
+                multiply_planar_tiles(together, op[t.CHANNELS], tiles + first * 4, b, products)
                 for i in range(together):
                     x = left + (first + i) * M
                     width = min(M, op[t.OUT_WIDTH] - x)

@@ -16,19 +16,18 @@ from numba.extending import intrinsic
 
 from .. import table as t
 from ..isa import BLOCK, LANES
-from ..toom import PLAIN, input_matrix, output_matrix
+from ..toom import PLANAR, input_matrix, output_matrix
 from .transforms import emit_loop, emit_product
 from .vector import F32, I64, INTS, REGISTER, ZEROS, multiply_add, pointer, splat
 
-M, R = PLAIN
-N = M + R - 1
+M, N = PLANAR.m, PLANAR.n
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 5)
 
 
 def emit() -> str:
-    """The module, in LLVM's assembly: the functions that `table.PLAIN_TILES` names."""
+    """The module, in LLVM's assembly: the functions that `table.PLANAR_TILES` names."""
     module = ir.Module()
-    transform, multiply = (ir.Function(module, _SIGNATURE, symbol) for symbol in t.PLAIN_TILES)
+    transform, multiply = (ir.Function(module, _SIGNATURE, symbol) for symbol in t.PLANAR_TILES)
     _emit_transform(transform)
     _emit_multiply(multiply)
     return str(module)
@@ -71,7 +70,7 @@ def _emit_multiply(function: Any) -> None:
     build = ir.IRBuilder(function.append_basic_block())
     unreachable = build.append_basic_block("none")
     switch = build.switch(tiles, unreachable)
-    for count in range(1, t.PLAIN_COUNT + 1):
+    for count in range(1, t.PLANAR_COUNT + 1):
         block = build.append_basic_block(f"tiles{count}")
         switch.add_case(I64(count), block)
         build.position_at_end(block)
@@ -132,29 +131,29 @@ def _step(build: Any, address: Any) -> Any:
 
 
 @intrinsic
-def transform_plain_lines(context: Any, lines: Any, s: Any, s_line: Any, d: Any, ds: Any) -> Any:
+def transform_planar_lines(context: Any, lines: Any, s: Any, s_line: Any, d: Any, ds: Any) -> Any:
     """Transform lines of M + 1 registers of pixels at `s`: positions of LANES tiles to `d`, `ds` between positions.
 
     Lines lie `s_line` apart, and side by side at `d`.
     """
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.PLAIN_TILES[0]), args)
+        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.PLANAR_TILES[0]), args)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 5), codegen
 
 
 @intrinsic
-def multiply_plain_tiles(context: Any, tiles: Any, channels: Any, a: Any, b: Any, d: Any) -> Any:
-    """Multiply 1..PLAIN_COUNT tiles by a block of weights, sum over channels and transform down the columns, to `d`.
+def multiply_planar_tiles(context: Any, tiles: Any, channels: Any, a: Any, b: Any, d: Any) -> Any:
+    """Multiply 1..PLANAR_COUNT tiles by a block of weights, sum over channels and transform down the columns, to `d`.
 
     `a` is [column][channel][row][LANES tiles] and tells the first tile's lane, `b` [column][channel][row][LANES output
     channels], `d` [tile][row of outputs][column][LANES output channels].
     """
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.PLAIN_TILES[1]), args)
+        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.PLANAR_TILES[1]), args)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 5), codegen
