@@ -68,6 +68,18 @@ def test_a_folder_of_folders_is_enough(train, folder, cache):
     assert predicted.out.splitlines()[2].split(":")[0] in KINDS
 
 
+def test_a_network_of_one_channel_learns_from_grey_pictures(train, folder, cache):
+    write_cfg(folder / "net.cfg", max_batches=4, learning_rate=0.02, channels=1, hue=0.1, saturation=1.5)
+    for engine in ("reference", "cpu"):
+        answer = train("pics", "net.cfg", "--engine", engine, "--threads", "2")
+        assert answer.code == 0, answer.err
+        assert load_network(folder / "backup" / "net.cfg").input_shape.channels == 1
+        model = ("backup/net.data", "backup/net.cfg", "backup/net_best.weights")
+        measured = run("classifier", "valid", *model, *REFERENCE, cwd=folder, env=environment(cache))
+        best = re.search(r"best (\d+\.\d\d%)", answer.out.splitlines()[-1])[1]
+        assert f"top-1: {best} " in measured.out
+
+
 def write_data(folder, **lines):
     given = {
         "classes": 3,

@@ -24,6 +24,7 @@ from ..errors import DarknetError, ImageError
 from ..files import read_bytes
 from ..images.augment import Augmentation, Warp, augment, draw, warp
 from ..images.decode import decode_image, load_image
+from ..images.fit import to_grey
 from .generators import Purpose, generator
 from .mixing import NOTHING_MIXED, Array, Mixing, draw_mixing, make_truths, mix
 from .sampler import Indices, Sampler
@@ -52,6 +53,8 @@ class Feed:
         Of truths, as in `make_truths`.
     locate : function
         Where a sample's file lies.
+    channels : int
+        Of the pictures: 3, or 1 for grey.
     """
 
     samples: Sequence[Sample]
@@ -62,6 +65,7 @@ class Feed:
     mixing: Mixing = NOTHING_MIXED
     smoothing: float = 0.0
     locate: Callable[[str], str | os.PathLike[str]] = str
+    channels: int = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Batch:
     indices : array
         Which samples of the feed these are.
     images : array
-        float32 (n, 3, size, size) in 0..1.
+        float32 (n, channels, size, size) in 0..1.
     truths : array
         float32 (n, classes).
     """
@@ -197,7 +201,7 @@ class Loader:
         """Have the next batch made."""
         position, self._next = self._next, self._next + self.batch
         size = self.feed.augmentation.size
-        images = np.empty((self.batch, 3, size, size), np.float32)
+        images = np.empty((self.batch, self.feed.channels, size, size), np.float32)
         indices = self.feed.sampler.take(position, self.batch)
         pending = _Pending(position, indices, images, iter(range(self.batch)), self.batch)
         pending.work = [self._pool.submit(self._make, pending) for _ in range(min(self.threads, self.batch))]
@@ -251,7 +255,10 @@ class Loader:
         height, width = picture.shape[:2]
         draws = draw(options, width, height, generator(self.feed.seed, Purpose.PICTURE, position))
         try:
-            augment(picture, draws, options.size, options.size, self.warp, out)
+            if self.feed.channels == 1:  # all channels are alike
+                out[:] = augment(to_grey(picture), draws, options.size, options.size, self.warp)[:1]
+            else:
+                augment(picture, draws, options.size, options.size, self.warp, out)
         except MemoryError:
             raise ImageError("not enough memory to change it", file=path) from None
 

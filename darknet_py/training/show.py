@@ -61,6 +61,7 @@ def show_pictures(
         batch = next(iterator)
         for at, index in enumerate(batch.indices[: count - len(written)]):
             pixels = np.rint(batch.images[at].transpose(1, 2, 0) * 255).astype(np.uint8)
+            pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))  # of one channel, grey
             label = "+".join(_name(names[truth]) for truth in _classes(batch.truths[at])) or "none"
             path = os.path.join(folder, f"{len(written):04}_{label}_{_name(Path(samples[index].file).stem)}.png")
             write_atomically(path, [encode_png(np.ascontiguousarray(pixels))], UsageError)

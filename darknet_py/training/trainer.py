@@ -182,9 +182,8 @@ def _check(
     """Raise an error where the arguments do not go together."""
     if not options.max_batches:
         raise UsageError("max_batches= is missing: after how many iterations training ends", file=network.file)
-    channels, height, width = network.input_shape
-    if channels != 3:
-        raise UsageError(f"takes {channels} channels; pictures have 3", file=network.file)
+    network.check_pictures()
+    _, height, width = network.input_shape
     if height != width:
         reason = f"takes pictures of {width} x {height}; training makes squares of them: set width=, height= alike"
         raise UsageError(reason, file=network.file)
@@ -212,6 +211,7 @@ def make_feed(
         Mixing(options.mixing),
         options.label_smooth_eps,
         lambda file: find_image(file, dataset),
+        network.input_shape.channels,
     )
 
 

@@ -23,6 +23,7 @@ from darknet_py.datasets.samples import Sample
 from darknet_py.errors import ImageError
 from darknet_py.images.augment import Augmentation, augment, draw
 from darknet_py.images.decode import load_image
+from darknet_py.images.fit import to_grey
 from darknet_py.training import loader as module
 from darknet_py.training.generators import Purpose, generator
 from darknet_py.training.loader import Feed, Loader
@@ -64,6 +65,16 @@ def test_a_batch_is_its_samples_augmented_with_their_truths(feed):
             draws = draw(OPTIONS, picture.shape[1], picture.shape[0], random)
             assert (batch.images[at] == augment(picture, draws, 12, 12)).all()
             assert batch.truths[at].tolist() == [float(index % 2 == 0), float(index % 2)]
+
+
+def test_a_grey_batch_is_the_augmented_luma_of_its_samples(feed):
+    (batch,) = take(replace(feed, channels=1), 4, 1)
+    assert batch.images.shape == (4, 1, 12, 12)
+    for at, index in enumerate(batch.indices):
+        picture = to_grey(load_image(feed.samples[index].file))
+        draws = draw(OPTIONS, picture.shape[1], picture.shape[0], generator(7, Purpose.PICTURE, at))
+        channels = augment(picture, draws, 12, 12)
+        np.testing.assert_allclose(channels, batch.images[at].repeat(3, axis=0), atol=1e-6)
 
 
 def stack(batches):

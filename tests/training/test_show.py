@@ -16,8 +16,8 @@ SAMPLES = [Sample("a/1.png", 0), Sample("b/über den.jpg", 1), Sample("c/3.png",
 NAMES = ["a", "b / b", "../c"]
 
 
-def batch(*indices):
-    images = np.random.default_rng(0).random((len(indices), 3, 4, 5), np.float32)
+def batch(*indices, channels=3):
+    images = np.random.default_rng(0).random((len(indices), channels, 4, 5), np.float32)
     return Batch(0, np.array(indices), images, make_truths([SAMPLES[index].truth for index in indices], 3, 0.1))
 
 
@@ -30,6 +30,13 @@ def test_the_first_pictures_are_written_with_their_labels(tmp_path):
     written = load_image(files[2])
     assert written.shape == (4, 5, 3)
     np.testing.assert_allclose(written / 255, batches[1].images[0].transpose(1, 2, 0), atol=0.5 / 255 + 1e-6)
+
+
+def test_a_grey_picture_is_written_as_it_is(tmp_path):
+    one = batch(0, channels=1)
+    (file,) = show_pictures(tmp_path, [one], SAMPLES, NAMES, 1)
+    channels = one.images[0].repeat(3, axis=0).transpose(1, 2, 0)
+    np.testing.assert_allclose(load_image(file) / 255, channels, atol=0.5 / 255 + 1e-6)
 
 
 def test_no_more_batches_are_taken_than_needed(tmp_path):
