@@ -92,6 +92,9 @@ def to_picture(image: Source, file: str = "image") -> Picture:
     if image is None:
         raise ImageError("None; a picture is expected", file=file)
     array = np.asarray(image)
+    if array.dtype.kind not in "biufc":
+        reason = f"a {type(image).__name__}; a path, a file's bytes, an open file, a PIL image or an array is expected"
+        raise ImageError(reason, file=file)
     if array.dtype != np.uint8:
         reason = f"an array of {array.dtype}; uint8 is expected (for floats use predict)"
         raise ImageError(reason, file=file)

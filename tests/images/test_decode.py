@@ -257,6 +257,7 @@ def test_grey_arrays_become_three_equal_channels(grey):
         (PIXELS[:0], r"shape \(0, 5, 3\)"),
         (PIXELS[None], r"shape \(1, 6, 5, 3\)"),
         (np.uint8(3), r"shape \(\)"),
+        (["p1.png"], "a list; a path, a file's bytes, an open file, a PIL image or an array is expected"),
     ],
 )
 def test_arrays_that_are_no_pictures_are_refused(array, message):
