@@ -277,11 +277,16 @@ class RunningNetwork(Network):
     def _check_batch(self, batch: npt.ArrayLike) -> Array:
         """The batch as an array; UsageError where it is not one that the network takes."""
         given = np.asarray(batch)
-        if given.dtype.kind not in "biuf" or (given.dtype == np.uint8 and given.max(initial=0) > 1):
-            reason = f"a batch of {given.dtype}; numbers in 0..1 are expected, as fit makes them of a picture"
+        if given.dtype.kind in "iu" and not self.flat and given.max(initial=0) > 1:
+            reason = f"a batch of {given.dtype} up to {given.max()}; 0..1 is expected, as fit makes it of a picture"
             raise UsageError(reason, file=self.file)
-        with np.errstate(over="ignore"):  # what becomes infinite is refused
-            array = np.ascontiguousarray(given, np.float32)
+        try:
+            with np.errstate(over="ignore"):  # what becomes infinite is refused
+                array = np.ascontiguousarray(given, np.float32 if given.dtype.kind not in "cSU" else None)
+        except (TypeError, ValueError):
+            array = given
+        if array.dtype != np.float32:
+            raise UsageError(f"a batch of {given.dtype}; real numbers are expected", file=self.file)
         channels = self.input_shape.channels
         if array.ndim != 4 or array.shape[1] != channels:
             reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"

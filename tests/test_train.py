@@ -68,6 +68,19 @@ def test_a_folder_of_folders_is_enough(train, folder, cache):
     assert predicted.out.splitlines()[2].split(":")[0] in KINDS
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("pisc", "net.cfg"), "pisc: no such file or folder; [DATA|FOLDER] CFG [WEIGHTS] is expected"),
+        (("pisc",), "pisc: no such file or folder; [DATA|FOLDER] CFG [WEIGHTS] is expected"),
+        (("pics", "nte.cfg"), "nte.cfg: no such file; [DATA|FOLDER] CFG [WEIGHTS] is expected"),
+    ],
+)
+def test_what_is_not_there_is_named(train, words, reason):
+    answer = train(*words)
+    assert (answer.code, answer.err) == (2, f"darknet: {reason}\n")
+
+
 def test_a_network_of_one_channel_learns_from_grey_pictures(train, folder, cache):
     write_cfg(folder / "net.cfg", max_batches=4, learning_rate=0.02, channels=1, hue=0.1, saturation=1.5)
     for engine in ("reference", "cpu"):

@@ -74,14 +74,19 @@ def test_average_writes_the_mean(darknet):
     assert mean.header.seen == SEEN
 
 
-def test_what_average_writes_over_is_kept(darknet):
-    """Where OUT was forgotten, it is one of the files whose mean is wanted."""
-    save_weights("y.weights", random_parameters(load_structure("x.cfg").layers, 1))
-    before = Path("y.weights").read_bytes()
-    code, out, err = darknet("average", "x.cfg", "y.weights", "x.weights")
-    assert (code, out) == (0, "y.weights\n")
-    assert err == "darknet: y.weights: what was there is kept with a ~ behind\n"
-    assert Path("y.weights~").read_bytes() == before
+def test_average_writes_over_nothing(darknet):
+    """Where OUT was forgotten, the first of the files whose mean is wanted stands in its place."""
+    Path("y.weights").write_bytes(b"kept")
+    Path("folder").mkdir()
+    Path("link").symlink_to("y.weights")
+    for out in ("y.weights", "folder", "link"):
+        code, _, err = darknet("average", "x.cfg", out, "x.weights")
+        assert (code, err) == (
+            2,
+            f"darknet: OUT {out}: is there already; CFG OUT WEIGHTS ... is expected, OUT a new file\n",
+        )
+    assert Path("link").is_symlink()
+    assert Path("y.weights").read_bytes() == b"kept"
 
 
 @pytest.mark.parametrize(("command", "normalized"), [("denormalize", [False, False]), ("normalize", [True, True])])

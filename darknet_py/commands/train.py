@@ -316,8 +316,9 @@ def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:
     if not left:
         raise UsageError(f"a cfg file is missing; {USAGE} is expected")
     cfg = find_cfg(left.pop(0))
-    if not os.path.lexists(resolve(cfg)):
-        raise UsageError(f"no such file or folder; {USAGE} is expected", option=cfg)
+    if not os.path.lexists(resolve(cfg)):  # a folder or data file may have been meant where none is named
+        what = "file or folder" if data == IMAGENET else "file"
+        raise UsageError(f"no such {what}; {USAGE} is expected", option=cfg)
     if len(left) > 1:
         raise UsageError(f"{left[1]}: nothing more is expected after WEIGHTS")
     return data, cfg, left[0] if left else None

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import surgery
-from ..errors import CfgError, UsageError, one_line
+from ..errors import CfgError, UsageError
 from ..files import read_bytes, read_text, resolve, write_atomically
 from ..networks import find_cfg
 from ..report import print_line, print_table
-from ..streams import remark
 from .model import add_dialect, index, positive, split_operands
 from .target import spare
 
@@ -64,7 +63,7 @@ def run_partial(args: argparse.Namespace) -> int:
 def add_average(parser: argparse.ArgumentParser) -> None:
     """The options of ``average``."""
     parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
-    parser.add_argument("out", metavar="OUT", help="the file to write; one that is there is kept with a ~ behind")
+    parser.add_argument("out", metavar="OUT", help="the file to write, a new one")
     parser.add_argument("weights", nargs="+", metavar="WEIGHTS", help="the files whose mean it is to hold")
     add_dialect(parser)
 
@@ -79,13 +78,12 @@ def run_average(args: argparse.Namespace) -> int:
         raise UsageError("files of several programs; whose arithmetic the mean is to have is expected: --dialect")
     network = load_structure(find_cfg(args.cfg), first)
     spare("OUT", args.out, [network.file, *args.weights])
+    if os.path.lexists(args.out):  # it may be one of those whose mean is wanted, and OUT forgotten
+        raise UsageError("is there already; CFG OUT WEIGHTS ... is expected, OUT a new file", option=f"OUT {args.out}")
     files = [load_weights(file, network) for file in args.weights]
     mean = surgery.average(network.layers, [file.read() for file in files])
     for file in files:
         file.check_unchanged()
-    if os.path.exists(args.out):  # perhaps one of those whose mean is wanted, and OUT was forgotten
-        os.replace(args.out, f"{args.out}~")
-        remark(f"darknet: {one_line(args.out)}: what was there is kept with a ~ behind")
     save_weights(args.out, mean, files[0].header.seen)
     print_line(args.out)
     return 0

@@ -11,10 +11,8 @@ from typing import NamedTuple
 from ..errors import DarknetWarning, DatasetError
 from ..files import describe_oserror
 from ..images.decode import SUFFIXES
+from .lists import PARTS
 from .samples import Sample
-
-# Folders that are parts of a data set and no classes.
-PARTS = frozenset(["test", "testing", "train", "training", "val", "valid", "validation"])
 
 
 class ClassFolders(NamedTuple):

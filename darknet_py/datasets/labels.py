@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from ..errors import UsageError
 
@@ -49,7 +50,25 @@ MATCHES: dict[str, Callable[[Sequence[str]], Find]] = {"words": _by_words, "subs
 WHERE = {"words": "as words of a file's name or its folder's", "substring": "anywhere in a path"}
 
 
-def find_classes(labels: Sequence[str], match: str, folders: Sequence[str] = ()) -> Find:
+class Folder(NamedTuple):
+    """A folder with a folder for each class.
+
+    Attributes
+    ----------
+    written : str
+        As lists of what is in it may have it.
+    located : str
+        Where it lies: an absolute path.
+    locate : callable
+        The same of a path that a list has.
+    """
+
+    written: str
+    located: str
+    locate: Callable[[str], str]
+
+
+def find_classes(labels: Sequence[str], match: str, folders: Iterable[Folder] = ()) -> Find:
     """How a path tells its classes.
 
     Parameters
@@ -58,8 +77,8 @@ def find_classes(labels: Sequence[str], match: str, folders: Sequence[str] = ())
         One for each class.
     match : str
         A key of `MATCHES`.
-    folders : sequence of str
-        Folders with a folder for each class: what lies in one of these is of that class, but for ``substring``.
+    folders : iterable of Folder
+        What lies in a folder of these, or below it, is of that one's class, but for ``substring``. The first counts.
 
     Raises
     ------
@@ -71,22 +90,25 @@ def find_classes(labels: Sequence[str], match: str, folders: Sequence[str] = ())
     find = MATCHES[match](labels)
     if match == "substring":
         return find
-    for folder in reversed(folders):
+    for folder in reversed([*folders]):
         find = _by_folder(labels, folder, find)
     return find
 
 
-def _by_folder(labels: Sequence[str], folder: str, otherwise: Find) -> Find:
+def _by_folder(labels: Sequence[str], folder: Folder, otherwise: Find) -> Find:
     """Find the classes whose label is the name of the folder in `folder` that a file lies in or below."""
-    top = os.path.join(os.path.abspath(folder), "")
+    written, located = (os.path.join(os.path.normpath(place), "") for place in folder[:2])
     classes: dict[str, list[int]] = {}
     for index, label in enumerate(labels):
         classes.setdefault(label, []).append(index)
     classes.pop("", None)
 
     def find(path: str) -> Iterator[int]:
-        below = os.path.abspath(path)
-        name = below[len(top) :].partition(os.sep)[0].strip() if below.startswith(top) else ""
-        return iter(classes[name]) if name in classes else otherwise(path)
+        top, place = written, os.path.normpath(path)
+        if not place.startswith(top):  # nearly all do, and looking where it lies takes ten times as long
+            top, place = located, folder.locate(path)
+        name, inside, _ = place[len(top) :].partition(os.sep)
+        known = classes.get(name.strip()) if inside and place.startswith(top) else None
+        return otherwise(path) if known is None else iter(known)
 
     return find

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
-from ..errors import DatasetError, ImageError
+from ..errors import DarknetWarning, DatasetError, ImageError
 from ..files import check_regular, describe_oserror
 from ..images.decode import find_pictures
 from .data_file import Dataset, find_listed
+from .labels import Folder
 
 MAX_BYTES = 1 << 30
 MAX_LINES = 1 << 24  # ImageNet has 14 million pictures
 MAX_PATH = 1 << 16  # bytes
 CHUNK = 1 << 20
+# Folders that are parts of a data set and no classes.
+PARTS = frozenset(["test", "testing", "train", "training", "val", "valid", "validation"])
 
 
 def load_list(source: str, dataset: Dataset) -> list[str]:
@@ -44,10 +48,28 @@ def load_list(source: str, dataset: Dataset) -> list[str]:
     return paths
 
 
-def class_folders(source: str, dataset: Dataset) -> list[str]:
-    """The folders in which there may be one for each class: `source`, if it is one, and what ``folder`` names."""
-    found = [find_listed(name, dataset.path) for name in (source, dataset.folder) if name]
-    return [os.fspath(path) for path in found if path.is_dir()]
+def class_folders(source: str, dataset: Dataset) -> Iterator[Folder]:
+    """The folders in which there is one for each class: `source`, if it looks so, and what ``folder`` names."""
+
+    def locate(path: str) -> str:
+        return os.path.abspath(find_listed(path, dataset.path))
+
+    found = locate(source)
+    if os.path.isdir(found) and _has_classes(found, {*dataset.wnids}):
+        yield Folder(os.fspath(find_listed(source, dataset.path)), found, locate)
+    if dataset.folder:
+        yield Folder(dataset.folder, locate(dataset.folder), locate)
+        if not os.path.isdir(locate(dataset.folder)):
+            reason = "no such folder; a picture's class is looked for in its name and its folder's"
+            text = DatasetError(reason, file=dataset.file, option=f"folder={dataset.folder}")
+            warnings.warn(DarknetWarning(str(text)), stacklevel=2)
+
+
+def _has_classes(folder: str, labels: Set[str]) -> bool:
+    """Whether all folders in one are called as classes are, and not as parts of a data set."""
+    with os.scandir(folder) as entries:
+        names = {entry.name.strip() for entry in entries if entry.is_dir() and not entry.name.startswith(".")}
+    return bool(names) and names <= labels and not {name.lower() for name in names} <= PARTS
 
 
 def _read_paths(path: Path, source: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..errors import DarknetWarning, DatasetError, UsageError
 from .data_file import Dataset
-from .labels import find_classes
+from .labels import Folder, find_classes
 from .lists import class_folders, count_repeated, load_list
 
 
@@ -85,7 +85,9 @@ def _warn(text: str) -> None:
     warnings.warn(DarknetWarning(text), stacklevel=2)
 
 
-def label_samples(paths: Sequence[str], labels: Sequence[str], match: str, folders: Sequence[str] = ()) -> list[Sample]:
+def label_samples(
+    paths: Sequence[str], labels: Sequence[str], match: str, folders: Iterable[Folder] = ()
+) -> list[Sample]:
     """Say of each image which of `labels` its path bears, as `find_classes` finds it.
 
     Of several labels that are substrings the first counts, and without one no guess is right, as in darknet's `valid`.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import DatasetError
 from .data_file import Dataset
-from .labels import WHERE, find_classes
+from .labels import WHERE, Folder, find_classes
 from .lists import class_folders, load_list
 from .samples import Sample
 
@@ -32,7 +32,7 @@ class Offender(NamedTuple):
 
 
 def find_truths(
-    paths: Sequence[str], labels: Sequence[str], match: str, folders: Sequence[str] = ()
+    paths: Sequence[str], labels: Sequence[str], match: str, folders: Iterable[Folder] = ()
 ) -> tuple[list[Sample], list[Offender]]:
     """The images whose paths bear one of `labels`, and the others.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from darknet_py.datasets.labels import Folder, find_classes
 from darknet_py.datasets.samples import label_samples
 
 LABELS = ["rain", "n01", "n02", "half track", "half", "cup", "cup", "tea cup", "--"]
@@ -66,6 +67,32 @@ NONE = "no label is a word of its name or folder"
 )
 def test_a_path_that_fits_no_class_or_several_says_so(path, doubt):
     assert label(path) == (-1, doubt)
+
+
+FOLDERS = [Folder(name, f"/{name}", lambda path: f"/{path}") for name in ("pics", "pics/n02")]
+
+
+@pytest.mark.parametrize(
+    ("path", "classes"),
+    [
+        ("pics/n01/n02.png", [1]),
+        ("pics/ n01 /7.png", [1]),
+        ("./pics//n01/deep/7.png", [1]),
+        ("pics/n02/rain/n01.png", [2]),
+        ("pics/cup/7.png", [5, 6]),
+        ("pics/none/n01.png", [1]),
+        ("pics/n01.png", [1]),
+        ("pics/half track.n01.png", [1, 3]),
+        ("pics", []),
+        ("picsn01/7.png", []),
+    ],
+)
+def test_the_first_folder_with_one_for_each_class_tells_what_lies_in_it(path, classes):
+    assert [*find_classes(LABELS, "words", FOLDERS)(path)] == classes
+
+
+def test_a_blank_label_is_no_folders_name():
+    assert [*find_classes(["", "a"], "words", FOLDERS)("pics/ /a.png")] == [1]
 
 
 def test_labels_in_any_script_are_words():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from darknet_py.datasets.data_file import Dataset
-from darknet_py.datasets.samples import Sample, label_samples, load_samples
+from darknet_py.datasets.samples import Sample, load_samples
 from darknet_py.errors import DarknetWarning, DatasetError, UsageError
 
 
@@ -67,16 +67,57 @@ def test_an_unknown_way_to_match_is_refused(write, dataset):
         load_samples("x.list", dataset, match="word")
 
 
-@pytest.mark.parametrize("source", ["pics", "x.list"])
-def test_in_a_folder_for_each_class_that_one_counts_whatever_a_name_says(write, dataset, source):
-    paths = ["pics/a/b.png", "pics/a/b/1.png", "pics/a/deep/er/2.png", "pics/b/b.png", "pics/c/a.png"]
-    for path in paths:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).touch()
-    write("\n".join([*paths, "elsewhere/a.png"]).encode())
-    samples = load_samples(source, replace(dataset, folder="pics" if source == "x.list" else ""))
-    assert [sample.truth for sample in samples] == [0, 0, 0, 1, 0, *([0] if source == "x.list" else [])]
+def touch(*paths):
+    for path in map(Path, paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
 
-def test_as_a_substring_folders_for_classes_count_no_more_than_others(dataset):
-    assert label_samples(["pics/b/a.png"], ["a", "b"], "substring", ["pics"])[0].truth == 0
+PATHS = ["pics/a/b.png", "pics/a/b/1.png", "pics/a/deep/er/2.png", "pics/b/b.png"]
+
+
+@pytest.mark.parametrize(("source", "folder"), [("pics", ""), ("x.list", "pics")])
+def test_in_a_folder_for_each_class_that_one_counts_whatever_a_name_says(write, dataset, source, folder):
+    touch(*PATHS)
+    write("\n".join(PATHS).encode())
+    samples = load_samples(source, replace(dataset, folder=folder))
+    assert [sample.truth for sample in samples] == [0, 0, 0, 1]
+
+
+def test_beside_the_folder_that_a_data_file_names_words_count(write, dataset):
+    touch(*PATHS)
+    write(b"pics/c/a.png\npics/b/a.png\npics/b\nelsewhere/a.png\n")
+    samples = load_samples("x.list", replace(dataset, folder="pics"))
+    assert [sample.truth for sample in samples] == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_classes_are_the_same_wherever_one_stands(write, dataset, absolute, tmp_path, monkeypatch):
+    touch(*PATHS)
+    write("\n".join(PATHS).encode())
+    named = replace(dataset, folder=str(tmp_path / "pics") if absolute else "pics")
+    expected = load_samples("x.list", named)
+    monkeypatch.chdir("/")
+    assert load_samples("x.list", named) == expected
+    assert [sample.truth for sample in load_samples("pics", dataset)] == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("folders", [["train"], ["train", "test"], ["a", "c"]])
+def test_folders_that_are_parts_of_a_set_or_no_classes_are_passed_over(dataset, folders):
+    touch(*(f"set/{folder}/b/1.png" for folder in folders))
+    labels = ["a", "b", "train", "test"]
+    samples = load_samples("set", replace(dataset, classes=4, names=labels, wnids=labels))
+    assert [sample.truth for sample in samples] == [1] * len(folders)
+
+
+def test_a_folder_that_is_not_there_is_told_of(write, dataset):
+    write(b"none/b/a.png\na.png\n")
+    with pytest.warns(DarknetWarning, match=r"^cfg/x\.data: folder=none: no such folder; a picture's class is looked"):
+        samples = load_samples("x.list", replace(dataset, folder="none"))
+    assert [sample.truth for sample in samples] == [1, 0]
+
+
+def test_as_a_substring_folders_for_classes_count_no_more_than_others(write, dataset):
+    touch(*PATHS)
+    write(b"pics/b/a.png\n")
+    assert load_samples("x.list", replace(dataset, folder="pics"), "substring")[0].truth == 0

@@ -111,6 +111,26 @@ def test_an_engine_measures_at_its_own_size_and_answers_the_same():
 
 
 @needs_compiler
+def test_all_kernels_are_compiled_before_the_first_is_measured(monkeypatch):
+    compiled, measured = set(), []
+
+    def compile_together(queue, launches, told=iter):
+        assert not measured
+        compiled.update(launch.kernel for launch in launches)
+
+    def measure(queue, recording, times):
+        measured.extend(launch.kernel for launch in recording)
+        return 1.0
+
+    monkeypatch.setattr(HostQueue, "compile", compile_together)
+    monkeypatch.setattr(HostQueue, "measure", measure)
+    network = make_network((32, 6, 6), *[("convolutional", {"filters": 32, "size": size, "pad": 1}) for size in (1, 3)])
+    engine = CudaEngine(network.layers, random_parameters(network.layers), HostGpu(), "float32", Tuner("host"))
+    engine.plan(network.layers).execution(1)
+    assert compiled == {*measured} != set()
+
+
+@needs_compiler
 def test_what_occurs_again_is_measured_once(monkeypatch):
     measured = []
     measure = HostQueue.measure

@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import EngineError
 from ...limits import core_count, tell_size
 from .compiler import INSTALL, architecture_for, check_driver, load_compiled
-from .cudnn import Cudnn, GraphLaunch, open_cudnn
+from .cudnn import MOST_COMPILERS, Cudnn, GraphLaunch, open_cudnn
 from .kernels import STATIC_SHARED, Kernel, Launch
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 FREE_SHARED = (48 << 10) - STATIC_SHARED  # bytes of shared memory that a thread block gets without asking
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
-MOST_COMPILERS = 16  # threads, as soon as there are so many cores
 ANY = "engine=cuda"  # what was asked for where no GPU was named
 
 
@@ -181,6 +180,7 @@ class CupyDevice:
         self.number = number = number or 0
         self.cupy = _import_cupy(self._asked)
         self._compiled: dict[Kernel, bytes] = {}  # and not loaded yet
+        self._compiling = threading.Lock()
         self._functions: dict[Kernel, Any] = {}
         with self._explained():
             count = self.cupy.cuda.runtime.getDeviceCount()
@@ -257,16 +257,18 @@ class CupyDevice:
 
     def compile(self, kernels: Iterable[Kernel], told: Callable[[list[Kernel]], Iterable[Kernel]] = iter) -> None:
         """Compile kernels that are not yet, each on a core; `told` shows how many are done."""
-        missing = [kernel for kernel in dict.fromkeys(kernels) if kernel not in self._compiled | self._functions]
-        nvrtc, threads = self.cupy.cuda.nvrtc, min(core_count(), MOST_COMPILERS)
-        with self._explained(), ThreadPoolExecutor(threads) as pool:
-            coming = {kernel: pool.submit(load_compiled, nvrtc, kernel, self._architecture) for kernel in missing}
-            try:
-                for kernel in told(missing):
-                    self._compiled[kernel] = coming[kernel].result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        load = partial(load_compiled, self.cupy.cuda.nvrtc, architecture=self._architecture)
+        with self._compiling, self._explained():
+            known = self._compiled, self._functions
+            missing = [kernel for kernel in dict.fromkeys(kernels) if not any(kernel in one for one in known)]
+            with ThreadPoolExecutor(min(core_count(), MOST_COMPILERS)) as pool:
+                coming = {kernel: pool.submit(load, kernel) for kernel in missing}
+                try:
+                    for kernel in told(missing):
+                        self._compiled[kernel] = coming[kernel].result()
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)
+                    raise
 
     def function(self, kernel: Kernel) -> Any:
         """The compiled kernel, ready to be launched."""
@@ -274,11 +276,12 @@ class CupyDevice:
             if kernel not in self._functions:
                 self.compile([kernel])
                 module = self.cupy.cuda.function.Module()
-                module.load(self._compiled.pop(kernel))
+                module.load(self._compiled[kernel])
                 function = module.get_function(kernel.name)
                 if kernel.shared > FREE_SHARED:
                     self.cupy.cuda.driver.funcSetAttribute(function.ptr, MAX_DYNAMIC_SHARED, kernel.shared)
                 self._functions[kernel] = function
+                del self._compiled[kernel]
             return self._functions[kernel]
 
 
