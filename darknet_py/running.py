@@ -281,12 +281,12 @@ class RunningNetwork(Network):
             reason = f"a batch of {given.dtype} up to {given.max()}; 0..1 is expected, as fit makes it of a picture"
             raise UsageError(reason, file=self.file)
         try:
+            if given.dtype.kind in "cSU":  # of which NumPy would make numbers
+                raise TypeError
             with np.errstate(over="ignore"):  # what becomes infinite is refused
-                array = np.ascontiguousarray(given, np.float32 if given.dtype.kind not in "cSU" else None)
+                array = np.ascontiguousarray(given, np.float32)
         except (TypeError, ValueError):
-            array = given
-        if array.dtype != np.float32:
-            raise UsageError(f"a batch of {given.dtype}; real numbers are expected", file=self.file)
+            raise UsageError(f"a batch of {given.dtype}; real numbers are expected", file=self.file) from None
         channels = self.input_shape.channels
         if array.ndim != 4 or array.shape[1] != channels:
             reason = f"a batch of shape {array.shape}; (n, {channels}, height, width) is expected"

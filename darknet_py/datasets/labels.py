@@ -105,7 +105,7 @@ def _by_folder(labels: Sequence[str], folder: Folder, otherwise: Find) -> Find:
 
     def find(path: str) -> Iterator[int]:
         top, place = written, os.path.normpath(path)
-        if not place.startswith(top):  # nearly all do, and looking where it lies takes ten times as long
+        if not place.startswith(top):  # nearly all do: 0.8 us a path, and 38 to look where it lies
             top, place = located, folder.locate(path)
         name, inside, _ = place[len(top) :].partition(os.sep)
         known = classes.get(name.strip()) if inside and place.startswith(top) else None

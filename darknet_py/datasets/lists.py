@@ -54,18 +54,19 @@ def class_folders(source: str, dataset: Dataset) -> Iterator[Folder]:
     def locate(path: str) -> str:
         return os.path.abspath(find_listed(path, dataset.path))
 
-    found = locate(source)
-    if os.path.isdir(found) and _has_classes(found, {*dataset.wnids}):
-        yield Folder(os.fspath(find_listed(source, dataset.path)), found, locate)
+    found = find_listed(source, dataset.path)
+    if found.is_dir() and _has_classes(found, {*dataset.wnids}):
+        yield Folder(os.fspath(found), os.path.abspath(found), locate)
     if dataset.folder:
-        yield Folder(dataset.folder, locate(dataset.folder), locate)
-        if not os.path.isdir(locate(dataset.folder)):
+        located = locate(dataset.folder)
+        yield Folder(dataset.folder, located, locate)
+        if not os.path.isdir(located):
             reason = "no such folder; a picture's class is looked for in its name and its folder's"
             text = DatasetError(reason, file=dataset.file, option=f"folder={dataset.folder}")
             warnings.warn(DarknetWarning(str(text)), stacklevel=2)
 
 
-def _has_classes(folder: str, labels: Set[str]) -> bool:
+def _has_classes(folder: Path, labels: Set[str]) -> bool:
     """Whether all folders in one are called as classes are, and not as parts of a data set."""
     with os.scandir(folder) as entries:
         names = {entry.name.strip() for entry in entries if entry.is_dir() and not entry.name.startswith(".")}

@@ -27,14 +27,7 @@ from darknet_py.engines.cuda.packing import Groups
 from darknet_py.errors import DarknetWarning
 
 
-@pytest.fixture(autouse=True, scope="module")
-def shared_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DARKNET_PY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
     return tmp_path
