@@ -17,12 +17,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..layers import Array, Arrays, Layer, Shape
+from ..layers.activations import ACTIVATIONS, Formula
 from .exchange import running_order
 from .slots import Lifetime, assign_slots
 
 INPUT = -1
-# Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
+# Activations of the form x > 0 ? x : slope * x.
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01, "revleaky": 0.1}
+# Those of one number, which a convolution's store can apply.
+POINTWISE = frozenset(name for name, activation in ACTIVATIONS.items() if isinstance(activation, Formula))
 
 
 class Sum(NamedTuple):
@@ -281,7 +284,8 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             and convolution.sum is None
             and readers[step.source] == 1
             and other < before
-            and {convolution.activation, step.activation} <= SLOPES.keys()
+            and convolution.activation in SLOPES
+            and step.activation in POINTWISE
         ):
             added = Sum(step.layer, step.sources[1], step.activation)
             builder.steps[before] = convolution._replace(target=step.target, sum=added)

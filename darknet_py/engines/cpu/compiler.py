@@ -25,6 +25,7 @@ MODULES = {
     "microkernel": 2.4,
     "grouped_microkernel": 2.6,
     "accumulate": 0.2,
+    "bending": 0.5,
     "transforms": 0.5,
     "planar_microkernel": 0.1,
 }
@@ -105,6 +106,7 @@ def _compile_part(name: str, tell: Tell) -> bytes:
         *t.PLANAR_TILES,
         t.SUM_WINDOWS,
         t.ACCUMULATE,
+        t.BEND,
         *t.SYMBOLS.values(),
     ):
         llvm.add_symbol(symbol, OWN["NRT_MemInfo_call_dtor"])

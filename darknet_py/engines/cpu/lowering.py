@@ -18,9 +18,8 @@ from ...layers.maxpool import MaxPool
 from ...layers.scale_channels import ScaleChannels
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
-from ..passes import INPUT, SLOPES, Step, decline
+from ..passes import INPUT, POINTWISE, SLOPES, Step, decline
 from . import operations as o
-from . import table as t
 from .algorithms import Choice, Operands
 from .algorithms.products import channel_strides, fetch_early
 from .algorithms.weights import blocks
@@ -116,8 +115,8 @@ class Lowering:
             source_shape=layer.input_shapes[0],
             shape=layer.shape,
             slope=SLOPES.get(step.activation, 1),
-            final=SLOPES[step.final_activation],
-            curve=o.curve_of(step.activation) * algorithm.bends,
+            final=SLOPES.get(step.final_activation, 1),
+            curve=o.curve_of(step.activation if step.sum is None else step.final_activation),
             threads=self.engine.team.threads,
             plain=plain,
             stored=None if step.pool is None else self.layers[step.pool].shape,
@@ -125,33 +124,25 @@ class Lowering:
             cell=self.values.cell(step.target),
         )
         algorithm.lower(self._table(), layer, self.engine.weights[step.layer], operands)
-        if not operands.curve:
-            self._add_curve(step)
+        self._add_activation(step)
 
-    def _add_curve(self, step: Step) -> None:
-        """The activation of a value that lies there without, where a store could not apply it.
-
-        Most algorithms do not bend: mish and swish take 3 to 8 % of a usual convolution's time, nearly all of it
-        arithmetic. Applied to each tile while the first cache had it, they took as long, within the noise of 3 %.
-        """
-        if step.activation not in SLOPES:
-            self._add_scaled(step, step.target, None)
+    def _add_activation(self, step: Step) -> None:
+        """The activation of a value that lies there without, where it is of more than one number."""
+        if step.activation not in POINTWISE:
+            self.calls.append(lambda: self._activate(step))
 
     def _add_scale(self, step: Step) -> None:
         """The step's activation of its source's channels, times factors plus biases where it has some."""
-        self._add_scaled(step, step.source, self.engine.factors.get((step.layer, step.task)))
-
-    def _add_scaled(self, step: Step, source: int, factors: tuple[Array, Array] | None) -> None:
-        start, shape, given = self._blocked(source), self.values.shape(step.target), dict(factor=0, bias=0)
+        shape, given = self.values.shape(step.target), dict(factor=0, bias=0)
+        factors = self.engine.factors.get((step.layer, step.task))
         if factors is not None:
             factor, bias = (self._table().keep(_pad_channels(numbers)) for numbers in factors)
             given = dict(factor=factor, bias=bias)
-        compiled = step.activation in t.CURVES
         self._table().add(
             o.Scale(
-                a=start,
+                a=self._blocked(step.source),
                 c=self.values.addresses[step.target],
-                cell=self.values.cell(source),
+                cell=self.values.cell(step.source),
                 out_cell=self.values.cell(step.target),
                 blocks=blocks(shape.channels),
                 cells=self.images * shape.height * shape.width,
@@ -160,8 +151,7 @@ class Lowering:
                 **given,
             )
         )
-        if not compiled and step.activation not in SLOPES:
-            self.calls.append(lambda: self._activate(step))
+        self._add_activation(step)
 
     def _activate(self, step: Step) -> None:
         self.values.write(step.target, activate(step.activation, self.values.read(step.target)))
@@ -243,8 +233,7 @@ class Lowering:
                 curve=o.curve_of(step.activation),
             )
         )
-        if step.activation not in t.CURVES:
-            self._add_curve(step)
+        self._add_activation(step)
 
     def _add_shortcut(self, step: Step) -> None:
         layer = self.layers[step.layer]
@@ -267,11 +256,12 @@ class Lowering:
                 spread=layer.spread,
                 summed_blocks=blocks(min(shape.channels, other.channels)),
                 slope=SLOPES.get(step.activation, 1),
+                curve=o.curve_of(step.activation),
                 alpha=layer.alpha,
                 beta=layer.beta,
             )
         )
-        self._add_curve(step)
+        self._add_activation(step)
 
     def _add_softmax(self, step: Step) -> None:
         layer = self.layers[step.layer]
@@ -350,5 +340,6 @@ def explain_definition(layer: Layer, choice: Choice | None = None) -> str:
     """Why `layer`, of a convolution the implementation `choice`, or its activation runs by its definition; or empty."""
     if choice is not None and choice.algorithm is None:
         return f"its groups make up no whole blocks of {LANES} channels"
-    known = layer.activation in SLOPES or layer.activation in t.CURVES
-    return no_kernel(layer) or ("" if known else f"the activation {layer.activation} has no kernel")
+    return no_kernel(layer) or (
+        "" if layer.activation in POINTWISE else f"the activation {layer.activation} has no kernel"
+    )

@@ -64,6 +64,8 @@ PLANAR_COUNT = isa.ROWS * isa.COLUMNS // PLANAR.n
 # Channels of groups that small convolutions know, and their micro-kernel's function.
 SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
 SUM_WINDOWS = "darknet_sum_windows"
+# What bends cells.
+BEND = "darknet_bend"
 
 # How many int64 the functions of `compiled.entry` take that Python calls; all return one.
 COUNTS = {"work": 5, "interpolate": 13, "warp": 12}

@@ -25,8 +25,6 @@ class Algorithm(Protocol[_Kind]):
         Whether it multiplies in bfloat16.
     plain : bool
         Whether it can read pictures in plain layout.
-    bends : bool
-        Whether it applies curves as it stores, not slopes alone.
     halves : bool
         Whether it can store the maximum of each 2 x 2 pixels, of fewer at the last row and column, in their place.
     """
@@ -37,8 +35,6 @@ class Algorithm(Protocol[_Kind]):
     def narrow(self) -> bool: ...
     @property
     def plain(self) -> bool: ...
-    @property
-    def bends(self) -> bool: ...
     @property
     def halves(self) -> bool: ...
 

@@ -32,7 +32,7 @@ class Grouped:
     two cores at 64 x 64, for 0.21.
     """
 
-    narrow, plain, bends, halves = False, False, True, False
+    narrow = plain = halves = False
 
     def __init__(self, group: int) -> None:
         self.group = group

@@ -19,7 +19,7 @@ from .weights import PackedWeights, allocate, blocks
 class Pixels:
     """Columns and channels of a window's row lie side by side."""
 
-    narrow, plain, bends, halves = False, True, False, False
+    narrow, plain, halves = False, True, False
     name = "direct_pixels"
 
     def declines(self, layer: Convolutional) -> str:

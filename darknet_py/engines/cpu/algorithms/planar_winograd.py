@@ -21,7 +21,7 @@ M, R, N = PLANAR.m, PLANAR.r, PLANAR.n
 class PlanarWinograd:
     """F(m x m, r x r), of stride 1, whose tiles lie in the lanes of registers, not their channels."""
 
-    narrow, plain, bends, halves = False, True, False, True
+    narrow, plain, halves = False, True, True
     name = f"planar_wino_{M}x{M}_{R}x{R}"
     m, n = M, N
 
@@ -92,6 +92,7 @@ class PlanarWinograd:
                 residual=operands.residual,
                 **operands.halved,
                 out_cell=operands.cell,
+                curve=operands.curve,
                 slope=operands.slope,
                 final=operands.final,
             )

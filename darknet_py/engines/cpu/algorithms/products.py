@@ -25,7 +25,7 @@ class Operands(NamedTuple):
     slope, final : float
         Activations before and after the residual is added.
     curve : int
-        The activation's place in CURVES, from 1, where the algorithm bends what it stores; 0 for `slope`.
+        What is applied to the result of both: an activation's place in CURVES, from 1; 0 for none.
     threads : int
         That the operations are for; the results are the same for any.
     plain : bool
@@ -101,6 +101,7 @@ def multiply(table: Table, weights: PackedWeights, operands: Operands, image: in
         out_cell=operands.cell,
         bias=address(weights.bias),
         residual=operands.residual and operands.residual + offset,
+        curve=operands.curve,
     )
     table.add(o.Gemm(slope=operands.slope, final=operands.final, **(defaults | columns)))
 

@@ -18,7 +18,7 @@ from .weights import PackedWeights, blocks, pack_matrix
 class Strassen:
     """Halves of pixels, of channels in and out."""
 
-    narrow = plain = bends = halves = False
+    narrow = plain = halves = False
     name = "strassen_1x1"
 
     def declines(self, layer: Convolutional) -> str:
@@ -99,6 +99,7 @@ class Strassen:
                 c_plane=operands.plane,
                 bias=address(weights.bias),
                 residual=operands.residual,
+                curve=operands.curve,
                 slope=operands.slope,
                 final=operands.final,
             )

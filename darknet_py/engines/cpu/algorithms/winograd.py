@@ -65,7 +65,7 @@ class _Tiling(NamedTuple):
 class Winograd:
     """F(m x m, r x r), of stride 1."""
 
-    plain = bends = False
+    plain = False
 
     def __init__(self, m: int, r: int, narrow: bool = False) -> None:
         self.m, self.r, self.n, self.narrow = m, r, Tile(m, r).n, narrow
@@ -182,7 +182,8 @@ class Winograd:
         tiling = self._tile(operands.images, source, shape, operands.threads)
         positions, into, out = self.n**2, blocks(source.channels), blocks(shape.channels)
         kinds = table.keep(self._find_kinds(shape))
-        unfinished = operands._replace(residual=0, slope=1, final=1)  # biases and activations come after the transform
+        # Biases and activations come after the transform.
+        unfinished = operands._replace(residual=0, slope=1, final=1, curve=0)
         tile_count = tiling.rows * tiling.columns
         for first in range(0, tile_count, tiling.at_a_time):
             tiles = range(first, min(first + tiling.at_a_time, tile_count))
@@ -225,6 +226,7 @@ class Winograd:
                 residual=operands.residual,
                 **operands.halved,
                 out_cell=operands.cell,
+                curve=operands.curve,
             )
             if tiling.fused:
                 own = dict(kinds=kinds, thread_bytes=tiling.workspace, taps=taps, **weights.columns)

@@ -1,4 +1,4 @@
-"""Activations that are not x > 0 ? x : slope * x, and layers that are a factor, a sum and an activation.
+"""Activations that are not x > 0 ? x : slope * x, and their slopes, as formulas.
 
 A curve is a formula: Python's operators on `Expression` emit LLVM's vector instructions. To add one, write its formula
 into `CURVES` and its name into `operations.CURVES`.
@@ -10,18 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from ....layers.activations import GELU_CUBIC, GELU_LINEAR, SELU_ALPHA, SELU_SCALE
-from .. import table as t
-from ..isa import BLOCK, LANES
-from . import kernel
-from .cells import load_cell, load_lane, store_cell
-from .sync import next_item, share_out
-from .vector import INTS, REGISTER, ZEROS, broadcast, fma, load, multiply_add, slope_activation, splat, vector
-
-CELLS = 256  # of an item
+from ..isa import ISA, LANES
+from .vector import INTS, REGISTER, multiply_add, nearest, scale_by_power
 
 
 class Expression:
@@ -52,6 +44,9 @@ class Expression:
         return Expression(self.build, self.build.fdiv(self._same(other), self.value))
 
     __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Expression:
+        return Expression(self.build, self.build.fneg(self.value))
 
     def __lt__(self, other: Expression | float) -> Expression:
         return Expression(self.build, self.build.fcmp_ordered("<", self.value, self._same(other)))
@@ -110,6 +105,13 @@ def exp(x: Expression) -> Expression:
 
     As 2**n * 2**f, which takes three operations less than e**r of what is left of x: swish took 13 cycles for 17.
     """
+    if ISA.scale:
+        build = x.build
+        n = Expression(build, nearest(build, (x * _LOG2_E).value))
+        f = x.times_plus(_LOG2_E_UPPER, -n)
+        f = where(f > -1.0, f, -1.0)  # of huge x it is anything, of infinite ones no number
+        f = where(f < 1.0, f, 1.0)
+        return Expression(build, scale_by_power(build, _polynomial(_EXP2, f).times_plus(f, 1.0).value, n.value))
     x = where(x < -88.3, -88.3, x)
     x = where(x > 89.0, 89.0, x)
     shifted = _shift(x)
@@ -130,21 +132,21 @@ def expm1(x: Expression) -> Expression:
 def tanh(x: Expression) -> Expression:
     """The hyperbolic tangent, with a relative error of at most 6e-7."""
     negative = x < 0.0
-    y = expm1(where(negative, x, 0.0 - x) * 2.0)
+    y = expm1(where(negative, x, -x) * 2.0)
     y = y / (y + 2.0)
-    return where(negative, y, 0.0 - y)
+    return where(negative, y, -y)
 
 
 def logistic(x: Expression) -> Expression:
     """1 / (1 + e**-x)."""
-    return 1.0 / (1.0 + exp(0.0 - x))
+    return 1.0 / (1.0 + exp(-x))
 
 
 def _floor(x: Expression) -> Expression:
     build = x.build
     whole = Expression(build, build.sitofp(build.fptosi(x.value, INTS), REGISTER))
     floor = where(whole > x, whole - 1.0, whole)
-    small = where(x < 0.0, 0.0 - x, x) < 2.0**23  # larger ones are integers
+    small = where(x < 0.0, -x, x) < 2.0**23  # larger ones are integers
     return where(small, floor, x)
 
 
@@ -210,10 +212,10 @@ CURVES: dict[str, Callable[[Expression], Expression]] = {
     "hardtan": lambda x: where(x < -1.0, -1.0, where(x > 1.0, 1.0, x)),
     "stair": _stair,
     "relu6": lambda x: where(x < 0.0, 0.0, where(x > 6.0, 6.0, x)),
-    "swish": lambda x: x / (1.0 + exp(0.0 - x)),
+    "swish": lambda x: x / (1.0 + exp(-x)),
     "mish": _mish,
     "hard_mish": lambda x: where(x > 0.0, x, where(x < -2.0, 0.0, x * (0.5 * x + 1.0))),
-    "gelu": lambda x: x / (1.0 + exp(0.0 - _gelu_exponent(x))),
+    "gelu": lambda x: x / (1.0 + exp(-_gelu_exponent(x))),
 }
 
 
@@ -235,92 +237,3 @@ SLOPES: dict[str, Callable[[Expression], Expression]] = {
     "hard_mish": lambda x: where(x > 0.0, 1.0, where(x > -2.0, x + 1.0, 0.0)),
     "gelu": _gelu_slope,
 }
-
-
-def _switch(formulas: dict[str, Callable[[Expression], Expression]], straight: Callable[[Any, Any, Any], Any]) -> Any:
-    """What a curve's formula makes of a register, by the curve's number; of number 0 what `straight` does."""
-
-    @intrinsic
-    def switch(context: Any, code: Any, slope: Any, x: Any) -> Any:
-        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-            code, slope, x = args
-            blocks = [build.append_basic_block(name) for name in ("slope", *t.CURVES)]
-            end = build.append_basic_block("bent")
-            switch = build.switch(code, blocks[0])
-            results = []
-            for number, block in enumerate(blocks):
-                build.position_at_end(block)
-                if number:
-                    switch.add_case(ir.Constant(code.type, number), block)
-                    results.append((formulas[t.CURVES[number - 1]](Expression(build, x)).value, build.block))
-                else:
-                    results.append((straight(build, x, splat(build, slope)), build.block))
-                build.branch(end)
-            build.position_at_end(end)
-            answer = build.phi(REGISTER)
-            for value, block in results:
-                answer.add_incoming(value, block)
-            return answer
-
-        return vector(types.intp, types.float32, vector), codegen
-
-    return switch
-
-
-def _slope_of(build: Any, y: Any, slope: Any) -> Any:
-    one = ir.Constant(REGISTER, [1.0] * LANES)
-    return build.select(build.fcmp_ordered(">", y, ZEROS), one, slope)
-
-
-# bend(code, slope, x): the curve of `table.CURVES` that `code`, from 1, stands for; of 0, x > 0 ? x : slope * x.
-bend = _switch(CURVES, slope_activation)
-# slope_at(code, slope, kept): the slope of that where it has given, or has been given, `kept`.
-slope_at = _switch(SLOPES, _slope_of)
-
-
-@kernel
-def scale(op, slope, share):
-    """C = curve(FACTOR * A + BIAS), cell by cell; where there is no FACTOR, curve(A). `CELLS` cells an item.
-
-    Blocks of channels have `CELLS` cells each, and a register of factors and biases.
-    """
-    cell, out_cell, pixels, code = op[t.CELL], op[t.OUT_CELL], op[t.CELLS], op[t.CURVE]
-    parts = (pixels + CELLS - 1) // CELLS
-    queue = share_out(share, op[t.BLOCKS] * parts)
-    item = next_item(queue)
-    while item >= 0:
-        part, block = divmod(item, op[t.BLOCKS])
-        first = block * pixels + part * CELLS
-        last = min(first + CELLS, (block + 1) * pixels)
-        if op[t.FACTOR] != 0:
-            factor, bias = load(op[t.FACTOR] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
-            for i in range(first, last):
-                value = fma(load_cell(op[t.A] + i * cell, cell), factor, bias)
-                store_cell(op[t.C] + i * out_cell, bend(code, slope, value), out_cell)
-        else:
-            for i in range(first, last):
-                value = load_cell(op[t.A] + i * cell, cell)
-                store_cell(op[t.C] + i * out_cell, bend(code, slope, value), out_cell)
-        item = next_item(queue)
-
-
-@kernel
-def scale_channels(op, slope, share):
-    """C = curve(A * FACTORS); a row of a picture's block an item.
-
-    Each image has a cell of FACTORS for each block, or, `BY_CELL`, for each cell, whose first number counts.
-    """
-    cell, out_cell, h, w, code = op[t.CELL], op[t.OUT_CELL], op[t.HEIGHT], op[t.WIDTH], op[t.CURVE]
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * h)
-    item = next_item(queue)
-    while item >= 0:
-        row, block = divmod(item, op[t.BLOCKS])
-        image, y = divmod(row, h)
-        picture = block * op[t.IMAGES] + image
-        s, d = op[t.A] + (picture * h + y) * w * cell, op[t.C] + (picture * h + y) * w * out_cell
-        factor = load_cell(op[t.FACTORS] + picture * cell, cell)
-        for x in range(w):
-            if op[t.BY_CELL]:
-                factor = broadcast(load_lane(op[t.FACTORS] + (row * w + x) * cell, cell))
-            store_cell(d + x * out_cell, bend(code, slope, load_cell(s + x * cell, cell) * factor), out_cell)
-        item = next_item(queue)

@@ -7,7 +7,7 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
-from .curves import CELLS
+from .scaling import CELLS
 from .sync import next_item, share_out
 from .vector import broadcast, fma, load, load_scalar, store, store_scalar, take_equal
 

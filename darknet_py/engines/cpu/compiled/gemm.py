@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF, ROWS, UNROLL
 from . import kernel
+from .bending import bend_cells
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow, multiply_strided, multiply_strided_narrow
 from .sync import int64s, next_item, share_out
 
@@ -71,6 +72,8 @@ def multiply(op, slope, final, share):
                 multiply_adjacent(BLOCK, count, columns, *rest)
             else:
                 multiply_strided(op[t.PIXEL], count, columns, *rest)
+            if op[t.CURVE] != 0:  # while the first cache has the tile
+                bend_cells(op[t.CURVE], c, count, columns, op[t.C_PLANE], op[t.OUT_CELL])
             ahead += skip
         item = following if op[t.CLAIM] else next_item(queue)
 

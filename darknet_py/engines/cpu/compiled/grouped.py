@@ -7,8 +7,8 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK
 from . import kernel
-from .cells import load_cell, store_cell
-from .curves import bend
+from .bending import bend_cells
+from .cells import load_cell
 from .grouped_microkernel import sum_windows
 from .sync import next_item, share_out
 from .vector import broadcast, store
@@ -36,9 +36,7 @@ def convolve_groups(op, slope, final, share):
             _convolve_in_place(op, slope, final, picture, start, end)
         if op[t.CURVE]:  # while the first cache has them
             d = op[t.C] + (picture * tall + start) * wide * op[t.OUT_CELL]
-            for i in range((end - start) * wide):
-                value = load_cell(d + i * op[t.OUT_CELL], op[t.OUT_CELL])
-                store_cell(d + i * op[t.OUT_CELL], bend(op[t.CURVE], slope, value), op[t.OUT_CELL])
+            bend_cells(op[t.CURVE], d, (end - start) * wide, 1, 0, op[t.OUT_CELL])
         item = next_item(queue)
 
 

@@ -12,9 +12,10 @@ from numba import float32, float64
 from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
-from .curves import CELLS, bend, slope_at
+from .bending import bend_cells, slope_at
+from .scaling import CELLS
 from .sync import next_item, share_out
-from .vector import broadcast, fma, load, load_scalar, store, store_scalar
+from .vector import activated, broadcast, fma, load, load_scalar, store, store_scalar
 
 RUN = 64  # cells that are summed up on their own
 
@@ -82,7 +83,7 @@ def fold_measures(op, to_variance, to_deviation, share):
 @kernel
 def normalize(op, slope, share):
     """C = curve(FACTOR * (A - MEAN) + BIAS), cell by cell; `CELLS` cells of a block an item."""
-    cells, code = op[t.CELLS], op[t.CURVE]
+    cells, slopes = op[t.CELLS], broadcast(slope)
     parts = (cells + CELLS - 1) // CELLS
     queue = share_out(share, op[t.BLOCKS] * parts)
     item = next_item(queue)
@@ -91,9 +92,12 @@ def normalize(op, slope, share):
         mean, factor = load(op[t.MEAN] + block * BLOCK), load(op[t.FACTOR] + block * BLOCK)
         bias = load(op[t.BIAS] + block * BLOCK)
         first = block * cells + part * CELLS
-        for i in range(first, min(first + CELLS, (block + 1) * cells)):
+        last = min(first + CELLS, (block + 1) * cells)
+        for i in range(first, last):
             value = fma(load(op[t.A] + i * BLOCK) - mean, factor, bias)
-            store(op[t.C] + i * BLOCK, bend(code, slope, value))
+            store(op[t.C] + i * BLOCK, activated(value, slopes))
+        if op[t.CURVE] != 0:
+            bend_cells(op[t.CURVE], op[t.C] + first * BLOCK, last - first, 1, 0, BLOCK)
         item = next_item(queue)
 
 

@@ -111,6 +111,6 @@ def convolve_planar(op, slope, final, share):
                     x = left + (first + i) * M
                     width = min(M, op[t.OUT_WIDTH] - x)
                     across = which_transform(N, N if width == M else 0, width)
-                    outputs = image, top, x, height
+                    outputs = image, top, x, height, width
                     store_outputs(op, slope, final, block, outputs, across, products + i * M * N * BLOCK, N * BLOCK)
         item = next_item(queue)

@@ -8,6 +8,7 @@ from numba import float32
 
 from .. import table as t
 from . import kernel
+from .bending import bend_cells
 from .cells import load_cell, store_cell
 from .sync import next_item, share_out
 from .vector import activated, broadcast, fma, maximum
@@ -56,7 +57,7 @@ def pool_average(op, share):
 
 @kernel
 def add(op, alpha, beta, slope, share):
-    """C = slope(alpha * A + beta * OTHER); a row of a picture's block an item.
+    """C = curve(alpha * A + beta * OTHER); a row of a picture's block an item.
 
     The first `SUMMED_BLOCKS` blocks have another summand: every `OTHER_STEP`-th cell of pictures of `OTHER_HEIGHT`
     x `OTHER_WIDTH`, added to every `SPREAD`-th cell. C may be A.
@@ -80,4 +81,6 @@ def add(op, alpha, beta, slope, share):
             if summed and x % spread == 0 and ox < ow:
                 value = fma(load_cell(other + ox * cell, cell), betas, value * alphas)
             store_cell(d + x * out_cell, activated(value, slopes), out_cell)
+        if op[t.CURVE] != 0:
+            bend_cells(op[t.CURVE], d, w, 1, 0, out_cell)
         item = next_item(queue)

@@ -10,6 +10,7 @@ from numba import float32
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
 from . import kernel
+from .bending import bend_cells
 from .microkernel import multiply_adjacent
 from .sync import next_item, share_out
 from .vector import activated, broadcast, load, store
@@ -99,6 +100,10 @@ def _combine(op, slope, final, s, ss, count, alone, to):
         if i >= alone * BLOCK:
             _finish(c, residual, i + apart, slopes, finals, u3 - m4)
             _finish(c, residual, i + apart + across, slopes, finals, u3 + m5)
+    if op[t.CURVE] != 0:
+        bend_cells(op[t.CURVE], c, count, 2, across, BLOCK)
+        if count > alone:
+            bend_cells(op[t.CURVE], c + apart + alone * BLOCK, count - alone, 2, across, BLOCK)
 
 
 @kernel

@@ -343,6 +343,20 @@ def _relu(build: Any, x: Any) -> Any:
     return build.call(cgutils.get_or_insert_function(build.module, signature, ISA.fix_up), arguments)
 
 
+def nearest(build: Any, x: Any) -> Any:
+    """The integers nearest to the numbers of a register."""
+    signature = ir.FunctionType(REGISTER, [REGISTER])
+    return build.call(cgutils.get_or_insert_function(build.module, signature, f"llvm.nearbyint.v{LANES}f32"), [x])
+
+
+def scale_by_power(build: Any, x: Any, n: Any) -> Any:
+    """x * 2**n for integers n; infinities and what is below the least number, too. By `Isa.scale`."""
+    every = ir.Constant(ir.IntType(LANES), -1)
+    arguments = [x, n, UNDEFINED, every, I32(4)]
+    signature = ir.FunctionType(REGISTER, [argument.type for argument in arguments])
+    return build.call(cgutils.get_or_insert_function(build.module, signature, ISA.scale), arguments)
+
+
 @intrinsic
 def take_equal(context: Any, x: Any, y: Any, value: Any) -> Any:
     """`value` in the lanes where x == y, 0 elsewhere."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from .. import table as t
 from ..arena import LINE
 from .apart import train
-from .curves import scale, scale_channels
 from .gemm import multiply
 from .grouped import convolve_groups
 from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
 from .packing import pack, pack_winograd
 from .planar_winograd import convolve_planar
 from .pooling import add, pool_average, pool_maximum
+from .scaling import scale, scale_channels
 from .softmax import softmax
 from .strassen import multiply_quarters
 from .stretch import begin_stretch, pass_barrier

@@ -13,6 +13,7 @@ from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF
 from ..toom import MOST_POINTS
 from . import kernel
+from .bending import bend_cells
 from .cells import load_cell
 from .gemm import find_part, find_span
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow
@@ -84,20 +85,21 @@ def _transform_input(op, block, tile, d, ds, scratch):
 def _transform_output(op, slope, final, block, tile, s, ss, scratch):
     """A tile's outputs, in a block of channels, from its products at `s`, `ss` between positions."""
     n, more = op[t.IN_TILE], op[t.IN_TILE] - op[t.OUT_TILE]
-    image, top, left, height, width = _find_outputs(op, tile)
+    outputs = _find_outputs(op, tile)
+    _, _, _, height, width = outputs
     down, across = which_transform(n, height + more, height), which_transform(n, width + more, width)
     transform_output_lines(down, width + more, s, n * ss, ss, scratch, LINE, BLOCK)
-    store_outputs(op, slope, final, block, (image, top, left, height), across, scratch, LINE)
+    store_outputs(op, slope, final, block, outputs, across, scratch, LINE)
 
 
 @kernel
 def store_outputs(op, slope, final, block, outputs, across, s, s_line):
     """A tile's outputs in a block of channels, their lines at `s` transformed by the case `across`, to C.
 
-    `outputs` has their image, top row, left column and how many rows there are.
+    `outputs` has their image, top row, left column and how many rows and columns there are.
     """
     h, w, cell = op[t.OUT_HEIGHT], op[t.OUT_WIDTH], op[t.OUT_CELL]
-    image, top, left, height = outputs
+    image, top, left, height, width = outputs
     if op[t.HALVED_HEIGHT] != 0:
         h, w = op[t.HALVED_HEIGHT], op[t.HALVED_WIDTH]
         top, left = top // 2, left // 2
@@ -114,6 +116,8 @@ def store_outputs(op, slope, final, block, outputs, across, s, s_line):
         finish_lines(*rest)
     else:
         finish_lines_narrow(*rest)
+    if op[t.CURVE] != 0:
+        bend_cells(op[t.CURVE], c, width, height, w * cell, cell)
 
 
 @kernel

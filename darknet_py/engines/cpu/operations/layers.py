@@ -58,7 +58,7 @@ class AvgPool(Operation):
 
 
 class Add(Operation):
-    """slope(alpha * A + beta * other)."""
+    """curve(alpha * A + beta * other)."""
 
     a: int
     c: int
@@ -74,6 +74,7 @@ class Add(Operation):
     other_step: int  # every so many cells of the other are taken
     spread: int  # and are added to every so many cells
     summed_blocks: int  # that have another summand
+    curve: int
     slope: float
     alpha: float
     beta: float

@@ -39,6 +39,7 @@ class Gemm(Operation):
     bias: int  # 0 where sums are stored as they are
     bias_batch: int
     residual: int  # added before the last activation; 0 where there is none
+    curve: int  # after that, an activation's place in CURVES, from 1; 0 for none
     slope: float
     final: float
 
@@ -107,6 +108,7 @@ class WinogradOutput(Operation):
     halved_height: int  # of the pictures at C, where each 2 x 2 pixels become one; else 0
     halved_width: int
     out_cell: int
+    curve: int
     slope: float
     final: float
 
@@ -153,6 +155,7 @@ class Winograd(Operation):
     halved_height: int
     halved_width: int
     out_cell: int
+    curve: int
     slope: float
     final: float
 
@@ -188,6 +191,7 @@ class PlanarWinograd(Operation):
     halved_height: int
     halved_width: int
     out_cell: int
+    curve: int
     slope: float
     final: float
 
@@ -214,6 +218,7 @@ class Strassen(Operation):
     c_plane: int
     bias: int
     residual: int
+    curve: int
     slope: float
     final: float
 

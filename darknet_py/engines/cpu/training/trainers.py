@@ -161,6 +161,7 @@ class Sum(Trainer):
                 other_step=layer.stride,
                 spread=layer.spread,
                 summed_blocks=min(source.blocks, other.blocks),
+                curve=0,
                 slope=1,
                 alpha=layer.alpha,
                 beta=layer.beta,
