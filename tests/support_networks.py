@@ -83,7 +83,7 @@ def depthwise_networks(draw):
     if added or draw(switches):
         sections = [pointwise, *sections]
     if added:
-        sections.append(("shortcut", {"from": -2, "activation": draw(slopes)}))
+        sections.append(("shortcut", {"from": -2, "activation": draw(activations)}))
     if draw(switches):
         sections += [pointwise, ("route", {"layers": "-2,-1"}), pointwise]
     return _make(Shape(channels, height, width), sections, draw(_dialects))

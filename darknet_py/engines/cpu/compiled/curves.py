@@ -101,13 +101,14 @@ def _polynomial(coefficients: tuple[float, ...], x: Expression) -> Expression:
 
 
 def exp(x: Expression) -> Expression:
-    """e**x, with a relative error of at most 3e-7; 0 below e**-88, and infinity above e**88, near float32's ends.
+    """e**x, with a relative error of at most 3e-7 + 1.4e-8 |x|; near float32's ends 0 and infinity.
 
-    As 2**n * 2**f, which takes three operations less than e**r of what is left of x: swish took 13 cycles for 17.
+    As 2**n * 2**f, which takes three operations less than e**r of what is left of x: swish took 13 cycles for 17. With
+    an instruction that scales by 2**n, swish of what the first cache has takes 12, and 19 without.
     """
     if ISA.scale:
         build = x.build
-        n = Expression(build, nearest(build, (x * _LOG2_E).value))
+        n = Expression(build, nearest(build, (x * _LOG2_E_UPPER).value))
         f = x.times_plus(_LOG2_E_UPPER, -n)
         f = where(f > -1.0, f, -1.0)  # of huge x it is anything, of infinite ones no number
         f = where(f < 1.0, f, 1.0)
