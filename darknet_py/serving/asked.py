@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FIELDS = 16  # of a form, besides pictures
 FIELD_BYTES = 1 << 10
-DRAINED = 4  # times the largest body that is read of one that is refused, so that its sender hears why
 MAX_NAME = 255  # characters of a picture's name that are repeated to the client
 
 
@@ -60,7 +59,7 @@ class Intake:
     """The body of a request as it comes: no more than may be taken."""
 
     def __init__(self, request: Request, limits: Limits) -> None:
-        self._request, self._limits, self._size, self._whole = request, limits, 0, False
+        self._request, self._limits, self._size = request, limits, 0
 
     def declared(self) -> int:
         """Bytes that it will have, or may have at most; RefusedError, with 413, where it says that it has more."""
@@ -71,20 +70,9 @@ class Intake:
 
     async def receive(self) -> Message:
         """The next part; RefusedError, with 413, as soon as all together are too large."""
-        message = await self._receive()
-        self._check(self._size)
-        return message
-
-    async def drain(self) -> None:
-        """Read what is left of a refused body, within reason: a sender that cannot send does not hear why."""
-        if not self._request.headers.get("expect"):  # else it waits for the answer before it sends
-            while not self._whole and self._size < DRAINED * self._limits.body:
-                await self._receive()
-
-    async def _receive(self) -> Message:
         message = await self._request.receive()
         self._size += len(message.get("body", b""))
-        self._whole = not message.get("more_body")  # or nobody is there any more
+        self._check(self._size)
         return message
 
     def _check(self, size: int) -> None:

@@ -15,6 +15,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (DarknetError, 500),
 )
 BUSY = 429, 503
+LATE = 408
 
 
 class RefusedError(Exception):
@@ -35,6 +36,8 @@ class RefusedError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """What the answer's head says of it."""
+        if self.status == LATE:  # what of the request still comes is no other one
+            return {"Connection": "close"}
         return {"Retry-After": "1"} if self.status in BUSY else {}
 
 

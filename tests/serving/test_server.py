@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import re
 import signal
 import socket
@@ -219,8 +220,8 @@ def test_a_connection_has_one_timer_however_many_requests_come_and_none_once_it_
     timers = []
     expect = server._Protocol._expect
 
-    def note(self, last):
-        expect(self, last)
+    def note(self, *arguments):
+        expect(self, *arguments)
         timers.append(self._closing)
 
     monkeypatch.setattr(server._Protocol, "_expect", note)
@@ -253,3 +254,55 @@ def test_an_error_in_the_main_thread_ends_the_server_too(network):
 
     with listen("127.0.0.1", 0) as listener, pytest.raises(OSError, match="handler"):
         serve(make_service(network), listener, fail)
+
+
+HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\nabc"
+NONE = b"\x01\r\n\r\n"
+
+
+@pytest.mark.parametrize("stops", [False, True])
+@pytest.mark.parametrize(
+    ("sent", "status", "words", "seconds"),
+    [
+        (HEAD % 1000, 408, "the request did not come within 1 seconds", 1),
+        (HEAD % 10**9, 413, "a request of more than", 0),
+        (NONE, 400, "not a request of HTTP/1.1", 0),
+    ],
+)
+def test_who_sends_no_more_is_answered_in_time_and_holds_up_no_stop(
+    network, caplog, sent, status, words, seconds, stops
+):
+    with running(make_service(network, seconds=1)) as (url, stop):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            start = time.monotonic()
+            connection.sendall(sent)
+            with closing(http.client.HTTPResponse(connection, method="POST")) as answer:
+                if stops and seconds:
+                    time.sleep(0.2)
+                    stop.set()
+                answer.begin()
+                assert time.monotonic() - start < seconds + 0.7
+                assert answer.status == status
+                assert words in json.loads(answer.read())["error"]
+            stop.set()
+            while accepts(url):
+                time.sleep(0.01)
+            start = time.monotonic()  # of the end, to which the client does nothing
+    assert time.monotonic() - start < 1.8
+    assert not caplog.records
+
+
+def test_who_reads_no_answer_holds_up_no_stop(network, caplog):
+    service = make_service(network, seconds=1)
+    service._page = bytes(32 << 20)
+    with running(service) as (url, stop):
+        host, port = url.removeprefix("http://").split(":")
+        connection = socket.create_connection((host, int(port)), timeout=30)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(4) == b"HTTP"
+        start = time.monotonic()
+        stop.set()
+    with closing(connection):
+        assert 1 < time.monotonic() - start < 3
+    assert not caplog.records
