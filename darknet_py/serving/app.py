@@ -22,8 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..images.fit import PREDICT_MODES
-from ..remarks import shorten
-from .asked import MAX_NAME, Asked, Intake, Upload, read_asked
+from .asked import Asked, Intake, Upload, read_asked
 from .limits import Allowance, Limits
 from .metrics import CONTENT_TYPE_LATEST, Metrics
 from .refusal import RefusedError, explain
@@ -199,7 +198,7 @@ class Service:
         """The network that is asked for."""
         name = asked.options.get("network", next(iter(self.networks)))
         if name not in self.networks:
-            raise RefusedError(404, f"network={shorten(name)}: one of {', '.join(self.networks)} is expected")
+            raise RefusedError(404, f"one of {', '.join(self.networks)} is expected", f"network={name}")
         return self.networks[name]
 
     async def _show(self, request: Request) -> Response:
@@ -229,7 +228,7 @@ class _HostCheck:
             host = Headers(scope=scope).get("host", "localhost")
             if not self._is_ours(host):
                 expected = f"an address or {' or '.join(sorted(self._hosts))} is expected"
-                answer = refuse(RefusedError(421, f"Host: {host[:MAX_NAME]}: {expected}"))
+                answer = refuse(RefusedError(421, expected, f"Host: {host}"))
         await answer(scope, receive, send)
 
     def _is_ours(self, host: str) -> bool:
@@ -287,8 +286,8 @@ def refuse(refused: RefusedError) -> Response:
 async def _tell_http(request: Request, error: Exception) -> Response:
     """What Starlette refuses: paths and methods that are not there."""
     assert isinstance(error, HTTPException)
-    reason = f"{request.method} {request.url.path}: {error.detail}"
-    return JSONResponse({"error": str(RefusedError(error.status_code, reason))}, error.status_code, error.headers)
+    refused = RefusedError(error.status_code, error.detail, f"{request.method} {request.url.path}")
+    return JSONResponse({"error": str(refused)}, refused.status, error.headers)
 
 
 async def _tell_fault(request: Request, error: Exception) -> Response:

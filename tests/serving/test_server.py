@@ -129,6 +129,8 @@ def test_the_program_serves_several_networks_until_a_signal_comes(tmp_path, cach
         answer = httpx2.post(
             f"{url}/v1/classify?network=shapes-2", content=(ROOT / "data" / "star.png").read_bytes(), trust_env=False
         )
+        form = {"content-type": "multipart/form-data; boundary=x"}
+        assert httpx2.post(f"{url}/v1/classify", content=b"--y", headers=form, trust_env=False).status_code == 422
         process.send_signal(signum)
         ended = finish(process)
     assert [guess["label"] for guess in answer.json()["results"][0]["predictions"]] == ["star", "arrow"]
