@@ -135,9 +135,7 @@ def test_the_program_serves_several_networks_until_a_signal_comes(tmp_path, cach
         ended = finish(process)
     assert [guess["label"] for guess in answer.json()["results"][0]["predictions"]] == ["star", "arrow"]
     assert ended.code == 0
-    assert ended.complaints == [
-        "stopping, when the requests at work are answered; once more leaves at once",
-    ]
+    assert ended.err == "darknet: stopping, when the requests at work are answered; once more leaves at once\n"
 
 
 def test_what_cannot_be_served_is_one_line(tmp_path, cache):
