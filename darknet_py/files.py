@@ -159,6 +159,15 @@ def write_atomically(
         partial.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Make a file in a folder, and remove it; OSError where that fails: some folders only look as if they took files."""
+    partial = folder / f".{os.urandom(8).hex()}"
+    descriptor, named = _open_partial(partial, 0o600)
+    os.close(descriptor)
+    if named:
+        partial.unlink()
+
+
 def _open_partial(partial: Path, mode: int) -> tuple[int, bool]:
     """Open a new file in the folder of `partial`: without a name where that can be, else of that name."""
     if hasattr(os, "O_TMPFILE"):
