@@ -247,7 +247,7 @@ def _explain_oserror(error: OSError) -> str:
     try:
         os.getcwd()
     except OSError as reason:
-        return f"the working directory: {describe_oserror(reason)}; it was removed: cd to one that is there"
+        return f"the working directory: {describe_oserror(reason)}; was it removed? cd to another"
     return describe_oserror(error)
 
 

@@ -160,7 +160,7 @@ def write_atomically(
 
 
 def check_writable(folder: Path) -> None:
-    """Make a file in a folder, and remove it; OSError where that fails: some folders only look as if they took files."""
+    """Make a file in a folder, and remove it; OSError where that fails: not all that allow it, as /proc, take files."""
     partial = folder / f".{os.urandom(8).hex()}"
     descriptor, named = _open_partial(partial, 0o600)
     os.close(descriptor)
