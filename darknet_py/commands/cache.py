@@ -19,7 +19,9 @@ WHAT = {
     "bench": "pictures and networks of the benchmarks",
     "": "not of this program: never removed",
 }
-EPILOG = "--clear removes without asking what the program has written itself, and says what."
+EPILOG = (
+    "--clear removes without asking what the program has written itself, and says what; what is being written stays."
+)
 
 
 def add_cache(parser: argparse.ArgumentParser) -> None:

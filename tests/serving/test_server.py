@@ -293,6 +293,20 @@ def test_who_sends_no_more_is_answered_in_time_and_holds_up_no_stop(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("head", ["", "Connection: close\r\n"])
+def test_who_never_ends_is_read_for_as_long_as_a_request_may_take(network, head):
+    start = time.monotonic()
+    with running(make_service(network, seconds=1)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(HEAD.replace(b"\r\n\r\n", b"\r\n" + head.encode() + b"\r\n") % 10**9)
+            with suppress(ConnectionError):
+                while time.monotonic() - start < 30:
+                    connection.sendall(bytes(1000))
+                    time.sleep(0.05)
+    assert 1 < time.monotonic() - start < 3
+
+
 def test_who_reads_no_answer_holds_up_no_stop(network, caplog):
     service = make_service(network, seconds=1)
     service._page = bytes(32 << 20)
