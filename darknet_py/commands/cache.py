@@ -19,9 +19,7 @@ WHAT = {
     "bench": "pictures and networks of the benchmarks",
     "": "not of this program: never removed",
 }
-EPILOG = (
-    "--clear removes without asking what the program has written itself, and says what; what is being written stays."
-)
+EPILOG = "--clear removes without asking what the program has written itself, but what is being written, and says what."
 
 
 def add_cache(parser: argparse.ArgumentParser) -> None:
