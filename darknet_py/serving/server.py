@@ -72,7 +72,7 @@ class _Protocol(H11Protocol):
     _is_over = False
 
     def __init__(self, *arguments: Any, seconds: float, **options: Any) -> None:
-        """`seconds`: for which a request may take, and for which the rest of one that is answered is read."""
+        """`seconds`: that a request may take, and for which the rest of one that is answered is read."""
         super().__init__(*arguments, **options)
         self._linger = self._seconds = seconds
 
