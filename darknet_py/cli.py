@@ -74,8 +74,7 @@ def main(argv: list[str] | None = None, begin: Callable[[], None] = lambda: None
         _discard_stdout()
         return _fail(f"standard output: {describe_oserror(error)}", 1)
     except OSError as error:
-        place = "" if error.filename is None else f"{error.filename}: "
-        return _fail(one_line(f"{place}{describe_oserror(error)}"), 1)
+        return _fail(one_line(_explain_oserror(error)), 1)
     except MemoryError:
         return _fail("not enough memory", 1)
     except ImportError as error:
@@ -239,6 +238,17 @@ def _fail(reason: str, code: int) -> int:
     with contextlib.suppress(OSError):  # nobody is left to hear it
         say(f"darknet: {reason}")
     return code
+
+
+def _explain_oserror(error: OSError) -> str:
+    """What failed, and where; only a look for the working directory does without naming a file where it is gone."""
+    if error.filename is not None:
+        return f"{error.filename}: {describe_oserror(error)}"
+    try:
+        os.getcwd()
+    except OSError as reason:
+        return f"the working directory: {describe_oserror(reason)}; was it removed? cd to another"
+    return describe_oserror(error)
 
 
 def _discard_stdout() -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .errors import DarknetError
+
+if sys.platform != "win32":
+    import fcntl
 
 PACKAGE = Path(__file__).parent
 # An installed package carries cfg/ and data/ under share/; a checkout has them beside the package.
@@ -134,22 +139,33 @@ def write_atomically(
     partial = target.parent / f".{os.urandom(8).hex()}"
     try:
         descriptor, named = _open_partial(partial, mode)
-        with open(descriptor, "wb") as stream:
-            for part in parts:
-                stream.write(part)
-            stream.flush()
-            if replaced and hasattr(os, "fchmod"):
-                os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
-            os.fsync(descriptor)
-            if not named:
-                # The folder's descriptor is not used, but has Python follow the link.
-                os.link(_name_of(descriptor), partial, src_dir_fd=descriptor, follow_symlinks=True)
-        partial.replace(target)
+        with contextlib.ExitStack() as used:
+            with open(descriptor, "wb") as stream:
+                used.enter_context(_in_use(descriptor))
+                for part in parts:
+                    stream.write(part)
+                stream.flush()
+                if replaced and hasattr(os, "fchmod"):
+                    os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
+                os.fsync(descriptor)
+                if not named:
+                    # The folder's descriptor is not used, but has Python follow the link.
+                    os.link(_name_of(descriptor), partial, src_dir_fd=descriptor, follow_symlinks=True)
+            partial.replace(target)
         _sync_folder(target.parent)
     except OSError as reason:
         raise error(describe_oserror(reason), file=path) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a file in a folder, and remove it; OSError where that fails: not all that allow it, as /proc, take files."""
+    partial = folder / f".{os.urandom(8).hex()}"
+    descriptor, named = _open_partial(partial, 0o600)
+    os.close(descriptor)
+    if named:
+        partial.unlink()
 
 
 def _open_partial(partial: Path, mode: int) -> tuple[int, bool]:
@@ -161,6 +177,42 @@ def _open_partial(partial: Path, mode: int) -> tuple[int, bool]:
                 return descriptor, False
             os.close(descriptor)
     return os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode), True
+
+
+@contextlib.contextmanager
+def _in_use(descriptor: int) -> Iterator[None]:
+    """Keep `remove_unused` from an open file, also when its descriptor has been closed, as far as there are locks."""
+    if sys.platform == "win32":  # which removes no open file
+        yield
+        return
+    held = os.dup(descriptor)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(held)
+
+
+def remove_unused(path: Path) -> None:
+    """Remove an ordinary file, if it is there, unless whoever writes it holds its lock.
+
+    Raises
+    ------
+    OSError
+        Where that fails; BlockingIOError where it is being written.
+    """
+    if sys.platform == "win32":
+        path.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(errno.EAGAIN, "another process is writing it", os.fspath(path)) from None
+        except OSError:
+            pass  # a file system without locks
+        path.unlink()
 
 
 def _name_of(descriptor: int) -> str:

@@ -5,26 +5,54 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from .cache import cache_dir
 from .downloads import PUBLISHED
+from .files import remove_unused
 from .runs.journals import remove_journal
 
-# By folder and name below the cache; a name that begins with a dot is of a writer that was killed.
-KINDS = {
-    "kernels": re.compile(
-        r"kernels/[0-9a-f]{16}\.bin"
-        r"|cuda/(?:[0-9a-f]{32}\.(?:cubin|plan)|choices-[0-9a-f]{16}\.json)"
-        r"|(?:kernels|cuda)/\.[0-9a-f]{16}"
-    ),
-    "weights": re.compile(rf"weights/(?:{'|'.join(map(re.escape, PUBLISHED))})\.weights(?:\.part)?"),
-    "journals": re.compile(r"journals/[a-z0-9]+-[0-9a-f]{16}\.jsonl~?(?:\.lock)?"),
-    "bench": re.compile(r"bench/(?:landscape\.jpg|(?:pictures|labelled|[\w.-]+-[0-9a-f]{8})/[^/]+)"),
-}
 LOCK = ".lock"  # behind a journal's name
+
+
+class Kind(NamedTuple):
+    """Files that the program keeps.
+
+    Attributes
+    ----------
+    names : Pattern
+        Of folder and name below the cache; a name that begins with a dot is of a writer at work, or of one that was
+        killed.
+    remove : callable
+        Removes one, if it is there; OSError or JournalError where that fails, or while its writer holds its lock.
+    """
+
+    names: re.Pattern[str]
+    remove: Callable[[Path], None]
+
+
+KINDS = {
+    "kernels": Kind(
+        re.compile(
+            r"kernels/[0-9a-f]{16}\.bin"
+            r"|cuda/(?:[0-9a-f]{32}\.(?:cubin|plan)|choices-[0-9a-f]{16}\.json)"
+            r"|(?:kernels|cuda)/\.[0-9a-f]{16}"
+        ),
+        remove_unused,
+    ),
+    "weights": Kind(
+        re.compile(rf"weights/(?:{'|'.join(map(re.escape, PUBLISHED))})\.weights(?:\.part)?"), remove_unused
+    ),
+    "journals": Kind(
+        re.compile(r"journals/[a-z0-9]+-[0-9a-f]{16}\.jsonl~?(?:\.lock)?"),
+        lambda path: remove_journal(str(path).removesuffix(LOCK)),
+    ),
+    "bench": Kind(
+        re.compile(r"bench/(?:landscape\.jpg|(?:pictures|labelled|[\w.-]+-[0-9a-f]{8})/[^/]+)"), remove_unused
+    ),
+}
 FOLDERS = ("bench", "cuda", "journals", "kernels", "weights")
 
 
@@ -62,25 +90,20 @@ def list_kept() -> Iterator[Kept]:
                     status = path.lstat()
                 except FileNotFoundError:  # another process has removed it meanwhile
                     continue
-                known = (kind for kind, pattern in KINDS.items() if pattern.fullmatch(below))
+                known = (name for name, kind in KINDS.items() if kind.names.fullmatch(below))
                 kind = next(known, "") if stat.S_ISREG(status.st_mode) else ""
                 yield Kept(path, kind, status.st_size)
 
 
 def remove_kept(kept: Kept) -> None:
-    """Remove a file of the cache, and the folders that are empty then, but for the cache itself.
+    """Remove a file of one of the `KINDS`, and the folders that are empty then, but for the cache itself.
 
     Raises
     ------
-    OSError
-        Where that fails.
-    JournalError
-        Where a run is writing it.
+    OSError, JournalError
+        As its kind says.
     """
-    if kept.kind == "journals":
-        remove_journal(str(kept.path).removesuffix(LOCK))
-    else:
-        kept.path.unlink(missing_ok=True)
+    KINDS[kept.kind].remove(kept.path)
     for folder in kept.path.parents:
         if folder == cache_dir():
             return

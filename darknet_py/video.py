@@ -90,7 +90,8 @@ class Source:
         self._device = path if isinstance(source, int) or Path(path).is_char_device() else ""
         self._reader: threading.Thread | None = None
         self._has_ended = False
-        self._capture: Any = cv2.VideoCapture(source)
+        # Of a relative path what stands before a colon would be a protocol to OpenCV's FFmpeg.
+        self._capture: Any = cv2.VideoCapture(os.path.abspath(path) if is_file else source)
         if not self._capture.isOpened():
             raise ImageError(_explain_closed(self._device, is_address), file=self.name)
         rate = self._capture.get(cv2.CAP_PROP_FPS)

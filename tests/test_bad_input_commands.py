@@ -49,7 +49,7 @@ def line(fault: str, command: str, says: str, code: int = USAGE) -> Row:
     line("no command", "-t 5", "a command is missing; see darknet --help"),
     line("no cfg", "classifier predict", "a cfg file is missing; [DATA] CFG WEIGHTS [IMAGE ...] or NAME"),
     line("no cfg for ops", "ops", "the following arguments are required: CFG; see darknet ops --help"),
-    line("no weights", "classify x.data x.cfg", "a weights file is missing after x.cfg; CFG WEIGHTS"),
+    line("no weights", "classify x.data x.cfg", "a weights file is missing after x.cfg; [DATA] CFG WEIGHTS"),
     line("-t without its value", f"{CLASSIFY} -t", "-t/--top: expected one argument; see darknet classify --help"),
     line("-t in letters", f"-t x {CLASSIFY}", "-t/--top: x: not a number; an integer is expected"),
     line("-t a fraction", f"{CLASSIFY} -t 1.5", "-t/--top: 1.5: an integer is expected"),

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from support_bad_input import (
     ASK,
     CLASSIFY,
@@ -22,6 +23,8 @@ from support_bad_input import (
     rows,
 )
 from support_cli import Answer, environment, finish, run_shell, start
+
+from darknet_py.cli import main
 
 pytestmark = needs_posix
 
@@ -112,6 +115,30 @@ def test_closed_standard_error_leaves_the_answer_alone(tmp_path, cache, plain):
     make(tmp_path, PLAIN)
     answer = run_shell(f"darknet {CLASSIFY} 2>&-", tmp_path, environment(cache))
     assert (answer.code, answer.untimed) == (0, plain)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "classifier valid shapes FOLDER --save a.csv",
+        "classifier valid shapes FOLDER",
+        "classifier features shapes FOLDER --layer 1 --save a.npy",
+        "classifier demo shapes FOLDER/a.mp4 --out b.mp4",
+        "export shapes a.onnx",
+        "partial CFG WEIGHTS a 3",
+    ],
+)
+def test_a_working_directory_that_was_removed_is_told(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    names = {"FOLDER": ROOT / "data", "CFG": ROOT / "cfg" / "shapes.cfg", "WEIGHTS": ROOT / "data" / "shapes.weights"}
+    for word, path in names.items():
+        command = command.replace(word, str(path))
+    assert main(["-q", *command.split()]) == 1
+    expected = "the working directory: no such file or directory; was it removed? cd to another"
+    assert capsys.readouterr().err == f"darknet: {expected}\n"
 
 
 def test_without_a_home_kernels_are_compiled_anew(tmp_path, cache):

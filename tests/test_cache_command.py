@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from darknet_py.cli import main
-from darknet_py.downloads import weights_path
+from darknet_py.downloads import _sole_use, weights_path
 from darknet_py.engines.cpu.jit import kernels_path
 from darknet_py.errors import JournalError
 from darknet_py.runs.journals import usual_path
@@ -98,6 +98,19 @@ def test_a_journal_that_a_run_is_writing_stays(darknet, cache):
     assert (code, err) == (1, f"darknet: {journal()}: cannot be removed: another run is writing this journal\n")
     assert out.splitlines()[-1] == "6 MiB freed"
     assert journal().exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs flock, which Windows does not have")
+def test_what_fetch_is_downloading_stays(darknet, cache):
+    part = weights_path("tiny").with_name("tiny.weights.part")
+    with _sole_use(part):
+        part.write_bytes(b"begun")
+        code, out, err = darknet("--clear", "weights")
+        assert part.read_bytes() == b"begun"
+    assert (code, err) == (1, f"darknet: {part}: cannot be removed: another process is writing it\n")
+    assert out.splitlines() == [f"removed {weights_path('tiny')}", "3 MiB freed"]
+    assert darknet("--clear", "weights")[0] == 0
+    assert not part.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may remove everything")

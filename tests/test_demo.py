@@ -67,6 +67,12 @@ def test_the_video_is_written_with_all_frames_and_guesses(darknet, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.avi", "v.avi"]
 
 
+def test_what_stands_before_a_colon_is_no_protocol(darknet, tmp_path):
+    for name, made in (("v.avi", "b:v.mp4"), ("b:v.mp4", "c:v.mp4")):
+        assert darknet(name, "--no-window", "--out", made)[::2] == (0, f"darknet: {made}: 6 frames")
+        assert len(read(tmp_path / made)[0]) == FRAMES
+
+
 def test_one_frame_is_one_frame(darknet):
     writer = video.Writer("one.avi", 10)
     writer.add(STAR)

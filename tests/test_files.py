@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from darknet_py import files
 from darknet_py.errors import DarknetError
-from darknet_py.files import describe_oserror, write_atomically
+from darknet_py.files import describe_oserror, remove_unused, write_atomically
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files without a name")
@@ -91,6 +91,40 @@ def test_a_disk_that_fails_to_keep_it_is_told_of(tmp_path, monkeypatch):
     with pytest.raises(DarknetError, match=r"[iI]nput/output error"):
         write_atomically(tmp_path / "x", [b"new"], DarknetError)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x": b"old"}
+
+
+def check_what_is_written_stays(folder, monkeypatch):
+    replace, refused = files.Path.replace, []
+
+    def hinder(self, target):
+        with pytest.raises(BlockingIOError, match="another process is writing it"):
+            remove_unused(self)
+        refused.append(self.parent)
+        return replace(self, target)
+
+    def parts():
+        for named in folder.iterdir():
+            with pytest.raises(BlockingIOError, match="another process is writing it"):
+                remove_unused(named)
+        yield b"x"
+
+    monkeypatch.setattr(files.Path, "replace", hinder)
+    write_atomically(folder / "x", parts(), DarknetError)
+    assert refused == [folder]
+    assert (folder / "x").read_bytes() == b"x"
+    remove_unused(folder / "x")
+    remove_unused(folder / "x")
+    assert os.listdir(folder) == []
+
+
+@posix
+def test_what_is_being_written_is_not_removed(tmp_path, monkeypatch):
+    check_what_is_written_stays(tmp_path, monkeypatch)
+
+
+@posix
+def test_nor_is_it_where_every_file_has_a_name(tmp_path, monkeypatch, nameless):
+    check_what_is_written_stays(tmp_path, monkeypatch)
 
 
 def interrupted():

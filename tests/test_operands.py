@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from darknet_py.cli import main
 from darknet_py.commands.model import split_operands
 from darknet_py.errors import UsageError
 
@@ -48,7 +49,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def split(words):
-    operands = split_operands(words.split(","))
+    operands = split_operands(words.split(","), "[DATA] CFG WEIGHTS [IMAGE ...]")
     return operands.data, operands.cfg, operands.weights, operands.rest
 
 
@@ -110,3 +111,25 @@ def test_what_is_in_the_place_of_another_is_refused(words, message):
     with pytest.raises(UsageError) as error:
         split(words)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("classify", EXPECTED),
+        ("serve", "[DATA] CFG WEIGHTS or NAME is expected"),
+        ("classifier demo", "[DATA] CFG WEIGHTS [FILE | URL] or NAME [FILE | URL] is expected"),
+        ("classifier valid", "[DATA] CFG WEIGHTS [LIST] or NAME [LIST] is expected"),
+        ("classifier features --layer 1 --save a.npy", "[DATA] CFG WEIGHTS IMAGE ... or NAME IMAGE ... is expected"),
+        ("statistics", "CFG WEIGHTS or NAME is expected"),
+    ],
+)
+def test_each_command_tells_its_own(capsys, command, expected):
+    assert main([*command.split(), "none.cfg"]) == 2
+    assert capsys.readouterr().err == f"darknet: a weights file is missing after none.cfg; {expected}\n"
+
+
+def test_train_tells_its_own_too(capsys):
+    assert main(["classifier", "train", "x.png"]) == 2
+    expected = "[DATA|FOLDER] CFG [WEIGHTS] is expected"
+    assert capsys.readouterr().err == f"darknet: x.png: neither a .data file nor a cfg; {expected}\n"

@@ -19,6 +19,7 @@ from darknet_py.errors import UsageError
         ("none/x.csv", "--save none/x.csv: no file can be written there"),
         ("folder.csv", "--save folder.csv: no file can be written there"),
         ("file/x.csv", "--save file/x.csv: no file can be written there"),
+        ("/proc/x.csv", "--save /proc/x.csv: no file can be written there"),  # which lets root write, and takes none
     ],
 )
 def test_targets_that_could_not_be_written_are_refused_before_the_work(tmp_path, monkeypatch, path, message):

@@ -19,7 +19,7 @@ WHAT = {
     "bench": "pictures and networks of the benchmarks",
     "": "not of this program: never removed",
 }
-EPILOG = "--clear removes without asking what the program has written itself, and says what."
+EPILOG = "--clear removes without asking what the program has written itself, but what is being written, and says what."
 
 
 def add_cache(parser: argparse.ArgumentParser) -> None:

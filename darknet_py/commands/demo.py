@@ -54,7 +54,7 @@ def run_demo(args: argparse.Namespace) -> int:
     """Classify frames until there are no more, somebody closes the window, or a signal comes; 3 where some miss."""
     from ..video import CODECS, Source, Window, Writer
 
-    operands = split_operands(args.operands)
+    operands = split_operands(args.operands, USAGE)
     if len(operands.rest) > 1:
         raise UsageError(f"{operands.rest[1]}: one FILE or URL is expected")
     if operands.rest and args.camera is not None:

@@ -7,7 +7,7 @@ import argparse
 from ..errors import UsageError
 from ..networks import IMAGENET
 from ..report import print_line
-from .model import add_dialect, split_operands
+from .model import add_dialect, split_operands, tell_ways
 from .target import check_target
 
 USAGE = "[DATA] CFG WEIGHTS OUT.onnx"
@@ -31,10 +31,10 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 def run_export(args: argparse.Namespace) -> int:
     """Write the file; print where it lies."""
     if len(args.operands) < 2:
-        raise UsageError(f"the file to write is missing; {USAGE} or NAME OUT.onnx is expected")
-    operands = split_operands(args.operands)
+        raise UsageError(f"the file to write is missing; {tell_ways(USAGE)} is expected")
+    operands = split_operands(args.operands, USAGE)
     if len(operands.rest) != 1:
-        raise UsageError(f"{' '.join(args.operands)}: {USAGE} or NAME OUT.onnx is expected")
+        raise UsageError(f"{' '.join(args.operands)}: {tell_ways(USAGE)} is expected")
     check_target("OUT", operands.rest[0], (".onnx",), operands[:3])
     from ..datasets.data_file import load_dataset
     from ..network import load_structure

@@ -54,7 +54,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
 
 def run_features(args: argparse.Namespace) -> int:
     """Save them; 3 where some pictures failed, 1, and no file, where all did."""
-    operands = split_operands(args.operands)
+    operands = split_operands(args.operands, USAGE)
     if not operands.rest:
         raise UsageError(f"a picture is missing; {USAGE} is expected")
     check_target("--save", args.save, (".npy",), [operands.cfg, operands.weights, operands.data, *operands.rest])

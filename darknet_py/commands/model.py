@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..network import Network
 
-EXPECTED = "[DATA] CFG WEIGHTS [IMAGE ...] or NAME [IMAGE ...] is expected"
 MAX_HEAD = 1 << 16  # bytes of a file that are looked at to tell what it is
 _OPTION = re.compile(r"\w+\s*=")  # how a .data file begins
 
@@ -47,8 +46,13 @@ class Operands(NamedTuple):
     rest: list[str]
 
 
-def split_operands(operands: list[str]) -> Operands:
-    """Tell ``[DATA] CFG WEIGHTS [IMAGE ...]`` and ``[DATA] NAME [IMAGE ...]`` apart.
+def tell_ways(usage: str) -> str:
+    """A command's operands in words: those of `usage`, or with NAME for CFG and WEIGHTS."""
+    return f"{usage} or {usage.removeprefix('[DATA] ').replace('CFG WEIGHTS', 'NAME')}"
+
+
+def split_operands(operands: list[str], usage: str) -> Operands:
+    """Tell ``[DATA] CFG WEIGHTS ...`` and ``[DATA] NAME ...`` apart; `usage`, the first of them, is for messages.
 
     DATA is a folder, then its imagenet1k.data counts, or a file that holds what a .data file does, whatever
     it is called; without it ImageNet's 1000 classes are meant. NAME is a network that comes with the package,
@@ -56,33 +60,36 @@ def split_operands(operands: list[str]) -> Operands:
     """
     if operands[:1] == [""]:
         raise UsageError("'': a name is expected, of a file or a folder")
-    left = list(operands)
-    data = left.pop(0) if left and packaged_cfg(left[0]) is None and names_data(left[0]) else None
+    left, ways = list(operands), tell_ways(usage)
+    data = left.pop(0) if left and packaged_cfg(left[0]) is None and names_data(left[0], ways) else None
     if not left:
-        raise UsageError(f"a cfg file is missing; {EXPECTED}")
+        raise UsageError(f"a cfg file is missing; {ways} is expected")
     name = left.pop(0)
     packaged = find_packaged(name)
     if packaged is not None:
         return Operands(data or packaged.data, packaged.cfg, packaged.weights, left)
     check_spelling(name)
     if not left:
-        raise UsageError(f"a weights file is missing after {name}; CFG WEIGHTS [IMAGE ...] is expected")
+        raise UsageError(f"a weights file is missing after {name}; {ways} is expected")
     for operand, place in ((name, "CFG"), (left[0], "WEIGHTS")):
         content = _tell_content(operand)
         if content not in (None, "", place) and not operand.endswith(".cfg"):
-            raise UsageError(f"{content} in the place of {place}; {EXPECTED}", option=operand)
+            raise UsageError(f"{content} in the place of {place}; {ways} is expected", option=operand)
     return Operands(data or IMAGENET, name, left[0], left[1:])
 
 
-def names_data(operand: str) -> bool:
-    """Whether the first operand is DATA rather than a cfg, by its content, or else by its name."""
+def names_data(operand: str, usage: str) -> bool:
+    """Whether the first operand is DATA rather than a cfg, by its content, or else by its name.
+
+    UsageError, which tells the command's `usage`, where it is neither.
+    """
     if os.path.isdir(resolve(operand)):
         return True
     if operand.endswith(".cfg"):
         return False
     content, named = _tell_content(operand), operand.endswith(".data")
     if content not in (None, "DATA", "CFG") and not named:
-        raise UsageError(f"neither a .data file nor a cfg; {EXPECTED}", option=operand)
+        raise UsageError(f"neither a .data file nor a cfg; {usage} is expected", option=operand)
     return content == "DATA" or (named and content != "CFG")
 
 

@@ -60,7 +60,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
 
 def run_predict(args: argparse.Namespace) -> int:
     """Classify; 3 where some pictures, or what was to be drawn of them, failed, 1 where all did."""
-    operands = split_operands(args.operands)
+    operands = split_operands(args.operands, USAGE)
     network = open_model(operands, args)
     top = network.dataset.top
     usual = "letterbox" if args.style == "table" else None  # as darknet did in 2018

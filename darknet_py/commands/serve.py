@@ -19,7 +19,7 @@ from .model import add_engine_options, index, open_model, positive, split_operan
 if TYPE_CHECKING:
     from ..classifier import Classifier
 
-USAGE = "[DATA] CFG WEIGHTS | NAME"
+USAGE = "[DATA] CFG WEIGHTS"
 EPILOG = """\
 NAME stands for CFG and WEIGHTS: a network that comes with the program. Several are served together. The page is at /,
 the API at /v1/classify, /v1/heatmap, /v1/input, /v1/networks, /healthz and /metrics. Nobody is asked for a password:
@@ -31,7 +31,7 @@ MAX_PORT = 65535
 
 def add_serve(parser: argparse.ArgumentParser) -> None:
     """The options of ``serve``."""
-    parser.add_argument("operands", nargs="*", metavar=f"{USAGE} ...", help="the networks")
+    parser.add_argument("operands", nargs="*", metavar=f"{USAGE} | NAME ...", help="the networks")
     parser.add_argument("--host", default="127.0.0.1", help="where it is listened (default: %(default)s)")
     parser.add_argument("--port", type=_port, metavar="N", default=8000, help="0: any (default: %(default)s)")
     parser.add_argument("-t", "--top", type=positive, metavar="N", help="guesses a picture (default: the .data file's)")
@@ -78,7 +78,7 @@ def _open_networks(args: argparse.Namespace) -> dict[str, Classifier]:
     networks: dict[str, Classifier] = {}
     left = args.operands
     while left or not networks:
-        operands = split_operands(left)
+        operands = split_operands(left, USAGE)
         left = operands.rest
         network = open_model(operands, args)
         network.predict(np.zeros((1, *network.input_shape), np.float32))  # compiles and plans now, not when asked

@@ -312,7 +312,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:
     """DATA or FOLDER, CFG, and WEIGHTS where they are named."""
     left = list(operands)
-    data = left.pop(0) if left and names_data(left[0]) else IMAGENET
+    data = left.pop(0) if left and names_data(left[0], USAGE) else IMAGENET
     if not left:
         raise UsageError(f"a cfg file is missing; {USAGE} is expected")
     cfg = find_cfg(left.pop(0))

@@ -41,7 +41,7 @@ def add_try(parser: argparse.ArgumentParser) -> None:
 
 def run_try(args: argparse.Namespace) -> int:
     """Print the values that a layer gives."""
-    operands = split_operands(args.operands)
+    operands = split_operands(args.operands, USAGE)
     if not 1 <= len(operands.rest) <= 2:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} is expected")
     file, *number = operands.rest

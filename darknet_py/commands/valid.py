@@ -328,7 +328,7 @@ def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | N
 
 def _set_up(args: argparse.Namespace) -> Setup:
     """Find and load all that the command line names."""
-    operands = split_operands(args.operands)
+    operands = split_operands(args.operands, USAGE)
     if args.cluster and (args.workers or args.threads):
         raise UsageError("--workers and --threads are of this machine; a cluster's workers have threads of their own")
     if args.workers and args.threads and args.workers > args.threads:

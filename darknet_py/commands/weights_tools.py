@@ -13,7 +13,7 @@ from ..errors import CfgError, UsageError
 from ..files import read_bytes, read_text, resolve, write_atomically
 from ..networks import find_cfg
 from ..report import print_line, print_table
-from .model import add_dialect, index, positive, split_operands
+from .model import add_dialect, index, positive, split_operands, tell_ways
 from .target import spare
 
 if TYPE_CHECKING:
@@ -186,10 +186,10 @@ def _open(args: argparse.Namespace, *names: str) -> tuple[Weights, Network, list
     from ..network import load_structure
     from ..weights import choose_dialect, load_weights
 
-    found = split_operands(args.operands)
+    usage = " ".join(("CFG WEIGHTS", *names))
+    found = split_operands(args.operands, usage)
     least = sum(not name.startswith("[") for name in names)
     if not least <= len(found.rest) <= len(names):
-        ways = " or ".join(" ".join((way, *names)) for way in ("CFG WEIGHTS", "NAME"))
-        raise UsageError(f"{' '.join(args.operands)}: {ways} is expected")
+        raise UsageError(f"{' '.join(args.operands)}: {tell_ways(usage)} is expected")
     network = load_structure(found.cfg, choose_dialect(args.dialect, found.weights))
     return load_weights(found.weights, network), network, found.rest

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from ipaddress import ip_address
@@ -22,8 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..images.fit import PREDICT_MODES
-from ..remarks import shorten
-from .asked import MAX_NAME, Asked, Intake, Upload, read_asked
+from .asked import Asked, Intake, Upload, read_asked
 from .limits import Allowance, Limits
 from .metrics import CONTENT_TYPE_LATEST, Metrics
 from .refusal import RefusedError, explain
@@ -106,14 +105,12 @@ class Service:
         self, path: str, work: Callable[[Asked], Awaitable[Response]], options: tuple[str, ...], request: Request
     ) -> Response:
         """The answer of `work`, or why there is none."""
-        start, status, intake = time.monotonic(), 500, Intake(request, self.limits)
+        start, status = time.monotonic(), 500
         try:
             try:
-                response = await self._work(work, options, request, intake)
+                response = await self._work(work, options, request)
             except RefusedError as refused:
-                response = _refuse(refused)
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(intake.drain(), self.limits.seconds)
+                response = refuse(refused)
             status = response.status_code
         finally:
             self._metrics.requests.labels(path, status).inc()
@@ -125,14 +122,13 @@ class Service:
         work: Callable[[Asked], Awaitable[Response]],
         options: tuple[str, ...],
         request: Request,
-        intake: Intake,
     ) -> Response:
         """Read the request and do `work`, in its time, while nothing is taken in excess."""
         if self.stopping:
             raise RefusedError(503, "the service is stopping")
         if request.headers.get("sec-fetch-site") == "cross-site":  # a browser says so, of a page that is not ours
             raise RefusedError(403, "a request from another site's page")
-        end = time.monotonic() + self.limits.seconds
+        end, intake = time.monotonic() + self.limits.seconds, Intake(request, self.limits)
         with ExitStack() as taken:
             taken.enter_context(self._queue.take(1))
             taken.enter_context(self._held.take(intake.declared()))
@@ -202,7 +198,7 @@ class Service:
         """The network that is asked for."""
         name = asked.options.get("network", next(iter(self.networks)))
         if name not in self.networks:
-            raise RefusedError(404, f"network={shorten(name)}: one of {', '.join(self.networks)} is expected")
+            raise RefusedError(404, f"one of {', '.join(self.networks)} is expected", f"network={name}")
         return self.networks[name]
 
     async def _show(self, request: Request) -> Response:
@@ -210,7 +206,7 @@ class Service:
 
     async def _tell_health(self, request: Request) -> Response:
         if self.stopping:
-            return _refuse(RefusedError(503, "the service is stopping"))
+            return refuse(RefusedError(503, "the service is stopping"))
         return JSONResponse({"status": "ok"})
 
     async def _tell_metrics(self, request: Request) -> Response:
@@ -232,7 +228,7 @@ class _HostCheck:
             host = Headers(scope=scope).get("host", "localhost")
             if not self._is_ours(host):
                 expected = f"an address or {' or '.join(sorted(self._hosts))} is expected"
-                answer = _refuse(RefusedError(421, f"Host: {host[:MAX_NAME]}: {expected}"))
+                answer = refuse(RefusedError(421, expected, f"Host: {host}"))
         await answer(scope, receive, send)
 
     def _is_ours(self, host: str) -> bool:
@@ -282,15 +278,16 @@ async def _told(future: Future[Result], name: str) -> Result:
         raise explain(error, name) from None
 
 
-def _refuse(refused: RefusedError) -> Response:
+def refuse(refused: RefusedError) -> Response:
+    """The answer that tells why there is none."""
     return JSONResponse({"error": str(refused)}, refused.status, refused.headers)
 
 
 async def _tell_http(request: Request, error: Exception) -> Response:
     """What Starlette refuses: paths and methods that are not there."""
     assert isinstance(error, HTTPException)
-    reason = f"{request.method} {request.url.path}: {error.detail}"
-    return JSONResponse({"error": str(RefusedError(error.status_code, reason))}, error.status_code, error.headers)
+    refused = RefusedError(error.status_code, error.detail, f"{request.method} {request.url.path}")
+    return JSONResponse({"error": str(refused)}, refused.status, error.headers)
 
 
 async def _tell_fault(request: Request, error: Exception) -> Response:

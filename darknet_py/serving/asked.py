@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,15 +12,16 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from ..cfg import parse_integer
 from .limits import Limits
 from .refusal import RefusedError
 
 if TYPE_CHECKING:
     from starlette.types import Message
 
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # else it tells forms' faults on standard error
 FIELDS = 16  # of a form, besides pictures
 FIELD_BYTES = 1 << 10
-DRAINED = 4  # times the largest body that is read of one that is refused, so that its sender hears why
 MAX_NAME = 255  # characters of a picture's name that are repeated to the client
 
 
@@ -42,17 +44,16 @@ class Asked:
         text = self.options.get(name)
         if text is None:
             return None
-        digits = text.removeprefix("-")
-        if not (digits.isascii() and digits.isdigit() and len(digits) < 10 and (least is None or int(text) >= least)):
-            expected = "a whole number" if least is None else f"a whole number of at least {least}"
-            raise RefusedError(422, f"{name}={text}: {expected} is expected")
-        return int(text)
+        try:
+            return parse_integer(text, least)
+        except ValueError as reason:
+            raise RefusedError(422, str(reason), f"{name}={text}") from None
 
     def choice(self, name: str, known: Collection[str]) -> str | None:
         """The option `name`, one of those that are `known`; None where it was not sent."""
         text = self.options.get(name)
         if text is not None and text not in known:
-            raise RefusedError(422, f"{name}={text}: one of {', '.join(known)} is expected")
+            raise RefusedError(422, f"one of {', '.join(known)} is expected", f"{name}={text}")
         return text
 
 
@@ -60,7 +61,7 @@ class Intake:
     """The body of a request as it comes: no more than may be taken."""
 
     def __init__(self, request: Request, limits: Limits) -> None:
-        self._request, self._limits, self._size, self._whole = request, limits, 0, False
+        self._request, self._limits, self._size = request, limits, 0
 
     def declared(self) -> int:
         """Bytes that it will have, or may have at most; RefusedError, with 413, where it says that it has more."""
@@ -71,20 +72,9 @@ class Intake:
 
     async def receive(self) -> Message:
         """The next part; RefusedError, with 413, as soon as all together are too large."""
-        message = await self._receive()
-        self._check(self._size)
-        return message
-
-    async def drain(self) -> None:
-        """Read what is left of a refused body, within reason: a sender that cannot send does not hear why."""
-        if not self._request.headers.get("expect"):  # else it waits for the answer before it sends
-            while not self._whole and self._size < DRAINED * self._limits.body:
-                await self._receive()
-
-    async def _receive(self) -> Message:
         message = await self._request.receive()
         self._size += len(message.get("body", b""))
-        self._whole = not message.get("more_body")  # or nobody is there any more
+        self._check(self._size)
         return message
 
     def _check(self, size: int) -> None:
@@ -108,17 +98,29 @@ async def read_asked(request: Request, intake: Intake, limits: Limits, known: Co
     except ClientDisconnect:
         raise RefusedError(400, "the connection was closed amid the request") from None
     for name in options.keys() - set(known):
-        raise RefusedError(422, f"{name}={options[name]}: an unknown option; one of {', '.join(known)} is expected")
+        reason = f"an unknown option; one of {', '.join(known)} is expected"
+        raise RefusedError(422, reason, f"{name}={options[name]}")
     if not pictures:
         raise RefusedError(422, "no picture: one as the body, or several as files of a form (multipart/form-data)")
     return Asked(pictures, options)
+
+
+class _FormParser(MultiPartParser):
+    """Starlette's, which says of a field that is too long how one is sent that may be."""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        try:
+            super().on_part_data(data, start, end)
+        except MultiPartException:
+            reason = f"more than {FIELD_BYTES} bytes; a picture is sent with a filename"
+            raise RefusedError(422, reason, self._current_part.field_name) from None
 
 
 async def _read_form(request: Request, limits: Limits, options: dict[str, str]) -> list[Upload]:
     """The pictures of a form; its other fields become `options`."""
     pictures = []
     async with aclosing(request.stream()) as stream:
-        parser = MultiPartParser(
+        parser = _FormParser(
             request.headers, stream, max_files=limits.pictures, max_fields=FIELDS, max_part_size=FIELD_BYTES
         )
         parser.spool_max_size = limits.body  # no picture becomes a file: there may be no folder to write one to

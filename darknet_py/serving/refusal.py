@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import CfgError, DarknetError, ImageError, ImageFormatError, ImageSizeError, UsageError, one_line
+from ..remarks import shorten
 
 # Of an error the first of these kinds counts.
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -15,6 +16,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (DarknetError, 500),
 )
 BUSY = 429, 503
+LATE = 408
 
 
 class RefusedError(Exception):
@@ -26,15 +28,19 @@ class RefusedError(Exception):
         Of HTTP.
     reason : str
         What was found and what was expected, in one line.
+    given : str, optional
+        The part of the request at fault, as it was sent: what is too long for a message is cut.
     """
 
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(one_line(reason))
+    def __init__(self, status: int, reason: str, given: str = "") -> None:
+        super().__init__(one_line(f"{shorten(given)}: {reason}" if given else reason))
         self.status = status
 
     @property
     def headers(self) -> dict[str, str]:
         """What the answer's head says of it."""
+        if self.status == LATE:  # what of the request still comes is no other one
+            return {"Connection": "close"}
         return {"Retry-After": "1"} if self.status in BUSY else {}
 
 
@@ -46,5 +52,5 @@ def explain(error: Exception, name: str) -> RefusedError:
     for kind, status in STATUSES:
         if isinstance(error, kind):
             reason = error.reason if isinstance(error, DarknetError) else "not enough memory"
-            return RefusedError(status, f"{name}: {reason}")
+            return RefusedError(status, reason, name)
     raise error

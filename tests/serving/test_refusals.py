@@ -86,7 +86,9 @@ def refusal(answer):
         (draw(0, 64 * 20, 64), "preprocess=shorter", 413, "preprocess=letterbox"),
         (bytes(100_001), "", 413, "a request of more than 100000 bytes"),
         (STAR, "network=nix", 404, "network=nix: one of shapes is expected"),
-        (STAR, f"network={'x' * 1000}", 404, f"network={'x' * 57}...: one of shapes is expected"),
+        (STAR, f"network={'x' * 1000}", 404, f"network={'x' * 49}...: one of shapes is expected"),
+        (STAR, f"preprocess={'x' * 1000}", 422, f"preprocess={'x' * 46}...: one of shorter, letterbox"),
+        (STAR, f"{'x' * 1000}=1", 422, f"{'x' * 57}...: an unknown option"),
         (STAR, "preprocess=nix", 422, "preprocess=nix: one of shorter, letterbox"),
         (STAR, "nix=1", 422, "nix=1: an unknown option; one of network, "),
     ],
@@ -100,13 +102,16 @@ def test_what_is_wrong_is_told(client, path, content, query, status, words):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/v1/classify?top=0", "top=0: a whole number of at least 1 is expected"),
-        ("/v1/classify?top=-1", "top=-1: "),
-        ("/v1/classify?top=many", "top=many: "),
-        ("/v1/classify?top=9999999999", "top=9999999999: "),
+        ("/v1/classify?top=0", "top=0: at least 1 is expected"),
+        ("/v1/classify?top=-1", "top=-1: at least 1 is expected"),
+        ("/v1/classify?top=many", "top=many: not a number; an integer is expected"),
+        ("/v1/classify?top=9999999999", "top=9999999999: too large; integers end at 2147483647"),
         ("/v1/heatmap?index=10", "class 10: there are 10, from 0"),
+        (f"/v1/classify?top={'9' * 5000}", f"top={'9' * 53}...: too large"),
+        ("/v1/heatmap?index=2147483647", "class 2147483647: there are 10, from 0"),
+        (f"/v1/heatmap?format={'x' * 1000}", f"format={'x' * 50}...: one of png, json is expected"),
         ("/v1/heatmap?layer=99", "layer 99: it has 17 layers, from 0"),
-        ("/v1/heatmap?layer=x", "layer=x: a whole number is expected"),
+        ("/v1/heatmap?layer=x", "layer=x: not a number; an integer is expected"),
         ("/v1/heatmap?layer=-1", "layer 16"),
         ("/v1/heatmap?format=gif", "format=gif: one of png, json is expected"),
     ],
@@ -117,6 +122,12 @@ def test_options_are_checked(client, path, words):
     assert words in text
 
 
+def test_more_guesses_than_classes_are_all(client):
+    for top in ("11", "1000000000", "2147483647"):
+        (result,) = client.post(f"/v1/classify?top={top}", content=STAR).json()["results"]
+        assert len(result["predictions"]) == 10
+
+
 def test_forms_are_checked(client):
     head = {"content-type": "multipart/form-data"}
     assert refusal(client.post("/v1/classify", content=STAR, headers=head))[0] == 422
@@ -124,7 +135,10 @@ def test_forms_are_checked(client):
     assert refusal(client.post("/v1/classify", files=[("a", STAR)] * 4))[0] == 422
     assert refusal(client.post("/v1/heatmap", files=[("a", STAR)] * 2)) == (422, "2 pictures; one is expected")
     large = {"preprocess": "x" * 5000}
-    assert refusal(client.post("/v1/classify", files={"a": STAR}, data=large))[0] == 422
+    expected = "preprocess: more than 1024 bytes; a picture is sent with a filename"
+    assert refusal(client.post("/v1/classify", files={"a": STAR}, data=large)) == (422, expected)
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    assert refusal(client.post("/v1/classify", content=b"--y\r\n", headers=form))[0] == 422
 
 
 def test_where_all_pictures_fail_the_first_one_says_why(client):
@@ -137,7 +151,8 @@ def test_where_all_pictures_fail_the_first_one_says_why(client):
 
 def test_other_methods_other_paths_and_pages_of_other_sites(client):
     assert refusal(client.get("/v1/classify"))[0] == 405
-    assert refusal(client.post("/nix"))[0] == 404
+    assert refusal(client.post("/nix")) == (404, "POST /nix: Not Found")
+    assert refusal(client.post(f"/{'x' * 1000}")) == (404, f"POST /{'x' * 51}...: Not Found")
     assert refusal(client.post("/v1/classify", content=STAR, headers={"sec-fetch-site": "cross-site"}))[0] == 403
 
 
@@ -195,21 +210,18 @@ def test_faults_of_the_service_tell_nothing_of_it(network, monkeypatch, error, s
         assert refusal(client.post("/v1/classify", content=STAR))[0] == status
 
 
-def test_a_request_that_does_not_come_in_time_and_one_that_is_too_large_are_told_by_a_server(network):
+@pytest.mark.parametrize(("path", "status"), [("/v1/classify", 413), ("/nix", 404)])
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_who_still_sends_hears_why_nobody_wants_it(network, path, status, connection):
     from darknet_py.serving.app import Service
     from darknet_py.serving.limits import Limits
 
-    service = Service({"shapes": network}, Limits(seconds=0.3, body=4 << 20))
-    with running(service) as (url, _):
+    with running(Service({"shapes": network}, Limits(body=4 << 20))) as (url, _):
+        client = http.client.HTTPConnection(url.removeprefix("http://"))
         # More than fits into the buffers between the two: unless it is read, the client cannot send it to the end.
-        for body, status in ((b"begun", 408), (bytes(15 << 20), 413)):
-            connection = http.client.HTTPConnection(url.removeprefix("http://"))
-            connection.putrequest("POST", "/v1/classify")
-            connection.putheader("Content-Length", str(1000 if status == 408 else len(body)))
-            connection.putheader("Connection", "close")  # else the server reads what is left by itself
-            connection.endheaders(body)
-            assert connection.getresponse().status == status
-            connection.close()
+        client.request("POST", path, bytes(15 << 20), {"Connection": connection})
+        assert client.getresponse().status == status
+        client.close()
 
 
 @pytest.mark.parametrize(

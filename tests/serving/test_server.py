@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import re
 import signal
 import socket
@@ -128,13 +129,13 @@ def test_the_program_serves_several_networks_until_a_signal_comes(tmp_path, cach
         answer = httpx2.post(
             f"{url}/v1/classify?network=shapes-2", content=(ROOT / "data" / "star.png").read_bytes(), trust_env=False
         )
+        form = {"content-type": "multipart/form-data; boundary=x"}
+        assert httpx2.post(f"{url}/v1/classify", content=b"--y", headers=form, trust_env=False).status_code == 422
         process.send_signal(signum)
         ended = finish(process)
     assert [guess["label"] for guess in answer.json()["results"][0]["predictions"]] == ["star", "arrow"]
     assert ended.code == 0
-    assert ended.complaints == [
-        "stopping, when the requests at work are answered; once more leaves at once",
-    ]
+    assert ended.err == "darknet: stopping, when the requests at work are answered; once more leaves at once\n"
 
 
 def test_what_cannot_be_served_is_one_line(tmp_path, cache):
@@ -219,8 +220,8 @@ def test_a_connection_has_one_timer_however_many_requests_come_and_none_once_it_
     timers = []
     expect = server._Protocol._expect
 
-    def note(self, last):
-        expect(self, last)
+    def note(self, *arguments):
+        expect(self, *arguments)
         timers.append(self._closing)
 
     monkeypatch.setattr(server._Protocol, "_expect", note)
@@ -253,3 +254,69 @@ def test_an_error_in_the_main_thread_ends_the_server_too(network):
 
     with listen("127.0.0.1", 0) as listener, pytest.raises(OSError, match="handler"):
         serve(make_service(network), listener, fail)
+
+
+HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\nabc"
+NONE = b"\x01\r\n\r\n"
+
+
+@pytest.mark.parametrize("stops", [False, True])
+@pytest.mark.parametrize(
+    ("sent", "status", "words", "seconds"),
+    [
+        (HEAD % 1000, 408, "the request did not come within 1 seconds", 1),
+        (HEAD % 10**9, 413, "a request of more than", 0),
+        (NONE, 400, "not a request of HTTP/1.1", 0),
+    ],
+)
+def test_who_sends_no_more_is_answered_in_time_and_holds_up_no_stop(
+    network, caplog, sent, status, words, seconds, stops
+):
+    with running(make_service(network, seconds=1)) as (url, stop):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            start = time.monotonic()
+            connection.sendall(sent)
+            with closing(http.client.HTTPResponse(connection, method="POST")) as answer:
+                if stops and seconds:
+                    time.sleep(0.2)
+                    stop.set()
+                answer.begin()
+                assert time.monotonic() - start < seconds + 0.7
+                assert answer.status == status
+                assert words in json.loads(answer.read())["error"]
+            stop.set()
+            while accepts(url):
+                time.sleep(0.01)
+            start = time.monotonic()  # of the end, to which the client does nothing
+    assert time.monotonic() - start < 1.8
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("head", ["", "Connection: close\r\n"])
+def test_who_never_ends_is_read_for_as_long_as_a_request_may_take(network, head):
+    start = time.monotonic()
+    with running(make_service(network, seconds=1)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(HEAD.replace(b"\r\n\r\n", b"\r\n" + head.encode() + b"\r\n") % 10**9)
+            with suppress(ConnectionError):
+                while time.monotonic() - start < 30:
+                    connection.sendall(bytes(1000))
+                    time.sleep(0.05)
+    assert 1 < time.monotonic() - start < 3
+
+
+def test_who_reads_no_answer_holds_up_no_stop(network, caplog):
+    service = make_service(network, seconds=1)
+    service._page = bytes(32 << 20)
+    with running(service) as (url, stop):
+        host, port = url.removeprefix("http://").split(":")
+        connection = socket.create_connection((host, int(port)), timeout=30)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(4) == b"HTTP"
+        start = time.monotonic()
+        stop.set()
+    with closing(connection):
+        assert 1 < time.monotonic() - start < 3
+    assert not caplog.records
