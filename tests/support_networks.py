@@ -192,8 +192,8 @@ def _sections(draw):
         if kind in ("residual", "shared"):
             convolution = draw(_convolutional(shapes, alike=True))
         if kind == "residual" and len(shapes) - 2 not in shapes.unnamed:
-            add("convolutional", convolution)
-            add("shortcut", {"from": -2, "activation": draw(slopes)})
+            add("convolutional", {**convolution, "activation": draw(st.one_of(slopes, activations))})
+            add("shortcut", {"from": -2, "activation": draw(st.one_of(slopes, activations))})
         elif kind == "averaged":
             add("convolutional", {**draw(_convolutional(shapes, alike=True)), "size": 1, "activation": draw(slopes)})
             add("avgpool", {})

@@ -17,15 +17,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..layers import Array, Arrays, Layer, Shape
-from ..layers.activations import ACTIVATIONS, Formula
 from .exchange import running_order
 from .slots import Lifetime, assign_slots
 
 INPUT = -1
-# Activations of the form x > 0 ? x : slope * x.
+# Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01, "revleaky": 0.1}
-# Those of one number, which a convolution's store can apply.
-POINTWISE = frozenset(name for name, activation in ACTIVATIONS.items() if isinstance(activation, Formula))
 
 
 class Sum(NamedTuple):
@@ -186,11 +183,14 @@ class _Builder:
         self.copies: dict[int, int] = {}
 
 
-def compile_steps(layers: Sequence[Layer], block: int = 1, halving: Container[int] = ()) -> Program:
+def compile_steps(
+    layers: Sequence[Layer], block: int = 1, halving: Container[int] = (), curves: Container[str] = ()
+) -> Program:
     """The program of a network's layers, whose steps come as `running_order` says.
 
     `block` is how many channels an engine's layout keeps together: a route whose parts do not start at a
-    multiple of it stays a step of its own. `halving` are the layers whose output it can halve as it stores it.
+    multiple of it stays a step of its own. `halving` are the layers whose output it can halve as it stores it,
+    `curves` the activations besides `SLOPES` that it can apply to a sum as it stores it.
     """
     builder = _Builder(layers, block)
     ordered = running_order(layers)
@@ -200,7 +200,7 @@ def compile_steps(layers: Sequence[Layer], block: int = 1, halving: Container[in
     output = builder.alias[output]
     if output == INPUT:
         output = _copy(builder, INPUT)
-    _fuse_shortcuts(builder, output)
+    _fuse_shortcuts(builder, output, curves)
     _fuse_halving(builder, output, halving)
     _run_in_place(builder, output)
     places = _assign_slots(builder, output)
@@ -264,7 +264,7 @@ def _readers(builder: _Builder, output: int) -> Counter[int]:
     return readers
 
 
-def _fuse_shortcuts(builder: _Builder, output: int) -> None:
+def _fuse_shortcuts(builder: _Builder, output: int, curves: Container[str]) -> None:
     """Let the convolution before a shortcut add the other value as it stores its own."""
     readers = _readers(builder, output)
     position = _completions(builder)
@@ -285,7 +285,7 @@ def _fuse_shortcuts(builder: _Builder, output: int) -> None:
             and readers[step.source] == 1
             and other < before
             and convolution.activation in SLOPES
-            and step.activation in POINTWISE
+            and (step.activation in SLOPES or step.activation in curves)
         ):
             added = Sum(step.layer, step.sources[1], step.activation)
             builder.steps[before] = convolution._replace(target=step.target, sum=added)

@@ -64,7 +64,7 @@ SOME = st.integers(1, 40)
 
 @st.composite
 def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2, 3), groups=(1,), least=1):
-    """A convolution, and pictures for it."""
+    """A convolution, perhaps behind it a pool of halves, or a sum with another of its kind; and pictures for it."""
     size, parts = draw(st.sampled_from(sizes)), draw(st.sampled_from(groups))
     padding = draw(st.sampled_from([p for p in paddings if p <= size]))
     least = max(least, size - 2 * padding)
@@ -78,8 +78,16 @@ def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2
         "batch_normalize": draw(st.integers(0, 1)),
         "activation": draw(st.sampled_from(["linear", "leaky", "relu", "swish"])),
     }
-    halved = [("maxpool", {"size": 2, "stride": 2})] * draw(st.integers(0, 1))
-    network = make_network((parts * draw(channels), draw(sides), draw(sides)), ("convolutional", options), *halved)
+    sections = [("convolutional", options)]
+    behind = draw(st.sampled_from(["nothing", "halves", "sum"]))
+    if behind == "halves":
+        sections.append(("maxpool", {"size": 2, "stride": 2}))
+    elif behind == "sum":
+        sloped = {**options, "activation": draw(st.sampled_from(["linear", "leaky"]))}
+        last = {"from": 1, "activation": draw(st.sampled_from(["leaky", "swish"]))}
+        again = [("route", {"layers": 0}), ("convolutional", sloped), ("shortcut", last)]
+        sections = [("dropout", {}), *sections, *again]
+    network = make_network((parts * draw(channels), draw(sides), draw(sides)), *sections)
     return network, random_array((draw(st.integers(1, 3)), *network.input_shape), draw(st.integers(0, 9)))
 
 

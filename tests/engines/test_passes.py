@@ -153,7 +153,7 @@ ADD = ("shortcut", {"from": 0, "activation": "leaky"})
         ([CONV, ("convolutional", {"filters": 3}), ADD], set()),
         ([CONV, ("convolutional", {"filters": 2, "activation": "tanh"}), ADD], set()),
         ([CONV, CONV, ("shortcut", {"from": 0, "activation": "tanh"})], {2}),
-        ([CONV, CONV, ("shortcut", {"from": 0, "activation": "normalize_channels"})], set()),
+        ([CONV, CONV, ("shortcut", {"from": 0, "activation": "swish"})], set()),
         ([CONV, CONV, ("shortcut", {"from": 0, "alpha": 2})], set()),
         ([CONV, CONV, ("shortcut", {"from": 0, "beta": 2})], set()),
         ([CONV, ("maxpool", {"size": 3, "stride": 1}), ADD], set()),
@@ -161,13 +161,13 @@ ADD = ("shortcut", {"from": 0, "activation": "leaky"})
     ],
     ids=[
         "plain", "past a dropout", "one a convolution", "read elsewhere", "the other comes later", "other channels",
-        "activation before", "activation after", "of channels after", "alpha", "beta", "no convolution",
+        "activation before", "activation after", "an unknown one after", "alpha", "beta", "no convolution",
         "a part of a route",
     ],
 )  # fmt: skip
 def test_shortcuts_join_a_convolution_only_where_it_may_be_done(sections, joined):
     network = make_network((3, 4, 4), *sections)
-    program = compile_steps(network.layers)
+    program = compile_steps(network.layers, curves=["tanh"])
     check_program(program, network.layers)
     assert joined_shortcuts(program) == joined
 

@@ -23,6 +23,7 @@ from .arena import Store, address
 from .builder import Table
 from .isa import COLUMNS, DOTS, ISA, LANES, MACHINE, ROWS
 from .lowering import explain_definition, no_kernel
+from .operations import CURVES
 from .plan import CpuEngine
 from .team import team_of, thread_count
 
@@ -130,7 +131,7 @@ def _arrange(layers: Sequence[Layer], precision: str) -> tuple[Sequence[Layer], 
     layers = average_first(layers)
     chosen = [choose(layer, precision) for layer in layers]
     halving = [layer.index for layer, choices in zip(layers, chosen, strict=True) if choices and choices[0].halves]
-    return layers, chosen, compile_steps(layers, LANES, halving)
+    return layers, chosen, compile_steps(layers, LANES, halving, CURVES)
 
 
 def measure_layers(

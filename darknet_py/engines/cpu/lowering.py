@@ -18,7 +18,7 @@ from ...layers.maxpool import MaxPool
 from ...layers.scale_channels import ScaleChannels
 from ...layers.shortcut import Shortcut
 from ...layers.softmax import Softmax
-from ..passes import INPUT, POINTWISE, SLOPES, Step, decline
+from ..passes import INPUT, SLOPES, Step, decline
 from . import operations as o
 from .algorithms import Choice, Operands
 from .algorithms.products import channel_strides, fetch_early
@@ -127,8 +127,8 @@ class Lowering:
         self._add_activation(step)
 
     def _add_activation(self, step: Step) -> None:
-        """The activation of a value that lies there without, where it is of more than one number."""
-        if step.activation not in POINTWISE:
+        """The activation of a value that lies there without, where no kernel has applied it."""
+        if not o.is_compiled(step.activation):
             self.calls.append(lambda: self._activate(step))
 
     def _add_scale(self, step: Step) -> None:
@@ -340,6 +340,5 @@ def explain_definition(layer: Layer, choice: Choice | None = None) -> str:
     """Why `layer`, of a convolution the implementation `choice`, or its activation runs by its definition; or empty."""
     if choice is not None and choice.algorithm is None:
         return f"its groups make up no whole blocks of {LANES} channels"
-    return no_kernel(layer) or (
-        "" if layer.activation in POINTWISE else f"the activation {layer.activation} has no kernel"
-    )
+    known = o.is_compiled(layer.activation)
+    return no_kernel(layer) or ("" if known else f"the activation {layer.activation} has no kernel")

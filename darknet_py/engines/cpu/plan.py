@@ -24,6 +24,7 @@ from .distance import Distance
 from .interpolate import interpolate
 from .isa import BLOCK, HALF, LANES, MACHINE
 from .lowering import explain_definition
+from .operations import CURVES
 from .prepared import Prepared
 from .run import Run
 from .team import Team, team_of, thread_count
@@ -58,7 +59,7 @@ class CpuEngine(Prepared):
             self._prepare(layer, next(source))
         scaled = {layer for layer, task in self.factors if task == "scale"}
         halving = {index for index, choice in self.choices.items() if choice.halves} - scaled
-        self.program = scale_after(compile_steps(layers, LANES, halving), scaled)
+        self.program = scale_after(compile_steps(layers, LANES, halving, CURVES), scaled)
         running = (layers[index] for index in self.program.running)
         reasons = {layer.index: explain_definition(layer, self.choices.get(layer.index)) for layer in running}
         self.defined = {index: reason for index, reason in reasons.items() if reason}

@@ -34,7 +34,7 @@ def convolve_groups(op, slope, final, share):
             _convolve_padded(op, slope, final, picture, start, end, op[t.PADDED] + share.thread * op[t.THREAD_BYTES])
         else:
             _convolve_in_place(op, slope, final, picture, start, end)
-        if op[t.CURVE]:  # while the first cache has them
+        if op[t.CURVE] != 0:  # while the first cache has them
             d = op[t.C] + (picture * tall + start) * wide * op[t.OUT_CELL]
             bend_cells(op[t.CURVE], d, (end - start) * wide, 1, 0, op[t.OUT_CELL])
         item = next_item(queue)

@@ -6,16 +6,33 @@ Sums over a picture's block are float32, those of all pictures float64: the same
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from numba import float32, float64
+from llvmlite import ir
+from numba import float32, float64, types
+from numba.extending import intrinsic
 
 from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
-from .bending import bend_cells, slope_at
+from .bending import bend_cells
+from .curves import SLOPES, Expression
 from .scaling import CELLS
 from .sync import next_item, share_out
-from .vector import activated, broadcast, fma, load, load_scalar, store, store_scalar
+from .vector import (
+    F32,
+    REGISTER,
+    ZEROS,
+    activated,
+    broadcast,
+    fma,
+    load,
+    load_scalar,
+    splat,
+    store,
+    store_scalar,
+    vector,
+)
 
 RUN = 64  # cells that are summed up on their own
 
@@ -99,6 +116,34 @@ def normalize(op, slope, share):
         if op[t.CURVE] != 0:
             bend_cells(op[t.CURVE], op[t.C] + first * BLOCK, last - first, 1, 0, BLOCK)
         item = next_item(queue)
+
+
+@intrinsic
+def slope_at(context: Any, code: Any, slope: Any, kept: Any) -> Any:
+    """A register of a curve's slopes where it has given, or has been given, `kept`; of code 0, kept > 0 ? 1 : slope."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        code, slope, kept = args
+        blocks = [build.append_basic_block(name) for name in ("slope", *t.CURVES)]
+        end = build.append_basic_block("found")
+        switch = build.switch(code, blocks[0])
+        results = []
+        for number, block in enumerate(blocks):
+            build.position_at_end(block)
+            if number:
+                switch.add_case(ir.Constant(code.type, number), block)
+                results.append((SLOPES[t.CURVES[number - 1]](Expression(build, kept)).value, build.block))
+            else:
+                rising = build.fcmp_ordered(">", kept, ZEROS)
+                results.append((build.select(rising, splat(build, F32(1)), splat(build, slope)), build.block))
+            build.branch(end)
+        build.position_at_end(end)
+        answer = build.phi(REGISTER)
+        for value, block in results:
+            answer.add_incoming(value, block)
+        return answer
+
+    return vector(types.intp, types.float32, vector), codegen
 
 
 @kernel

@@ -17,7 +17,8 @@ CELLS = 256  # of an item
 def scale(op, slope, share):
     """C = curve(FACTOR * A + BIAS), cell by cell; where there is no FACTOR, curve(A). `CELLS` cells an item.
 
-    Blocks of channels have `CELLS` cells each, and a register of factors and biases.
+    Blocks of channels have `CELLS` cells each, and a register of factors and biases. Narrow cells are rounded before a
+    curve, too.
     """
     cell, out_cell, pixels, slopes = op[t.CELL], op[t.OUT_CELL], op[t.CELLS], broadcast(slope)
     parts = (pixels + CELLS - 1) // CELLS
@@ -45,7 +46,8 @@ def scale(op, slope, share):
 def scale_channels(op, slope, share):
     """C = curve(A * FACTORS); a row of a picture's block an item.
 
-    Each image has a cell of FACTORS for each block, or, `BY_CELL`, for each cell, whose first number counts.
+    Each image has a cell of FACTORS for each block, or, `BY_CELL`, for each cell, whose first number counts. Narrow
+    cells are rounded before a curve, too.
     """
     cell, out_cell, h, w, slopes = op[t.CELL], op[t.OUT_CELL], op[t.HEIGHT], op[t.WIDTH], broadcast(slope)
     queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * h)

@@ -52,6 +52,7 @@ class _Equal(ir.Constant):
 UNDEFINED, ZEROS = _Equal(REGISTER, ir.Undefined, "undef"), _Equal(REGISTER, 0.0, "zeroinitializer")
 NANS = ir.Constant(REGISTER, [float("nan")] * LANES)
 _FIRST = _Equal(INTS, 0, "zeroinitializer")
+_CURRENT_ROUNDING = I32(4)  # for instructions that may be told another
 
 
 class Vector(types.Type):
@@ -338,7 +339,7 @@ _RELU = 0x17131121
 def _relu(build: Any, x: Any) -> Any:
     """x > 0 ? x : 0 * x."""
     every = ir.Constant(ir.IntType(LANES), -1)
-    arguments = [x, x, each(_RELU), I32(0), every, I32(4)]
+    arguments = [x, x, each(_RELU), I32(0), every, _CURRENT_ROUNDING]
     signature = ir.FunctionType(REGISTER, [argument.type for argument in arguments])
     return build.call(cgutils.get_or_insert_function(build.module, signature, ISA.fix_up), arguments)
 
@@ -352,7 +353,7 @@ def nearest(build: Any, x: Any) -> Any:
 def scale_by_power(build: Any, x: Any, n: Any) -> Any:
     """x * 2**n for integers n; infinities and what is below the least number, too. By `Isa.scale`."""
     every = ir.Constant(ir.IntType(LANES), -1)
-    arguments = [x, n, UNDEFINED, every, I32(4)]
+    arguments = [x, n, UNDEFINED, every, _CURRENT_ROUNDING]
     signature = ir.FunctionType(REGISTER, [argument.type for argument in arguments])
     return build.call(cgutils.get_or_insert_function(build.module, signature, ISA.scale), arguments)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, float32, njit, types
+from numba import carray, float32, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -16,8 +16,6 @@ from . import kernel
 from .pixels import LONGS, load_byte, load_pairs
 from .vector import F32, F64, I32, I64, INTS, REGISTER, ZEROS, pointer, prefetch, splat
 
-# What divides by zero is no error here, or no loop that divides would become one of vectors.
-_vectorised = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")
 _DOUBLES = ir.VectorType(F64, LANES)
 _FLOOR, _FLOOR_NAME = ir.FunctionType(_DOUBLES, [_DOUBLES]), f"llvm.floor.v{LANES}f64"
 
@@ -144,7 +142,7 @@ def _channel(corner, hue, value, chroma):
     return _within(value - chroma * _within(min(k, float32(4) - k), 0, 1), 0, 1)
 
 
-@_vectorised
+@kernel
 def _recolour_row(turn, colour, light, red, green, blue):
     for i in range(len(red)):
         r, g, b = red[i], green[i], blue[i]

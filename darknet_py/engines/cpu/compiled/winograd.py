@@ -96,7 +96,8 @@ def _transform_output(op, slope, final, block, tile, s, ss, scratch):
 def store_outputs(op, slope, final, block, outputs, across, s, s_line):
     """A tile's outputs in a block of channels, their lines at `s` transformed by the case `across`, to C.
 
-    `outputs` has their image, top row, left column and how many rows and columns there are.
+    `outputs` has their image, top row, left column and how many rows and columns there are. Where C is halved there is
+    neither a residual nor a curve.
     """
     h, w, cell = op[t.OUT_HEIGHT], op[t.OUT_WIDTH], op[t.OUT_CELL]
     image, top, left, height, width = outputs

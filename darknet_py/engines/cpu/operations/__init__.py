@@ -6,6 +6,7 @@ to all operations that have it. Addresses and strides are in bytes.
 
 from __future__ import annotations
 
+from ...passes import SLOPES
 from .base import Operation
 from .layers import Add, AvgPool, Crop, MaxPool, Scale, ScaleChannels, Softmax
 from .moves import Flatten, Pad, ToBlocks, ToPhases, ToPixels
@@ -62,6 +63,11 @@ CURVES = (
     "logistic", "loggy", "elu", "selu", "ramp", "tanh", "plse", "lhtan", "hardtan", "stair", "relu6", "swish", "mish",
     "hard_mish", "gelu",
 )  # fmt: skip
+
+
+def is_compiled(activation: str) -> bool:
+    """Whether an activation is one of `SLOPES` or `CURVES`."""
+    return activation in SLOPES or activation in CURVES
 
 
 def curve_of(activation: str) -> int:

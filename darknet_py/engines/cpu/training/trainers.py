@@ -17,7 +17,7 @@ from ....layers.maxpool import MaxPool
 from ....layers.route import Route
 from ....layers.shortcut import Shortcut
 from ....layers.softmax import Softmax
-from ...passes import SLOPES, decline
+from ...passes import decline
 from .. import operations as o
 from ..isa import BLOCK, LANES
 from .calls import Calls
@@ -282,7 +282,7 @@ def no_kernel(layer: Layer) -> str:
     declined = decline(layer, TRAINERS)
     if declined:
         return f"{declined} in training"
-    if layer.activation not in SLOPES and layer.activation not in o.CURVES:
+    if not o.is_compiled(layer.activation):
         return f"the activation {layer.activation} has no kernel"
     if isinstance(layer, Connected):
         return no_matrix(layer)
