@@ -17,15 +17,15 @@ def memory_needed(layers: Sequence[Layer], precision: str) -> int:
     """Bytes at most, about, while weights are packed: those of the layers before, and a layer's own, raw and packed."""
     packed = most = 0
     for layer in average_first(layers):
-        raw = size = 4 * layer.parameter_count
+        raw = 4 * layer.parameter_count
         choice = next(iter(choose(layer, precision)), None)
         algorithm = None if choice is None else choice.algorithm
-        kept, copies = size, 1
+        kept, copies, narrowed = raw, 1, 0
         if algorithm is not None:
-            kept = size = algorithm.packed_size(layer)
+            kept = algorithm.packed_size(layer)
             copies += algorithm.reorders(layer)
             if algorithm.narrow:
-                kept, size = size // 2, size + size // 2
-        most = max(most, packed + copies * raw + size)
+                kept, narrowed = kept // 2, kept  # in float32 before, and both at a time
+        most = max(most, packed + copies * raw + kept + narrowed)
         packed += kept
     return LOADED + most

@@ -23,6 +23,7 @@ def max_pixels() -> int:
     text = os.environ.get(VARIABLE)
     if not text:
         return MAX_PIXELS
+    # No picture has a number of pixels with more digits; of thousands Python makes no number.
     if not (text.isascii() and text.isdigit() and int(text[:20])):
         raise UsageError(f"{VARIABLE}={text}: a whole number of pixels above 0 is expected")
     return int(text[:20])

@@ -106,7 +106,9 @@ class Buffers(Store):
     def _find(self, addresses: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The numbers of the buffers in which they lie."""
         numbers = np.searchsorted(self._starts, addresses, "right") - 1
-        assert all(a <= self.all[n].start + self.all[n].size for n, a in zip(numbers, addresses.tolist(), strict=True))
+        starts, places = self._starts[numbers].tolist(), addresses.tolist()
+        sizes = (self.all[number].size for number in numbers)
+        assert all(a <= b <= a + size for a, b, size in zip(starts, places, sizes, strict=True))
         return numbers
 
     def allocate(self) -> None:
