@@ -281,3 +281,14 @@ def test_remarks_are_counted_for_a_file_and_not_for_a_section(recwarn):
     told = [str(warning.message) for warning in recwarn]
     assert len(told) == 11
     assert told[-1] == "x.cfg: and 21 more like these"
+
+
+def test_what_is_odd_is_told_once_of_sections_of_which_several_networks_are_made():
+    net = {"width": 8, "height": 8, "channels": 3, **{f"odd{n}": 1 for n in range(12)}}
+    sections = parse_cfg(cfg_text([("net", net), ("softmax", {})]), "x.cfg")
+    with pytest.warns(DarknetWarning) as told:
+        Network(sections, "x.cfg")
+    assert len(told) == 11
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Network(sections, "x.cfg")
