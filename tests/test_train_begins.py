@@ -67,6 +67,11 @@ MISTAKEN = {
         (),
         r"net\.cfg:45: \[dropout\] dropblock=1: not supported",
     ),
+    "a rate": (
+        lambda text: text.replace("width=", "policy=poly\npower=-1\nwidth="),
+        (),
+        r"net\.cfg:3: \[net\] power=-1: a learning rate of inf at iteration 2; a finite one of at least 0 is expected",
+    ),
     "memory": (lambda text: text, ("--batch", "1000000000"), r"net\.cfg: [\d.]+ GiB to train on"),
     "epochs": (lambda text: text, ("--epochs", "1e9"), r"--epochs 1e\+09: 3375000000 iterations of 8 images; at most"),
 }
