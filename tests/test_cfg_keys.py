@@ -53,6 +53,8 @@ def refused(lines):
     [
         ("sizze=3", "x.cfg:2: [layer] sizze=3: unknown option; did you mean size?"),
         ("dilatoin=2", "x.cfg:2: [layer] dilatoin=2: unknown option; did you mean dilation?"),
+        ("stride_X=2", "x.cfg:2: [layer] stride_X=2: unknown option; did you mean stride_x?"),
+        ("SIZE=2", "x.cfg:2: [layer] SIZE=2: unknown option; did you mean size?"),
         ("size", "x.cfg:2: size: key=value is expected"),
         ("size 3", "x.cfg:2: size 3: key=value is expected"),
         (" size3", "x.cfg:2: size3: key=value is expected"),
