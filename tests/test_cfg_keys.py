@@ -23,6 +23,7 @@ UNSUPPORTED = {
     "weights_type": text("none"),
     "tree": text(),
     "stride_x": integer(follows="stride"),
+    "stride_y": integer(follows="stride"),
 }
 
 
