@@ -70,9 +70,9 @@ class TrainingFiles:
     def put_aside(self, texts: Mapping[Path, bytes]) -> list[Path]:
         """Rename what an earlier run has left to its name with a ``~`` behind, before anything new is written.
 
-        Behind is one run's at most, so it goes first. A process may be killed at any instant: then files lie here or
-        behind, none at both, and the next call moves the rest. Only learned files make what is here a run: what else
-        there is, of a start that has learned nothing or a user's own, takes no place behind.
+        What lies behind is of one run, so it goes first. A process that is killed while files are renamed leaves none
+        both here and behind: by that the next call knows, and moves the rest. Learned files are renamed last, as they
+        alone make a run of what is here: what a start that learned nothing has left, or a user, takes free places only.
 
         Parameters
         ----------

@@ -57,7 +57,7 @@ def rate(schedule: Schedule, n: int, seed: int = 0) -> float:
     value = _compute(schedule, n, draw)
     if not 0 <= value < math.inf:
         key = _blame(schedule, n)
-        raise TrainingError(_tell(value, n), option=f"{key}={getattr(schedule, key)}")
+        raise TrainingError(f"{key}={getattr(schedule, key)}: {_tell(value, n)}")
     return value
 
 
