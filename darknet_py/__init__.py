@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from .parameters import Parameters
     from .prediction import Prediction, Predictions
     from .training.options import TrainingOptions
+    from .training.run_files import TrainingFiles
     from .training.settings import TrainingSettings
-    from .training.trainer import TrainingFiles, TrainingProgress, train
+    from .training.trainer import TrainingProgress, train
     from .weights import save_weights
 
 from .errors import (
@@ -59,7 +60,7 @@ _LAZY = {
     "Prediction": "prediction",
     "Predictions": "prediction",
     "Sample": "datasets.samples",
-    "TrainingFiles": "training.trainer",
+    "TrainingFiles": "training.run_files",
     "TrainingOptions": "training.options",
     "TrainingProgress": "training.trainer",
     "TrainingSettings": "training.settings",

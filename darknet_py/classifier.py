@@ -177,7 +177,7 @@ class Classifier(RunningNetwork):
         ImageError
             As `classify` does.
         """
-        from .heatmap import Heatmap, find_plane, weigh_cells
+        from .heatmap import Heatmap, find_layer, weigh_cells
 
         picture, file = to_picture(image), name_source(image, 0)
         mode = self.mode_for(picture, preprocess, file)
@@ -188,12 +188,7 @@ class Classifier(RunningNetwork):
         if not 0 <= index < self.outputs:
             raise UsageError(f"class {index}: there are {self.outputs}, from 0", file=self.file)
         layers = self.layers_for(*view.shape[1:])[: self.output_layer.index + 1]
-        number = (find_plane(layers) if layer is None else self.layer_at(layer)).index
-        if number >= len(layers):
-            raise UsageError(f"layer {number}: no answer depends on it", file=self.file)
-        looked = layers[number]
-        if looked.shape.height * looked.shape.width == 1:
-            raise UsageError(f"layer {looked.index} has a plane of one cell: nothing to look at", file=self.file)
+        looked = find_layer(layers, None if layer is None else self.layer_at(layer).index)
         before, behind = layers[: looked.index + 1], layers[looked.index + 1 :]
         values = max(count_forward(before), looked.shape.size + count_backward(behind))
         self._check_memory(values + sum(layer.parameter_count for layer in behind), layers)
@@ -204,6 +199,16 @@ class Classifier(RunningNetwork):
         for shown in before:
             area = _part(area, shown.shown)
         return Heatmap(self._describe(index, probabilities), looked.index, cells, area, width, height)
+
+    def check_heatmap(self, layer: int | None = None, preprocess: str | None = None) -> None:
+        """Raise the UsageError or CfgError that `heatmap` would raise of its `layer` for every picture."""
+        from .heatmap import find_layer
+
+        mode = preprocess or self.dataset.preprocess or "shorter"
+        sizes = self.resizable and mode in RESIZING_MODES
+        growing = [index for index, grows in self.growing.items() if grows] if sizes else []
+        number = None if layer is None else self.layer_at(layer).index
+        find_layer(self.layers[: self.output_layer.index + 1], number, growing)
 
     def layer_run(self, layer: int, pool: bool) -> Callable[[Array], Array]:
         """What gives of a batch of inputs the outputs of `layer`, as `features` does."""

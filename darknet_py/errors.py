@@ -26,10 +26,14 @@ def one_line(text: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The one of `known` that `word` may be a misspelling of: the most alike, if it is so by `cutoff` of 1 or more."""
+    """The one of `known` that `word` may be a misspelling of: the most alike, if it is so by `cutoff` of 1 or more.
+
+    Upper and lower case are alike.
+    """
     from difflib import get_close_matches  # which nobody wants who spells well
 
-    return next(iter(get_close_matches(word, [*known], 1, cutoff)), None)
+    folded = {name.casefold(): name for name in known}
+    return next((folded[name] for name in get_close_matches(word.casefold(), folded, 1, cutoff)), None)
 
 
 class DarknetError(Exception):

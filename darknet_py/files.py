@@ -97,15 +97,18 @@ def read_text(
     shown: str | os.PathLike[str] | None = None,
     most: int | None = None,
 ) -> str:
-    """The text of a file: UTF-8, with or without a byte order mark, or else latin-1; lines end in ``\\n`` alone.
+    """The text of a file, as of `decode_text`; `error` where it cannot be read, too."""
+    return decode_text(read_bytes(path, error, shown, most), error, path if shown is None else shown)
+
+
+def decode_text(raw: bytes, error: type[DarknetError], shown: str | os.PathLike[str]) -> str:
+    """A file's content as text: UTF-8, with or without a byte order mark, or else latin-1; lines end in ``\\n`` alone.
 
     Raises
     ------
     error
-        Where the file cannot be read, is UTF-16 or UTF-32, or has control characters that no text has.
+        Where it is UTF-16 or UTF-32, or has control characters that no text has.
     """
-    raw = read_bytes(path, error, shown, most)
-    shown = path if shown is None else shown
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise error("UTF-16 or UTF-32 text; save it as UTF-8", file=shown)
     try:

@@ -5,7 +5,7 @@ Source: Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via G
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -75,19 +75,46 @@ def _sample(cells: int, pixels: int, start: float, end: float) -> tuple[Places, 
     return first, np.minimum(first + 1, cells - 1), (position - first).astype(np.float32), shown.astype(np.float32)
 
 
-def find_plane(layers: Sequence[Layer]) -> Layer:
-    """The last convolution whose output has more than one cell: the usual place to look.
+def find_layer(layers: Sequence[Layer], layer: int | None = None, growing: Collection[int] = ()) -> Layer:
+    """The layer to look at, by default the last convolution whose output has more than one cell: the usual place.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of the network up to its answer.
+    layer : int, optional
+        Its index.
+    growing : collection of int
+        Layers whose output may have more cells for another picture.
 
     Raises
     ------
-    UsageError
-        Where there is none.
+    UsageError, CfgError
+        Where there is none, it has one cell, or the answer does not depend on it in a way that has a gradient.
     """
-    for layer in reversed(layers):
-        roles = {parameter.role for parameter in layer.taken.values()}
-        if "weight" in roles and layer.shape.height * layer.shape.width > 1:
-            return layer
-    raise UsageError("no convolution has a plane to look at", file=layers[0].section.file)
+    file = layers[0].section.file
+
+    def has_plane(one: Layer) -> bool:
+        return one.index in growing or one.shape.height * one.shape.width > 1
+
+    if layer is None:
+        convolutions = (one for one in reversed(layers) if "weight" in {each.role for each in one.taken.values()})
+        found = next(filter(has_plane, convolutions), None)
+        if found is None:
+            raise UsageError("no convolution has a plane to look at", file=file)
+        layer = found.index
+    needed = {layers[-1].index}
+    for one in reversed(layers[layer + 1 :]):
+        needed.update(one.inputs if one.index in needed else ())
+    if layer not in needed:
+        raise UsageError(f"layer {layer}: no answer depends on it", file=file)
+    if not has_plane(layers[layer]):
+        raise UsageError(f"layer {layer} has a plane of one cell: nothing to look at", file=file)
+    for one in layers[layer + 1 :]:
+        if not one.idle and (one.untrainable or type(one).draw is not Layer.draw):
+            reason = one.untrainable or "it takes another part of its input in training"
+            raise one.section.error(f"no gradient comes through it to layer {layer}: {reason}")
+    return layers[layer]
 
 
 def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Array, layer: int, index: int) -> Array:
@@ -105,7 +132,7 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
     image : array
         (channels, height, width).
     layer, index : int
-        Of the layer; of the class.
+        Of the layer, as of `find_layer`; of the class.
 
     Returns
     -------
@@ -114,8 +141,6 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
 
     Raises
     ------
-    UsageError, CfgError
-        Where the class does not depend on the layer in a way that has a gradient.
     WeightsError
         Where what comes of it is beyond float32.
     """
@@ -131,8 +156,6 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
         for source, gradient in zip(current.inputs, gradients, strict=True):
             if source >= layer:
                 deltas[source] = deltas[source] + gradient if source in deltas else gradient
-    if layer not in deltas:
-        raise UsageError(f"layer {layer}: no answer depends on it", file=layers[0].section.file)
     weights = deltas[layer].mean(axis=(2, 3), keepdims=True)
     cells: Array = np.maximum((weights * output).sum(axis=1)[0], 0)
     if not np.isfinite(cells).all():
@@ -152,9 +175,6 @@ def _run_forward(
         if current.index <= layer or current.idle:
             values[current.index] = current.forward(inputs, arrays)
         else:
-            if current.untrainable or type(current).draw is not Layer.draw:
-                reason = current.untrainable or "it takes another part of its input in training"
-                raise current.section.error(f"no gradient comes through it to layer {layer}: {reason}")
             current = copy(current)
             current.fixed = True
             values[current.index], saved[current.index] = current.train(inputs, arrays, {})

@@ -206,9 +206,9 @@ def tell_use(network: Network, names: Sequence[str], preprocess: str) -> dict[st
     if not network.flat:
         use.update(width=str(width), height=str(height), preprocess=preprocess)
     if names:
-        use["names"] = json.dumps([*names], ensure_ascii=False)
+        use["names"] = json.dumps([*names], ensure_ascii=False, allow_nan=False)
     if network.output_layer.hierarchy is not None:
-        use["parents"] = json.dumps(network.output_layer.hierarchy.parents)
+        use["parents"] = json.dumps(network.output_layer.hierarchy.parents, allow_nan=False)
     return use
 
 

@@ -29,11 +29,14 @@ class Remarks:
         self.file = file
         self.count = 0
         self._error = error
-        self._told: set[str] = set()
+        self._told: set[tuple[object, ...]] = set()
         self._guesses: dict[tuple[str, str], str | None] = {}
 
     def add(self, reason: str, line: int, option: str) -> None:
-        """Warn of `option`, as the user wrote it, unless there were many before."""
+        """Warn of `option`, as the user wrote it, once, unless there were many before."""
+        if (reason, line, option) in self._told:  # another network is made of the same sections
+            return
+        self._told.add((reason, line, option))
         self.count += 1
         if self.count <= MAX_REMARKS:
             text = str(self._error(reason, file=self.file, line=line, option=option))
@@ -41,8 +44,8 @@ class Remarks:
 
     def add_once(self, reason: str, line: int, option: str) -> None:
         """`add`, unless it was for the same `reason` before."""
-        if reason not in self._told:
-            self._told.add(reason)
+        if (reason,) not in self._told:
+            self._told.add((reason,))
             self.add(reason, line, option)
 
     def fail(self, reason: str, line: int, option: str) -> NoReturn:

@@ -109,11 +109,11 @@ class JsonlReport:
             | ({} if g.parent is None else {"parent": g.parent})
             for g in record.predictions
         ]
-        self._write(json.dumps({**record.fields(), "predictions": guesses}))
+        self._write(json.dumps({**record.fields(), "predictions": guesses}, allow_nan=False))
 
     def fail(self, file: str, reason: str) -> None:
         """Print that `file` was not answered, and why."""
-        self._write(json.dumps({"file": file, "error": reason, "predictions": []}))
+        self._write(json.dumps({"file": file, "error": reason, "predictions": []}, allow_nan=False))
 
     def _write(self, text: str) -> None:
         print(text, flush=True)
@@ -231,7 +231,7 @@ def flush_lines() -> None:
 def print_summary(summary: Summary, format: str) -> None:
     """What a run has found, as ``text`` or ``json``."""
     if format == "json":
-        print(json.dumps(summary.fields(), indent=1), flush=True)
+        print(json.dumps(summary.fields(), indent=1, allow_nan=False), flush=True)
         return
     totals, progress = summary.totals, summary.progress
     for name, (right, share, (low, high)) in totals.figures().items() if totals.counted else ():
@@ -303,7 +303,7 @@ def print_layer(record: LayerRecord, format: str) -> None:
     """
     if format == "json":
         nested = [[[_shorten(value) for value in row] for row in plane] for plane in record.values]
-        print(json.dumps({**record._asdict(), "values": nested}), flush=True)
+        print(json.dumps({**record._asdict(), "values": nested}, allow_nan=False), flush=True)
         return
     between = "," if format == "csv" else " "
     if format == "csv":
@@ -341,7 +341,7 @@ def print_text(text: str) -> None:
 
 def print_json(value: object) -> None:
     """A value for a program, on lines of its own."""
-    print_text(json.dumps(value, indent=2))
+    print_text(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_training_start(name: str, images: int, options: TrainingOptions) -> None:

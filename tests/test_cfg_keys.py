@@ -23,6 +23,7 @@ UNSUPPORTED = {
     "weights_type": text("none"),
     "tree": text(),
     "stride_x": integer(follows="stride"),
+    "stride_y": integer(follows="stride"),
 }
 
 
@@ -53,6 +54,8 @@ def refused(lines):
     [
         ("sizze=3", "x.cfg:2: [layer] sizze=3: unknown option; did you mean size?"),
         ("dilatoin=2", "x.cfg:2: [layer] dilatoin=2: unknown option; did you mean dilation?"),
+        ("stride_X=2", "x.cfg:2: [layer] stride_X=2: unknown option; did you mean stride_x?"),
+        ("SIZE=2", "x.cfg:2: [layer] SIZE=2: unknown option; did you mean size?"),
         ("size", "x.cfg:2: size: key=value is expected"),
         ("size 3", "x.cfg:2: size 3: key=value is expected"),
         (" size3", "x.cfg:2: size3: key=value is expected"),
@@ -281,3 +284,14 @@ def test_remarks_are_counted_for_a_file_and_not_for_a_section(recwarn):
     told = [str(warning.message) for warning in recwarn]
     assert len(told) == 11
     assert told[-1] == "x.cfg: and 21 more like these"
+
+
+def test_what_is_odd_is_told_once_of_sections_of_which_several_networks_are_made():
+    net = {"width": 8, "height": 8, "channels": 3, **{f"odd{n}": 1 for n in range(12)}}
+    sections = parse_cfg(cfg_text([("net", net), ("softmax", {})]), "x.cfg")
+    with pytest.warns(DarknetWarning) as told:
+        Network(sections, "x.cfg")
+    assert len(told) == 11
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Network(sections, "x.cfg")

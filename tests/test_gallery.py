@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
+from support import random_parameters
 
+from darknet_py import load_network, save_weights
 from darknet_py.cli import main
 from darknet_py.commands import gallery
 from darknet_py.errors import NO_MEMORY_TO_DRAW, CfgError
@@ -91,9 +93,32 @@ def test_a_picture_that_cannot_be_drawn_ends_nothing(predict, tmp_path, monkeypa
         (("--heatmap", "/proc/x"), "--heatmap /proc/x: no such file or directory; a folder is expected"),
         (("--layer", "3"), "--layer 3: says where --heatmap looks, which is missing"),
         (("--heatmap", "out", "--layer", "99"), "cfg/shapes.cfg: layer 99: it has 17 layers, from 0"),
+        (("--heatmap", "out", "--layer", "15"), "cfg/shapes.cfg: layer 15 has a plane of one cell: nothing to look at"),
         (("--heatmap", "out", "--layer", "-1"), "cfg/shapes.cfg: layer 16 has a plane of one cell: nothing to look at"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_drawn_is_refused(predict, tmp_path, words, says):
+def test_what_cannot_be_drawn_is_refused_before_anything_is_answered(tmp_path, monkeypatch, capsys, words, says):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "star.png").write_bytes(STAR.read_bytes())
-    assert predict("star.png", *words) == (2, f"darknet: {says}")
+    code = main([*COMMAND, "star.png", *words, "--engine", "reference"])
+    out, err = capsys.readouterr()
+    assert (code, out, err.splitlines()[-1]) == (2, "", f"darknet: {says}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plane_that_larger_pictures_have_alone_is_drawn_of_these(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = "[net]\nwidth=4\nheight=4\nchannels=3\n[convolutional]\nfilters=1000\nsize=4\nstride=4\nactivation=linear\n"
+    (tmp_path / "x.cfg").write_text(text + "[avgpool]\n[softmax]\n")
+    save_weights("x.weights", random_parameters(load_network("x.cfg").layers))
+    for name, width in (("square.png", 4), ("wide.png", 8)):
+        Image.new("RGB", (width, 4), (9, 99, 200)).save(name)
+    command = ["classifier", "predict", "x.cfg", "x.weights", "square.png", "wide.png", "--heatmap", "out"]
+    assert main([*command, "--engine", "reference", "--format", "jsonl"]) == 3
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "\ndarknet: square.png: x.cfg: no convolution has a plane to look at\n" in err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["wide.heatmap.png"]
+    assert main([*command, "--engine", "reference", "--preprocess", "center-crop"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[-1]) == ("", "darknet: x.cfg: no convolution has a plane to look at")

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from support import make_network, random_array, random_parameters
 
 from darknet_py import CfgError, UsageError, WeightsError, load_network, running, save_weights
-from darknet_py.heatmap import Heatmap, find_plane, weigh_cells
+from darknet_py.heatmap import Heatmap, find_layer, weigh_cells
 from darknet_py.limits import Limit
 from darknet_py.prediction import Prediction
 
@@ -162,13 +162,13 @@ def test_layers_without_a_plane_or_a_gradient_are_refused(shapes, tmp_path):
         shapes.heatmap(picture, index=10)
     flat = make_network((3, 4, 4), ("connected", dict(output=4)), ("softmax", {}))
     with pytest.raises(UsageError, match="no convolution has a plane"):
-        find_plane(flat.layers)
+        find_layer(flat.layers)
     beside = make_network((3, 4, 4), CONVOLUTION, CONVOLUTION, ("route", dict(layers="-2")), ("softmax", {}))
     with pytest.raises(UsageError, match="layer 1: no answer depends on it"):
-        weigh_cells(beside.layers, random_parameters(beside.layers), random_array((3, 4, 4)), 1, 0)
+        find_layer(beside.layers, 1)
     cropped = make_network((3, 4, 4), CONVOLUTION, ("crop", dict(crop_height=2, crop_width=2)), ("softmax", {}))
     with pytest.raises(CfgError, match=r"no gradient comes through it to layer 0"):
-        weigh_cells(cropped.layers, random_parameters(cropped.layers), random_array((3, 4, 4)), 0, 0)
+        find_layer(cropped.layers, 0)
 
 
 def test_a_layer_behind_the_answer_is_refused(tmp_path):

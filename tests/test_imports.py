@@ -203,6 +203,14 @@ def test_only_the_program_prints(source):
         assert not [name for name in called if name.startswith("sys.stdout")]
 
 
+@pytest.mark.parametrize("source", [source for source in SOURCES if not source.startswith("engines/")])
+def test_what_is_written_as_json_is_json(source):
+    """Of which NaN and Infinity are no part; what an engine keeps is read by itself alone."""
+    for node in ast.walk(parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.dump", "json.dumps"):
+            assert "allow_nan=False" in map(ast.unparse, node.keywords), ast.unparse(node)
+
+
 @pytest.mark.parametrize(("one", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
 def test_engines_do_not_know_each_other(one, other):
     for source in SOURCES:

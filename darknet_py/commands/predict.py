@@ -66,7 +66,7 @@ def run_predict(args: argparse.Namespace) -> int:
     usual = "letterbox" if args.style == "table" else None  # as darknet did in 2018
     preprocess = args.preprocess or network.dataset.preprocess or usual
     only_leaves = args.style == "table"  # as darknet did in 2018
-    looks = _open_looks(args, network)
+    looks = _open_looks(args, network, preprocess)
     report = open_report(args.format, args.style)
     prompted = not operands.rest
     paths: Iterator[Named] = iter(ask_paths(args.format == "text") if prompted else find_images(operands.rest))
@@ -113,7 +113,7 @@ class _Looks:
         for draw in self.draw:
             try:
                 draw(record, picture)
-            except (CfgError, WeightsError) as reason:
+            except (CfgError, UsageError, WeightsError) as reason:  # of this picture: others may have a larger plane
                 self._fail(record, str(reason))
             except MemoryError:
                 self._fail(record, NO_MEMORY_TO_DRAW)
@@ -123,12 +123,12 @@ class _Looks:
         self.failed += 1
 
 
-def _open_looks(args: argparse.Namespace, network: Classifier) -> _Looks:
+def _open_looks(args: argparse.Namespace, network: Classifier, preprocess: str | None) -> _Looks:
     """What writes the pictures to look at that are asked for."""
-    if args.layer is not None:
-        if args.heatmap is None:
-            raise UsageError("says where --heatmap looks, which is missing", option=f"--layer {args.layer}")
-        network.layer_at(args.layer)
+    if args.heatmap is not None:
+        network.check_heatmap(args.layer, preprocess)
+    elif args.layer is not None:
+        raise UsageError("says where --heatmap looks, which is missing", option=f"--layer {args.layer}")
     if args.annotate is None and args.heatmap is None:
         return _Looks()
     from .gallery import Gallery, draw_guesses, draw_heat

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,8 @@ from .train_setup import Setup
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..training.options import TrainingOptions
-    from ..training.replacing import Replacing
     from ..training.source import Source
-    from ..training.trainer import TrainingFiles, TrainingProgress
+    from ..training.trainer import TrainingProgress
 
 USAGE = "[DATA|FOLDER] CFG [WEIGHTS]"
 EPILOG = """\
@@ -125,28 +124,24 @@ def fraction(text: str) -> float:
 
 def run_train(args: argparse.Namespace) -> int:
     """Train; 128 and its number where a signal has stopped it."""
-    from ..training.replacing import Replacing
     from ..training.trainer import train
 
-    with Replacing() as replacing:  # what an earlier run has left stays as it is where this one cannot begin
-        setup = _set_up(args, replacing)
-        if args.show_pictures:
-            return _show_pictures(setup)
-        resumed = args.resume and setup.files.checkpoint.exists()
-        if args.resume and not resumed:
-            say(f"darknet: {one_line(str(setup.files.checkpoint))}: nothing to go on with; training begins anew")
-        running = train(
-            setup.network,
-            setup.source.samples,
-            setup.options,
-            setup.settings,
-            validation=setup.source.validation,
-            files=setup.files,
-            resume=resumed,
-        )
-        kept = replacing.keep()
-        if not resumed:
-            _put_aside(setup.files, kept)
+    setup = _set_up(args)
+    if args.show_pictures:
+        return _show_pictures(setup)
+    resumed = args.resume and setup.files.checkpoint.exists()
+    if args.resume and not resumed:
+        say(f"darknet: {one_line(str(setup.files.checkpoint))}: nothing to go on with; training begins anew")
+    running = train(
+        setup.network,
+        setup.source.samples,
+        setup.options,
+        setup.settings,
+        validation=setup.source.validation,
+        files=setup.files,
+        resume=resumed,
+    )
+    _begin(setup, resumed)
     with stop_on_signals("when this iteration is done") as stop, closing(running):
         last = _follow(setup, running, stop, resumed)
     files = setup.files
@@ -239,23 +234,22 @@ def _show_pictures(setup: Setup) -> int:
     return 0
 
 
-def _put_aside(files: TrainingFiles, renamed: Sequence[Path]) -> None:
-    """Rename what an earlier run has left, so that it is not written over; some is already `renamed`."""
-    there = [path for path in (files.checkpoint, files.best, files.last) if path.exists()]
-    for path in there:
-        os.replace(path, f"{path}~")
-    if there or renamed:
-        names = ", ".join(one_line(str(path)) for path in (*there, *renamed))
-        hint = "; --resume would have gone on with it" if files.checkpoint in there else ""
+def _begin(setup: Setup, resumed: bool) -> None:
+    """Put aside what an earlier run has left, unless it is gone on with, and write what is not weights."""
+    files = setup.files
+    if not resumed and (aside := files.put_aside(setup.texts)):
+        names = ", ".join(one_line(str(path)) for path in aside)
+        hint = "; --resume would have gone on with it" if files.checkpoint in aside else ""
         remark(f"darknet: {names}: of an earlier run, renamed with a ~ behind{hint}")
+    files.write(setup.texts)
 
 
-def _set_up(args: argparse.Namespace, replacing: Replacing) -> Setup:
-    """Find, check and load all that the command line names."""
+def _set_up(args: argparse.Namespace) -> Setup:
+    """Find, check and load all that the command line names; nothing is written."""
     from ..classifier import load_network
+    from ..training.run_files import TrainingFiles, check_folder
     from ..training.settings import TrainingSettings
-    from ..training.source import make_folder, read_data_file, read_folder, write_model
-    from ..training.trainer import TrainingFiles
+    from ..training.source import make_model, read_data_file, read_folder
     from ..weights import choose_dialect
 
     _check_arguments(args)
@@ -268,19 +262,14 @@ def _set_up(args: argparse.Namespace, replacing: Replacing) -> Setup:
         source = read_folder(data, args.valid, args.holdout, args.seed)
     else:
         source = read_data_file(data, args.match or "words", args.valid, args.holdout, args.seed)
-    folder = make_folder(args.backup or source.dataset.backup or "backup")
-    files = TrainingFiles(folder, name)
-    if in_folder:
-        lock = files.lock()  # a run that is at work reads these
-        try:
-            dataset = write_model(folder, name, cfg, source, replacing)
-        finally:
-            lock.release()
-        cfg = str(folder / f"{name}.cfg")
-    else:
-        dataset = source.dataset
+    files = TrainingFiles(check_folder(args.backup or source.dataset.backup or "backup"), name)
     network = load_network(cfg, dialect=args.dialect or choose_dialect(None, weights or args.pretrained).name)
-    network.dataset = dataset
+    texts: Mapping[Path, bytes] = {}
+    if in_folder:
+        model = make_model(files, network, source)
+        network, texts = model.network, model.texts
+    else:
+        network.dataset = source.dataset
     print_listing(network, args.style)
     options = _read_options(args, network, weights, len(source.samples))
     settings = TrainingSettings(
@@ -296,7 +285,7 @@ def _set_up(args: argparse.Namespace, replacing: Replacing) -> Setup:
     )
     _tell_classes(source)
     _check_pictures(source, args.threads or core_count())
-    return Setup(args, network, source, options, settings, files)
+    return Setup(args, network, source, options, settings, files, texts)
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
@@ -326,6 +315,7 @@ def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:
 
 def _read_options(args: argparse.Namespace, network: Classifier, weights: str | None, images: int) -> TrainingOptions:
     """The options of the cfg, but for what the command line says; of a cfg without any those of `RECIPE`."""
+    from ..cfg import MAX_INTEGER
     from ..training.options import OPTIONS, TrainingOptions
 
     given = {"batch": args.batch, "subdivisions": args.subdivisions, "learning_rate": args.rate}
@@ -342,7 +332,10 @@ def _read_options(args: argparse.Namespace, network: Classifier, weights: str | 
         remark(f"darknet: {network.file} does not say how to train, so this counts: {told}, --epochs {epochs:g}")
     if epochs is not None:
         batch = changes.get("batch") or network.sections[0].read_quietly({"batch": OPTIONS["batch"]})["batch"]
-        changes["max_batches"] = max(1, math.ceil(epochs * images / batch))
+        iterations = changes["max_batches"] = max(1, math.ceil(epochs * images / batch))
+        if iterations > MAX_INTEGER:
+            reason = f"{iterations:.0f} iterations of {batch} images; at most {MAX_INTEGER} are expected"
+            raise UsageError(reason, option=f"--epochs {epochs:g}")
     options = TrainingOptions.of(network, **changes)
     if not options.max_batches:
         raise network.sections[0].error("max_batches= is missing, or --epochs: when training ends")

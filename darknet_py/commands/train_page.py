@@ -23,9 +23,7 @@ def open_page(setup: Setup, resumed: bool, stop: Stop) -> AbstractContextManager
 
     network, source, files = setup.network, setup.source, setup.files
     weights = files.best if source.validation else files.last
-    facts = TrainingFacts(
-        files.name, network.file, str(weights), network.dataset.file, setup.options, len(source.samples)
-    )
+    facts = TrainingFacts(files.name, setup.cfg, str(weights), network.dataset.file, setup.options, len(source.samples))
     page = TrainingPage(setup.args.report, facts, network.dataset, source.validation)
     if resumed:
         state = read_state(files.checkpoint)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..training.options import TrainingOptions
+    from ..training.run_files import TrainingFiles
     from ..training.settings import TrainingSettings
     from ..training.source import Source
-    from ..training.trainer import TrainingFiles
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Setup:
     options : TrainingOptions
     settings : TrainingSettings
     files : TrainingFiles
+    texts : mapping of Path to bytes
+        What is written of a folder's classes once the run begins.
     """
 
     args: argparse.Namespace
@@ -34,3 +38,9 @@ class Setup:
     options: TrainingOptions
     settings: TrainingSettings
     files: TrainingFiles
+    texts: Mapping[Path, bytes]
+
+    @property
+    def cfg(self) -> str:
+        """That which the weights go with."""
+        return str(self.files.model["cfg"]) if self.texts else self.network.file

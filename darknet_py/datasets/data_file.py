@@ -173,10 +173,15 @@ def _read_names(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> li
     name = _settle(entry, key, data_file, remarks)
     shown = shorten(one_line(name), MAX_SHOWN)
     try:
-        text = read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES).rstrip()
-        check_lines(text, shown, DatasetError)
+        return split_names(read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES), shown)
     except DatasetError as unreadable:
         remarks.fail(str(unreadable), entry.line, _show(key, entry))
+
+
+def split_names(text: str, file: str) -> list[str]:
+    """The names in a list of classes, one a line, but for blank lines at its end; DatasetError where it is too long."""
+    text = text.rstrip()
+    check_lines(text, file, DatasetError)
     return [line.strip() for line in text.split("\n")] if text else []
 
 

@@ -37,9 +37,12 @@ class Outcome:
     def to_line(self) -> str:
         """The outcome as a line of JSON."""
         if self.error:
-            return json.dumps({"image": self.index, "error": self.error}) + "\n"
+            return json.dumps({"image": self.index, "error": self.error}, allow_nan=False) + "\n"
         fields: dict[str, object] = {"image": self.index, "guesses": self.guesses}
-        return json.dumps(fields | ({"shown": self.shown} if self.shown else {}), separators=(",", ":")) + "\n"
+        return (
+            json.dumps(fields | ({"shown": self.shown} if self.shown else {}), separators=(",", ":"), allow_nan=False)
+            + "\n"
+        )
 
     @classmethod
     def from_line(cls, line: bytes) -> Outcome:

@@ -40,7 +40,7 @@ def _write_jsonl(top: int, dataset: Dataset, samples: Sequence[Sample], outcomes
         excluded = outcome.error or sample.doubt
         if excluded:
             record["excluded"] = excluded
-        yield json.dumps(record).encode() + b"\n"
+        yield json.dumps(record, allow_nan=False).encode() + b"\n"
 
 
 def _named(dataset: Dataset, index: int) -> dict[str, object]:

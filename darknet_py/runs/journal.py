@@ -25,7 +25,7 @@ from .seal import seal, unseal
 
 VERSION = 2
 FORMAT = "darknet_py journal"
-START = json.dumps({"format": f"{FORMAT} {VERSION}"})[:-1].encode()
+START = json.dumps({"format": f"{FORMAT} {VERSION}"}, allow_nan=False)[:-1].encode()
 SYNC = 0.5  # seconds between the moments when what was written reaches the disk
 SEEN = 60  # characters of a value in a message
 
@@ -193,7 +193,7 @@ class Journal(Generic[Record]):
         """Write the first line."""
         key = secrets.token_hex(8)
         first = {"format": f"{FORMAT} {VERSION}", "key": key, "measured": measured}
-        failure = self._write(seal(json.dumps(first).encode() + b"\n", b""))
+        failure = self._write(seal(json.dumps(first, allow_nan=False).encode() + b"\n", b""))
         if failure is not None:
             self._fail(failure)
         self._key = key.encode()

@@ -110,7 +110,7 @@ def save_checkpoint(
         "arrays": {name: array.size for name, array in arrays.items()},
         "digest": digest.hexdigest(),
     }
-    write_atomically(path, [seal(json.dumps(first).encode() + b"\n", b""), *parts], CheckpointError)
+    write_atomically(path, [seal(json.dumps(first, allow_nan=False).encode() + b"\n", b""), *parts], CheckpointError)
 
 
 def load_checkpoint(path: str | os.PathLike[str], run: Mapping[str, str], arrays: Mapping[str, Array]) -> State:

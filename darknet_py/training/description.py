@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from ..cfg import Section
 from ..classifier import Classifier
 from ..datasets.samples import Sample
-from ..errors import CfgError
-from ..files import digest_file, resolve
 from .options import TrainingOptions
 from .settings import TrainingSettings
 
@@ -27,7 +26,7 @@ def describe_run(
     # By their names: they are read at the start alone, and the run itself may have written over them since.
     files = {"weights": settings.weights, "pretrained weights": settings.pretrained}
     return {
-        "cfg": f"sha256 {digest_file(resolve(network.file), CfgError)[:SHOWN]}",
+        "cfg": f"sha256 {_digest(_say(network.sections))}",
         **{name: "none" if path is None else os.fspath(path) for name, path in files.items()},
         "images": _describe(samples),
         "images to validate": _describe(validation),
@@ -41,6 +40,13 @@ def describe_run(
         "validate every": str(settings.validate_every),
         **options.describe(),
     }
+
+
+def _say(sections: Iterable[Section]) -> Iterator[str]:
+    """What a cfg says, whatever its comments, blanks and order of keys."""
+    for section in sections:
+        yield f"[{section.name}]"
+        yield from sorted(f"{key}={entry.value}" for key, entry in section.entries.items())
 
 
 def _describe(samples: Sequence[Sample]) -> str:

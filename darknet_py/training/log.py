@@ -81,7 +81,7 @@ class Log:
 
     def _line(self, told: Figures) -> str:
         if not self._csv:
-            return json.dumps(told) + "\n"
+            return json.dumps(told, allow_nan=False) + "\n"
         text = io.StringIO()
         csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(told)
         return text.getvalue()

@@ -17,6 +17,7 @@ from ..errors import CfgError, UsageError
 from ..images.augment import Augmentation
 from ..network import NET_OPTIONS, TRAINING_OPTIONS, Network
 from .mixing import Way
+from .schedule import Schedule, find_fault
 
 POLICIES = ("constant", "step", "steps", "exp", "poly", "random", "sigmoid", "sgdr", "cosine")
 WAYS: tuple[Way, ...] = ("mixup", "cutmix", "mosaic")
@@ -82,7 +83,7 @@ BELOW_ONE = ("momentum", "B1", "B2", "label_smooth_eps")
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainingOptions(Schedule):
     """How a network is trained; the attributes are the keys of ``[net]``, in lower case.
 
     Attributes
@@ -91,12 +92,8 @@ class TrainingOptions:
         Images of an iteration, after which the weights are updated.
     subdivisions : int
         Passes of an iteration, each over batch / subdivisions images.
-    learning_rate, momentum, decay : float
-        Of the updates.
-    max_batches : int
-        Iterations; 0 where the cfg does not say.
-    policy, burn_in, power, step, scale, steps, scales, gamma, learning_rate_min, sgdr_cycle, sgdr_mult
-        How the rate changes; see `schedule`.
+    momentum, decay : float
+        Of the updates, whose rate is that of a `Schedule`, with its attributes.
     adam, b1, b2, eps
         Whether, and with which numbers, the updates are Adam's.
     clip : float
@@ -111,21 +108,8 @@ class TrainingOptions:
 
     batch: int
     subdivisions: int
-    learning_rate: float
     momentum: float
     decay: float
-    max_batches: int
-    policy: str
-    burn_in: int
-    power: float
-    step: int
-    scale: float
-    steps: tuple[int, ...]
-    scales: tuple[float, ...]
-    gamma: float
-    learning_rate_min: float
-    sgdr_cycle: int
-    sgdr_mult: float
     adam: bool
     b1: float
     b2: float
@@ -145,7 +129,13 @@ class TrainingOptions:
             Where a value is wrong, does not go with the others, or a key changes training in a way that is not known
             here.
         """
-        return cls(**_read(network.sections[0], changes))
+        net = network.sections[0]
+        options = cls(**_read(net, changes))
+        fault = find_fault(options)
+        if fault is not None:
+            key, reason = fault
+            raise _error(net, changes, reason, key)
+        return options
 
     @property
     def pass_size(self) -> int:

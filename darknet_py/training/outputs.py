@@ -42,7 +42,7 @@ def with_outputs(network: Network, count: int) -> Network:
         str(count), layer.section.line if key not in layer.section.entries else layer.section.entries[key].line
     )
     sections[layer.index + 1] = replace(layer.section, entries={**layer.section.entries, key: entry})
-    changed = Network(sections, network.file)
+    changed = Network(sections, network.file, network.dialect)
     if changed.outputs != count:
         reason = f"the network has {changed.outputs} outputs where this is {count}; set the outputs in the cfg"
         raise layer.section.error(reason, key)
@@ -50,11 +50,10 @@ def with_outputs(network: Network, count: int) -> Network:
 
 
 def rewrite_cfg(network: Network, count: int) -> str:
-    """The text of the network's cfg, changed so that it has `count` outputs, and in nothing else."""
+    """The text of the network's cfg, changed to that of `with_outputs` in one line at most."""
     text = read_text(Path(resolve(network.file)), CfgError, network.file, MAX_BYTES)
     if network.outputs == count:
         return text
-    with_outputs(network, count)
     layer, key = _find_last(network)
     lines, section = text.split("\n"), layer.section
     if key in section.entries:

@@ -6,80 +6,148 @@ Source: darknet's ``network.c`` (get_current_rate) of 2018; ``sgdr`` that of Ale
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import TrainingError
 from .generators import Purpose, generator
-from .options import TrainingOptions
+
+# What a policy's rate depends on, for messages; of others it is but `learning_rate`.
+_BLAMED = {"step": "scale", "steps": "scales", "exp": "gamma", "poly": "power", "random": "power"}
 
 
-def rate(options: TrainingOptions, n: int, seed: int = 0) -> float:
+@dataclass(frozen=True)
+class Schedule:
+    """How the rate changes; the attributes are keys of ``[net]``.
+
+    Attributes
+    ----------
+    learning_rate : float
+        The first.
+    max_batches : int
+        Iterations; 0 where they are not known.
+    policy, burn_in, power, step, scale, steps, scales, gamma, learning_rate_min, sgdr_cycle, sgdr_mult
+        As in darknet.
+    """
+
+    learning_rate: float
+    max_batches: int
+    policy: str
+    burn_in: int
+    power: float
+    step: int
+    scale: float
+    steps: tuple[int, ...]
+    scales: tuple[float, ...]
+    gamma: float
+    learning_rate_min: float
+    sgdr_cycle: int
+    sgdr_mult: float
+
+
+def rate(schedule: Schedule, n: int, seed: int = 0) -> float:
     """The rate of iteration `n`, counted from 1: float32, its powers in double, as in darknet.
 
-    `seed` is that of the run, for the policy ``random``.
+    `seed` is that of the run, for the policy ``random``. TrainingError where it is not finite, or below 0, which
+    `find_fault` tells before.
     """
-    first = float(np.float32(options.learning_rate))
-    if n < options.burn_in:
-        share = float(np.float32(n) / np.float32(options.burn_in))
-        return _float32(first * _power(share, _float32(options.power)))
-    if options.policy == "random":
-        draw = generator(seed, Purpose.RATE, n).uniform()
-        return _float32(first * _power(draw, _float32(options.power)))
-    return _float32(_POLICIES[options.policy](options, first, n))
+    draw = generator(seed, Purpose.RATE, n).uniform() if schedule.policy == "random" else 0.0
+    value = _compute(schedule, n, draw)
+    if not 0 <= value < math.inf:
+        key = _blame(schedule, n)
+        raise TrainingError(f"{key}={getattr(schedule, key)}: {_tell(value, n)}")
+    return value
+
+
+def find_fault(schedule: Schedule) -> tuple[str, str] | None:
+    """The key and the reason of a rate that is not finite, or below 0; None where all are as they should be."""
+    for n in _ends(schedule):
+        value = _compute(schedule, n, draw=0.0)  # at which a power that is not finite anywhere is not
+        if not 0 <= value < math.inf:
+            return _blame(schedule, n), _tell(value, n)
+    return None
+
+
+def _ends(schedule: Schedule) -> Iterable[int]:
+    """Iterations between which rates rise or fall alone, or change their sign with each."""
+    begin, end = max(schedule.burn_in, 1), schedule.max_batches
+    found = {1, begin - 1, begin, begin + 1, end - 1, end, *schedule.steps}
+    return sorted(n for n in found if 1 <= n <= (end or begin))
+
+
+def _blame(schedule: Schedule, n: int) -> str:
+    return "power" if n < schedule.burn_in else _BLAMED.get(schedule.policy, "learning_rate")
+
+
+def _tell(value: float, n: int) -> str:
+    return f"a learning rate of {value:g} at iteration {n}; a finite one of at least 0 is expected"
+
+
+def _compute(schedule: Schedule, n: int, draw: float) -> float:
+    """The rate; `draw`, from 0 to 1, is that of the policy ``random``."""
+    first = float(np.float32(schedule.learning_rate))
+    if n < schedule.burn_in:
+        share = float(np.float32(n) / np.float32(schedule.burn_in))
+        return _float32(first * _power(share, _float32(schedule.power)))
+    if schedule.policy == "random":
+        return _float32(first * _power(draw, _float32(schedule.power)))
+    return _float32(_POLICIES[schedule.policy](schedule, first, n))
 
 
 def _float32(value: float) -> float:
-    with np.errstate(over="ignore"):  # what comes of an infinite rate is found in the loss
+    with np.errstate(over="ignore"):
         return float(np.float32(value))
 
 
-def _constant(options: TrainingOptions, first: float, n: int) -> float:
+def _constant(schedule: Schedule, first: float, n: int) -> float:
     return first
 
 
-def _step(options: TrainingOptions, first: float, n: int) -> float:
-    return first * _power(_float32(options.scale), n // options.step)
+def _step(schedule: Schedule, first: float, n: int) -> float:
+    return first * _power(_float32(schedule.scale), n // schedule.step)
 
 
-def _steps(options: TrainingOptions, first: float, n: int) -> float:
+def _steps(schedule: Schedule, first: float, n: int) -> float:
     value = first
-    for step, scale in zip(options.steps, options.scales, strict=True):
+    for step, scale in zip(schedule.steps, schedule.scales, strict=True):
         if step > n:
             break
         value = _float32(value * _float32(scale))
     return value
 
 
-def _exp(options: TrainingOptions, first: float, n: int) -> float:
-    return first * _power(_float32(options.gamma), n)
+def _exp(schedule: Schedule, first: float, n: int) -> float:
+    return first * _power(_float32(schedule.gamma), n)
 
 
-def _poly(options: TrainingOptions, first: float, n: int) -> float:
-    left = np.float32(1) - np.float32(n) / np.float32(options.max_batches)
-    return first * _power(max(float(left), 0.0), _float32(options.power))
+def _poly(schedule: Schedule, first: float, n: int) -> float:
+    left = np.float32(1) - np.float32(n) / np.float32(schedule.max_batches)
+    return first * _power(max(float(left), 0.0), _float32(schedule.power))
 
 
-def _sigmoid(options: TrainingOptions, first: float, n: int) -> float:
+def _sigmoid(schedule: Schedule, first: float, n: int) -> float:
     # The difference has a sign, as in 2016 and the fork; that of 2018 has none, and its rate is 0 before `step`.
-    exponent = _float32(_float32(options.gamma) * _float32(n - options.step))
+    exponent = _float32(_float32(schedule.gamma) * _float32(n - schedule.step))
     return first / (1 + math.exp(exponent)) if exponent < 700 else 0.0
 
 
-def _sgdr(options: TrainingOptions, first: float, n: int) -> float:
-    start, cycle = 0, options.sgdr_cycle or options.max_batches
+def _sgdr(schedule: Schedule, first: float, n: int) -> float:
+    start, cycle = 0, schedule.sgdr_cycle or schedule.max_batches
     while start + cycle < n:
-        start += cycle
-        cycle = int(cycle * options.sgdr_mult)
-    return _anneal(options, first, (n - start) / cycle)
+        longer = int(cycle * schedule.sgdr_mult)
+        start += cycle * (1 if longer > cycle else (n - start - 1) // cycle)  # those that stay as long at once
+        cycle = longer
+    return _anneal(schedule, first, (n - start) / cycle)
 
 
-def _cosine(options: TrainingOptions, first: float, n: int) -> float:
-    return _anneal(options, first, min(n / options.max_batches, 1.0))
+def _cosine(schedule: Schedule, first: float, n: int) -> float:
+    return _anneal(schedule, first, min(n / schedule.max_batches, 1.0))
 
 
-def _anneal(options: TrainingOptions, first: float, share: float) -> float:
-    least = _float32(options.learning_rate_min)
+def _anneal(schedule: Schedule, first: float, share: float) -> float:
+    least = _float32(schedule.learning_rate_min)
     return least + 0.5 * (first - least) * (1 + math.cos(math.pi * share))
 
 
@@ -89,7 +157,7 @@ def _power(base: float, exponent: float) -> float:
         return float(np.float64(base) ** np.float64(exponent))
 
 
-_POLICIES: dict[str, Callable[[TrainingOptions, float, int], float]] = {
+_POLICIES: dict[str, Callable[[Schedule, float, int], float]] = {
     "constant": _constant,
     "step": _step,
     "steps": _steps,

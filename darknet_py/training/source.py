@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from ..datasets.data_file import Dataset, load_dataset
+from ..classifier import Classifier
+from ..datasets.data_file import Dataset, load_dataset, split_names
 from ..datasets.folder import load_folder
 from ..datasets.samples import Sample
 from ..datasets.split import hold_out
 from ..datasets.truths import load_training
 from ..errors import DatasetError, UsageError
-from ..files import describe_oserror
-from ..network import load_structure
-from .outputs import rewrite_cfg
-from .replacing import Replacing
+from ..files import decode_text
+from .outputs import rewrite_cfg, with_outputs
+from .run_files import TrainingFiles
 
 PREPROCESS = "center-crop"  # of pictures that are not trained on: next to what training sees of them
 HELD_OUT = 0.1  # of a folder's pictures, where there are no others to validate
@@ -37,6 +36,22 @@ class Source:
     dataset: Dataset
     samples: Sequence[Sample]
     validation: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network for the classes of a folder.
+
+    Attributes
+    ----------
+    network : Classifier
+        With as many outputs, and the classes' names; its lines are those of the cfg that was named.
+    texts : mapping of Path to bytes
+        What ``predict`` and ``valid`` need besides weights, to be written.
+    """
+
+    network: Classifier
+    texts: Mapping[Path, bytes]
 
 
 def read_folder(folder: str, valid: str | None, holdout: float | None, seed: int) -> Source:
@@ -102,58 +117,58 @@ def _check_one(other: object) -> None:
         raise UsageError("holdout together with valid: images to validate are named, or drawn from those to train on")
 
 
-def write_model(folder: Path, name: str, cfg: str, source: Source, replacing: Replacing) -> Dataset:
-    """Write what ``predict`` and ``valid`` need besides weights: NAME.cfg, NAME.data, NAME.names, NAME.valid.list.
+def make_model(files: TrainingFiles, network: Classifier, source: Source) -> Model:
+    """The network for a folder's classes, and what ``predict`` and ``valid`` need besides its weights.
 
-    The images are a folder's, as of `read_folder`. The cfg is `cfg` with as many outputs as there are classes. What an
-    earlier run has left there is `replacing`'s.
-
-    Returns
-    -------
-    Dataset
-        The .data file.
+    Parameters
+    ----------
+    files : TrainingFiles
+        Where that will lie.
+    network : Classifier
+        Of the cfg that is named, perhaps with another number of outputs.
+    source : Source
+        As of `read_folder`.
 
     Raises
     ------
     CfgError, UsageError
-        Where the cfg cannot have as many outputs.
+        Where the network cannot have as many outputs as there are classes.
     DatasetError
-        Where a file cannot be written.
+        Where the classes' names cannot stand in a list.
     """
-    dataset = source.dataset
-    paths = {kind: folder / f"{name}.{kind}" for kind in ("cfg", "data", "names", "valid.list")}
+    dataset, paths = source.dataset, files.model
+    names = "".join(f"{label}\n" for label in dataset.names)
     lines = [
         f"classes={dataset.classes}",
         f"names={paths['names']}",
         f"labels={paths['names']}",
+        *([f"valid={paths['valid.list']}"] if source.validation else []),
         f"top={dataset.top}",
         f"preprocess={PREPROCESS}",
-        f"backup={folder}",
+        f"backup={files.folder}",
         f"folder={dataset.folder}",
     ]
-    if source.validation:
-        lines.insert(3, f"valid={paths['valid.list']}")
     texts = {
-        "cfg": rewrite_cfg(load_structure(cfg), dataset.classes),
-        "names": "".join(f"{label}\n" for label in dataset.names),
+        "cfg": rewrite_cfg(network, dataset.classes),
+        "names": names,
         "valid.list": "".join(f"{os.path.abspath(sample.file)}\n" for sample in source.validation),
         "data": "".join(f"{line}\n" for line in lines),
     }
-    for kind, text in texts.items():
-        content = text.encode("utf-8", "surrogateescape")
-        if content:
-            replacing.write(paths[kind], content)
-    return load_dataset(paths["data"])
-
-
-def make_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder that a run's files go to, made where it is missing; UsageError where none can be written there."""
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path):
-            pass
-    except OSError as reason:
-        what = f"{describe_oserror(reason)}; name another folder for weights with --backup"
-        raise UsageError(what, file=path) from None
-    return path
+    contents = {paths[kind]: text.encode("utf-8", "surrogateescape") for kind, text in texts.items() if text}
+    listed = split_names(decode_text(contents[paths["names"]], DatasetError, dataset.file), dataset.file)
+    if len(listed) != dataset.classes or len({*listed, ""}) <= dataset.classes:
+        reason = "names of its folders are blank, alike or of several lines in a list; others are expected"
+        raise DatasetError(reason, file=dataset.file)
+    if network.outputs != dataset.classes:
+        network = Classifier(with_outputs(network, dataset.classes), None, network.settings)
+    network.dataset = replace(
+        dataset,
+        file=os.fspath(paths["data"]),
+        names=listed,
+        wnids=listed,
+        lists={"valid": os.fspath(paths["valid.list"])} if source.validation else {},
+        path=paths["data"],
+        backup=os.fspath(files.folder),
+        preprocess=PREPROCESS,
+    )
+    return Model(network, contents)

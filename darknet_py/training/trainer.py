@@ -14,12 +14,11 @@ from ..classifier import Classifier
 from ..datasets.lists import find_image
 from ..datasets.samples import Sample, check_samples
 from ..engines import find_warp
-from ..errors import CheckpointError, DatasetError, TrainingError, UsageError
+from ..errors import DatasetError, TrainingError, UsageError
 from ..evaluation.loop import EvaluationProgress, evaluate
 from ..limits import core_count
 from ..parameters import Parameters
 from ..running import Settings
-from ..runs.lock import lock_file
 from ..runs.progress import Progress
 from ..weights import save_weights
 from .description import describe_run
@@ -28,6 +27,7 @@ from .loader import AHEAD, Batch, Feed, Loader
 from .mixing import Mixing
 from .options import TrainingOptions
 from .run import TrainingRun
+from .run_files import TrainingFiles
 from .sampler import make_sampler
 from .settings import TrainingSettings
 
@@ -35,40 +35,6 @@ if TYPE_CHECKING:
     from ..runs.lock import Lock
 
 SAVED = 300.0  # seconds after which a checkpoint is written, besides those at validations
-
-
-@dataclass(frozen=True)
-class TrainingFiles:
-    """Where a run is kept.
-
-    Attributes
-    ----------
-    folder : Path
-    name : str
-        How its files' names begin.
-    """
-
-    folder: Path
-    name: str
-
-    @property
-    def checkpoint(self) -> Path:
-        """From which it can be taken up."""
-        return self.folder / f"{self.name}.checkpoint"
-
-    @property
-    def last(self) -> Path:
-        """The weights when they were last saved."""
-        return self.folder / f"{self.name}_last.weights"
-
-    def lock(self) -> Lock:
-        """The files, for one run alone; CheckpointError where another has them."""
-        return lock_file(self.checkpoint, "another run is training with these files", CheckpointError)
-
-    @property
-    def best(self) -> Path:
-        """The weights with the best validation."""
-        return self.folder / f"{self.name}_best.weights"
 
 
 @dataclass(frozen=True)
@@ -162,16 +128,17 @@ def train(
     if resume and files is None:
         raise UsageError("resume asks for files, where the checkpoint lies")
     description = describe_run(network, samples, validation, options, settings)
+    run = TrainingRun(network, options, settings, resume)
+    if not resume and run.state.iteration >= options.max_batches:
+        reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear"
+        raise UsageError(reason, file=settings.weights)
     with ExitStack() as undo:
-        lock = None if files is None else files.lock()
-        if lock is not None:
+        lock = None
+        if files is not None:
+            lock = files.lock()  # not before: what is refused leaves no folder
             undo.callback(lock.release)
-        run = TrainingRun(network, options, settings, resume)
-        if files is not None and resume:
-            run.load(files.checkpoint, description)
-        elif run.state.iteration >= options.max_batches:
-            reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear"
-            raise UsageError(reason, file=settings.weights)
+            if resume:
+                run.load(files.checkpoint, description)
         undo.pop_all()  # it is held until the run ends
     return _Trainer(network, samples, validation, run, description, files, lock).train()
 

@@ -22,11 +22,15 @@ CHANGES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def network(tmp_path):
-    network = load_network(write_cfg(tmp_path / "net.cfg", max_batches=3))
+def load(cfg):
+    network = load_network(cfg)
     network.dataset = Dataset("shapes", len(KINDS), list(KINDS), list(KINDS), 1)
     return network
+
+
+@pytest.fixture
+def network(tmp_path):
+    return load(write_cfg(tmp_path / "net.cfg", max_batches=3))
 
 
 def describe(network, samples=SAMPLES, validation=SAMPLES[:1], settings=USUAL):
@@ -56,8 +60,9 @@ def test_images_their_order_and_their_classes_make_another_run(network):
         )
 
 
-def test_a_cfg_of_another_text_makes_another_run(network):
-    usual = describe(network)["cfg"]
-    with open(network.file, "a") as stream:
-        stream.write("# nothing\n")
-    assert describe(network)["cfg"] != usual
+def test_a_cfg_that_says_something_else_makes_another_run(network, tmp_path):
+    usual, text = describe(network)["cfg"], (tmp_path / "net.cfg").read_text()
+    (tmp_path / "other.cfg").write_text("# nothing\n" + text.replace("size=3\nstride=1\n", "stride = 1\nsize=3 # x\n"))
+    assert describe(load(tmp_path / "other.cfg"))["cfg"] == usual
+    (tmp_path / "other.cfg").write_text(text + "[dropout]\n")
+    assert describe(load(tmp_path / "other.cfg"))["cfg"] != usual

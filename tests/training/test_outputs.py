@@ -71,10 +71,10 @@ def test_a_network_whose_outputs_do_not_follow_is_refused(tmp_path):
         "x.cfg:6: [convolutional] filters=3: the network has 20 outputs where this is 5; set the outputs in the cfg"
     )
     with pytest.raises(CfgError, match=re.escape(message)):
-        rewrite_cfg(network, 5)
+        with_outputs(network, 5)
     (tmp_path / "x.cfg").write_text("[net]\nwidth=2\nheight=2\nchannels=1\n[softmax]\n")
     with pytest.raises(UsageError, match=r"x\.cfg: no convolutional or connected layer, of which the outputs"):
-        rewrite_cfg(load_network(tmp_path / "x.cfg"), 5)
+        with_outputs(load_network(tmp_path / "x.cfg"), 5)
 
 
 @pytest.mark.parametrize(("outputs", "filled"), [(10, 3), (3, 1), (1000, 1)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support_trainer import KINDS, draw_folders, write_cfg
 
+from darknet_py.classifier import load_network
 from darknet_py.datasets.data_file import load_dataset
 from darknet_py.datasets.samples import load_samples
 from darknet_py.errors import DatasetError, UsageError
 from darknet_py.network import load_structure
-from darknet_py.training.replacing import Replacing
-from darknet_py.training.source import make_folder, read_data_file, read_folder, write_model
+from darknet_py.training.run_files import TrainingFiles
+from darknet_py.training.source import make_model, read_data_file, read_folder
 
 
 @pytest.fixture
@@ -68,18 +68,42 @@ def test_a_data_file_names_both_lists_and_either_may_be_another(folder):
     assert read_data_file("x.data", "words", None, None, 0).validation == []
 
 
-def test_what_predict_and_valid_need_is_written_once(folder):
+def make(target, cfg, source):
+    """The model, with its files written to the folder `target`."""
+    target.mkdir(exist_ok=True)
+    files = TrainingFiles(target, "net")
+    model = make_model(files, load_network(cfg), source)
+    files.write(model.texts)
+    return model
+
+
+@pytest.mark.parametrize("holdout", [0.3, 0.0])
+def test_what_predict_and_valid_need_is_the_same_in_memory_and_in_files(folder, holdout):
     write_cfg(folder / "net.cfg", outputs=7)
-    source = read_folder("pics", None, 0.3, 0)
-    target = make_folder(folder / "deep" / "kept")
-    dataset = write_model(target, "net", "net.cfg", source, Replacing())
-    assert load_structure(target / "net.cfg").outputs == 3
-    assert (dataset.names, dataset.wnids, dataset.top) == ([*KINDS], [*KINDS], 1)
-    listed = load_samples(dataset.lists["valid"], load_dataset(target / "net.data"))
-    assert [sample.truth for sample in listed] == [sample.truth for sample in source.validation]
-    before = {path: path.stat().st_mtime_ns for path in target.iterdir()}
-    write_model(target, "net", str(target / "net.cfg"), source, Replacing())
-    assert {path: path.stat().st_mtime_ns for path in target.iterdir()} == before
+    (folder / "pics" / "circle").rename(folder / "pics" / "cercle \udce9")  # bytes that are not UTF-8
+    source = read_folder("pics", None, holdout, 0)
+    model = make(folder / "kept", "net.cfg", source)
+    assert load_structure("kept/net.cfg").outputs == model.network.outputs == 3
+    assert load_dataset(folder / "kept" / "net.data") == model.network.dataset
+    assert (model.network.file, model.network.dataset.top) == ("net.cfg", 1)
+    again = make(folder / "kept", "kept/net.cfg", source)
+    assert again.texts == model.texts
+
+
+def test_a_network_for_a_folder_has_the_lines_of_the_cfg_that_was_named(folder):
+    text = write_cfg(folder / "net.cfg", outputs=7).read_text().replace("filters=7\n", "")
+    (folder / "net.cfg").write_text(text + "[dropout]\nprobability=2\n")
+    network = load_network("net.cfg")
+    section = make_model(TrainingFiles(folder, "net"), network, read_folder("pics", None, 0.3, 0)).network.sections[-1]
+    assert (section.file, section.line) == ("net.cfg", text.count("\n") + 1)
+
+
+@pytest.mark.parametrize("name", ["a\nb", " ", "crescent "])
+def test_classes_that_no_list_can_name_are_refused(folder, name):
+    write_cfg(folder / "net.cfg")
+    (folder / "pics" / "circle").rename(folder / "pics" / name)
+    with pytest.raises(DatasetError, match=r"^pics: names of its folders are blank, alike or of several lines"):
+        make_model(TrainingFiles(folder, "net"), load_network("net.cfg"), read_folder("pics", None, 0.3, 0))
 
 
 NAMES = st.sampled_from(["0", "1", "10", "a", "b", "a b", "a_b", "x"])  # of classes, folders below these, and pictures
@@ -101,25 +125,8 @@ def test_pictures_are_of_the_same_classes_whatever_they_and_folders_below_are_ca
             if valid is not None:
                 shutil.copytree(top / "pics", folder)
             source = read_folder(str(folder), valid and str(valid), None if valid else 0.5, 0)
-            target = make_folder(top / "backup")
-            dataset = write_model(target, "net", str(top / "net.cfg"), source, Replacing())
+            dataset = make(top / "backup", top / "net.cfg", source).network.dataset
             listed = load_samples(dataset.lists["valid"], dataset)
             assert [sample.truth for sample in listed] == [sample.truth for sample in source.validation]
             every = load_samples(folder, dataset)
             assert {*every} >= {*source.samples}
-
-
-def test_a_folder_that_cannot_be_written_is_refused(folder):
-    (folder / "file").write_text("")
-    for name in ("file", "file/below"):
-        message = f"{folder / name}: .*; name another folder for weights with --backup"
-        with pytest.raises(UsageError, match=message):
-            make_folder(folder / name)
-    assert re.fullmatch(r"\w+", make_folder(folder / "made").name)
-    assert list((folder / "made").iterdir()) == []
-
-
-def test_a_folder_is_tried_without_a_name_that_others_have(folder):
-    (folder / ".writable").write_text("somebody's")
-    make_folder(folder)
-    assert (folder / ".writable").read_text() == "somebody's"

@@ -22,8 +22,9 @@ from darknet_py.training import trainer as module
 from darknet_py.training.checkpoint import read_state
 from darknet_py.training.loader import AHEAD, Loader
 from darknet_py.training.options import TrainingOptions
+from darknet_py.training.run_files import TrainingFiles
 from darknet_py.training.settings import TrainingSettings
-from darknet_py.training.trainer import TrainingFiles, train
+from darknet_py.training.trainer import train
 
 ITERATIONS = 9
 REFERENCE = TrainingSettings(engine="reference", seed=3)

@@ -1,0 +1,87 @@
+"""`classifier train` up to its first iteration: what is refused, or ended before, leaves all as it was."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support_cli import environment, run
+from support_trainer import draw_folders, write_cfg
+
+REFERENCE = ("--engine", "reference")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    draw_folders(tmp_path / "pics", 10)
+    write_cfg(tmp_path / "net.cfg", outputs=5, batch=8, subdivisions=2, max_batches=2, learning_rate=0.02)
+    return tmp_path
+
+
+@pytest.fixture
+def train(folder, cache):
+    def train(*words):
+        return run("classifier", "train", *words, cwd=folder, env=environment(cache))
+
+    return train
+
+
+# The program, which a signal ends where it would check the pictures.
+ENDED = """
+import os, signal, sys
+from darknet_py.commands import train
+train._check_pictures = lambda *_: os.kill(os.getpid(), signal.Signals[sys.argv[1]])
+from darknet_py import cli
+sys.argv[1:] = ["classifier", "train", *sys.argv[2:]]
+raise SystemExit(cli.main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("signum", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_run_that_is_ended_before_it_begins_changes_nothing(train, folder, cache, signum):
+    assert train("pics", "net.cfg", *REFERENCE).code == 0
+    before = {path.name: path.read_bytes() for path in (folder / "backup").iterdir()}
+    shutil.copytree(folder / "pics", folder / "others")
+    (folder / "others" / "circle").rename(folder / "others" / "disc")
+    for words in (["--backup", "backup"], ["--backup", "backup"], ["--backup", "new"]):
+        command = [sys.executable, "-c", ENDED, signum, "others", "net.cfg", *REFERENCE, *words]
+        done = subprocess.run(command, cwd=folder, env=environment(cache), capture_output=True, text=True)
+        assert done.returncode != 0
+        assert "disc 9" in done.stderr
+    assert {path.name: path.read_bytes() for path in (folder / "backup").iterdir()} == before
+    assert not (folder / "new").exists()
+
+
+MISTAKEN = {
+    "an option": (
+        lambda text: text.replace("width=", "burn_in=-5\nwidth="),
+        (),
+        r"net\.cfg:2: \[net\] burn_in=-5: at least 0",
+    ),
+    "one behind a line that is added": (
+        lambda text: text.replace("filters=5\n", "") + "[dropout]\ndropblock=1\n",
+        (),
+        r"net\.cfg:45: \[dropout\] dropblock=1: not supported",
+    ),
+    "a rate": (
+        lambda text: text.replace("width=", "policy=poly\npower=-1\nwidth="),
+        (),
+        r"net\.cfg:3: \[net\] power=-1: a learning rate of inf at iteration 2; a finite one of at least 0 is expected",
+    ),
+    "memory": (lambda text: text, ("--batch", "1000000000"), r"net\.cfg: [\d.]+ GiB to train on"),
+    "epochs": (lambda text: text, ("--epochs", "1e9"), r"--epochs 1e\+09: 3375000000 iterations of 8 images; at most"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_a_mistake_is_told_of_what_the_user_wrote_and_no_folder_is_left(train, folder, name):
+    change, words, message = MISTAKEN[name]
+    (folder / "net.cfg").write_text(change((folder / "net.cfg").read_text()))
+    answer = train("pics", "net.cfg", *REFERENCE, *words)
+    assert answer.code in (1, 2)
+    assert re.match(message, answer.complaints[-1]), answer.complaints
+    assert not (folder / "backup").exists()
