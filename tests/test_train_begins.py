@@ -56,6 +56,21 @@ def test_a_run_that_is_ended_before_it_begins_changes_nothing(train, folder, cac
     assert not (folder / "new").exists()
 
 
+def test_a_cfg_that_is_named_is_not_written_over(train, folder):
+    """It may be the only one of its kind; one that has as many outputs already stays as it is."""
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    answer = train("pics", "net.cfg", "--backup", ".", *REFERENCE)
+    assert (answer.code, answer.out) == (2, "")
+    reason = "would be written over, with as many outputs as there are classes; name another folder with --backup"
+    assert answer.complaints[-1] == f"net.cfg: {reason}"
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert train("pics", "net.cfg", *REFERENCE).code == 0
+    text = (folder / "backup" / "net.cfg").read_bytes()
+    for _ in range(2):
+        assert train("pics", "backup/net.cfg", *REFERENCE).code == 0
+        assert (folder / "backup" / "net.cfg").read_bytes() == text
+
+
 MISTAKEN = {
     "an option": (
         lambda text: text.replace("width=", "burn_in=-5\nwidth="),

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engines import ENGINES
-from ..errors import DatasetError, UsageError, one_line
-from ..files import resolve
+from ..errors import CfgError, DatasetError, UsageError, one_line
+from ..files import read_bytes, resolve
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..networks import IMAGENET, find_cfg
@@ -27,6 +27,7 @@ from .train_setup import Setup
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..training.options import TrainingOptions
+    from ..training.run_files import TrainingFiles
     from ..training.source import Source
     from ..training.trainer import TrainingProgress
 
@@ -268,6 +269,7 @@ def _set_up(args: argparse.Namespace) -> Setup:
     if in_folder:
         model = make_model(files, network, source)
         network, texts = model.network, model.texts
+        _spare(cfg, files, texts)
     else:
         network.dataset = source.dataset
     print_listing(network, args.style)
@@ -286,6 +288,14 @@ def _set_up(args: argparse.Namespace) -> Setup:
     _tell_classes(source)
     _check_pictures(source, args.threads or core_count())
     return Setup(args, network, source, options, settings, files, texts)
+
+
+def _spare(cfg: str, files: TrainingFiles, texts: Mapping[Path, bytes]) -> None:
+    """Raise UsageError where the cfg that is named would be written over with another text: it may have no copy."""
+    path = files.model["cfg"]
+    if path.exists() and os.path.samefile(path, resolve(cfg)) and read_bytes(path, CfgError) != texts[path]:
+        what = "would be written over, with as many outputs as there are classes; name another folder with --backup"
+        raise UsageError(what, file=cfg)
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
