@@ -98,13 +98,13 @@ def _tell_content(operand: str) -> str | None:
 
     A file that is called as pictures are is ``a picture``.
     """
-    from ..images.decode import SUFFIXES
+    from ..images.decode import is_called_picture
 
     path = resolve(operand)
     try:
         if not os.path.isfile(path):
             return None
-        if path.suffix.lower() in SUFFIXES:
+        if is_called_picture(path):
             return "a picture"
         with path.open("rb") as stream:
             text = stream.read(MAX_HEAD).decode("utf-8-sig", "replace")

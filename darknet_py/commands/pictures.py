@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import ImageError
 from ..files import BINARY, resolve
-from ..images.decode import SUFFIXES, find_pictures
+from ..images.decode import find_pictures, is_called_picture
 
 MAX_HEAD = 1 << 12  # bytes of a file that are looked at to tell what it is
 
@@ -39,7 +39,7 @@ def find_images(operands: list[str]) -> Iterator[str | ImageError]:
 def is_list(operand: str) -> bool:
     """Whether an operand is a list of pictures: a file of text, and not called as pictures are."""
     path = resolve(operand)
-    if not os.path.isfile(path) or os.path.splitext(operand)[1].lower() in SUFFIXES:
+    if not os.path.isfile(path) or is_called_picture(operand):
         return False
     try:
         with path.open("rb") as stream:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DarknetWarning, DatasetError
-from ..files import describe_oserror
-from ..images.decode import SUFFIXES
+from ..images.decode import is_called_picture, list_folder, walk_pictures
 from .lists import PARTS
 from .samples import Sample
 
@@ -33,8 +30,7 @@ class ClassFolders(NamedTuple):
 def load_folder(folder: str | os.PathLike[str]) -> ClassFolders:
     """The pictures of a folder with a folder for each class, each with its class.
 
-    They may lie in folders within their class's; links are followed. What begins with a dot is passed over, and what
-    has no suffix of a picture.
+    They may lie in folders within their class's, as `walk_pictures` finds them.
 
     Raises
     ------
@@ -42,8 +38,9 @@ def load_folder(folder: str | os.PathLike[str]) -> ClassFolders:
         Where the folder cannot be read, has less than two classes, or one without a picture.
     """
     shown = os.fspath(folder)
-    entries = _entries(Path(folder), shown)
-    names = [entry.name for entry in entries if entry.is_dir()]
+    entries = list_folder(shown, DatasetError)
+    folders = [entry for entry in entries if os.path.isdir(entry)]
+    names = [os.path.basename(entry) for entry in folders]
     if not names:
         raise DatasetError("no folder in it; one for each class is expected, with its pictures", file=shown)
     if {name.lower() for name in names} <= PARTS:
@@ -53,13 +50,13 @@ def load_folder(folder: str | os.PathLike[str]) -> ClassFolders:
         reason = f"{names[0]} is the only folder in it; at least two classes are expected, a folder for each"
         raise DatasetError(reason, file=shown)
     _warn_of_case(names, shown)
-    stray = sum(entry.suffix.lower() in SUFFIXES for entry in entries if entry.is_file())
+    stray = sum(map(is_called_picture, entries)) - sum(map(is_called_picture, folders))
     if stray:
         _warn(f"{shown}: {stray} pictures lie in no class's folder and are left out")
     samples = [
-        Sample(os.path.join(shown, path), truth)
-        for truth, name in enumerate(names)
-        for path in sorted(_pictures(Path(folder), Path(name), shown, ()))
+        Sample(path, truth)
+        for truth, inside in enumerate(folders)
+        for path in sorted(walk_pictures(inside, DatasetError))
     ]
     empty = sorted(set(range(len(names))) - {sample.truth for sample in samples})
     if empty:
@@ -67,28 +64,6 @@ def load_folder(folder: str | os.PathLike[str]) -> ClassFolders:
         reason = f"no picture in {', '.join(names[at] for at in empty[:10])}{more}; a class has at least one"
         raise DatasetError(reason, file=shown)
     return ClassFolders(names, samples)
-
-
-def _entries(folder: Path, shown: str) -> list[Path]:
-    """What is in a folder, sorted, but for what is hidden."""
-    try:
-        return sorted(
-            (entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda path: path.name
-        )
-    except OSError as reason:
-        raise DatasetError(describe_oserror(reason), file=shown) from None
-
-
-def _pictures(top: Path, inside: Path, shown: str, above: tuple[str, ...]) -> Iterator[str]:
-    """The pictures in a folder `inside` another and below, relative to that one; `above` is where this one lies."""
-    real = os.path.realpath(top / inside)
-    if real in above:
-        raise DatasetError("a link to a folder that it is in", file=os.path.join(shown, inside))
-    for entry in _entries(top / inside, os.path.join(shown, inside)):
-        if entry.is_dir():
-            yield from _pictures(top, inside / entry.name, shown, (*above, real))
-        elif entry.suffix.lower() in SUFFIXES and entry.exists():
-            yield os.fspath(inside / entry.name)
 
 
 def _warn_of_case(names: list[str], shown: str) -> None:

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
-from ..errors import DarknetWarning, DatasetError, ImageError
+from ..errors import DarknetWarning, DatasetError
 from ..files import check_regular, describe_oserror
-from ..images.decode import find_pictures
+from ..images.decode import find_pictures, list_folder
 from .data_file import Dataset, find_listed
 from .labels import Folder
 
@@ -28,14 +28,11 @@ def load_list(source: str, dataset: Dataset) -> list[str]:
     Raises
     ------
     DatasetError
-        Where the list cannot be read or names no image.
+        Where the list or folder cannot be read or names no image.
     """
     path = find_listed(source, dataset.path)
     if path.is_dir():
-        try:
-            return find_pictures(path)
-        except ImageError as none:
-            raise DatasetError(none.reason, file=source) from None
+        return find_pictures(path, DatasetError)
     size = check_regular(path, DatasetError, source)
     if size > MAX_BYTES:
         raise DatasetError(f"{size} bytes; at most {MAX_BYTES} are expected here", file=source)
@@ -68,8 +65,8 @@ def class_folders(source: str, dataset: Dataset) -> Iterator[Folder]:
 
 def _has_classes(folder: Path, labels: Set[str]) -> bool:
     """Whether all folders in one are called as classes are, and not as parts of a data set."""
-    with os.scandir(folder) as entries:
-        names = {entry.name.strip() for entry in entries if entry.is_dir() and not entry.name.startswith(".")}
+    inside = list_folder(os.fspath(folder), DatasetError)
+    names = {os.path.basename(entry).strip() for entry in inside if os.path.isdir(entry)}
     return bool(names) and names <= labels and not {name.lower() for name in names} <= PARTS
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..errors import ImageError
+from ..errors import DarknetError, ImageError
 from ..files import describe_oserror, read_bytes, resolve
 from . import Picture
 from .decoders import decode, jpeg
@@ -154,12 +154,54 @@ def _is_content(image: object) -> bool:
     return isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "convert") or hasattr(image, "read")
 
 
-def find_pictures(folder: str | os.PathLike[str]) -> list[str]:
-    """The pictures in a folder and below it, in the order of their paths; ImageError where there is none."""
-    found = [p for p in resolve(folder).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+def find_pictures(folder: str | os.PathLike[str], error: type[DarknetError] = ImageError) -> list[str]:
+    """The pictures in a folder and below it, in the order of their paths, as `walk_pictures` finds them.
+
+    Raises
+    ------
+    error
+        As `walk_pictures`, or where there is no picture.
+    """
+    found = sorted(walk_pictures(os.fspath(resolve(folder)), error))
     if not found:
-        raise ImageError("no picture in this folder or below it", file=folder)
-    return sorted(map(str, found))
+        raise error("no picture in this folder or below it", file=folder)
+    return found
+
+
+def walk_pictures(folder: str, error: type[DarknetError]) -> Iterator[str]:
+    """The files in a folder and below it that are called as pictures are, in no order.
+
+    Links are followed; of one that leads nowhere its reader will tell. What begins with a dot is passed over.
+
+    Raises
+    ------
+    error
+        Where a folder cannot be read, or a link leads to a folder that it is in.
+    """
+    folders: list[tuple[str, frozenset[str]]] = [(folder, frozenset())]
+    while folders:
+        inside, above = folders.pop()
+        real = os.path.realpath(inside)
+        if real in above:
+            raise error("a link to a folder that it is in", file=inside)
+        for entry in list_folder(inside, error):
+            if os.path.isdir(entry):
+                folders.append((entry, above | {real}))
+            elif is_called_picture(entry):
+                yield entry
+
+
+def list_folder(folder: str, error: type[DarknetError]) -> list[str]:
+    """The paths of what is in a folder, sorted, but for what begins with a dot; raises `error` if it cannot be read."""
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if not name.startswith(".")]
+    except OSError as reason:
+        raise error(describe_oserror(reason), file=folder) from None
+
+
+def is_called_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name ends as a picture's."""
+    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
 def name_source(image: Source, number: int) -> str:

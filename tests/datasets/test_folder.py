@@ -65,7 +65,7 @@ def test_names_that_differ_in_case_alone_are_told(make):
         assert load_folder("x").names == ["Cat", "cat"]
 
 
-def test_links_are_followed(make):
+def test_links_are_followed_and_of_those_that_lead_nowhere_whoever_reads_them_tells(make):
     make("x/a/1.png", "far/2.png", "deep/3.png")
     os.symlink("../far", "x/b")
     os.symlink("../../deep", "x/a/more")
@@ -73,6 +73,7 @@ def test_links_are_followed(make):
     os.symlink("nowhere", "x/a/5.png")
     assert load_folder("x").samples == [
         Sample("x/a/1.png", 0),
+        Sample("x/a/5.png", 0),
         Sample("x/a/more/3.png", 0),
         Sample("x/b/2.png", 1),
         Sample("x/b/4.png", 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -154,13 +155,34 @@ def test_a_missing_list_is_refused(dataset):
 
 
 def test_of_a_folder_all_images_in_it_and_below_are_taken_in_order(dataset):
-    for name in ("f/b.JPEG", "f/a.png", "f/deep/er/c.webp", "f/notes.txt", "f/Makefile", "f/.png/d.txt"):
+    for name in ("f/b.JPEG", "f/a.png", "f/deep/er/c.webp", "f/notes.txt", "f/Makefile", "f/.png/d.png", "far/e.png"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
+    Path("f/._a.png").touch()
     Path("f/linked.jpg").symlink_to("a.png")
-    Path("f/broken.jpg").symlink_to("none.png")
+    Path("f/nowhere.jpg").symlink_to("none.png")  # of which its reader will tell
+    Path("f/other").symlink_to("../far")
     Path("f/folder.png").mkdir()
-    assert load_list("f", dataset) == ["f/a.png", "f/b.JPEG", "f/deep/er/c.webp", "f/linked.jpg"]
+    found = ["f/a.png", "f/b.JPEG", "f/deep/er/c.webp", "f/linked.jpg", "f/nowhere.jpg", "f/other/e.png"]
+    assert load_list("f", dataset) == found
+
+
+def test_a_folder_that_cannot_be_read_or_is_within_itself_is_refused(dataset, monkeypatch):
+    Path("f/deeper").mkdir(parents=True)
+    Path("f/a.png").touch()
+    Path("f/deeper/up").symlink_to("..")
+    with pytest.raises(DatasetError, match=r"^f/deeper/up: a link to a folder that it is in$"):
+        load_list("f", dataset)
+    listdir = os.listdir
+
+    def refuse(folder):
+        if os.path.basename(folder) == "deeper":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(DatasetError, match=r"^f/deeper: permission denied$"):
+        load_list("f", dataset)
 
 
 def test_a_folder_without_images_is_refused(dataset):
