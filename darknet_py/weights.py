@@ -227,19 +227,24 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
             start = stream.read(64)
             if len(start) != min(size, 64):
                 raise WeightsError(_CHANGED, file=file)
-            # Of two that fit, that with the newer header.
-            choices = ((count, header, complete) for count in counts for header in (20, 16) for complete in sizes)
-            fitting = next((fit for fit in choices if size - sizes[fit[2]][fit[0]] == fit[1]), None)
-            if fitting is None:
+            # Of several that fit, the first whose header says nothing else: the newer before the older.
+            choices = ((count, length, complete) for count in counts for length in (20, 16) for complete in sizes)
+            fitting = [
+                (_parse_header(start, length), count, complete)
+                for count, length, complete in choices
+                if size == length + sizes[complete][count]
+            ]
+            if not fitting:
                 expected = {sizes[True][count] for count in counts}
                 ends = ((n, size - end) for held in sizes.values() for n, end in enumerate(held) if end)
                 part = next((n for n, rest in ends if rest in (16, 20)), 0)
                 reason = _explain_size(start, size, expected, part, network)
                 raise WeightsError(reason, file=file)
-            count, _, complete = fitting
-            held = sizes[complete][count]
-            header = _parse_header(start, size - held, file)
-            mapped = _map(stream, header.size, held // 4, file)
+            header, count, complete = next((fit for fit in fitting if not _contradict(fit[0], start)), fitting[0])
+            wrong = _contradict(header, start)
+            if wrong:
+                raise WeightsError(wrong, file=file)
+            mapped = _map(stream, header.size, sizes[complete][count] // 4, file)
     except OSError as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
     return Weights(header, network.layers[:count], mapped, file, found, _stamp(status), complete)
@@ -315,17 +320,23 @@ def _fill(stream: FileIO, values: Array) -> bool:
     return True
 
 
-def _parse_header(start: bytes, size: int, file: str) -> Header:
-    """The header of `size` bytes, which the file's size asks for; WeightsError where the bytes speak against it."""
+def _parse_header(start: bytes, size: int) -> Header:
+    """The header of `size` bytes with which a file starts."""
     major, minor, revision, seen = struct.unpack_from("<iiiq" if size == 20 else "<iiiI", start)
-    header = Header(major, minor, revision, seen, size)
-    if size == 20 and not 0 <= seen < MAX_SEEN:
-        raise WeightsError("4 bytes too long: its header is of 16 bytes, its size asks for one of 20", file=file)
+    return Header(major, minor, revision, seen, size)
+
+
+def _contradict(header: Header, start: bytes) -> str:
+    """What the bytes with which a file starts say against that header, which its size asks for; or empty."""
+    if header.size == 20:
+        if not 0 <= header.seen < MAX_SEEN:
+            return "4 bytes too long: its header is of 16 bytes, its size asks for one of 20"
+        return ""
     # What follows 16 bytes is the first bias, a float, or else the upper half of a 64-bit count, next to nothing.
     upper = int.from_bytes(start[16:20], "little")
-    if size == 16 and not header.transposed and 10 * major + minor >= 2 and upper < MAX_SEEN >> 32:
-        raise WeightsError("cut short by 4 bytes: its header is of 20 bytes, its size asks for one of 16", file=file)
-    return header
+    if not header.transposed and 10 * header.major + header.minor >= 2 and upper < MAX_SEEN >> 32:
+        return "cut short by 4 bytes: its header is of 20 bytes, its size asks for one of 16"
+    return ""
 
 
 def _explain_size(start: bytes, size: int, expected: Collection[int], part: int, network: Network) -> str:

@@ -301,6 +301,13 @@ def test_the_first_layers_are_filled_by_a_file_that_holds_them_alone(write, head
     assert (weights.read_all().values == values).all()
 
 
+def test_of_sizes_that_fit_several_layers_those_count_that_the_header_allows(write):
+    """A [batchnorm] with its biases, and the layer behind it without, of 4 values more and a header of 4 bytes less."""
+    network = make_network((3, 2, 2), ("batchnorm", {}), ("convolutional", {"filters": 1, "size": 1}), ("softmax", {}))
+    for header, count, filled in ((WIDE, 12, 1), (NARROW, 13, 3)):
+        assert load_prefix(write(header, np.arange(count)), network).layers == network.layers[:filled]
+
+
 def test_the_first_layers_alone_are_no_network_and_it_is_said_what_takes_them(write):
     with pytest.raises(WeightsError) as error:
         load_weights(write(WIDE, np.arange(39)), PREFIX)

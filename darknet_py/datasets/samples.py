@@ -21,7 +21,7 @@ class Sample(NamedTuple):
     file : str
         As it is listed.
     truth : int
-        Its class; -1 where none is known.
+        Its class; -1: none, so that no guess is right.
     doubt : str
         Why its class is not known, and it does not count; else empty.
     """
@@ -36,6 +36,8 @@ def check_samples(samples: Iterable[object]) -> None:
     for sample in samples:
         if not isinstance(sample, Sample):
             raise UsageError(f"samples: {sample!r} is none; load_samples makes them, or Sample(file, truth)")
+        if not isinstance(sample.file, str):
+            raise UsageError(f"samples: {sample.file!r} is a {type(sample.file).__name__}; a str names the file")
 
 
 def load_samples(source: str | os.PathLike[str], dataset: Dataset, match: str | None = "words") -> list[Sample]:

@@ -135,6 +135,8 @@ def _check_samples(samples: Sequence[Sample], classes: int) -> None:
         if sample.truth >= classes:
             reason = f"is of class {sample.truth}, but the network has {classes}; load the samples with its dataset"
             raise DatasetError(reason, file=sample.file)
+    if classes > 1 and all(sample.truth < 0 for sample in samples):  # a single one may be absent from all
+        raise DatasetError("its class is not told, and no other sample's; Sample(file, truth)", file=samples[0].file)
 
 
 def _evaluate(

@@ -45,7 +45,7 @@ class Totals:
             self.doubtful += 1
         else:
             self.counted += 1
-            self.right += outcome.guesses[0][0] == sample.truth
+            self.right += bool(outcome.guesses[0][0] == sample.truth)  # of a class that NumPy numbered, too
             self.right_top += any(index == sample.truth for index, _ in outcome.guesses[: self.top])
 
     @property
@@ -82,7 +82,8 @@ def interval(right: int, counted: int) -> tuple[float, float]:
     share, spread = right / counted, z * z / counted
     centre = (share + spread / 2) / (1 + spread)
     half = z * sqrt(share * (1 - share) / counted + spread / (4 * counted)) / (1 + spread)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    # At the ends it is these, but for rounding.
+    return max(centre - half, 0.0) if right else 0.0, min(centre + half, 1.0) if right < counted else 1.0
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,8 @@ def train(
     Parameters
     ----------
     network : Classifier
-        From `load_network`. Its dataset says where the images are looked for; it is not changed.
+        From `load_network`; its weights, where it has some, are those to begin from, unless `settings` name others.
+        Its dataset says where the images are looked for; it is not changed.
     samples : sequence of Sample
         As `load_samples` gives them; all classes must be known.
     options : TrainingOptions, optional
@@ -124,13 +125,15 @@ def train(
     """
     options = options or TrainingOptions.of(network)
     settings = settings or TrainingSettings()
+    if network.engine and settings.weights is None and settings.pretrained is None:
+        settings = replace(settings, weights=network.weights_file)
     _check(network, samples, validation, options)
     if resume and files is None:
         raise UsageError("resume asks for files, where the checkpoint lies")
     description = describe_run(network, samples, validation, options, settings)
     run = TrainingRun(network, options, settings, resume)
     if not resume and run.state.iteration >= options.max_batches:
-        reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear"
+        reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear, clear=True"
         raise UsageError(reason, file=settings.weights)
     with ExitStack() as undo:
         lock = None

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,6 +194,14 @@ def test_damaged_lines_of_a_journal_are_told_and_measured_again(network, samples
         (
             dict(samples=[darknet_py.Sample("x.png", 10)]),
             "x.png: is of class 10, but the network has 10; load the samples with its dataset",
+        ),
+        (
+            dict(samples=[darknet_py.Sample("x.png"), darknet_py.Sample("y.png")]),
+            "x.png: its class is not told, and no other sample's; Sample(file, truth)",
+        ),
+        (
+            dict(samples=[darknet_py.Sample(Path("x.png"), 1)]),
+            f"samples: {Path('x.png')!r} is a {type(Path('x.png')).__name__}; a str names the file",
         ),
     ],
 )

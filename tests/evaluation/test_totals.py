@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pytest
 
 from darknet_py.datasets.samples import Sample
@@ -90,12 +91,18 @@ def test_intervals_are_wilsons(right, counted, low, high):
     assert interval(counted - right, counted) == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
-@pytest.mark.parametrize("counted", [1, 2, 50, 50_000, 10**9])
+@pytest.mark.parametrize("counted", [1, 2, 5, 50, 50_000, 10**9])
 def test_intervals_of_none_and_of_all_end_where_shares_do(counted):
     low, high = interval(0, counted)
     assert low == 0 < high < 1
-    assert interval(counted, counted) == pytest.approx((1 - high, 1))
-    assert interval(counted, counted)[1] <= 1
+    assert interval(counted, counted)[0] == pytest.approx(1 - high)
+    assert interval(counted, counted)[1] == 1
+
+
+def test_classes_that_numpy_numbered_make_figures_that_json_takes():
+    totals = Totals(2)
+    totals.add(Sample("x.png", np.int64(3)), Outcome(0, [(3, 0.5), (4, 0.25)]))
+    assert json.loads(json.dumps(totals.figures()))["top-1"][:2] == [1, 1]
 
 
 def test_the_interval_of_nothing_is_everything():

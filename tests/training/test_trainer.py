@@ -291,10 +291,17 @@ def test_training_that_is_over_before_it_begins_is_told(network, samples, tmp_pa
     files = files_in(tmp_path)
     run(network, samples, files=files)
     done = replace(REFERENCE, weights=files.last)
-    message = rf"{files.last}: already at max_batches=9, after 108 images; use -clear"
+    message = rf"{files.last}: already at max_batches=9, after 108 images; use -clear, clear=True"
     with pytest.raises(UsageError, match=message):
         run(network, samples, settings=done)
     assert run(network, samples, settings=replace(done, clear=True))[0].iteration == 1
+    loaded = load_network(network.file, files.last, "reference")  # its weights are those to begin from
+    with pytest.raises(UsageError, match=message):
+        run(loaded, samples)
+    again = [
+        run(one, samples, after(1), replace(how, clear=True))[0] for one, how in ((network, done), (loaded, REFERENCE))
+    ]
+    assert again[0].parameters.values.tobytes() == again[1].parameters.values.tobytes()
     longer = make_network(tmp_path, max_batches=10)
     # What the weights bring along was validated by whoever trained them.
     told = run(longer, samples, settings=replace(done, validate_every=9))
