@@ -20,24 +20,11 @@ from darknet_py.classifier import load_network
 REFERENCE = ("--engine", "reference")
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return draw_folders(tmp_path_factory.mktemp("shapes") / "pics", 10)
-
-
 @pytest.fixture
 def folder(tmp_path, pictures):
     (tmp_path / "pics").symlink_to(pictures)
     write_cfg(tmp_path / "net.cfg", outputs=5, batch=8, subdivisions=2, max_batches=4, learning_rate=0.02)
     return tmp_path
-
-
-@pytest.fixture
-def train(folder, cache):
-    def train(*words, **more):
-        return run("classifier", "train", *words, cwd=folder, env=environment(cache), **more)
-
-    return train
 
 
 def test_a_folder_of_folders_is_enough(train, folder, cache):

@@ -8,25 +8,17 @@ import subprocess
 import sys
 
 import pytest
-from support_cli import environment, run
-from support_trainer import draw_folders, write_cfg
+from support_cli import environment
+from support_trainer import write_cfg
 
 REFERENCE = ("--engine", "reference")
 
 
 @pytest.fixture
-def folder(tmp_path):
-    draw_folders(tmp_path / "pics", 10)
+def folder(tmp_path, pictures):
+    (tmp_path / "pics").symlink_to(pictures)
     write_cfg(tmp_path / "net.cfg", outputs=5, batch=8, subdivisions=2, max_batches=2, learning_rate=0.02)
     return tmp_path
-
-
-@pytest.fixture
-def train(folder, cache):
-    def train(*words):
-        return run("classifier", "train", *words, cwd=folder, env=environment(cache))
-
-    return train
 
 
 # The program, which a signal ends where it would check the pictures.
