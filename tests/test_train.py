@@ -299,7 +299,7 @@ REFUSED = {
     "holdout and valid": (
         lambda folder: None,
         ("x.data", "net.cfg", "--valid", "valid.list", "--holdout", "0.5"),
-        "--holdout together with --valid: images to validate are drawn, or named",
+        "holdout together with valid: images to validate are named, or drawn from those to train on",
         2,
     ),
     "a match in a folder": (

@@ -299,8 +299,6 @@ def _spare(cfg: str, files: TrainingFiles, texts: Mapping[Path, bytes]) -> None:
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
-    if args.valid is not None and args.holdout is not None:
-        raise UsageError("--holdout together with --valid: images to validate are drawn, or named")
     if args.balance and args.sampling != "epochs":
         raise UsageError("--balance together with --sampling: it is a way to sample itself")
     named = [*args.operands, *(name for name in (args.pretrained, args.valid) if name)]
