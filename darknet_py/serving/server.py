@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import UsageError
 from ..files import describe_oserror
-from .app import Service, refuse
+from .app import CLOSE, Service, refuse
 from .refusal import RefusedError
 
 BACKLOG = 2048  # connections that wait to be accepted
@@ -99,7 +99,7 @@ class _Protocol(H11Protocol):
         """An answer to what is no request, unless one has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = refuse(RefusedError(400, "not a request of HTTP/1.1 that can be read"))
-            headers = [*answer.raw_headers, (b"connection", b"close")]
+            headers = [*answer.raw_headers, CLOSE]
             head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
             for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")

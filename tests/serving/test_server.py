@@ -110,9 +110,27 @@ def test_stopping_answers_all_that_was_accepted(network, monkeypatch):
             finally:
                 go.set()
         assert [one.result().status_code for one in answers] == [200] * 40
+        assert {one.result().headers["connection"] for one in answers} == {"close"}
     for seed, one in enumerate(answers):
         guess = one.result().json()["results"][0]["predictions"][0]
         assert guess["probability"] == float(answer(network.fit(draw(seed))[None])[0].max())
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 200), ("/healthz", 503), ("/v1/networks", 500), ("/v1/classify", 405), ("/nix", 404)]
+)
+def test_an_answer_that_begins_once_the_service_stops_is_the_last_on_its_connection(network, monkeypatch, path, status):
+    from darknet_py.serving import app
+
+    monkeypatch.setattr(app, "_describe", lambda _: 1 / 0)
+    service = make_service(network)
+    with running(service) as (url, _), closing(http.client.HTTPConnection(url.removeprefix("http://"))) as connection:
+        for stopping, asked, expected in ((False, "/", (200, None)), (True, path, (status, "close"))):
+            service.stopping = stopping
+            connection.request("GET", asked)
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, answer.headers["connection"]) == expected
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
