@@ -107,6 +107,7 @@ class TrainingFiles:
 
     @property
     def _learned(self) -> list[Path]:
+        """What a run writes as it learns."""
         return [self.checkpoint, self.best, self.last]
 
     def _behind(self, here: Sequence[Path]) -> list[Path]:
