@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from support_cli import Answer
 
 # An assertion that fails in these tells its values, as in a test.
 pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glob("support*.py")))
@@ -35,6 +41,22 @@ def run_golden(script: str, *arguments: object) -> None:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program's cache for all tests that start it: kernels are compiled once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn shapes in class folders, of which no test changes anything."""
+    from support_trainer import draw_folders
+
+    return draw_folders(tmp_path_factory.mktemp("shapes") / "pics", 10)
+
+
+@pytest.fixture
+def train(folder: Path, cache: Path) -> Callable[..., Answer]:
+    """Run ``darknet classifier train`` in the test's own `folder`."""
+    from support_cli import environment, run
+
+    return partial(run, "classifier", "train", cwd=folder, env=environment(cache))
 
 
 def pytest_configure(config: pytest.Config) -> None:

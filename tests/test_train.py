@@ -20,24 +20,11 @@ from darknet_py.classifier import load_network
 REFERENCE = ("--engine", "reference")
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return draw_folders(tmp_path_factory.mktemp("shapes") / "pics", 10)
-
-
 @pytest.fixture
 def folder(tmp_path, pictures):
     (tmp_path / "pics").symlink_to(pictures)
     write_cfg(tmp_path / "net.cfg", outputs=5, batch=8, subdivisions=2, max_batches=4, learning_rate=0.02)
     return tmp_path
-
-
-@pytest.fixture
-def train(folder, cache):
-    def train(*words, **more):
-        return run("classifier", "train", *words, cwd=folder, env=environment(cache), **more)
-
-    return train
 
 
 def test_a_folder_of_folders_is_enough(train, folder, cache):
@@ -161,8 +148,8 @@ def test_weights_are_gone_on_with_and_images_counted_on(train, folder):
     )  # fmt: skip
     more = train("x.data", "net.cfg", "x.weights", *REFERENCE, "--epochs", "2")
     assert [line.split(",")[0] for line in more.out.splitlines()[5:] if "avg" in line] == ["4", "5"]
-    assert "backup/net_last.weights: of an earlier run, renamed with a ~ behind" in more.err
-    assert (folder / "backup" / "net_last.weights~").read_bytes() == (folder / "x.weights").read_bytes()
+    assert "what was there is kept as backup/net.checkpoint.~1~, backup/net_last.weights.~1~; --resume" in more.err
+    assert (folder / "backup" / "net_last.weights.~1~").read_bytes() == (folder / "x.weights").read_bytes()
     cleared = train("x.data", "net.cfg", "x.weights", "-clear", *REFERENCE)
     assert [line.split(",")[0] for line in cleared.out.splitlines()[5:] if "avg" in line] == ["1", "2", "3"]
 
@@ -206,9 +193,9 @@ def test_a_run_that_cannot_begin_leaves_an_earlier_one_as_it_was(train, folder):
         assert {path.name: path.read_bytes() for path in backup.iterdir()} == before
     answer = train("pics", "net.cfg", *REFERENCE)
     assert answer.code == 0
-    assert re.search(r"backup/net\.cfg, .*net_last\.weights: of an earlier run, renamed with a ~ behind", answer.err)
+    assert re.search(r"kept as backup/net\.cfg\.~1~, .*net_last\.weights\.~1~; --resume would have gone on", answer.err)
     for name in before.keys() - {"net.checkpoint.lock"}:
-        assert (backup / f"{name}~").read_bytes() == before[name]
+        assert (backup / f"{name}.~1~").read_bytes() == before[name]
 
 
 def test_weights_of_another_network_fill_the_first_layers_and_can_be_frozen(train, folder):
@@ -312,7 +299,7 @@ REFUSED = {
     "holdout and valid": (
         lambda folder: None,
         ("x.data", "net.cfg", "--valid", "valid.list", "--holdout", "0.5"),
-        "--holdout together with --valid: images to validate are drawn, or named",
+        "holdout together with valid: images to validate are named, or drawn from those to train on",
         2,
     ),
     "a match in a folder": (

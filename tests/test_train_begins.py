@@ -8,25 +8,17 @@ import subprocess
 import sys
 
 import pytest
-from support_cli import environment, run
-from support_trainer import draw_folders, write_cfg
+from support_cli import environment
+from support_trainer import write_cfg
 
 REFERENCE = ("--engine", "reference")
 
 
 @pytest.fixture
-def folder(tmp_path):
-    draw_folders(tmp_path / "pics", 10)
+def folder(tmp_path, pictures):
+    (tmp_path / "pics").symlink_to(pictures)
     write_cfg(tmp_path / "net.cfg", outputs=5, batch=8, subdivisions=2, max_batches=2, learning_rate=0.02)
     return tmp_path
-
-
-@pytest.fixture
-def train(folder, cache):
-    def train(*words):
-        return run("classifier", "train", *words, cwd=folder, env=environment(cache))
-
-    return train
 
 
 # The program, which a signal ends where it would check the pictures.
@@ -61,7 +53,7 @@ def test_a_cfg_that_is_named_is_not_written_over(train, folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     answer = train("pics", "net.cfg", "--backup", ".", *REFERENCE)
     assert (answer.code, answer.out) == (2, "")
-    reason = "would be written over, with as many outputs as there are classes; name another folder with --backup"
+    reason = "one with as many outputs as there are classes would take its place; name another folder with --backup"
     assert answer.complaints[-1] == f"net.cfg: {reason}"
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     assert train("pics", "net.cfg", *REFERENCE).code == 0
@@ -69,6 +61,20 @@ def test_a_cfg_that_is_named_is_not_written_over(train, folder):
     for _ in range(2):
         assert train("pics", "backup/net.cfg", *REFERENCE).code == 0
         assert (folder / "backup" / "net.cfg").read_bytes() == text
+
+
+def test_files_of_a_users_own_are_kept_however_often_it_trains_beside_them(train, folder):
+    write_cfg(folder / "net.cfg", outputs=3, batch=8, max_batches=2, learning_rate=0.02)
+    for name in ("net.data", "net.names", "net_best.weights", "net_last.weights~", "net.names.~2~"):
+        (folder / name).write_text(f"my {name}")
+    (folder / "net_best.weights~").mkdir()
+    own = {path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    for _ in range(3):
+        answer = train("pics", "net.cfg", "--backup", ".", *REFERENCE)
+        assert answer.code == 0, answer.err
+        assert own <= {path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        assert any(line.startswith("what was there is kept as net.cfg.~") for line in answer.complaints)
+    assert (folder / "net_last.weights.~4~").exists()
 
 
 MISTAKEN = {
@@ -98,5 +104,5 @@ def test_a_mistake_is_told_of_what_the_user_wrote_and_no_folder_is_left(train, f
     (folder / "net.cfg").write_text(change((folder / "net.cfg").read_text()))
     answer = train("pics", "net.cfg", *REFERENCE, *words)
     assert answer.code in (1, 2)
-    assert re.match(message, answer.complaints[-1]), answer.complaints
+    assert re.match(message, answer.complaints[-1]), answer.complaints[2]
     assert not (folder / "backup").exists()

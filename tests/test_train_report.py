@@ -5,17 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from support_cli import environment, run
 from support_page import Page
-from support_trainer import KINDS, draw_folders, write_cfg
+from support_trainer import KINDS, write_cfg
 
 REFERENCE = ("--engine", "reference")
 REPORTED = (*REFERENCE, "--validate-every", "2", "--report", "x.html")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return draw_folders(tmp_path_factory.mktemp("shapes") / "pics", 10)
 
 
 @pytest.fixture
@@ -23,14 +17,6 @@ def folder(tmp_path, pictures):
     (tmp_path / "pics").symlink_to(pictures)
     write_cfg(tmp_path / "net.cfg", outputs=3, batch=9, max_batches=6, learning_rate=0.02)
     return tmp_path
-
-
-@pytest.fixture
-def train(folder, cache):
-    def train(*words):
-        return run("classifier", "train", *words, cwd=folder, env=environment(cache))
-
-    return train
 
 
 def told(path):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support_cli import Terminal, environment, finish, run, start
-from support_trainer import draw_folders, write_cfg
+from support_trainer import write_cfg
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,11 +35,6 @@ KEPT = ("net_last.weights", "net_best.weights", "net.checkpoint")
 
 def surroundings(cache):
     return environment(cache, OPENBLAS_NUM_THREADS="1")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return draw_folders(tmp_path_factory.mktemp("shapes") / "pics", 10)
 
 
 @pytest.fixture

@@ -236,13 +236,12 @@ def _show_pictures(setup: Setup) -> int:
 
 
 def _begin(setup: Setup, resumed: bool) -> None:
-    """Put aside what an earlier run has left, unless it is gone on with, and write what is not weights."""
+    """Write what is not weights, and tell what was in the way."""
     files = setup.files
-    if not resumed and (aside := files.put_aside(setup.texts)):
-        names = ", ".join(one_line(str(path)) for path in aside)
+    if aside := files.begin(setup.texts, resumed):
+        names = ", ".join(one_line(str(path)) for path in aside.values())
         hint = "; --resume would have gone on with it" if files.checkpoint in aside else ""
-        remark(f"darknet: {names}: of an earlier run, renamed with a ~ behind{hint}")
-    files.write(setup.texts)
+        remark(f"darknet: what was there is kept as {names}{hint}")
 
 
 def _set_up(args: argparse.Namespace) -> Setup:
@@ -291,16 +290,14 @@ def _set_up(args: argparse.Namespace) -> Setup:
 
 
 def _spare(cfg: str, files: TrainingFiles, texts: Mapping[Path, bytes]) -> None:
-    """Raise UsageError where the cfg that is named would be written over with another text: it may have no copy."""
+    """Raise UsageError where another text would take the place of the cfg that is named."""
     path = files.model["cfg"]
     if path.exists() and os.path.samefile(path, resolve(cfg)) and read_bytes(path, CfgError) != texts[path]:
-        what = "would be written over, with as many outputs as there are classes; name another folder with --backup"
+        what = "one with as many outputs as there are classes would take its place; name another folder with --backup"
         raise UsageError(what, file=cfg)
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
-    if args.valid is not None and args.holdout is not None:
-        raise UsageError("--holdout together with --valid: images to validate are drawn, or named")
     if args.balance and args.sampling != "epochs":
         raise UsageError("--balance together with --sampling: it is a way to sample itself")
     named = [*args.operands, *(name for name in (args.pretrained, args.valid) if name)]

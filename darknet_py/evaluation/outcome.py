@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import index as integer
 from typing import ClassVar
 
 import numpy as np
@@ -49,11 +48,13 @@ class Outcome:
         """What `to_line` wrote; ValueError where it is something else."""
         try:
             fields = json.loads(line)
-            guesses = [(integer(place), value) for place, value in fields.pop("guesses", ())]
+            guesses = [(place, value) for place, value in fields.pop("guesses", ())]
             shown = list(fields.pop("shown", ()))
-            outcome = cls(integer(fields.pop("image")), guesses, shown, fields.pop("error", ""))
+            outcome = cls(fields.pop("image"), guesses, shown, fields.pop("error", ""))
         except (AttributeError, KeyError, TypeError, RecursionError) as reason:
             raise ValueError(str(reason)) from None
+        if not {type(outcome.index), *(type(place) for place, _ in guesses)} <= {int}:  # True is none
+            raise ValueError("integers are expected")
         if not {*map(type, shown), *(type(value) for _, value in guesses)} <= {float}:
             raise ValueError("probabilities are expected")
         if fields or not isinstance(outcome.error, str) or bool(outcome.error) == bool(guesses or shown):

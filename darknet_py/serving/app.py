@@ -30,13 +30,14 @@ from .served import Served
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ..classifier import Classifier
     from ..prediction import Prediction
 
 Result = TypeVar("Result")
 FORMATS = ("png", "json")  # of a heat map
+CLOSE = (b"connection", b"close")  # a header: no other answer follows on this connection
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -78,8 +79,8 @@ class Service:
         for served in self.networks.values():
             served.close()
 
-    def app(self) -> Starlette:
-        """What an ASGI server runs."""
+    def app(self) -> ASGIApp:
+        """What an ASGI server runs; once the service stops, each answer is the last on its connection."""
         posts = {
             "/v1/classify": (self._classify, ("network", "top", "preprocess")),
             "/v1/heatmap": (self._heatmap, ("network", "preprocess", "index", "layer", "format")),
@@ -95,11 +96,21 @@ class Service:
             *(Route(path, partial(self._post, path, *what), methods=["POST"]) for path, what in posts.items()),
             *(Route(path, answer, methods=["GET"]) for path, answer in gets.items()),
         ]
-        return Starlette(
+        app = Starlette(
             routes=routes,
             middleware=[] if self._hosts is None else [Middleware(_HostCheck, hosts=self._hosts)],
             exception_handlers={HTTPException: _tell_http, Exception: _tell_fault},
         )
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            async def tell(message: Message) -> None:
+                if message["type"] == "http.response.start" and self.stopping:  # the next request would be reset
+                    message["headers"] = [*message["headers"], CLOSE]
+                await send(message)
+
+            await app(scope, receive, tell)
+
+        return answer
 
     async def _post(
         self, path: str, work: Callable[[Asked], Awaitable[Response]], options: tuple[str, ...], request: Request

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import UsageError
 from ..files import describe_oserror
-from .app import Service, refuse
+from .app import CLOSE, Service, refuse
 from .refusal import RefusedError
 
 BACKLOG = 2048  # connections that wait to be accepted
@@ -65,7 +65,8 @@ class _Protocol(H11Protocol):
     """uvicorn's, which closes a connection on which no request comes, be it the first: bytes of a head are none yet.
 
     An answer does not wait for the end of its request: what of that still comes is read behind the answer, and passed
-    over. A sender whose connection is closed amid it is reset, and does not see why.
+    over. A sender whose connection is closed amid it is reset, and does not see why. One who has ended is answered what
+    it has sent whole.
     """
 
     _closing: asyncio.TimerHandle | None = None
@@ -90,16 +91,25 @@ class _Protocol(H11Protocol):
                 pass
         self.transport.close()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Close the connection, now or behind the answers: asyncio is told to leave it open."""
+        self._is_over = True
+        self._close_ended()
+        return True
+
     def on_response_complete(self) -> None:
         answered = self.cycle
         super().on_response_complete()
-        self._expect(answered, self._linger if self._lingers() else self.timeout_keep_alive)
+        if self._is_over:
+            self._close_ended()
+        else:
+            self._expect(answered, self._linger if self._lingers() else self.timeout_keep_alive)
 
     def send_400_response(self, msg: str) -> None:
         """An answer to what is no request, unless one has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = refuse(RefusedError(400, "not a request of HTTP/1.1 that can be read"))
-            headers = [*answer.raw_headers, (b"connection", b"close")]
+            headers = [*answer.raw_headers, CLOSE]
             head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
             for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
@@ -121,6 +131,11 @@ class _Protocol(H11Protocol):
         """Whether the rest of an answered request still comes, and is waited for."""
         answered = self.cycle is not None and self.cycle.response_complete
         return answered and self.conn.their_state is h11.SEND_BODY and not self._is_over
+
+    def _close_ended(self) -> None:
+        """Close the connection, on which nothing more comes, unless a whole request is without its answer."""
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            self.transport.close()
 
     def _expect(self, last: object, seconds: float) -> None:
         """Close the connection unless a request comes after the `last` one, in time."""

@@ -1,9 +1,9 @@
-"""The files of a training run, and how they take the place of an earlier one's."""
+"""The files of a training run, and how those that are in its way are kept."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -67,45 +67,61 @@ class TrainingFiles:
             raise CheckpointError(describe_oserror(reason), file=self.folder) from None
         return lock_file(self.checkpoint, "another run is training with these files", CheckpointError)
 
-    def put_aside(self, texts: Mapping[Path, bytes]) -> list[Path]:
-        """Rename what an earlier run has left to its name with a ``~`` behind, before anything new is written.
+    def begin(self, texts: Mapping[Path, bytes], resumed: bool = False) -> dict[Path, Path]:
+        """Write `texts`; what is in the run's way is renamed to a free name before, ``.~N~`` behind as GNU's backups.
 
-        What lies behind is of one run, so it goes first. A process that is killed while files are renamed leaves none
-        both here and behind: by that the next call knows, and moves the rest. Learned files are renamed last, as they
-        alone make a run of what is here: what a start that learned nothing has left, or a user, takes free places only.
+        Nobody knows which of the files are a user's own, so none is removed or written over. Learned files make a run
+        of what is here: all of it goes then, else what differs from `texts`.
 
         Parameters
         ----------
         texts : mapping of Path to bytes
-            What will be written: without any, the learned files alone are put aside.
+            Of `model`: without any, the learned files alone are in the way.
+        resumed : bool
+            Whether the learned files are gone on with.
 
         Returns
         -------
-        list of Path
-            What was renamed.
+        dict of Path to Path
+            What was renamed, and what to.
 
         Raises
         ------
-        CheckpointError
-            Where that fails.
+        CheckpointError, DatasetError
+            Where a file cannot be renamed, or not be written.
         """
-        learned = [self.checkpoint, self.best, self.last]
+        learned = [] if resumed else self._learned
         model = [*self.model.values()] if texts else []
-        here = [path for path in (*model, *learned) if os.path.lexists(path)]
-        if {*here} & {*learned}:
-            if any(os.path.lexists(_behind(path)) for path in here):
-                _remove_behind((*learned, *model))
-        else:
-            here = [path for path in here if not os.path.lexists(_behind(path)) and _differs(path, texts)]
-        _move_behind(here)
-        return here
-
-    @staticmethod
-    def write(texts: Mapping[Path, bytes]) -> None:
-        """Write those that differ from what is there; DatasetError where that fails."""
+        is_run = any(os.path.lexists(path) for path in learned)
+        here = [path for path in (*model, *learned) if os.path.lexists(path) and (is_run or _differs(path, texts))]
+        aside = dict(zip(here, self._behind(here), strict=True))
+        for path, behind in aside.items():
+            try:
+                os.rename(path, behind)
+            except OSError as reason:
+                raise CheckpointError(f"cannot be renamed: {describe_oserror(reason)}", file=path) from None
         for path, content in texts.items():
-            if _differs(path, texts):
+            if not os.path.lexists(path):
                 write_atomically(path, [content], DatasetError)
+        return aside
+
+    @property
+    def _learned(self) -> list[Path]:
+        """What a run writes as it learns."""
+        return [self.checkpoint, self.best, self.last]
+
+    def _behind(self, here: Sequence[Path]) -> list[Path]:
+        """Free names for the files `here`, which are in order.
+
+        The last number goes on where all that has it comes before `here`: a process was killed as it renamed these.
+        Learned files come last, as without them the next call would take what is left for no run.
+        """
+        every, number, before = [*self.model.values(), *self._learned], 1, list[Path]()
+        while found := [path for path in every if os.path.lexists(_numbered(path, number))]:
+            number, before = number + 1, found
+        if here and before and every.index(before[-1]) < every.index(here[0]):
+            number -= 1
+        return [_numbered(path, number) for path in here]
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
@@ -121,24 +137,8 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _behind(path: Path) -> Path:
-    return Path(f"{path}~")
-
-
-def _remove_behind(paths: Iterable[Path]) -> None:
-    for path in paths:
-        try:
-            _behind(path).unlink(missing_ok=True)
-        except OSError as reason:
-            raise CheckpointError(describe_oserror(reason), file=_behind(path)) from None
-
-
-def _move_behind(paths: Iterable[Path]) -> None:
-    for path in paths:
-        try:
-            os.replace(path, _behind(path))
-        except OSError as reason:
-            raise CheckpointError(f"cannot be renamed: {describe_oserror(reason)}", file=path) from None
+def _numbered(path: Path, number: int) -> Path:
+    return Path(f"{path}.~{number}~")
 
 
 def _differs(path: Path, texts: Mapping[Path, bytes]) -> bool:

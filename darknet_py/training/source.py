@@ -71,26 +71,22 @@ def read_folder(folder: str, valid: str | None, holdout: float | None, seed: int
     ------
     DatasetError
         Where a folder is not as it should be, or they have other classes.
+    UsageError
+        Where both `valid` and `holdout` are given.
     """
+    _refuse_both(valid, holdout)
     found = load_folder(folder)
     top = 5 if len(found.names) > 10 else 1
     dataset = Dataset(folder, len(found.names), found.names, found.names, top, folder=os.path.abspath(valid or folder))
     if valid is None:
         samples, validation = hold_out(found.samples, HELD_OUT if holdout is None else holdout, seed)
         return Source(dataset, samples, validation)
-    _check_one(holdout)
-    other = load_folder(valid)
-    unknown = [name for name in other.names if name not in found.names]
-    if unknown:
-        reason = f"{unknown[0]} is none of the {len(found.names)} classes of {folder}"
-        raise DatasetError(reason, file=valid)
-    places = [found.names.index(name) for name in other.names]
-    return Source(dataset, found.samples, [_renumber(sample, places) for sample in other.samples])
-
-
-def _renumber(sample: Sample, places: Sequence[int]) -> Sample:
-    """The sample, its class numbered anew."""
-    return sample._replace(truth=places[sample.truth])
+    other, places = load_folder(valid), {name: place for place, name in enumerate(found.names)}
+    for name in other.names:
+        if name not in places:
+            raise DatasetError(f"{name} is none of the {len(places)} classes of {folder}", file=valid)
+    validation = [sample._replace(truth=places[other.names[sample.truth]]) for sample in other.samples]
+    return Source(dataset, found.samples, validation)
 
 
 def read_data_file(data: str, match: str, valid: str | None, holdout: float | None, seed: int) -> Source:
@@ -100,20 +96,22 @@ def read_data_file(data: str, match: str, valid: str | None, holdout: float | No
     ------
     DatasetError
         Where a file cannot be read, or an image bears not one label.
+    UsageError
+        Where both `valid` and `holdout` are given.
     """
+    _refuse_both(valid, holdout)
     dataset = load_dataset(data)
     if "train" not in dataset.lists:
         raise DatasetError("train= is missing: the list of images to train on", file=dataset.file)
     samples = load_training(dataset.lists["train"], dataset, match)
     if holdout is not None:
-        _check_one(valid)
         return Source(dataset, *hold_out(samples, holdout, seed))
     valid = valid or dataset.lists.get("valid")
     return Source(dataset, samples, [] if valid is None else load_training(valid, dataset, match))
 
 
-def _check_one(other: object) -> None:
-    if other is not None:
+def _refuse_both(valid: str | None, holdout: float | None) -> None:
+    if valid is not None and holdout is not None:
         raise UsageError("holdout together with valid: images to validate are named, or drawn from those to train on")
 
 

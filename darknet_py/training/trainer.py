@@ -107,7 +107,7 @@ def train(
     validation : sequence of Sample
         Images that are not trained on, which tell the weights that are best; none: no validation.
     files : TrainingFiles, optional
-        Where checkpoints and weights are written; nowhere where absent.
+        Where checkpoints and weights are written, in the place of those there; nowhere where absent.
     resume : bool
         Go on with the checkpoint.
 

@@ -29,10 +29,10 @@ BOUNDS = {"float32": 5e-5, "bfloat16": 0.06}
 EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "500"))  # fewer where a slow instruction set is tried
 
 
-def check(network, batch, name=None, precision="float32", own_team=False):
+def check(network, batch, name=None, precision="float32", forked=0):
     """Hold the engine's answers, by the implementation `name`, to the definitions, and all guards to be whole.
 
-    Those round the threads' own memory too where the engine has its `own_team`.
+    Those round the threads' own memory too where the engine is `forked`, with so many.
 
     All pictures run together, and the last alone, as on far cores: its answers are the same, bit for bit.
     """
@@ -47,7 +47,7 @@ def check(network, batch, name=None, precision="float32", own_team=False):
 
     with guards(), mock.patch.object(plan, "choose", prefer if name else choose):
         engine = open_engine("cpu", network.layers, parameters, 2, None, precision)
-        ready = (engine.fork(2) if own_team else engine).plan(network.layers)
+        ready = (engine.fork(forked) if forked else engine).plan(network.layers)
         run = ready._run(len(batch))
         run.values.memory[:] = NAN
         answers = run.run(batch).copy()
@@ -176,7 +176,12 @@ def test_a_border_wider_than_winograds_tiles(name):
     """No thread writes beyond its scratch, where a tile that lies outside its picture is put together."""
     options = {"filters": 3, "size": int(name[-1]), "padding": 130, "activation": "linear"}
     network = make_network((3 if "planar" in name else LANES, 5, 4), ("convolutional", options))
-    check(network, random_array((1, *network.input_shape)), name, own_team=True)
+    check(network, random_array((1, *network.input_shape)), name, forked=2)
+
+
+def test_more_threads_than_pairs_of_pixels():
+    network = make_network((32, 12, 12), ("convolutional", {"filters": 2 * COLUMNS * LANES, "size": 1}))
+    check(network, random_array((2, *network.input_shape)), "strassen_1x1", forked=100)
 
 
 @pytest.mark.parametrize("precision", CPU_PRECISIONS)
@@ -212,4 +217,4 @@ def test_sums_with_what_small_groups_give(side, precision):
     network = make_network(
         (40, side, side + 2), ("convolutional", groups), ("convolutional", groups), ("shortcut", {"from": -2})
     )
-    check(network, random_array((3, 40, side, side + 2)), precision=precision, own_team=True)
+    check(network, random_array((3, 40, side, side + 2)), precision=precision, forked=2)

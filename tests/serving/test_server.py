@@ -110,9 +110,27 @@ def test_stopping_answers_all_that_was_accepted(network, monkeypatch):
             finally:
                 go.set()
         assert [one.result().status_code for one in answers] == [200] * 40
+        assert {one.result().headers["connection"] for one in answers} == {"close"}
     for seed, one in enumerate(answers):
         guess = one.result().json()["results"][0]["predictions"][0]
         assert guess["probability"] == float(answer(network.fit(draw(seed))[None])[0].max())
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 200), ("/healthz", 503), ("/v1/networks", 500), ("/v1/classify", 405), ("/nix", 404)]
+)
+def test_an_answer_that_begins_once_the_service_stops_is_the_last_on_its_connection(network, monkeypatch, path, status):
+    from darknet_py.serving import app
+
+    monkeypatch.setattr(app, "_describe", lambda _: 1 / 0)
+    service = make_service(network)
+    with running(service) as (url, _), closing(http.client.HTTPConnection(url.removeprefix("http://"))) as connection:
+        for stopping, asked, expected in ((False, "/", (200, None)), (True, path, (status, "close"))):
+            service.stopping = stopping
+            connection.request("GET", asked)
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, answer.headers["connection"]) == expected
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -320,3 +338,49 @@ def test_who_reads_no_answer_holds_up_no_stop(network, caplog):
     with closing(connection):
         assert 1 < time.monotonic() - start < 3
     assert not caplog.records
+
+
+def exchange(url, sent):
+    """All that comes for `sent`, behind which nothing more is sent, and after how many seconds it has come."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        start, received = time.monotonic(), b""
+        while part := connection.recv(1 << 16):
+            received += part
+    return received, time.monotonic() - start
+
+
+def test_who_ends_behind_whole_requests_has_all_answers_and_is_closed(network, monkeypatch):
+    from darknet_py.serving import server
+
+    monkeypatch.setattr(server, "IDLE", 100)
+    picture, answer = draw(1), network.probabilities
+
+    def wait(batch):
+        time.sleep(0.2)
+        return answer(batch)
+
+    monkeypatch.setattr(network, "probabilities", wait)
+    post = HEAD.removesuffix(b"abc") % len(picture) + picture
+    with running(make_service(network)) as (url, _):
+        for sent in (20 * [WHOLE], [post], [WHOLE, post, post, WHOLE], [post, HEAD % 1000], [post, PART], [post, NONE]):
+            whole = [one for one in sent if one in (WHOLE, post)]
+            answers, _ = exchange(url, b"".join(sent))
+            assert answers.count(b"HTTP/1.1 200 OK") == len(whole)
+            assert answers.count(b'{"status":"ok"}') == whole.count(WHOLE)
+            assert answers.count(b'"results":') == whole.count(post)
+        for _ in range(50):  # an answer may be made in the turn of the loop in which the end is seen
+            assert exchange(url, WHOLE)[0].endswith(b'{"status":"ok"}')
+
+
+@pytest.mark.parametrize("sent", [b"", PART, HEAD % 1000, HEAD % 10**9, WHOLE + PART, WHOLE + HEAD % 1000])
+def test_who_ends_amid_a_request_is_closed_at_once(network, monkeypatch, sent):
+    from darknet_py.serving import server
+
+    monkeypatch.setattr(server, "IDLE", 100)
+    with running(make_service(network)) as (url, _):
+        answers, seconds = exchange(url, sent)
+    assert answers.count(b"200 OK") == sent.count(WHOLE)
+    assert seconds < 1

@@ -1,9 +1,11 @@
-"""The files of a run: what an earlier one has left comes behind them, whatever instant a process is killed at."""
+"""The files of a run: what is in their way is kept, whatever instant a process is killed at."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,36 +29,46 @@ def texts_of(files, run, validated=True):
     return {path: f"{run} {kind}".encode() for kind, path in files.model.items() if validated or kind != "valid.list"}
 
 
-def start(files, run, validated=True):
-    texts = texts_of(files, run, validated)
-    aside = files.put_aside(texts)
-    files.write(texts)
-    return aside
+def start(files, run, validated=True, resumed=False):
+    return files.begin(texts_of(files, run, validated), resumed)
+
+
+def learned_of(files):
+    return [files.checkpoint, files.best, files.last]
 
 
 def learn(files, run):
-    for path in (files.last, files.best, files.checkpoint):
+    for path in learned_of(files):
         path.write_text(run)
 
 
-def runs(files, mark):
-    """Of which runs the files lie at their names with `mark` behind: of the model, of what was learned."""
-    learned = files.checkpoint, files.best, files.last
+def behind(path, number):
+    return Path(f"{path}.~{number}~") if number else path
+
+
+def runs(files, number=0):
+    """Of which runs the files of a number lie there, 0: those without; of the model, of what was learned."""
     return tuple(
-        {path.read_text().split()[0] for path in (Path(f"{path}{mark}") for path in paths) if path.exists()}
-        for paths in (files.model.values(), learned)
+        {behind(path, number).read_text().split()[0] for path in paths if behind(path, number).exists()}
+        for paths in (files.model.values(), learned_of(files))
     )
 
 
-def test_all_of_an_earlier_run_comes_behind_and_of_one_before_nothing_stays(files):
-    assert start(files, "a") == []
+def contents(files):
+    """What is in the folder, however it is called."""
+    return Counter(path.read_bytes() for path in files.folder.iterdir())
+
+
+def test_of_each_earlier_run_all_is_kept_with_one_number(files):
+    assert start(files, "a") == {}
     learn(files, "a")
-    assert len(start(files, "b", validated=False)) == 7
+    paths = [*files.model.values(), *learned_of(files)]
+    assert start(files, "b", validated=False) == {path: behind(path, 1) for path in paths}
     files.last.write_text("b")
-    assert runs(files, "~") == ({"a"}, {"a"})
-    assert files.last in start(files, "c")
-    assert runs(files, "~") == ({"b"}, {"b"})
-    assert runs(files, "") == ({"c"}, set())
+    assert start(files, "c")[files.last] == behind(files.last, 2)
+    assert runs(files, 1) == ({"a"}, {"a"})
+    assert runs(files, 2) == ({"b"}, {"b"})
+    assert runs(files) == ({"c"}, set())
 
 
 def kill_at(monkeypatch, step):
@@ -72,73 +84,108 @@ def kill_at(monkeypatch, step):
 
         return wrapped
 
-    monkeypatch.setattr(os, "replace", counted(os.replace))
-    monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
+    for owner, name in ((os, "rename"), (os, "replace"), (os, "unlink"), (Path, "unlink")):
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
     monkeypatch.setattr(module, "write_atomically", counted(lambda path, parts, error: path.write_bytes(parts[0])))
 
 
-CHANGES = 7 + 7 + 4  # of the folder, that a start makes: what was behind goes, what is here comes behind, what is new
+CHANGES = 7 + 4  # of the folder, that a start makes: what is here comes behind, what is new is written
 
 
 def check_whole(files):
-    """Assert that the run `a` lies in the folder, whole, and learned files beside no other run's model."""
-    for mark in ("", "~"):
-        model, learned = runs(files, mark)
+    """Assert that the run `a` has one number at most for what was put aside, and learned files no other run's model."""
+    numbers = {int(found[1]) for path in files.folder.iterdir() if (found := re.search(r"\.~(\d+)~$", path.name))}
+    for number in (0, *numbers):
+        model, learned = runs(files, number)
         assert len(learned) <= 1
         assert not learned or model <= learned
-    both = [[Path(f"{path}{mark}") for mark in ("", "~")] for path in (*files.model.values(), files.best, files.last)]
-    assert all(any(path.exists() and path.read_text().startswith("a") for path in pair) for pair in both)
+    assert sum("a" in runs(files, number)[1] for number in numbers) <= 1
 
 
 @pytest.mark.parametrize("validated", [True, False])
 @pytest.mark.parametrize("again", range(0, CHANGES, 3))
-def test_starts_killed_at_any_instant_lose_no_run_and_mix_none(files, validated, again):
+def test_starts_killed_at_any_instant_lose_nothing_and_mix_no_runs(files, validated, again):
     for step in range(CHANGES):
         for path in files.folder.iterdir():
             path.unlink()
         for run in ("z", "a"):
             start(files, run)
             learn(files, run)
-        for run, killed in (("b", step), ("a", again)):
+        for run, killed in (("b", step), ("c", again)):
+            before = contents(files)
             with pytest.MonkeyPatch.context() as monkeypatch, suppress(Killed):
                 kill_at(monkeypatch, killed)
                 start(files, run, validated)
+            assert before <= contents(files)
             check_whole(files)
         start(files, "a")  # whose model is as that of the run before
-        assert runs(files, "~") == ({"a"}, {"a"})
-        assert len([path for path in files.folder.iterdir() if path.name.endswith("~")]) == 7
-        assert runs(files, "") == ({"a"}, set())
+        assert runs(files) == ({"a"}, set())
+        assert runs(files, 1) == ({"z"}, {"z"})
+        assert runs(files, 2) == ({"a"}, {"a"})
+        assert len([path for path in files.folder.iterdir() if path.name.endswith(".~2~")]) == 7
 
 
-def test_files_of_a_users_own_come_behind_once(files):
+@pytest.mark.parametrize("resumed", [False, True])
+def test_no_file_of_a_users_own_is_ever_lost(files, resumed):
+    own = [*files.model.values(), *([] if resumed else learned_of(files))]
+    own += [Path(f"{path}{mark}") for path in own for mark in ("~", ".~1~", ".~3~")]
+    for path in own:
+        path.write_text(f"mine {path.name}")
+    before = contents(files)
+    for run in "abc":
+        start(files, run, resumed=resumed)
+        learn(files, run)
+        assert before <= contents(files)
+
+
+def test_of_what_has_learned_nothing_that_comes_behind_which_differs(files):
     cfg = files.model["cfg"]
     cfg.write_text("mine")
-    assert start(files, "a") == [cfg]
-    assert start(files, "a") == []
-    assert start(files, "b") == [files.model[kind] for kind in ("data", "names", "valid.list")]
-    assert Path(f"{cfg}~").read_text() == "mine"
+    assert start(files, "a") == {cfg: behind(cfg, 1)}
+    assert start(files, "a") == {}
+    assert start(files, "b") == {path: behind(path, 2) for path in files.model.values()}
+
+
+def test_a_run_that_goes_on_keeps_what_it_has_learned(files):
+    start(files, "a")
+    learn(files, "a")
+    files.model["names"].write_text("mine")
+    names = files.model["names"]
+    assert start(files, "a", resumed=True) == {names: behind(names, 1)}
+    assert runs(files) == ({"a"}, {"a"})
 
 
 def test_of_a_run_on_lists_what_is_learned_comes_behind_alone(files):
     start(files, "a")
     learn(files, "a")
-    assert files.put_aside({}) == [files.checkpoint, files.best, files.last]
-    assert runs(files, "") == ({"a"}, set())
+    assert list(files.begin({})) == learned_of(files)
+    assert runs(files) == ({"a"}, set())
 
 
 def test_what_is_there_already_is_not_written_again(files):
     start(files, "a")
     before = {path: path.stat().st_mtime_ns for path in files.folder.iterdir()}
-    files.write(texts_of(files, "a"))
+    start(files, "a")
     assert {path: path.stat().st_mtime_ns for path in files.folder.iterdir()} == before
 
 
-def test_what_cannot_be_put_aside_is_named(files):
+def test_a_folder_is_in_nobodys_way(files):
     files.last.write_text("a")
-    os.makedirs(f"{files.last}~/below")
-    with pytest.raises(CheckpointError, match=r"net_last\.weights~: "):
-        files.put_aside({})
-    assert files.last.read_text() == "a"
+    for taken in (behind(files.last, 1), files.best):
+        (taken / "below").mkdir(parents=True)
+    assert files.begin({}) == {path: behind(path, 2) for path in (files.best, files.last)}
+    assert (behind(files.best, 2) / "below").is_dir()
+
+
+def test_what_cannot_be_put_aside_is_named(files, monkeypatch):
+    files.last.write_text("a")
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(CheckpointError, match=r"net_last\.weights: cannot be renamed: operation not permitted$"):
+        files.begin({})
 
 
 def test_a_folder_that_cannot_be_written_is_refused_and_none_is_made(tmp_path):

@@ -73,7 +73,7 @@ def make(target, cfg, source):
     target.mkdir(exist_ok=True)
     files = TrainingFiles(target, "net")
     model = make_model(files, load_network(cfg), source)
-    files.write(model.texts)
+    files.begin(model.texts)
     return model
 
 

@@ -78,7 +78,7 @@ class Machine(NamedTuple):
 
 
 # Measured on 2 Zen 4 cores with AVX-512 that multiply at 114.5 GFLOP/s each and read memory at 32 GB/s together. Of
-# transforms instructions are counted, no waiting; Strassen's sums were measured at 16 x 16 and 32 x 32 pixels. What is
+# transforms instructions are counted, no waiting; Strassen's sums were measured at 16 x 16 to 64 x 64 pixels. What is
 # fused stays in a core's second cache, its weights, which all groups of tiles read anew, in the third. Many weights are
 # better read once, from memory, than transformed tiles kept in a cache: layers of 512 channels at 28 x 28 take 4.8 ms
 # for 5.2 on two cores. Fetching an item's weights ahead made 3 x 3 layers of 256 to 512 channels at 14 x 14 take
@@ -99,7 +99,7 @@ ZEN_4 = Machine(
     split_cycles=2,
     transform_cycles={4: (60, 50), 6: (190, 170), 8: (380, 330)},
     planar_cycles=(290, 90),
-    sum_cycles=(40, 100),
+    sum_cycles=(25, 55),
     strassen_pixels=128,
     fused_bytes=512 << 10,
     fused_weights=4 << 20,

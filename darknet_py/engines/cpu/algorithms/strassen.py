@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ....layers import Array, Shape
@@ -71,12 +73,12 @@ class Strassen:
 
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
         """See `Algorithm`."""
-        return threads * _pairs(layer.input_shapes[0], threads)[1]
+        return threads * _divide(layer.input_shapes[0], threads).thread_bytes
 
     def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
         source, shape = operands.source_shape, operands.shape
-        size, thread_bytes = _pairs(source, operands.threads)
+        groups, size, thread_bytes = _divide(source, operands.threads)
         offsets = np.arange(blocks(source.channels) // 2, dtype=np.int64)
         table.add(
             o.Strassen(
@@ -84,6 +86,7 @@ class Strassen:
                 a_plane=operands.source_plane,
                 images=operands.images,
                 pixels=shape.height * shape.width,
+                groups=groups,
                 group_size=size,
                 blocks=blocks(source.channels),
                 out_blocks=blocks(shape.channels),
@@ -106,8 +109,25 @@ class Strassen:
         )
 
 
-def _pairs(source: Shape, threads: int) -> tuple[int, int]:
-    """Pairs of pixels in an item of Strassen's algorithm, and bytes of their sums and products."""
+class _Division(NamedTuple):
+    """Of a picture's pairs of pixels into groups, as equal as can be.
+
+    Attributes
+    ----------
+    groups, size : int
+        How many groups, and pairs in one, at most.
+    thread_bytes : int
+        Of a group's sums and products.
+    """
+
+    groups: int
+    size: int
+    thread_bytes: int
+
+
+def _divide(source: Shape, threads: int) -> _Division:
+    """As few groups as the micro-kernel's rows allow, and as many for each thread."""
     pairs = -(-source.height * source.width // 2)
-    size = -(-pairs // round_up(-(-pairs // ROWS), threads))
-    return size, (4 * blocks(source.channels) // 2 + 7 * COLUMNS) * size * BLOCK
+    groups = min(round_up(-(-pairs // ROWS), threads), pairs)
+    size = -(-pairs // groups)
+    return _Division(groups, size, (4 * blocks(source.channels) // 2 + 7 * COLUMNS) * size * BLOCK)

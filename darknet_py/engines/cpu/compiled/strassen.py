@@ -11,6 +11,7 @@ from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES
 from . import kernel
 from .bending import bend_cells
+from .gemm import find_part
 from .microkernel import multiply_adjacent
 from .sync import next_item, share_out
 from .vector import activated, broadcast, load, store
@@ -26,10 +27,10 @@ def multiply_quarters(op, slope, final, share):
     `SUM_TAPS` from sums in memory that is the thread's own: TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before
     the next one's.
     """
-    pixels, size = op[t.PIXELS], op[t.GROUP_SIZE]
+    pixels, groups, size = op[t.PIXELS], op[t.GROUPS], op[t.GROUP_SIZE]
     first_half = (pixels + 1) // 2
     apart = (pixels - first_half) * BLOCK
-    groups = (first_half + size - 1) // size
+    small, larger = divmod(first_half, groups)
     blocks = op[t.BLOCKS] // 2
     across = blocks * op[t.A_PLANE]
     thread = share.thread
@@ -39,8 +40,7 @@ def multiply_quarters(op, slope, final, share):
     item = next_item(queue)
     while item >= 0:
         image, group = divmod(item, groups)
-        first = group * size
-        count = min(size, first_half - first)
+        first, count = find_part(group, small, larger)
         place = (image * pixels + first) * BLOCK
         a = op[t.A] + place
         for block in range(blocks):

@@ -203,7 +203,8 @@ class Strassen(Operation):
     a_plane: int
     images: int
     pixels: int
-    group_size: int  # pairs of pixels in an item
+    groups: int  # of pairs of pixels, each an item
+    group_size: int  # pairs in one, at most
     blocks: int
     out_blocks: int
     b: int
