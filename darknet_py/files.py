@@ -236,5 +236,7 @@ def _sync_folder(folder: Path) -> None:
 def describe_oserror(reason: Exception) -> str:
     """What the operating system said, in words and without its number."""
     text = (isinstance(reason, OSError) and reason.strerror) or str(reason)
+    if "embedded null" in text:  # each release of Python says it otherwise
+        return "embedded null byte"
     is_word = text[1:2].islower()  # and no abbreviation
     return text[:1].lower() + text[1:] if is_word else text

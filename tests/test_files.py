@@ -192,6 +192,7 @@ def test_of_several_that_write_one_file_one_wins_whole(tmp_path):
         (ValueError("I/O operation on closed file."), "I/O operation on closed file."),
         (EOFError("EOF reached"), "EOF reached"),
         (ValueError(""), ""),
+        (ValueError("stat: embedded null character in path"), "embedded null byte"),
     ],
 )
 def test_reasons_begin_small_unless_with_an_abbreviation(reason, words):

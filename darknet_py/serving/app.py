@@ -104,7 +104,8 @@ class Service:
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             async def tell(message: Message) -> None:
-                if message["type"] == "http.response.start" and self.stopping:  # the next request would be reset
+                # The next request would be reset; behind a fault the server closes the connection, too.
+                if message["type"] == "http.response.start" and (self.stopping or message["status"] == 500):
                     message["headers"] = [*message["headers"], CLOSE]
                 await send(message)
 

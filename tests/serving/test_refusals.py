@@ -201,13 +201,15 @@ def test_a_service_that_stops_says_so(network):
     ("error", "status"),
     [(WeightsError("gives NaN", file=str(ROOT)), 500), (ValueError(str(ROOT)), 500), (MemoryError(), 503)],
 )
-def test_faults_of_the_service_tell_nothing_of_it(network, monkeypatch, error, status):
+def test_faults_of_the_service_tell_nothing_of_it_and_end_the_connection(network, monkeypatch, error, status):
     def fail(batch):
         raise error
 
     monkeypatch.setattr(network, "probabilities", fail)
     with asking(network) as (client, _):
-        assert refusal(client.post("/v1/classify", content=STAR))[0] == status
+        answer = client.post("/v1/classify", content=STAR)
+        assert refusal(answer)[0] == status
+        assert (answer.headers.get("connection") == "close") == (status == 500)
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/classify", 413), ("/nix", 404)])

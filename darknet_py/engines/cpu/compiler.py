@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
+from itertools import accumulate
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -55,13 +56,13 @@ def compile_kernels(alone: bool, tell: Tell) -> list[bytes]:
 
 def compile_parts(names: Iterable[str], tell: Tell = lambda share: None) -> dict[str, bytes]:
     """Object files of some of the parts, by their names; `tell` is told what share of them is done."""
-    seconds = {name: SECONDS[name] for name in names}
-    total, made = sum(seconds.values()), dict[str, bytes]()
+    names = [*names]
+    moments, made = [*accumulate((SECONDS[name] for name in names), initial=0.0)], dict[str, bytes]()
     with _few_to_collect():
-        for name in seconds:
-            before = sum(seconds[other] for other in made)
-            made[name] = _compile_part(name, partial(_tell_part, tell, before / total, seconds[name] / total))
-            tell((before + seconds[name]) / total)
+        for name, start, end in zip(names, moments, moments[1:], strict=False):
+            before, after = start / moments[-1], end / moments[-1]
+            made[name] = _compile_part(name, partial(_tell_part, tell, before, after - before))
+            tell(after)
     return made
 
 
