@@ -6,6 +6,7 @@ import gc
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError  # Python's own from 3.11 on
 
 import pytest
 
@@ -115,7 +116,7 @@ def slow(gather):
 def test_a_batch_waits_for_what_is_being_made_ready():
     batcher, batches, go = slow(LONG)
     futures = [batcher.submit(number) for number in range(4)]
-    with pytest.raises(TimeoutError):
+    with pytest.raises(FutureTimeoutError):
         futures[0].result(0.1)
     go.set()
     assert [future.result(LONG)[0] for future in futures] == [0, 1, 2, 3]
