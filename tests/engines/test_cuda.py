@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
@@ -29,10 +31,12 @@ from darknet_py.engines.cuda.packing import Groups, round_to
 from darknet_py.images.decode import load_image
 from darknet_py.layers.activations import ACTIVATIONS
 
+NETWORKS = int(os.environ.get("DARKNET_PY_NETWORKS", "40"))
+
 
 @needs_compiler
 @given(convolutions(), st.sampled_from(list(BOUNDS)))
-@settings(max_examples=120)
+@settings(max_examples=3 * NETWORKS // 2)
 def test_convolutions_of_any_geometry(network, precision):
     check(network, precision)
 
@@ -45,7 +49,7 @@ POINTWISE = "convolutional", {"filters": 3, "size": 1, "activation": "linear"}
 @example(make_network((3, 5, 7), DEPTHWISE, POINTWISE), "float16", (1, 4))
 @example(make_network((3, 5, 7), POINTWISE, DEPTHWISE, ("shortcut", {"from": 0, "activation": "relu"})), "tf32", (2, 4))
 @given(depthwise_networks(), st.sampled_from(list(BOUNDS)), st.sampled_from(list(TILES)))
-@settings(max_examples=120)
+@settings(max_examples=3 * NETWORKS // 2)
 def test_depthwise_convolutions_of_any_geometry(network, precision, tile):
     """By a tile of its own algorithm, of these sizes where the window has one."""
 
@@ -64,14 +68,14 @@ def test_depthwise_convolutions_of_any_geometry(network, precision, tile):
 
 @needs_compiler
 @given(networks(), st.sampled_from(list(BOUNDS)))
-@settings(max_examples=60)
+@settings(max_examples=NETWORKS)
 def test_any_network(network, precision):
     check(network, precision)
 
 
 @needs_compiler
 @given(planes(), st.sampled_from(list(BOUNDS)))
-@settings(max_examples=40)
+@settings(max_examples=NETWORKS)
 def test_any_plane(network, precision):
     check(network, precision)
 
