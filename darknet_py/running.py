@@ -271,7 +271,7 @@ class RunningNetwork(Network):
             self._check_memory(values, layers, lambda: memory_needed(*needed))
         arrays = islice(self.read_parameters(), len(layers))
         engine = open_engine(how.engine, layers, arrays, how.threads, how.gpu, how.precision)
-        self._loaded().check_unchanged()
+        self.check_unchanged()
         return engine
 
     def _check_batch(self, batch: npt.ArrayLike) -> Array:
@@ -326,9 +326,12 @@ class RunningNetwork(Network):
 
     def read_parameters(self) -> Iterator[dict[str, Array]]:
         """Each layer's own parameters, read from the file; WeightsError where it has changed."""
-        weights = self._loaded()
-        yield from weights.read()
-        weights.check_unchanged()
+        yield from self._loaded().read()
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise WeightsError where the weights file has changed since it was loaded; UsageError without any."""
+        self._loaded().check_unchanged()
 
     def layers_for(self, height: int, width: int) -> Sequence[Layer]:
         """The layers, shaped for that size; UsageError or CfgError where the network, or memory, does not allow it."""

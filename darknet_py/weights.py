@@ -49,6 +49,11 @@ class Header(NamedTuple):
     size: int
 
     @property
+    def usual(self) -> bool:
+        """Whether it has the size of its version: darknet reads 64 bits of `seen` from 0.2 on."""
+        return (self.size == 20) == (not self.transposed and 10 * self.major + self.minor >= 2)
+
+    @property
     def transposed(self) -> bool:
         """Whether connected matrices lie inputs x outputs."""
         return self.major > 1000 or self.minor > 1000
@@ -227,7 +232,7 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
             start = stream.read(64)
             if len(start) != min(size, 64):
                 raise WeightsError(_CHANGED, file=file)
-            # Of several that fit, the first whose header says nothing else: the newer before the older.
+            # Of several that fit, the first that its header does not contradict; rather one of its version's size.
             choices = ((count, length, complete) for count in counts for length in (20, 16) for complete in sizes)
             fitting = [
                 (_parse_header(start, length), count, complete)
@@ -240,7 +245,7 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
                 part = next((n for n, rest in ends if rest in (16, 20)), 0)
                 reason = _explain_size(start, size, expected, part, network)
                 raise WeightsError(reason, file=file)
-            header, count, complete = next((fit for fit in fitting if not _contradict(fit[0], start)), fitting[0])
+            header, count, complete = min(fitting, key=lambda fit: (bool(_contradict(fit[0], start)), not fit[0].usual))
             wrong = _contradict(header, start)
             if wrong:
                 raise WeightsError(wrong, file=file)
@@ -334,7 +339,7 @@ def _contradict(header: Header, start: bytes) -> str:
         return ""
     # What follows 16 bytes is the first bias, a float, or else the upper half of a 64-bit count, next to nothing.
     upper = int.from_bytes(start[16:20], "little")
-    if not header.transposed and 10 * header.major + header.minor >= 2 and upper < MAX_SEEN >> 32:
+    if not header.usual and upper < MAX_SEEN >> 32:
         return "cut short by 4 bytes: its header is of 20 bytes, its size asks for one of 16"
     return ""
 

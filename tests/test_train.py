@@ -144,7 +144,7 @@ def test_weights_are_gone_on_with_and_images_counted_on(train, folder):
     shutil.copy(folder / "backup" / "net_last.weights", folder / "x.weights")
     again = train("x.data", "net.cfg", "x.weights", *REFERENCE)
     assert (again.code, again.complaints[-1]) == (
-        2, "x.weights: already at max_batches=3, after 24 images; use -clear, clear=True",
+        2, "x.weights: already at max_batches=3, after 24 images; -clear, or clear=True, counts from 0",
     )  # fmt: skip
     more = train("x.data", "net.cfg", "x.weights", *REFERENCE, "--epochs", "2")
     assert [line.split(",")[0] for line in more.out.splitlines()[5:] if "avg" in line] == ["4", "5"]

@@ -308,6 +308,15 @@ def test_of_sizes_that_fit_several_layers_those_count_that_the_header_allows(wri
         assert load_prefix(write(header, np.arange(count)), network).layers == network.layers[:filled]
 
 
+def test_of_sizes_that_fit_with_either_header_that_of_its_version_counts(write):
+    """A [batchnorm] of one channel, with its bias or without: 4 bytes, as the headers differ."""
+    network = make_network((1, 2, 2), ("batchnorm", {}), ("softmax", {}))
+    for header, values in ((NARROW, [0, 1, 2, 3]), (VERSIONLESS, [0, 1, 2, 3]), (WIDE, [1, 2, 3])):
+        weights = load_weights(write(header, values), network)
+        assert weights.parameters.values.tolist()[-3:] == [1, 2, 3]
+        assert weights.header.size == len(header)
+
+
 def test_the_first_layers_alone_are_no_network_and_it_is_said_what_takes_them(write):
     with pytest.raises(WeightsError) as error:
         load_weights(write(WIDE, np.arange(39)), PREFIX)

@@ -98,7 +98,7 @@ def _tell_content(operand: str) -> str | None:
 
     A file that is called as pictures are is ``a picture``.
     """
-    from ..images.decode import is_called_picture
+    from ..images.folders import is_called_picture
 
     path = resolve(operand)
     try:

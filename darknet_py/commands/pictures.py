@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import ImageError
 from ..files import BINARY, resolve
-from ..images.decode import find_pictures, is_called_picture
+from ..images.folders import find_pictures, is_called_picture
 
 MAX_HEAD = 1 << 12  # bytes of a file that are looked at to tell what it is
 
@@ -19,16 +19,17 @@ def find_images(operands: list[str]) -> Iterator[str | ImageError]:
     Where an operand names none, an error that says so takes the place of a picture.
     """
     for operand in operands:
-        found: Iterable[str] = [operand]
+        found: Iterable[str | ImageError] = [operand]
+        refused: list[ImageError] = []
         if operand == "-":
             found = (line.rstrip("\r\n") for line in sys.stdin if line.strip())
         elif operand and os.path.isdir(resolve(operand)):
             try:
-                found = find_pictures(operand)
+                found = find_pictures(operand, ImageError, refused.append)
             except ImageError as none:
-                yield none
-                continue
-        empty = True
+                found = [none]
+        yield from refused
+        empty = not refused
         for path in found:
             empty = False
             yield path

@@ -7,7 +7,8 @@ import warnings
 from typing import NamedTuple
 
 from ..errors import DarknetWarning, DatasetError
-from ..images.decode import is_called_picture, list_folder, walk_pictures
+from ..files import resolve
+from ..images.folders import is_called_picture, is_folder, list_folder, walk_pictures
 from .lists import PARTS
 from .samples import Sample
 
@@ -38,9 +39,9 @@ def load_folder(folder: str | os.PathLike[str]) -> ClassFolders:
         Where the folder cannot be read, has less than two classes, or one without a picture.
     """
     shown = os.fspath(folder)
-    entries = list_folder(shown, DatasetError)
-    folders = [entry for entry in entries if os.path.isdir(entry)]
-    names = [os.path.basename(entry) for entry in folders]
+    entries = sorted(list_folder(os.fspath(resolve(folder)), DatasetError), key=lambda entry: entry.name)
+    folders = [entry for entry in entries if is_folder(entry)]
+    names = [entry.name for entry in folders]
     if not names:
         raise DatasetError("no folder in it; one for each class is expected, with its pictures", file=shown)
     if {name.lower() for name in names} <= PARTS:
@@ -50,13 +51,13 @@ def load_folder(folder: str | os.PathLike[str]) -> ClassFolders:
         reason = f"{names[0]} is the only folder in it; at least two classes are expected, a folder for each"
         raise DatasetError(reason, file=shown)
     _warn_of_case(names, shown)
-    stray = sum(map(is_called_picture, entries)) - sum(map(is_called_picture, folders))
+    stray = sum(is_called_picture(entry.name) for entry in entries if entry not in folders)
     if stray:
         _warn(f"{shown}: {stray} pictures lie in no class's folder and are left out")
     samples = [
         Sample(path, truth)
         for truth, inside in enumerate(folders)
-        for path in sorted(walk_pictures(inside, DatasetError))
+        for path in sorted(walk_pictures(inside.path, DatasetError))
     ]
     empty = sorted(set(range(len(names))) - {sample.truth for sample in samples})
     if empty:

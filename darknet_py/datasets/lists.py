@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import DarknetWarning, DatasetError
 from ..files import check_regular, describe_oserror
-from ..images.decode import find_pictures, list_folder
+from ..images.folders import find_pictures, is_folder, list_folder
 from .data_file import Dataset, find_listed
 from .labels import Folder
 
@@ -65,8 +65,7 @@ def class_folders(source: str, dataset: Dataset) -> Iterator[Folder]:
 
 def _has_classes(folder: Path, labels: Set[str]) -> bool:
     """Whether all folders in one are called as classes are, and not as parts of a data set."""
-    inside = list_folder(os.fspath(folder), DatasetError)
-    names = {os.path.basename(entry).strip() for entry in inside if os.path.isdir(entry)}
+    names = {entry.name.strip() for entry in list_folder(os.fspath(folder), DatasetError) if is_folder(entry)}
     return bool(names) and names <= labels and not {name.lower() for name in names} <= PARTS
 
 

@@ -136,7 +136,9 @@ def _check_samples(samples: Sequence[Sample], classes: int) -> None:
             reason = f"is of class {sample.truth}, but the network has {classes}; load the samples with its dataset"
             raise DatasetError(reason, file=sample.file)
     if classes > 1 and all(sample.truth < 0 for sample in samples):  # a single one may be absent from all
-        raise DatasetError("its class is not told, and no other sample's; Sample(file, truth)", file=samples[0].file)
+        first = samples[0]
+        doubt = first.doubt or "load_samples(match='words') finds classes, Sample(file, truth) names them"
+        raise DatasetError(f"no sample's class is known, e.g. {first.file}: {doubt}")
 
 
 def _evaluate(

@@ -1,19 +1,20 @@
-"""Pictures from files, bytes and arrays, and files of them."""
+"""Pictures from files, bytes and arrays."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..errors import DarknetError, ImageError
+from ..errors import ImageError
 from ..files import describe_oserror, read_bytes, resolve
 from . import Picture
 from .decoders import decode, jpeg
 from .decoders.limits import MAX_PIXELS, max_pixels
+from .folders import find_pictures
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,29 +23,6 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image | npt.NDArray[np.generic]
 
 PIXEL_BYTES = 8  # few formats have more, EXR of floats; what else a file carries is small beside its pixels
-SUFFIXES = frozenset(
-    [
-        ".bmp",
-        ".exr",
-        ".gif",
-        ".hdr",
-        ".j2k",
-        ".jfif",
-        ".jp2",
-        ".jpe",
-        ".jpeg",
-        ".jpg",
-        ".pbm",
-        ".pgm",
-        ".png",
-        ".pnm",
-        ".ppm",
-        ".tga",
-        ".tif",
-        ".tiff",
-        ".webp",
-    ]
-)
 
 
 def load_image(path: str | os.PathLike[str]) -> Picture:
@@ -152,56 +130,6 @@ def split_sources(images: Source | Iterable[Source]) -> tuple[Iterable[Source], 
 def _is_content(image: object) -> bool:
     """Whether it is the bytes of a file, or an open one, or a PIL image."""
     return isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "convert") or hasattr(image, "read")
-
-
-def find_pictures(folder: str | os.PathLike[str], error: type[DarknetError] = ImageError) -> list[str]:
-    """The pictures in a folder and below it, in the order of their paths, as `walk_pictures` finds them.
-
-    Raises
-    ------
-    error
-        As `walk_pictures`, or where there is no picture.
-    """
-    found = sorted(walk_pictures(os.fspath(resolve(folder)), error))
-    if not found:
-        raise error("no picture in this folder or below it", file=folder)
-    return found
-
-
-def walk_pictures(folder: str, error: type[DarknetError]) -> Iterator[str]:
-    """The files in a folder and below it that are called as pictures are, in no order.
-
-    Links are followed; of one that leads nowhere its reader will tell. What begins with a dot is passed over.
-
-    Raises
-    ------
-    error
-        Where a folder cannot be read, or a link leads to a folder that it is in.
-    """
-    folders: list[tuple[str, frozenset[str]]] = [(folder, frozenset())]
-    while folders:
-        inside, above = folders.pop()
-        real = os.path.realpath(inside)
-        if real in above:
-            raise error("a link to a folder that it is in", file=inside)
-        for entry in list_folder(inside, error):
-            if os.path.isdir(entry):
-                folders.append((entry, above | {real}))
-            elif is_called_picture(entry):
-                yield entry
-
-
-def list_folder(folder: str, error: type[DarknetError]) -> list[str]:
-    """The paths of what is in a folder, sorted, but for what begins with a dot; raises `error` if it cannot be read."""
-    try:
-        return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if not name.startswith(".")]
-    except OSError as reason:
-        raise error(describe_oserror(reason), file=folder) from None
-
-
-def is_called_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name ends as a picture's."""
-    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
 def name_source(image: Source, number: int) -> str:

@@ -101,17 +101,7 @@ class Service:
             middleware=[] if self._hosts is None else [Middleware(_HostCheck, hosts=self._hosts)],
             exception_handlers={HTTPException: _tell_http, Exception: _tell_fault},
         )
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            async def tell(message: Message) -> None:
-                # The next request would be reset; behind a fault the server closes the connection, too.
-                if message["type"] == "http.response.start" and (self.stopping or message["status"] == 500):
-                    message["headers"] = [*message["headers"], CLOSE]
-                await send(message)
-
-            await app(scope, receive, tell)
-
-        return answer
+        return _Closing(app, self)
 
     async def _post(
         self, path: str, work: Callable[[Asked], Awaitable[Response]], options: tuple[str, ...], request: Request
@@ -226,6 +216,25 @@ class Service:
 
     async def _list_networks(self, request: Request) -> Response:
         return JSONResponse({"networks": [_describe(served) for served in self.networks.values()]})
+
+
+class _Closing:
+    """Tells clients of answers that are the last on their connection: the next request would be reset.
+
+    Once a service stops all are, and those to faults, behind which the server closes it. Around the whole application:
+    those pass no middleware within.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start" and (self._service.stopping or message["status"] == 500):
+                message["headers"] = [*message["headers"], CLOSE]
+            await send(message)
+
+        await self._app(scope, receive, tell)
 
 
 class _HostCheck:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -94,7 +95,7 @@ class TrainingFiles:
         model = [*self.model.values()] if texts else []
         is_run = any(os.path.lexists(path) for path in learned)
         here = [path for path in (*model, *learned) if os.path.lexists(path) and (is_run or _differs(path, texts))]
-        aside = dict(zip(here, self._behind(here), strict=True))
+        aside = dict(zip(here, self._behind(here, {*model, *learned}), strict=True))
         for path, behind in aside.items():
             try:
                 os.rename(path, behind)
@@ -110,18 +111,17 @@ class TrainingFiles:
         """What a run writes as it learns."""
         return [self.checkpoint, self.best, self.last]
 
-    def _behind(self, here: Sequence[Path]) -> list[Path]:
-        """Free names for the files `here`, which are in order.
+    def _behind(self, here: Sequence[Path], moved: Set[Path]) -> list[Path]:
+        """Free names for the files `here`, which are in order, of those that are `moved`.
 
-        The last number goes on where all that has it comes before `here`: a process was killed as it renamed these.
-        Learned files come last, as without them the next call would take what is left for no run.
+        The last number goes on where all that has it is of those and comes before `here`: a process was killed as it
+        renamed these. Learned files come last, as without them the next call would take what is left for no run.
         """
-        every, number, before = [*self.model.values(), *self._learned], 1, list[Path]()
-        while found := [path for path in every if os.path.lexists(_numbered(path, number))]:
-            number, before = number + 1, found
-        if here and before and every.index(before[-1]) < every.index(here[0]):
-            number -= 1
-        return [_numbered(path, number) for path in here]
+        every = [*self.model.values(), *self._learned]
+        last = max((number for path in every for number in _numbers(path)), default=0)
+        before = [path for path in every if os.path.lexists(_numbered(path, last))] if last else []
+        goes_on = here and before and {*before} <= moved and every.index(before[-1]) < every.index(here[0])
+        return [_numbered(path, last if goes_on else last + 1) for path in here]
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
@@ -139,6 +139,14 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
 
 def _numbered(path: Path, number: int) -> Path:
     return Path(f"{path}.~{number}~")
+
+
+def _numbers(path: Path) -> Iterator[int]:
+    """Those of what lies behind a file."""
+    for other in path.parent.iterdir():
+        found = re.fullmatch(re.escape(path.name) + r"\.~([1-9]\d{0,8})~", other.name)
+        if found:
+            yield int(found[1])
 
 
 def _differs(path: Path, texts: Mapping[Path, bytes]) -> bool:

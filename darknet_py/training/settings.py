@@ -22,7 +22,8 @@ class TrainingSettings:
     threads : int, optional
         Of the CPU; one for each core where absent.
     weights : path, optional
-        The weights file to begin from, all of it; its count of images goes on.
+        The weights file to begin from, all of it; its count of images goes on. Where absent, that of the network,
+        if it has one and there is none for `pretrained`.
     clear : bool
         Count images from 0 all the same.
     pretrained : path, optional

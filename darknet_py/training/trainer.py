@@ -126,6 +126,7 @@ def train(
     options = options or TrainingOptions.of(network)
     settings = settings or TrainingSettings()
     if network.engine and settings.weights is None and settings.pretrained is None:
+        network.check_unchanged()
         settings = replace(settings, weights=network.weights_file)
     _check(network, samples, validation, options)
     if resume and files is None:
@@ -133,7 +134,8 @@ def train(
     description = describe_run(network, samples, validation, options, settings)
     run = TrainingRun(network, options, settings, resume)
     if not resume and run.state.iteration >= options.max_batches:
-        reason = f"already at max_batches={options.max_batches}, after {run.state.seen} images; use -clear, clear=True"
+        done = f"already at max_batches={options.max_batches}, after {run.state.seen} images"
+        reason = f"{done}; -clear, or clear=True, counts from 0"
         raise UsageError(reason, file=settings.weights)
     with ExitStack() as undo:
         lock = None

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from darknet_py.cache import cache_dir
-from darknet_py.images.decode import SUFFIXES
+from darknet_py.images.folders import is_called_picture
 
 from .models import ROOT, Model, prepare
 from .options import make_parser
@@ -38,7 +38,7 @@ def main() -> int:
     args = parser.parse_args()
     if min(args.count, args.rounds, args.threads) < 1:
         parser.error("--count, --rounds and --threads must be at least 1")
-    images = sorted(path for path in (args.images or _draw()).iterdir() if path.suffix.lower() in SUFFIXES)
+    images = sorted(path for path in (args.images or _draw()).iterdir() if is_called_picture(path))
     if not images:
         parser.error(f"--images {args.images}: no image in this folder")
     print(f"{'network':14}{'onnxruntime':>12}{'darknet':>12}{'ratio':>12}  (images/s)")

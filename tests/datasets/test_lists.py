@@ -170,17 +170,19 @@ def test_of_a_folder_all_images_in_it_and_below_are_taken_in_order(dataset):
 def test_a_folder_that_cannot_be_read_or_is_within_itself_is_refused(dataset, monkeypatch):
     Path("f/deeper").mkdir(parents=True)
     Path("f/a.png").touch()
-    Path("f/deeper/up").symlink_to("..")
-    with pytest.raises(DatasetError, match=r"^f/deeper/up: a link to a folder that it is in$"):
-        load_list("f", dataset)
-    listdir = os.listdir
+    for up in ("..", "../..", "/"):
+        Path("f/deeper/up").symlink_to(up)
+        with pytest.raises(DatasetError, match=r"^f/deeper/up: a link to a folder that it is in$"):
+            load_list("f", dataset)
+        Path("f/deeper/up").unlink()
+    scandir = os.scandir
 
     def refuse(folder):
         if os.path.basename(folder) == "deeper":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return listdir(folder)
+        return scandir(folder)
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DatasetError, match=r"^f/deeper: permission denied$"):
         load_list("f", dataset)
 

@@ -197,7 +197,7 @@ def test_damaged_lines_of_a_journal_are_told_and_measured_again(network, samples
         ),
         (
             dict(samples=[darknet_py.Sample("x.png"), darknet_py.Sample("y.png")]),
-            "x.png: its class is not told, and no other sample's; Sample(file, truth)",
+            "no sample's class is known, e.g. x.png: load_samples(match='words') finds classes, Sample(file, truth)",
         ),
         (
             dict(samples=[darknet_py.Sample(Path("x.png"), 1)]),

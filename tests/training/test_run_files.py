@@ -71,6 +71,23 @@ def test_of_each_earlier_run_all_is_kept_with_one_number(files):
     assert runs(files) == ({"c"}, set())
 
 
+def test_what_another_call_has_put_aside_gets_no_learned_files_of_a_run_beside_it(files):
+    """Nor what a user has left of it, who has removed files of some number."""
+    start(files, "a")
+    start(files, "b")  # a has learned nothing
+    learn(files, "b")
+    files.begin({})  # a run on lists, which writes no model
+    assert runs(files, 1) == ({"a"}, set())
+    assert runs(files, 2) == (set(), {"b"})
+    learn(files, "c")
+    behind(files.last, 2).unlink()
+    for path in files.model.values():
+        behind(path, 1).unlink()
+    start(files, "d")
+    assert runs(files, 3) == ({"b"}, {"c"})  # as they lay here
+    assert runs(files, 4) == (set(), set())
+
+
 def kill_at(monkeypatch, step):
     """Have the process killed before its change number `step` of the folder."""
     left = [step]

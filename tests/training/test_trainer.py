@@ -16,7 +16,7 @@ from darknet_py.classifier import load_network
 from darknet_py.datasets.data_file import Dataset
 from darknet_py.datasets.folder import load_folder
 from darknet_py.datasets.split import hold_out
-from darknet_py.errors import CheckpointError, DatasetError, TrainingError, UsageError
+from darknet_py.errors import CheckpointError, DatasetError, TrainingError, UsageError, WeightsError
 from darknet_py.evaluation.loop import evaluate
 from darknet_py.training import trainer as module
 from darknet_py.training.checkpoint import read_state
@@ -291,11 +291,16 @@ def test_training_that_is_over_before_it_begins_is_told(network, samples, tmp_pa
     files = files_in(tmp_path)
     run(network, samples, files=files)
     done = replace(REFERENCE, weights=files.last)
-    message = rf"{files.last}: already at max_batches=9, after 108 images; use -clear, clear=True"
+    message = rf"{files.last}: already at max_batches=9, after 108 images; -clear, or clear=True, counts from 0"
     with pytest.raises(UsageError, match=message):
         run(network, samples, settings=done)
     assert run(network, samples, settings=replace(done, clear=True))[0].iteration == 1
-    loaded = load_network(network.file, files.last, "reference")  # its weights are those to begin from
+    loaded = load_network(network.file, files.last, "reference")  # its weights are those to begin from, by themselves
+    assert run(loaded, samples, after(1), replace(REFERENCE, pretrained=files.last))[0].iteration == 1
+    files.last.write_bytes(files.last.read_bytes()[:-1] + b"?")
+    with pytest.raises(WeightsError, match="changed"):
+        run(loaded, samples)
+    loaded = load_network(network.file, files.last, "reference")
     with pytest.raises(UsageError, match=message):
         run(loaded, samples)
     again = [

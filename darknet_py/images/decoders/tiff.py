@@ -125,14 +125,14 @@ def errors_raised() -> Iterator[None]:
     """Raise OSError for what libtiff reports in this thread meanwhile; it is not printed."""
     _listen()
     reports: list[str] = []
-    _own.reports = reports
+    outer, _own.reports = getattr(_own, "reports", None), reports  # a signal's handler may decode amid this
     try:
         yield
     except Exception:
         if not reports:  # which tell more
             raise
     finally:
-        del _own.reports
+        _own.reports = outer
     if reports:
         raise OSError(reports[0])
 
