@@ -56,9 +56,9 @@ class Opened:
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Have no plans, and a lock that nobody holds."""
+        """Have no plans, and a lock that nobody holds; a signal's handler may come amid what it guards."""
         self._plans: OrderedDict[tuple[int, int], Plan] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def plan(self, height: int, width: int, layers: Callable[[], Sequence[Layer]]) -> Plan:
         """The plan for pictures of `height` x `width`; `layers` shapes them for it."""
@@ -116,8 +116,8 @@ class RunningNetwork(Network):
     def renew(self) -> None:
         """Have no layers of other sizes, and locks that nobody holds."""
         self._shaped: OrderedDict[tuple[int, int], tuple[Sequence[Layer], int]] = OrderedDict()  # and their values
-        self._shaping = threading.Lock()
-        self._lock = threading.Lock()
+        self._shaping = threading.RLock()
+        self._lock = threading.RLock()
 
     @property
     def precision(self) -> str:

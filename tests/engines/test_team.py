@@ -17,7 +17,8 @@ from support import make_network, random_array, random_parameters
 from darknet_py.engines import open_engine
 from darknet_py.engines.cpu import table as t
 from darknet_py.engines.cpu.arena import LINE
-from darknet_py.engines.cpu.team import team_of, thread_count
+from darknet_py.engines.cpu.team import _Crew, team_of, thread_count
+from darknet_py.errors import EngineError
 
 NETWORK = make_network((3, 40, 40), ("convolutional", {"filters": 64, "size": 3, "pad": 1}), ("avgpool", {}))
 BATCH = random_array((2, 3, 40, 40))
@@ -281,6 +282,25 @@ def test_threads_that_may_not_choose_their_cores_answer_the_same():
 
 def test_kernels_are_compiled_where_the_cores_are_not_told():
     run_script(COMPILED, 0, "denied")
+
+
+def test_who_predicts_in_what_has_interrupted_its_own_prediction_is_told_and_waits_for_nothing(monkeypatch):
+    """As in a signal's handler, which Python runs behind a walk; other networks of the team answer there."""
+    plan, other, walk, told = open_plan(2), open_plan(2), _Crew.run, []
+
+    def interrupted(crew, call):
+        walk(crew, call)
+        if not told:
+            told.append(None)
+            with pytest.raises(
+                EngineError, match=r"^engine=cpu: the network is at work in this thread, which a signal"
+            ):
+                plan.run(BATCH)
+            told.append(other.run(BATCH))
+
+    monkeypatch.setattr(_Crew, "run", interrupted)
+    answer = plan.run(BATCH)
+    assert answer.tobytes() == told[1].tobytes() == plan.run(BATCH).tobytes()
 
 
 @pytest.mark.slow

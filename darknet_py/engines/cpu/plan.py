@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 
 import numpy as np
 
+from ...errors import EngineError
 from ...forks import renew_after_fork
 from ...layers import Array, Arrays, Layer
 from ...layers.batchnorm import BatchNorm
@@ -66,7 +68,26 @@ class CpuEngine(Prepared):
 
     def renew(self) -> None:
         """Let plans, which share memory, take turns anew."""
-        self.lock = threading.Lock()
+        self._lock, self._at_work = threading.RLock(), False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The calling thread's turn to work in the plans' memory.
+
+        Raises
+        ------
+        EngineError
+            Where the thread has it already: it would wait for itself.
+        """
+        with self._lock:
+            if self._at_work:
+                reason = "is at work in this thread, which a signal's handler or a finalizer has interrupted"
+                raise EngineError(f"the network {reason}; predict there in another", option="engine=cpu")
+            try:
+                self._at_work = True
+                yield
+            finally:
+                self._at_work = False
 
     def _prepare(self, layer: Layer, arrays: Arrays) -> None:
         """Pack a layer's weights, or keep its parameters for its definition."""
@@ -136,7 +157,7 @@ class CpuPlan:
         )
         first = 0
         for part in self._parts(batch):
-            with self.engine.lock:
+            with self.engine.turn():
                 outputs[first : first + len(part)] = self._run(len(part)).run(part)
             first += len(part)
         return outputs
@@ -145,7 +166,7 @@ class CpuPlan:
         """Seconds that each layer takes for `batch`, in one run."""
         seconds: dict[int, float] = defaultdict(float)
         for part in self._parts(batch):
-            with self.engine.lock:
+            with self.engine.turn():
                 for layer, took in self._run(len(part)).measure(part).items():
                     seconds[layer] += took
         return seconds

@@ -46,7 +46,7 @@ class Team:
 
     def renew(self) -> None:
         """Have no threads but the caller's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may come between two walks
         self._crew = _Crew(self.threads, self._native)
         finalize(self, self._crew.dismiss).atexit = False
 
