@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Picture: TypeAlias = "npt.NDArray[np.uint8]"
 BAND = 1 << 20  # pixels
+DECODING = frozenset({"", "PIL", __name__.partition(".")[0], *sys.stdlib_module_names})  # modules whose code decodes
 # Pillow's modules, without Plugin, and their classes, without File.
 READERS = {
     "BMP": "BmpImage",
@@ -109,7 +111,18 @@ def _told(file: str) -> Iterator[None]:
     except MemoryError:
         raise ImageError("not enough memory to decode it", file=file) from None
     except Exception as reason:  # its decoders raise nearly everything on damaged data
+        if _is_of_caller(reason):
+            raise
         raise ImageError(f"a damaged picture: {describe_oserror(reason)}", file=file) from None
+
+
+def _is_of_caller(reason: Exception) -> bool:
+    """Whether a signal's handler has raised it, such as one that ends what takes too long: no decoder's frame has."""
+    traceback = reason.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    name: str = "" if traceback is None else traceback.tb_frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] not in DECODING
 
 
 def _to_rgb(image: Image) -> Picture:

@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 import pytest
 from conftest import ROOT
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 
 from darknet_py.errors import ImageError, UsageError
 from darknet_py.images.decode import decode_image, to_picture
@@ -96,6 +96,31 @@ def test_a_picture_that_is_not_read_yet_may_be_damaged():
     closed.close()
     with pytest.raises(ImageError, match="a damaged picture"):
         to_picture(closed)
+
+
+def test_what_a_signals_handler_raises_amid_a_picture_is_its_programs(monkeypatch):
+    class TooLateError(Exception):
+        pass
+
+    def interrupt(image):
+        raise TooLateError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", interrupt)
+    with pytest.raises(TooLateError):
+        decode_image(encode(Image.new("RGB", (3, 3)), "BMP"))
+
+
+def test_a_signals_handler_may_decode_amid_a_picture(monkeypatch):
+    load, found, image = ImageFile.ImageFile.load, [], encode(Image.new("RGB", (3, 3), "red"), "BMP")
+
+    def interrupted(picture):
+        if not found:
+            found.append(None)
+            found.append(decode_image(image))
+        return load(picture)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", interrupted)
+    assert (decode_image(image) == found[1]).all()
 
 
 def test_large_pictures_are_the_same_in_bands():
