@@ -116,7 +116,7 @@ def split_sources(images: Source | Iterable[Source]) -> tuple[Iterable[Source], 
     if isinstance(images, (str, os.PathLike)):
         if not os.fspath(images):
             raise ImageError("a name is expected, of a file or a folder", file=images)
-        return (find_pictures(images), True) if os.path.isdir(resolve(images)) else ([images], False)
+        return (find_pictures(images, ImageError), True) if os.path.isdir(resolve(images)) else ([images], False)
     if isinstance(images, (Mapping, Set)):
         raise ImageError(f"a {type(images).__name__}; pictures in an order are expected")
     if _is_content(images):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from ..errors import DarknetError, ImageError
+from ..errors import DarknetError
 from ..files import describe_oserror, resolve
 
 Refusal = TypeVar("Refusal", bound=DarknetError)
@@ -37,16 +37,21 @@ SUFFIXES = frozenset(
 
 
 def find_pictures(
-    folder: str | os.PathLike[str],
-    error: type[Refusal] = ImageError,  # type: ignore[assignment]
-    tell: Callable[[Refusal], None] | None = None,
+    folder: str | os.PathLike[str], error: type[Refusal], tell: Callable[[Refusal], None] | None = None
 ) -> list[str]:
-    """The pictures in a folder and below it, in the order of their paths, as `walk_pictures` finds them.
+    """The pictures in a folder and below it, in the order of their paths.
+
+    Parameters
+    ----------
+    folder : path
+        Or the packaged one of that name.
+    error, tell
+        As `walk_pictures` takes them.
 
     Raises
     ------
     error
-        Where there is no picture, and nothing to `tell`; else as `walk_pictures`.
+        As `walk_pictures`, or where there is no picture, and nothing to `tell`.
     """
     told: list[Refusal] = []
     found = sorted(walk_pictures(os.fspath(resolve(folder)), error, None if tell is None else told.append))

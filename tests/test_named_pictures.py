@@ -1,0 +1,34 @@
+"""Which pictures the operands of a command name."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from darknet_py.commands.pictures import find_images
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path, monkeypatch):
+    (tmp_path / "f" / "lost").mkdir(parents=True)
+    (tmp_path / "f" / "a.png").touch()
+    (tmp_path / "f" / "up").symlink_to("../..")
+    monkeypatch.chdir(tmp_path)
+    scandir = os.scandir
+
+    def refuse(folder):
+        if os.path.basename(folder) == "lost":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    told = {"f/lost: permission denied", "f/up: a link to a folder that it is in"}
+    *first, last, other = map(str, find_images(["f", "x.png"]))
+    assert {*first} == told
+    assert (last, other) == ("f/a.png", "x.png")
+    assert {*map(str, find_images(["f/lost"]))} == {"f/lost: permission denied"}
+
+
+def test_a_folder_without_pictures_is_told(tmp_path, monkeypatch):
+    (tmp_path / "f").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert [*map(str, find_images(["f"]))] == ["f: no picture in this folder or below it"]
