@@ -26,7 +26,7 @@ from darknet_py.layers.convolutional import Convolutional
 
 # In bfloat16 F(2, 5) errs by 0.015 of the outputs' spread, and by the quadruple of that at times.
 BOUNDS = {"float32": 5e-5, "bfloat16": 0.06}
-EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "500"))  # fewer where a slow instruction set is tried
+EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "300"))  # fewer where a slow instruction set is tried
 
 
 def check(network, batch, name=None, precision="float32", forked=0):
