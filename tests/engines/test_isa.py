@@ -108,7 +108,7 @@ def test_the_engine_is_right_with_every_instruction_set(name, cache):
     environment = {
         **os.environ,
         "DARKNET_PY_ISA": name,
-        "DARKNET_PY_EXAMPLES": "50",
+        "DARKNET_PY_EXAMPLES": "30",
         "DARKNET_PY_CACHE": str(cache),
         "PYTHONPATH": str(ROOT),
     }
