@@ -49,7 +49,7 @@ class Header(NamedTuple):
     size: int
 
     @property
-    def usual(self) -> bool:
+    def fits_version(self) -> bool:
         """Whether it has the size of its version: darknet reads 64 bits of `seen` from 0.2 on."""
         return (self.size == 20) == (not self.transposed and 10 * self.major + self.minor >= 2)
 
@@ -245,7 +245,9 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
                 part = next((n for n, rest in ends if rest in (16, 20)), 0)
                 reason = _explain_size(start, size, expected, part, network)
                 raise WeightsError(reason, file=file)
-            header, count, complete = min(fitting, key=lambda fit: (bool(_contradict(fit[0], start)), not fit[0].usual))
+            header, count, complete = min(
+                fitting, key=lambda fit: (bool(_contradict(fit[0], start)), not fit[0].fits_version)
+            )
             wrong = _contradict(header, start)
             if wrong:
                 raise WeightsError(wrong, file=file)
@@ -339,7 +341,7 @@ def _contradict(header: Header, start: bytes) -> str:
         return ""
     # What follows 16 bytes is the first bias, a float, or else the upper half of a 64-bit count, next to nothing.
     upper = int.from_bytes(start[16:20], "little")
-    if not header.usual and upper < MAX_SEEN >> 32:
+    if not header.fits_version and upper < MAX_SEEN >> 32:
         return "cut short by 4 bytes: its header is of 20 bytes, its size asks for one of 16"
     return ""
 

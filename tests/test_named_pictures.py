@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
+from support_folders import refuse_folder
 
 from darknet_py.commands.pictures import find_images
 
@@ -13,14 +12,7 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path, mon
     (tmp_path / "f" / "a.png").touch()
     (tmp_path / "f" / "up").symlink_to("../..")
     monkeypatch.chdir(tmp_path)
-    scandir = os.scandir
-
-    def refuse(folder):
-        if os.path.basename(folder) == "lost":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return scandir(folder)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    refuse_folder(monkeypatch, "lost")
     told = {"f/lost: permission denied", "f/up: a link to a folder that it is in"}
     *first, last, other = map(str, find_images(["f", "x.png"]))
     assert {*first} == told

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from support import make_network, random_parameters
+from support_weights import NARROW, VERSIONLESS, WIDE
 
 from darknet_py import weights as weights_module
 from darknet_py.errors import UsageError, WeightsError
@@ -38,9 +38,6 @@ ORDER = [
 ]
 COUNT = 52 + 4 * 27
 OPTIONAL = 3  # of them are not in a file of darknet's own: the biases of [batchnorm]
-WIDE = struct.pack("<iiiq", 0, 2, 0, 2**40)
-NARROW = struct.pack("<iiiI", 0, 1, 0, 2**32 - 1)
-VERSIONLESS = struct.pack("<fffI", 0.001, 0.9, 0.0005, 77)
 VALUES = np.arange(COUNT, dtype="<f4")
 
 
@@ -299,22 +296,6 @@ def test_the_first_layers_are_filled_by_a_file_that_holds_them_alone(write, head
         values[43:] = values[43:].reshape(27, 4).T.ravel()
     assert (weights.parameters.values == values).all()
     assert (weights.read_all().values == values).all()
-
-
-def test_of_sizes_that_fit_several_layers_those_count_that_the_header_allows(write):
-    """A [batchnorm] with its biases, and the layer behind it without, of 4 values more and a header of 4 bytes less."""
-    network = make_network((3, 2, 2), ("batchnorm", {}), ("convolutional", {"filters": 1, "size": 1}), ("softmax", {}))
-    for header, count, filled in ((WIDE, 12, 1), (NARROW, 13, 3)):
-        assert load_prefix(write(header, np.arange(count)), network).layers == network.layers[:filled]
-
-
-def test_of_sizes_that_fit_with_either_header_that_of_its_version_counts(write):
-    """A [batchnorm] of one channel, with its bias or without: 4 bytes, as the headers differ."""
-    network = make_network((1, 2, 2), ("batchnorm", {}), ("softmax", {}))
-    for header, values in ((NARROW, [0, 1, 2, 3]), (VERSIONLESS, [0, 1, 2, 3]), (WIDE, [1, 2, 3])):
-        weights = load_weights(write(header, values), network)
-        assert weights.parameters.values.tolist()[-3:] == [1, 2, 3]
-        assert weights.header.size == len(header)
 
 
 def test_the_first_layers_alone_are_no_network_and_it_is_said_what_takes_them(write):

@@ -51,7 +51,7 @@ def load_folder(folder: str | os.PathLike[str]) -> ClassFolders:
         reason = f"{names[0]} is the only folder in it; at least two classes are expected, a folder for each"
         raise DatasetError(reason, file=shown)
     _warn_of_case(names, shown)
-    stray = sum(is_called_picture(entry.name) for entry in entries if entry not in folders)
+    stray = sum(is_called_picture(entry.name) for entry in entries if not is_folder(entry))
     if stray:
         _warn(f"{shown}: {stray} pictures lie in no class's folder and are left out")
     samples = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from support_folders import refuse_folder
 
 from darknet_py.datasets import lists
 from darknet_py.datasets.data_file import Dataset
@@ -175,14 +175,7 @@ def test_a_folder_that_cannot_be_read_or_is_within_itself_is_refused(dataset, mo
         with pytest.raises(DatasetError, match=r"^f/deeper/up: a link to a folder that it is in$"):
             load_list("f", dataset)
         Path("f/deeper/up").unlink()
-    scandir = os.scandir
-
-    def refuse(folder):
-        if os.path.basename(folder) == "deeper":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return scandir(folder)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    refuse_folder(monkeypatch, "deeper")
     with pytest.raises(DatasetError, match=r"^f/deeper: permission denied$"):
         load_list("f", dataset)
 
