@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from ..errors import ImageError, UsageError, one_line
 from ..images.fit import PREDICT_MODES
 from ..interrupt import stop_on_signals
-from ..report import STYLES, print_frame
+from ..report import print_frame
 from ..streams import remark, say
-from .model import add_engine_options, index, open_model, positive, split_operands
+from .model import add_engine_options, add_style, index, open_model, positive, split_operands
 from .target import check_target
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess", choices=PREDICT_MODES, default="letterbox", help="how a frame is fitted (default: %(default)s)"
     )
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_style(parser)
     add_engine_options(parser)
     parser.epilog = EPILOG
 

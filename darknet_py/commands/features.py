@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from ..errors import NO_MEMORY_TO_FIT, CfgError, DarknetError, DatasetError, ImageError, UsageError, WeightsError
 from ..files import write_atomically
 from ..images.fit import PREDICT_MODES
-from ..report import STYLES, print_line
+from ..report import print_line
 from ..streams import is_quiet, remark, say
-from .model import add_engine_options, layer_number, open_model, positive, split_operands
+from .model import add_engine_options, add_style, layer_number, open_model, positive, split_operands
 from .pictures import find_images, is_list
 from .target import check_target
 
@@ -46,7 +46,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess", choices=PREDICT_MODES, help="how a picture is fitted (default: as predict does)"
     )
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_style(parser)
     add_engine_options(parser)
     parser.set_defaults(top=None)
     parser.epilog = EPILOG

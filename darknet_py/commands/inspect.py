@@ -9,7 +9,7 @@ from ..engines import CPU_PRECISIONS
 from ..errors import UsageError
 from ..networks import find_cfg
 from ..report import print_line, print_table
-from .model import add_dialect, add_precision, positive
+from .model import add_cfg, add_dialect, add_precision, positive
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """The options of ``plan``."""
-    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+    add_cfg(parser)
     add_precision(parser, CPU_PRECISIONS)
     parser.add_argument("--all", action="store_true", help="all other implementations, and why they were not taken")
     parser.add_argument("--train", action="store_true", help="how each layer would be trained, and in how much memory")
@@ -112,7 +112,7 @@ def _print_layers(network: Network, args: argparse.Namespace) -> None:
 
 def add_speed(parser: argparse.ArgumentParser) -> None:
     """The options of ``speed``."""
-    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+    add_cfg(parser)
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="pictures at a time (default: 1)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
     add_precision(parser, CPU_PRECISIONS)

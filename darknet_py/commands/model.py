@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,7 @@ from ..files import BINARY, resolve
 from ..layers import DIALECTS
 from ..networks import IMAGENET, check_spelling, packaged_cfg
 from ..packaged import find_packaged
+from ..report import STYLES
 from ..streams import is_quiet, remark
 
 if TYPE_CHECKING:
@@ -127,6 +128,16 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     add_dialect(parser)
 
 
+def add_cfg(parser: argparse.ArgumentParser) -> None:
+    """The operand of commands that take a network without its weights."""
+    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+
+
+def add_style(parser: argparse.ArgumentParser) -> None:
+    """The option that says how the layers are listed."""
+    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+
+
 def add_precision(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
     """The option that says in which of the `known` numbers a network runs."""
     parser.add_argument(
@@ -178,6 +189,14 @@ def print_listing(network: Network, style: str) -> None:
     """The layers and their arithmetic, on stderr, where remarks go."""
     if not is_quiet():
         print(f"{network.describe(style)}{network.dialect.summary}", file=sys.stderr, flush=True)
+
+
+def parse_operand(name: str, parse: Callable[[str], int], text: str) -> int:
+    """What `parse`, a type of arguments, makes of the operand `name`; UsageError where it is none such."""
+    try:
+        return parse(text)
+    except argparse.ArgumentTypeError as reason:
+        raise UsageError(f"{name}: {reason}") from None
 
 
 def positive(text: str) -> int:

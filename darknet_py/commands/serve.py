@@ -12,9 +12,8 @@ import numpy as np
 from ..errors import DarknetWarning, UsageError
 from ..images.fit import PREDICT_MODES
 from ..interrupt import stop_on_signals
-from ..report import STYLES
 from ..streams import say
-from .model import add_engine_options, index, open_model, positive, split_operands
+from .model import add_engine_options, add_style, index, open_model, positive, split_operands
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -44,7 +43,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=positive, metavar="S", default=30, help="seconds to an answer (default: %(default)s)"
     )
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_style(parser)
     add_engine_options(parser)
     parser.epilog = EPILOG
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 
 from ..networks import find_cfg
-from ..report import STYLES, print_line, print_operations
+from ..report import print_line, print_operations
 from ..streams import is_quiet
-from .model import add_dialect, print_listing
+from .model import add_cfg, add_dialect, add_style, print_listing
 
 
 def add_ops(parser: argparse.ArgumentParser) -> None:
     """The options of ``ops``."""
-    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_cfg(parser)
+    add_style(parser)
     add_dialect(parser)
 
 

@@ -17,9 +17,9 @@ from ..files import read_bytes, resolve
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..networks import IMAGENET, find_cfg
-from ..report import STYLES, print_training, print_training_start, tell_scores
+from ..report import print_training, print_training_start, tell_scores
 from ..streams import is_quiet, remark, say
-from .model import add_dialect, index, names_data, positive, print_listing
+from .model import add_dialect, add_style, index, names_data, positive, print_listing
 from .target import check_target
 from .train_page import open_page
 from .train_setup import Setup
@@ -96,7 +96,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--show-pictures", metavar="DIR", help=f"write {PICTURES} pictures as they are trained on, and end"
     )
     add_dialect(parser)
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_style(parser)
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: the CPU)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
     parser.epilog = EPILOG

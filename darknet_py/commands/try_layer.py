@@ -7,9 +7,9 @@ import argparse
 from ..errors import UsageError, one_line
 from ..images.decode import load_image
 from ..images.fit import PREDICT_MODES
-from ..report import STYLES, LayerRecord, print_layer
+from ..report import LayerRecord, print_layer
 from ..streams import remark
-from .model import add_dialect, index, open_model, split_operands
+from .model import add_dialect, add_style, index, open_model, parse_operand, split_operands
 
 USAGE = "[DATA] CFG WEIGHTS IMAGE [LAYER]"
 EPILOG = """\
@@ -33,7 +33,7 @@ def add_try(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="lines of channel, row, column and value, or all in one object (default: %(default)s)",
     )
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_style(parser)
     add_dialect(parser)
     parser.set_defaults(engine="reference", threads=None, precision="float32", gpu=None, top=None)
     parser.epilog = EPILOG
@@ -45,13 +45,9 @@ def run_try(args: argparse.Namespace) -> int:
     if not 1 <= len(operands.rest) <= 2:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} is expected")
     file, *number = operands.rest
-    try:
-        wanted = index(number[0]) if number else None
-    except argparse.ArgumentTypeError as reason:
-        raise UsageError(f"LAYER: {reason}") from None
+    asked = parse_operand("LAYER", index, number[0]) if number else None
     network = open_model(operands, args)
-    if wanted is None:
-        wanted = network.output_layer.index
+    wanted = network.output_layer.index if asked is None else asked
     picture = load_image(file)
     mode = network.mode_for(picture, args.preprocess, file)
     (image,) = network.prepare(picture, mode)

@@ -15,9 +15,9 @@ from ..errors import ClusterError, DarknetError, DatasetError, JournalError, Usa
 from ..images.fit import MODES, PREDICT_MODES, RESIZING_MODES
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
-from ..report import LINES, STYLES, flush_lines, print_summary
+from ..report import LINES, flush_lines, print_summary
 from ..streams import is_quiet, remark, say
-from .model import Operands, add_engine_options, open_model, positive, split_operands
+from .model import Operands, add_engine_options, add_style, open_model, positive, split_operands
 from .target import check_target
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def add_valid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save", metavar="FILE", help="write a record for each image (.jsonl or .csv)")
     parser.add_argument("--journal", metavar="FILE", help="keep what is done there (default: in the cache)")
     parser.add_argument("--resume", action="store_true", help="go on with the journal of an earlier run")
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    add_style(parser)
     add_engine_options(parser)
     parser.epilog = EPILOG
     if not COMMANDS[parser.get_default("command")].measures:

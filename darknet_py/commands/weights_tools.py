@@ -13,7 +13,7 @@ from ..errors import CfgError, UsageError
 from ..files import read_bytes, read_text, resolve, write_atomically
 from ..networks import find_cfg
 from ..report import print_line, print_table
-from .model import add_dialect, index, positive, split_operands, tell_ways
+from .model import add_cfg, add_dialect, index, parse_operand, positive, split_operands, tell_ways
 from .target import spare
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ def run_partial(args: argparse.Namespace) -> int:
     from ..weights import save_weights
 
     weights, network, (out, number) = _open(args, "OUT", "N")
-    try:
-        count = positive(number)
-    except argparse.ArgumentTypeError as reason:
-        raise UsageError(f"N: {reason}") from None
+    count = parse_operand("N", positive, number)
     if count > len(network.layers):
         raise UsageError(f"N: {count}: {network.file} has {len(network.layers)} layers")
     spare("OUT", out, [network.file, weights.file])
@@ -62,7 +59,7 @@ def run_partial(args: argparse.Namespace) -> int:
 
 def add_average(parser: argparse.ArgumentParser) -> None:
     """The options of ``average``."""
-    parser.add_argument("cfg", metavar="CFG", help="a cfg file, or the name of a network that comes with the program")
+    add_cfg(parser)
     parser.add_argument("out", metavar="OUT", help="the file to write, a new one")
     parser.add_argument("weights", nargs="+", metavar="WEIGHTS", help="the files whose mean it is to hold")
     add_dialect(parser)
@@ -98,13 +95,10 @@ def add_print(parser: argparse.ArgumentParser) -> None:
 def run_print(args: argparse.Namespace) -> int:
     """Print a layer's weights, each filter a line."""
     weights, network, rest = _open(args, "[N]")
-    number = rest[0] if rest else "0"
-    try:
-        layer = network.layers[index(number)]
-    except argparse.ArgumentTypeError as reason:
-        raise UsageError(f"N: {reason}") from None
-    except IndexError:
-        raise UsageError(f"N: {number}: {network.file} has {len(network.layers)} layers, from 0") from None
+    number = parse_operand("N", index, rest[0]) if rest else 0
+    if number >= len(network.layers):
+        raise UsageError(f"N: {number}: {network.file} has {len(network.layers)} layers, from 0")
+    layer = network.layers[number]
     if not any(parameter.role == "weight" for parameter in layer.parameters.values()):
         raise layer.section.error(f"layer {layer.index} has no weights to print")
     arrays = next(islice(weights.read(), layer.index, None))
