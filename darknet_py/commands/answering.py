@@ -68,18 +68,17 @@ def classify_each(network: Classifier, paths: Iterable[Named], query: Query, loo
 
 
 def _classify(network: Classifier, path: Named, query: Query) -> tuple[Record, Picture]:
-    if isinstance(path, ImageError):
-        raise path
-    fitted, picture = _fit(network, path, query)
+    fitted, picture = fit(network, path, query.preprocess)
+    file = name(path)
     start = time.perf_counter()
     try:
         probabilities = network.probabilities(fitted.view[None], query.only_leaves)[0]
     except (CfgError, UsageError, WeightsError) as reason:
-        raise ImageError(str(reason), file=path) from None
+        raise ImageError(str(reason), file=file) from None
     except MemoryError:
-        raise ImageError(NO_MEMORY_TO_RUN, file=path) from None
+        raise ImageError(NO_MEMORY_TO_RUN, file=file) from None
     seconds = time.perf_counter() - start
-    return _record(path, fitted, seconds, network.rank(probabilities, query.top)), picture
+    return _record(file, fitted, seconds, network.rank(probabilities, query.top)), picture
 
 
 def _record(path: str, fitted: Fitted, seconds: float, predictions: Predictions) -> Record:
@@ -110,9 +109,7 @@ def _classify_some(forks: Forks, query: Query, paths: Sequence[Named]) -> list[t
     fitted: dict[int, tuple[str, Fitted]] = {}
     for number, path in enumerate(paths):
         try:
-            if isinstance(path, ImageError):
-                raise path
-            fitted[number] = path, _fit(network, path, query)[0]
+            fitted[number] = name(path), fit(network, path, query.preprocess)[0]
         except ImageError as error:
             answers[number] = error
         if sum(one.view.nbytes for _, one in fitted.values()) > MOST or number == len(paths) - 1:
@@ -121,10 +118,18 @@ def _classify_some(forks: Forks, query: Query, paths: Sequence[Named]) -> list[t
     return [(path, answers[number]) for number, path in enumerate(paths)]
 
 
-def _fit(network: Classifier, path: str, query: Query) -> tuple[Fitted, Picture]:
+def name(path: Named) -> str:
+    """What a picture is called, or that for which there is none."""
+    return path if isinstance(path, str) else path.file or ""
+
+
+def fit(network: Classifier, path: Named, preprocess: str | None) -> tuple[Fitted, Picture]:
+    """A picture as `network` takes it, and itself; ImageError where there is none."""
+    if isinstance(path, ImageError):
+        raise path
     picture = load_image(path)
     try:
-        mode = network.mode_for(picture, query.preprocess, path)
+        mode = network.mode_for(picture, preprocess, path)
         (view,) = network.prepare(picture, mode)
     except (CfgError, UsageError) as reason:
         raise ImageError(str(reason), file=path) from None

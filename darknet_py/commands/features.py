@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from ..errors import NO_MEMORY_TO_FIT, CfgError, DarknetError, DatasetError, ImageError, UsageError, WeightsError
+from ..errors import DarknetError, DatasetError, ImageError, UsageError
 from ..files import write_atomically
 from ..images.fit import PREDICT_MODES
 from ..report import print_line
 from ..streams import is_quiet, remark, say
+from .answering import Named, fit, name
 from .model import add_engine_options, add_style, layer_number, open_model, positive, split_operands
 from .pictures import find_images, is_list
 from .target import check_target
@@ -61,19 +62,17 @@ def run_features(args: argparse.Namespace) -> int:
     network = open_model(operands, args, args.layer)
     paths = list(_find_paths(operands.rest, network))
     rows = _compute(network, paths, args)
-    failed: list[Array | None] = []
-    first = None
-    for row in rows:
-        if row is not None:
-            first = row
+    failed = 0
+    for first in rows:
+        if first is not None:
             break
-        failed.append(row)
-    if first is None:
+        failed += 1
+    else:
         return 1
     save = _Saver(len(paths), first.shape)
-    write_atomically(args.save, save.parts(chain(failed, [first], rows)), DatasetError)
+    write_atomically(args.save, save.parts(chain([None] * failed, [first], rows)), DatasetError)
     for path in paths:
-        print_line(_name(path))
+        print_line(name(path))
     size = " x ".join(map(str, (len(paths), *first.shape)))
     layer = network.layer_at(args.layer)
     remark(f"darknet: {args.save}: layer {layer.index} [{layer.kind}], {size}, {save.failed} of them failed")
@@ -110,7 +109,7 @@ class _Saver:
             yield row.astype("<f4", copy=False).tobytes()
 
 
-def _find_paths(operands: Sequence[str], network: Classifier) -> Iterator[str | ImageError]:
+def _find_paths(operands: Sequence[str], network: Classifier) -> Iterator[Named]:
     from ..datasets.lists import find_image, load_list
 
     for operand in operands:
@@ -120,9 +119,7 @@ def _find_paths(operands: Sequence[str], network: Classifier) -> Iterator[str | 
             yield from find_images([operand])
 
 
-def _compute(
-    network: Classifier, paths: Sequence[str | ImageError], args: argparse.Namespace
-) -> Iterator[Array | None]:
+def _compute(network: Classifier, paths: Sequence[Named], args: argparse.Namespace) -> Iterator[Array | None]:
     """For each picture its features, or None after a line that says why there are none."""
     from tqdm import tqdm
 
@@ -136,13 +133,13 @@ def _compute(
             failures: dict[int, ImageError] = {}
             for number, path in enumerate(chunk):
                 try:
-                    views[number] = [_fit(network, path, args.preprocess)]
+                    views[number] = [fit(network, path, args.preprocess)[0].view]
                 except ImageError as error:
                     failures[number] = error
             rows: dict[int, Array] = {}
             for number, (output,) in run_views(views, run).items():
                 if isinstance(output, DarknetError):
-                    failures[number] = ImageError(str(output), file=_name(chunk[number]))
+                    failures[number] = ImageError(str(output), file=name(chunk[number]))
                 else:
                     rows[number] = output
             for _, failure in sorted(failures.items()):
@@ -150,19 +147,3 @@ def _compute(
                     say(f"darknet: {failure}")
             yield from map(rows.get, range(len(chunk)))
             bar.update(len(chunk))
-
-
-def _name(path: str | ImageError) -> str:
-    """What a picture is called, or that for which there is none."""
-    return path if isinstance(path, str) else path.file or ""
-
-
-def _fit(network: Classifier, path: str | ImageError, preprocess: str | None) -> Array:
-    if isinstance(path, ImageError):
-        raise path
-    try:
-        return network.fit(path, preprocess, path)
-    except (CfgError, UsageError, WeightsError) as reason:
-        raise ImageError(str(reason), file=path) from None
-    except MemoryError:
-        raise ImageError(NO_MEMORY_TO_FIT, file=path) from None

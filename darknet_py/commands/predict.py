@@ -13,7 +13,7 @@ from ..images.fit import PREDICT_MODES
 from ..limits import core_count
 from ..report import FORMATS, STYLES, Record, open_report
 from ..streams import say
-from .answering import Look, Named, Query, classify_each, classify_many
+from .answering import Look, Named, Query, classify_each, classify_many, name
 from .model import add_engine_options, layer_number, open_model, positive, split_operands
 from .pictures import find_images
 from .prompt import ask_paths
@@ -82,7 +82,7 @@ def run_predict(args: argparse.Namespace) -> int:
             for path, answer in answers:
                 if isinstance(answer, ImageError):
                     say(f"darknet: {answer}")
-                    report.fail(path if isinstance(path, str) else path.file or "", answer.reason)
+                    report.fail(name(path), answer.reason)
                     failed += 1
                 else:
                     report.add(answer)
