@@ -46,7 +46,7 @@ ALLOWED = {
     | {"layers", "limits", "network", "networks", "onnx_export", "packaged", "pages", "prediction", "report", "running"}
     | {"per_thread", "runs", "serving", "surgery", "training", "video", "weights"},
     "content_id": set(),
-    "datasets": {"cfg", "images", "networks", "remarks"},
+    "datasets": {"cfg", "images", "networks", "remarks", "runs"},
     "downloads": {"content_id"},
     "engines": {"forks", "images", "layers", "limits", "parameters"},
     "errors": set(),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from contextlib import closing
 
 from ..errors import ImageError
 from ..images.decode import check_image
+from ..runs.ahead import work_ahead
 from .samples import Sample
 
 CHUNK = 64
@@ -34,18 +33,9 @@ def unreadable(
     def check(files: list[str]) -> list[tuple[str, str]]:
         return [(file, reason) for file in files if (reason := _reason(locate(file)))]
 
-    left = iter(dict.fromkeys(sample.file for sample in samples))
-    window: deque[Future[list[tuple[str, str]]]] = deque()
-    pool = ThreadPoolExecutor(threads, "check")
-    try:
-        while chunk := list(islice(left, CHUNK)):
-            window.append(pool.submit(check, chunk))
-            if len(window) == 2 * threads:
-                yield from window.popleft().result()
-        while window:
-            yield from window.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with closing(work_ahead(check, dict.fromkeys(sample.file for sample in samples), CHUNK, threads)) as checked:
+        for found in checked:
+            yield from found
 
 
 def _reason(path: str | os.PathLike[str]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from ..classifier import Classifier
 from ..datasets.samples import Sample
 from ..errors import CfgError, WeightsError
 from ..files import digest_file, resolve
+from ..runs.identity import DIGITS, digest_texts
 from ..version import __version__
-
-SHOWN = 16  # digits of a SHA-256 that tell inputs apart
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,11 @@ class Job:
             "engine": self.engine,
             "precision": self.precision,
             "dialect": self.dialect,
-            "cfg": f"sha256 {self.cfg[:SHOWN]}",
-            "weights": f"sha256 {self.weights[:SHOWN]}",
+            "cfg": f"sha256 {self.cfg[:DIGITS]}",
+            "weights": f"sha256 {self.weights[:DIGITS]}",
             "guesses kept (--top)": str(self.keep),
-            "list": f"{len(samples)} images, sha256 {_digest(sample.file for sample in samples)}",
-            "classes": f"sha256 {_digest(str(sample.truth) for sample in samples)}",
+            "list": f"{len(samples)} images, sha256 {digest_texts(sample.file for sample in samples)}",
+            "classes": f"sha256 {digest_texts(str(sample.truth) for sample in samples)}",
         }
 
 
@@ -70,10 +68,3 @@ def make_job(command: str, network: Classifier, preprocess: str, keep: int, show
 def network_files(network: Classifier) -> tuple[Path, Path]:
     """The cfg and the weights file that a network was loaded from."""
     return resolve(network.file), network.weights_file
-
-
-def _digest(texts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
-    return digest.hexdigest()[:SHOWN]

@@ -21,13 +21,13 @@ import numpy as np
 
 from ..errors import JournalError
 from ..files import describe_oserror
+from .identity import tell_differences
 from .seal import seal, unseal
 
 VERSION = 2
 FORMAT = "darknet_py journal"
 START = json.dumps({"format": f"{FORMAT} {VERSION}"}, allow_nan=False)[:-1].encode()
 SYNC = 0.5  # seconds between the moments when what was written reaches the disk
-SEEN = 60  # characters of a value in a message
 
 Record = TypeVar("Record")
 
@@ -237,10 +237,9 @@ class Journal(Generic[Record]):
             before, key = dict(fields["measured"]), str(fields["key"]).encode()
         except (ValueError, KeyError, TypeError):
             raise JournalError("its first line is damaged; name another, or begin anew", file=self.file) from None
-        differing = [name for name in {**before, **measured} if before.get(name) != measured.get(name)]
-        if differing:
-            what = "; ".join(f"{name} {_seen(before.get(name))}, now {_seen(measured.get(name))}" for name in differing)
-            raise JournalError(f"a journal of something else: {what}; name another, or begin anew", file=self.file)
+        if differences := tell_differences(before, measured):
+            reason = f"a journal of something else: {differences}; name another, or begin anew"
+            raise JournalError(reason, file=self.file)
         return key
 
     def _parse(self, line: bytes) -> Record:
@@ -318,8 +317,3 @@ def _is_torn_start(line: bytes) -> bool:
     """Whether `line` is the beginning of a journal's first line, and perhaps zeros that took the place of the rest."""
     start = line.rstrip(b"\0")
     return not start.endswith(b"\n") and START.startswith(start[: len(START)])
-
-
-def _seen(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= SEEN else f"{text[:SEEN]}..."

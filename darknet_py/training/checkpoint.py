@@ -20,13 +20,13 @@ import numpy as np
 from ..errors import CheckpointError
 from ..files import check_regular, describe_oserror, write_atomically
 from ..layers import Array
+from ..runs.identity import tell_differences
 from ..runs.seal import seal, unseal
 from .history import History
 
 VERSION = 1
 FORMAT = "darknet_py checkpoint"
 MAX_LINE = 1 << 20  # bytes of the first line
-MAX_SHOWN = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,9 @@ def load_checkpoint(path: str | os.PathLike[str], run: Mapping[str, str], arrays
         with open(path, "rb") as stream:
             line = stream.readline(MAX_LINE)
             first = _parse_first(line, file)
-            _check_run(first.run, run, file)
+            if differences := tell_differences(first.run, run):
+                what = "give what it was started with, or start anew without --resume"
+                raise CheckpointError(f"of another run: {differences}; {what}", file=file)
             if first.arrays != {name: array.size for name, array in arrays.items()}:
                 raise CheckpointError("of a network with other layers", file=file)
             expected = len(line) + 4 * sum(first.arrays.values())
@@ -178,17 +180,3 @@ def _parse_first(line: bytes, file: str) -> _First:
         return _First(fields["run"], State.from_fields(fields["state"]), fields["arrays"], fields["digest"])
     except (ValueError, KeyError, TypeError):
         raise CheckpointError("its first line is damaged", file=file) from None
-
-
-def _check_run(before: Mapping[str, str], now: Mapping[str, str], file: str) -> None:
-    """Raise CheckpointError, which names what differs, unless both are the same run."""
-    differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    if differing:
-        what = "; ".join(f"{name} {_seen(before.get(name))}, now {_seen(now.get(name))}" for name in differing)
-        reason = f"of another run: {what}; give what it was started with, or start anew without --resume"
-        raise CheckpointError(reason, file=file)
-
-
-def _seen(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

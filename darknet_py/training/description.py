@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..cfg import Section
 from ..classifier import Classifier
 from ..datasets.samples import Sample
+from ..runs.identity import digest_texts
 from .options import TrainingOptions
 from .settings import TrainingSettings
-
-SHOWN = 16  # digits of a digest that tell inputs apart
 
 
 def describe_run(
@@ -26,7 +24,7 @@ def describe_run(
     # By their names: they are read at the start alone, and the run itself may have written over them since.
     files = {"weights": settings.weights, "pretrained weights": settings.pretrained}
     return {
-        "cfg": f"sha256 {_digest(_say(network.sections))}",
+        "cfg": f"sha256 {digest_texts(_say(network.sections))}",
         **{name: "none" if path is None else os.fspath(path) for name, path in files.items()},
         "images": _describe(samples),
         "images to validate": _describe(validation),
@@ -50,11 +48,4 @@ def _say(sections: Iterable[Section]) -> Iterator[str]:
 
 
 def _describe(samples: Sequence[Sample]) -> str:
-    return f"{len(samples)}, sha256 {_digest(f'{sample.truth} {sample.file}' for sample in samples)}"
-
-
-def _digest(texts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
-    return digest.hexdigest()[:SHOWN]
+    return f"{len(samples)}, sha256 {digest_texts(f'{sample.truth} {sample.file}' for sample in samples)}"
