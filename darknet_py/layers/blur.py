@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cfg import Option, integer
-from .base import Array, Shape
+from .base import Array, Layer, Shape
 from .windows import Windows
 
 ANTIALIASING: Option = integer(0, least=0, most=2)
@@ -49,3 +49,49 @@ class Blur(NamedTuple):
     def backward(self, delta: Array, shape: Sequence[int]) -> Array:
         """`forward` backward: to pictures n x channels x height x width."""
         return self.windows.add_up(delta[..., None, None] * self.kernel.astype(delta.dtype), shape)
+
+
+class Blurring(Layer):
+    """A layer with the option `antialiasing`, which blurs what it gives.
+
+    Attributes
+    ----------
+    sharp : Shape
+        Of the output before that; of all of it where nothing is blurred.
+    """
+
+    stride_x: int
+    stride_y: int
+    antialiasing: int
+    sharp: Shape
+
+    @property
+    def unnamed(self) -> str:  # type: ignore[override]
+        """Why no later layer may name it."""
+        return UNNAMED if self.antialiasing else ""
+
+    @property
+    def blur(self) -> Blur | None:
+        """What comes last, if anything does."""
+        return Blur(self.antialiasing, (self.stride_y, self.stride_x)) if self.antialiasing else None
+
+    @property
+    def sharp_strides(self) -> tuple[int, int]:
+        """How far windows lie apart, down and across, before the blur."""
+        return (1, 1) if self.antialiasing else (self.stride_y, self.stride_x)
+
+    def _blurred_shape(self) -> Shape:
+        """What `sharp` becomes."""
+        if self.blur is None:
+            return self.sharp
+        shape = self.blur.shape(self.sharp)
+        if 0 in shape:
+            raise self.section.error(f"{self.sharp.width} x {self.sharp.height} cells are left to blur", "antialiasing")
+        return shape
+
+    def _blurred(self, x: Array) -> Array:
+        return x if self.blur is None else self.blur.forward(x, self.shape)
+
+    def _sharpened(self, delta: Array) -> Array:
+        """The delta before the blur."""
+        return delta if self.blur is None else self.blur.backward(delta, (len(delta), *self.sharp))

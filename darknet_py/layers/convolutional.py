@@ -10,20 +10,18 @@ from ..cfg import choice, flag, integer, number
 from .activations import ACTIVATIONS, activate, differentiate, keep
 from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
-from .blur import ANTIALIASING, UNNAMED, Blur
+from .blur import ANTIALIASING, Blurring
 from .parameter import Parameter
 from .windows import Windows
 
 
-class Convolutional(Layer):
+class Convolutional(Blurring):
     """Cross-correlation of `filters` windows of weights, `size` x `size`, over the padded input.
 
     Attributes
     ----------
     padding : int
         Zeros round each plane: size // 2 where the cfg says ``pad=1``; `dilation` times as many are meant.
-    sharp : Shape
-        Of the output before `antialiasing`; of all of it where there is none.
     """
 
     kind = "convolutional"
@@ -69,8 +67,6 @@ class Convolutional(Layer):
     filters: int
     size: int
     stride: int
-    stride_x: int
-    stride_y: int
     pad: bool
     padding: int
     dilation: int
@@ -80,9 +76,7 @@ class Convolutional(Layer):
     flipped: bool
     share_index: int | None
     xnor: bool
-    antialiasing: int
     activation: str
-    sharp: Shape
 
     def _set_up(self, source: Shape) -> Shape:
         if self.pad:
@@ -106,12 +100,7 @@ class Convolutional(Layer):
             raise self.section.error(reason, "size")
         self._check_dilation()
         self.sharp = Shape(self.filters, *windows)
-        if self.blur is None:
-            return self.sharp
-        shape = self.blur.shape(self.sharp)
-        if 0 in shape:
-            raise self.section.error(f"{self.sharp.width} x {self.sharp.height} cells are left to blur", "antialiasing")
-        return shape
+        return self._blurred_shape()
 
     def _check_dilation(self) -> None:
         """Darknet counts windows as if they were not dilated, and takes that many of the dilated ones."""
@@ -135,11 +124,6 @@ class Convolutional(Layer):
             raise self.section.error(f"{reason} must be alike", "share_index")
 
     @property
-    def unnamed(self) -> str:  # type: ignore[override]
-        """Why no later layer may name it."""
-        return UNNAMED if self.antialiasing else ""
-
-    @property
     def affine(self) -> bool:  # type: ignore[override]
         """See `Layer`."""
         kind = self.size, self.stride, self.padding, self.activation
@@ -148,13 +132,7 @@ class Convolutional(Layer):
     @property
     def windows(self) -> Windows:
         """Where they lie."""
-        strides = (1, 1) if self.antialiasing else (self.stride_y, self.stride_x)
-        return Windows(self.size, strides, self.padding * self.dilation, self.dilation)
-
-    @property
-    def blur(self) -> Blur | None:
-        """What comes last, if anything does."""
-        return Blur(self.antialiasing, (self.stride_y, self.stride_x)) if self.antialiasing else None
+        return Windows(self.size, self.sharp_strides, self.padding * self.dilation, self.dilation)
 
     @property
     def edges(self) -> list[tuple[int, int]]:
@@ -216,8 +194,7 @@ class Convolutional(Layer):
         return self._blurred(y), saved
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        if self.blur is not None:
-            delta = self.blur.backward(delta, (len(delta), *self.sharp))
+        delta = self._sharpened(delta)
         delta = differentiate(self.activation, saved["activated"], delta)
         gradients = {"biases": delta.sum(axis=(0, 2, 3))}
         if self.batch_normalize:
@@ -234,9 +211,6 @@ class Convolutional(Layer):
         if self.xnor:
             x = np.where(x > 0, x.dtype.type(1), x.dtype.type(-1))
         return (self._filters(parameters) @ self._columns(x)).reshape(len(x), *self.sharp)
-
-    def _blurred(self, x: Array) -> Array:
-        return x if self.blur is None else self.blur.forward(x, self.shape)
 
     def multipliers(self, parameters: Arrays) -> Array:
         """The weights; of `xnor` their signs, times the mean magnitude of those of the filter."""

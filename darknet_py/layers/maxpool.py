@@ -7,21 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import flag, integer
-from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
-from .blur import ANTIALIASING, UNNAMED, Blur
+from .base import Array, Arrays, Drawn, Gradients, Saved, Shape
+from .blur import ANTIALIASING, Blurring
 from .windows import POOLING, Windows, set_up_pooling
 
 
-class MaxPool(Layer):
+class MaxPool(Blurring):
     """Maximum over `size` x `size` windows that start at -(padding // 2), `stride` apart.
 
     `padding` counts both edges together; cells outside the picture do not count. With `maxpool_depth` there are no
     windows: channel g of `out_channels` is the maximum over the channels g, g + out_channels, ... at each cell.
-
-    Attributes
-    ----------
-    sharp : Shape
-        Of the output before `antialiasing`; of all of it where there is none.
     """
 
     kind = "maxpool"
@@ -34,14 +29,10 @@ class MaxPool(Layer):
     }
     unsupported = {"maxpool_zero_nonmax": flag()}
     stride: int
-    stride_x: int
-    stride_y: int
     size: int
     padding: int
     maxpool_depth: bool
     out_channels: int
-    antialiasing: int
-    sharp: Shape
 
     def _set_up(self, source: Shape) -> Shape:
         self.stride, self.size, self.padding, counts = set_up_pooling(self, source, bool(self.antialiasing))
@@ -51,19 +42,9 @@ class MaxPool(Layer):
             if self.antialiasing:
                 raise self.section.error("not supported with maxpool_depth", "antialiasing")
             self.sharp = Shape(self.out_channels, *source[1:])
-            return self.sharp
-        self.sharp = Shape(source.channels, *counts)
-        if self.blur is None:
-            return self.sharp
-        shape = self.blur.shape(self.sharp)
-        if 0 in shape:
-            raise self.section.error(f"{self.sharp.width} x {self.sharp.height} cells are left to blur", "antialiasing")
-        return shape
-
-    @property
-    def unnamed(self) -> str:  # type: ignore[override]
-        """Why no later layer may name it."""
-        return UNNAMED if self.antialiasing else ""
+        else:
+            self.sharp = Shape(source.channels, *counts)
+        return self._blurred_shape()
 
     @property
     def halves(self) -> bool:  # type: ignore[override]
@@ -71,15 +52,9 @@ class MaxPool(Layer):
         return (self.size, self.stride, self.padding) == (2, 2, 1) and not self.special
 
     @property
-    def blur(self) -> Blur | None:
-        """What comes last, if anything does."""
-        return Blur(self.antialiasing, (self.stride_y, self.stride_x)) if self.antialiasing else None
-
-    @property
     def windows(self) -> Windows:
         """Where they lie."""
-        strides = (1, 1) if self.antialiasing else (self.stride_y, self.stride_x)
-        return Windows(self.size, strides, self.padding // 2)
+        return Windows(self.size, self.sharp_strides, self.padding // 2)
 
     def listing(self) -> str:
         channels, height, width = self.input_shapes[0]
@@ -94,16 +69,14 @@ class MaxPool(Layer):
         )
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
-        y = self._candidates(inputs[0]).max(axis=-1)
-        return y if self.blur is None else self.blur.forward(y, self.shape)
+        return self._blurred(self._candidates(inputs[0]).max(axis=-1))
 
     def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         return self.forward(inputs, parameters), {"inputs": inputs[0]}
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
         """To the first of those that are largest, row by row, or channel by channel."""
-        if self.blur is not None:
-            delta = self.blur.backward(delta, (len(delta), *self.sharp))
+        delta = self._sharpened(delta)
         x = saved["inputs"]
         largest = self._candidates(x).argmax(axis=-1)
         image, channel, row, column = np.indices(largest.shape, sparse=True)
