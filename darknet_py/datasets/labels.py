@@ -68,7 +68,7 @@ class Folder(NamedTuple):
     locate: Callable[[str], str]
 
 
-def find_classes(labels: Sequence[str], match: str, folders: Iterable[Folder] = ()) -> Find:
+def find_classes(labels: Sequence[str], match: str, folders: Iterable[Folder]) -> Find:
     """How a path tells its classes.
 
     Parameters

@@ -31,7 +31,7 @@ class Engine(Protocol):
 
     @property
     def interpolate(self) -> Interpolate | None:
-        """A faster `image.interpolate`, where there is one."""
+        """A faster `images.fit.interpolate`, where there is one."""
 
     def plan(self, layers: Sequence[Layer]) -> Plan:
         """A plan for the network's layers, shaped for some size of picture."""

@@ -12,3 +12,4 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Picture: TypeAlias = "npt.NDArray[np.uint8]"
+Input: TypeAlias = "npt.NDArray[np.float32]"

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..errors import UsageError
-from . import Picture
+from . import Input, Picture
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Input: TypeAlias = "npt.NDArray[np.float32]"
 Vector: TypeAlias = "npt.NDArray[Any]"  # float64
 
 DRAWN = 12  # numbers that a picture takes of a generator, whatever the options

@@ -37,17 +37,23 @@ def load_image(path: str | os.PathLike[str]) -> Picture:
         Where the file cannot be read, is damaged or cut short, is no picture, or has more pixels than
         `darknet_py.images.decoders.limits.max_pixels` allows.
     """
-    file = os.fspath(path)
-    most = PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
-    return decode_image(read_bytes(resolve(path), ImageError, file, most), file)
+    return decode_image(_read_file(path), os.fspath(path))
 
 
 def check_image(path: str | os.PathLike[str]) -> None:
     """Raise ImageError where `load_image` would, but for damage amid a JPEG, which only decoding finds."""
-    file = os.fspath(path)
-    data = read_bytes(resolve(path), ImageError, file, PIXEL_BYTES * max(max_pixels(), MAX_PIXELS))
+    data, file = _read_file(path), os.fspath(path)
     if not jpeg.is_complete(data, file):
         decode_image(data, file)
+
+
+def _read_file(path: str | os.PathLike[str]) -> bytes:
+    return read_bytes(resolve(path), ImageError, os.fspath(path), _most_bytes())
+
+
+def _most_bytes() -> int:
+    """How large a picture's file may be."""
+    return PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
 
 
 def decode_image(data: bytes, file: str = "image") -> Picture:
@@ -88,7 +94,7 @@ def to_picture(image: Source, file: str = "image") -> Picture:
 
 def _read(stream: IO[bytes], file: str) -> bytes:
     """What is left of an open file."""
-    most = PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
+    most = _most_bytes()
     content: bytes | str
     try:
         content = stream.read(most + 1)

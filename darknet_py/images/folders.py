@@ -11,29 +11,10 @@ from ..files import describe_oserror, resolve
 
 Refusal = TypeVar("Refusal", bound=DarknetError)
 
-SUFFIXES = frozenset(
-    [
-        ".bmp",
-        ".exr",
-        ".gif",
-        ".hdr",
-        ".j2k",
-        ".jfif",
-        ".jp2",
-        ".jpe",
-        ".jpeg",
-        ".jpg",
-        ".pbm",
-        ".pgm",
-        ".png",
-        ".pnm",
-        ".ppm",
-        ".tga",
-        ".tif",
-        ".tiff",
-        ".webp",
-    ]
-)
+SUFFIXES = frozenset((
+    ".bmp", ".exr", ".gif", ".hdr", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+))  # fmt: skip
 
 
 def find_pictures(

@@ -71,7 +71,7 @@ def value_axis(highest: float) -> tuple[Callable[[float], float], list[Tick]]:
     return place, [Tick(place(n * step), f"{n * step:g}") for n in range(last + 1)]
 
 
-def count_axis(last: int, first: int = 0) -> tuple[Callable[[int], float], list[Tick]]:
+def count_axis(last: int, first: int) -> tuple[Callable[[int], float], list[Tick]]:
     """Where a count lies on an axis from `first` to `last`, and its ticks."""
     counts = _round_counts(first, last)
     width = max(last, counts[-1]) - first or 1

@@ -25,8 +25,9 @@ from ..files import read_bytes
 from ..images.augment import Augmentation, Warp, augment, draw, warp
 from ..images.decode import decode_image, load_image
 from ..images.fit import to_grey
+from ..layers import Array
 from .generators import Purpose, generator
-from .mixing import NOTHING_MIXED, Array, Mixing, draw_mixing, make_truths, mix
+from .mixing import NOTHING_MIXED, Mixing, draw_mixing, make_truths, mix
 from .sampler import Indices, Sampler
 
 AHEAD = 2  # batches that are made ahead, where cores are left for that

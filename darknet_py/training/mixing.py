@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ..errors import UsageError
+from ..layers import Array
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-Array: TypeAlias = "npt.NDArray[np.float32]"
 Way = Literal["mixup", "cutmix", "mosaic"]
 
 CUT = 0.3, 0.8  # parts of the width, and of the height, that a box may have

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
 from ..cfg import MAX_BYTES, Entry
 from ..errors import CfgError, UsageError, WeightsError
@@ -51,7 +50,7 @@ def with_outputs(network: Network, count: int) -> Network:
 
 def rewrite_cfg(network: Network, count: int) -> str:
     """The text of the network's cfg, changed to that of `with_outputs` in one line at most."""
-    text = read_text(Path(resolve(network.file)), CfgError, network.file, MAX_BYTES)
+    text = read_text(resolve(network.file), CfgError, network.file, MAX_BYTES)
     if network.outputs == count:
         return text
     layer, key = _find_last(network)
@@ -87,7 +86,7 @@ def load_first(path: str | os.PathLike[str], network: Network, parameters: Param
 
 def _with_outputs_of(path: str | os.PathLike[str], network: Network) -> Network | None:
     """The network with as many outputs as the weights file asks for, where that are others and goes up."""
-    size = check_regular(Path(resolve(path)), WeightsError, path)
+    size = check_regular(resolve(path), WeightsError, path)
     try:
         layer, _ = _find_last(network)
     except UsageError:

@@ -13,8 +13,8 @@ from ..datasets.samples import Sample
 from ..errors import UsageError
 from ..files import describe_oserror, write_atomically
 from ..images.decode import encode_png
+from ..layers import Array
 from .loader import Batch
-from .mixing import Array
 
 _ODD = re.compile(r"[^\w.-]+")
 MOST = 40  # characters of each part of a name

@@ -28,6 +28,7 @@ from .plan import CpuEngine
 from .team import team_of, thread_count
 
 FASTEST = 64 * 6.5e9  # operations a second: of no core more are known a cycle, two registers' products, nor more cycles
+ROUNDS = 15
 INEXACT = 1.05  # what a time may be off
 SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter, but a few
 
@@ -134,9 +135,7 @@ def _arrange(layers: Sequence[Layer], precision: str) -> tuple[Sequence[Layer], 
     return layers, chosen, compile_steps(layers, LANES, halving, CURVES)
 
 
-def measure_layers(
-    layers: Sequence[Layer], batch: int, threads: int | None, precision: str = "float32", rounds: int = 15
-) -> Measured:
+def measure_layers(layers: Sequence[Layer], batch: int, threads: int | None, precision: str = "float32") -> Measured:
     """Run layers with made-up parameters, and the micro-kernel in between, so that both meet the machine alike."""
     engine = CpuEngine(layers, _made_up(layers), threads, precision)
     plan, product = engine.plan(layers), _Product(threads)
@@ -149,7 +148,7 @@ def measure_layers(
         """The best of each layer, and of whole runs."""
         nonlocal rate
         runs, wholes = [], []
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             runs.append(plan.measure(images))
             start = time.perf_counter()
             plan.run(images)

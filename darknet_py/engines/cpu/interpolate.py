@@ -1,4 +1,4 @@
-"""`image.interpolate`, compiled: the same bits, some twenty times as fast, and other threads run meanwhile."""
+"""`images.fit.interpolate`, compiled: the same bits, some twenty times as fast, and other threads run meanwhile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def interpolate(
     upper: Array,
     lower: Array,
 ) -> Array:
-    """See `image.interpolate`; the answer lies in memory as (3, rows, columns)."""
+    """See `images.fit.interpolate`; the answer lies in memory as (3, rows, columns)."""
     # The last pixel has no next one; where that nevertheless has a share, it is the pixel itself.
     if picture.shape[1] < LEAST or (across[left >= picture.shape[1] - 1] != 0).any():
         picture = np.pad(picture, ((0, 0), (0, LEAST), (0, 0)), "edge")

@@ -336,7 +336,7 @@ def no_kernel(layer: Layer) -> str:
     return ""
 
 
-def explain_definition(layer: Layer, choice: Choice | None = None) -> str:
+def explain_definition(layer: Layer, choice: Choice | None) -> str:
     """Why `layer`, of a convolution the implementation `choice`, or its activation runs by its definition; or empty."""
     if choice is not None and choice.algorithm is None:
         return f"its groups make up no whole blocks of {LANES} channels"

@@ -46,7 +46,7 @@ class CudaEngine(Prepared):
     tuner : Tuner, optional
         By which implementations are chosen; by a model alone where absent.
     interpolate : callable, optional
-        A faster `image.interpolate` for forks, which fit many pictures; loading it would hold up a single one.
+        A faster `images.fit.interpolate` for forks, which fit many pictures; loading it would hold up a single one.
 
     Raises
     ------
