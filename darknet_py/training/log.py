@@ -51,7 +51,7 @@ class Log:
     """
 
     def __init__(self, path: str | os.PathLike[str], resumed: State | None = None) -> None:
-        self.file, self._csv = os.fspath(path), os.fspath(path).endswith(".csv")
+        self.file, self._csv = os.fspath(path), os.fspath(path).lower().endswith(".csv")
         try:
             kept = [] if resumed is None or not os.path.exists(path) else self._read(Path(path), resumed)
             write_atomically(path, [line.encode() for line in [HEADER] * self._csv + kept], TrainingError)

@@ -38,13 +38,13 @@ def write(path, *told, resumed=None):
 
 
 def read(path):
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         with path.open() as stream:
             return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(stream)]
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.fixture(params=["x.jsonl", "x.csv"])
+@pytest.fixture(params=["x.jsonl", "x.csv", "x.CSV"])
 def path(request, tmp_path):
     return tmp_path / request.param
 
