@@ -33,7 +33,7 @@ from darknet_py.layers import Array
 
 from .cores import distance
 from .models import NETWORKS, Model, limit, prepare
-from .options import names
+from .options import make_parser, names, positive
 from .peers import NARROW, OURS, PEERS, DarknetPy, Runner
 
 PAUSE = 0.2  # seconds; ONNX Runtime's threads spin longest, for some 0.1
@@ -178,28 +178,17 @@ def _redirect_stdout() -> TextIO:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.bench",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    cores = len(os.sched_getaffinity(0))
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="pictures at once (default: 1)")
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="timed calls of each (default: 9)")
-    parser.add_argument("--threads", type=int, default=cores, metavar="N", help="default: one a core")
+    parser = make_parser("scripts.bench", __doc__, 9, default=",".join(NETWORKS))
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="pictures at once (default: 1)")
     parser.add_argument("--precision", choices=tuple(MAX_ERROR), default="float32")
-    for option, known in (("--networks", NETWORKS), ("--peers", tuple(PEERS))):
-        parser.add_argument(option, type=names(known), metavar="A,B", help=f"default: all of {','.join(known)}")
+    parser.add_argument("--peers", type=names(tuple(PEERS)), metavar="A,B", help=f"default: all of {','.join(PEERS)}")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     of_limit = "of the limit: what {} reaches (default: {} of two cores with AVX-512)"
     parser.add_argument("--gflops", type=float, default=229, help=of_limit.format("a micro-kernel", "the 229 GFLOP/s"))
     parser.add_argument("--gbytes", type=float, default=47, help=of_limit.format("reading memory", "the 47 GB/s"))
     args = parser.parse_args()
-    if min(args.batch, args.rounds, args.threads) < 1:
-        parser.error("--batch, --rounds and --threads must be at least 1")
     able = list(PEERS) if args.precision == "float32" else list(NARROW)
-    args.networks, args.peers = args.networks or list(NETWORKS), args.peers or able
+    args.peers = args.peers or able
     if not set(args.peers) <= set(able):
         parser.error(f"--peers: only {', '.join(able)} in {args.precision}")
     return args

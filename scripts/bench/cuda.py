@@ -24,7 +24,7 @@ from darknet_py.errors import DarknetError
 from darknet_py.layers import Array
 
 from .models import NETWORKS, Model, prepare
-from .options import names
+from .options import names, positive
 from .peers import OURS
 
 PRECISIONS = ("tf32", "float16")
@@ -163,8 +163,8 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--networks", type=names(NETWORKS), default=",".join(NETWORKS), metavar="A,B")
     parser.add_argument("--precisions", type=names(PRECISIONS), default=",".join(PRECISIONS), metavar="A,B")
     parser.add_argument("--modes", type=names(MODES), default=",".join(MODES), metavar="A,B", help="PyTorch's")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 128], metavar="N")
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="default: %(default)s")
+    parser.add_argument("--batches", type=positive, nargs="+", default=[1, 128], metavar="N")
+    parser.add_argument("--rounds", type=positive, default=9, metavar="N", help="default: %(default)s")
     return parser.parse_args()
 
 

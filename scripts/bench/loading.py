@@ -14,19 +14,13 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from darknet_py import TrainingOptions, TrainingSettings, load_network, train
 from darknet_py.datasets.samples import Sample
-from darknet_py.engines import compile_training
-from darknet_py.parameters import Parameters
-from darknet_py.training.first_weights import set_first
-from darknet_py.training.optimizer import make_optimizer
 
+from .iterations import BATCHES, OURS, Iterations
 from .models import ROOT
-from .options import make_parser
+from .options import make_parser, positive
 from .pictures import draw
-from .train import BATCHES
 
 FIRST = 3  # iterations that go unmeasured
 
@@ -34,8 +28,8 @@ FIRST = 3  # iterations that go unmeasured
 def main() -> int:
     """Run both on each network; print images a second and the ratio."""
     parser = make_parser("scripts.bench.loading", __doc__, 5, ("tiny", "darknet19"), "tiny,darknet19")
-    parser.add_argument("--count", type=int, default=500, metavar="N", help="pictures (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=12, metavar="N", help="of a round (default: %(default)s)")
+    parser.add_argument("--count", type=positive, default=500, metavar="N", help="pictures (default: %(default)s)")
+    parser.add_argument("--iterations", type=positive, default=12, metavar="N", help="of a round (%(default)s)")
     args = parser.parse_args()
     print(f"{args.threads} threads; images a second, medians")
     print(f"{'network':14}{'batch':>6}{'step':>10}{'run':>10}{'ratio':>8}{'waiting':>9}")
@@ -79,21 +73,13 @@ def _run(name: str, samples: list[Sample], threads: int, iterations: int) -> tup
 
 def _step(name: str, threads: int, iterations: int) -> float:
     """Images a second of iterations whose pictures are given."""
-    network, options = load_network(ROOT / "cfg" / f"{name}.cfg", None, "reference"), _options(name)
-    random = np.random.default_rng(1)
-    parameters = Parameters.zeros(network.layers)
-    set_first(parameters, seed=1)
-    plan = compile_training("cpu", network.layers, parameters, options.batch, threads)
-    optimizer = make_optimizer(plan, options)
-    images = random.random((options.batch, *network.input_shape), np.float32)
-    truths = np.eye(network.outputs, dtype=np.float32)[random.integers(network.outputs, size=options.batch)]
-    start = 0.0
-    for number in range(FIRST + iterations):
-        if number == FIRST:
-            start = time.perf_counter()
-        plan.step(images, truths, random)
-        optimizer.update(1e-4)
-    return iterations * options.batch / (time.perf_counter() - start)
+    iterate = Iterations(name, threads).make(OURS)
+    for _ in range(FIRST):
+        iterate()
+    start = time.perf_counter()
+    for _ in range(iterations):
+        iterate()
+    return iterations * BATCHES[name] / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

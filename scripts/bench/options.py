@@ -22,6 +22,14 @@ def names(known: Sequence[str]) -> Callable[[str], list[str]]:
     return parse
 
 
+def positive(text: str) -> int:
+    """An argument that counts something."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1 is expected")
+    return number
+
+
 def make_parser(
     module: str,
     description: str | None,
@@ -36,7 +44,9 @@ def make_parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    parser.add_argument("--rounds", type=positive, default=rounds, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--threads", type=positive, default=len(os.sched_getaffinity(0)), metavar="N", help="default: one a core"
+    )
     parser.add_argument("--networks", type=names(networks), default=default, metavar="A,B", help="default: %(default)s")
     return parser

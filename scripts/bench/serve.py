@@ -31,7 +31,7 @@ from darknet_py import Classifier, load_network
 from darknet_py.serving.limits import Limits
 
 from .models import ROOT, Model, prepare
-from .options import make_parser
+from .options import make_parser, positive
 from .pictures import draw
 
 PICTURES = 16  # different ones
@@ -58,11 +58,9 @@ class Load(NamedTuple):
 def main() -> int:
     """Run all three on each network; print images a second, the ratios and the clients' share."""
     parser = make_parser("scripts.bench.serve", __doc__, rounds=5, default="tiny,resnet50")
-    parser.add_argument("--clients", type=int, default=200, metavar="N", help="at a time (%(default)s)")
-    parser.add_argument("--count", type=int, default=1000, metavar="N", help="images a round (%(default)s)")
+    parser.add_argument("--clients", type=positive, default=200, metavar="N", help="at a time (%(default)s)")
+    parser.add_argument("--count", type=positive, default=1000, metavar="N", help="images a round (%(default)s)")
     args = parser.parse_args()
-    if min(args.clients, args.count, args.rounds, args.threads) < 1:
-        parser.error("--clients, --count, --rounds and --threads must be at least 1")
     columns = ("predict", "classify", "serve", "/predict", "/classify", "a batch", "clients")
     print(f"{'network':14}" + "".join(f"{column:>11}" for column in columns) + "  (images/s; ratios; CPU)")
     with tempfile.TemporaryDirectory() as folder:

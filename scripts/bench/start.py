@@ -25,10 +25,7 @@ LABELS = ROOT / "data" / "imagenet.shortnames.list"
 
 def main() -> int:
     """Run both on each network; print their times and the ratio."""
-    parser = make_parser("scripts.bench.start", __doc__, rounds=9)
-    args = parser.parse_args()
-    if min(args.rounds, args.threads) < 1:
-        parser.error("--rounds and --threads must be at least 1")
+    args = make_parser("scripts.bench.start", __doc__, rounds=9).parse_args()
     picture = _picture()
     print(f"{'network':14}{'onnxruntime':>12}{'darknet':>12}{'ratio':>12}  (s)")
     for name in args.networks:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn import functional
 
+from darknet_py.engines.passes import SLOPES
 from darknet_py.layers import Arrays, Layer
 from darknet_py.layers.avgpool import AvgPool
 from darknet_py.layers.connected import Connected
@@ -18,8 +19,6 @@ from darknet_py.layers.route import Route
 from darknet_py.layers.shortcut import Shortcut
 from darknet_py.layers.softmax import Softmax
 from darknet_py.parameters import Parameters
-
-SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01}
 
 
 class TorchTraining:

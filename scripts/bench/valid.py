@@ -22,7 +22,7 @@ from darknet_py.cache import cache_dir
 from darknet_py.images.folders import is_called_picture
 
 from .models import ROOT, Model, prepare
-from .options import make_parser
+from .options import make_parser, positive
 from .programs import run
 
 DRAW = ROOT / "tests" / "golden" / "make_images.py"
@@ -34,10 +34,8 @@ def main() -> int:
     """Run both on each network; print images a second and the ratio."""
     parser = make_parser("scripts.bench.valid", __doc__, rounds=5)
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="of JPEGs, WNID_anything.JPEG (default: drawn)")
-    parser.add_argument("--count", type=int, default=1000, metavar="N", help="images, taken in turn (%(default)s)")
+    parser.add_argument("--count", type=positive, default=1000, metavar="N", help="images, taken in turn (%(default)s)")
     args = parser.parse_args()
-    if min(args.count, args.rounds, args.threads) < 1:
-        parser.error("--count, --rounds and --threads must be at least 1")
     images = sorted(path for path in (args.images or _draw()).iterdir() if is_called_picture(path))
     if not images:
         parser.error(f"--images {args.images}: no image in this folder")
