@@ -38,7 +38,7 @@ def drawn(tmp_path_factory):
 
 def make_weights(name, cfg, folder):
     path = folder / "x.weights"
-    run_golden("make_weights_forks.py", cfg, path, *MADE[name].get("flags", "").split())
+    run_golden("make_weights.py", cfg, path, *MADE[name].get("flags", "").split())
     assert hashlib.sha256(path.read_bytes()).hexdigest() == MADE[name]["sha256"]
     return path
 

@@ -45,7 +45,7 @@ def files(folder):
     def make(name):
         cfg = ROOT / "cfg" / f"{name}.cfg" if name in PACKAGED else folder / f"{name}.cfg"
         weights = folder / "made.weights"
-        run_golden("make_weights_forks.py", cfg, weights, *RECORDED[name].get("flags", "").split())
+        run_golden("make_weights.py", cfg, weights, *RECORDED[name].get("flags", "").split())
         assert hashlib.sha256(weights.read_bytes()).hexdigest() == RECORDED[name]["sha256"]
         return cfg, weights
 

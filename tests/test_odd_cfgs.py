@@ -86,7 +86,7 @@ def test_small_networks_give_the_recorded_answers_in_colour_and_in_grey(name, tm
     cfg, weights = tmp_path / "x.cfg", tmp_path / "x.weights"
     cfg.write_text(PEOPLES[name])
     run_golden("make_images.py", tmp_path)
-    run_golden("make_weights_forks.py", cfg, weights)
+    run_golden("make_weights.py", cfg, weights)
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == MADE[name]["sha256"]
     dialect = {"pjreddie": "darknet", "alexey": "alexeyab"}[MADE[name]["program"]]
     network = load_network(cfg, weights, engine="reference", dialect=dialect)

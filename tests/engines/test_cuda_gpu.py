@@ -93,7 +93,7 @@ def test_made_up_weights_give_the_recorded_answers_of_forks(name, pictures, tmp_
     run_golden("make_tiny_cfgs.py", tmp_path)
     folder = ROOT / "cfg" if packaged_cfg(name) else tmp_path
     cfg, weights = folder / f"{name}.cfg", tmp_path / "made.weights"
-    run_golden("make_weights_forks.py", cfg, weights, *FORKS[name].get("flags", "").split())
+    run_golden("make_weights.py", cfg, weights, *FORKS[name].get("flags", "").split())
     dialect = {"alexey": "alexeyab", "pjreddie": "darknet"}[FORKS[name]["program"]]
     network = load_network(cfg, weights, "cuda", dialect=dialect)
     with np.load(GOLDEN / "expected_forks.npz") as recorded:
