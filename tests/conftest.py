@@ -52,6 +52,18 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def darknet(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the program in this process; its exit code and what it printed."""
+    from darknet_py.cli import main
+
+    def darknet(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return darknet
+
+
+@pytest.fixture
 def train(folder: Path, cache: Path) -> Callable[..., Answer]:
     """Run ``darknet classifier train`` in the test's own `folder`."""
     from support_cli import environment, run

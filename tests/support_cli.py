@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,13 @@ def finish(process: subprocess.Popen[str]) -> Answer:
     """Wait for a process that `start` began."""
     out, err = process.communicate(timeout=PATIENCE)
     return Answer(process.returncode, out, err)
+
+
+def limit_files(size: int) -> Callable[[], None]:
+    """What lets no file of a process become larger than `size` bytes, for its `preexec_fn`: as a full disk."""
+    import resource
+
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 class Terminal:

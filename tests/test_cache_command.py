@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 
 import pytest
 
-from darknet_py.cli import main
 from darknet_py.downloads import _sole_use, weights_path
 from darknet_py.engines.cpu.jit import kernels_path
 from darknet_py.errors import JournalError
@@ -32,14 +32,9 @@ def journal():
 
 
 @pytest.fixture
-def darknet(capsys):
-    """Run the program in this process; its exit code and what it printed."""
-
-    def darknet(*arguments):
-        code = main(["cache", *arguments])
-        return code, *capsys.readouterr()
-
-    return darknet
+def darknet(darknet):
+    """Run ``darknet cache``."""
+    return partial(darknet, "cache")
 
 
 def test_the_list_says_where_what_and_how_much(darknet, cache):

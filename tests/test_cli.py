@@ -7,15 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import ROOT
+from support import random_parameters
 from support_cli import environment, run
 
 from darknet_py import __version__
 from darknet_py.downloads import PUBLISHED
 from darknet_py.network import load_structure
-from darknet_py.parameters import Parameters
 from darknet_py.weights import save_weights
 
 SHAPES = ("data/shapes.data", "cfg/shapes.cfg", "data/shapes.weights")
@@ -51,16 +50,18 @@ def form_of_2016(record, top=3, name=STAR):
     return f"{record['width']} {record['height']}\n{name}: Predicted in ... seconds.\n{guesses}"
 
 
+def make_model(cfg, layers):
+    """Write a small network, and random weights beside it."""
+    cfg.write_text(f"[net]\nheight=8\nwidth=8\nchannels=3\n{layers}")
+    save_weights(cfg.with_suffix(".weights"), random_parameters(load_structure(cfg).layers))
+
+
 @pytest.fixture
 def thousand(tmp_path):
     """A small network with ImageNet's classes, and its weights, in a folder ``my models``."""
     folder = tmp_path / "my models"
     folder.mkdir()
-    cfg = folder / "thousand.cfg"
-    cfg.write_text("[net]\nheight=8\nwidth=8\nchannels=3\n[convolutional]\nfilters=1000\n[avgpool]\n[softmax]\n")
-    parameters = Parameters.zeros(load_structure(cfg).layers)
-    parameters.values[...] = np.random.default_rng(5).standard_normal(parameters.values.size, np.float32)
-    save_weights(folder / "thousand.weights", parameters)
+    make_model(folder / "thousand.cfg", "[convolutional]\nfilters=1000\n[avgpool]\n[softmax]\n")
     return "my models/thousand.cfg", "my models/thousand.weights"
 
 
@@ -287,11 +288,7 @@ def test_fitting_is_chosen_and_named(darknet):
 
 
 def test_network_that_cannot_be_resized_letterboxes_and_refuses_shorter(darknet, tmp_path):
-    cfg = tmp_path / "fixed.cfg"
-    cfg.write_text("[net]\nheight=8\nwidth=8\nchannels=3\n[connected]\noutput=10\n[softmax]\n")
-    parameters = Parameters.zeros(load_structure(cfg).layers)
-    parameters.values[...] = np.random.default_rng(6).standard_normal(parameters.values.size, np.float32)
-    save_weights(tmp_path / "fixed.weights", parameters)
+    make_model(tmp_path / "fixed.cfg", "[connected]\noutput=10\n[softmax]\n")
     command = ("classify", "shapes.data", "fixed.cfg", "fixed.weights", STAR, "--format", "jsonl", *REFERENCE)
     assert json.loads(darknet(*command).out)["preprocess"] == "letterbox"
     refused = darknet(*command, "--preprocess", "shorter")

@@ -6,21 +6,10 @@ import pytest
 from conftest import ROOT
 
 from darknet_py import __version__
-from darknet_py.cli import COMMANDS, main
+from darknet_py.cli import COMMANDS
 
 STAR = str(ROOT / "data" / "star.png")
 CLASSIFY = ("classify", "shapes", STAR, "--engine", "reference")
-
-
-@pytest.fixture
-def darknet(capsys):
-    """Run the program in this process; its exit code and what it printed."""
-
-    def darknet(*arguments):
-        code = main(list(arguments))
-        return code, *capsys.readouterr()
-
-    return darknet
 
 
 def placed(word, words):

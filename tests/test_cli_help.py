@@ -5,22 +5,11 @@ from __future__ import annotations
 import pytest
 from support_cli import environment, run
 
-from darknet_py.cli import COMMANDS, main
+from darknet_py.cli import COMMANDS
 from darknet_py.foreign import COMMANDS as OTHERS
 from darknet_py.foreign import FLAGS
 
 USAGE = 2
-
-
-@pytest.fixture
-def darknet(capsys):
-    """Run the program in this process; its exit code and what it printed."""
-
-    def darknet(*arguments):
-        code = main(list(arguments))
-        return code, *capsys.readouterr()
-
-    return darknet
 
 
 @pytest.mark.parametrize("summary", [command.summary for command in COMMANDS.values()])

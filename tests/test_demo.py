@@ -16,7 +16,6 @@ from PIL import Image
 from support_camera import import_opencv
 
 from darknet_py import load_network, video
-from darknet_py.cli import main
 from darknet_py.errors import ImageError
 
 cv2 = import_opencv()
@@ -25,7 +24,7 @@ FRAMES = 6
 
 
 @pytest.fixture
-def darknet(tmp_path, monkeypatch, capsys):
+def darknet(tmp_path, monkeypatch, darknet):
     """Run ``darknet classifier demo shapes`` in a folder with a video; its exit code, its lines, the last on stderr."""
     monkeypatch.chdir(tmp_path)
     writer = video.Writer("v.avi", 10)
@@ -33,12 +32,11 @@ def darknet(tmp_path, monkeypatch, capsys):
         writer.add(STAR)
     writer.close()
 
-    def darknet(*arguments):
-        code = main(["classifier", "demo", "shapes", *arguments, "--engine", "reference"])
-        out, err = capsys.readouterr()
+    def demo(*arguments):
+        code, out, err = darknet("classifier", "demo", "shapes", *arguments, "--engine", "reference")
         return code, out.splitlines(), err.splitlines()[-1]
 
-    return darknet
+    return demo
 
 
 def read(path):

@@ -8,7 +8,6 @@ import pytest
 from conftest import ROOT
 from support import FIFTEEN
 
-from darknet_py.cli import main
 from darknet_py.downloads import PUBLISHED
 from darknet_py.network import load_structure
 from darknet_py.networks import ACCURACY, ALIASES, FIGURES, GIVEN, packaged_cfg, packaged_names
@@ -74,15 +73,10 @@ def test_omega_has_mish_for_leaky_and_nothing_else(name, replaced):
 
 
 @pytest.fixture
-def darknet(tmp_path, monkeypatch, capsys):
-    """Run the program in this process and in an empty folder: its exit code, and what it printed."""
+def darknet(tmp_path, monkeypatch, darknet):
+    """In an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "cache"))
-
-    def darknet(*arguments):
-        code = main(list(arguments))
-        return code, *capsys.readouterr()
-
     return darknet
 
 

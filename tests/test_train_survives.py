@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support_cli import Terminal, environment, finish, run, start
+from support_cli import Terminal, environment, finish, limit_files, run, start
 from support_trainer import write_cfg
 
 pytestmark = [
@@ -158,13 +158,6 @@ def test_of_two_runs_in_one_folder_the_second_is_refused(make_folder, cache, who
     assert second.complaints[-1] == "backup/net.checkpoint: another run is training with these files"
     assert finish(process).code == 0
     assert results(folder) == whole
-
-
-def limit_files(size):
-    """A function that lets no file of the process become larger than `size` bytes: as a full disk."""
-    import resource
-
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 @pytest.mark.parametrize(("size", "file"), [(2000, "net_last.weights"), (20000, "net.checkpoint")])

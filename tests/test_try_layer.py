@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from PIL import Image
 from support import random_parameters
 
 from darknet_py.classifier import load_network
-from darknet_py.cli import main
 from darknet_py.commands.try_layer import USAGE
 from darknet_py.images.decode import load_image
 from darknet_py.layers import REGISTRY
@@ -41,7 +41,7 @@ MODEL = ("x.data", "x.cfg", "x.weights")
 
 
 @pytest.fixture
-def darknet(tmp_path, monkeypatch, capsys):
+def darknet(tmp_path, monkeypatch, darknet):
     """Run ``darknet classifier try`` in a folder with a model and a picture; its exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.cfg").write_text(CFG)
@@ -49,12 +49,7 @@ def darknet(tmp_path, monkeypatch, capsys):
     (tmp_path / "x.names").write_text("a\nb\nc\nd\n")
     save_weights("x.weights", random_parameters(load_structure("x.cfg").layers))
     Image.fromarray(np.random.default_rng(0).integers(255, size=(9, 14, 3), dtype=np.uint8)).save("x.png")
-
-    def darknet(*arguments):
-        code = main(["classifier", "try", *arguments])
-        return code, *capsys.readouterr()
-
-    return darknet
+    return partial(darknet, "classifier", "try")
 
 
 def expected(index, mode="letterbox"):

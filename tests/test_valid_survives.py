@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 from conftest import ROOT
-from support_cli import Terminal, finish, run, start
+from support_cli import Terminal, finish, limit_files, run, start
 from support_journal import plain_journal
 from support_valid import draw_pictures, surroundings
 
@@ -238,13 +238,6 @@ def test_of_two_runs_on_one_journal_the_second_is_refused(make_folder, cache, wh
     assert (second.code, second.out) == (1, "")
     assert second.complaints[-1] == "x.journal: another run is writing this journal"
     assert results(folder, finish(process).out) == whole
-
-
-def limit_files(size):
-    """A function that lets no file of the process become larger than `size` bytes."""
-    import resource
-
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 @pytest.mark.parametrize("size", [100, 700, 9000])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from support import random_parameters
 
-from darknet_py.cli import main
 from darknet_py.network import load_structure
 from darknet_py.weights import load_prefix, load_weights, save_weights
 
@@ -40,13 +39,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def darknet(folder, capsys):
-    """Run the program in this process; its exit code and what it printed."""
-
-    def darknet(*arguments):
-        code = main(list(arguments))
-        return code, *capsys.readouterr()
-
+def darknet(folder, darknet):
     return darknet
 
 
