@@ -17,9 +17,9 @@ def random_doubles(shape: Sequence[int], seed: int = 0) -> Any:
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-def double_parameters(layer: Layer, seed: int = 0) -> dict[str, Any]:
+def double_parameters(layer: Layer) -> dict[str, Any]:
     """Parameters in double precision; scales and variances lie above 0."""
-    arrays = {name: random_doubles(p.shape, seed + i) for i, (name, p) in enumerate(layer.parameters.items())}
+    arrays = {name: random_doubles(p.shape, i) for i, (name, p) in enumerate(layer.parameters.items())}
     return {name: 0.5 + np.abs(a) if name in ("scales", "variances") else a for name, a in arrays.items()}
 
 

@@ -55,6 +55,19 @@ class Page(HTMLParser):
     def all(self, tag):
         return [attributes for name, attributes in self.elements if name == tag]
 
+    def check_references(self):
+        """Hold that it refers to nothing outside, and with each link and label to what is there."""
+        assert not re.search(r"https?:|//[a-z]|url\(|@import|image-set|srcset", self.source)
+        assert self.all("link") == self.all("iframe") == self.all("form") == []
+        assert self.all("script") == [{}]
+        references = [attrs[key] for _, attrs in self.elements for key in ("src", "href", "action") if key in attrs]
+        assert all(reference.startswith(("#", "data:image/jpeg;base64,")) for reference in references)
+        ids = [attrs["id"] for _, attrs in self.elements if "id" in attrs]
+        assert len(ids) == len(set(ids))
+        for _, attrs in self.elements:
+            for key in ("href", "for", "aria-labelledby"):
+                assert key not in attrs or attrs[key].lstrip("#") in ids
+
 
 def make_dataset(classes: int) -> Dataset:
     """Classes with names and ids."""

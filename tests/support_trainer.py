@@ -31,12 +31,12 @@ def draw(kind, rng):
     return Image.fromarray(np.where(inside, colour, ground).astype(np.uint8))
 
 
-def draw_folders(folder, per_class, seed=0, kinds=KINDS):
+def draw_folders(folder, per_class, kinds=KINDS):
     """A folder for each kind of shape, with pictures in it."""
     for truth, kind in enumerate(kinds):
         (folder / kind).mkdir(parents=True)
         for number in range(per_class):
-            image = draw(kind, np.random.default_rng([seed, truth, number]))
+            image = draw(kind, np.random.default_rng([0, truth, number]))
             image.save(folder / kind / f"{number:04d}.png")
     return folder
 

@@ -25,6 +25,7 @@ from darknet_py.training.trainer import TrainingProgress
 OPTIONS = TrainingOptions.of(make_network((3, 16, 16), ("softmax", {})), batch=16, max_batches=100)
 FACTS = TrainingFacts("tiny", "cfg/tiny.cfg", "backup/tiny_best.weights", "x.data", OPTIONS, 64)
 CLASSES = 20
+PART = 7  # images of a validation that are told at a time
 
 
 def tell(history: History, **fields: Any) -> TrainingProgress:
@@ -37,22 +38,22 @@ def tell(history: History, **fields: Any) -> TrainingProgress:
     return TrainingProgress(**{**usual, "history": history, **fields})
 
 
-def tell_iterations(history: History, first: int, last: int, rate: float = 0.1) -> Iterator[TrainingProgress]:
+def tell_iterations(history: History, first: int, last: int) -> Iterator[TrainingProgress]:
     """Iterations whose loss falls."""
     for n in range(first, last + 1):
-        history.add_iteration(n, 3 / n + n % 3 / 10, 3 / n + 0.1, rate)
+        history.add_iteration(n, 3 / n + n % 3 / 10, 3 / n + 0.1, 0.1)
         yield tell(history, iteration=n)
 
 
 def tell_validation(
-    history: History, iteration: int, samples: Sequence[Sample], outcomes: Sequence[Outcome], best: int, part: int = 7
+    history: History, iteration: int, samples: Sequence[Sample], outcomes: Sequence[Outcome], best: int
 ) -> Iterator[TrainingProgress]:
     """A validation in parts; `best` is the iteration with the best one, this or one before."""
     totals = Totals(5)
-    for start in range(0, len(samples), part):
-        for outcome in outcomes[start : start + part]:
+    for start in range(0, len(samples), PART):
+        for outcome in outcomes[start : start + PART]:
             totals.add(samples[outcome.index], outcome)
-        told = outcomes[start : start + part]
+        told = outcomes[start : start + PART]
         progress = EvaluationProgress(totals.images, len(samples), totals.images, 1.0, told, replace(totals))
         if progress.complete:
             history.add_score(iteration, totals)

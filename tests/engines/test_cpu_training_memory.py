@@ -95,7 +95,6 @@ def test_outputs_that_nobody_needs_on_the_way_back_are_not_kept():
 
 
 SMALL = 300_000  # bytes of arrays that do not grow with the pictures
-WEIGHTED = {"weights_type": "per_channel", "weights_normalization": "softmax"}
 DEFINED = {
     "dilation": [("convolutional", {"filters": 16, "size": 3, "pad": 1, "dilation": 2, "batch_normalize": 1})],
     "groups": [("convolutional", {"filters": 18, "size": 3, "pad": 1, "groups": 2, "activation": "mish"})],

@@ -107,22 +107,20 @@ def test_pictures_at_either_end_of_memory_are_read_as_they_are():
     """)
 
 
-def with_size(rows, columns):
-    return Places(np.zeros(columns), np.zeros(rows), np.zeros(columns), np.zeros(rows))
-
+PLACES = Places(np.zeros(7), np.zeros(4), np.zeros(7), np.zeros(4))
 
 WRONG = {
-    "fewer rows": (draw_picture(5, 6), with_size(4, 7), empty(3, 7)),
-    "more columns": (draw_picture(5, 6), with_size(4, 7), empty(4, 8)),
-    "one channel": (draw_picture(5, 6), with_size(4, 7), empty(4, 7)[:1]),
-    "numbers of another kind": (draw_picture(5, 6), with_size(4, 7), empty(4, 7).astype(np.float64)),
-    "numbers of the other order": (draw_picture(5, 6), with_size(4, 7), empty(4, 7).astype(">f4")),
-    "not contiguous": (draw_picture(5, 6), with_size(4, 7), empty(4, 14)[..., ::2]),
-    "read alone": (draw_picture(5, 6), with_size(4, 7), np.broadcast_to(np.float32(0), (3, 4, 7))),
-    "places that differ": (draw_picture(5, 6), with_size(4, 7)._replace(down_y=np.zeros(3)), empty(4, 7)),
-    "a picture of floats": (draw_picture(5, 6).astype(np.float32), with_size(4, 7), empty(4, 7)),
-    "a picture of two channels": (draw_picture(5, 6)[..., :2], with_size(4, 7), empty(4, 7)),
-    "a picture of none": (draw_picture(0, 6), with_size(4, 7), empty(4, 7)),
+    "fewer rows": (draw_picture(5, 6), PLACES, empty(3, 7)),
+    "more columns": (draw_picture(5, 6), PLACES, empty(4, 8)),
+    "one channel": (draw_picture(5, 6), PLACES, empty(4, 7)[:1]),
+    "numbers of another kind": (draw_picture(5, 6), PLACES, empty(4, 7).astype(np.float64)),
+    "numbers of the other order": (draw_picture(5, 6), PLACES, empty(4, 7).astype(">f4")),
+    "not contiguous": (draw_picture(5, 6), PLACES, empty(4, 14)[..., ::2]),
+    "read alone": (draw_picture(5, 6), PLACES, np.broadcast_to(np.float32(0), (3, 4, 7))),
+    "places that differ": (draw_picture(5, 6), PLACES._replace(down_y=np.zeros(3)), empty(4, 7)),
+    "a picture of floats": (draw_picture(5, 6).astype(np.float32), PLACES, empty(4, 7)),
+    "a picture of two channels": (draw_picture(5, 6)[..., :2], PLACES, empty(4, 7)),
+    "a picture of none": (draw_picture(0, 6), PLACES, empty(4, 7)),
 }
 
 
