@@ -222,39 +222,45 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
     file = os.fspath(path)
     found = resolve(path)
     check_regular(found, WeightsError, file)
-    # Bytes of so many layers, with optional parameters and without.
-    sizes = {c: [0, *accumulate(4 * _count(layer, c) for layer in network.layers)] for c in (True, False)}
-    counts = [count for count in counts if sizes[True][count] or not sizes[True][-1]]
     try:
         with found.open("rb", buffering=0) as stream:
             status = os.fstat(stream.fileno())
-            size = status.st_size
             start = stream.read(64)
-            if len(start) != min(size, 64):
+            if len(start) != min(status.st_size, 64):
                 raise WeightsError(_CHANGED, file=file)
-            # Of several that fit, the first that its header does not contradict; rather one of its version's size.
-            choices = ((count, length, complete) for count in counts for length in (20, 16) for complete in sizes)
-            fitting = [
-                (_parse_header(start, length), count, complete)
-                for count, length, complete in choices
-                if size == length + sizes[complete][count]
-            ]
-            if not fitting:
-                expected = {sizes[True][count] for count in counts}
-                ends = ((n, size - end) for held in sizes.values() for n, end in enumerate(held) if end)
-                part = next((n for n, rest in ends if rest in (16, 20)), 0)
-                reason = _explain_size(start, size, expected, part, network)
-                raise WeightsError(reason, file=file)
-            header, count, complete = min(
-                fitting, key=lambda fit: (bool(_contradict(fit[0], start)), not fit[0].fits_version)
-            )
-            wrong = _contradict(header, start)
-            if wrong:
-                raise WeightsError(wrong, file=file)
-            mapped = _map(stream, header.size, sizes[complete][count] // 4, file)
+            header, layers, complete = _find_fit(start, status.st_size, network, counts, file)
+            count = sum(_count(layer, complete) for layer in layers)
+            mapped = _map(stream, header.size, count, file)
     except OSError as reason:
         raise WeightsError(describe_oserror(reason), file=file) from None
-    return Weights(header, network.layers[:count], mapped, file, found, _stamp(status), complete)
+    return Weights(header, layers, mapped, file, found, _stamp(status), complete)
+
+
+def _find_fit(
+    start: bytes, size: int, network: Network, counts: Iterable[int], file: str
+) -> tuple[Header, Sequence[Layer], bool]:
+    """Of a file of `size` bytes that begins with `start` the header, the layers, and whether optional parameters.
+
+    Of several that fit, the first that the header does not contradict; rather one of its version's size.
+    """
+    # Bytes of so many layers, with optional parameters and without.
+    sizes = {c: [0, *accumulate(4 * _count(layer, c) for layer in network.layers)] for c in (True, False)}
+    counts = [count for count in counts if sizes[True][count] or not sizes[True][-1]]
+    choices = ((count, length, complete) for count in counts for length in (20, 16) for complete in sizes)
+    fitting = [
+        (_parse_header(start, length), network.layers[:count], complete)
+        for count, length, complete in choices
+        if size == length + sizes[complete][count]
+    ]
+    if not fitting:
+        expected = {sizes[True][count] for count in counts}
+        ends = ((n, size - end) for held in sizes.values() for n, end in enumerate(held) if end)
+        part = next((n for n, rest in ends if rest in (16, 20)), 0)
+        raise WeightsError(_explain_size(start, size, expected, part, network), file=file)
+    best = min(fitting, key=lambda fit: (bool(_contradict(fit[0], start)), not fit[0].fits_version))
+    if wrong := _contradict(best[0], start):
+        raise WeightsError(wrong, file=file)
+    return best
 
 
 def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int = 0) -> None:
