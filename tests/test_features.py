@@ -128,6 +128,12 @@ def features(*arguments):
     return main(["classifier", "features", "x.data", "x.cfg", "x.weights", *arguments, "--engine", "reference"])
 
 
+def test_rows_of_pictures_that_fail_keep_their_places(folder):
+    bad, good = "p/b.png", "p/a.png"
+    assert features(bad, bad, good, bad, "--layer", "-4", "--save", "x.npy", "--batch", "1") == 3
+    assert np.isnan(np.load("x.npy")).all(axis=1).tolist() == [True, True, False, True]
+
+
 def test_the_command_saves_a_row_for_each_picture_and_tells_their_order(folder, capsys):
     (folder / "some.list").write_text("p/c.png\n\np/a.png\n")
     code = features("p", "some.list", "--layer", "-4", "--save", "x.npy", "--batch", "2")

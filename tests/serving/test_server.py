@@ -303,6 +303,7 @@ def test_who_sends_no_more_is_answered_in_time_and_holds_up_no_stop(
                 assert time.monotonic() - start < seconds + 0.7
                 assert answer.status == status
                 assert words in json.loads(answer.read())["error"]
+                assert (answer.headers["connection"] == "close") == (status in (400, 408))
             stop.set()
             while accepts(url):
                 time.sleep(0.01)
