@@ -14,6 +14,8 @@ Sent = TypeVar("Sent")
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Run: TypeAlias = Callable[[Sequence[Item]], Sequence[Answer]]
+Promise: TypeAlias = Future[tuple[Item, Answer]]
+Ready: TypeAlias = tuple[Item, Promise[Item, Answer]]  # and who waits for its answer
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class Batcher(Generic[Sent, Item, Answer]):
     ) -> None:
         self._prepare, self._run, self._run_apart, self._pace = prepare, run, run_apart, pace
         self._ahead = pace.most if pace.in_turns else 2 * pace.most  # items that are ready, or being made so, at most
-        self._sent: deque[tuple[Sent, Future[tuple[Item, Answer]]]] = deque()
-        self._ready: deque[tuple[Item, Future[tuple[Item, Answer]]]] = deque()
+        self._sent: deque[tuple[Sent, Promise[Item, Answer]]] = deque()
+        self._ready: deque[Ready[Item, Answer]] = deque()
         self._preparing, self._apart = 0, 0  # threads that make something ready, and that have gone apart
         self._running, self._open = False, True
         lock = threading.Lock()
@@ -76,9 +78,9 @@ class Batcher(Generic[Sent, Item, Answer]):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, sent: Sent) -> Future[tuple[Item, Answer]]:
+    def submit(self, sent: Sent) -> Promise[Item, Answer]:
         """The item and the answer to come; what is cancelled is not computed. Not after `close`."""
-        future: Future[tuple[Item, Answer]] = Future()
+        future: Promise[Item, Answer] = Future()
         with self._to_prepare:
             self._sent.append((sent, future))
             self._to_prepare.notify()
@@ -117,7 +119,7 @@ class Batcher(Generic[Sent, Item, Answer]):
                 self._to_run.notify()
         return True
 
-    def _answer_apart(self, ready: list[tuple[Item, Future[tuple[Item, Answer]]]]) -> None:
+    def _answer_apart(self, ready: list[Ready[Item, Answer]]) -> None:
         """Answer what is ready, and some more, which are made so for as long as the first may wait."""
         end = time.monotonic() + self._pace.gather
         while len(ready) < self._pace.apart and time.monotonic() < end:
@@ -133,9 +135,7 @@ class Batcher(Generic[Sent, Item, Answer]):
             if not self._is_coming():
                 self._to_run.notify()
 
-    def _make_ready(
-        self, sent: Sent, future: Future[tuple[Item, Answer]]
-    ) -> list[tuple[Item, Future[tuple[Item, Answer]]]]:
+    def _make_ready(self, sent: Sent, future: Promise[Item, Answer]) -> list[Ready[Item, Answer]]:
         """The item and who waits for its answer; none where nobody does, or there is no item, which is told."""
         if future.cancelled():
             return []
@@ -146,7 +146,7 @@ class Batcher(Generic[Sent, Item, Answer]):
                 future.set_exception(error)
             return []
 
-    def _next_sent(self) -> tuple[tuple[Sent, Future[tuple[Item, Answer]]] | None, bool]:
+    def _next_sent(self) -> tuple[tuple[Sent, Promise[Item, Answer]] | None, bool]:
         """What to make ready now, and whether to go apart with it; nothing at the end."""
         with self._to_prepare:
             while True:
@@ -186,7 +186,7 @@ class Batcher(Generic[Sent, Item, Answer]):
         self._answer(batch, self._run)
         return bool(batch)
 
-    def _next_batch(self) -> list[tuple[Item, Future[tuple[Item, Answer]]]]:
+    def _next_batch(self) -> list[Ready[Item, Answer]]:
         """What to run now; nothing at the end."""
         with self._to_run:
             self._running = False
@@ -208,11 +208,11 @@ class Batcher(Generic[Sent, Item, Answer]):
                 self._to_prepare.notify_all()
             return batch
 
-    def _answer(self, batch: Sequence[tuple[Item, Future[tuple[Item, Answer]]]], run: Run[Item, Answer]) -> None:
+    def _answer(self, batch: Sequence[Ready[Item, Answer]], run: Run[Item, Answer]) -> None:
         """Answer those for which somebody waits."""
         self._run_all([entry for entry in batch if entry[1].set_running_or_notify_cancel()], run)
 
-    def _run_all(self, batch: Sequence[tuple[Item, Future[tuple[Item, Answer]]]], run: Run[Item, Answer]) -> None:
+    def _run_all(self, batch: Sequence[Ready[Item, Answer]], run: Run[Item, Answer]) -> None:
         if not batch:
             return
         try:
