@@ -170,13 +170,16 @@ def _run_forward(
     """The layers behind `layer`, with what they take and have saved for their backward pass; and its output."""
     values, fixed, saved = {-1: batch}, list[tuple[Layer, Arrays]](), dict[int, dict[str, Array]]()
     last_use = {source: current.index for current in layers for source in current.inputs}
+    answering = layers[-1]
+    while answering.idle and answering.index > layer:
+        answering = layers[answering.inputs[0]]
     for current, arrays in zip(layers, share(layers, parameters), strict=False):
         inputs = [values[source] for source in current.inputs]
         if current.index <= layer or current.idle:
             values[current.index] = current.forward(inputs, arrays)
         else:
             current = copy(current)
-            current.fixed = True
+            current.fixed, current.inner = True, current.index != answering.index
             values[current.index], saved[current.index] = current.train(inputs, arrays, {})
         if current.index > layer:
             fixed.append((current, arrays))

@@ -51,10 +51,11 @@ def shapes():
     return load_network("shapes", engine="reference")
 
 
+@pytest.mark.parametrize("within", [[], [("softmax", dict(groups=27))], [("logistic", {})]], ids=str)
 @pytest.mark.parametrize("layer", [0, 1, 2, 4, 6])
-def test_cells_weigh_as_much_as_the_score_moves_with_them(layer):
+def test_cells_weigh_as_much_as_the_score_moves_with_them(layer, within):
     """Each channel is weighed with the mean over its plane of the differences of the score, at inference."""
-    layers = make_network((3, 6, 6), *SECTIONS).layers[:-1]
+    layers = make_network((3, 6, 6), *SECTIONS[:8], *within, *SECTIONS[8:]).layers[:-1]
     parameters = random_parameters(layers)
     image, index = random_array((3, 6, 6)), 3
 

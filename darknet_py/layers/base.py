@@ -131,6 +131,8 @@ class Layer:
         Whether training ends before it: neither it nor a layer before it learns.
     fixed : bool
         Whether `train` and `backward` take its statistics as they are, as `forward` does: not the mini-batch's.
+    inner : bool
+        Whether `backward` goes through what it computes, of a layer that else passes on what its loss comes to.
     shown : (left, top, right, bottom)
         What its output shows of its first input, which has 0, 0, 1, 1.
     index : int
@@ -169,6 +171,7 @@ class Layer:
     hierarchy: Tree | None = None
     unnamed: str = ""
     fixed: bool = False
+    inner: bool = False
     shown: tuple[float, float, float, float] = (0, 0, 1, 1)
     shares: int | None = None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .activations import activate
-from .base import Array, Arrays, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 
 
 class Logistic(Layer):
@@ -18,6 +18,7 @@ class Logistic(Layer):
     """
 
     kind = "logistic"
+    frees_inputs = True
     elementwise = True
     measures = True
 
@@ -33,9 +34,16 @@ class Logistic(Layer):
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return activate("logistic", inputs[0])
 
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
+        output = self.forward(inputs, parameters)
+        return output, {"output": output} if self.inner else {}
+
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        """Passes the delta on: truth - prediction is the gradient of its loss by its input."""
-        return Gradients((delta,), {})
+        """Passes the delta on: truth - prediction is the gradient of its loss by its input.
+
+        Where it is `inner`, the gradient is its own.
+        """
+        return Gradients((delta * saved["output"] * (1 - saved["output"]) if self.inner else delta,), {})
 
     def measure(self, inputs: Sequence[Array], output: Array, truths: Array) -> tuple[float, Array]:
         """-t log(p) - (1 - t) log(1 - p) of each value p and its truth t."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..cfg import flag, integer, number, text
-from .base import Array, Arrays, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 
 if TYPE_CHECKING:
     from .tree import Tree
@@ -24,6 +24,7 @@ class Softmax(Layer):
     """
 
     kind = "softmax"
+    frees_inputs = True
     options = {
         "groups": integer(1, least=1),
         "temperature": number(1),
@@ -78,9 +79,22 @@ class Softmax(Layer):
             y = np.concatenate([self._normalize(x[:, group]) for group in self.hierarchy.groups], axis=1)
         return y.reshape(inputs[0].shape)
 
+    def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
+        output = self.forward(inputs, parameters)
+        return output, {"output": output} if self.inner else {}
+
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        """Passes the delta on: with truth - prediction, of a cost behind it, that is the gradient of cross-entropy."""
-        return Gradients((delta,), {})
+        """Passes the delta on: with truth - prediction, of a cost behind it, that is the gradient of cross-entropy.
+
+        Where it is `inner`, the gradient is its own.
+        """
+        if not self.inner:
+            return Gradients((delta,), {})
+        y = saved["output"].reshape(len(delta), -1)
+        gradient = y * delta.reshape(y.shape)
+        for run in self._runs:
+            gradient[:, run] -= y[:, run] * gradient[:, run].sum(axis=1, keepdims=True)
+        return Gradients(((gradient / np.float32(self.temperature)).reshape(delta.shape),), {})
 
     def measure(self, inputs: Sequence[Array], output: Array, truths: Array) -> tuple[float, Array]:
         """-log of the probability of each class that is true; the delta is darknet's: without the temperature."""
@@ -88,6 +102,14 @@ class Softmax(Layer):
         losses = np.log(np.exp(exponents).sum(axis=2, keepdims=True)) - exponents
         loss = losses[truths.reshape(losses.shape) != 0].sum(dtype=np.float64)
         return float(loss), truths.reshape(output.shape) - output
+
+    @property
+    def _runs(self) -> list[slice]:
+        """The runs of values whose probabilities sum up to 1."""
+        if self.hierarchy is not None:
+            return self.hierarchy.groups
+        size = self.shape.size // self.groups
+        return [slice(start, start + size) for start in range(0, self.shape.size, size)]
 
     def _normalize(self, x: Array) -> Array:
         powers = np.exp(self._exponents(x))

@@ -112,3 +112,13 @@ def test_the_loss_of_logistic_falls_along_its_delta():
     np.testing.assert_allclose(delta, -fall, atol=1e-7)
     gradients = layer.backward(delta, layer.train([x], {}, {})[1], {})
     assert (gradients.inputs[0] == delta).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("softmax", {}), ("softmax", dict(groups=5, temperature=2)), ("logistic", {})]
+)
+def test_what_is_not_the_last_has_a_gradient_of_its_own(kind, options):
+    """In training darknet passes on what lies behind it, whatever that is."""
+    layer = make_layer(kind, (5, 1, 2), **options)
+    layer.inner = True
+    check_gradients(layer, [random_doubles((3, 5, 1, 2))], {})

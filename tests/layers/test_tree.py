@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import cfg_text, make_layer, random_array
+from support_gradients import check_gradients, random_doubles
 
 from darknet_py.cfg import parse_cfg
 from darknet_py.errors import CfgError
@@ -96,3 +97,9 @@ def test_one_of_another_size_or_none_is_refused(tree):
         make_layer("softmax", (9, 1, 1), tree=tree)
     with pytest.raises(CfgError, match=r"test.cfg:2: \[softmax\] tree=none.tree: no such file, nor one beside the cfg"):
         make_layer("softmax", (9, 1, 1), tree="none.tree")
+
+
+def test_one_that_is_not_the_last_has_the_gradient_of_each_group(tree):
+    layer = make_layer("softmax", (8, 1, 1), tree=tree, temperature=2)
+    layer.inner = True
+    check_gradients(layer, [random_doubles((3, 8, 1, 1))], {})
