@@ -182,7 +182,7 @@ class Classifier(RunningNetwork):
         picture, file = to_picture(image), name_source(image, 0)
         mode = self.mode_for(picture, preprocess, file)
         (view,) = self.prepare(picture, mode)
-        probabilities = self.probabilities(view[None])[0]
+        probabilities = self.probabilities(view[None], only_leaves=index is None)[0]
         if index is None:
             index = self.rank(probabilities, 1)[0].index
         if not 0 <= index < self.outputs:

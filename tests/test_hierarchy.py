@@ -11,6 +11,7 @@ from support import cfg_text, random_parameters
 
 from darknet_py import load_network
 from darknet_py.cli import main
+from darknet_py.commands import gallery
 from darknet_py.datasets.data_file import load_dataset
 from darknet_py.network import load_structure
 from darknet_py.weights import save_weights
@@ -97,6 +98,21 @@ def test_classify_guesses_leaves(files):
     p = expected(files, True)
     assert (best.label, best.parent) == (NAMES[int(p.argmax())], NAMES[PARENTS[int(p.argmax())]])
     assert best.probability == pytest.approx(p.max(), abs=1e-5)
+
+
+def test_a_heatmap_tells_the_probability_of_the_class_that_is_asked_for(files, tmp_path, capsys, monkeypatch):
+    """Of one of which others are a kind, too, as the first guess of the lines is one."""
+    network = load_network(files[1], files[2], "reference")
+    network.dataset = load_dataset(files[0])
+    p = expected(files, False)
+    for index in range(8):
+        told = network.heatmap(STAR, 0, index, "letterbox").prediction
+        assert (told.index, told.probability) == (index, pytest.approx(p[index], abs=1e-5))
+    assert network.heatmap(STAR, 0, preprocess="letterbox").prediction.index == expected(files, True).argmax()
+    drawn = []
+    monkeypatch.setattr(gallery, "annotate", lambda picture, guesses: drawn.extend(guesses) or picture)
+    predict(capsys, files, "--preprocess", "letterbox", "--heatmap", str(tmp_path))
+    assert drawn == [(NAMES[int(p.argmax())], pytest.approx(p.max(), abs=1e-5))]
 
 
 def test_a_network_without_a_tree_has_no_parents():
