@@ -21,6 +21,8 @@ from .parameters import Entry, Parameters, find_entries
 
 CHUNK = 1 << 20  # values that are measured at a time
 KEY = "batch_normalize"
+# Layers that give on cells of each channel of a picture, or their means or maxima.
+PASSING = ("avgpool", "crop", "dropout", "empty", "local_avgpool", "maxpool")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def rescale(parameters: Parameters) -> Parameters:
     Raises
     ------
     CfgError
-        Where there is no convolution, or what changes its parameters would change more than its input.
+        Where there is no convolution, it does not take the picture, or what changes its parameters would change more
+        than its input.
     """
     changed, layer = parameters.copy(), _first_convolution(parameters)
     if layer.xnor:
@@ -96,7 +99,8 @@ def swap_red_and_blue(parameters: Parameters) -> Parameters:
     Raises
     ------
     CfgError
-        Where there is no convolution, or the first has filters of other than 3 channels.
+        Where there is no convolution, it does not take the picture, or not alone, or the first has filters of other
+        than 3 channels.
     """
     layer = _first_convolution(parameters)
     changed = parameters.copy()
@@ -179,7 +183,12 @@ def _first_convolution(parameters: Parameters) -> Convolutional:
     found = next((layer for layer in parameters.layers if isinstance(layer, Convolutional)), None)
     if found is None:
         raise CfgError("no [convolutional] layer, whose weights would change", file=parameters.layers[0].section.file)
-    for layer in parameters.layers:
+    for layer in parameters.layers[: found.index]:
+        if layer.kind not in PASSING or layer.shape.channels != layer.input_shapes[0].channels:
+            raise layer.section.error(f"layer {found.index}, the first convolution, does not take the picture but this")
+    for layer in parameters.layers[found.index + 1 :]:
+        if min(layer.inputs) < found.index:
+            raise layer.section.error(f"takes of the picture what layer {found.index} takes, which alone would change")
         if layer.shares == found.index:
             raise layer.section.error(f"takes the parameters of layer {found.index}, which would change", "share_index")
     return found

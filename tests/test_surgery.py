@@ -136,6 +136,22 @@ def test_networks_without_what_is_changed_are_refused():
         surgery.swap_red_and_blue(Parameters.zeros(grey.layers))
 
 
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ([("batchnorm", {}), CONV], r"^test.cfg:5: \[batchnorm\]: layer 1, the first convolution, does not take the"),
+        ([("activation", {"activation": "tanh"}), CONV], r"\[activation\]: layer 1, the first convolution, does"),
+        ([("maxpool", {"maxpool_depth": 1}), CONV], r"\[maxpool\]: layer 1, the first convolution, does not"),
+        ([("maxpool", {"size": 3}), CONV, ("route", {"layers": 0})], r"\[route\]: takes of the picture what layer 1"),
+    ],
+)
+@pytest.mark.parametrize("change", [surgery.rescale, surgery.swap_red_and_blue])
+def test_a_convolution_that_does_not_take_the_picture_alone_is_not_changed(sections, message, change):
+    network = make_network((3, 9, 8), *sections)
+    with pytest.raises(CfgError, match=message):
+        change(Parameters.zeros(network.layers))
+
+
 def test_the_average_is_that_of_every_value():
     several = [random_parameters(MIXED.layers, seed) for seed in range(3)]
     mean = surgery.average(MIXED.layers, several)
