@@ -254,18 +254,22 @@ class Classifier(RunningNetwork):
         """The preprocessing that predict applies to `picture`, where `mode` is asked for; `file` names it."""
         mode = mode or self.dataset.preprocess
         if not mode:
-            if not self.resizable:
-                return "letterbox"
-            height, width = picture.shape[:2]
-            pixels = np.prod(shorter_size(width, height, self.input_shape.width), dtype=np.int64)
-            if pixels <= MAX_SHORTER_PIXELS:
-                return "shorter"
-            reason = f"{file}: {width} x {height} pixels, too long a strip for shorter; letterbox is used"
-            warnings.warn(DarknetWarning(reason), stacklevel=2)
-            return "letterbox"
+            return self.usual_mode(picture, file)
         if mode not in PREDICT_MODES:
             raise UsageError(f"preprocess={mode}: one of {', '.join(PREDICT_MODES)} is expected")
         return mode
+
+    def usual_mode(self, picture: Picture, file: str = "image") -> str:
+        """`shorter`, but `letterbox` where the network cannot be resized or `picture` would become too long."""
+        if not self.resizable:
+            return "letterbox"
+        height, width = picture.shape[:2]
+        pixels = np.prod(shorter_size(width, height, self.input_shape.width), dtype=np.int64)
+        if pixels <= MAX_SHORTER_PIXELS:
+            return "shorter"
+        reason = f"{file}: {width} x {height} pixels, too long a strip for shorter; letterbox is used"
+        warnings.warn(DarknetWarning(reason), stacklevel=2)
+        return "letterbox"
 
     def prepare(self, picture: Picture, mode: str) -> list[Array]:
         """The network's inputs (channels, height, width) that `mode`, one of `images.fit.MODES`, makes of `picture`.

@@ -8,19 +8,26 @@ import os
 import re
 import struct
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from support_cli import Terminal, run
 from support_valid import KINDS, draw_pictures, surroundings
 
 import darknet_py
+from darknet_py.commands.valid import _make_look
 from darknet_py.evaluation.totals import interval
+from darknet_py.heatmap import Heatmap
 from darknet_py.images.decode import load_image
 from darknet_py.network import load_structure
+from darknet_py.prediction import Prediction
 
 COUNT = 40
 TOP = 3  # of shapes.data
+MAP = Heatmap(Prediction(7, "", "", 0.5), 0, np.eye(2, dtype=np.float32), (0, 0, 1, 1), 8, 4)
 REFERENCE = ("--engine", "reference")  # starts faster than the compiled one and answers alike
 MEASURING = {"valid": "center-crop", "validfull": "shorter", "valid10": "ten-crop", "validcrop": "stretch"}
 
@@ -180,6 +187,37 @@ def test_images_are_fitted_as_asked(darknet, probabilities, mode):
     answer = darknet("fout", "pics", "--limit", "3", "--preprocess", mode)
     for line, values in zip(answer.out.splitlines(), probabilities(mode, 3), strict=True):
         assert [float(text) for text in line.split("\t")[1:]] == pytest.approx(values, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "mode"),
+    [
+        ("fout --preprocess shorter", "shorter"),
+        ("fout --preprocess letterbox", "letterbox"),
+        ("fout", "resize-crop"),
+        ("test", "stretch"),
+    ],
+)
+def test_images_are_so_whatever_the_data_file_says(folder, cache, probabilities, asked, mode):
+    text = (ROOT / "data" / "shapes.data").read_text()
+    (folder / "x.data").write_text(f"{text}\npreprocess=center-crop\n")
+    files = ("x.data", "cfg/shapes.cfg", "data/shapes.weights", "pics", "--limit", "3")
+    command, *options = asked.split()
+    answer = run("classifier", command, *files, *options, *REFERENCE, cwd=folder, env=surroundings(cache))
+    for line, values in zip(answer.out.splitlines(), probabilities(mode, 3), strict=True):
+        assert [float(text) for text in line.split("\t")[1:]] == pytest.approx(values, abs=2e-6)
+
+
+@pytest.mark.parametrize("mode", ["shorter", "stretch"])
+def test_the_report_draws_where_the_network_looked_in_pictures_fitted_as_asked(mode):
+    network = darknet_py.load_network("shapes", engine="reference")
+    network.dataset = replace(network.dataset, preprocess="center-crop")
+    setup = SimpleNamespace(args=SimpleNamespace(report="x"), job=SimpleNamespace(preprocess=mode), network=network)
+    looked = []
+    network.heatmap = lambda picture, layer, index, fitted: looked.append((index, fitted)) or MAP
+    look = _make_look(setup, SimpleNamespace(signum=0))
+    assert look(np.zeros((4, 8, 3), np.uint8), 7).shape == (4, 8, 3)
+    assert looked == [(7, mode)]
 
 
 def test_shards_together_print_what_the_whole_prints(darknet):

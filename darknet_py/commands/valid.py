@@ -308,7 +308,7 @@ def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | N
     from ..images.draw import heat, shrink
 
     told: list[str] = []
-    mode = setup.job.preprocess if setup.job.preprocess in PREDICT_MODES and setup.job.preprocess != "shorter" else None
+    asked = setup.job.preprocess if setup.job.preprocess in PREDICT_MODES else None
 
     def look(picture: Picture, index: int) -> Picture | None:
         if stop.signum:
@@ -317,6 +317,7 @@ def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | N
             told.append(f"{setup.args.report}: where the network looked is drawn for its worst mistakes")
             _remark(f"{told[0]}; Ctrl-C leaves out the rest")
         try:
+            mode = setup.network.usual_mode(picture) if asked == "shorter" else asked
             heatmap = setup.network.heatmap(picture, None, index, mode)
         except DarknetError:  # it has no plane, or no gradient
             return None

@@ -99,7 +99,7 @@ class Evaluator:
         picture = load_image(image.path)
         mode = self.preprocess
         if mode == "shorter":  # but for strips that would become too long
-            mode = network.mode_for(picture, None, image.file)
+            mode = network.usual_mode(picture, image.file)
         return network.prepare(picture, mode)
 
     def _sum_up(self, index: int, outputs: Sequence[Output]) -> Outcome:
