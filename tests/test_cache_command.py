@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,18 @@ def test_a_journal_that_a_run_is_writing_stays(darknet, cache):
     assert (code, err) == (1, f"darknet: {journal()}: cannot be removed: another run is writing this journal\n")
     assert out.splitlines()[-1] == "6 MiB freed"
     assert journal().exists()
+
+
+def test_a_journal_is_removed_where_its_lock_cannot_be_while_it_is_held(darknet, cache, monkeypatch):
+    unlink = Path.unlink
+
+    def remove(path, missing_ok=False):
+        if path.suffix == ".lock":  # as Windows says of a file that is open
+            raise PermissionError(13, "used by another process", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", remove)
+    assert darknet("--clear", "journals") == (0, f"removed {journal()}\n3 MiB freed\n", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs flock, which Windows does not have")

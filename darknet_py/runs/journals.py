@@ -128,7 +128,8 @@ def remove_journal(path: str) -> None:
     lock = _lock(path, path)
     try:
         Path(path).unlink(missing_ok=True)
-        Path(f"{path}.lock").unlink(missing_ok=True)
+        with contextlib.suppress(PermissionError):  # Windows removes no open file; there its release does
+            Path(f"{path}.lock").unlink(missing_ok=True)
     finally:
         lock.release()
 

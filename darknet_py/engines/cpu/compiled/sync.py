@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from numba.extending import intrinsic
 
 from .. import table as t
 from ..arena import LINE
+from ..isa import FAMILIES
 from . import kernel
 from .vector import I32, I64, pointer
 
@@ -23,6 +25,8 @@ I8 = ir.IntType(8)
 _HAS_YIELD = os.name == "posix"
 _KNOWS_CORE = sys.platform == "linux"
 _CLOCK = getattr(time, "CLOCK_MONOTONIC", None)
+# Elsewhere LLVM before its version 20 takes a counter that programs may not read: they are killed.
+_HAS_COUNTER = FAMILIES.get(platform.machine().lower()) == "x86"
 
 
 def _external(build: Any, name: str, result: Any, *arguments: Any) -> Any:
@@ -161,13 +165,20 @@ def keep_apart(thread, memory):
 
 @intrinsic
 def cycles(context: Any) -> Any:
-    """The processor's cycle counter, which runs at one rate of its own."""
+    """The processor's cycle counter, which runs at one rate of its own, or else the `clock`."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        counter = cgutils.get_or_insert_function(build.module, ir.FunctionType(I64, []), "llvm.readcyclecounter")
-        return build.call(counter, [])
+        return read_cycles(build)
 
     return types.intp(), codegen
+
+
+def read_cycles(build: Any) -> Any:
+    """Code of `cycles`."""
+    if not _HAS_COUNTER:
+        return read_clock(build)
+    counter = cgutils.get_or_insert_function(build.module, ir.FunctionType(I64, []), "llvm.readcyclecounter")
+    return build.call(counter, [])
 
 
 @intrinsic
@@ -175,14 +186,19 @@ def clock(context: Any) -> Any:
     """Nanoseconds from some time on; 0 where the system does not tell."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        if _CLOCK is None:
-            return I64(0)
-        told = cgutils.alloca_once(build, ir.ArrayType(I64, 2))
-        _external(build, "clock_gettime", I32, I32(_CLOCK), told)
-        seconds, rest = (build.load(cgutils.gep_inbounds(build, told, 0, place)) for place in (0, 1))
-        return build.add(build.mul(seconds, I64(10**9)), rest)
+        return read_clock(build)
 
     return types.intp(), codegen
+
+
+def read_clock(build: Any) -> Any:
+    """Code of `clock`."""
+    if _CLOCK is None:
+        return I64(0)
+    told = cgutils.alloca_once(build, ir.ArrayType(I64, 2))
+    _external(build, "clock_gettime", I32, I32(_CLOCK), told)
+    seconds, rest = (build.load(cgutils.gep_inbounds(build, told, 0, place)) for place in (0, 1))
+    return build.add(build.mul(seconds, I64(10**9)), rest)
 
 
 @kernel
