@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -106,14 +106,26 @@ async def read_asked(request: Request, intake: Intake, limits: Limits, known: Co
 
 
 class _FormParser(MultiPartParser):
-    """Starlette's, which says of a field that is too long how one is sent that may be."""
+    """Starlette's, which refuses a form that breaks off, and says of a field that is too long how one may be sent."""
+
+    _ended = False
+
+    def on_end(self) -> None:
+        self._ended = True
+
+    async def whole(self, stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """What comes; MultiPartException behind it where it is no whole form: pictures and options may be missing."""
+        async for part in stream:
+            yield part
+        if not self._ended:
+            raise MultiPartException("Its last boundary is missing.")
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         try:
             super().on_part_data(data, start, end)
         except MultiPartException:
             reason = f"more than {FIELD_BYTES} bytes; a picture is sent with a filename"
-            raise RefusedError(422, reason, self._current_part.field_name) from None
+            raise RefusedError(422, reason, _encodable(self._current_part.field_name)) from None
 
 
 async def _read_form(request: Request, limits: Limits, options: dict[str, str]) -> list[Upload]:
@@ -125,13 +137,21 @@ async def _read_form(request: Request, limits: Limits, options: dict[str, str]) 
         )
         parser.spool_max_size = limits.body  # no picture becomes a file: there may be no folder to write one to
         try:
-            form = await parser.parse()
+            async with aclosing(parser.whole(stream)) as parser.stream:
+                form = await parser.parse()
         except MultiPartException as error:
             raise RefusedError(422, f"not a form that can be read: {error.message}") from None
+        except UnicodeError:
+            raise RefusedError(422, "not a form that can be read: what is named there is not of its charset") from None
     for name, field in form.multi_items():
         if isinstance(field, UploadFile):
-            pictures.append(Upload((field.filename or "image")[:MAX_NAME], await field.read()))
+            pictures.append(Upload(_encodable(field.filename or "image")[:MAX_NAME], await field.read()))
             await field.close()
         else:
-            options[name] = field
+            options[_encodable(name)] = _encodable(field)
     return pictures
+
+
+def _encodable(text: str) -> str:
+    """`text` without surrogates, which some charsets have, and no answer can."""
+    return text.encode("utf-8", "replace").decode()

@@ -141,6 +141,33 @@ def test_forms_are_checked(client):
     assert refusal(client.post("/v1/classify", content=b"--y\r\n", headers=form))[0] == 422
 
 
+def post_form(client, charset, *parts, end=b"--x--\r\n"):
+    """Ask with a form as it is: heads of parts, each with its content."""
+    body = b"".join(b"--x\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % part for part in parts)
+    head = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    return client.post("/v1/classify", content=body + end, headers=head)
+
+
+def test_a_form_that_breaks_off_is_not_answered_in_part(client):
+    parts = (b'name="a"; filename="a.png"', STAR), (b'name="b"; filename="b.png"', STAR)
+    assert len(post_form(client, "utf-8", *parts).json()["results"]) == 2
+    for end in (b"", b"--x\r\n", b"--"):
+        expected = "not a form that can be read: Its last boundary is missing."
+        assert refusal(post_form(client, "utf-8", *parts, end=end)) == (422, expected)
+
+
+def test_charsets_of_forms_are_no_faults_of_the_service(client):
+    picture, bad = b'name="a"; filename="%s"', (b'name="b"; filename="b"', b"x")
+    status, text = refusal(post_form(client, "undefined", (picture % b"a", STAR)))
+    assert (status, text.partition(":")[0]) == (422, "not a form that can be read")
+    for charset, name in (("utf-7", b"+2AA-"), ("raw_unicode_escape", b"\\\\ud800")):
+        results = post_form(client, charset, (picture % name, STAR), bad).json()["results"]
+        assert [result["file"] for result in results] == ["?", "b"]
+        assert refusal(post_form(client, charset, (b'name="%s"' % name, b"1")))[0] == 422
+        assert refusal(post_form(client, charset, (b'name="%s"' % name, bytes(5000))))[0] == 422
+    assert post_form(client, "bogus", (picture % b"\xe9", STAR)).json()["results"][0]["file"] == "\xe9"
+
+
 def test_where_all_pictures_fail_the_first_one_says_why(client):
     answer = client.post("/v1/classify", files=[("a", ("a\x1b[31m.png", b"x")), ("b", ("b.png", CUT))])
     status, text = refusal(answer)
