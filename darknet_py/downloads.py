@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from .cache import cache_dir, make_folder
 from .content_id import content_id
 from .errors import FetchError, UsageError, nearest
+from .files import check_regular
 
 if TYPE_CHECKING:
     import requests
@@ -160,6 +161,8 @@ def _fault(path: Path, published: Published) -> str | None:
 @contextmanager
 def _sole_use(part: Path) -> Iterator[None]:
     """Hold `part` against other processes, and leave no empty file behind."""
+    if os.path.exists(part):
+        check_regular(part, FetchError)  # a pipe would be waited for
     if sys.platform == "win32":  # has no flock, and would not let an open file be moved
         yield
         return
@@ -201,13 +204,15 @@ def _transfer(url: str, part: Path, limit: int, bar: tqdm) -> None:
             file.truncate(size := 0)
         with closing(_Transfer(url, size)) as transfer:
             response = _check_answer(transfer, url, size)
-            follows = response.headers.get("Content-Range", "").startswith(f"bytes {size}-")
+            # Of what comes compressed, though it was not asked for so, ranges and lengths are not the file's.
+            plain = response.headers.get("Content-Encoding", "identity").lower() == "identity"
+            follows = plain and response.headers.get("Content-Range", "").startswith(f"bytes {size}-")
             if response.status_code != 200 and not follows:
                 file.truncate(0)
                 raise _BrokenError(f"the server does not have the bytes from {size} on: try again", file=url)
             size = size if response.status_code == 206 else 0  # 200: the whole file, whatever was asked for
             length = response.headers.get("Content-Length", "")
-            total = size + int(length) if re.fullmatch("[0-9]{1,18}", length) else 0
+            total = size + int(length) if plain and re.fullmatch("[0-9]{1,18}", length) else 0
             bar.n, reason = size, "closed early"
             try:
                 while block := transfer.receive(SLOW):
@@ -239,7 +244,8 @@ def _check_answer(transfer: _Transfer, url: str, start: int) -> requests.Respons
     answer = "has no such file" if status == 404 else "does not send the file"
     passing = status in (408, 429) or status >= 500
     kind, advice = (_BrokenError, _ADVICE) if passing else (FetchError, _ELSEWHERE)
-    raise kind(f"the server {answer} ({status} {response.reason}): {advice}", file=url)
+    said = f"{status} {response.reason}".rstrip()
+    raise kind(f"the server {answer} ({said}): {advice}", file=url)
 
 
 class _NetworkError(Exception):
@@ -284,7 +290,6 @@ class _Transfer:
                 self._blocks.get_nowait()
 
     def _work(self, url: str, start: int) -> None:
-        # Of a compressed answer, ranges and lengths would not be the file's.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         try:
             import requests

@@ -160,3 +160,9 @@ def test_file_system_without_locks(server, monkeypatch):
 
     monkeypatch.setattr(downloads.fcntl, "flock", no_locks)
     assert fetch("made").read_bytes() == BODY
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes have no names there")
+def test_a_pipe_in_the_place_of_a_begun_download_is_not_waited_for(folder):
+    os.mkfifo(folder / "made.weights.part")
+    assert failure() == f"{folder / 'made.weights.part'}: is a device, a pipe or a socket; an ordinary file is expected"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import threading
 import time
@@ -154,3 +155,35 @@ def test_no_thread_is_left_behind(server):
     while any("_work" in thread.name for thread in set(threading.enumerate()) - before):
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def send_compressed(request):
+    """A whole answer is compressed, unasked, and so is a part of it, which cannot be told without the rest."""
+    packed = gzip.compress(BODY)
+    assert len(packed) > len(BODY)  # random bytes cannot be packed
+    if request.first:
+        request.start(206, len(packed) - 100, Content_Encoding="gzip", Content_Range=f"bytes {request.first}-1/2")
+        request.send(packed[100:])
+    else:
+        request.start(200, len(packed), Content_Encoding="gzip")
+        request.send(packed)
+
+
+def test_a_compressed_answer_has_another_length_than_the_file(server):
+    server.answers = [send_compressed]
+    assert fetch("made").read_bytes() == BODY
+    assert len(server.requests) == 1
+
+
+def test_after_a_compressed_part_the_whole_is_asked_for(server):
+    server.answers = [loopback.file(BODY, stop_after=500), send_compressed]
+    failure()
+    assert fetch("made").read_bytes() == BODY
+
+
+def test_a_status_without_words(server):
+    def answer(request):
+        request.wfile.write(b"HTTP/1.1 403\r\nContent-Length: 0\r\n\r\n")
+
+    server.answers = [answer]
+    assert "the server does not send the file (403): name another server" in failure()
