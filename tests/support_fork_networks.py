@@ -172,8 +172,11 @@ def scaled(draw, shapes):
     if draw(switches):
         cells = {"from": -2, "scale_wh": 1, "activation": draw(activations)}
         return [("convolutional", {"activation": "logistic"}), ("scale_channels", cells)]
-    factors = ("convolutional", {"filters": shapes[-1].channels, "activation": "logistic"})
-    return [("avgpool", {}), factors, ("scale_channels", {"from": -3, "activation": draw(activations)})]
+    channels = shapes[-1].channels
+    depthwise = {"filters": channels, "groups": channels, "size": 3, "pad": 1, "activation": draw(activations)}
+    factors = ("convolutional", {"filters": channels, "activation": "logistic"})
+    scaling = [("avgpool", {}), factors, ("scale_channels", {"from": -3, "activation": draw(activations)})]
+    return [("convolutional", depthwise)] * draw(switches) + scaling
 
 
 @st.composite

@@ -325,7 +325,7 @@ def _completions(builder: _Builder) -> dict[int, int]:
 
 
 def _run_in_place(builder: _Builder, output: int) -> None:
-    """Let shortcuts, activations and normalizations overwrite what nobody else reads."""
+    """Let what may overwrite an input do so where nobody reads that any more."""
     readers = _readers(builder, output)
     shared: set[int] = set()  # routes in which lies what somebody else reads too
     for part, (parent, _) in builder.parents.items():
@@ -333,9 +333,13 @@ def _run_in_place(builder: _Builder, output: int) -> None:
             shared.add(parent)
     taken = {INPUT} | shared | builder.parents.keys()
     for step in builder.steps:
-        free = readers[step.source] == 1 and step.source not in taken
-        if step.task == "layer" and builder.layers[step.layer].elementwise and free:
-            builder.parents[step.source] = (step.target, 0)
+        readers.subtract(step.reads)  # of what comes later
+        over = builder.layers[step.layer].overwrites
+        if step.task != "layer" or over is None:
+            continue
+        value = step.sources[over]
+        if not readers[value] and value not in taken:
+            builder.parents[value] = (step.target, 0)
 
 
 def _find_roots(builder: _Builder) -> dict[int, tuple[int, int]]:

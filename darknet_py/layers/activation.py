@@ -13,7 +13,7 @@ class Activation(Layer):
     """The activation of every value."""
 
     kind = "activation"
-    elementwise = True
+    overwrites = 0
     options = {"activation": choice(ACTIVATIONS, "linear")}
     activation: str
 

@@ -91,9 +91,8 @@ class Layer:
         Whether its output has one size, whatever the input's.
     answers : bool
         Whether its output may be the network's answer.
-    elementwise : bool
-        Whether each value of its output depends on the values at the same place alone: it may then be written over
-        its first input.
+    overwrites : int, optional
+        Which of its inputs its output may be written over: each value depends on that input's at the same place alone.
     sums : bool
         Whether a fast engine may add a shortcut as it stores the output.
     concatenates : bool
@@ -158,7 +157,7 @@ class Layer:
     resizable: ClassVar[bool] = True
     pools_all: ClassVar[bool] = False
     answers: ClassVar[bool] = True
-    elementwise: ClassVar[bool] = False
+    overwrites: ClassVar[int | None] = None
     sums: ClassVar[bool] = False
     concatenates: bool = False
     adds: bool = False

@@ -68,7 +68,7 @@ class BatchNorm(Layer):
     """Normalization as a layer of its own, and a bias."""
 
     kind = "batchnorm"
-    elementwise = True
+    overwrites = 0
 
     def _set_up(self, source: Shape) -> Shape:
         return source

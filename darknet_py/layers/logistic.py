@@ -19,7 +19,7 @@ class Logistic(Layer):
 
     kind = "logistic"
     frees_inputs = True
-    elementwise = True
+    overwrites = 0
     measures = True
 
     def _set_up(self, source: Shape) -> Shape:

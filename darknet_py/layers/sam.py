@@ -15,7 +15,7 @@ class Sam(Multiplying):
     """
 
     kind = "sam"
-    elementwise = True
+    overwrites = 0
     options = {"from": integer(), "activation": choice(ACTIVATIONS, "linear")}
 
     def _set_up(self, source: Shape) -> Shape:

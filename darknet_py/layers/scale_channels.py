@@ -17,6 +17,7 @@ class ScaleChannels(Multiplying):
     """
 
     kind = "scale_channels"
+    overwrites = 1
     options = {"from": integer(), "scale_wh": flag(), "activation": choice(ACTIVATIONS, "linear")}
     scale_wh: bool
 

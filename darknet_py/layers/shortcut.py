@@ -28,7 +28,7 @@ class Shortcut(Layer):
     """
 
     kind = "shortcut"
-    elementwise = True
+    overwrites = 0
     options = {
         "from": integers(),
         "activation": choice(ACTIVATIONS, "linear"),

@@ -9,11 +9,11 @@ from darknet_py.engines import open_engine
 from darknet_py.engines.cpu import operations as o
 from darknet_py.engines.cpu.arena import LINE
 from darknet_py.engines.cpu.builder import Table
-from darknet_py.engines.cpu.isa import LANES, MACHINE, ROWS, UNROLL
+from darknet_py.engines.cpu.isa import BLOCK, LANES, MACHINE, ROWS, UNROLL
 
 
 def lower(shape, sections, kind, images=1, threads=1):
-    """The operations of a `kind` that layers come to."""
+    """The operations of a `kind`, or one of several, that layers come to."""
     network = make_network(shape, *sections)
     engine = open_engine("cpu", network.layers, random_parameters(network.layers), threads)
     tables = [call for call in engine.plan(network.layers)._run(images).calls if isinstance(call, Table)]
@@ -62,3 +62,32 @@ def test_many_weights_for_few_pixels_are_fetched_by_the_product_before(filters, 
     items = before.panels * -(-tiles // before.chunk)
     assert (before.early_bytes * items >= last.b_batch) == fetched
     assert before.early_bytes % LINE == last.early == 0
+
+
+DEPTHWISE = ("convolutional", {"filters": 40, "groups": 40, "size": 3, "pad": 1, "activation": "swish"})
+
+
+@pytest.mark.parametrize("behind", [[], [("scale_channels", {"from": -2})]], ids=["alone", "scaled"])
+def test_means_of_what_a_depthwise_layer_stores_are_of_its_rows_sums(behind):
+    sections = [DEPTHWISE, ("avgpool", {}), *behind]
+    for images in (1, 3):
+        convolution, mean, *_ = lower((40, 9, 7), sections, (o.Grouped, o.AvgPool), images)
+        assert mean.a == convolution.row_sums != 0
+        assert (mean.cell, mean.height, mean.width, mean.cells) == (BLOCK, 9, 1, 63)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [[("activation", {"activation": "leaky"})], [("batchnorm", {})], [("convolutional", {"filters": 40, "size": 1})]],
+    ids=lambda between: between[0][0],
+)
+def test_means_of_what_is_made_of_it_are_not(between):
+    convolution, mean = lower((40, 9, 7), [DEPTHWISE, *between, ("avgpool", {})], (o.Grouped, o.AvgPool))
+    assert convolution.row_sums == 0
+    assert (mean.height, mean.width, mean.cells) == (9, 7, 63)
+
+
+def test_rows_are_not_summed_up_before_an_activation_that_no_kernel_applies(monkeypatch):
+    monkeypatch.setattr(o, "CURVES", ())
+    convolution, mean = lower((40, 9, 7), [DEPTHWISE, ("avgpool", {})], (o.Grouped, o.AvgPool))
+    assert (convolution.row_sums, mean.width) == (0, 7)

@@ -90,7 +90,8 @@ def check_slots(program, layers, slots):
         target_slot, target = cells(step.target)
         for value in set(step.reads) - {INPUT}:
             slot, part = cells(value)
-            same = (slot, part) == (target_slot, target) and step.task != "copy" and layers[step.layer].elementwise
+            over = layers[step.layer].overwrites if step.task == "layer" else None
+            same = (slot, part) == (target_slot, target) and over is not None and value == step.sources[over]
             apart = slot != target_slot or part.stop <= target.start or target.stop <= part.start
             assert same or apart, f"{step} writes over what it reads"
         if step.task == "copy":
@@ -264,6 +265,15 @@ def test_a_route_of_such_a_route_is_not_overwritten_either():
         CONV, ("route", {"layers": "6,0"}), ("softmax", {}),
     )  # fmt: skip
     check_program(compile_steps(network.layers), network.layers)
+
+
+@pytest.mark.parametrize(("behind", "in_place"), [([], True), ([("shortcut", {"from": -4})], False)])
+def test_channels_are_scaled_in_place_where_nobody_reads_them_any_more(behind, in_place):
+    squeezed = [("avgpool", {}), ("convolutional", {"filters": 16}), ("scale_channels", {"from": -3})]
+    network = make_network((3, 4, 4), ("convolutional", {"filters": 16}), *squeezed, *behind)
+    program = compile_steps(network.layers)
+    check_program(program, network.layers)
+    assert (program.places[0].slot == program.places[3].slot) == in_place
 
 
 def test_ten_thousand_layers_in_place_lie_in_one_buffer():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from .algorithms import Choice, Operands
 from .algorithms.products import channel_strides, fetch_early
 from .algorithms.weights import blocks
 from .builder import Table
-from .isa import LANES
+from .isa import BLOCK, LANES
 from .prepared import Prepared
 from .values import Values
 
@@ -38,6 +39,8 @@ class Lowering:
         In order.
     input_rows : list of (Table, int)
         Operations that are told at each run where the batch lies.
+    averaged : set of int
+        Values whose rows' sums lie where the workspace starts as the next step takes their mean.
     """
 
     def __init__(self, engine: Prepared, layers: Sequence[Layer], values: Values) -> None:
@@ -45,6 +48,8 @@ class Lowering:
         self.images = values.images
         self.input_rows: list[tuple[Table, int]] = []
         self.calls: list[Table | Callable[[], None]] = []
+        pairs = pairwise(engine.program.steps)
+        self.averaged = {step.target for step, after in pairs if self._averages(step, after)}
         for step in engine.program.steps:
             self.layer = step.layer
             self._add(step)
@@ -122,6 +127,7 @@ class Lowering:
             stored=None if step.pool is None else self.layers[step.pool].shape,
             source_cell=self.values.cell(step.source),
             cell=self.values.cell(step.target),
+            averaged=step.target in self.averaged,
         )
         algorithm.lower(self._table(), layer, self.engine.weights[step.layer], operands)
         self._add_activation(step)
@@ -196,8 +202,21 @@ class Lowering:
         )
         self._define(step, target)
 
+    def _averages(self, step: Step, after: Step) -> bool:
+        """Whether `after` takes the mean of what `step` stores, whose kernel can sum up its rows."""
+        layers = self.layers[step.layer], self.layers[after.layer]
+        pooled = isinstance(layers[1], AvgPool) and (after.task, after.source) == ("layer", step.target)
+        if not pooled or step.task != "layer" or any(map(no_kernel, layers)) or not o.is_compiled(step.activation):
+            return False
+        choice = self.engine.choices.get(step.layer)
+        return choice is not None and choice.sums_rows
+
     def _add_average(self, step: Step) -> None:
-        self._table().add(o.AvgPool(**self._pooled(step)))
+        pooled = self._pooled(step)
+        cells = pooled["height"] * pooled["width"]
+        if step.source in self.averaged:
+            pooled |= dict(a=self.values.workspace, cell=BLOCK, width=1)
+        self._table().add(o.AvgPool(**pooled, cells=cells))
 
     def _pooled(self, step: Step) -> dict[str, int]:
         """What an operation that pools a value is told of it."""

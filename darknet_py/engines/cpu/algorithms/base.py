@@ -27,6 +27,8 @@ class Algorithm(Protocol[_Kind]):
         Whether it can read pictures in plain layout.
     halves : bool
         Whether it can store the maximum of each 2 x 2 pixels, of fewer at the last row and column, in their place.
+    sums_rows : bool
+        Whether it can sum up each row that it stores, for their mean.
     """
 
     @property
@@ -37,6 +39,8 @@ class Algorithm(Protocol[_Kind]):
     def plain(self) -> bool: ...
     @property
     def halves(self) -> bool: ...
+    @property
+    def sums_rows(self) -> bool: ...
 
     def declines(self, layer: _Kind) -> str:
         """Why it cannot compute `layer`; empty where it can."""
@@ -99,6 +103,11 @@ class Choice(NamedTuple):
     def halves(self) -> bool:
         """Whether it can halve what it stores."""
         return self.algorithm is not None and self.algorithm.halves
+
+    @property
+    def sums_rows(self) -> bool:
+        """Whether it can sum up the rows that it stores."""
+        return self.algorithm is not None and self.algorithm.sums_rows
 
     @property
     def implementation(self) -> str:

@@ -18,7 +18,7 @@ from .weights import PackedWeights, blocks, pack_matrix
 class MatrixProduct:
     """The product of the pictures, each a row, and the matrix."""
 
-    plain = halves = False
+    plain = halves = sums_rows = False
     name = "connected"
 
     def __init__(self, narrow: bool = False) -> None:

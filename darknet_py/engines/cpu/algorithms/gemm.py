@@ -20,7 +20,7 @@ from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
 class Direct:
     """Any window, over pictures with their edges."""
 
-    plain = halves = False
+    plain = halves = sums_rows = False
     name = "direct"
 
     def __init__(self, narrow: bool = False) -> None:

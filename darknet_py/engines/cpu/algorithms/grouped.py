@@ -33,6 +33,7 @@ class Grouped:
     """
 
     narrow = plain = halves = False
+    sums_rows = True
 
     def __init__(self, group: int) -> None:
         self.group = group
@@ -74,7 +75,7 @@ class Grouped:
 
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
         """See `Algorithm`."""
-        return threads * self._divide(layer, images, threads)[1]
+        return _row_sums(layer, images) + threads * self._divide(layer, images, threads)[1]
 
     def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
@@ -97,8 +98,9 @@ class Grouped:
                 out_height=shape.height,
                 out_width=shape.width,
                 item_rows=rows,
-                padded=operands.workspace if padded_bytes else 0,
+                padded=operands.workspace + _row_sums(layer, operands.images) if padded_bytes else 0,
                 thread_bytes=padded_bytes,
+                row_sums=operands.workspace if operands.averaged else 0,
                 b=address(weights.data),
                 bias=address(weights.bias),
                 residual=operands.residual,
@@ -122,6 +124,11 @@ class Grouped:
         # Not by the band: a batch's pictures, which may have others, give the same bits.
         copied = height * width * BLOCK <= MACHINE.padded_bytes and _whole_share(layer) < WHOLE**stride
         return rows, ((rows - 1) * stride + size) * width * BLOCK if copied else 0
+
+
+def _row_sums(layer: Convolutional, images: int) -> int:
+    """Bytes of the sums of each row of output."""
+    return blocks(layer.filters) * images * layer.shape.height * BLOCK
 
 
 def _whole_share(layer: Convolutional) -> float:

@@ -19,7 +19,8 @@ from .weights import PackedWeights, allocate, blocks
 class Pixels:
     """Columns and channels of a window's row lie side by side."""
 
-    narrow, plain, halves = False, True, False
+    narrow = halves = sums_rows = False
+    plain = True
     name = "direct_pixels"
 
     def declines(self, layer: Convolutional) -> str:

@@ -21,7 +21,8 @@ M, R, N = PLANAR.m, PLANAR.r, PLANAR.n
 class PlanarWinograd:
     """F(m x m, r x r), of stride 1, whose tiles lie in the lanes of registers, not their channels."""
 
-    narrow, plain, halves = False, True, True
+    narrow = sums_rows = False
+    plain = halves = True
     name = f"planar_wino_{M}x{M}_{R}x{R}"
     m, n = M, N
 

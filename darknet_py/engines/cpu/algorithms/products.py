@@ -34,6 +34,8 @@ class Operands(NamedTuple):
         Of one picture as it is stored, where each 2 x 2 pixels become one; else `shape`.
     source_cell, cell : int
         Bytes of LANES channels of a pixel in the source, where that is blocked, and in the target and residual.
+    averaged : bool
+        Whether the sum of each row of the target, (blocks, images, rows, LANES), is wanted where the workspace starts.
     """
 
     images: int
@@ -51,6 +53,7 @@ class Operands(NamedTuple):
     stored: Shape | None = None
     source_cell: int = BLOCK
     cell: int = BLOCK
+    averaged: bool = False
 
     @property
     def source_plane(self) -> int:

@@ -20,7 +20,7 @@ from .weights import PackedWeights, blocks, pack_matrix
 class Strassen:
     """Halves of pixels, of channels in and out."""
 
-    narrow = plain = halves = False
+    narrow = plain = halves = sums_rows = False
     name = "strassen_1x1"
 
     def declines(self, layer: Convolutional) -> str:

@@ -65,7 +65,7 @@ class _Tiling(NamedTuple):
 class Winograd:
     """F(m x m, r x r), of stride 1."""
 
-    plain = False
+    plain = sums_rows = False
 
     def __init__(self, m: int, r: int, narrow: bool = False) -> None:
         self.m, self.r, self.n, self.narrow = m, r, Tile(m, r).n, narrow

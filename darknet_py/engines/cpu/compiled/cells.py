@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from numba import float32
+
 from ..isa import BLOCK
 from . import kernel
-from .vector import load, load_narrow, load_narrow_scalar, load_scalar, store, store_narrow
+from .vector import broadcast, load, load_narrow, load_narrow_scalar, load_scalar, store, store_narrow
 
 
 @kernel
@@ -30,3 +32,18 @@ def load_lane(address, cell):
     if cell == BLOCK:
         return load_scalar(address)
     return load_narrow_scalar(address)
+
+
+@kernel
+def sum_cells(address, count, cell):
+    """The sum of `count` cells, the first at `address`: every fourth by itself, as each addition waits for the last."""
+    first = second = third = fourth = broadcast(float32(0))
+    whole = count - count % 4
+    for i in range(0, whole, 4):
+        first = first + load_cell(address + i * cell, cell)
+        second = second + load_cell(address + (i + 1) * cell, cell)
+        third = third + load_cell(address + (i + 2) * cell, cell)
+        fourth = fourth + load_cell(address + (i + 3) * cell, cell)
+    for i in range(whole, count):
+        first = first + load_cell(address + i * cell, cell)
+    return (first + second) + (third + fourth)

@@ -8,7 +8,7 @@ from .. import table as t
 from ..isa import BLOCK
 from . import kernel
 from .bending import bend_cells
-from .cells import load_cell
+from .cells import load_cell, sum_cells
 from .grouped_microkernel import sum_windows
 from .sync import next_item, share_out
 from .vector import broadcast, store
@@ -19,6 +19,7 @@ def convolve_groups(op, slope, final, share):
     """Run a `GROUPED` operation; `ITEM_ROWS` rows of a picture's block an item.
 
     At PADDED of thread 0, `THREAD_BYTES` before the next one's, is room for a copy of an item's pixels with padding.
+    ROW_SUMS gets the sum of each row of a picture's block.
     """
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     bands = (tall + op[t.ITEM_ROWS] - 1) // op[t.ITEM_ROWS]
@@ -34,9 +35,15 @@ def convolve_groups(op, slope, final, share):
             _convolve_padded(op, slope, final, picture, start, end, op[t.PADDED] + share.thread * op[t.THREAD_BYTES])
         else:
             _convolve_in_place(op, slope, final, picture, start, end)
-        if op[t.CURVE] != 0:  # while the first cache has them
-            d = op[t.C] + (picture * tall + start) * wide * op[t.OUT_CELL]
-            bend_cells(op[t.CURVE], d, (end - start) * wide, 1, 0, op[t.OUT_CELL])
+        # While the first cache has them.
+        out_cell = op[t.OUT_CELL]
+        d = op[t.C] + (picture * tall + start) * wide * out_cell
+        if op[t.CURVE] != 0:
+            bend_cells(op[t.CURVE], d, (end - start) * wide, 1, 0, out_cell)
+        if op[t.ROW_SUMS] != 0:
+            for y in range(end - start):
+                total = sum_cells(d + y * wide * out_cell, wide, out_cell)
+                store(op[t.ROW_SUMS] + (picture * tall + start + y) * BLOCK, total)
         item = next_item(queue)
 
 

@@ -85,9 +85,10 @@ def to_pixels(op, share):
         first, last = (p, p + w) if 0 <= y < h else (wide, wide)
         for i in range(first * channels):
             store_scalar(d + i * 4, float32(0))
-        for x in range(first, last):
-            for c in range(channels):
-                store_scalar(d + (x * channels + c) * 4, load_lane(s + c * plane + (x - first) * pixel, cell))
+        for c in range(channels):
+            to, at = d + (first * channels + c) * 4, s + c * plane
+            for x in range(last - first):
+                store_scalar(to + x * channels * 4, load_lane(at + x * pixel, cell))
         for i in range(last * channels, wide * channels):
             store_scalar(d + i * 4, float32(0))
         item = next_item(queue)

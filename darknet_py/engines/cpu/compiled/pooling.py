@@ -9,7 +9,7 @@ from numba import float32
 from .. import table as t
 from . import kernel
 from .bending import bend_cells
-from .cells import load_cell, store_cell
+from .cells import load_cell, store_cell, sum_cells
 from .sync import next_item, share_out
 from .vector import activated, broadcast, fma, maximum
 
@@ -40,18 +40,18 @@ def pool_maximum(op, share):
 
 @kernel
 def pool_average(op, share):
-    """The mean of each plane, whose rows are summed up first, as a long sum loses digits; a picture's block an item."""
+    """The mean of each plane, whose rows are summed up first, as a long sum loses digits; a picture's block an item.
+
+    It is of `CELLS` cells: more than are read where these are the rows' sums.
+    """
     h, w, cell, out_cell = op[t.HEIGHT], op[t.WIDTH], op[t.CELL], op[t.OUT_CELL]
     queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
     item = next_item(queue)
     while item >= 0:
         total = broadcast(float32(0))
         for y in range(h):
-            part = broadcast(float32(0))
-            for x in range(w):
-                part = part + load_cell(op[t.A] + ((item * h + y) * w + x) * cell, cell)
-            total = total + part
-        store_cell(op[t.C] + item * out_cell, total * broadcast(float32(1) / float32(h * w)), out_cell)
+            total = total + sum_cells(op[t.A] + (item * h + y) * w * cell, w, cell)
+        store_cell(op[t.C] + item * out_cell, total * broadcast(float32(1) / float32(op[t.CELLS])), out_cell)
         item = next_item(queue)
 
 

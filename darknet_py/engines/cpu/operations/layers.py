@@ -55,6 +55,7 @@ class AvgPool(Operation):
     images: int
     height: int
     width: int
+    cells: int  # of a plane, which each of those that are read may be the sum of some of
 
 
 class Add(Operation):

@@ -244,6 +244,7 @@ class Grouped(Operation):
     item_rows: int  # rows of output in an item
     padded: int  # where its padded pixels lie, in float32; 0 where they are read without a copy
     thread_bytes: int
+    row_sums: int  # where the sums of its rows lie, in float32; 0 where they are not wanted
     b: int
     bias: int
     residual: int

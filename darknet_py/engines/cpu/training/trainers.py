@@ -122,7 +122,8 @@ class Average(Trainer):
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
         source, target = self.sources[0].blocked(calls), self.target.make_blocked()
-        calls.add(o.AvgPool(a=source, c=target, cell=BLOCK, out_cell=BLOCK, **self._planes()))
+        cells = self.layer.input_shapes[0].height * self.layer.input_shapes[0].width
+        calls.add(o.AvgPool(a=source, c=target, cell=BLOCK, out_cell=BLOCK, **self._planes(), cells=cells))
 
     def add_backward(self, calls: Calls) -> None:
         """See `Trainer`."""
