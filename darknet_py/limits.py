@@ -72,12 +72,40 @@ def tell_size(size: int) -> str:
 
 
 def core_count() -> int:
-    """How many cores this process may use, by its affinity and by its container's share of their time."""
+    """How many cores this process may use, by its affinity and by its container's share of their time.
+
+    Where the system does not tell which processors are hardware threads of one core, all count.
+    """
+    return _within_quota(len(find_cores()))
+
+
+def processor_count() -> int:
+    """How many processors this process may use: a core has one for each of its hardware threads."""
+    return _within_quota(sum(map(len, find_cores())))
+
+
+def find_cores(root: Path = ROOT) -> list[set[int]]:
+    """The processors of each core that this process may use; empty where the system does not tell."""
     try:
-        cores = len(os.sched_getaffinity(0))
+        processors = os.sched_getaffinity(0)
     except (AttributeError, OSError):  # some systems have none, some sandboxes do not tell
-        cores = os.cpu_count() or 1
-    return min(cores, core_quota() or cores)
+        return []
+    cores: dict[str, set[int]] = {}
+    for processor in processors:
+        cores.setdefault(_find_siblings(root, processor), set()).add(processor)
+    return list(cores.values())
+
+
+def _within_quota(count: int) -> int:
+    count = count or os.cpu_count() or 1
+    return min(count, core_quota() or count)
+
+
+@cache
+def _find_siblings(root: Path, processor: int) -> str:
+    """The processors of this one's core, in the system's words; its own number where it does not tell."""
+    topology = root / f"sys/devices/system/cpu/cpu{processor}/topology"
+    return _read(topology / "thread_siblings_list") or str(processor)
 
 
 @cache

@@ -121,14 +121,15 @@ def ways(monkeypatch):
     monkeypatch.setattr(predict, "classify_each", each)
     monkeypatch.setattr(predict, "classify_many", many)
     monkeypatch.setattr(predict, "core_count", lambda: 3)
+    monkeypatch.setattr(predict, "processor_count", lambda: 6)
     return ways
 
 
 PREDICT = "classifier", "predict", "--engine", "reference", "shapes"
 
 
-@pytest.mark.parametrize(("threads", "expected"), [([], 3), (["--threads", "2"], 2), (["--threads", "64"], 3)])
-def test_many_pictures_have_a_thread_for_each_core_at_most(folder, ways, threads, expected):
+@pytest.mark.parametrize(("threads", "expected"), [([], 3), (["--threads", "2"], 2), (["--threads", "64"], 6)])
+def test_many_pictures_have_a_thread_for_each_core_and_at_most_for_each_processor(folder, ways, threads, expected):
     main([*PREDICT, str(folder), *threads])
     assert ways == [expected]
 

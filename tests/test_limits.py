@@ -13,7 +13,7 @@ from support_cli import environment, run, run_shell
 
 from darknet_py import limits
 from darknet_py.engines import memory_needed
-from darknet_py.limits import Limit, core_count, core_quota, memory_limits, tell_size
+from darknet_py.limits import Limit, core_count, core_quota, find_cores, memory_limits, processor_count, tell_size
 from darknet_py.network import load_structure
 
 V2 = "0::{path}\n"
@@ -136,6 +136,35 @@ def test_no_more_cores_are_used_than_there_is_time_for(monkeypatch):
     assert core_count() < 10**6
 
 
+def processors(monkeypatch, root, siblings):
+    """Processors that the process may use, by their numbers, each with what the system tells of its core."""
+    for number, text in siblings.items():
+        file = root / f"sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list"
+        if text:
+            file.parent.mkdir(parents=True)
+            file.write_text(f"{text}\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {*siblings}, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("siblings", "cores"),
+    [
+        ({0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}, [{0, 2}, {1, 3}]),
+        ({0: "0-1", 1: "0-1"}, [{0, 1}]),
+        ({1: "0-1", 2: "2-3", 3: "2-3"}, [{1}, {2, 3}]),  # a part of a core
+        ({0: "0", 1: "1"}, [{0}, {1}]),
+        ({0: "", 1: "", 7: ""}, [{0}, {1}, {7}]),  # not told
+    ],
+)
+def test_hardware_threads_of_a_core_are_one_core(tmp_path, monkeypatch, siblings, cores):
+    processors(monkeypatch, tmp_path, siblings)
+    assert find_cores(tmp_path) == cores
+    monkeypatch.setattr(limits, "find_cores", lambda: cores)
+    for quota, counts in ((None, (len(cores), len(siblings))), (1, (1, 1))):
+        monkeypatch.setattr(limits, "core_quota", lambda quota=quota: quota)
+        assert (core_count(), processor_count()) == counts
+
+
 @pytest.mark.parametrize("change", ["denied", "missing"])
 def test_where_the_system_does_not_tell_its_cores_the_machines_are_used(monkeypatch, change):
     def deny(*arguments):
@@ -146,7 +175,7 @@ def test_where_the_system_does_not_tell_its_cores_the_machines_are_used(monkeypa
         monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     monkeypatch.setattr(limits, "core_quota", lambda: None)
-    assert core_count() == 3
+    assert core_count() == processor_count() == 3
 
 
 def test_sizes_are_told_in_words():

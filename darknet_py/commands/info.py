@@ -95,7 +95,7 @@ def _find_cores() -> dict[str, str]:
     quota = core_quota()
     return {
         "used": str(core_count()),
-        "of": str(os.cpu_count() or "unknown"),
+        "processors": str(os.cpu_count() or "unknown"),
         "container's": "all" if quota is None else str(quota),
     }
 

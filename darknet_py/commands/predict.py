@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NO_MEMORY_TO_DRAW, CfgError, ImageError, UsageError, WeightsError
 from ..images.fit import PREDICT_MODES
-from ..limits import core_count
+from ..limits import core_count, processor_count
 from ..report import FORMATS, STYLES, Record, open_report
 from ..streams import say
 from .answering import Look, Named, Query, classify_each, classify_many, name
@@ -74,8 +74,9 @@ def run_predict(args: argparse.Namespace) -> int:
     named = [] if prompted or looks.draw or "-" in operands.rest else list(islice(paths, MANY))
     paths, query = chain(named, paths), Query(preprocess, top, only_leaves)
     many = len(named) == MANY
-    cores = core_count()  # more threads than these, each with a network of its own, take memory and no less time
-    answered = classify_many(network, paths, query, min(args.threads or cores, cores)) if many else None
+    # More threads than processors, each with a network of its own, take memory and no less time.
+    threads = min(args.threads or core_count(), processor_count())
+    answered = classify_many(network, paths, query, threads) if many else None
     done = failed = 0
     try:
         with closing(answered or classify_each(network, paths, query, looks.add)) as answers:

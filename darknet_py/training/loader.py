@@ -26,6 +26,7 @@ from ..images.augment import Augmentation, Warp, augment, draw, warp
 from ..images.decode import decode_image, load_image
 from ..images.fit import to_grey
 from ..layers import Array
+from ..limits import find_cores
 from .generators import Purpose, generator
 from .mixing import NOTHING_MIXED, Mixing, draw_mixing, make_truths, mix
 from .sampler import Indices, Sampler
@@ -272,14 +273,11 @@ class Loader:
 
 
 def _spread(threads: int) -> list[set[int]]:
-    """For each of the threads its core, where they have all cores and the system lets them be told apart.
+    """For each of the threads its core's processors, where they have all cores and the system tells these apart.
 
     Linux often wakes threads on the core of the one that wakes them, and moves them milliseconds later: on two cores a
     batch of 16 pictures took 16.2 ms, and so it took 14.5. A thread whose core another program has too cannot leave
     it, but takes fewer pictures then: a batch waits no longer than for the last of these.
     """
-    try:
-        cores = os.sched_getaffinity(0)
-    except (AttributeError, OSError):  # some systems have none, some sandboxes do not tell
-        return []
-    return [{core} for core in cores] if len(cores) == threads else []
+    cores = find_cores()
+    return cores if len(cores) == threads else []

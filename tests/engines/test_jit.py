@@ -141,8 +141,10 @@ def test_nothing_is_told_where_nothing_but_errors_is(screen, compile_nothing, ca
     assert not caplog.records
 
 
-@pytest.mark.parametrize(("cores", "megabytes", "expected"), [(2, 1000, False), (1, 1000, True), (2, 300, True)])
-def test_another_process_helps_where_there_is_a_core_and_memory_for_it(cores, megabytes, expected, monkeypatch):
+@pytest.mark.parametrize(("processors", "megabytes", "expected"), [(2, 1000, False), (1, 1000, True), (2, 300, True)])
+def test_another_process_helps_where_there_is_a_processor_and_memory_for_it(
+    processors, megabytes, expected, monkeypatch
+):
     asked = []
 
     def compile_kernels(alone, tell):
@@ -150,7 +152,7 @@ def test_another_process_helps_where_there_is_a_core_and_memory_for_it(cores, me
         return []
 
     monkeypatch.setattr(compiler, "compile_kernels", compile_kernels)
-    monkeypatch.setattr(jit, "core_count", lambda: cores)
+    monkeypatch.setattr(jit, "processor_count", lambda: processors)
     for module in (jit, limits):
         monkeypatch.setattr(module, "memory_limits", lambda: [Limit("this machine's", megabytes * 10**6, 0)])
     jit._make(True)

@@ -16,6 +16,7 @@ from support import make_network, random_array, random_parameters
 
 from darknet_py.engines import open_engine
 from darknet_py.engines.cpu import table as t
+from darknet_py.engines.cpu import team
 from darknet_py.engines.cpu.arena import LINE
 from darknet_py.engines.cpu.team import _Crew, team_of, thread_count
 from darknet_py.errors import EngineError
@@ -188,8 +189,10 @@ def test_networks_share_a_team():
     assert open_plan(2).engine.team is open_plan(2).engine.team is team_of(thread_count(2))
 
 
-def test_there_are_no_more_threads_than_cores():
-    assert thread_count(None) == thread_count(1000) >= thread_count(1) == 1
+def test_there_is_a_thread_a_core_and_at_most_one_a_processor(monkeypatch):
+    monkeypatch.setattr(team, "core_count", lambda: 4)
+    monkeypatch.setattr(team, "processor_count", lambda: 8)
+    assert [thread_count(wanted) for wanted in (None, 1, 6, 1000)] == [4, 1, 6, 8]
 
 
 @pytest.mark.skipif(thread_count(None) < 2, reason="needs two cores")

@@ -88,7 +88,7 @@ from darknet_py.engines.cpu.compiled import whole
 
 whole._Library.of_another_name = lambda self: None
 assert not whole._are_known()
-jit.core_count = lambda: 1  # no other process compiles
+jit.processor_count = lambda: 1  # no other process compiles
 """
 ANSWER = """
 import sys

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...cache import cache_dir, keep
 from ...errors import EngineError
-from ...limits import core_count, has_memory, memory_limits, tell_size
+from ...limits import has_memory, memory_limits, processor_count, tell_size
 from .isa import ASKED, ISA, PROCESSOR, refuse_foreign, refuse_missing
 from .linked import OWN, Linked, place
 from .table import COUNTS, SYMBOLS
@@ -93,8 +93,8 @@ def _make(kept: bool) -> bytes:
         if limit.used + COMPILING > limit.size:
             needed, most = tell_size(limit.used + COMPILING), tell_size(limit.size)
             raise EngineError(f"compiling kernels takes {needed}, more than {limit.whose} {most}", option="engine=cpu")
-    # Another process helps where there is a core and as much memory for it.
-    alone = core_count() == 1 or not has_memory(2 * COMPILING)
+    # Another process helps where there is a processor and as much memory for it.
+    alone = processor_count() == 1 or not has_memory(2 * COMPILING)
     from tqdm import tqdm
 
     from .compiler import compile_kernels

@@ -9,15 +9,18 @@ from itertools import count
 from weakref import finalize
 
 from ...forks import renew_after_fork
-from ...limits import core_count
+from ...limits import core_count, processor_count
 from . import table as t
 from .arena import LINE, address, aligned
 from .jit import Native, load_kernels
 
 
 def thread_count(wanted: int | None) -> int:
-    """How many threads work: one a core, or fewer where so many are wanted; one without a core holds all others up."""
-    return min(wanted or core_count(), core_count())
+    """How many threads work: as many as are wanted, else one a core, whose arithmetic it takes up.
+
+    At most one a processor: one without holds all others up.
+    """
+    return min(wanted or core_count(), processor_count())
 
 
 @cache
