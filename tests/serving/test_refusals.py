@@ -52,10 +52,10 @@ def stuck(network, monkeypatch):
     """The network, which answers nothing within the block; the event is set when it was asked."""
     go, asked, answer = threading.Event(), threading.Event(), network.probabilities
 
-    def wait(*arguments):
+    def wait(*arguments, **options):
         asked.set()
         go.wait()
-        return answer(*arguments)
+        return answer(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(network, "probabilities", wait)
@@ -200,7 +200,7 @@ def test_bytes_and_heatmaps_are_limited_too(network, monkeypatch):
     with asking(network, held=len(STAR) + 10, heatmaps=1) as (client, service), ThreadPoolExecutor() as pool:
         with stuck(network, monkeypatch) as asked:
             waiting = pool.submit(client.post, "/v1/heatmap", content=STAR)
-            asked.wait()
+            assert asked.wait(60)
             assert refusal(client.post("/v1/classify", content=STAR))[0] == 429
             service._held.size = 1 << 20
             status, text = refusal(client.post("/v1/heatmap", content=STAR))

@@ -19,7 +19,8 @@ def convolve_groups(op, slope, final, share):
     """Run a `GROUPED` operation; `ITEM_ROWS` rows of a picture's block an item.
 
     At PADDED of thread 0, `THREAD_BYTES` before the next one's, is room for a copy of an item's pixels with padding.
-    ROW_SUMS gets the sum of each row of a picture's block.
+    ROW_SUMS gets the sum of each row of a picture's block: a mean that read the picture anew would take it from the
+    cores that wrote it. On two without a common cache efficientnet_b0 took 5.7 ms for 6.1.
     """
     tall, wide = op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
     bands = (tall + op[t.ITEM_ROWS] - 1) // op[t.ITEM_ROWS]

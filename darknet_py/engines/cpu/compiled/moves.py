@@ -85,7 +85,7 @@ def to_pixels(op, share):
         first, last = (p, p + w) if 0 <= y < h else (wide, wide)
         for i in range(first * channels):
             store_scalar(d + i * 4, float32(0))
-        for c in range(channels):
+        for c in range(channels):  # pixel by pixel it took 2.7 times as long
             to, at = d + (first * channels + c) * 4, s + c * plane
             for x in range(last - first):
                 store_scalar(to + x * channels * 4, load_lane(at + x * pixel, cell))
