@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import make_network, random_parameters
+from support import assert_close, make_network, random_array, random_parameters, run_engine
 
 from darknet_py.engines import open_engine
 from darknet_py.engines.cpu import operations as o
@@ -85,6 +85,19 @@ def test_means_of_what_is_made_of_it_are_not(between):
     convolution, mean = lower((40, 9, 7), [DEPTHWISE, *between, ("avgpool", {})], (o.Grouped, o.AvgPool))
     assert convolution.row_sums == 0
     assert (mean.height, mean.width, mean.cells) == (9, 7, 63)
+
+
+def test_another_mean_of_the_same_layer_later_reads_what_it_stores():
+    """Its rows' sums lie in the workspace, which layers in between use."""
+    between = [("convolutional", {"filters": 40, "groups": 40, "size": 3, "pad": 1}), ("route", {"layers": 0})]
+    sections = [DEPTHWISE, ("avgpool", {}), ("route", {"layers": 0}), *between, ("avgpool", {})]
+    *_, convolution, first, _, second = lower((40, 7, 7), sections, (o.Grouped, o.AvgPool))
+    assert first.a == convolution.row_sums != second.a
+    assert (first.width, second.width) == (1, 7)
+    network = make_network((40, 7, 7), *sections)
+    parameters, batch = random_parameters(network.layers), random_array((2, 40, 7, 7))
+    answers = [run_engine(engine, network.layers, parameters, batch) for engine in ("cpu", "reference")]
+    assert_close(*answers, 1e-5)
 
 
 def test_rows_are_not_summed_up_before_an_activation_that_no_kernel_applies(monkeypatch):

@@ -39,8 +39,8 @@ class Lowering:
         In order.
     input_rows : list of (Table, int)
         Operations that are told at each run where the batch lies.
-    averaged : set of int
-        Values whose rows' sums lie where the workspace starts as the next step takes their mean.
+    averaged : dict of int to int
+        Values whose rows' sums lie where the workspace starts, until the next step takes their mean: what that gives.
     """
 
     def __init__(self, engine: Prepared, layers: Sequence[Layer], values: Values) -> None:
@@ -49,7 +49,7 @@ class Lowering:
         self.input_rows: list[tuple[Table, int]] = []
         self.calls: list[Table | Callable[[], None]] = []
         pairs = pairwise(engine.program.steps)
-        self.averaged = {step.target for step, after in pairs if self._averages(step, after)}
+        self.averaged = {step.target: after.target for step, after in pairs if self._averages(step, after)}
         for step in engine.program.steps:
             self.layer = step.layer
             self._add(step)
@@ -214,7 +214,7 @@ class Lowering:
     def _add_average(self, step: Step) -> None:
         pooled = self._pooled(step)
         cells = pooled["height"] * pooled["width"]
-        if step.source in self.averaged:
+        if self.averaged.get(step.source) == step.target:  # a later mean of the same value finds the workspace taken
             pooled |= dict(a=self.values.workspace, cell=BLOCK, width=1)
         self._table().add(o.AvgPool(**pooled, cells=cells))
 
