@@ -175,8 +175,9 @@ def scaled(draw, shapes):
     channels = shapes[-1].channels
     depthwise = {"filters": channels, "groups": channels, "size": 3, "pad": 1, "activation": draw(activations)}
     factors = ("convolutional", {"filters": channels, "activation": "logistic"})
+    again = [("avgpool", {}), ("convolutional", {"filters": 8, "size": 3, "pad": 1}), ("route", {"layers": -3})]
     scaling = [("avgpool", {}), factors, ("scale_channels", {"from": -3, "activation": draw(activations)})]
-    return [("convolutional", depthwise)] * draw(switches) + scaling
+    return [("convolutional", depthwise)] * draw(switches) + again * draw(switches) + scaling
 
 
 @st.composite
