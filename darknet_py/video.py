@@ -261,8 +261,9 @@ class Writer:
 
     def __init__(self, path: str, rate: float) -> None:
         self.path, self.rate, self.written = path, rate, 0
-        folder, name = os.path.split(os.path.abspath(path))
-        self._partial = os.path.join(folder, f".{os.urandom(8).hex()}{os.path.splitext(name)[1].lower()}")
+        self._suffix = next(suffix for suffix in CODECS if path.lower().endswith(suffix))
+        folder = os.path.dirname(os.path.abspath(path))
+        self._partial = os.path.join(folder, f".{os.urandom(8).hex()}{self._suffix}")
         self._writer: Any = None
         self._size = (0, 0)
 
@@ -271,7 +272,7 @@ class Writer:
         cv2 = load_opencv()
         height, width = picture.shape[0] & ~1 or 2, picture.shape[1] & ~1 or 2  # codecs want even numbers
         if self._writer is None:
-            codec = cv2.VideoWriter.fourcc(*CODECS[os.path.splitext(self._partial)[1]])
+            codec = cv2.VideoWriter.fourcc(*CODECS[self._suffix])
             self._size = width, height
             self._writer = cv2.VideoWriter(self._partial, codec, self.rate, self._size)
             if not self._writer.isOpened():

@@ -108,3 +108,11 @@ def test_a_stream_that_stalls_is_not_waited_for_once_it_is_left():
     with streaming([encode(7)] * (last + 1)) as (address, _), closing(video.Source(address)) as source:
         numbers += (frame.number for frame in source.frames(lambda: last in numbers))
         assert source._reader.is_alive()
+
+
+def test_a_video_may_be_called_by_its_ending_alone(tmp_path):
+    path = tmp_path / ".AVI"
+    with closing(video.Writer(str(path), 25)) as writer:
+        writer.add(np.zeros((48, 64, 3), np.uint8))
+    with closing(video.Source(str(path))) as source:
+        assert [frame.picture.shape for frame in source.frames()] == [(48, 64, 3)]
