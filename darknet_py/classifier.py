@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
 from collections.abc import Callable, Iterable
@@ -185,6 +186,7 @@ class Classifier(RunningNetwork):
         probabilities = self.probabilities(view[None], only_leaves=index is None)[0]
         if index is None:
             index = self.rank(probabilities, 1)[0].index
+        index = operator.index(index)
         if not 0 <= index < self.outputs:
             raise UsageError(f"class {index}: there are {self.outputs}, from 0", file=self.file)
         layers = self.layers_for(*view.shape[1:])[: self.output_layer.index + 1]

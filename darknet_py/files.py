@@ -135,7 +135,10 @@ def write_atomically(
     as far as the umask allows. When this returns, all of it is on the disk. A process that is killed leaves nothing
     behind where the file system has files without a name, else one whose name begins with a dot.
     """
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError as reason:  # a NUL byte in the path
+        raise error(describe_oserror(reason), file=path) from None
     replaced = os.path.exists(target)
     if replaced:
         check_regular(target, error, path)

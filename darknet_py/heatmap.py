@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -54,9 +55,14 @@ class Heatmap:
     def spread(self, width: int | None = None, height: int | None = None) -> Array:
         """The cells laid over the picture at this size, by default its own: float32 (height, width), of 0..1.
 
-        It is 0 where the network did not look.
+        It is 0 where the network did not look; UsageError where a side is below 1.
         """
-        width, height = width or self.width, height or self.height
+        width, height = (
+            self.width if width is None else index(width),
+            self.height if height is None else index(height),
+        )
+        if width < 1 or height < 1:
+            raise UsageError(f"a heat map of {width} x {height}: at least 1 x 1 is expected")
         left, top, right, bottom = self.area
         upper, lower, below, rows = _sample(self.cells.shape[0], height, top, bottom)
         before, after, beside, columns = _sample(self.cells.shape[1], width, left, right)

@@ -106,13 +106,17 @@ class Parameters:
     Raises
     ------
     UsageError
-        Where `values` are not as many as the layers have.
+        Where `values` are no floating-point numbers beside one another, or not as many as the layers have.
     """
 
     def __init__(self, layers: Sequence[Layer], values: Array) -> None:
         self.layers, self.values = tuple(layers), values
         self.entries = tuple(find_entries(self.layers))
         count = self.entries[-1].part.stop if self.entries else 0
+        if values.dtype.kind != "f" or not values.flags.c_contiguous:  # whose parts would be copies
+            raise UsageError(
+                f"parameters of {values.dtype}, strides {values.strides}; float32, beside one another, is expected"
+            )
         if values.shape != (count,):
             raise UsageError(f"parameters of shape {values.shape}; ({count},) is expected")
         left = iter(self.entries)
@@ -173,4 +177,6 @@ def _copy(layer: Layer, views: Views, arrays: Mapping[str, Array]) -> None:
         if given is None or given.shape != entry.parameter.shape:
             has = "missing" if given is None else f"shape {given.shape}"
             raise UsageError(f"{has}; {entry.parameter.shape} is expected", option=entry.label)
+        if given.dtype.kind not in "biuf":
+            raise UsageError(f"an array of {given.dtype}; real numbers are expected", option=entry.label)
         views[entry.name] = given

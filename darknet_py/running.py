@@ -18,7 +18,7 @@ from .cfg import load_cfg
 from .engines import memory_needed, open_engine
 from .engines.base import Engine, Interpolate, Plan
 from .engines.passes import Program, compile_steps
-from .errors import CfgError, UsageError, WeightsError
+from .errors import CfgError, UsageError, WeightsError, one_line
 from .forks import renew_after_fork
 from .layers import Array, Layer
 from .layers.counts import count_forward
@@ -276,12 +276,15 @@ class RunningNetwork(Network):
 
     def _check_batch(self, batch: npt.ArrayLike) -> Array:
         """The batch as an array; UsageError where it is not one that the network takes."""
-        given = np.asarray(batch)
+        try:
+            given = np.asarray(batch)
+        except ValueError as ragged:
+            raise UsageError(f"a batch that is no array: {one_line(str(ragged))}", file=self.file) from None
         if given.dtype.kind in "iu" and not self.flat and given.max(initial=0) > 1:
             reason = f"a batch of {given.dtype} up to {given.max()}; 0..1 is expected, as fit makes it of a picture"
             raise UsageError(reason, file=self.file)
         try:
-            if given.dtype.kind in "cSU":  # of which NumPy would make numbers
+            if given.dtype.kind in "cmMSU":  # of which NumPy would make numbers
                 raise TypeError
             with np.errstate(over="ignore"):  # what becomes infinite is refused
                 array = np.ascontiguousarray(given, np.float32)

@@ -105,7 +105,7 @@ def test_batches_of_a_pictures_bytes_are_refused(net, dtype):
         net.predict(np.full((1, 3, 64, 64), 2, dtype))
 
 
-@pytest.mark.parametrize(("dtype", "value"), [(np.complex64, 0), (object, "x"), ("U1", "1"), ("S1", "1")])
+@pytest.mark.parametrize(("dtype", "value"), [(np.complex64, 0), (object, "x"), ("U1", "1"), ("S1", "1"), ("M8[s]", 0)])
 def test_batches_of_no_real_numbers_are_refused(net, dtype, value):
     with pytest.raises(UsageError, match=r"shapes\.cfg: a batch of .*; real numbers are expected$"):
         net.predict(np.full((1, 3, 64, 64), value, dtype))
@@ -191,3 +191,8 @@ def test_memory_is_looked_at_for_every_picture(net, monkeypatch):
     monkeypatch.setattr(running, "memory_limits", lambda: [Limit("a test's", 0, 0)])
     with pytest.raises(CfgError, match="to run at 72 x 72, more than a test's"):
         net.layers_for(72, 72)
+
+
+def test_a_batch_of_uneven_rows_is_refused(net):
+    with pytest.raises(UsageError, match=r"shapes\.cfg: a batch that is no array: "):
+        net.predict([[1.0], [1.0, 2.0]])

@@ -197,3 +197,8 @@ def test_of_several_that_write_one_file_one_wins_whole(tmp_path):
 )
 def test_reasons_begin_small_unless_with_an_abbreviation(reason, words):
     assert describe_oserror(reason) == words
+
+
+def test_a_name_with_a_nul_byte_is_refused(tmp_path):
+    with pytest.raises(DarknetError, match="embedded null byte"):
+        write_atomically(f"{tmp_path}/a\0b", [b"x"], DarknetError)

@@ -141,6 +141,19 @@ def test_a_map_lies_where_its_area_says():
     assert Heatmap(guess, 0, cells, (0, 0, 1, 1), 4, 4).spread(7, 3).shape == (3, 7)
 
 
+@pytest.mark.parametrize("size", [(-1, 5), (5, 0)])
+def test_a_map_of_no_pixels_is_refused(size):
+    heatmap = Heatmap(Prediction(0, "a", "a", 1.0), 0, np.float32([[0, 1]]), (0, 0, 1, 1), 4, 4)
+    with pytest.raises(UsageError, match="at least 1 x 1 is expected"):
+        heatmap.spread(*size)
+    with pytest.raises(TypeError):
+        heatmap.spread(1.5, 2)
+
+
+def test_the_class_may_be_a_number_of_numpy(shapes):
+    assert type(shapes.heatmap(np.zeros((64, 64, 3), np.uint8), index=np.int64(2)).prediction.index) is int
+
+
 def test_what_a_crop_layer_leaves_is_where_the_map_lies(tmp_path):
     text = "[net]\nheight=16\nwidth=16\nchannels=3\n[crop]\ncrop_height=8\ncrop_width=4\n[convolutional]\nfilters=3\n"
     (tmp_path / "x.cfg").write_text(text + "size=1\nactivation=linear\n[avgpool]\n[softmax]\n")

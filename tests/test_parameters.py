@@ -104,6 +104,7 @@ def test_gathered_arrays_of_any_layout_are_copied():
     ("change", "reason"),
     [
         (lambda arrays: arrays[2].update(weights=arrays[2]["weights"].T), r"shape \(12, 4\); \(4, 12\) is expected"),
+        (lambda arrays: arrays[2].update(weights=arrays[2]["weights"] * 1j), "an array of complex64; real numbers are"),
         (lambda arrays: arrays[2].pop("weights"), r"missing; \(4, 12\) is expected"),
     ],
 )
@@ -122,3 +123,11 @@ def test_too_few_or_too_many_are_refused():
         Parameters.gather(LAYERS, [*arrays, {}])
     with pytest.raises(UsageError, match=r"parameters of shape \(87,\); \(88,\) is expected"):
         Parameters(LAYERS, np.zeros(COUNT - 1, np.float32))
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros(COUNT, int), np.zeros(COUNT, complex), np.zeros(2 * COUNT, np.float32)[::2]]
+)
+def test_values_whose_views_could_not_hold_what_is_assigned_are_refused(values):
+    with pytest.raises(UsageError, match="; float32, beside one another, is expected"):
+        Parameters(LAYERS, values)

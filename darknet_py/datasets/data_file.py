@@ -94,7 +94,7 @@ def load_dataset(path: str | os.PathLike[str] = IMAGENET) -> Dataset:
         Where a file cannot be read, a value makes no sense, or names are fewer than classes.
     """
     file = os.fspath(path)
-    if os.path.isdir(resolve(path)):
+    if file and os.path.isdir(resolve(path)):
         file = os.path.join(file, "imagenet1k.data")
     found = resolve(file)
     remarks = Remarks(file, DatasetError)

@@ -31,7 +31,7 @@ def load_list(source: str, dataset: Dataset) -> list[str]:
         Where the list or folder cannot be read or names no image.
     """
     path = find_listed(source, dataset.path)
-    if path.is_dir():
+    if os.path.isdir(path):  # what cannot be looked at is none, and its reader says why
         return find_pictures(path, DatasetError)
     size = check_regular(path, DatasetError, source)
     if size > MAX_BYTES:
@@ -52,7 +52,7 @@ def class_folders(source: str, dataset: Dataset) -> Iterator[Folder]:
         return os.path.abspath(find_listed(path, dataset.path))
 
     found = find_listed(source, dataset.path)
-    if found.is_dir() and _has_classes(found, {*dataset.wnids}):
+    if os.path.isdir(found) and _has_classes(found, {*dataset.wnids}):
         yield Folder(os.fspath(found), os.path.abspath(found), locate)
     if dataset.folder:
         located = locate(dataset.folder)

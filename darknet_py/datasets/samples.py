@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 from ..errors import DarknetWarning, DatasetError, UsageError
 from .data_file import Dataset
@@ -32,12 +32,14 @@ class Sample(NamedTuple):
 
 
 def check_samples(samples: Iterable[object]) -> None:
-    """Raise UsageError unless each of them is a `Sample`."""
+    """Raise UsageError unless each of them is a `Sample`, of a file by its name and of a class by its number."""
     for sample in samples:
         if not isinstance(sample, Sample):
             raise UsageError(f"samples: {sample!r} is none; load_samples makes them, or Sample(file, truth)")
         if not isinstance(sample.file, str):
             raise UsageError(f"samples: {sample.file!r} is a {type(sample.file).__name__}; a str names the file")
+        if not isinstance(sample.truth, SupportsIndex):
+            raise UsageError(f"samples: {sample.file}: class {sample.truth!r}; a whole number is expected")
 
 
 def load_samples(source: str | os.PathLike[str], dataset: Dataset, match: str | None = "words") -> list[Sample]:

@@ -100,7 +100,7 @@ def evaluate(
     _check_samples(samples, classes)
     for name, value in (("top", top), ("batch", batch), ("workers", workers), ("threads", threads)):
         if not isinstance(value, SupportsIndex):
-            if name == "batch" or (name == "threads" and value is not None):
+            if name in ("top", "batch") or (name == "threads" and value is not None):
                 raise UsageError(f"{name}={value!r}: a whole number is expected")
         elif index(value) < 1:
             raise UsageError(f"{name}={value}: at least 1 is expected")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from operator import index
+from typing import SupportsIndex
 
 from ..errors import UsageError
 from .sampler import SAMPLINGS
@@ -48,6 +50,13 @@ class TrainingSettings:
     validate_every: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("seed", "threads", "freeze", "validate_every"):
+            value = getattr(self, name)
+            if name == "threads" and value is None:
+                continue
+            if not isinstance(value, SupportsIndex):
+                raise UsageError(f"{name}={value!r}: a whole number is expected")
+            object.__setattr__(self, name, index(value))  # of NumPy's numbers Python's
         if not 0 <= self.seed < 1 << 63:
             raise UsageError(f"seed={self.seed}: 0 or a positive number of at most 63 bits is expected")
         if self.sampling not in SAMPLINGS:

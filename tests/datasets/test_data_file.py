@@ -255,3 +255,8 @@ def test_what_training_wrote_is_found_where_its_folder_was_moved_to(tmp_path, mo
     (tmp_path / "runs" / "first" / "x.names").write_text("c\nd\n")
     (tmp_path / "runs" / "first" / "x.valid.list").write_text("b.png\n")
     assert load_dataset("moved/x.data").names == ["c", "d"]
+
+
+def test_a_data_file_without_a_name_is_refused():
+    with pytest.raises(DatasetError, match="a name is expected"):
+        load_dataset("")

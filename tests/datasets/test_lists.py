@@ -216,3 +216,8 @@ def test_a_shard_is_every_nth_from_its_own_number_on():
 @pytest.mark.parametrize(("paths", "repeated"), [([], 0), (["a", "b"], 0), (["a", "b", "a", "a", "b"], 3)])
 def test_paths_that_have_occurred_before_are_counted(paths, repeated):
     assert count_repeated(paths) == repeated
+
+
+def test_a_list_whose_name_no_system_takes_is_refused(dataset):
+    with pytest.raises(DatasetError, match="file name too long"):
+        load_list("x" * 5000, dataset)

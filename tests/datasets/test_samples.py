@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from darknet_py.datasets.data_file import Dataset
-from darknet_py.datasets.samples import Sample, load_samples
+from darknet_py.datasets.samples import Sample, check_samples, load_samples
 from darknet_py.errors import DarknetWarning, DatasetError, UsageError
 
 
@@ -121,3 +122,10 @@ def test_as_a_substring_folders_for_classes_count_no_more_than_others(write, dat
     touch(*PATHS)
     write(b"pics/b/a.png\n")
     assert load_samples("x.list", replace(dataset, folder="pics"), "substring")[0].truth == 0
+
+
+@pytest.mark.parametrize("truth", [1.5, 1.0, float("nan"), "1", None])
+def test_a_class_is_a_whole_number(truth):
+    check_samples([Sample("a.png", 1), Sample("a.png", np.int64(1))])
+    with pytest.raises(UsageError, match=r"^samples: a\.png: class .*; a whole number is expected$"):
+        check_samples([Sample("a.png", truth)])

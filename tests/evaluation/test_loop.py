@@ -183,6 +183,7 @@ def test_damaged_lines_of_a_journal_are_told_and_measured_again(network, samples
     [
         (dict(top=0), "top=0: at least 1 is expected"),
         (dict(top=11), "top=11: at most 10 is expected, one for each class"),
+        (dict(top=1.5), "top=1.5: a whole number is expected"),
         (dict(batch=0), "batch=0: at least 1 is expected"),
         (dict(workers=-1), "workers=-1: at least 1 is expected"),
         (dict(workers=np.int64(0)), "workers=0: at least 1 is expected"),
