@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import pickle
 import signal
@@ -19,6 +20,7 @@ import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, rpc
 
 from ..errors import ClusterError, DarknetWarning
+from ..files import read_bytes
 from ..limits import core_count
 from ..version import __version__
 from .evaluator import Pending
@@ -232,6 +234,10 @@ class Coordinator:
     def _upload(self) -> None:
         """Send the network's files to all workers, once."""
         if not self._uploaded:
-            contents = {self.job.cfg: self.cfg.read_bytes(), self.job.weights: self.weights.read_bytes()}
+            files = {self.job.cfg: self.cfg, self.job.weights: self.weights}
+            contents = {digest: read_bytes(path, ClusterError) for digest, path in files.items()}
+            for digest, content in contents.items():
+                if hashlib.sha256(content).hexdigest() != digest:
+                    raise ClusterError("changed since the run began; begin it anew", file=files[digest])
             self.client.register_plugin(Upload(contents))
             self._uploaded = True

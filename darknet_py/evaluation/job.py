@@ -58,9 +58,18 @@ class Job:
 
 
 def make_job(command: str, network: Classifier, preprocess: str, keep: int, shown: int, passing: bool = False) -> Job:
-    """The job for a network that was loaded with weights; its files are read, unless it is in `passing`: not kept."""
+    """The job for a network that was loaded with weights; its files are read, unless it is in `passing`: not kept.
+
+    Raises
+    ------
+    CfgError, WeightsError
+        Where a file cannot be read, or the weights have changed since.
+    """
     cfg, weights = network_files(network)
-    digests = ("", "") if passing else (digest_file(cfg, CfgError), digest_file(weights, WeightsError))
+    digests = ("", "")
+    if not passing:
+        digests = digest_file(cfg, CfgError), digest_file(weights, WeightsError)
+        network.check_unchanged()  # what was loaded is what is told of
     how = network.engine, network.precision, network.dialect.name
     return Job(__version__, command, preprocess, *how, *digests, keep, shown)
 

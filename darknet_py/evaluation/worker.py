@@ -12,7 +12,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from ..classifier import load_network
 from ..errors import ClusterError, DarknetError
-from ..files import digest_file
+from ..files import digest_file, write_atomically
 from .evaluator import Evaluator, Pending
 from .job import Job
 from .outcome import Outcome
@@ -54,10 +54,10 @@ class Upload(WorkerPlugin):
         self.contents, self.folder = dict(contents), Path()
 
     def setup(self, worker: Worker) -> None:
-        """Write the files on the worker's own disk."""
+        """Write the files on the worker's own disk; its threads may look for them meanwhile."""
         self.folder = Path(worker.local_directory)
         for digest, content in self.contents.items():
-            (self.folder / digest).write_bytes(content)
+            write_atomically(self.folder / digest, [content], ClusterError)
         self.contents.clear()
 
 
