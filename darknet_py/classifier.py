@@ -340,7 +340,8 @@ def load_network(
     gpu : int, optional
         Which GPU, from 0.
     precision : str
-        ``float32``, or ``bfloat16``: on a CPU with instructions for it faster, and good to about two digits.
+        ``float32``, or ``bfloat16``: on a CPU with instructions for it faster, and good to about two digits. On a GPU
+        also ``tf32`` and ``float16``.
     dialect : str, optional
         Whose arithmetic: ``darknet``, pjreddie's, ``alexeyab``, or ``alexeyab-2020``, as it was on a CPU from February
         to April of that year; where absent, that of the program that wrote the weights where their header says so
