@@ -13,11 +13,16 @@
     said.hidden = !text;
   }
 
-  // Requests wait for each other here, so that the service need not refuse any.
+  // Requests wait for each other here, so that the service need not refuse any; those that meanwhile nobody wants
+  // are not sent.
   let running = 0;
   const waiting = [];
-  async function post(path, file, more = {}) {
+  async function post(path, file, more = {}, isWanted = () => true) {
     while (running >= AT_ONCE) await new Promise((resume) => waiting.push(resume));
+    if (!isWanted()) {
+      waiting.shift()?.();
+      throw new Error("no longer asked for");
+    }
     running++;
     try {
       const form = new FormData();
@@ -95,7 +100,8 @@
       this.item.classList.add("busy");
       this.item.classList.remove("failed");
       try {
-        const { network, results: [result] } = await (await post("/v1/classify", this.file)).json();
+        const response = await post("/v1/classify", this.file, {}, () => turn === this.turn);
+        const { network, results: [result] } = await response.json();
         if (turn !== this.turn) return;
         showGuesses(this.item.querySelector("ol"), result.predictions, (index) => this.show("heatmap", index));
         this.note.textContent = describe(result, network);
@@ -127,7 +133,8 @@
       }
       this.item.classList.add("busy");
       try {
-        const blob = await (await post(`/v1/${view}`, this.file, index === undefined ? {} : { index })).blob();
+        const more = index === undefined ? {} : { index };
+        const blob = await (await post(`/v1/${view}`, this.file, more, () => turn === this.shown)).blob();
         if (turn !== this.shown) return;
         URL.revokeObjectURL(this.drawn);
         this.drawn = URL.createObjectURL(blob);
@@ -141,6 +148,7 @@
 
     remove() {
       this.turn++;
+      this.shown = null;
       URL.revokeObjectURL(this.picture);
       URL.revokeObjectURL(this.drawn);
       this.item.remove();

@@ -152,6 +152,25 @@ def test_another_network_preprocessing_and_number_of_guesses_count_for_all_pictu
     assert guesses(page) == tell(network.classify(STAR, 2, "letterbox"))
 
 
+def test_what_nobody_wants_any_more_is_not_asked_for(page, tmp_path):
+    count, changes, at_once = 12, 10, 4
+    for index in range(count):
+        (tmp_path / f"{index}.png").write_bytes(draw(index))
+    drop(page, *tmp_path.iterdir())
+    answered = f"document.querySelectorAll('#answers > li:not(.busy) .guesses button').length === {3 * count}"
+    wait(page, answered)
+    page.execute_script(
+        "for (let turn = 0; turn < arguments[0]; turn++)"
+        " document.getElementById('options').dispatchEvent(new Event('change'));",
+        changes,
+    )
+    wait(page, answered)
+    asked = page.execute_script(
+        "return performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/v1/classify')).length"
+    )
+    assert asked == count + at_once + count
+
+
 def test_what_is_no_picture_or_too_large_is_told(page, tmp_path):
     (tmp_path / "x.png").write_bytes(b"no picture")
     (tmp_path / "large.png").write_bytes(bytes(BODY + 1))
