@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py.limits import find_cores
+
 NEAR = 250e-9  # seconds a round trip at most; 115 ns were seen within a cache, 480 between two
 ROUNDS, TRIPS = 20, 1000  # the best round counts: others' turns on a core only add to it
 
@@ -37,14 +39,14 @@ def _compile() -> Any:
 
 def round_trip() -> float:
     """Seconds that a word takes from one core to another and back, with threads of their own; nan with one core."""
-    cores = sorted(os.sched_getaffinity(0))[:2]
+    cores = find_cores()[:2]
     if len(cores) < 2:
         return math.nan
     bounce, ball = _compile(), np.zeros(8, np.int64)
     seconds = []
 
     def play(player: int) -> None:
-        os.sched_setaffinity(0, {cores[player]})
+        os.sched_setaffinity(0, cores[player])
         for number in range(ROUNDS):
             start = time.perf_counter()
             bounce(ball.ctypes.data, player, number * TRIPS, TRIPS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
+
+from darknet_py.limits import core_count
 
 from .models import NETWORKS
 
@@ -45,8 +46,6 @@ def make_parser(
         allow_abbrev=False,
     )
     parser.add_argument("--rounds", type=positive, default=rounds, metavar="N", help="default: %(default)s")
-    parser.add_argument(
-        "--threads", type=positive, default=len(os.sched_getaffinity(0)), metavar="N", help="default: one a core"
-    )
+    parser.add_argument("--threads", type=positive, default=core_count(), metavar="N", help="default: one a core")
     parser.add_argument("--networks", type=names(networks), default=default, metavar="A,B", help="default: %(default)s")
     return parser
