@@ -80,7 +80,12 @@ class Network:
 
     def layers_at(self, height: int, width: int) -> tuple[Layer, ...]:
         """The layers, shaped for pictures of `height` x `width`; CfgError where the network does not allow it."""
-        return self._shape_all(Shape(self.input_shape.channels, height, width), (layer.shaped for layer in self.layers))
+        source = Shape(self.input_shape.channels, height, width)
+        layers = self._shape_all(source, (layer.shaped for layer in self.layers))
+        for layer in layers:
+            if self.layers[layer.index].resizable and not layer.resizable:  # planes agree at its own size by chance
+                raise layer.section.error(f"fixes the input's size: cannot run at {width} x {height}")
+        return layers
 
     def _shape_all(self, source: Shape, makers: Iterable[Callable[[Sequence[Shape]], Layer]]) -> tuple[Layer, ...]:
         """The layers that `makers` give, each for the shapes of the input and of all layers before."""

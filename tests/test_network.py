@@ -119,6 +119,18 @@ def test_another_size_shapes_the_layers_and_parses_nothing(monkeypatch):
     assert [layer.shape for layer in network.layers] == [layer.shape for layer in larger]
 
 
+def test_a_shortcut_of_planes_that_agree_at_one_size_alone_fixes_it():
+    """Joined as a sum of one shape, it would be wrong at others, without a word."""
+    halved = ("convolutional", {"filters": 3, "size": 3, "pad": 1, "stride": 2})
+    network = make_network(
+        (3, 1, 1), ("convolutional", {"filters": 3}), halved, ("shortcut", {"from": 0}), ("avgpool", {})
+    )
+    assert network.resizable
+    with pytest.raises(CfgError, match=r"\[shortcut\]: fixes the input's size: cannot run at 2 x 2$"):
+        network.resize(2, 2)
+    assert network.input_shape == (3, 1, 1)
+
+
 def test_resize_of_a_fixed_network_names_the_layer_that_forbids_it():
     network = load_structure("cfg/alexnet.cfg")
     reason = r"cannot run at 300 x 227 but only at 227 x 227: layer 8 \[connected\] fixes the input"
