@@ -350,13 +350,16 @@ def find_quads(program: Program, layers: Sequence[Layer]) -> set[int]:
 
     roots = map(root, [INPUT, *program.places])
     quads = {value for value in roots if program.shape(value, layers).channels <= QUAD}
-    for step in reversed(program.steps):  # a step's target knows already who reads it
-        if step.task == "layer" and type(layers[step.layer]) in WINDOWS:
-            quads.discard(root(step.target))
-        elif not _by_channel(step, layers) and root(step.target) not in quads:
-            quads.difference_update(map(root, step.sources))
-        if step.sum is not None:
-            quads.discard(root(step.sum.other))
+    count = len(quads) + 1
+    while count > len(quads):  # what is written over belongs to the root of a later value, whose steps look anew
+        count = len(quads)
+        for step in reversed(program.steps):  # a step's target knows already who reads it
+            if step.task == "layer" and type(layers[step.layer]) in WINDOWS:
+                quads.discard(root(step.target))
+            elif not _by_channel(step, layers) and root(step.target) not in quads:
+                quads.difference_update(map(root, step.sources))
+            if step.sum is not None:
+                quads.discard(root(step.sum.other))
     return quads
 
 
