@@ -350,9 +350,9 @@ def find_quads(program: Program, layers: Sequence[Layer]) -> set[int]:
 
     roots = map(root, [INPUT, *program.places])
     quads = {value for value in roots if program.shape(value, layers).channels <= QUAD}
-    count = len(quads) + 1
-    while count > len(quads):  # what is written over belongs to the root of a later value, whose steps look anew
-        count = len(quads)
+    before: set[int] = set()
+    while quads != before:  # what is written over lies where a later value does, whose steps then look anew
+        before = {*quads}
         for step in reversed(program.steps):  # a step's target knows already who reads it
             if step.task == "layer" and type(layers[step.layer]) in WINDOWS:
                 quads.discard(root(step.target))
