@@ -17,10 +17,14 @@ def first_trained(layers: Sequence[Layer]) -> int:
 def rates(layers: Sequence[Layer]) -> list[float]:
     """For each layer what the learning rate is multiplied by; 0: its parameters stay, weights do not decay, too.
 
+    A layer that shares those of one that is frozen is so, too: they would not follow its gradients, but their
+    statistics would move.
+
     Source: darknet's ``network.c``, in which the layers that training does not reach still decay.
     """
     first = first_trained(layers)
-    return [layer.rate if layer.index >= first else 0 for layer in layers]
+    own = [layer.rate if layer.index >= first else 0 for layer in layers]
+    return [rate if layer.shares is None or own[layer.shares] else 0 for layer, rate in zip(layers, own, strict=True)]
 
 
 def measuring(layers: Sequence[Layer]) -> list[Layer]:

@@ -78,6 +78,17 @@ def test_any_network_learns_as_its_layers_are_defined(network, batch, threads):
     check(network, batch, threads)
 
 
+@pytest.mark.parametrize("engine", ["reference", "cpu"])
+@pytest.mark.parametrize("frozen", [{"learning_rate": 0}, {"stopbackward": 1}])
+def test_statistics_of_a_frozen_layer_stay_whoever_shares_them(engine, frozen):
+    convolution = {"filters": 16, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "leaky"}
+    sharing = {**convolution, "share_index": 0}
+    sections = [("convolutional", {**convolution, **frozen}), ("convolutional", sharing)]
+    network = make_network((16, 4, 4), *sections, ("connected", {"output": 3}), ("softmax", {}))
+    _, arrays = train_once(engine, network, 2)
+    assert not any(array.any() for label, array in arrays.items() if label.startswith("layer 0"))
+
+
 @settings(max_examples=NETWORKS // 4, deadline=None)
 @given(trained_networks(), st.sampled_from([1, 2, 3]))
 def test_training_reads_and_writes_its_own_memory_alone(network, batch):

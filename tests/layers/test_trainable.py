@@ -23,6 +23,13 @@ def test_each_layer_has_its_rate():
     assert rates(layers) == [1, 0.5, 0]
 
 
+def test_what_a_frozen_layer_shares_is_frozen():
+    sharing = ("convolutional", {"filters": 2, "share_index": 0})
+    assert rates(layers_of(FROZEN, sharing, CONV)) == [0, 0, 1]
+    assert rates(layers_of(STOP, sharing, CONV)) == [0, 0, 1]
+    assert rates(layers_of(CONV, sharing)) == [1, 1]
+
+
 def test_nothing_learns_up_to_the_last_that_stops():
     layers = layers_of(STOP, CONV, STOP, CONV)
     assert first_trained(layers) == 3
