@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 from . import foreign
 from .commands import COMMANDS
 from .commands.common import VERSION, add_common
-from .errors import DarknetError, DarknetWarning, UsageError, nearest, one_line
+from .errors import DarknetError, DarknetWarning, UsageError, nearest
 from .files import describe_oserror
 from .streams import StandardOutput, StandardOutputError, say
 from .version import __version__
@@ -74,11 +74,11 @@ def main(argv: list[str] | None = None, begin: Callable[[], None] = lambda: None
         _discard_stdout()
         return _fail(f"standard output: {describe_oserror(error)}", 1)
     except OSError as error:
-        return _fail(one_line(_explain_oserror(error)), 1)
+        return _fail(_explain_oserror(error), 1)
     except MemoryError:
         return _fail("not enough memory", 1)
     except ImportError as error:
-        reason = one_line(str(error).strip().partition("\n")[0])
+        reason = str(error).strip().partition("\n")[0]
         return _fail(f"a library cannot be loaded; is there too little memory, or one missing? {reason}", 1)
     except RuntimeError as error:
         if str(error) != NO_THREAD:
@@ -213,7 +213,7 @@ def _show_warnings() -> None:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        say(f"darknet: warning: {one_line(str(message))}")
+        say(f"warning: {message}")
 
     warnings.showwarning = show
     warnings.simplefilter("always", DarknetWarning)
@@ -223,7 +223,7 @@ class _Lines(logging.Handler):
     """One line on stderr for each record."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"darknet: {one_line(record.getMessage())}")
+        say(record.getMessage())
 
 
 def _show_log(level: int) -> None:
@@ -236,7 +236,7 @@ def _show_log(level: int) -> None:
 
 def _fail(reason: str, code: int) -> int:
     with contextlib.suppress(OSError):  # nobody is left to hear it
-        say(f"darknet: {reason}")
+        say(reason)
     return code
 
 

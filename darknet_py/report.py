@@ -93,7 +93,7 @@ class TableReport(LinesReport):
 
     def add(self, record: Record) -> None:
         """Print a record at once."""
-        say(f"{one_line(record.file)}: Predicted in {record.seconds:f} seconds.")
+        say(f"{record.file}: Predicted in {record.seconds:f} seconds.", speaker="")
         for guess in record.predictions:
             print(f"{100 * guess.probability:5.2f}%: {_shown(guess.label)}")
         sys.stdout.flush()

@@ -18,7 +18,7 @@ from .cfg import load_cfg
 from .engines import memory_needed, open_engine
 from .engines.base import Engine, Interpolate, Plan
 from .engines.passes import Program, compile_steps
-from .errors import CfgError, UsageError, WeightsError, one_line
+from .errors import CfgError, UsageError, WeightsError
 from .forks import renew_after_fork
 from .layers import Array, Layer
 from .layers.counts import count_forward
@@ -279,7 +279,7 @@ class RunningNetwork(Network):
         try:
             given = np.asarray(batch)
         except ValueError as ragged:
-            raise UsageError(f"a batch that is no array: {one_line(str(ragged))}", file=self.file) from None
+            raise UsageError(f"a batch that is no array: {ragged}", file=self.file) from None
         if given.dtype.kind in "iu" and not self.flat and given.max(initial=0) > 1:
             reason = f"a batch of {given.dtype} up to {given.max()}; 0..1 is expected, as fit makes it of a picture"
             raise UsageError(reason, file=self.file)

@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from .errors import one_line
 
-def say(line: str) -> None:
-    """Write `line` and its end to standard error, at once: those of several threads and processes do not mix."""
+
+def say(text: str, speaker: str = "darknet: ") -> None:
+    """Write a line to standard error, at once: those of several threads and processes do not mix."""
     if sys.stderr is not None:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{speaker}{one_line(text)}\n")
         sys.stderr.flush()
 
 
-def remark(line: str) -> None:
+def remark(text: str, speaker: str = "darknet: ") -> None:
     """As `say`, unless nothing but errors and warnings is to be told."""
     if not is_quiet():
-        say(line)
+        say(text, speaker)
 
 
 def is_quiet() -> bool:

@@ -130,7 +130,12 @@ def test_lines_of_several_threads_do_not_mix(capfd):
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(capfd.readouterr().err.splitlines()) == {"x" * 200}
+    assert set(capfd.readouterr().err.splitlines()) == {f"darknet: {'x' * 200}"}
+
+
+def test_nothing_that_is_said_is_obeyed_by_a_terminal(capfd):
+    say("a\x1b[31m\nb")
+    assert capfd.readouterr().err == "darknet: a\\x1b[31m\\nb\n"
 
 
 def test_without_standard_error_nothing_is_said(monkeypatch):

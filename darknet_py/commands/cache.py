@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..cache import cache_dir
-from ..errors import DarknetError, JournalError, one_line
+from ..errors import JournalError, one_line
 from ..files import describe_oserror
 from ..inventory import KINDS, Kept, list_kept, remove_kept
 from ..limits import tell_size
@@ -58,7 +58,7 @@ def _clear(kept: list[Kept]) -> int:
             remove_kept(one)
         except (OSError, JournalError) as reason:
             told = reason.reason if isinstance(reason, JournalError) else describe_oserror(reason)
-            say(f"darknet: {DarknetError(f'cannot be removed: {told}', file=one.path)}")
+            say(f"{one.path}: cannot be removed: {told}")
             failed = True
         else:
             removed += one.size

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
-from ..errors import ImageError, UsageError, one_line
+from ..errors import ImageError, UsageError
 from ..images.fit import PREDICT_MODES
 from ..interrupt import stop_on_signals
 from ..report import print_frame
@@ -76,11 +76,11 @@ def run_demo(args: argparse.Namespace) -> int:
             frames = _follow(network, source, args, writer, window, is_left)
             missing = source.missing(frames)
             if missing and frames:
-                say(f"darknet: {one_line(source.name)}: {missing}")
+                say(f"{source.name}: {missing}")
     if missing and not frames:
         raise ImageError(missing, file=source.name)
     if args.out and frames:
-        remark(f"darknet: {one_line(args.out)}: {frames} {'frame' if frames == 1 else 'frames'}")
+        remark(f"{args.out}: {frames} {'frame' if frames == 1 else 'frames'}")
     return stop.exit_code if stop.signum else 3 if missing else 0
 
 

@@ -75,7 +75,7 @@ def run_features(args: argparse.Namespace) -> int:
         print_line(name(path))
     size = " x ".join(map(str, (len(paths), *first.shape)))
     layer = network.layer_at(args.layer)
-    remark(f"darknet: {args.save}: layer {layer.index} [{layer.kind}], {size}, {save.failed} of them failed")
+    remark(f"{args.save}: layer {layer.index} [{layer.kind}], {size}, {save.failed} of them failed")
     return 3 if save.failed else 0
 
 
@@ -144,6 +144,6 @@ def _compute(network: Classifier, paths: Sequence[Named], args: argparse.Namespa
                     rows[number] = output
             for _, failure in sorted(failures.items()):
                 with bar.external_write_mode():
-                    say(f"darknet: {failure}")
+                    say(str(failure))
             yield from map(rows.get, range(len(chunk)))
             bar.update(len(chunk))

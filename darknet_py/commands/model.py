@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engines import ENGINES, PRECISIONS
-from ..errors import DarknetWarning, UsageError, one_line
+from ..errors import DarknetWarning, UsageError
 from ..files import BINARY, resolve
 from ..layers import DIALECTS
 from ..networks import IMAGENET, check_spelling, packaged_cfg
@@ -181,7 +181,7 @@ def open_model(operands: Operands, args: argparse.Namespace, until: int | None =
     network.check_pictures()
     network.dataset = dataset
     print_listing(network, args.style)
-    remark(f"Loading weights from {one_line(operands.weights)}...Done!")
+    remark(f"Loading weights from {operands.weights}...Done!", speaker="")
     return network
 
 

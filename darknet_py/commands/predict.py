@@ -82,7 +82,7 @@ def run_predict(args: argparse.Namespace) -> int:
         with closing(answered or classify_each(network, paths, query, looks.add)) as answers:
             for path, answer in answers:
                 if isinstance(answer, ImageError):
-                    say(f"darknet: {answer}")
+                    say(str(answer))
                     report.fail(name(path), answer.reason)
                     failed += 1
                 else:
@@ -120,7 +120,7 @@ class _Looks:
                 self._fail(record, NO_MEMORY_TO_DRAW)
 
     def _fail(self, record: Record, reason: str) -> None:
-        say(f"darknet: {ImageError(reason, file=record.file)}")
+        say(f"{record.file}: {reason}")
         self.failed += 1
 
 

@@ -67,7 +67,7 @@ def run_serve(args: argparse.Namespace) -> int:
         page = show_service(list(networks), PREDICT_MODES, limits.body)
         service = Service(networks, limits, page, known_hosts(listener, args.host))
         with stop_on_signals("when the requests at work are answered") as stop:
-            say(f"darknet: serving {', '.join(networks)} at {tell_address(listener)}; Ctrl-C stops")
+            say(f"serving {', '.join(networks)} at {tell_address(listener)}; Ctrl-C stops")
             serve(service, listener, lambda: stop.signum > 0)
     return 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engines import ENGINES
-from ..errors import CfgError, DatasetError, UsageError, one_line
+from ..errors import CfgError, DatasetError, UsageError
 from ..files import read_bytes, resolve
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
@@ -132,7 +132,7 @@ def run_train(args: argparse.Namespace) -> int:
         return _show_pictures(setup)
     resumed = args.resume and setup.files.checkpoint.exists()
     if args.resume and not resumed:
-        say(f"darknet: {one_line(str(setup.files.checkpoint))}: nothing to go on with; training begins anew")
+        say(f"{setup.files.checkpoint}: nothing to go on with; training begins anew")
     running = train(
         setup.network,
         setup.source.samples,
@@ -147,14 +147,14 @@ def run_train(args: argparse.Namespace) -> int:
         last = _follow(setup, running, stop, resumed)
     files = setup.files
     if stop.signum:
-        say(f"darknet: stopped; --resume goes on from {one_line(str(files.checkpoint))}")
+        say(f"stopped; --resume goes on from {files.checkpoint}")
         return stop.exit_code
     if last is None:
-        remark("darknet: all iterations were done before")
+        remark("all iterations were done before")
     elif last.best >= 0:
-        remark(f"darknet: {one_line(str(files.best))} has the best top-1, {last.best:.2%}, after {last.best_iteration}")
+        remark(f"{files.best} has the best top-1, {last.best:.2%}, after {last.best_iteration}")
     else:
-        remark(f"darknet: {one_line(str(files.last))} has the weights; nothing was validated: --holdout 0.1 does")
+        remark(f"{files.last} has the weights; nothing was validated: --holdout 0.1 does")
     return 0
 
 
@@ -176,7 +176,7 @@ def _follow(setup: Setup, running: Iterable[TrainingProgress], stop: Stop, resum
                     record.add(last)
             if last.remark:
                 with bar.external_write_mode(sys.stderr):
-                    say(f"darknet: warning: {one_line(last.remark)}")
+                    say(f"warning: {last.remark}")
             if terminal:
                 _show(bar, last)
             else:
@@ -231,7 +231,7 @@ def _show_pictures(setup: Setup) -> int:
     ) as loader:
         names = setup.network.dataset.names
         written = show_pictures(setup.args.show_pictures, loader, setup.source.samples, names, PICTURES)
-    remark(f"darknet: {len(written)} pictures are in {one_line(setup.args.show_pictures)}; nothing was trained")
+    remark(f"{len(written)} pictures are in {setup.args.show_pictures}; nothing was trained")
     return 0
 
 
@@ -239,9 +239,9 @@ def _begin(setup: Setup, resumed: bool) -> None:
     """Write what is not weights, and tell what was in the way."""
     files = setup.files
     if aside := files.begin(setup.texts, resumed):
-        names = ", ".join(one_line(str(path)) for path in aside.values())
+        names = ", ".join(map(str, aside.values()))
         hint = "; --resume would have gone on with it" if files.checkpoint in aside else ""
-        remark(f"darknet: what was there is kept as {names}{hint}")
+        remark(f"what was there is kept as {names}{hint}")
 
 
 def _set_up(args: argparse.Namespace) -> Setup:
@@ -336,7 +336,7 @@ def _read_options(args: argparse.Namespace, network: Classifier, weights: str | 
         told = " ".join(f"{key}={value}" for key, value in recipe.items() if key not in changes)
         epochs = epochs or EPOCHS
         changes = {**recipe, "subdivisions": 1, **changes}
-        remark(f"darknet: {network.file} does not say how to train, so this counts: {told}, --epochs {epochs:g}")
+        remark(f"{network.file} does not say how to train, so this counts: {told}, --epochs {epochs:g}")
     if epochs is not None:
         batch = changes.get("batch") or network.sections[0].read_quietly({"batch": OPTIONS["batch"]})["batch"]
         iterations = changes["max_batches"] = max(1, math.ceil(epochs * images / batch))
@@ -359,8 +359,8 @@ def _tell_classes(source: Source) -> None:
             continue
         counts = list(zip(count_classes(samples, len(names)), names, strict=True))
         shown = counts if len(counts) <= 2 * SHOWN else [max(counts), min(counts)]
-        told = ", ".join(f"{one_line(name)} {count}" for count, name in shown)
-        remark(f"darknet: {len(samples)} images to {what}: {told}{' are most and fewest' * (len(shown) < len(counts))}")
+        told = ", ".join(f"{name} {count}" for count, name in shown)
+        remark(f"{len(samples)} images to {what}: {told}{' are most and fewest' * (len(shown) < len(counts))}")
 
 
 def _check_pictures(source: Source, threads: int) -> None:
@@ -371,7 +371,7 @@ def _check_pictures(source: Source, threads: int) -> None:
     samples = [*source.samples, *source.validation]
     found = list(unreadable(samples, threads, lambda file: find_image(file, source.dataset)))
     for file, reason in found[:SHOWN]:
-        say(f"darknet: {one_line(file)}: {reason}")
+        say(f"{file}: {reason}")
     if found:
         more = f", {len(found) - SHOWN} of them not named" * (len(found) > SHOWN)
         raise DatasetError(f"{len(found)} of {len(samples)} images cannot be read{more}; mend or remove them")

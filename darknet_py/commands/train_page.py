@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING
 
-from ..errors import WeightsError, one_line
+from ..errors import WeightsError
 from ..interrupt import Stop
 from ..streams import remark, say
 from .train_setup import Setup
@@ -38,7 +38,7 @@ def _show_best(setup: Setup, page: TrainingPage, iteration: int, stop: Stop) -> 
     from ..training.trainer import validate
 
     weights = setup.files.best
-    remark(f"darknet: {one_line(str(weights))} is measured for {one_line(page.path)}")
+    remark(f"{weights} is measured for {page.path}")
     try:
         with closing(validate(setup.network, weights, setup.source.validation, setup.settings)) as validated:
             for progress in validated:
@@ -46,4 +46,4 @@ def _show_best(setup: Setup, page: TrainingPage, iteration: int, stop: Stop) -> 
                 if stop.signum:
                     return
     except WeightsError as reason:
-        say(f"darknet: {reason}; {one_line(page.path)} will not tell what they get wrong")
+        say(f"{reason}; {page.path} will not tell what they get wrong")

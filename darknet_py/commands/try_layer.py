@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import UsageError, one_line
+from ..errors import UsageError
 from ..images.decode import load_image
 from ..images.fit import PREDICT_MODES
 from ..report import LayerRecord, print_layer
@@ -54,6 +54,6 @@ def run_try(args: argparse.Namespace) -> int:
     (values,) = network.layer_output(image[None], wanted)
     height, width = image.shape[1:]
     record = LayerRecord(file, width, height, mode, wanted, network.layers[wanted].kind, values)
-    remark(f"darknet: {one_line(record.describe())}")
+    remark(record.describe())
     print_layer(record, args.format)
     return 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datasets.data_file import find_listed
-from ..errors import ClusterError, DarknetError, DatasetError, JournalError, UsageError, one_line
+from ..errors import ClusterError, DarknetError, DatasetError, JournalError, UsageError
 from ..images.fit import MODES, PREDICT_MODES, RESIZING_MODES
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
@@ -184,11 +184,11 @@ def run_valid(args: argparse.Namespace) -> int:
         if args.match:
             print_summary(summary, args.format)
         else:
-            _remark(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
+            remark(f"{totals.images} images, {totals.unreadable} unreadable; {summary.pace}")
         if failure:
             raise failure
         if stop.signum:
-            _say(f"stopped: {journal.state}")
+            say(f"stopped: {journal.state}")
             return stop.exit_code
         _save(setup, summary, journal, stop)
     if totals.counted == totals.images:
@@ -212,11 +212,11 @@ def _open_journal(setup: Setup) -> Journal[Outcome]:
         settings = (args.match, *how, job.keep, args.limit, args.shard)
         journal = open_usual(usual_path(args.command, names, settings), measured, form, args.resume)
     if journal.replaced:
-        _remark(f"{journal.file}: {journal.replaced}")
+        remark(f"{journal.file}: {journal.replaced}")
     if journal.damage:
-        _say(f"{journal.file}: {journal.damage}")
+        say(f"{journal.file}: {journal.damage}")
     if journal.lasts and args.resume and not journal.done:
-        _say(f"{journal.file}: nothing to go on with: no image is done with these files and options; all are measured")
+        say(f"{journal.file}: nothing to go on with: no image is done with these files and options; all are measured")
     return journal
 
 
@@ -239,7 +239,7 @@ def _follow(setup: Setup, journal: Journal[Outcome], totals: Totals, stop: Stop)
                 totals.add(sample, outcome)  # one by one, as the lines tell them
                 if outcome.error:
                     with bar.external_write_mode(sys.stderr):
-                        _say(f"{sample.file}: {outcome.error}")
+                        say(f"{sample.file}: {outcome.error}")
                 if prints:
                     LINES[args.command](sample, outcome, totals, network.dataset.names)
             flush_lines()
@@ -271,23 +271,13 @@ def _tell_limit(crew: Crew) -> None:
     share = crew.preparing / (crew.preparing + crew.running)
     limit = "decoding" if share >= 0.5 else "the GPU"
     what = f"{share:.0%} of the threads' time went into decoding and fitting, the rest to the GPU"
-    _remark(f"limited by {limit}: {what}")
+    remark(f"limited by {limit}: {what}")
 
 
 def _open_bar(images: int, hidden: bool) -> tqdm:
     from tqdm import tqdm
 
     return tqdm(total=images, unit="images", disable=True if hidden or is_quiet() else None, dynamic_ncols=True)
-
-
-def _say(text: str) -> None:
-    """A line on standard error."""
-    say(f"darknet: {one_line(text)}")
-
-
-def _remark(text: str) -> None:
-    """The same of what may be left out."""
-    remark(f"darknet: {one_line(text)}")
 
 
 def _save(setup: Setup, summary: Summary, journal: Journal[Outcome], stop: Stop) -> None:
@@ -315,7 +305,7 @@ def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | N
             return None
         if not told:  # with the first, as there may be none
             told.append(f"{setup.args.report}: where the network looked is drawn for its worst mistakes")
-            _remark(f"{told[0]}; Ctrl-C leaves out the rest")
+            remark(f"{told[0]}; Ctrl-C leaves out the rest")
         try:
             mode = setup.network.usual_mode(picture) if asked == "shorter" else asked
             heatmap = setup.network.heatmap(picture, None, index, mode)
