@@ -162,7 +162,8 @@ def write_atomically(
     except OSError as reason:
         raise error(describe_oserror(reason), file=path) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that is none it was told above
+            partial.unlink()
 
 
 def check_writable(folder: Path) -> None:
@@ -172,6 +173,13 @@ def check_writable(folder: Path) -> None:
     os.close(descriptor)
     if named:
         partial.unlink()
+
+
+def make_writable(folder: str | os.PathLike[str]) -> None:
+    """Make a folder, where it is missing, for files; OSError where it cannot be, or takes none."""
+    if not os.path.lexists(folder):
+        os.makedirs(folder, exist_ok=True)
+    check_writable(Path(folder))
 
 
 def _open_partial(partial: Path, mode: int) -> tuple[int, bool]:

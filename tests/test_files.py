@@ -147,6 +147,14 @@ def test_an_error_on_the_way_leaves_what_was_there_and_no_named_part(tmp_path, n
     check_what_an_error_leaves(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["file/x", "none/x", f"{'x' * 300}"])
+def test_where_no_file_can_be_the_one_that_is_named_is_told_of(tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(DarknetError) as error:
+        write_atomically(tmp_path / name, [b"x"], DarknetError)
+    assert str(error.value).startswith(f"{tmp_path / name}: ")
+
+
 @linux
 def test_a_killed_process_leaves_nothing(tmp_path):
     """Half of the file is written, and the process gone."""

@@ -17,6 +17,7 @@ from darknet_py.errors import NO_MEMORY_TO_DRAW, CfgError
 
 STAR = ROOT / "data" / "star.png"
 COMMAND = ("classifier", "predict", "shapes")
+FOLDER = "a folder that can be written is expected"
 
 
 @pytest.fixture
@@ -33,12 +34,12 @@ def predict(tmp_path, monkeypatch, capsys):
 
 def test_each_picture_is_written_with_its_guesses_and_where_it_was_looked_at(predict, tmp_path):
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "star.jpg").write_bytes(STAR.read_bytes())
+    (tmp_path / "sub" / "Star.jpg").write_bytes(STAR.read_bytes())
     (tmp_path / "bad.png").write_bytes(b"")
-    code, _ = predict(STAR, "sub/star.jpg", "bad.png", "--annotate", "out", "--heatmap", "out", "-t", "3")
+    code, _ = predict(STAR, "sub/Star.jpg", "bad.png", "--annotate", "out", "--heatmap", "out", "-t", "3")
     assert code == 3
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["star-2.annotated.png", "star-2.heatmap.png", "star.annotated.png", "star.heatmap.png"]
+    assert written == ["Star-2.annotated.png", "Star-2.heatmap.png", "star.annotated.png", "star.heatmap.png"]
     picture = np.asarray(Image.open(STAR).convert("RGB"))
     height, width = picture.shape[:2]
     annotated = np.asarray(Image.open(tmp_path / "out" / "star.annotated.png"))
@@ -89,8 +90,9 @@ def test_a_picture_that_cannot_be_drawn_ends_nothing(predict, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--annotate", "star.png"), "--annotate star.png: not a folder; a folder is expected"),
-        (("--heatmap", "/proc/x"), "--heatmap /proc/x: no such file or directory; a folder is expected"),
+        (("--annotate", "star.png"), f"--annotate star.png: not a directory; {FOLDER}"),
+        (("--heatmap", "/proc/x"), f"--heatmap /proc/x: no such file or directory; {FOLDER}"),
+        (("--annotate", "/proc"), f"--annotate /proc: no such file or directory; {FOLDER}"),  # which takes no files
         (("--layer", "3"), "--layer 3: says where --heatmap looks, which is missing"),
         (("--heatmap", "out", "--layer", "99"), "cfg/shapes.cfg: layer 99: it has 17 layers, from 0"),
         (("--heatmap", "out", "--layer", "15"), "cfg/shapes.cfg: layer 15 has a plane of one cell: nothing to look at"),

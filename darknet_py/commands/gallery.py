@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, UsageError
-from ..files import describe_oserror, write_atomically
+from ..files import describe_oserror, make_writable, write_atomically
 from ..images.decode import encode_png
 from ..images.draw import annotate, beside, heat, shrink
 
@@ -34,21 +34,19 @@ class Gallery:
         self.folder, self.kind = folder, kind
         self._taken: set[str] = set()
         try:
-            os.makedirs(folder, exist_ok=True)
+            make_writable(folder)
         except OSError as reason:
-            what = "not a folder" if os.path.lexists(folder) else describe_oserror(reason)
-            raise UsageError(f"{what}; a folder is expected", option=f"{option} {folder}") from None
-        if not os.access(folder, os.W_OK):
-            raise UsageError("nothing can be written there", option=f"{option} {folder}")
+            what = f"{describe_oserror(reason)}; a folder that can be written is expected"
+            raise UsageError(what, option=f"{option} {folder}") from None
 
     def add(self, file: str, picture: Picture) -> None:
         """Write what came of the picture `file`; DatasetError where that fails."""
         stem = os.fsdecode(os.fsencode(PurePath(file).stem or "picture")[:MAX_NAME])
         name, number = stem, 1
-        while name in self._taken:
+        while name.casefold() in self._taken:  # of which some file systems make one name
             number += 1
             name = f"{stem}-{number}"
-        self._taken.add(name)
+        self._taken.add(name.casefold())
         write_atomically(Path(self.folder, f"{name}.{self.kind}.png"), [encode_png(picture)], DatasetError)
 
 

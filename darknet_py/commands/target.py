@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import UsageError
-from ..files import check_writable
+from ..files import check_writable, describe_oserror, resolve
 
 
 def check_target(option: str, path: str | None, suffixes: tuple[str, ...], inputs: Sequence[str]) -> None:
     """Raise UsageError, before any work, where `path` names no file that could be written, or one of `inputs`."""
     if path is None:
         return
-    folder = Path(os.path.abspath(path)).parent
+    target = Path(os.path.realpath(path))
     if not path.lower().endswith(suffixes):
         raise UsageError(f"a name that ends in {' or '.join(suffixes)} is expected", option=f"{option} {path}")
     try:
-        if os.path.isdir(path):
-            raise IsADirectoryError
-        check_writable(folder)
-    except OSError:
-        raise UsageError("no file can be written there", option=f"{option} {path}") from None
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(target.stat().st_mode):
+                raise OSError("not an ordinary file")
+        check_writable(target.parent)
+    except OSError as reason:
+        what = f"no file can be written there: {describe_oserror(reason)}"
+        raise UsageError(what, option=f"{option} {path}") from None
     spare(option, path, inputs)
 
 
 def spare(option: str, path: str, inputs: Sequence[str]) -> None:
-    """Raise UsageError where a file at `path` would replace one of `inputs`."""
-    if os.path.realpath(path) in map(os.path.realpath, inputs):
+    """Raise UsageError where a file at `path` would replace one of `inputs`, which may be packaged."""
+    if _identify(path) in [_identify(resolve(other)) for other in inputs]:
         raise UsageError("would replace a file that this run reads or writes; name another", option=f"{option} {path}")
+
+
+def _identify(path: str | os.PathLike[str]) -> object:
+    """What tells a file from others; not its name alone, as upper and lower case may mean one."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino

@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from ..errors import CheckpointError, DatasetError, UsageError
-from ..files import describe_oserror, read_bytes, write_atomically
+from ..files import check_writable, describe_oserror, read_bytes, write_atomically
 from ..runs.lock import lock_file
 
 if TYPE_CHECKING:
@@ -129,8 +128,7 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     path = Path(folder)
     there = next(place for place in (path, *path.parents) if os.path.lexists(place))
     try:
-        with TemporaryFile(dir=there):
-            pass
+        check_writable(there)
     except OSError as reason:
         what = f"{describe_oserror(reason)}; name another folder for weights with --backup"
         raise UsageError(what, file=path) from None

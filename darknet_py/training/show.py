@@ -11,7 +11,7 @@ import numpy as np
 
 from ..datasets.samples import Sample
 from ..errors import UsageError
-from ..files import describe_oserror, write_atomically
+from ..files import describe_oserror, make_writable, write_atomically
 from ..images.decode import encode_png
 from ..layers import Array
 from .loader import Batch
@@ -52,7 +52,7 @@ def show_pictures(
         Where the folder cannot be written.
     """
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_writable(folder)
     except OSError as reason:
         raise UsageError(describe_oserror(reason), file=folder) from None
     written: list[str] = []
