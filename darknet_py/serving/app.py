@@ -63,7 +63,7 @@ class Service:
         self.stopping = False
         self._page, self._hosts = page, hosts
         self._queue = Allowance(limits.queue, "pictures in the queue")
-        self._held = Allowance(limits.held, "bytes of requests")
+        self._held = Allowance(max(limits.held, limits.body), "bytes of requests")
         self._heatmaps = Allowance(limits.heatmaps, "heat maps in the queue")
         self._slow = ThreadPoolExecutor(1, "heat map")
         self._metrics = Metrics(lambda: self._queue.taken, lambda: self._held.taken)

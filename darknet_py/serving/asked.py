@@ -132,9 +132,8 @@ async def _read_form(request: Request, limits: Limits, options: dict[str, str]) 
     """The pictures of a form; its other fields become `options`."""
     pictures = []
     async with aclosing(request.stream()) as stream:
-        parser = _FormParser(
-            request.headers, stream, max_files=limits.pictures, max_fields=FIELDS, max_part_size=FIELD_BYTES
-        )
+        most = min(limits.pictures, limits.queue)
+        parser = _FormParser(request.headers, stream, max_files=most, max_fields=FIELDS, max_part_size=FIELD_BYTES)
         parser.spool_max_size = limits.body  # no picture becomes a file: there may be no folder to write one to
         try:
             async with aclosing(parser.whole(stream)) as parser.stream:

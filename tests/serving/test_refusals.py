@@ -197,7 +197,7 @@ def test_a_full_queue_is_told_at_once_and_empties(network, monkeypatch):
 
 
 def test_bytes_and_heatmaps_are_limited_too(network, monkeypatch):
-    with asking(network, held=len(STAR) + 10, heatmaps=1) as (client, service), ThreadPoolExecutor() as pool:
+    with asking(network, body=len(STAR) + 10, held=0, heatmaps=1) as (client, service), ThreadPoolExecutor() as pool:
         with stuck(network, monkeypatch) as asked:
             waiting = pool.submit(client.post, "/v1/heatmap", content=STAR)
             assert asked.wait(60)
@@ -206,6 +206,13 @@ def test_bytes_and_heatmaps_are_limited_too(network, monkeypatch):
             status, text = refusal(client.post("/v1/heatmap", content=STAR))
             assert (status, "heat maps" in text) == (429, True)
         assert waiting.result().status_code == 200
+
+
+def test_no_request_is_told_to_come_again_that_can_never_be_taken(network):
+    with asking(network, body=1 << 20, held=1 << 10, queue=2) as (client, _):
+        assert client.post("/v1/classify", content=iter([STAR])).status_code == 200  # whose size is not told
+        status, text = refusal(client.post("/v1/classify", files=[("a", STAR)] * 3))
+        assert (status, "Maximum number of files is 2" in text) == (422, True)
 
 
 def test_an_answer_that_does_not_come_in_time(network, monkeypatch):
