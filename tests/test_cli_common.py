@@ -6,7 +6,6 @@ import pytest
 from conftest import ROOT
 
 from darknet_py import __version__
-from darknet_py.cli import COMMANDS
 
 STAR = str(ROOT / "data" / "star.png")
 CLASSIFY = ("classify", "shapes", STAR, "--engine", "reference")
@@ -62,21 +61,8 @@ def test_behind_two_dashes_they_are_names(darknet):
     assert err.splitlines()[-2:] == ["darknet: -q: no such file", "darknet: -V: no such file"]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_no_command_has_another_meaning_for_them(darknet, name):
-    """Else its parser could not be made."""
-    code, out, err = darknet(*name.split(), "--help")
-    assert (code, err) == (0, "")
-    assert all(words in out for words in ("-q, --quiet", "-v, --verbose", "-V, --version"))
-
-
 @pytest.mark.parametrize("words", [*placed("-nogpu", ("ops", "shapes")), ("ops", "shapes", "--no-gpu")])
 def test_what_runs_without_a_gpu_takes_the_flag_that_asks_for_it(darknet, words):
     code, out, err = darknet(*words)
     assert (code, out.partition(":")[0]) == (0, "Floating Point Operations")
     assert darknet("ops", "shapes") == (code, out, err)
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_knows_it(darknet, name):
-    assert darknet("-nogpu", *name.split(), "--help") == darknet(*name.split(), "--help")

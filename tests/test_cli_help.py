@@ -12,18 +12,20 @@ from darknet_py.foreign import FLAGS
 USAGE = 2
 
 
-@pytest.mark.parametrize("summary", [command.summary for command in COMMANDS.values()])
-def test_summaries_are_sentences_that_stand_alone(summary):
-    assert summary[0].isupper()
-    assert summary.endswith(".")
-    assert "the same" not in summary
+def test_summaries_are_sentences_that_stand_alone():
+    for command in COMMANDS.values():
+        assert command.summary[0].isupper()
+        assert command.summary.endswith(".")
+        assert "the same" not in command.summary
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_says_the_summary_as_it_is(darknet, name):
+def test_help_says_the_summary_as_it_is_and_the_options_of_every_command(darknet, name):
     code, out, err = darknet(*name.split(), "--help")
     assert (code, err) == (0, "")
     assert COMMANDS[name].summary in " ".join(out.split())
+    assert all(words in out for words in ("-q, --quiet", "-v, --verbose", "-V, --version"))
+    assert darknet("-nogpu", *name.split(), "--help") == (code, out, err)
 
 
 @pytest.mark.parametrize("word", ["--help", "-h", "help"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 from conftest import ROOT
@@ -125,20 +126,28 @@ PRINTING = ("cli.py", "commands", "report.py", "streams.py")  # the library only
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
-def parse(source):
-    return ast.parse((PACKAGE / source).read_text(), source)
+@cache
+def nodes(source):
+    return [*ast.walk(ast.parse((PACKAGE / source).read_text(), source))]
 
 
+@cache
 def imports(source):
     """The full names of what a file imports, at its top or within functions."""
-    package = ["darknet_py", *source.split("/")[:-1]]
-    for node in ast.walk(parse(source)):
+    package, found = ["darknet_py", *source.split("/")[:-1]], []
+    for node in nodes(source):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else []
             module = [*base, *(node.module.split(".") if node.module else [])]
-            yield from (".".join([*module, alias.name]) for alias in node.names)
+            found += [".".join([*module, alias.name]) for alias in node.names]
+    return found
+
+
+def calls(source):
+    """What a file calls, and the calls."""
+    return [(ast.unparse(node.func), node) for node in nodes(source) if isinstance(node, ast.Call)]
 
 
 def lies_in(source, places):
@@ -149,14 +158,14 @@ def room(source):
     return source.split("/")[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source != "__init__.py"])
-def test_a_room_imports_only_those_that_it_may_know(source):
-    own = room(source)
-    assert own in ALLOWED, "a new room: say above whom it may import"
-    for name in imports(source):
-        parts = name.split(".")
-        if parts[0] == "darknet_py" and parts[1] not in (own, "__version__"):
-            assert parts[1] in ALLOWED[own] | EVERYWHERE, f"{source} imports {name}"
+def test_a_room_imports_only_those_that_it_may_know():
+    for source in [source for source in SOURCES if source != "__init__.py"]:
+        own = room(source)
+        assert own in ALLOWED, f"{own} is a new room: say above whom it may import"
+        for name in imports(source):
+            parts = name.split(".")
+            if parts[0] == "darknet_py" and parts[1] not in (own, "__version__"):
+                assert parts[1] in ALLOWED[own] | EVERYWHERE, f"{source} imports {name}"
 
 
 def modules():
@@ -186,29 +195,28 @@ def test_no_engine_looks_up_to_the_list_of_engines():
             assert "darknet_py.engines" not in needed, module
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_libraries_stay_where_they_belong(source):
-    for name in imports(source):
-        top = name.split(".")[0]
-        if top in CONFINED:
-            assert lies_in(source, CONFINED[top]), name
+def test_libraries_stay_where_they_belong():
+    for source in SOURCES:
+        for name in imports(source):
+            top = name.split(".")[0]
+            if top in CONFINED:
+                assert lies_in(source, CONFINED[top]), f"{source} imports {name}"
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_only_the_program_prints(source):
-    called = {ast.unparse(node.func) for node in ast.walk(parse(source)) if isinstance(node, ast.Call)}
-    if not lies_in(source, PRINTING):
-        assert not called & {"print", "remark", "say"}
-    if not lies_in(source, ("cli.py", "commands", "report.py", "streams.py")):
-        assert not [name for name in called if name.startswith("sys.stdout")]
+def test_only_the_program_prints():
+    for source in SOURCES:
+        if not lies_in(source, PRINTING):
+            for name, _ in calls(source):
+                assert name not in ("print", "remark", "say"), source
+                assert not name.startswith("sys.stdout"), source
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if not source.startswith("engines/")])
-def test_what_is_written_as_json_is_json(source):
+def test_what_is_written_as_json_is_json():
     """Of which NaN and Infinity are no part; what an engine keeps is read by itself alone."""
-    for node in ast.walk(parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.dump", "json.dumps"):
-            assert "allow_nan=False" in map(ast.unparse, node.keywords), ast.unparse(node)
+    for source in [source for source in SOURCES if not source.startswith("engines/")]:
+        for name, call in calls(source):
+            if name in ("json.dump", "json.dumps"):
+                assert "allow_nan=False" in map(ast.unparse, call.keywords), f"{source}: {ast.unparse(call)}"
 
 
 @pytest.mark.parametrize(("one", "other"), [("cpu", "cuda"), ("cuda", "cpu")])

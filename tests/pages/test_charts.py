@@ -25,12 +25,12 @@ def test_values_have_round_ticks_from_0_on(highest, labels):
     assert 0 <= place(highest) <= 100
 
 
-@pytest.mark.parametrize("exponent", range(-300, 300, 7))
 @pytest.mark.parametrize("factor", [1.0, 1.1, 2.5, 4.99, 5.0, 5.01, 9.99])
-def test_values_of_any_size_fit(exponent, factor):
-    place, ticks = value_axis(factor * 10.0**exponent)
-    assert 2 <= len(ticks) <= 6
-    assert -0.01 <= place(factor * 10.0**exponent) < 60
+def test_values_of_any_size_fit(factor):
+    for exponent in range(-300, 300, 7):
+        place, ticks = value_axis(factor * 10.0**exponent)
+        assert 2 <= len(ticks) <= 6, exponent
+        assert -0.01 <= place(factor * 10.0**exponent) < 60, exponent
 
 
 @pytest.mark.parametrize(
