@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
 
     def check_flags(self, words: Sequence[str]) -> None:
-        """Refuse flags of one dash that are not known: argparse takes ``-thresh`` for ``-t hresh``."""
+        """Refuse flags that are not known: argparse takes ``-thresh`` for ``-t hresh``, and guesses at none."""
         for word in words[: words.index("--")] if "--" in words else words:
             if reason := _explain_flag(word, self._option_string_actions, self.prog):
                 raise UsageError(reason)
@@ -159,17 +159,16 @@ def _help(group: Sequence[str]) -> str:
 
 
 def _explain_flag(word: str, known: Collection[str], prog: str = "darknet") -> str:
-    """Why a word is no flag, though it looks like one of one dash; else nothing."""
+    """Why a word is no flag, though it looks like one; else nothing."""
     flag = word.partition("=")[0]
     takes_rest = flag[:2] in known and not flag[2:3].isalpha()  # -t5
-    if not re.match("-[A-Za-z]", flag) or flag in known or takes_rest:
+    if not re.match("--?[A-Za-z]", flag) or flag in known or takes_rest:
         return ""
-    name = flag.removeprefix("-")
-    if name in foreign.FLAGS:
+    name, names = flag.lstrip("-"), {option.lstrip("-"): option for option in known}
+    if name in foreign.FLAGS and name not in names:
         return f"{flag}: {foreign.FLAGS[name]}"
-    close = nearest(name, [option.lstrip("-") for option in known], 0.7)
-    hint = next((f"did you mean {option}?" for option in known if option.lstrip("-") == close), f"see {prog} --help")
-    return f"{flag}: unknown option; {hint}"
+    close = nearest(name, names, 0.7)
+    return f"{flag}: unknown option; {f'did you mean {names[close]}?' if close else f'see {prog} --help'}"
 
 
 def _explain_unknown(argv: list[str]) -> str:

@@ -57,7 +57,7 @@ def line(fault: str, command: str, says: str, code: int = USAGE) -> Row:
     line("--threads 0", f"{CLASSIFY} --threads 0", "--threads: 0: at least 1 is expected"),
     line("-i in letters", f"{CLASSIFY} -i x", "-i/--gpu: x: not a number; an integer is expected"),
     line("--format unknown", f"{CLASSIFY} --format xml", "--format: invalid choice: 'xml'"),
-    line("option unknown", f"{CLASSIFY} --bogus", "unrecognized arguments: --bogus; see darknet"),
+    line("option unknown", f"{CLASSIFY} --bogus", "--bogus: unknown option; see darknet"),
     Row("no such GPU", PLAIN, "gpu 99: ", f"{CLASSIFY.replace('reference', 'auto')} -i 99"),
     line("a GPU and none", f"-nogpu {CLASSIFY} -i 0", "--no-gpu together with --gpu or --engine cuda"),
 )

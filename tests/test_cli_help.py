@@ -42,7 +42,15 @@ def test_a_group_alone_names_its_commands(darknet):
     assert all(name.partition(" ")[2] in err for name in COMMANDS if name.startswith("classifier "))
 
 
-@pytest.mark.parametrize(("words", "says"), [((), "a command is missing"), (("xyzzy",), "xyzzy: unknown command")])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "a command is missing"),
+        (("-q",), "a command is missing"),
+        (("xyzzy",), "xyzzy: unknown command"),
+        (("--verion",), "--verion: unknown option"),
+    ],
+)
 def test_what_is_no_command_is_answered_in_a_short_line(darknet, words, says):
     assert darknet(*words) == (USAGE, "", f"darknet: {says}; see darknet --help\n")
 
@@ -81,6 +89,9 @@ def test_other_flags_of_darknet_are_named_and_not_taken_for_short_ones(darknet, 
         (("-thing",), "-thing: unknown option; see darknet classify --help"),
         (("-x",), "-x: unknown option; see darknet classify --help"),
         (("-nogpus",), "-nogpus: unknown option; did you mean -nogpu?"),
+        (("--tops=2",), "--tops: unknown option; did you mean --top?"),
+        (("--thresh", "1"), f"--thresh: {FLAGS['thresh']}"),
+        (("--t", "1"), "--t: unknown option; did you mean -t?"),
     ],
 )
 def test_flags_of_nobody_are_named(darknet, words, says):
