@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 from ..engines.base import TrainingPlan
@@ -27,11 +29,12 @@ def build_within_limits(build: Build, options: TrainingOptions, file: str) -> Tr
     if plan is not None and limit is None:
         return plan
     del plan
-    divisors = [n for n in range(options.subdivisions + 1, options.batch + 1) if options.batch % n == 0]
+    batch, small = options.batch, [n for n in range(1, math.isqrt(options.batch) + 1) if options.batch % n == 0]
+    divisors = [n for n in sorted({*small, *(batch // n for n in small)}) if n > options.subdivisions]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DarknetWarning)  # of layers, given for the first plan
-        enough = next((n for n in divisors if _fits(build, options.batch // n, options, limits)), None)
-    help = f"take --subdivisions {enough}" if enough else "the network is too large for it"
+        enough = bisect_left(divisors, True, key=lambda n: _fits(build, batch // n, options, limits))
+    help = f"take --subdivisions {divisors[enough]}" if divisors[enough:] else "the network is too large for it"
     images = f"{options.pass_size} image{'s' * (options.pass_size != 1)}"
     if limit is None:
         reason = f"not enough memory to train on {images} at a time"

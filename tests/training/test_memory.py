@@ -55,6 +55,19 @@ def test_what_does_not_fit_names_the_subdivisions_that_do(room, pictures, subdiv
         assert build_within_limits(build, replace(OPTIONS, subdivisions=subdivisions), "x.cfg")
 
 
+def test_of_the_largest_batch_it_is_found_at_once_and_with_few_plans(room):
+    made = []
+
+    def counted(pass_size):
+        made.append(pass_size)
+        return build(pass_size)
+
+    room(10 * PICTURE + REST)
+    with pytest.raises(UsageError, match=r"; take --subdivisions 238609294$"):  # 9 pictures each, of 2^31 - 2
+        build_within_limits(counted, replace(OPTIONS, batch=2**31 - 2, subdivisions=1), "x.cfg")
+    assert len(made) < 10
+
+
 def test_adams_state_counts(room):
     room(24 * PICTURE + REST + 2 * PARAMETERS.nbytes)
     assert build_within_limits(build, replace(OPTIONS, adam=True), "x.cfg").pass_size == 24
