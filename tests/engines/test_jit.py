@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import importlib
 import json
@@ -21,6 +22,8 @@ from darknet_py.engines.cpu import compiler, isa, jit
 from darknet_py.engines.cpu.isa import ISA
 from darknet_py.errors import EngineError
 from darknet_py.limits import Limit
+
+CPU = ROOT / "darknet_py/engines/cpu"
 
 
 def test_kernels_are_compiled_once_and_anew_where_the_cache_is_broken(cache, tmp_path, monkeypatch):
@@ -72,6 +75,18 @@ def test_kernels_that_are_asked_for_are_those_of_all_processors(monkeypatch):
             paths[asked, identity] = jit.kernels_path()
     assert paths["avx2", "one"] == paths["avx2", "another"]
     assert len(set(paths.values())) == 3
+
+
+@pytest.mark.parametrize("path", [*CPU.glob("compiled/*.py"), CPU / "table.py"], ids=lambda path: path.stem)
+def test_kernels_are_compiled_anew_where_anything_changes_that_they_are_made_of(path):
+    """Constants of layers, too."""
+    kept = {found.resolve() for pattern in jit.SOURCES for found in CPU.glob(pattern)}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            module = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            parts = [file for alias in node.names if (file := module / f"{alias.name}.py").is_file()]
+            made_of = parts or [module / "__init__.py" if module.is_dir() else module.with_suffix(".py")]
+            assert {*made_of} <= kept, ast.unparse(node)
 
 
 @pytest.fixture

@@ -26,9 +26,10 @@ from .table import COUNTS, SYMBOLS
 LOG = logging.getLogger(__name__)
 COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+# What is compiled, and what makes it.
 SOURCES = (
     "compiled/*.py", "arena.py", "compiler.py", "isa.py", "jit.py", "linked.py", "linker.py", "operations/*.py",
-    "table.py", "toom.py",
+    "table.py", "toom.py", "../../layers/activations.py", "../../layers/batchnorm.py",
 )  # fmt: skip
 
 
