@@ -84,7 +84,8 @@ def test_kernels_are_compiled_anew_where_anything_changes_that_they_are_made_of(
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             module = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            parts = [file for alias in node.names if (file := module / f"{alias.name}.py").is_file()]
+            names = [module / alias.name for alias in node.names]
+            parts = [f for name in names for f in (name.with_suffix(".py"), name / "__init__.py") if f.is_file()]
             made_of = parts or [module / "__init__.py" if module.is_dir() else module.with_suffix(".py")]
             assert {*made_of} <= kept, ast.unparse(node)
 

@@ -1,8 +1,6 @@
-"""What Python and compiled code agree on: the columns of operations, calls, a team's mailbox."""
+"""What Python and compiled code agree on: the operations, calls, a team's mailbox."""
 
 from __future__ import annotations
-
-import re
 
 from ...layers.batchnorm import GRADIENT_EPSILON as GRADIENT_EPSILON
 from . import isa
@@ -11,13 +9,16 @@ from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
 from .toom import MOST_POINTS, PLANAR
 
-_WORDS = re.compile("[A-Z][a-z]*")
-# The columns of rows, by their names in capitals: A, A_BATCH, ...; floats apart.
-globals().update({name.upper(): column for column, name in enumerate(INTEGERS)})
-globals().update({name.upper(): column for column, name in enumerate(NUMBERS)})
-FIELDS, FLOATS = len(INTEGERS), len(NUMBERS)
-# Opcodes: GEMM_OP, TO_PIXELS_OP, ...
-globals().update({f"{'_'.join(_WORDS.findall(o.__name__)).upper()}_OP": o.opcode for o in OPERATIONS})
+FIELDS, FLOATS = len(INTEGERS), len(NUMBERS)  # of an operation's rows
+# Opcodes, in the order of `OPERATIONS`.
+(
+    GEMM_OP, MULTIPLY_ROWS_OP, WINOGRAD_INPUT_OP, WINOGRAD_OUTPUT_OP, WINOGRAD_OP, PLANAR_WINOGRAD_OP, STRASSEN_OP,
+    GROUPED_OP, PAD_OP, TO_PIXELS_OP, TO_PHASES_OP, TO_BLOCKS_OP, FLATTEN_OP, CROP_OP, MAX_POOL_OP, AVG_POOL_OP,
+    ADD_OP, SCALE_OP, SCALE_CHANNELS_OP, SOFTMAX_OP, PACK_OP, PACK_WINOGRAD_OP, SUM_PRODUCTS_OP, ADD_GRADIENTS_OP,
+    MEASURE_OP, FOLD_MEASURES_OP, NORMALIZE_OP, BEND_DELTA_OP, FOLD_DELTA_OP, NORMALIZE_DELTA_OP, ADD_DELTA_OP,
+    MULTIPLY_CELLS_OP, MAX_POOL_DELTA_OP, AVG_POOL_DELTA_OP, SPREAD_OP, SHORTCUT_DELTA_OP, TO_PLAIN_OP, UPDATE_SGD_OP,
+    UPDATE_ADAM_OP,
+) = range(len(OPERATIONS))  # fmt: skip
 
 # What a walk is given: the addresses of a table of so many rows, of its floats, and of a clock.
 ROWS, TABLE, NUMBERS_AT, CLOCK, CALL_FIELDS = range(5)

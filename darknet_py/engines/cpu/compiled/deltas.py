@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import float32
 
-from .. import table as t
+from .. import operations as o
 from ..isa import BLOCK, LANES
 from . import kernel
 from .scaling import CELLS
@@ -13,38 +13,38 @@ from .vector import broadcast, fma, load, load_scalar, store, store_scalar, take
 
 
 @kernel
-def add_delta(op, alpha, share):
-    """C = alpha * A + C, or alpha * A where `CLEAR`; so many cells an item."""
-    cells, alphas = op[t.CELLS], broadcast(alpha)
+def add_delta(op: o.AddDelta, alpha, share):
+    """C = alpha * A + C, or alpha * A where `clear`; so many cells an item."""
+    cells, alphas = op.cells, broadcast(alpha)
     queue = share_out(share, (cells + CELLS - 1) // CELLS)
     item = next_item(queue)
     while item >= 0:
         for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
-            value = load(op[t.A] + i * BLOCK) * alphas
-            if not op[t.CLEAR]:
-                value = value + load(op[t.C] + i * BLOCK)
-            store(op[t.C] + i * BLOCK, value)
+            value = load(op.a + i * BLOCK) * alphas
+            if not op.clear:
+                value = value + load(op.c + i * BLOCK)
+            store(op.c + i * BLOCK, value)
         item = next_item(queue)
 
 
 @kernel
-def add_shortcut_delta(op, beta, share):
+def add_shortcut_delta(op: o.ShortcutDelta, beta, share):
     """Add BETA times deltas at A to those at C that a shortcut has added; a picture's block an item.
 
-    C's pictures are `OTHER_HEIGHT` x `OTHER_WIDTH`; every `SPREAD`-th cell of A is of every `OTHER_STEP`-th of C's, in
-    the first `SUMMED_BLOCKS`. `CLEAR`: C is zero before.
+    C's pictures are `other_height` x `other_width`; every `spread`-th cell of A is of every `other_step`-th of C's, in
+    the first `summed_blocks`. `clear`: C is zero before.
     """
-    h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OTHER_HEIGHT], op[t.OTHER_WIDTH]
-    spread, step = op[t.SPREAD], op[t.OTHER_STEP]
+    h, w, oh, ow = op.height, op.width, op.other_height, op.other_width
+    spread, step = op.spread, op.other_step
     zero, betas = broadcast(float32(0)), broadcast(beta)
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)
     while item >= 0:
-        s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * oh * ow * BLOCK
-        if op[t.CLEAR]:
+        s, d = op.a + item * h * w * BLOCK, op.c + item * oh * ow * BLOCK
+        if op.clear:
             for i in range(oh * ow):
                 store(d + i * BLOCK, zero)
-        if item // op[t.IMAGES] < op[t.SUMMED_BLOCKS]:
+        if item // op.images < op.summed_blocks:
             for y in range(min((h + spread - 1) // spread, (oh + step - 1) // step)):
                 for x in range(min((w + spread - 1) // spread, (ow + step - 1) // step)):
                     place = d + (y * step * ow + x * step) * BLOCK
@@ -54,32 +54,32 @@ def add_shortcut_delta(op, beta, share):
 
 
 @kernel
-def multiply_cells(op, share):
+def multiply_cells(op: o.MultiplyCells, share):
     """C = A * OTHER; so many cells an item."""
-    cells = op[t.CELLS]
+    cells = op.cells
     queue = share_out(share, (cells + CELLS - 1) // CELLS)
     item = next_item(queue)
     while item >= 0:
         for i in range(item * CELLS, min(item * CELLS + CELLS, cells)):
-            store(op[t.C] + i * BLOCK, load(op[t.A] + i * BLOCK) * load(op[t.OTHER] + i * BLOCK))
+            store(op.c + i * BLOCK, load(op.a + i * BLOCK) * load(op.other + i * BLOCK))
         item = next_item(queue)
 
 
 @kernel
-def pool_maximum_delta(op, share):
+def pool_maximum_delta(op: o.MaxPoolDelta, share):
     """Add deltas at B to C, each where a window of A has its maximum, OTHER, first; a picture's block an item.
 
-    Windows are as for `pool_maximum`; `CLEAR`: C is zero before.
+    Windows are as for `pool_maximum`; `clear`: C is zero before.
     """
-    h, w, oh, ow = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
-    size, stride, padding = op[t.SIZE], op[t.STRIDE], op[t.PADDING]
+    h, w, oh, ow = op.height, op.width, op.out_height, op.out_width
+    size, stride, padding = op.size, op.stride, op.padding
     zero = broadcast(float32(0))
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)
     while item >= 0:
-        s, c = op[t.A] + item * h * w * BLOCK, op[t.C] + item * h * w * BLOCK
-        y, b = op[t.OTHER] + item * oh * ow * BLOCK, op[t.B] + item * oh * ow * BLOCK
-        if op[t.CLEAR]:
+        s, c = op.a + item * h * w * BLOCK, op.c + item * h * w * BLOCK
+        y, b = op.other + item * oh * ow * BLOCK, op.b + item * oh * ow * BLOCK
+        if op.clear:
             for i in range(h * w):
                 store(c + i * BLOCK, zero)
         for row in range(oh):
@@ -97,48 +97,48 @@ def pool_maximum_delta(op, share):
 
 
 @kernel
-def pool_average_delta(op, share):
+def pool_average_delta(op: o.AvgPoolDelta, share):
     """Add deltas at A, divided by a plane's cells, to all of them at C; a picture's block an item."""
-    size = op[t.HEIGHT] * op[t.WIDTH]
+    size = op.height * op.width
     inverse = broadcast(float32(1) / float32(size))
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)
     while item >= 0:
-        delta, c = load(op[t.A] + item * BLOCK) * inverse, op[t.C] + item * size * BLOCK
+        delta, c = load(op.a + item * BLOCK) * inverse, op.c + item * size * BLOCK
         for i in range(size):
-            store(c + i * BLOCK, delta if op[t.CLEAR] else delta + load(c + i * BLOCK))
+            store(c + i * BLOCK, delta if op.clear else delta + load(c + i * BLOCK))
         item = next_item(queue)
 
 
 @kernel
-def spread(op, share):
-    """Blocked pictures at A to C, cells `STRIDE` apart and zeros between and after them; a picture's block an item."""
-    h, w, tall, wide = op[t.HEIGHT], op[t.WIDTH], op[t.OUT_HEIGHT], op[t.OUT_WIDTH]
+def spread(op: o.Spread, share):
+    """Blocked pictures at A to C, cells `stride` apart and zeros between and after them; a picture's block an item."""
+    h, w, tall, wide = op.height, op.width, op.out_height, op.out_width
     zero = broadcast(float32(0))
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)
     while item >= 0:
-        s, d = op[t.A] + item * h * w * BLOCK, op[t.C] + item * tall * wide * BLOCK
+        s, d = op.a + item * h * w * BLOCK, op.c + item * tall * wide * BLOCK
         for i in range(tall * wide):
             store(d + i * BLOCK, zero)
         for y in range(h):
             for x in range(w):
-                place = y * op[t.STRIDE] * wide + x * op[t.STRIDE]
+                place = y * op.stride * wide + x * op.stride
                 store(d + place * BLOCK, load(s + (y * w + x) * BLOCK))
         item = next_item(queue)
 
 
 @kernel
-def to_plain(op, scratch, share):
+def to_plain(op: o.ToPlain, scratch, share):
     """Blocked pictures at A to plain ones at C; a picture's block an item. `scratch` holds a register."""
-    size, channels = op[t.HEIGHT] * op[t.WIDTH], op[t.CHANNELS]
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
+    size, channels = op.height * op.width, op.channels
+    queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)
     while item >= 0:
-        block, image = divmod(item, op[t.IMAGES])
-        d = op[t.C] + (image * channels + block * LANES) * size * 4
+        block, image = divmod(item, op.images)
+        d = op.c + (image * channels + block * LANES) * size * 4
         for i in range(size):
-            store(scratch, load(op[t.A] + (item * size + i) * BLOCK))
+            store(scratch, load(op.a + (item * size + i) * BLOCK))
             for lane in range(min(LANES, channels - block * LANES)):
                 store_scalar(d + (lane * size + i) * 4, load_scalar(scratch + lane * 4))
         item = next_item(queue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import operations as o
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF, ROWS, UNROLL
 from . import kernel
@@ -13,75 +14,75 @@ AHEAD = 2048  # bytes of weights fetched ahead: the processor's own prefetching 
 
 
 @kernel
-def multiply(op, slope, final, share):
+def multiply(op: o.Gemm, slope, final, share):
     """Run a `GEMM` operation: for each batch, panel of output channels and row of pixels, tile by tile.
 
-    An item of work is a panel and a chunk of tiles; tiles of a row are as equal as can be. `BY_PIXELS`, all panels of
-    a chunk come one after another; else, all chunks of a panel. With `SPANS` a batch has its kind's part of each row,
+    An item of work is a panel and a chunk of tiles; tiles of a row are as equal as can be. `by_pixels`, all panels of
+    a chunk come one after another; else, all chunks of a panel. With `spans` a batch has its kind's part of each row,
     and all batches of a panel come one after another: `transform_output` finds its blocks' products on the same core.
     """
-    tiles = (op[t.PIXELS] + ROWS - 1) // ROWS
-    small, larger = divmod(op[t.PIXELS], tiles)
-    chunk = op[t.CHUNK]
-    chunks = (op[t.ROW_COUNT] * tiles + chunk - 1) // chunk
-    queue = share_out(share, op[t.BATCHES] * op[t.PANELS] * chunks)
+    tiles = (op.pixels + ROWS - 1) // ROWS
+    small, larger = divmod(op.pixels, tiles)
+    chunk = op.chunk
+    chunks = (op.row_count * tiles + chunk - 1) // chunk
+    queue = share_out(share, op.batches * op.panels * chunks)
     item = next_item(queue)
     while item >= 0:
-        following = next_item(queue) if op[t.CLAIM] else item
+        following = next_item(queue) if op.claim else item
         batch, panel, first = _find(op, item, chunks)
-        columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
-        a_batch = op[t.A] + batch * op[t.A_BATCH]
-        b = op[t.B] + batch * op[t.B_BATCH] + panel * op[t.B_PANEL]
-        to_c = batch * op[t.C_BATCH] + panel * COLUMNS * op[t.C_PLANE]
-        bias = op[t.BIAS] + batch * op[t.BIAS_BATCH] + panel * COLUMNS * BLOCK if op[t.BIAS] != 0 else 0
-        last = min(first * chunk + chunk, op[t.ROW_COUNT] * tiles)
+        columns = op.last_columns if panel == op.panels - 1 else COLUMNS
+        a_batch = op.a + batch * op.a_batch
+        b = op.b + batch * op.b_batch + panel * op.b_panel
+        to_c = batch * op.c_batch + panel * COLUMNS * op.c_plane
+        bias = op.bias + batch * op.bias_batch + panel * COLUMNS * BLOCK if op.bias != 0 else 0
+        last = min(first * chunk + chunk, op.row_count * tiles)
         ahead, step, skip = b + AHEAD, BLOCK, 0
-        if op[t.CLAIM]:
+        if op.claim:
             next_batch, next_panel, _ = _find(op, max(following, 0), chunks)
-            ahead = op[t.B] + next_batch * op[t.B_BATCH] + next_panel * op[t.B_PANEL]
+            ahead = op.b + next_batch * op.b_batch + next_panel * op.b_panel
             step = BLOCK // _count_tiles(op, batch, first * chunk, last, tiles)
-            skip = op[t.TAP_COUNT] * op[t.DEPTH] * columns * step
+            skip = op.tap_count * op.depth * columns * step
         for tile in range(first * chunk, last):
-            if op[t.EARLY] != 0 and tile == first * chunk + 1:
-                registers = op[t.TAP_COUNT] * op[t.DEPTH] * columns
-                ahead = op[t.EARLY] + item * op[t.EARLY_BYTES]
-                step = min(BLOCK, op[t.EARLY_BYTES] // ((last - tile) * registers) + 1)
+            if op.early != 0 and tile == first * chunk + 1:
+                registers = op.tap_count * op.depth * columns
+                ahead = op.early + item * op.early_bytes
+                step = min(BLOCK, op.early_bytes // ((last - tile) * registers) + 1)
                 skip = registers * step
             row, part = divmod(tile, tiles)
             start, count = find_part(part, small, larger)
-            if op[t.SPANS] != 0:
-                span, of_kind, parts = find_span(op, row, int64s(op[t.KINDS])[batch])
+            if op.spans != 0:
+                span, of_kind, parts = find_span(op, row, int64s(op.kinds)[batch])
                 if part >= parts:
                     continue
                 start, count = find_part(part, of_kind // parts, of_kind % parts)
                 start += span
-            a = a_batch + row * op[t.A_ROW] + start * op[t.PIXEL]
-            offset = to_c + row * op[t.C_ROW] + start * op[t.OUT_CELL]
-            c = op[t.C] + offset
-            residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
+            a = a_batch + row * op.a_row + start * op.pixel
+            offset = to_c + row * op.c_row + start * op.out_cell
+            c = op.c + offset
+            residual = op.residual + offset if op.residual != 0 else 0
             rest = (
-                a, op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], b, ahead, step, c, op[t.C_PLANE], op[t.OUT_CELL],
+                a, op.taps, op.tap_count, op.depth, b, ahead, step, c, op.c_plane, op.out_cell,
                 bias, slope, residual, final,
             )  # fmt: skip
-            if op[t.CELL] == HALF:
-                if op[t.PIXEL] == HALF:
+            if op.cell == HALF:
+                if op.pixel == HALF:
                     multiply_adjacent_narrow(HALF, count, columns, *rest)
                 else:
-                    multiply_strided_narrow(op[t.PIXEL], count, columns, *rest)
-            elif op[t.PIXEL] == BLOCK and op[t.DEPTH] % UNROLL == 0:
+                    multiply_strided_narrow(op.pixel, count, columns, *rest)
+            elif op.pixel == BLOCK and op.depth % UNROLL == 0:
                 multiply_adjacent(BLOCK, count, columns, *rest)
             else:
-                multiply_strided(op[t.PIXEL], count, columns, *rest)
-            if op[t.CURVE] != 0:  # while the first cache has the tile
-                bend_cells(op[t.CURVE], c, count, columns, op[t.C_PLANE], op[t.OUT_CELL])
+                multiply_strided(op.pixel, count, columns, *rest)
+            if op.curve != 0:  # while the first cache has the tile
+                bend_cells(op.curve, c, count, columns, op.c_plane, op.out_cell)
             ahead += skip
-        item = following if op[t.CLAIM] else next_item(queue)
+        item = following if op.claim else next_item(queue)
 
 
 @kernel
-def find_span(op, group, kind):
+def find_span(op: o.Gemm | o.WinogradInput | o.WinogradOutput | o.Winograd, group, kind):
     """The first of a group's Winograd tiles that have positions of a kind, how many do, and in how many parts."""
-    span = int64s(op[t.SPANS] + (group * t.KIND_COUNT + kind) * 16)
+    span = int64s(op.spans + (group * t.KIND_COUNT + kind) * 16)
     return span[0], span[1], (span[1] + ROWS - 1) // ROWS
 
 
@@ -92,27 +93,27 @@ def find_part(part, small, larger):
 
 
 @kernel
-def _count_tiles(op, batch, first, last, tiles):
+def _count_tiles(op: o.Gemm, batch, first, last, tiles):
     """How many of an item's tiles have rows; at least 1."""
-    if op[t.SPANS] == 0:
+    if op.spans == 0:
         return last - first
     found = 0
     for tile in range(first, last):
-        _, _, parts = find_span(op, tile // tiles, int64s(op[t.KINDS])[batch])
+        _, _, parts = find_span(op, tile // tiles, int64s(op.kinds)[batch])
         found += 1 if tile % tiles < parts else 0
     return max(found, 1)
 
 
 @kernel
-def _find(op, item, chunks):
+def _find(op: o.Gemm, item, chunks):
     """An item's batch, panel and chunk."""
-    panels = op[t.BATCHES] * op[t.PANELS]
-    if op[t.BY_PIXELS]:
+    panels = op.batches * op.panels
+    if op.by_pixels:
         chunk, number = divmod(item, panels)
     else:
         number, chunk = divmod(item, chunks)
-    if op[t.SPANS] != 0:
-        panel, batch = divmod(number, op[t.BATCHES])
+    if op.spans != 0:
+        panel, batch = divmod(number, op.batches)
     else:
-        batch, panel = divmod(number, op[t.PANELS])
+        batch, panel = divmod(number, op.panels)
     return batch, panel, chunk

@@ -12,6 +12,7 @@ from llvmlite import ir
 from numba import float32, float64, types
 from numba.extending import intrinsic
 
+from .. import operations as o
 from .. import table as t
 from ..isa import BLOCK, LANES
 from . import kernel
@@ -38,14 +39,14 @@ RUN = 64  # cells that are summed up on their own
 
 
 @kernel
-def measure(op, share):
+def measure(op: o.Measure, share):
     """Of each picture's block at A the mean and the squared distances from it, summed, to SUMS; a block an item."""
-    cells = op[t.CELLS]
+    cells = op.cells
     inverse = broadcast(float32(1) / float32(cells))
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)
     while item >= 0:
-        s, d = op[t.A] + item * cells * BLOCK, op[t.SUMS] + item * 2 * BLOCK
+        s, d = op.a + item * cells * BLOCK, op.sums + item * 2 * BLOCK
         total = broadcast(float32(0))
         for first in range(0, cells, RUN):
             part = broadcast(float32(0))
@@ -66,19 +67,19 @@ def measure(op, share):
 
 
 @kernel
-def fold_measures(op, to_variance, to_deviation, share):
+def fold_measures(op: o.FoldMeasures, to_variance, to_deviation, share):
     """Mean and variance of all pictures, and the factor to normalize and scale by, from SUMS; a block an item.
 
     At MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0. The dialect adds
     `to_variance` to it, and `to_deviation` to its root.
     """
-    images, cells = op[t.IMAGES], op[t.CELLS]
-    queue = share_out(share, op[t.BLOCKS])
+    images, cells = op.images, op.cells
+    queue = share_out(share, op.blocks)
     item = next_item(queue)
     while item >= 0:
         for lane in range(LANES):
             channel = item * LANES + lane
-            s = op[t.SUMS] + item * images * 2 * BLOCK + lane * 4
+            s = op.sums + item * images * 2 * BLOCK + lane * 4
             mean = float64(0)
             for image in range(images):
                 mean += float64(load_scalar(s + image * 2 * BLOCK))
@@ -88,33 +89,33 @@ def fold_measures(op, to_variance, to_deviation, share):
                 distance = float64(load_scalar(s + image * 2 * BLOCK)) - mean
                 total += float64(load_scalar(s + image * 2 * BLOCK + BLOCK)) + cells * distance * distance
             variance = total / max(images * cells - 1, 1)
-            there = channel < op[t.CHANNELS]
-            scale = float64(load_scalar(op[t.SCALE] + channel * 4)) if there else float64(0)
-            store_scalar(op[t.MEAN] + channel * 4, float32(mean))
-            store_scalar(op[t.VARIANCE] + channel * 4, float32(variance))
+            there = channel < op.channels
+            scale = float64(load_scalar(op.scale + channel * 4)) if there else float64(0)
+            store_scalar(op.mean + channel * 4, float32(mean))
+            store_scalar(op.variance + channel * 4, float32(variance))
             divisor = math.sqrt(variance + float64(to_variance)) + float64(to_deviation)
-            store_scalar(op[t.FACTOR] + channel * 4, float32(scale / divisor))
+            store_scalar(op.factor + channel * 4, float32(scale / divisor))
         item = next_item(queue)
 
 
 @kernel
-def normalize(op, slope, share):
+def normalize(op: o.Normalize, slope, share):
     """C = curve(FACTOR * (A - MEAN) + BIAS), cell by cell; `CELLS` cells of a block an item."""
-    cells, slopes = op[t.CELLS], broadcast(slope)
+    cells, slopes = op.cells, broadcast(slope)
     parts = (cells + CELLS - 1) // CELLS
-    queue = share_out(share, op[t.BLOCKS] * parts)
+    queue = share_out(share, op.blocks * parts)
     item = next_item(queue)
     while item >= 0:
         block, part = divmod(item, parts)
-        mean, factor = load(op[t.MEAN] + block * BLOCK), load(op[t.FACTOR] + block * BLOCK)
-        bias = load(op[t.BIAS] + block * BLOCK)
+        mean, factor = load(op.mean + block * BLOCK), load(op.factor + block * BLOCK)
+        bias = load(op.bias + block * BLOCK)
         first = block * cells + part * CELLS
         last = min(first + CELLS, (block + 1) * cells)
         for i in range(first, last):
-            value = fma(load(op[t.A] + i * BLOCK) - mean, factor, bias)
-            store(op[t.C] + i * BLOCK, activated(value, slopes))
-        if op[t.CURVE] != 0:
-            bend_cells(op[t.CURVE], op[t.C] + first * BLOCK, last - first, 1, 0, BLOCK)
+            value = fma(load(op.a + i * BLOCK) - mean, factor, bias)
+            store(op.c + i * BLOCK, activated(value, slopes))
+        if op.curve != 0:
+            bend_cells(op.curve, op.c + first * BLOCK, last - first, 1, 0, BLOCK)
         item = next_item(queue)
 
 
@@ -147,24 +148,24 @@ def slope_at(context: Any, code: Any, slope: Any, kept: Any) -> Any:
 
 
 @kernel
-def bend_delta(op, slope, share):
+def bend_delta(op: o.BendDelta, slope, share):
     """Deltas at C times the activation's slope, and what a layer's biases and scales want of them.
 
     The slope is of what lies at OTHER, or, where that is 0, of FACTOR * (A - MEAN) + BIAS. To SUMS, of each picture's
     block: the deltas' sum, and that of the deltas times A - MEAN; the latter is left as it is where there is no A. A
     picture's block is an item.
     """
-    cells, code = op[t.CELLS], op[t.CURVE]
+    cells, code = op.cells, op.curve
     bent = code != 0 or slope != float32(1)
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES])
+    queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)
     while item >= 0:
-        block = item // op[t.IMAGES]
-        c, y, x, d = op[t.C], op[t.OTHER], op[t.A], op[t.SUMS] + item * 2 * BLOCK
+        block = item // op.images
+        c, y, x, d = op.c, op.other, op.a, op.sums + item * 2 * BLOCK
         mean, factor, bias = broadcast(float32(0)), broadcast(float32(0)), broadcast(float32(0))
         if x != 0:
-            mean = load(op[t.MEAN] + block * BLOCK)
-            factor, bias = load(op[t.FACTOR] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
+            mean = load(op.mean + block * BLOCK)
+            factor, bias = load(op.factor + block * BLOCK), load(op.bias + block * BLOCK)
         total, products = broadcast(float32(0)), broadcast(float32(0))
         for first in range(item * cells, (item + 1) * cells, RUN):
             some, part = broadcast(float32(0)), broadcast(float32(0))
@@ -184,57 +185,57 @@ def bend_delta(op, slope, share):
 
 
 @kernel
-def fold_delta(op, to_variance, to_deviation, share):
+def fold_delta(op: o.FoldDelta, to_variance, to_deviation, share):
     """Add what SUMS say to the gradients of biases and scales; a block an item.
 
     Where there is a SCALE: to FACTOR and TILT what `normalize_delta` multiplies deltas and distances from MEAN by, to
-    BIAS what it adds. Gradients are for `CHANNELS`; SCALE is their scales, VARIANCE as `fold_measures` gave it,
+    BIAS what it adds. Gradients are for `channels`; SCALE is their scales, VARIANCE as `fold_measures` gave it,
     `to_variance` and `to_deviation` as it took them.
     """
-    images, count = op[t.IMAGES], op[t.IMAGES] * op[t.CELLS]
-    queue = share_out(share, op[t.BLOCKS])
+    images, count = op.images, op.images * op.cells
+    queue = share_out(share, op.blocks)
     item = next_item(queue)
     while item >= 0:
         for lane in range(LANES):
             channel = item * LANES + lane
-            there = channel < op[t.CHANNELS]
-            s = op[t.SUMS] + item * images * 2 * BLOCK + lane * 4
+            there = channel < op.channels
+            s = op.sums + item * images * 2 * BLOCK + lane * 4
             total, products = float64(0), float64(0)
             for image in range(images):
                 total += float64(load_scalar(s + image * 2 * BLOCK))
                 products += float64(load_scalar(s + image * 2 * BLOCK + BLOCK))
-            if there and op[t.BIAS_GRADIENT] != 0:
-                d = op[t.BIAS_GRADIENT] + channel * 4
+            if there and op.bias_gradient != 0:
+                d = op.bias_gradient + channel * 4
                 store_scalar(d, float32(load_scalar(d) + total))
-            if op[t.SCALE] != 0:
-                variance = float64(load_scalar(op[t.VARIANCE] + channel * 4))
+            if op.scale != 0:
+                variance = float64(load_scalar(op.variance + channel * 4))
                 scale = float64(0)
                 if there:
-                    scale = float64(load_scalar(op[t.SCALE] + channel * 4))
-                if there and op[t.SCALE_GRADIENT] != 0:
-                    d = op[t.SCALE_GRADIENT] + channel * 4
+                    scale = float64(load_scalar(op.scale + channel * 4))
+                if there and op.scale_gradient != 0:
+                    d = op.scale_gradient + channel * 4
                     divisor = math.sqrt(variance + float64(to_variance)) + float64(to_deviation)
                     store_scalar(d, float32(load_scalar(d) + products / divisor))
                 root = 1 / math.sqrt(variance + t.GRADIENT_EPSILON)
-                store_scalar(op[t.FACTOR] + channel * 4, float32(scale * root))
-                store_scalar(op[t.TILT] + channel * 4, float32(-root * root * root * scale * products / count))
-                store_scalar(op[t.BIAS] + channel * 4, float32(-root * scale * total / count))
+                store_scalar(op.factor + channel * 4, float32(scale * root))
+                store_scalar(op.tilt + channel * 4, float32(-root * root * root * scale * products / count))
+                store_scalar(op.bias + channel * 4, float32(-root * scale * total / count))
         item = next_item(queue)
 
 
 @kernel
-def normalize_delta(op, share):
+def normalize_delta(op: o.NormalizeDelta, share):
     """C = FACTOR * C + TILT * (A - MEAN) + BIAS, cell by cell; `CELLS` cells of a block an item."""
-    cells = op[t.CELLS]
+    cells = op.cells
     parts = (cells + CELLS - 1) // CELLS
-    queue = share_out(share, op[t.BLOCKS] * parts)
+    queue = share_out(share, op.blocks * parts)
     item = next_item(queue)
     while item >= 0:
         block, part = divmod(item, parts)
-        mean, factor = load(op[t.MEAN] + block * BLOCK), load(op[t.FACTOR] + block * BLOCK)
-        tilt, bias = load(op[t.TILT] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
+        mean, factor = load(op.mean + block * BLOCK), load(op.factor + block * BLOCK)
+        tilt, bias = load(op.tilt + block * BLOCK), load(op.bias + block * BLOCK)
         first = block * cells + part * CELLS
         for i in range(first, min(first + CELLS, (block + 1) * cells)):
-            rest = fma(load(op[t.A] + i * BLOCK) - mean, tilt, bias)
-            store(op[t.C] + i * BLOCK, fma(load(op[t.C] + i * BLOCK), factor, rest))
+            rest = fma(load(op.a + i * BLOCK) - mean, tilt, bias)
+            store(op.c + i * BLOCK, fma(load(op.c + i * BLOCK), factor, rest))
         item = next_item(queue)

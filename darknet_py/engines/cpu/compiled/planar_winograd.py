@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numba import float32
 
+from .. import operations as o
 from .. import table as t
 from ..arena import LINE
 from ..isa import BLOCK, LANES
@@ -20,22 +21,22 @@ PIXELS = ROW // 4
 
 
 @kernel
-def _find_group(op, item):
+def _find_group(op: o.PlanarWinograd, item):
     """Of a group of up to LANES tiles in a row: image, top row and left column of their outputs, how many they are."""
-    groups = (op[t.TILE_COLUMNS] + LANES - 1) // LANES
+    groups = (op.tile_columns + LANES - 1) // LANES
     row, group = divmod(item, groups)
-    image, tile_row = divmod(row, op[t.TILE_ROWS])
-    return image, tile_row * M, group * LANES * M, min(LANES, op[t.TILE_COLUMNS] - group * LANES)
+    image, tile_row = divmod(row, op.tile_rows)
+    return image, tile_row * M, group * LANES * M, min(LANES, op.tile_columns - group * LANES)
 
 
 @kernel
-def _copy_rows(op, s, top, left, d):
+def _copy_rows(op: o.PlanarWinograd, s, top, left, d):
     """N rows of a picture's channel at `s`, from `top` and `left` on, to `d`; zeros where they lie outside it."""
-    h, w, pixel, cell = op[t.HEIGHT], op[t.WIDTH], op[t.PIXEL], op[t.CELL]
+    h, w, pixel, cell = op.height, op.width, op.pixel, op.cell
     first, last = min(max(-left, 0), PIXELS), max(min(PIXELS, w - left), 0)
     zero = broadcast(float32(0))
     for y in range(N):
-        line, row = d + y * ROW, s + (top + y) * op[t.A_ROW] + left * pixel
+        line, row = d + y * ROW, s + (top + y) * op.a_row + left * pixel
         inside = 0 <= top + y < h
         if first > 0 or last < PIXELS or not inside:
             for x in range(M + 1):
@@ -52,64 +53,64 @@ def _copy_rows(op, s, top, left, d):
 
 
 @kernel
-def _fetch_rows(op, item):
+def _fetch_rows(op: o.PlanarWinograd, item):
     """Fetch what the group `item` reads of plain pictures, but for the rows that the one above it reads, too.
 
     A picture comes from memory, and rows are too short for the processor's own prefetching: a first layer of 16 filters
     at 224 x 224 took 0.29 ms for 0.37.
     """
     image, top, left, _ = _find_group(op, item)
-    for c in range(op[t.CHANNELS]):
-        s = op[t.A] + image * op[t.A_BATCH] + c * op[t.A_PLANE] + (left - op[t.PADDING]) * 4
+    for c in range(op.channels):
+        s = op.a + image * op.a_batch + c * op.a_plane + (left - op.padding) * 4
         for y in range(N - M, N):
-            row = s + (top - op[t.PADDING] + y) * op[t.A_ROW]
+            row = s + (top - op.padding + y) * op.a_row
             for x in range(0, M * BLOCK, LINE):
                 prefetch_line(row + x)
 
 
 @kernel
-def _transform_inputs(op, image, top, left, tiles, rows):
+def _transform_inputs(op: o.PlanarWinograd, image, top, left, tiles, rows):
     """A group's tiles, of all channels, to `tiles`: [column][channel][row][LANES tiles].
 
     All rows are copied to `rows` before any is transformed: loads that overlap with what was just stored, but are not
     the same, would wait for it.
     """
-    channels, whole = op[t.CHANNELS], which_transform(N, N, 0)
+    channels, whole = op.channels, which_transform(N, N, 0)
     half = rows + channels * N * ROW
     for c in range(channels):
-        s = op[t.A] + image * op[t.A_BATCH] + c * op[t.A_PLANE]
-        _copy_rows(op, s, top - op[t.PADDING], left - op[t.PADDING], rows + c * N * ROW)
+        s = op.a + image * op.a_batch + c * op.a_plane
+        _copy_rows(op, s, top - op.padding, left - op.padding, rows + c * N * ROW)
     for c in range(channels):
         transform_input_lines(whole, M + 1, rows + c * N * ROW, ROW, BLOCK, half, ROW, BLOCK)
         transform_planar_lines(N, half, ROW, tiles + c * N * BLOCK, channels * N * BLOCK)
 
 
 @kernel
-def convolve_planar(op, slope, final, share):
+def convolve_planar(op: o.PlanarWinograd, slope, final, share):
     """Run a `PLANAR_WINOGRAD` operation: up to LANES tiles of a row an item, in memory that is the thread's own.
 
     A is as for `to_pixels`, B [block][column][channel][row][LANES], RESIDUAL and C as for `transform_output`. At TILES
-    and PRODUCTS of thread 0, `THREAD_BYTES` before the next one's, lie a group's tiles; and pixels, then products.
+    and PRODUCTS of thread 0, `thread_bytes` before the next one's, lie a group's tiles; and pixels, then products.
     """
-    own = share.thread * op[t.THREAD_BYTES]
-    tiles, products = op[t.TILES] + own, op[t.PRODUCTS] + own
-    row_groups = (op[t.TILE_COLUMNS] + LANES - 1) // LANES
-    queue = share_out(share, op[t.IMAGES] * op[t.TILE_ROWS] * row_groups)
+    own = share.thread * op.thread_bytes
+    tiles, products = op.tiles + own, op.products + own
+    row_groups = (op.tile_columns + LANES - 1) // LANES
+    queue = share_out(share, op.images * op.tile_rows * row_groups)
     item = next_item(queue)
     while item >= 0:
         image, top, left, count = _find_group(op, item)
         _transform_inputs(op, image, top, left, tiles, products)
-        if op[t.PIXEL] == 4:
+        if op.pixel == 4:
             _fetch_rows(op, item + row_groups)
-        height = min(M, op[t.OUT_HEIGHT] - top)
-        for block in range(op[t.OUT_BLOCKS]):
-            b = op[t.B] + block * op[t.B_PANEL]
+        height = min(M, op.out_height - top)
+        for block in range(op.out_blocks):
+            b = op.b + block * op.b_panel
             for first in range(0, count, t.PLANAR_COUNT):
                 together = min(t.PLANAR_COUNT, count - first)
-                multiply_planar_tiles(together, op[t.CHANNELS], tiles + first * 4, b, products)
+                multiply_planar_tiles(together, op.channels, tiles + first * 4, b, products)
                 for i in range(together):
                     x = left + (first + i) * M
-                    width = min(M, op[t.OUT_WIDTH] - x)
+                    width = min(M, op.out_width - x)
                     across = which_transform(N, N if width == M else 0, width)
                     outputs = image, top, x, height, width
                     store_outputs(op, slope, final, block, outputs, across, products + i * M * N * BLOCK, N * BLOCK)

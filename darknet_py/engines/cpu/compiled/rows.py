@@ -8,6 +8,7 @@ from llvmlite import ir
 from numba import float32, types
 from numba.extending import intrinsic
 
+from .. import operations as o
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, LANES, ROWS
 from . import kernel
@@ -51,35 +52,35 @@ def _interleave(build: Any, a: Any, b: Any, first: int) -> Any:
 
 
 @kernel
-def multiply_rows(op, scratch, share):
+def multiply_rows(op: o.MultiplyRows, scratch, share):
     """C = BIAS + A times the rows at WEIGHTS, which are read once; a panel of outputs an item.
 
-    Both A, of `CHANNELS` inputs, and C are blocked pictures of one cell. `DEPTH` inputs at a time of a panel's rows are
+    Both A, of `channels` inputs, and C are blocked pictures of one cell. `DEPTH` inputs at a time of a panel's rows are
     turned in `scratch`, and their products added to those before.
     """
-    channels, outputs, row = op[t.CHANNELS], op[t.OUT_CHANNELS], op[t.FILTER_STRIDE]
+    channels, outputs, row = op.channels, op.out_channels, op.filter_stride
     columns = (outputs + LANES - 1) // LANES
-    tiles = (op[t.PIXELS] + ROWS - 1) // ROWS
+    tiles = (op.pixels + ROWS - 1) // ROWS
     queue = share_out(share, (columns + COLUMNS - 1) // COLUMNS)
     item = next_item(queue)
     while item >= 0:
         width = min(COLUMNS, columns - item * COLUMNS)
-        c = op[t.C] + item * COLUMNS * op[t.C_PLANE]
+        c = op.c + item * COLUMNS * op.c_plane
         for start in range(0, channels, DEPTH):
             depth = min(DEPTH, channels - start)
             for column in range(width):
                 output = (item * COLUMNS + column) * LANES
-                rows = op[t.WEIGHTS] + output * row + start * 4
+                rows = op.weights + output * row + start * 4
                 _turn_rows(rows, min(LANES, outputs - output), row, depth, scratch + column * BLOCK, width * BLOCK)
-            bias = op[t.BIAS] + item * COLUMNS * BLOCK if start == 0 else op[t.NO_BIAS]
-            a = op[t.A] + start // LANES * op[t.A_PLANE]
+            bias = op.bias + item * COLUMNS * BLOCK if start == 0 else op.no_bias
+            a = op.a + start // LANES * op.a_plane
             for tile in range(tiles):
-                first = tile * op[t.PIXELS] // tiles
+                first = tile * op.pixels // tiles
                 place = c + first * BLOCK
                 multiply_adjacent(
-                    BLOCK, (tile + 1) * op[t.PIXELS] // tiles - first, width,
-                    a + first * BLOCK, op[t.TAPS], depth // LANES, LANES, scratch, scratch, 0,
-                    place, op[t.C_PLANE], BLOCK, bias, float32(1), 0 if start == 0 else place, float32(1),
+                    BLOCK, (tile + 1) * op.pixels // tiles - first, width,
+                    a + first * BLOCK, op.taps, depth // LANES, LANES, scratch, scratch, 0,
+                    place, op.c_plane, BLOCK, bias, float32(1), 0 if start == 0 else place, float32(1),
                 )  # fmt: skip
         item = next_item(queue)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import table as t
+from .. import operations as o
 from ..isa import BLOCK
 from . import kernel
 from .bending import bend_cells
@@ -14,55 +14,55 @@ CELLS = 256  # of an item
 
 
 @kernel
-def scale(op, slope, share):
+def scale(op: o.Scale, slope, share):
     """C = curve(FACTOR * A + BIAS), cell by cell; where there is no FACTOR, curve(A). `CELLS` cells an item.
 
-    Blocks of channels have `CELLS` cells each, and a register of factors and biases. Narrow cells are rounded before a
+    Blocks of channels have `cells` cells each, and a register of factors and biases. Narrow cells are rounded before a
     curve, too.
     """
-    cell, out_cell, pixels, slopes = op[t.CELL], op[t.OUT_CELL], op[t.CELLS], broadcast(slope)
+    cell, out_cell, pixels, slopes = op.cell, op.out_cell, op.cells, broadcast(slope)
     parts = (pixels + CELLS - 1) // CELLS
-    queue = share_out(share, op[t.BLOCKS] * parts)
+    queue = share_out(share, op.blocks * parts)
     item = next_item(queue)
     while item >= 0:
-        part, block = divmod(item, op[t.BLOCKS])
+        part, block = divmod(item, op.blocks)
         first = block * pixels + part * CELLS
         last = min(first + CELLS, (block + 1) * pixels)
-        if op[t.FACTOR] != 0:
-            factor, bias = load(op[t.FACTOR] + block * BLOCK), load(op[t.BIAS] + block * BLOCK)
+        if op.factor != 0:
+            factor, bias = load(op.factor + block * BLOCK), load(op.bias + block * BLOCK)
             for i in range(first, last):
-                value = fma(load_cell(op[t.A] + i * cell, cell), factor, bias)
-                store_cell(op[t.C] + i * out_cell, activated(value, slopes), out_cell)
-        elif op[t.CURVE] == 0 or op[t.A] != op[t.C]:
+                value = fma(load_cell(op.a + i * cell, cell), factor, bias)
+                store_cell(op.c + i * out_cell, activated(value, slopes), out_cell)
+        elif op.curve == 0 or op.a != op.c:
             for i in range(first, last):
-                value = load_cell(op[t.A] + i * cell, cell)
-                store_cell(op[t.C] + i * out_cell, activated(value, slopes), out_cell)
-        if op[t.CURVE] != 0:
-            bend_cells(op[t.CURVE], op[t.C] + first * out_cell, last - first, 1, 0, out_cell)
+                value = load_cell(op.a + i * cell, cell)
+                store_cell(op.c + i * out_cell, activated(value, slopes), out_cell)
+        if op.curve != 0:
+            bend_cells(op.curve, op.c + first * out_cell, last - first, 1, 0, out_cell)
         item = next_item(queue)
 
 
 @kernel
-def scale_channels(op, slope, share):
+def scale_channels(op: o.ScaleChannels, slope, share):
     """C = curve(A * FACTORS); a row of a picture's block an item.
 
-    Each image has a cell of FACTORS for each block, or, `BY_CELL`, for each cell, whose first number counts. Narrow
+    Each image has a cell of FACTORS for each block, or, `by_cell`, for each cell, whose first number counts. Narrow
     cells are rounded before a curve, too.
     """
-    cell, out_cell, h, w, slopes = op[t.CELL], op[t.OUT_CELL], op[t.HEIGHT], op[t.WIDTH], broadcast(slope)
-    queue = share_out(share, op[t.BLOCKS] * op[t.IMAGES] * h)
+    cell, out_cell, h, w, slopes = op.cell, op.out_cell, op.height, op.width, broadcast(slope)
+    queue = share_out(share, op.blocks * op.images * h)
     item = next_item(queue)
     while item >= 0:
-        row, block = divmod(item, op[t.BLOCKS])
+        row, block = divmod(item, op.blocks)
         image, y = divmod(row, h)
-        picture = block * op[t.IMAGES] + image
-        s, d = op[t.A] + (picture * h + y) * w * cell, op[t.C] + (picture * h + y) * w * out_cell
-        factor = load_cell(op[t.FACTORS] + picture * cell, cell)
+        picture = block * op.images + image
+        s, d = op.a + (picture * h + y) * w * cell, op.c + (picture * h + y) * w * out_cell
+        factor = load_cell(op.factors + picture * cell, cell)
         for x in range(w):
-            if op[t.BY_CELL]:
-                factor = broadcast(load_lane(op[t.FACTORS] + (row * w + x) * cell, cell))
+            if op.by_cell:
+                factor = broadcast(load_lane(op.factors + (row * w + x) * cell, cell))
             value = load_cell(s + x * cell, cell) * factor
             store_cell(d + x * out_cell, activated(value, slopes), out_cell)
-        if op[t.CURVE] != 0:
-            bend_cells(op[t.CURVE], d, w, 1, 0, out_cell)
+        if op.curve != 0:
+            bend_cells(op.curve, d, w, 1, 0, out_cell)
         item = next_item(queue)

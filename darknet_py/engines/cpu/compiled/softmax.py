@@ -6,7 +6,7 @@ import math
 
 from numba import float32
 
-from .. import table as t
+from .. import operations as o
 from ..isa import LANES
 from . import kernel
 from .cells import load_lane
@@ -15,23 +15,23 @@ from .vector import load_scalar, store_scalar
 
 
 @kernel
-def softmax(op, factor, share):
+def softmax(op: o.Softmax, factor, share):
     """Blocked pictures of one cell at A to plain ones at C: softmax of factor * A; a group of a picture an item.
 
-    A picture's channels are `GROUPS` groups, one after another.
+    A picture's channels are `groups` groups, one after another.
     """
-    groups, images = op[t.GROUPS], op[t.IMAGES]
-    size, cell = op[t.CHANNELS] // groups, op[t.CELL]
+    groups, images = op.groups, op.images
+    size, cell = op.channels // groups, op.cell
     queue = share_out(share, images * groups)
     item = next_item(queue)
     while item >= 0:
         image, group = divmod(item, groups)
         first = group * size
-        d = op[t.C] + (image * op[t.CHANNELS] + first) * 4
+        d = op.c + (image * op.channels + first) * 4
         most = float32(-math.inf)
         for c in range(first, first + size):
             block, lane = divmod(c, LANES)
-            value = load_lane(op[t.A] + (block * images + image) * cell + lane * (cell // LANES), cell) * factor
+            value = load_lane(op.a + (block * images + image) * cell + lane * (cell // LANES), cell) * factor
             store_scalar(d + (c - first) * 4, value)
             most = max(most, value)
         total = 0.0

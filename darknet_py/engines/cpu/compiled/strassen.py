@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba import float32
 
-from .. import table as t
+from .. import operations as o
 from ..isa import BLOCK, COLUMNS, LANES
 from . import kernel
 from .bending import bend_cells
@@ -18,51 +18,51 @@ from .vector import activated, broadcast, load, store
 
 
 @kernel
-def multiply_quarters(op, slope, final, share):
+def multiply_quarters(op: o.Strassen, slope, final, share):
     """Pixels at A (two halves of a picture) times weights, to C; a group of pairs of pixels an item.
 
-    A pixel and its partner, `PIXELS` - `PIXELS` // 2 further on, are the rows of the quarters. B is
+    A pixel and its partner, `pixels` - `pixels` // 2 further on, are the rows of the quarters. B is
     [panel][product][block][LANES][columns][LANES], the second factors; BIAS, [panel][product][columns][LANES], makes
-    the outputs' biases out of the products'. `TAPS` are the offsets of the blocks of half the channels from A,
-    `SUM_TAPS` from sums in memory that is the thread's own: TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before
+    the outputs' biases out of the products'. `taps` are the offsets of the blocks of half the channels from A,
+    `sum_taps` from sums in memory that is the thread's own: TILES and PRODUCTS are thread 0's, `thread_bytes` before
     the next one's.
     """
-    pixels, groups, size = op[t.PIXELS], op[t.GROUPS], op[t.GROUP_SIZE]
+    pixels, groups, size = op.pixels, op.groups, op.group_size
     first_half = (pixels + 1) // 2
     apart = (pixels - first_half) * BLOCK
     small, larger = divmod(first_half, groups)
-    blocks = op[t.BLOCKS] // 2
-    across = blocks * op[t.A_PLANE]
+    blocks = op.blocks // 2
+    across = blocks * op.a_plane
     thread = share.thread
-    sums, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
+    sums, products = op.tiles + thread * op.thread_bytes, op.products + thread * op.thread_bytes
     sum_bytes, product_bytes, bias_bytes = blocks * size * BLOCK, COLUMNS * size * BLOCK, COLUMNS * BLOCK
-    queue = share_out(share, op[t.IMAGES] * groups)
+    queue = share_out(share, op.images * groups)
     item = next_item(queue)
     while item >= 0:
         image, group = divmod(item, groups)
         first, count = find_part(group, small, larger)
         place = (image * pixels + first) * BLOCK
-        a = op[t.A] + place
+        a = op.a + place
         for block in range(blocks):
-            _sum(a + block * op[t.A_PLANE], across, apart, count, sums + block * size * BLOCK, sum_bytes)
-        for panel in range(op[t.PANELS]):
+            _sum(a + block * op.a_plane, across, apart, count, sums + block * size * BLOCK, sum_bytes)
+        for panel in range(op.panels):
             for product in range(7):
-                taps, factor = op[t.TAPS], a
+                taps, factor = op.taps, a
                 if product == 1:
                     factor = a + across
                 elif product == 2:
                     factor = a + across + apart
                 elif product > 2:
-                    taps, factor = op[t.SUM_TAPS], sums + (product - 3) * sum_bytes
+                    taps, factor = op.sum_taps, sums + (product - 3) * sum_bytes
                 number = panel * 7 + product
-                b = op[t.B] + number * op[t.B_PANEL]
+                b = op.b + number * op.b_panel
                 multiply_adjacent(
-                    BLOCK, count, COLUMNS, factor, taps, blocks, LANES, b, b + op[t.B_PANEL], BLOCK,
-                    products + product * product_bytes, size * BLOCK, BLOCK, op[t.BIAS] + number * bias_bytes,
+                    BLOCK, count, COLUMNS, factor, taps, blocks, LANES, b, b + op.b_panel, BLOCK,
+                    products + product * product_bytes, size * BLOCK, BLOCK, op.bias + number * bias_bytes,
                     float32(1), 0, float32(1),
                 )  # fmt: skip
             for column in range(COLUMNS):
-                s, to = products + column * size * BLOCK, (panel * COLUMNS + column) * op[t.C_PLANE] + place
+                s, to = products + column * size * BLOCK, (panel * COLUMNS + column) * op.c_plane + place
                 # Of an odd number, the first one's partner is another's first.
                 _combine(op, slope, final, s, product_bytes, count, pixels % 2 if first == 0 else 0, to)
         item = next_item(queue)
@@ -83,11 +83,11 @@ def _sum(s, across, apart, count, d, ds):
 
 
 @kernel
-def _combine(op, slope, final, s, ss, count, alone, to):
+def _combine(op: o.Strassen, slope, final, s, ss, count, alone, to):
     """Products of `count` pairs, `alone` of them without partner, at `s`, `ss` apart, to a block `to` bytes from C."""
-    pixels = op[t.PIXELS]
-    apart, across = (pixels // 2) * BLOCK, op[t.OUT_BLOCKS] // 2 * op[t.C_PLANE]
-    c, residual = op[t.C] + to, op[t.RESIDUAL] + to if op[t.RESIDUAL] != 0 else 0
+    pixels = op.pixels
+    apart, across = (pixels // 2) * BLOCK, op.out_blocks // 2 * op.c_plane
+    c, residual = op.c + to, op.residual + to if op.residual != 0 else 0
     slopes, finals = broadcast(slope), broadcast(final)
     for i in range(0, count * BLOCK, BLOCK):
         m1, m2, m4 = load(s + i), load(s + ss + i), load(s + 2 * ss + i)
@@ -100,10 +100,10 @@ def _combine(op, slope, final, s, ss, count, alone, to):
         if i >= alone * BLOCK:
             _finish(c, residual, i + apart, slopes, finals, u3 - m4)
             _finish(c, residual, i + apart + across, slopes, finals, u3 + m5)
-    if op[t.CURVE] != 0:
-        bend_cells(op[t.CURVE], c, count, 2, across, BLOCK)
+    if op.curve != 0:
+        bend_cells(op.curve, c, count, 2, across, BLOCK)
         if count > alone:
-            bend_cells(op[t.CURVE], c + apart + alone * BLOCK, count - alone, 2, across, BLOCK)
+            bend_cells(op.curve, c + apart + alone * BLOCK, count - alone, 2, across, BLOCK)
 
 
 @kernel

@@ -14,17 +14,16 @@ from .deltas import (
 )
 from .gradients import add_gradients, sum_products
 from .normalization import bend_delta, fold_delta, fold_measures, measure, normalize, normalize_delta
+from .record import integers_at, numbers_at
 from .rows import multiply_rows
-from .sync import Share, int64s
+from .sync import Share
 from .updates import update_adam, update_sgd
-from .vector import load_scalar
 
 
-def train(row, numbers, scratch, counters, thread, threads):
-    """Do a thread's share of the operation at address `row` of a table; return 0."""
-    op, share = int64s(row), Share(counters, thread, threads)
-    slope = load_scalar(numbers + t.SLOPE * 4)
-    code = op[t.OPCODE]
+def train(integers, floats, scratch, counters, thread, threads):
+    """Do a thread's share of the operation whose rows lie at these addresses; return 0."""
+    op, numbers, share = integers_at(integers), numbers_at(floats), Share(counters, thread, threads)
+    slope, code = numbers.slope, op.opcode
     if code == t.MULTIPLY_ROWS_OP:
         multiply_rows(op, scratch, share)
     elif code == t.SUM_PRODUCTS_OP:
@@ -34,19 +33,19 @@ def train(row, numbers, scratch, counters, thread, threads):
     elif code == t.MEASURE_OP:
         measure(op, share)
     elif code == t.FOLD_MEASURES_OP:
-        fold_measures(op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), share)
+        fold_measures(op, numbers.to_variance, numbers.to_deviation, share)
     elif code == t.NORMALIZE_OP:
         normalize(op, slope, share)
     elif code == t.BEND_DELTA_OP:
         bend_delta(op, slope, share)
     elif code == t.FOLD_DELTA_OP:
-        fold_delta(op, load_scalar(numbers + t.TO_VARIANCE * 4), load_scalar(numbers + t.TO_DEVIATION * 4), share)
+        fold_delta(op, numbers.to_variance, numbers.to_deviation, share)
     elif code == t.NORMALIZE_DELTA_OP:
         normalize_delta(op, share)
     elif code == t.ADD_DELTA_OP:
-        add_delta(op, load_scalar(numbers + t.ALPHA * 4), share)
+        add_delta(op, numbers.alpha, share)
     elif code == t.SHORTCUT_DELTA_OP:
-        add_shortcut_delta(op, load_scalar(numbers + t.BETA * 4), share)
+        add_shortcut_delta(op, numbers.beta, share)
     elif code == t.MULTIPLY_CELLS_OP:
         multiply_cells(op, share)
     elif code == t.MAX_POOL_DELTA_OP:

@@ -12,7 +12,7 @@ from numba import float32
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .. import table as t
+from .. import operations as o
 from ..isa import BLOCK, LANES
 from . import kernel
 from .sync import next_item, share_out
@@ -66,11 +66,11 @@ def follow_sgd(values, gradients, decay, rate, momentum, limit):
 
 
 @kernel
-def update_sgd(op, numbers, scratch, share):
+def update_sgd(op: o.UpdateSgd, numbers: o.UpdateSgd, scratch, share):
     """See the operation; `STRETCH` registers an item. `scratch` holds a register of each array."""
-    count, values, gradients = op[t.COUNT], op[t.VALUES], op[t.GRADIENTS]
-    decay, rate = broadcast(load_scalar(numbers + t.DECAY * 4)), broadcast(load_scalar(numbers + t.RATE * 4))
-    momentum, limit = broadcast(load_scalar(numbers + t.MOMENTUM * 4)), broadcast(load_scalar(numbers + t.LIMIT * 4))
+    count, values, gradients = op.count, op.values, op.gradients
+    decay, rate = broadcast(numbers.decay), broadcast(numbers.rate)
+    momentum, limit = broadcast(numbers.momentum), broadcast(numbers.limit)
     queue = share_out(share, (count + STRETCH * LANES - 1) // (STRETCH * LANES))
     item = next_item(queue)
     while item >= 0:
@@ -96,35 +96,25 @@ def follow_moment(place, x, kept, taken, whole):
 
 
 @kernel
-def follow_adam(values, gradients, first, second, numbers):
-    """Update a register at `values`, by the numbers of the operation."""
+def follow_adam(values, gradients, first, second, numbers: o.UpdateAdam):
+    """Update a register at `values`, by the operation's numbers."""
     x = load(values)
-    sums = load(gradients) - broadcast(load_scalar(numbers + t.DECAY * 4)) * x
-    mean = follow_moment(
-        first,
-        sums,
-        broadcast(load_scalar(numbers + t.FIRST_KEPT * 4)),
-        broadcast(load_scalar(numbers + t.FIRST_TAKEN * 4)),
-        broadcast(load_scalar(numbers + t.FIRST_WHOLE * 4)),
-    )
-    square = follow_moment(
-        second,
-        sums * sums,
-        broadcast(load_scalar(numbers + t.SECOND_KEPT * 4)),
-        broadcast(load_scalar(numbers + t.SECOND_TAKEN * 4)),
-        broadcast(load_scalar(numbers + t.SECOND_WHOLE * 4)),
-    )
-    spread = square_root(square) + broadcast(load_scalar(numbers + t.LEAST * 4))
-    step = divide(broadcast(load_scalar(numbers + t.RATE * 4)) * mean, spread)
-    store(values, clip(x + step, broadcast(load_scalar(numbers + t.LIMIT * 4))))
+    sums = load(gradients) - broadcast(numbers.decay) * x
+    first_kept, first_taken = broadcast(numbers.first_kept), broadcast(numbers.first_taken)
+    mean = follow_moment(first, sums, first_kept, first_taken, broadcast(numbers.first_whole))
+    second_kept, second_taken = broadcast(numbers.second_kept), broadcast(numbers.second_taken)
+    square = follow_moment(second, sums * sums, second_kept, second_taken, broadcast(numbers.second_whole))
+    spread = square_root(square) + broadcast(numbers.least)
+    step = divide(broadcast(numbers.rate) * mean, spread)
+    store(values, clip(x + step, broadcast(numbers.limit)))
     store(gradients, broadcast(float32(0)))
 
 
 @kernel
-def update_adam(op, numbers, scratch, share):
+def update_adam(op: o.UpdateAdam, numbers: o.UpdateAdam, scratch, share):
     """See the operation; `STRETCH` registers an item. `scratch` holds a register of each array."""
-    count, values, gradients = op[t.COUNT], op[t.VALUES], op[t.GRADIENTS]
-    first, second = op[t.FIRST], op[t.SECOND]
+    count, values, gradients = op.count, op.values, op.gradients
+    first, second = op.first, op.second
     queue = share_out(share, (count + STRETCH * LANES - 1) // (STRETCH * LANES))
     item = next_item(queue)
     while item >= 0:

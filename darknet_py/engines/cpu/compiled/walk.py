@@ -11,12 +11,12 @@ from .moves import crop, flatten, pad, to_blocks, to_phases, to_pixels
 from .packing import pack, pack_winograd
 from .planar_winograd import convolve_planar
 from .pooling import add, pool_average, pool_maximum
+from .record import integers_at, numbers_at
 from .scaling import scale, scale_channels
 from .softmax import softmax
 from .strassen import multiply_quarters
 from .stretch import begin_stretch, pass_barrier
 from .sync import Share, cycles, exchange, int64s
-from .vector import load_scalar
 from .winograd import convolve, transform_input, transform_output
 
 
@@ -37,13 +37,12 @@ def walk(call, row, mailbox, scratch, thread, threads):
         clock[0] = cycles()
     barrier = begin_stretch(mailbox, threads)
     while row < rows:
-        op = int64s(fields[t.TABLE] + row * t.FIELDS * 8)
+        integers, floats = fields[t.TABLE] + row * t.FIELDS * 8, fields[t.NUMBERS_AT] + row * t.FLOATS * 4
+        op, numbers = integers_at(integers), numbers_at(floats)
         share = Share(counters + row % 2 * LINE, thread, threads)
         # Nobody is at the operation before any more, and the next one has its counters.
         exchange(counters + thread * t.LINES * LINE + (row + 1) % 2 * LINE, 0)
-        numbers = fields[t.NUMBERS_AT] + row * t.FLOATS * 4
-        slope, final = load_scalar(numbers + t.SLOPE * 4), load_scalar(numbers + t.FINAL * 4)
-        code = op[t.OPCODE]
+        slope, final, code = numbers.slope, numbers.final, op.opcode
         if code == t.GEMM_OP:
             multiply(op, slope, final, share)
         elif code == t.STRASSEN_OP:
@@ -61,8 +60,7 @@ def walk(call, row, mailbox, scratch, thread, threads):
         elif code == t.AVG_POOL_OP:
             pool_average(op, share)
         elif code == t.ADD_OP:
-            alpha, beta = load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4)
-            add(op, alpha, beta, slope, share)
+            add(op, numbers.alpha, numbers.beta, slope, share)
         elif code == t.SCALE_OP:
             scale(op, slope, share)
         elif code == t.SCALE_CHANNELS_OP:
@@ -70,7 +68,7 @@ def walk(call, row, mailbox, scratch, thread, threads):
         elif code == t.GROUPED_OP:
             convolve_groups(op, slope, final, share)
         elif code == t.CROP_OP:
-            crop(op, load_scalar(numbers + t.ALPHA * 4), load_scalar(numbers + t.BETA * 4), share)
+            crop(op, numbers.alpha, numbers.beta, share)
         elif code == t.PAD_OP:
             pad(op, share)
         elif code == t.TO_PIXELS_OP:
@@ -82,13 +80,13 @@ def walk(call, row, mailbox, scratch, thread, threads):
         elif code == t.FLATTEN_OP:
             flatten(op, share)
         elif code == t.SOFTMAX_OP:
-            softmax(op, load_scalar(numbers + t.INVERSE_TEMPERATURE * 4), share)
+            softmax(op, numbers.inverse_temperature, share)
         elif code == t.PACK_OP:
             pack(op, share)
         elif code == t.PACK_WINOGRAD_OP:
             pack_winograd(op, scratch, share)
         else:
-            train(fields[t.TABLE] + row * t.FIELDS * 8, numbers, scratch, share.counters, thread, threads)
+            train(integers, floats, scratch, share.counters, thread, threads)
         if timed:
             clock[row + 1] = cycles()
         row += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from numba import float32
 
+from .. import operations as o
 from .. import table as t
 from ..isa import BLOCK, COLUMNS, HALF
 from ..toom import MOST_POINTS
@@ -35,24 +36,24 @@ LINE = MOST_POINTS * BLOCK  # of a tile in scratch
 
 
 @kernel
-def _find_outputs(op, tile):
+def _find_outputs(op: o.WinogradInput | o.WinogradOutput | o.Winograd, tile):
     """Image, top row and left column of the outputs of tile number `tile`, and how many rows and columns there are."""
-    row, column = divmod(tile, op[t.TILE_COLUMNS])
-    image, tile_row = divmod(row, op[t.TILE_ROWS])
-    m = op[t.OUT_TILE]
+    row, column = divmod(tile, op.tile_columns)
+    image, tile_row = divmod(row, op.tile_rows)
+    m = op.out_tile
     top, left = tile_row * m, column * m
-    return image, top, left, min(m, op[t.OUT_HEIGHT] - top), min(m, op[t.OUT_WIDTH] - left)
+    return image, top, left, min(m, op.out_height - top), min(m, op.out_width - left)
 
 
 @kernel
-def _transform_input(op, block, tile, d, ds, scratch):
+def _transform_input(op: o.WinogradInput | o.Winograd, block, tile, d, ds, scratch):
     """A tile of a block of channels, zeros where it lies outside its picture, to `d`, `ds` between positions."""
-    n, h, w = op[t.IN_TILE], op[t.HEIGHT], op[t.WIDTH]
+    n, h, w = op.in_tile, op.height, op.width
     image, top, left, height, width = _find_outputs(op, tile)
-    height, width = height + n - op[t.OUT_TILE], width + n - op[t.OUT_TILE]
-    top, left = top - op[t.PADDING], left - op[t.PADDING]
-    cell = op[t.CELL]
-    s, ss = op[t.A] + block * op[t.A_PLANE] + ((image * h + top) * w + left) * cell, w * cell
+    height, width = height + n - op.out_tile, width + n - op.out_tile
+    top, left = top - op.padding, left - op.padding
+    cell = op.cell
+    s, ss = op.a + block * op.a_plane + ((image * h + top) * w + left) * cell, w * cell
     half = scratch + t.TILE
     down, across = which_transform(n, height, 0), which_transform(n, width, 0)
     if top < 0 or left < 0 or top + height > h or left + width > w:
@@ -82,9 +83,9 @@ def _transform_input(op, block, tile, d, ds, scratch):
 
 
 @kernel
-def _transform_output(op, slope, final, block, tile, s, ss, scratch):
+def _transform_output(op: o.WinogradOutput | o.Winograd, slope, final, block, tile, s, ss, scratch):
     """A tile's outputs, in a block of channels, from its products at `s`, `ss` between positions."""
-    n, more = op[t.IN_TILE], op[t.IN_TILE] - op[t.OUT_TILE]
+    n, more = op.in_tile, op.in_tile - op.out_tile
     outputs = _find_outputs(op, tile)
     _, _, _, height, width = outputs
     down, across = which_transform(n, height + more, height), which_transform(n, width + more, width)
@@ -93,22 +94,24 @@ def _transform_output(op, slope, final, block, tile, s, ss, scratch):
 
 
 @kernel
-def store_outputs(op, slope, final, block, outputs, across, s, s_line):
+def store_outputs(
+    op: o.WinogradOutput | o.Winograd | o.PlanarWinograd, slope, final, block, outputs, across, s, s_line
+):
     """A tile's outputs in a block of channels, their lines at `s` transformed by the case `across`, to C.
 
     `outputs` has their image, top row, left column and how many rows and columns there are. Where C is halved there is
     neither a residual nor a curve.
     """
-    h, w, cell = op[t.OUT_HEIGHT], op[t.OUT_WIDTH], op[t.OUT_CELL]
+    h, w, cell = op.out_height, op.out_width, op.out_cell
     image, top, left, height, width = outputs
-    if op[t.HALVED_HEIGHT] != 0:
-        h, w = op[t.HALVED_HEIGHT], op[t.HALVED_WIDTH]
+    if op.halved_height != 0:
+        h, w = op.halved_height, op.halved_width
         top, left = top // 2, left // 2
-    offset = block * op[t.C_PLANE] + ((image * h + top) * w + left) * cell
-    residual = op[t.RESIDUAL] + offset if op[t.RESIDUAL] != 0 else 0
-    bias, c = op[t.BIAS] + block * BLOCK, op[t.C] + offset
+    offset = block * op.c_plane + ((image * h + top) * w + left) * cell
+    residual = op.residual + offset if op.residual != 0 else 0
+    bias, c = op.bias + block * BLOCK, op.c + offset
     rest = across, height, s, BLOCK, s_line, c, cell, w * cell, bias, slope, residual, final
-    if op[t.HALVED_HEIGHT] != 0:
+    if op.halved_height != 0:
         if cell == BLOCK:
             halve_lines(*rest)
         else:
@@ -117,96 +120,96 @@ def store_outputs(op, slope, final, block, outputs, across, s, s_line):
         finish_lines(*rest)
     else:
         finish_lines_narrow(*rest)
-    if op[t.CURVE] != 0:
-        bend_cells(op[t.CURVE], c, width, height, w * cell, cell)
+    if op.curve != 0:
+        bend_cells(op.curve, c, width, height, w * cell, cell)
 
 
 @kernel
-def _group(op, group):
+def _group(op: o.WinogradInput | o.WinogradOutput | o.Winograd, group):
     """The numbers of a group's tiles, and how many there are."""
     _, count, _ = find_span(op, group, 0)
-    return int64s(op[t.ORDER] + group * op[t.GROUP_SIZE] * 8), count
+    return int64s(op.order + group * op.group_size * 8), count
 
 
 @kernel
-def transform_input(op, scratch, share):
+def transform_input(op: o.WinogradInput, scratch, share):
     """Blocked pictures at A to tiles at TILES; a block's group of tiles an item.
 
-    Tiles lie as [block of channels][group][position][tile][LANES], `GROUP_SIZE` tiles in a group, `TILES_PLANE`
-    between blocks, of `CELL`. `ORDER` has the tiles of each group. `scratch` holds two tiles.
+    Tiles lie as [block of channels][group][position][tile][LANES], `group_size` tiles in a group, `tiles_plane`
+    between blocks, of `cell`. `order` has the tiles of each group. `scratch` holds two tiles.
     """
-    ds = op[t.GROUP_SIZE] * op[t.CELL]
-    queue = share_out(share, op[t.BLOCKS] * op[t.GROUPS])
+    ds = op.group_size * op.cell
+    queue = share_out(share, op.blocks * op.groups)
     item = next_item(queue)
     while item >= 0:
-        group, block = divmod(item, op[t.BLOCKS])
+        group, block = divmod(item, op.blocks)
         tiles, count = _group(op, group)
-        d = op[t.TILES] + block * op[t.TILES_PLANE] + group * op[t.IN_TILE] ** 2 * ds
+        d = op.tiles + block * op.tiles_plane + group * op.in_tile**2 * ds
         for i in range(count):
-            _transform_input(op, block, tiles[i], d + i * op[t.CELL], ds, scratch)
+            _transform_input(op, block, tiles[i], d + i * op.cell, ds, scratch)
         item = next_item(queue)
 
 
 @kernel
-def transform_output(op, slope, final, scratch, share):
+def transform_output(op: o.WinogradOutput, slope, final, scratch, share):
     """Products at PRODUCTS to blocked pictures at C; a block's group of tiles an item, block by block.
 
-    Products are laid out like tiles, `PRODUCTS_PLANE` between blocks.
+    Products are laid out like tiles, `products_plane` between blocks.
     """
-    ss = op[t.GROUP_SIZE] * BLOCK
-    queue = share_out(share, op[t.OUT_BLOCKS] * op[t.GROUPS])
+    ss = op.group_size * BLOCK
+    queue = share_out(share, op.out_blocks * op.groups)
     item = next_item(queue)
     while item >= 0:
-        block, group = divmod(item, op[t.GROUPS])
+        block, group = divmod(item, op.groups)
         tiles, count = _group(op, group)
-        s = op[t.PRODUCTS] + block * op[t.PRODUCTS_PLANE] + group * op[t.IN_TILE] ** 2 * ss
+        s = op.products + block * op.products_plane + group * op.in_tile**2 * ss
         for i in range(count):
             _transform_output(op, slope, final, block, tiles[i], s + i * BLOCK, ss, scratch)
         item = next_item(queue)
 
 
 @kernel
-def convolve(op, slope, final, scratch, share):
+def convolve(op: o.Winograd, slope, final, scratch, share):
     """All three steps for a group of tiles, an item, in memory that is the thread's own.
 
-    TILES and PRODUCTS are thread 0's, `THREAD_BYTES` before the next one's; both lie as [block][position][tile of the
-    group][LANES]. B is as for `multiply`, `TAPS` the offsets of blocks from TILES, RESIDUAL and C as for
+    TILES and PRODUCTS are thread 0's, `thread_bytes` before the next one's; both lie as [block][position][tile of the
+    group][LANES]. B is as for `multiply`, `taps` the offsets of blocks from TILES, RESIDUAL and C as for
     `transform_output`.
     """
-    positions, thread = op[t.IN_TILE] ** 2, share.thread
-    tiles, products = op[t.TILES] + thread * op[t.THREAD_BYTES], op[t.PRODUCTS] + thread * op[t.THREAD_BYTES]
-    kinds = int64s(op[t.KINDS])
-    ds, ss = op[t.GROUP_SIZE] * op[t.CELL], op[t.GROUP_SIZE] * BLOCK
-    queue = share_out(share, op[t.GROUPS])
+    positions, thread = op.in_tile**2, share.thread
+    tiles, products = op.tiles + thread * op.thread_bytes, op.products + thread * op.thread_bytes
+    kinds = int64s(op.kinds)
+    ds, ss = op.group_size * op.cell, op.group_size * BLOCK
+    queue = share_out(share, op.groups)
     group = next_item(queue)
     while group >= 0:
         numbers, count = _group(op, group)
-        for block in range(op[t.BLOCKS]):
+        for block in range(op.blocks):
             for i in range(count):
-                d = tiles + block * op[t.TILES_PLANE] + i * op[t.CELL]
+                d = tiles + block * op.tiles_plane + i * op.cell
                 _transform_input(op, block, numbers[i], d, ds, scratch)
         for position in range(positions):
             span, of_kind, parts = find_span(op, group, kinds[position])
-            for panel in range(op[t.PANELS]):
-                columns = op[t.LAST_COLUMNS] if panel == op[t.PANELS] - 1 else COLUMNS
-                b = op[t.B] + position * op[t.B_BATCH] + panel * op[t.B_PANEL]
-                panel_bytes = op[t.TAP_COUNT] * op[t.DEPTH] * columns * BLOCK
+            for panel in range(op.panels):
+                columns = op.last_columns if panel == op.panels - 1 else COLUMNS
+                b = op.b + position * op.b_batch + panel * op.b_panel
+                panel_bytes = op.tap_count * op.depth * columns * BLOCK
                 for part in range(parts):
                     first, rows = find_part(part, of_kind // parts, of_kind % parts)
                     first += span
-                    tile, plane = tiles + position * ds + first * op[t.CELL], op[t.PRODUCTS_PLANE]
+                    tile, plane = tiles + position * ds + first * op.cell, op.products_plane
                     c = products + panel * COLUMNS * plane + position * ss + first * BLOCK
                     rest = (
-                        rows, columns, tile, op[t.TAPS], op[t.TAP_COUNT], op[t.DEPTH], b,
+                        rows, columns, tile, op.taps, op.tap_count, op.depth, b,
                         b + panel_bytes + part * panel_bytes // parts, BLOCK // parts, c, plane, BLOCK,
                         0, float32(1), 0, float32(1),
                     )  # fmt: skip
-                    if op[t.CELL] == BLOCK:
+                    if op.cell == BLOCK:
                         multiply_adjacent(BLOCK, *rest)
                     else:
                         multiply_adjacent_narrow(HALF, *rest)
-        for block in range(op[t.OUT_BLOCKS]):
+        for block in range(op.out_blocks):
             for i in range(count):
-                s = products + block * op[t.PRODUCTS_PLANE] + i * BLOCK
+                s = products + block * op.products_plane + i * BLOCK
                 _transform_output(op, slope, final, block, numbers[i], s, ss, scratch)
         group = next_item(queue)
