@@ -9,12 +9,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
 from ..isa import COLUMNS, LANES, ROWS
-from .vector import F32, I64, REGISTER, ZEROS, multiply_add, pointer, splat
+from .vector import F32, I64, REGISTER, ZEROS, call_of, feed, multiply_add, pointer, splat
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 14)
 
@@ -76,22 +75,14 @@ def _emit_tile(
         values += [multiply_add(build, number, deltas[j], tile[i * n + j]) for j in range(n)]
     x_next, a_next, b_next = build.add(x, I64(1)), build.add(x_a, pixel), build.add(x_b, b_pixel)
     build.cbranch(build.icmp_signed("<", x_next, pixels), pixel_loop, row_end)
-    for phi, start, following in ((x, I64(0), x_next), (x_a, row_a, a_next), (x_b, row_b, b_next)):
-        phi.add_incoming(start, row_loop)
-        phi.add_incoming(following, pixel_loop)
-    for phi, start, following in zip(tile, row_tile, values, strict=True):
-        phi.add_incoming(start, row_loop)
-        phi.add_incoming(following, pixel_loop)
+    feed(row_loop, pixel_loop, (x, I64(0), x_next), (x_a, row_a, a_next), (x_b, row_b, b_next))
+    feed(row_loop, pixel_loop, *zip(tile, row_tile, values, strict=True))
 
     build.position_at_end(row_end)
     row_next, row_a_next, row_b_next = build.add(row, I64(1)), build.add(row_a, a_row), build.add(row_b, b_row)
     build.cbranch(build.icmp_signed("<", row_next, row_count), row_loop, end)
-    for phi, start, following in ((row, I64(0), row_next), (row_a, a, row_a_next), (row_b, b, row_b_next)):
-        phi.add_incoming(start, entry)
-        phi.add_incoming(following, row_end)
-    for phi, following in zip(row_tile, values, strict=True):
-        phi.add_incoming(ZEROS, entry)
-        phi.add_incoming(following, row_end)
+    feed(entry, row_end, (row, I64(0), row_next), (row_a, a, row_a_next), (row_b, b, row_b_next))
+    feed(entry, row_end, *zip(row_tile, [ZEROS] * len(values), values, strict=True))
 
     build.position_at_end(end)
     for i in range(m):
@@ -125,8 +116,4 @@ def accumulate(
     """
     signature = types.void(*[types.intp] * 14)
 
-    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.ACCUMULATE), args)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    return signature, call_of(t.ACCUMULATE, _SIGNATURE)

@@ -9,13 +9,12 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
 from ..isa import BLOCK, HALF
 from .curves import CURVES, Expression
-from .vector import I64, REGISTER, SHORTS, narrow, pointer, widen
+from .vector import I64, REGISTER, SHORTS, call_of, feed, narrow, pointer, widen
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 6)
 
@@ -58,16 +57,12 @@ def _emit_curve(build: Any, name: str, kind: Any, size: int, start: Any, cells: 
     build.store(narrow(build, y) if kind is SHORTS else y, place, align=align)
     number_next, address_next = build.add(number, I64(1)), build.add(address, I64(size))
     build.cbranch(build.icmp_signed("<", number_next, cells), cell_loop, run_end)
-    for phi, value, following in ((number, I64(0), number_next), (address, first, address_next)):
-        phi.add_incoming(value, run_loop)
-        phi.add_incoming(following, cell_loop)
+    feed(run_loop, cell_loop, (number, I64(0), number_next), (address, first, address_next))
 
     build.position_at_end(run_end)
     run_next, first_next = build.add(run, I64(1)), build.add(first, apart)
     build.cbranch(build.icmp_signed("<", run_next, runs), run_loop, end)
-    for phi, value, following in ((run, I64(0), run_next), (first, start, first_next)):
-        phi.add_incoming(value, entry)
-        phi.add_incoming(following, run_end)
+    feed(entry, run_end, (run, I64(0), run_next), (first, start, first_next))
     build.position_at_end(end)
 
 
@@ -88,8 +83,4 @@ def bend_cells(context: Any, code: Any, start: Any, cells: Any, runs: Any, apart
     """
     signature = types.void(*[types.intp] * 6)
 
-    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.BEND), args)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    return signature, call_of(t.BEND, _SIGNATURE)

@@ -11,7 +11,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
@@ -23,6 +22,8 @@ from .vector import (
     REGISTER,
     SHORTS,
     UNDEFINED,
+    call_of,
+    feed,
     multiply_add,
     narrow,
     pointer,
@@ -110,16 +111,12 @@ def _emit_kind(module: Any, kind: Any, group: int, stride: int) -> Any:
     tile_next = build.add(tile, I64(1))
     next_a, next_c = (build.add(place, build.mul(size, step)) for place, step in ((tile_a, pixel), (tile_c, c_pixel)))
     build.cbranch(build.icmp_signed("<", tile_next, tiles), tile_loop, line_end)
-    for phi, start, following in ((tile, I64(0), tile_next), (tile_a, line_a, next_a), (tile_c, line_c, next_c)):
-        phi.add_incoming(start, line_loop)
-        phi.add_incoming(following, tile_end)
+    feed(line_loop, tile_end, (tile, I64(0), tile_next), (tile_a, line_a, next_a), (tile_c, line_c, next_c))
 
     build.position_at_end(line_end)
     line_next, next_a, next_c = build.add(line, I64(1)), build.add(line_a, a_line), build.add(line_c, c_line)
     build.cbranch(build.icmp_signed("<", line_next, lines), line_loop, end)
-    for phi, start, following in ((line, I64(0), line_next), (line_a, a, next_a), (line_c, c, next_c)):
-        phi.add_incoming(start, entry)
-        phi.add_incoming(following, line_end)
+    feed(entry, line_end, (line, I64(0), line_next), (line_a, a, next_a), (line_c, c, next_c))
     build.position_at_end(end)
     build.ret_void()
     return function
@@ -221,23 +218,15 @@ def _emit_rows(
         tap_next = build.add(tap, I64(1))
         a_next, b_next = build.add(tap_a, I64(_size(kind))), build.add(tap_b, I64(group * BLOCK))
         build.cbranch(build.icmp_signed("<", tap_next, columns), tap_loop, row_end)
-        for phi, start, following in ((tap, I64(0), tap_next), (tap_a, row_a, a_next), (tap_b, row_b, b_next)):
-            phi.add_incoming(start, row_loop)
-            phi.add_incoming(following, tap_loop)
-        for phi, start, following in zip(sums, row_sums, values, strict=True):
-            phi.add_incoming(start, row_loop)
-            phi.add_incoming(following, tap_loop)
+        feed(row_loop, tap_loop, (tap, I64(0), tap_next), (tap_a, row_a, a_next), (tap_b, row_b, b_next))
+        feed(row_loop, tap_loop, *zip(sums, row_sums, values, strict=True))
         build.position_at_end(row_end)
 
     last, end = build.block, build.append_basic_block("summed")
     row_next, row_a_next, row_b_next = build.add(row, I64(1)), build.add(row_a, a_row), build.add(row_b, b_row)
     build.cbranch(build.icmp_signed("<", row_next, rows), row_loop, end)
-    for phi, start, following in ((row, I64(0), row_next), (row_a, a, row_a_next), (row_b, b, row_b_next)):
-        phi.add_incoming(start, entry)
-        phi.add_incoming(following, last)
-    for phi, following in zip(row_sums, values, strict=True):
-        phi.add_incoming(biases, entry)
-        phi.add_incoming(following, last)
+    feed(entry, last, (row, I64(0), row_next), (row_a, a, row_a_next), (row_b, b, row_b_next))
+    feed(entry, last, *zip(row_sums, [biases] * len(values), values, strict=True))
     build.position_at_end(end)
     return values
 
@@ -313,8 +302,4 @@ def sum_windows(
     """
     signature = types.void(*[types.intp] * 18, types.float32, types.intp, types.float32)
 
-    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.SUM_WINDOWS), args)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    return signature, call_of(t.SUM_WINDOWS, _SIGNATURE)

@@ -10,7 +10,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
@@ -22,6 +21,8 @@ from .vector import (
     REGISTER,
     SHORTS,
     ZEROS,
+    call_of,
+    feed,
     multiply_add,
     multiply_pairs,
     narrow,
@@ -104,23 +105,17 @@ def _emit_tile(
     a_next = build.add(k_a, I64(4 * unroll))
     b_next = build.add(k_b, I64(unroll * n * BLOCK))
     build.cbranch(build.icmp_signed("<", k_next, depth), k_loop, tap_end)
-    counters = (k, I64(0), k_next), (k_a, first_a, a_next), (k_b, tap_b, b_next), (k_ahead, tap_ahead, ahead_next)
-    for phi, start, following in counters:
-        phi.add_incoming(start, tap_loop)
-        phi.add_incoming(following, k_loop)
-    for phi, start, following in zip(tile, tap_tile, values, strict=True):
-        phi.add_incoming(start, tap_loop)
-        phi.add_incoming(following, k_loop)
+    feed(
+        tap_loop, k_loop, (k, I64(0), k_next), (k_a, first_a, a_next), (k_b, tap_b, b_next),
+        (k_ahead, tap_ahead, ahead_next),
+    )  # fmt: skip
+    feed(tap_loop, k_loop, *zip(tile, tap_tile, values, strict=True))
 
     build.position_at_end(tap_end)
     tap_next = build.add(tap, I64(1))
     build.cbranch(build.icmp_signed("<", tap_next, tap_count), tap_loop, store)
-    for phi, start, following in ((tap, I64(0), tap_next), (tap_b, b, b_next), (tap_ahead, ahead, ahead_next)):
-        phi.add_incoming(start, entry)
-        phi.add_incoming(following, tap_end)
-    for phi, following in zip(tap_tile, values, strict=True):
-        phi.add_incoming(ZEROS, entry)
-        phi.add_incoming(following, tap_end)
+    feed(entry, tap_end, (tap, I64(0), tap_next), (tap_b, b, b_next), (tap_ahead, ahead, ahead_next))
+    feed(entry, tap_end, *zip(tap_tile, [ZEROS] * len(values), values, strict=True))
 
     build.position_at_end(store)
     bare, whole_store = (build.append_basic_block(name) for name in ("bare", "whole_store"))
@@ -212,11 +207,7 @@ def _call(symbol: str) -> Any:
         """
         signature = types.void(*[types.intp] * 14, types.float32, types.intp, types.float32)
 
-        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-            build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, symbol), args)
-            return context.get_dummy_value()
-
-        return signature, codegen
+        return signature, call_of(symbol, _SIGNATURE)
 
     return multiply
 

@@ -11,14 +11,13 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
 from ..isa import BLOCK, LANES
 from ..toom import PLANAR, input_matrix, output_matrix
 from .transforms import emit_loop, emit_product
-from .vector import F32, I64, INTS, REGISTER, ZEROS, multiply_add, pointer, splat
+from .vector import F32, I64, INTS, REGISTER, ZEROS, call_of, feed, multiply_add, pointer, splat
 
 M, N = PLANAR.m, PLANAR.n
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 5)
@@ -100,13 +99,9 @@ def _emit_tiles(build: Any, count: int, channels: Any, a: Any, b: Any, d: Any) -
             values[tile][y] = multiply_add(build, splat(build, value), weights, values[tile][y])
     c_next, a_next, b_next = build.add(c, I64(1)), _step(build, c_a), _step(build, c_b)
     build.cbranch(build.icmp_signed("<", c_next, channels), channel, sums)
-    for phi, start, after in ((c, I64(0), c_next), (c_a, column_a, a_next), (c_b, column_b, b_next)):
-        phi.add_incoming(start, column)
-        phi.add_incoming(after, channel)
+    feed(column, channel, (c, I64(0), c_next), (c_a, column_a, a_next), (c_b, column_b, b_next))
     for tile in range(count):
-        for phi, value in zip(before[tile], values[tile], strict=True):
-            phi.add_incoming(ZEROS, column)
-            phi.add_incoming(value, channel)
+        feed(column, channel, *zip(before[tile], [ZEROS] * len(values[tile]), values[tile], strict=True))
 
     build.position_at_end(sums)
     goal = build.add(d, build.mul(x, I64(BLOCK)))
@@ -115,9 +110,7 @@ def _emit_tiles(build: Any, count: int, channels: Any, a: Any, b: Any, d: Any) -
             build.store(value, pointer(build, build.add(goal, I64((tile * M + y) * N * BLOCK))), align=4)
     x_next = build.add(x, I64(1))
     build.cbranch(build.icmp_signed("<", x_next, I64(N)), column, end)
-    for phi, start, after in ((x, I64(0), x_next), (column_a, a, a_next), (column_b, b, b_next)):
-        phi.add_incoming(start, entry)
-        phi.add_incoming(after, sums)
+    feed(entry, sums, (x, I64(0), x_next), (column_a, a, a_next), (column_b, b, b_next))
     build.position_at_end(end)
 
 
@@ -137,11 +130,7 @@ def transform_planar_lines(context: Any, lines: Any, s: Any, s_line: Any, d: Any
     Lines lie `s_line` apart, and side by side at `d`.
     """
 
-    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.PLANAR_TILES[0]), args)
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 5), codegen
+    return types.void(*[types.intp] * 5), call_of(t.PLANAR_TILES[0], _SIGNATURE)
 
 
 @intrinsic
@@ -152,8 +141,4 @@ def multiply_planar_tiles(context: Any, tiles: Any, channels: Any, a: Any, b: An
     channels], `d` [tile][row of outputs][column][LANES output channels].
     """
 
-    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-        build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, t.PLANAR_TILES[1]), args)
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 5), codegen
+    return types.void(*[types.intp] * 5), call_of(t.PLANAR_TILES[1], _SIGNATURE)

@@ -10,7 +10,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import table as t
@@ -21,7 +20,9 @@ from .vector import (
     I64,
     REGISTER,
     SHORTS,
+    call_of,
     emit_largest,
+    feed,
     multiply_add,
     narrow,
     pointer,
@@ -175,9 +176,7 @@ def emit_loop(
         written, align = (done, 4) if target is REGISTER else (narrow(build, done), 2)
         build.store(written, pointer(build, where, target), align=align)
     following = build.add(line, I64(1)), build.add(place, s_line), build.add(goal, d_line)
-    for phi, start, after in zip((line, place, goal), (I64(0), s, d), following, strict=True):
-        phi.add_incoming(start, entry)
-        phi.add_incoming(after, loop)
+    feed(entry, loop, *zip((line, place, goal), (I64(0), s, d), following, strict=True))
     build.cbranch(build.icmp_signed("<", following[0], lines), loop, end)
     build.position_at_end(end)
 
@@ -263,11 +262,7 @@ def _call(symbol: str) -> Any:
         The next line's are `s_line` and `d_line` further on. `which` is what `which_transform` says.
         """
 
-        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-            build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, symbol), args)
-            return context.get_dummy_value()
-
-        return types.void(*[types.intp] * 8), codegen
+        return types.void(*[types.intp] * 8), call_of(symbol, _SIGNATURE)
 
     return transform
 
@@ -288,11 +283,7 @@ def _call_finish(symbol: str) -> Any:
         `residual` is laid out as what is written; 0 where there is none.
         """
 
-        def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
-            build.call(cgutils.get_or_insert_function(build.module, _FINISH, symbol), args)
-            return context.get_dummy_value()
-
-        return types.void(*[types.intp] * 9, types.float32, types.intp, types.float32), codegen
+        return types.void(*[types.intp] * 9, types.float32, types.intp, types.float32), call_of(symbol, _FINISH)
 
     return finish
 

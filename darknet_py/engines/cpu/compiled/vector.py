@@ -129,6 +129,23 @@ def prefetch(build: Any, address: Any) -> None:
     build.call(function, [build.inttoptr(address, byte), I32(0), I32(2), I32(1)])
 
 
+def feed(entry: Any, loop: Any, *variables: tuple[Any, Any, Any]) -> None:
+    """Let each of a loop's variables be its second value where the block `entry` enters, its third from `loop` on."""
+    for phi, start, following in variables:
+        phi.add_incoming(start, entry)
+        phi.add_incoming(following, loop)
+
+
+def call_of(symbol: str, signature: Any) -> Any:
+    """What an intrinsic emits that calls the function `symbol`, of no value, of another module."""
+
+    def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
+        build.call(cgutils.get_or_insert_function(build.module, signature, symbol), args)
+        return context.get_dummy_value()
+
+    return codegen
+
+
 @intrinsic
 def prefetch_line(context: Any, address: Any) -> Any:
     """Ask for the cache line at `address`, which may lie anywhere, into the second cache."""
