@@ -9,6 +9,7 @@ from .kept import keep
 from .kernels import Kernel
 
 INSTALL = "pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12, or for a driver of CUDA 13 cupy-cuda13x nvidia-cuda-nvrtc"
+OPTIONS = ("-std=c++17",)
 OLDEST = 7, 0  # the compute capability from which on there are kernels
 
 
@@ -22,7 +23,7 @@ def compile_kernel(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
     """
     program = nvrtc.createProgram(kernel.source(), f"{kernel.name}.cu", (), ())
     try:
-        nvrtc.compileProgram(program, (f"-arch={architecture}", "-std=c++17"))
+        nvrtc.compileProgram(program, (f"-arch={architecture}", *OPTIONS))
         text: bytes | str = nvrtc.getCUBIN(program) if architecture[:3] == "sm_" else nvrtc.getPTX(program)
     except nvrtc.NVRTCError as reason:
         log = next((line for line in nvrtc.getProgramLog(program).splitlines() if "error" in line), "no reason given")
@@ -81,5 +82,5 @@ def architecture_for(nvrtc: Any, gpu: str, capability: tuple[int, int]) -> str:
 
 def load_compiled(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
     """The compiled kernel, from the cache where it is there."""
-    made_of = f"{architecture}\n{nvrtc.getVersion()}\n{kernel.source()}"
+    made_of = f"{architecture} {OPTIONS}\n{nvrtc.getVersion()}\n{kernel.source()}"
     return keep(made_of, ".cubin", lambda: compile_kernel(nvrtc, kernel, architecture))
