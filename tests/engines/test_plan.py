@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+import weakref
+
 import pytest
 from support import make_network, random_array, random_parameters
 
@@ -43,6 +46,19 @@ def test_parts_of_a_batch_are_whole(pictures):
     parts = plan._parts(random_array((pictures, 3, 12, 12)))
     assert sum(map(len, parts)) == pictures
     assert max(map(len, parts)) <= plan.together
+
+
+@pytest.mark.parametrize("section", [CONVOLUTION, ("upsample", {"stride": 2})])  # compiled, and by its definition
+def test_a_batch_is_free_when_its_answers_are_there(section):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plan = make_plan(section)
+    batch = random_array((3, 3, 12, 12))
+    held = weakref.ref(batch)
+    plan.run(batch)
+    plan.measure(batch)
+    del batch
+    assert held() is None
 
 
 HALVED = (

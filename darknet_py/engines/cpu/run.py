@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...layers import Array, Layer
 from ..passes import INPUT
@@ -26,28 +26,32 @@ class Run:
 
     def run(self, batch: Array) -> Array:
         """Outputs (images, outputs)."""
-        self._take(batch)
-        for call in self.calls:
-            if isinstance(call, Table):
-                call.run(self.team)
-            else:
-                call()
+        self._go_through(batch, lambda table: table.run(self.team))
         return self.values.read(self.output).reshape(self.images, -1)
 
     def measure(self, batch: Array) -> dict[int, float]:
         """Seconds by layer."""
-        self._take(batch)
         seconds: dict[int, float] = defaultdict(float)
-        for call in self.calls:
-            if isinstance(call, Table):
-                for layer, took in call.measure(self.team):
-                    seconds[layer] += took
-            else:
-                call()
+
+        def measure(table: Table) -> None:
+            for layer, took in table.measure(self.team):
+                seconds[layer] += took
+
+        self._go_through(batch, measure)
         return seconds
 
-    def _take(self, batch: Array) -> None:
+    def _go_through(self, batch: Array, run: Callable[[Table], None]) -> None:
+        """Make all calls, tables by `run`; the batch, which may be a part of a larger one, is not held afterwards."""
+        none = self.values.plain[INPUT]
         self.values.plain[INPUT] = batch
         start = address(batch)
         for table, row in self.input_rows:
             table.table[row, o.INTEGERS.index("a")] = start
+        try:
+            for call in self.calls:
+                if isinstance(call, Table):
+                    run(call)
+                else:
+                    call()
+        finally:
+            self.values.plain[INPUT] = none

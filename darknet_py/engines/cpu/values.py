@@ -35,7 +35,7 @@ class Values:
     workspace : int
         The address of the algorithms'.
     plain : dict of int to array
-        Values that lie in plain layout: the input, at each run, and what its step writes so.
+        Values that lie in plain layout: the input, during a run, and what its step writes so.
     memory : array of uint8
         All of it.
     gaps : list of slice
