@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -187,6 +189,33 @@ def open_plan(threads):
 
 def test_networks_share_a_team():
     assert open_plan(2).engine.team is open_plan(2).engine.team is team_of(thread_count(2))
+
+
+def test_networks_that_are_loaded_at_the_same_time_share_a_team(monkeypatch):
+    both = threading.Barrier(2)
+
+    class Slow(team.Team):
+        def __init__(self, threads):
+            both.wait(60)
+            super().__init__(threads)
+
+    monkeypatch.setattr(team, "Team", Slow)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(team_of, [3333, 3333])
+    assert first is second
+
+
+def test_a_forked_child_leaves_the_threads_of_its_parent_alone(monkeypatch):
+    dismissed = []
+    monkeypatch.setattr(_Crew, "dismiss", lambda crew: dismissed.append(crew))
+    forked = team.Team(2)
+    parents = forked._crew
+    forked.renew()
+    own = forked._crew
+    del forked
+    gc.collect()
+    assert own in dismissed
+    assert parents not in dismissed
 
 
 def test_there_is_a_thread_a_core_and_at_most_one_a_processor(monkeypatch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from functools import cache
 from itertools import count
 from weakref import finalize
 
@@ -23,10 +22,13 @@ def thread_count(wanted: int | None) -> int:
     return min(wanted or core_count(), processor_count())
 
 
-@cache
+_teams: dict[int, Team] = {}
+
+
 def team_of(threads: int) -> Team:
     """The one team of so many threads: networks share it, and take turns."""
-    return Team(threads)
+    found = _teams.get(threads)
+    return _teams.setdefault(threads, Team(threads)) if found is None else found  # the same to all that come at once
 
 
 class Team:
@@ -44,6 +46,7 @@ class Team:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._native = load_kernels()
+        self._dismissal: finalize[..., Team] | None = None
         self.renew()
         renew_after_fork(self)
 
@@ -51,7 +54,10 @@ class Team:
         """Have no threads but the caller's."""
         self._lock = threading.RLock()  # a signal's handler may come between two walks
         self._crew = _Crew(self.threads, self._native)
-        finalize(self, self._crew.dismiss).atexit = False
+        if self._dismissal is not None:
+            self._dismissal.detach()  # a forked child has none of its parent's threads
+        self._dismissal = finalize(self, self._crew.dismiss)
+        self._dismissal.atexit = False
 
     def run(self, call: int) -> None:
         """Walk the call at this address to its end."""
