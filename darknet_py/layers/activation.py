@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..cfg import choice
 from .activations import ACTIVATIONS, activate, differentiate, keep
-from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved
 
 
 class Activation(Layer):
@@ -17,14 +17,8 @@ class Activation(Layer):
     options = {"activation": choice(ACTIVATIONS, "linear")}
     activation: str
 
-    def _set_up(self, source: Shape) -> Shape:
-        return source
-
     def listing(self) -> str:
         return f"Activation Layer: {self.shape.size} inputs"
-
-    def table_row(self) -> str:
-        return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return activate(self.activation, inputs[0])

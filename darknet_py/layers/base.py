@@ -228,8 +228,11 @@ class Layer:
         return (self.index - 1, self._earlier("from", source))
 
     def _set_up(self, source: Shape) -> Shape:
-        """The shape of the output; `source` is the first input's. Called again where that changes."""
-        raise NotImplementedError
+        """The shape of the output; `source` is the first input's, and so is the output's where nothing else is said.
+
+        Called again where that changes.
+        """
+        return source
 
     def _earlier(self, key: str, value: int) -> int:
         """The absolute index of the layer that option `key` names by `value` as an input."""
@@ -300,8 +303,8 @@ class Layer:
         raise NotImplementedError
 
     def table_row(self) -> str:
-        """The row that the 2018 program prints, without its index."""
-        raise NotImplementedError
+        """The row that the 2018 program prints, without its index; `listing` of layers that it prints alike."""
+        return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         """The layer's definition in plain NumPy.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved
 from .dialect import Dialect
 from .parameter import Parameter
 
@@ -70,9 +70,6 @@ class BatchNorm(Layer):
     kind = "batchnorm"
     overwrites = 0
 
-    def _set_up(self, source: Shape) -> Shape:
-        return source
-
     @property
     def parameters(self) -> dict[str, Parameter]:
         channels = self.shape.channels
@@ -81,9 +78,6 @@ class BatchNorm(Layer):
     def listing(self) -> str:
         channels, height, width = self.shape
         return f"Batch Normalization Layer: {width} x {height} x {channels} image"
-
-    def table_row(self) -> str:
-        return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return normalize(inputs[0], parameters, self.dialect) + parameters["biases"].reshape(-1, 1, 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..cfg import choice, number
-from .base import Array, Arrays, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Gradients, Layer, Saved
 
 UNKNOWN = -1234  # as a truth: the cell does not count
 
@@ -47,9 +47,6 @@ class Cost(Layer):
     untrained = {"ratio": number(0), "noobj": number(1), "thresh": number(0)}
     type: str
     scale: float
-
-    def _set_up(self, source: Shape) -> Shape:
-        return source
 
     def listing(self) -> str:
         return f"Cost Layer: {self.shape.size} inputs"

@@ -41,9 +41,6 @@ class Crop(Layer):
         (channels, height, width), out = self.input_shapes[0], self.shape
         return f"Crop Layer: {height} x {width} -> {out.height} x {out.width} x {channels} image"
 
-    def table_row(self) -> str:
-        return self.listing()
-
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return self._crop(inputs[0], self.top, self.left)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import flag, number
-from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved
 
 
 class Dropout(Layer):
@@ -19,9 +19,6 @@ class Dropout(Layer):
     options = {"probability": number(0.5, matters=False)}
     untrained = {"dropblock": flag(), "dropblock_size_rel": number(0), "dropblock_size_abs": number(0)}
     probability: float
-
-    def _set_up(self, source: Shape) -> Shape:
-        return source
 
     def listing(self) -> str:
         return f"Dropout Layer: {self.shape.size} inputs, {self.probability:f} probability"

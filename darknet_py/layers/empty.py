@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .base import Array, Arrays, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Gradients, Layer, Saved
 
 
 class Empty(Layer):
@@ -13,14 +13,8 @@ class Empty(Layer):
     kind = "empty"
     idle = True
 
-    def _set_up(self, source: Shape) -> Shape:
-        return source
-
     def listing(self) -> str:
         return "empty"
-
-    def table_row(self) -> str:
-        return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return inputs[0]

@@ -66,9 +66,6 @@ class Local(Layer):
             f" -> {out.height} x {out.width} x {out.channels} image"
         )
 
-    def table_row(self) -> str:
-        return self.listing()
-
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return activate(self.activation, self._multiply(inputs[0], parameters))
 

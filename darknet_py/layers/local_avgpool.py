@@ -46,9 +46,6 @@ class LocalAvgPool(Layer):
             f" -> {out.width:4d} x{out.height:4d} x{out.channels:4d}"
         )
 
-    def table_row(self) -> str:
-        return self.listing()
-
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         x = inputs[0]
         return self.windows.take(x, self.shape[1:]).sum(axis=(4, 5)) / self._counts().astype(x.dtype)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .activations import activate
-from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved
 
 
 class Logistic(Layer):
@@ -22,14 +22,8 @@ class Logistic(Layer):
     overwrites = 0
     measures = True
 
-    def _set_up(self, source: Shape) -> Shape:
-        return source
-
     def listing(self) -> str:
         return f"logistic x entropy                             {self.shape.size:4d}"
-
-    def table_row(self) -> str:
-        return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return activate("logistic", inputs[0])

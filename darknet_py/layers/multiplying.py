@@ -19,9 +19,6 @@ class Multiplying(Layer):
     def listing(self) -> str:
         return f"scale Layer: {self.inputs[1]}"
 
-    def table_row(self) -> str:
-        return self.listing()
-
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return activate(self.activation, inputs[0] * inputs[1])
 

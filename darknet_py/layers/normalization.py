@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..cfg import integer, number
-from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
+from .base import Array, Arrays, Drawn, Gradients, Layer, Saved
 
 
 class Normalization(Layer):
@@ -24,15 +24,9 @@ class Normalization(Layer):
     kappa: float
     size: int
 
-    def _set_up(self, source: Shape) -> Shape:
-        return source
-
     def listing(self) -> str:
         channels, height, width = self.shape
         return f"Local Response Normalization Layer: {width} x {height} x {channels} image, {self.size} size"
-
-    def table_row(self) -> str:
-        return self.listing()
 
     @property
     def neighbours(self) -> Array:

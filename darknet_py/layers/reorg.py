@@ -35,9 +35,6 @@ class _Reordering(Layer):
             f"   ->  {out.width:4d} x{out.height:4d} x{out.channels:4d}"
         )
 
-    def table_row(self) -> str:
-        return self.listing()
-
 
 class Reorg(_Reordering):
     """Values in another order: `stride` times smaller sides, and so many more channels; `reverse`: the other way.

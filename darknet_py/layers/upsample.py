@@ -39,9 +39,6 @@ class Upsample(Layer):
             f"  {width:4d} x{height:4d} x{channels:4d}   ->  {out.width:4d} x{out.height:4d} x{out.channels:4d}"
         )
 
-    def table_row(self) -> str:
-        return self.listing()
-
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
         return self._repeat(inputs[0]) if self.stride > 0 else self._sum(inputs[0])
 
