@@ -8,7 +8,7 @@ import numpy as np
 
 from ..layers import Array, Layer, Saved
 from ..layers.counts import count_backward
-from ..layers.training import KEPT, check_trainable, first_trained, measuring, rates
+from ..layers.training import check_trainable, first_trained, measuring, move_statistics, rates
 from ..parameters import Parameters
 from .base import Update
 
@@ -116,9 +116,8 @@ class ReferenceTraining:
             inputs = [values[i] for i in layer.inputs]
             values[layer.index], kept = layer.train(inputs, parameters, layer.draw(len(images), random))
             saved.append(kept)
-            for name, parameter in layer.taken.items():
-                if rate and parameter.role == "statistic":
-                    parameters[name] = KEPT * parameters[name] + (1 - KEPT) * kept[name]
+            if rate:
+                move_statistics(layer, parameters, kept)
         return values, saved
 
     def _run_backward(self, deltas: dict[int, Array], saved: Sequence[Saved]) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .base import Layer
+from .base import Arrays, Layer
 
 KEPT = 0.99  # of a statistic, at each pass; the rest is the mini-batch's
+
+
+def move_statistics(layer: Layer, parameters: Arrays, measured: Arrays) -> None:
+    """Let a layer's statistics follow those of a mini-batch, at the start of what was `measured`."""
+    for name, parameter in layer.taken.items():
+        if parameter.role == "statistic":
+            parameters[name][...] = KEPT * parameters[name] + (1 - KEPT) * measured[name][: parameter.size]
 
 
 def first_trained(layers: Sequence[Layer]) -> int:

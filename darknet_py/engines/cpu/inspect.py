@@ -99,16 +99,12 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[For
     }
     forecasts = []
     for layer in layers:
-        choices = chosen[layer.index]
-        if layer.index not in running:
-            name = reason = ""
-        elif choices:
-            name = choices[0].implementation
-        else:
-            name = "definition" if no_kernel(layer) else f"{layer.kind}:{ISA.name}"
+        choices, name, reason, values = chosen[layer.index], "", "", 0
         if layer.index in running:
+            without = "definition" if no_kernel(layer) else f"{layer.kind}:{ISA.name}"
+            name = choices[0].implementation if choices else without
             reason = explain_definition(layer, choices[0] if choices else None)
-        values = layer.parameter_count + passed[layer.index] if layer.index in running else 0
+            values = layer.parameter_count + passed[layer.index]
         cycles = choices[0].cycles if choices else 0.0
         least = _least_operations(layer, choices[0].algorithm if choices else None)
         forecasts.append(Forecast(layer, name, reason, choices[1:], SIZES[precision] * values, cycles, least))

@@ -347,12 +347,18 @@ def no_kernel(layer: Layer) -> str:
     declined = decline(layer, KERNELS)
     if declined:
         return declined
-    channels = [shape.channels for shape in layer.input_shapes]
-    if isinstance(layer, Shortcut) and channels[0] != channels[1] and min(channels) % LANES:
-        return f"sums of {min(channels)} channels of {max(channels)} end within a block"
+    if isinstance(layer, Shortcut):
+        return decline_sum(layer)
     if isinstance(layer, Softmax) and layer.shape.height * layer.shape.width > 1:
         return "softmax of more than one pixel has no kernel"
     return ""
+
+
+def decline_sum(layer: Shortcut) -> str:
+    """Why no kernel sums up what a shortcut joins; empty where one does."""
+    channels = [shape.channels for shape in layer.input_shapes]
+    ends_within = channels[0] != channels[1] and min(channels) % LANES
+    return f"sums of {min(channels)} channels of {max(channels)} end within a block" if ends_within else ""
 
 
 def explain_definition(layer: Layer, choice: Choice | None) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ....layers.activations import ACTIVATIONS
-from ....layers.training import KEPT
+from ....layers.training import move_statistics
 from ...passes import SLOPES
 from .. import operations as o
 from ..arena import address
@@ -74,12 +76,7 @@ class Ending:
         found = dict(mean=self.mean, factor=self.factor, bias=self.bias)
         calls.add(o.Normalize(a=source, c=goal, **cells, **found, curve=self.curve, slope=self.slope))
         if trainer.learns:
-            calls.then(self._move_statistics)
-
-    def _move_statistics(self) -> None:
-        for name, measured in self.statistics.items():
-            kept = self.trainer.parameters[name]
-            self.trainer.parameters[name] = KEPT * kept + (1 - KEPT) * measured[: len(kept)]
+            calls.then(partial(move_statistics, trainer.layer, parameters, self.statistics))
 
     def _find_bent(self, calls: Calls) -> int:
         """Of what the activation's slope is found; 0 where that is made anew, of what was normalized, or not needed.

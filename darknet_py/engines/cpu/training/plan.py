@@ -10,6 +10,7 @@ from ....layers import Array, Layer
 from ....layers.training import check_trainable, first_trained, measuring, rates
 from ....parameters import Parameters
 from ...base import Update
+from ...passes import INPUT
 from .. import operations as o
 from ..arena import Store, address
 from ..builder import Table
@@ -22,7 +23,6 @@ from .trainers import TRAINERS, no_kernel
 from .values import Value
 from .weight_gradients import WeightGradients
 
-INPUT = -1
 RULES: dict[str, Callable[..., o.Operation]] = {"sgd": o.UpdateSgd, "adam": o.UpdateAdam}
 
 

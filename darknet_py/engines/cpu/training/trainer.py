@@ -9,7 +9,7 @@ import numpy as np
 
 from ....layers import Array, Layer, Saved
 from ....layers.counts import count_kept, count_working
-from ....layers.training import KEPT
+from ....layers.training import move_statistics
 from ....parameters import Parameters, Views
 from .. import operations as o
 from ..arena import Store
@@ -131,6 +131,7 @@ class Definition(Trainer):
     """Any layer, as it is defined."""
 
     name = "definition"
+    saved: Saved
 
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
@@ -146,9 +147,8 @@ class Definition(Trainer):
         layer, parameters = self.layer, self.parameters
         output, self.saved = layer.train(inputs, parameters, layer.draw(len(inputs[0]), self.context.random))
         np.copyto(target, output)
-        for name, parameter in layer.taken.items():
-            if self.learns and parameter.role == "statistic":
-                parameters[name] = KEPT * parameters[name] + (1 - KEPT) * self.saved[name]
+        if self.learns:
+            move_statistics(layer, parameters, self.saved)
         if self.delta is None:
             self.saved = {}
 
@@ -172,5 +172,3 @@ class Definition(Trainer):
         for name, gradient in gradients.parameters.items():
             if self.learns:
                 self.gradients[name] += gradient
-
-    saved: Saved

@@ -20,6 +20,7 @@ from ....layers.softmax import Softmax
 from ...passes import decline
 from .. import operations as o
 from ..isa import BLOCK, LANES
+from ..lowering import decline_sum
 from .calls import Calls
 from .ending import Ending
 from .matrix import Matrix
@@ -225,12 +226,12 @@ class Drop(Trainer):
 
     def add_forward(self, calls: Calls) -> None:
         """See `Trainer`."""
-        layer, target, random = self.layer, self.target, self.context
+        layer, target, context = self.layer, self.target, self.context
         assert isinstance(layer, Dropout)
-        factors = Value(self.context.buffers, "output", layer.shape, target.images)
+        factors = Value(context.buffers, "output", layer.shape, target.images)
 
         def draw(drawn: Array) -> None:
-            np.copyto(drawn, layer.factors(layer.draw(target.images, random.random)))
+            np.copyto(drawn, layer.factors(layer.draw(target.images, context.random)))
 
         calls.then(draw, factors.make_plain(), apart=16 * target.images * layer.shape.size)
         self.cells = target.blocks * target.images * target.cells
@@ -290,9 +291,8 @@ def no_kernel(layer: Layer) -> str:
     if isinstance(layer, Convolutional):
         return no_convolution(layer)
     if isinstance(layer, Shortcut):
-        channels = [shape.channels for shape in layer.input_shapes]
-        if channels[0] != channels[1] and min(channels) % LANES:
-            return f"sums of {min(channels)} channels of {max(channels)} end within a block"
+        if declined := decline_sum(layer):
+            return declined
         if layer.alpha != 1 and layer.input_shapes[0] != layer.input_shapes[1]:
             return "it scales a part of its input"
     if isinstance(layer, Route) and any(shape.channels % LANES for shape in layer.input_shapes[:-1]):
