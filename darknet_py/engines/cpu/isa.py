@@ -51,8 +51,8 @@ class Isa(NamedTuple):
         What work costs.
     fix_up : str
         An instruction, by LLVM's name, that replaces numbers by their kinds, as infinity or below 0; empty: none.
-    scale : str
-        One that multiplies by a power of two; empty: none.
+    scale, reduce : str
+        Two that multiply by a power of two, and take an integer away; empty: none.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Isa(NamedTuple):
     machine: Machine = ZEN_4
     fix_up: str = ""
     scale: str = ""
+    reduce: str = ""
 
 
 _AVX512_DOTS = Dots("avx512bf16", "llvm.x86.avx512bf16.dpbf16ps.512", "llvm.x86.avx512bf16.cvtneps2bf16.512")
@@ -77,8 +78,9 @@ ISAS = {
     for isa in (
         Isa(
             "avx512", 16, 14, 2, "skylake-avx512", "+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx2,+fma",
-            ("avx512f", "avx512vl"), _AVX512_DOTS, "x86",
+            ("avx512f", "avx512vl", "avx512dq"), _AVX512_DOTS, "x86",
             fix_up="llvm.x86.avx512.mask.fixupimm.ps.512", scale="llvm.x86.avx512.mask.scalef.ps.512",
+            reduce="llvm.x86.avx512.mask.reduce.ps.512",
         ),
         Isa("avx2", 8, 6, 2, "haswell", "+avx2,+fma", ("avx2", "fma"), family="x86", machine=ZEN_4_AVX2),
         Isa("neon", 4, 12, 2, "generic", "+neon", ("neon",), family="arm"),

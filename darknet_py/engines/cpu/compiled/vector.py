@@ -355,10 +355,14 @@ _RELU = 0x17131121
 
 def _relu(build: Any, x: Any) -> Any:
     """x > 0 ? x : 0 * x."""
-    every = ir.Constant(ir.IntType(LANES), -1)
-    arguments = [x, x, each(_RELU), I32(0), every, _CURRENT_ROUNDING]
+    return _call(build, ISA.fix_up, x, x, each(_RELU), I32(0))
+
+
+def _call(build: Any, instruction: str, *operands: Any) -> Any:
+    """What an instruction of `Isa` gives, in every lane."""
+    arguments = [*operands, ir.Constant(ir.IntType(LANES), -1), _CURRENT_ROUNDING]
     signature = ir.FunctionType(REGISTER, [argument.type for argument in arguments])
-    return build.call(cgutils.get_or_insert_function(build.module, signature, ISA.fix_up), arguments)
+    return build.call(cgutils.get_or_insert_function(build.module, signature, instruction), arguments)
 
 
 def nearest(build: Any, x: Any) -> Any:
@@ -367,12 +371,14 @@ def nearest(build: Any, x: Any) -> Any:
     return build.call(cgutils.get_or_insert_function(build.module, signature, f"llvm.nearbyint.v{LANES}f32"), [x])
 
 
+def from_nearest(build: Any, x: Any) -> Any:
+    """How far numbers lie from the integers nearest to them; infinities 0. By `Isa.reduce`."""
+    return _call(build, ISA.reduce, x, I32(0), UNDEFINED)
+
+
 def scale_by_power(build: Any, x: Any, n: Any) -> Any:
     """x * 2**n for integers n; infinities and what is below the least number, too. By `Isa.scale`."""
-    every = ir.Constant(ir.IntType(LANES), -1)
-    arguments = [x, n, UNDEFINED, every, _CURRENT_ROUNDING]
-    signature = ir.FunctionType(REGISTER, [argument.type for argument in arguments])
-    return build.call(cgutils.get_or_insert_function(build.module, signature, ISA.scale), arguments)
+    return _call(build, ISA.scale, x, n, UNDEFINED)
 
 
 @intrinsic
