@@ -19,7 +19,8 @@ from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.engines.cpu import plan
 from darknet_py.engines.cpu.algorithms import FORWARD, choose, winograd
 from darknet_py.engines.cpu.algorithms.grouped import Grouped
-from darknet_py.engines.cpu.algorithms.winograd import PhasesWinograd, Winograd
+from darknet_py.engines.cpu.algorithms.phases import PhasesWinograd, StridedWinograd
+from darknet_py.engines.cpu.algorithms.winograd import Winograd
 from darknet_py.engines.cpu.distance import Distance
 from darknet_py.engines.cpu.isa import COLUMNS, LANES, MACHINE
 from darknet_py.layers.convolutional import Convolutional
@@ -116,6 +117,13 @@ GEOMETRIES = {
     ),
     **{algorithm.name: PHASED[algorithm.r] for algorithm in ALL if type(algorithm) is PhasesWinograd},
     **{
+        algorithm.name: st.one_of(
+            convolutions([3, 4], [2], st.integers(16, 70)), convolutions([4, 5, 6], [3], st.integers(16, 70))
+        )
+        for algorithm in ALL
+        if type(algorithm) is StridedWinograd
+    },
+    **{
         algorithm.name: convolutions([algorithm.r], [1], st.integers(16, 70))
         for algorithm in ALL
         if type(algorithm) is Winograd
@@ -174,7 +182,8 @@ def test_winograds_tiles_in_several_turns(name):
 @pytest.mark.parametrize("name", [*(name for name in WINOGRAD if "phases" not in name), "planar_wino_4x4_3x3"])
 def test_a_border_wider_than_winograds_tiles(name):
     """No thread writes beyond its scratch, where a tile that lies outside its picture is put together."""
-    options = {"filters": 3, "size": int(name[-1]), "padding": 130, "activation": "linear"}
+    stride = 2 if "strided" in name else 1
+    options = {"filters": 3, "size": int(name[-1]) * stride, "stride": stride, "padding": 130, "activation": "linear"}
     network = make_network((3 if "planar" in name else LANES, 5, 4), ("convolutional", options))
     check(network, random_array((1, *network.input_shape)), name, forked=2)
 

@@ -220,7 +220,8 @@ def _least_operations(layer: Layer, algorithm: AnyAlgorithm | None) -> float:
     """Those that `algorithm` cannot do without; its transforms and sums are not counted."""
     operations = float(layer.operations)
     if isinstance(layer, Convolutional) and isinstance(algorithm, (Winograd, PlanarWinograd)):
-        operations *= (algorithm.n * layer.stride / (algorithm.m * layer.size)) ** 2
+        points = algorithm.points(layer) if isinstance(algorithm, Winograd) else algorithm.n
+        operations *= (points / (algorithm.m * layer.size)) ** 2
     elif isinstance(algorithm, Strassen):
         operations *= 7 / 8
     return operations / 2 if algorithm is not None and algorithm.narrow and DOTS is not None else operations

@@ -31,7 +31,7 @@ POINTS: dict[int, tuple[float, ...]] = {
     8: (0, 1, -1, 2, -2, 1 / 2, -1 / 2),
 }
 MOST_POINTS = max(POINTS)
-WINDOWS = 3, 4, 5  # sides for which there are transforms
+WINDOWS = 2, 3, 4, 5  # sides for which there are transforms
 PLANAR = Tile(4, 3)  # that `planar_wino` takes
 
 Matrix = list[list[float]]

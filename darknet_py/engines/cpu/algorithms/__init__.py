@@ -16,27 +16,30 @@ from .base import Algorithm, AnyAlgorithm, Choice
 from .connected import MatrixProduct
 from .gemm import Direct, Gemm
 from .grouped import Grouped
+from .phases import PhasesWinograd, StridedWinograd
 from .pixels import Pixels
 from .planar_winograd import PlanarWinograd
 from .products import Operands
 from .strassen import Strassen
 from .weights import PackedWeights
-from .winograd import PhasesWinograd, Winograd
+from .winograd import Winograd
 
 __all__ = ["FORWARD", "Algorithm", "Choice", "Operands", "PackedWeights", "choose"]
 
 _WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)
+_STRIDED = (5, 2), (3, 2)
 _PHASES = tuple(PhasesWinograd(*sizes) for sizes in ((5, 4), (3, 4), (6, 3), (4, 3)))
 _GROUPED = tuple(Grouped(group) for group in SMALL_GROUPS)
 _CONVOLUTIONS: dict[str, Sequence[Algorithm[Convolutional]]] = {
     "float32": (
-        *(Winograd(*sizes) for sizes in _WINOGRAD), *_PHASES, Strassen(), Direct(), Gemm(), Pixels(),
-        PlanarWinograd(), *_GROUPED,
+        *(Winograd(*sizes) for sizes in _WINOGRAD), *(StridedWinograd(*sizes) for sizes in _STRIDED), *_PHASES,
+        Strassen(), Direct(), Gemm(), Pixels(), PlanarWinograd(), *_GROUPED,
     ),
     # With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms
     # for few channels multiply in float32.
     "bfloat16": (
-        *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD), *_PHASES, Direct(True), Gemm(True), Pixels(),
+        *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD),
+        *(StridedWinograd(*sizes, narrow=True) for sizes in _STRIDED), *_PHASES, Direct(True), Gemm(True), Pixels(),
         PlanarWinograd(), *_GROUPED,
     ),
 }  # fmt: skip

@@ -97,6 +97,7 @@ def multiply(table: Table, weights: PackedWeights, operands: Operands, image: in
         by_pixels=0,
         spans=0,
         kinds=0,
+        tap_ranges=0,
         **weights.columns,
         c=operands.target + offset,
         c_plane=operands.plane,

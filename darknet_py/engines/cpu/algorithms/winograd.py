@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,11 +90,16 @@ class Winograd:
         # Tiles of 8 x 8 err by 0.046 of an output's spread, those of 6 x 6 by 0.011.
         return "is not precise enough in bfloat16" if self.narrow and self.n == 8 else ""
 
+    def points(self, layer: Convolutional) -> int:
+        """Of lines of a tile's inputs, those whose products are not of zeros: all, of all phases."""
+        return self.n * layer.stride
+
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
         return self._cycles(layer.input_shapes[0].channels, layer.shape)
 
-    def _cycles(self, channels: int, shape: Shape) -> float:
+    def _cycles(self, channels: int, shape: Shape, kept: float = 1) -> float:
+        """Predicted, of so many channels; `kept` is the part of the products that is not of zeros."""
         into, out = MACHINE.transform_cycles[self.n]
         # Pictures smaller than a tile are not to choose large ones, which err more: F(6, 3) by 8e-6 of the outputs,
         # F(4, 3) by 1.3e-6, F(2, 3) by 3e-7.
@@ -104,7 +110,8 @@ class Winograd:
             positions += high * wide
             arithmetic += arithmetic_cycles(tall * broad, depth, shape.channels, high * wide, self.narrow)
         fetching = fetch_cycles(depth, shape.channels, positions, self.narrow)
-        return tiles * (into * blocks(channels) + out * blocks(shape.channels)) + max(arithmetic, fetching)
+        transforms = tiles * (into * blocks(channels) + out * blocks(shape.channels))
+        return transforms + kept * max(arithmetic, fetching)
 
     def _shared(self, side: int) -> list[tuple[int, int]]:
         """Points that all tiles along a side have, and how many tiles that are; then those that only some have."""
@@ -152,16 +159,19 @@ class Winograd:
 
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
         """See `Algorithm`."""
-        tiling = self._tile(images, layer.input_shapes[0], layer.shape, threads)
+        return self._workspace(images, blocks(layer.input_shapes[0].channels), layer.shape, threads)
+
+    def _workspace(self, images: int, into: int, shape: Shape, threads: int) -> int:
+        tiling = self._tile(images, into, shape, threads)
         return tiling.workspace * (threads if tiling.fused else 1)
 
     def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        self._lower(table, weights, operands, layer.padding)
+        self._lower(table, weights, operands, [(-layer.padding, -layer.padding)])
 
-    def _tile(self, images: int, source: Shape, shape: Shape, threads: int) -> _Tiling:
-        m, n = self.m, self.n
-        into, out = blocks(source.channels), blocks(shape.channels)
+    def _tile(self, images: int, into: int, shape: Shape, threads: int) -> _Tiling:
+        """How it is divided, of so many blocks of channels."""
+        m, n, out = self.m, self.n, blocks(shape.channels)
         rows, columns = images * -(-shape.height // m), -(-shape.width // m)
         tile_bytes = n * n * (into * cell_of(self.narrow) + out * BLOCK)
         own = MACHINE.fused_bytes // tile_bytes
@@ -177,10 +187,21 @@ class Winograd:
         groups = -(-tiles // GROUP_TILES)
         return _Tiling(rows, columns, False, tiles, groups, -(-tiles // groups), tile_bytes)
 
-    def _lower(self, table: Table, weights: PackedWeights, operands: Operands, padding: int) -> None:
+    def _lower(
+        self,
+        table: Table,
+        weights: PackedWeights,
+        operands: Operands,
+        corners: Sequence[tuple[int, int]],
+        stride: int = 1,
+        tap_ranges: int = 0,
+    ) -> None:
+        """Add the operations; `corners` are the row and column of the first input, of each phase."""
         source, shape = operands.source_shape, operands.shape
-        tiling = self._tile(operands.images, source, shape, operands.threads)
-        positions, into, out = self.n**2, blocks(source.channels), blocks(shape.channels)
+        planes = range(0, blocks(source.channels) * operands.source_plane, operands.source_plane)
+        origins = [(plane, *corner) for corner in corners for plane in planes]
+        positions, into, out = self.n**2, len(origins), blocks(shape.channels)
+        tiling = self._tile(operands.images, into, shape, operands.threads)
         kinds = table.keep(self._find_kinds(shape))
         # Biases and activations come after the transform.
         unfinished = operands._replace(residual=0, slope=1, final=1, curve=0)
@@ -210,11 +231,11 @@ class Winograd:
                 tiles=operands.workspace,
                 tiles_plane=plane * weights.cell,
                 a=operands.source,
-                a_plane=operands.source_plane,
+                origins=table.keep(np.array(origins, np.int64)),
                 blocks=into,
                 height=source.height,
                 width=source.width,
-                padding=padding,
+                stride=stride,
             )
             wanted = dict(
                 products=products,
@@ -229,7 +250,8 @@ class Winograd:
                 curve=operands.curve,
             )
             if tiling.fused:
-                own = dict(kinds=kinds, thread_bytes=tiling.workspace, taps=taps, **weights.columns)
+                read = dict(kinds=kinds, taps=taps, tap_ranges=tap_ranges, **weights.columns)
+                own = dict(thread_bytes=tiling.workspace, **read)
                 table.add(o.Winograd(**work, **given, **wanted, **own, slope=operands.slope, final=operands.final))
                 continue
             table.add(o.WinogradInput(**work, **given, cell=weights.cell))
@@ -254,6 +276,7 @@ class Winograd:
                 c_plane=plane * BLOCK,
                 out_cell=BLOCK,
                 taps=taps,
+                tap_ranges=tap_ranges,
                 bias=0,
             )
             table.add(o.WinogradOutput(**work, **wanted, slope=operands.slope, final=operands.final))
@@ -286,93 +309,3 @@ class Winograd:
             [[none, first + second + third + fourth], [first, second + third], [none, first + second], [first, second]]
         )
         return order, np.ascontiguousarray(spans.transpose(2, 0, 1))
-
-
-class PhasesWinograd(Winograd):
-    """The same for a strided window of few channels, by its phases, whose stride is 1."""
-
-    plain = True
-
-    @property
-    def name(self) -> str:
-        """See `Algorithm`."""
-        return f"phases_{super().name}"
-
-    def declines(self, layer: Convolutional) -> str:
-        """See `Algorithm`."""
-        if layer.groups != 1 or layer.stride == 1 or -(-layer.size // layer.stride) != self.r:
-            return f"needs a stride of which {self.r} make a window's side, one group"
-        return f"needs fewer than {LANES} channels" if layer.input_shapes[0].channels >= LANES else ""
-
-    def cycles(self, layer: Convolutional) -> float:
-        """See `Algorithm`."""
-        source = layer.input_shapes[0]
-        return source.size * MACHINE.split_cycles + self._cycles(source.channels * layer.stride**2, layer.shape)
-
-    def reorders(self, layer: Convolutional) -> bool:
-        """See `Algorithm`."""
-        return True
-
-    def packed_size(self, layer: Convolutional) -> int:
-        """See `Algorithm`."""
-        return self.n**2 * matrix_size(layer.filters, layer.stride**2 * layer.input_shapes[0].channels, 1)
-
-    def pack(
-        self, table: Table, store: Store, layer: Convolutional, weights: Array, factor: Array, bias: Array
-    ) -> PackedWeights:
-        """See `Algorithm`."""
-        return super().pack(table, store, layer, split_phases(weights, layer.stride), factor, bias)
-
-    def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
-        """See `Algorithm`."""
-        phases = self._phases(layer)
-        tiling = self._tile(images, phases, layer.shape, threads)
-        return images * _picture_bytes(phases) + tiling.workspace * (threads if tiling.fused else 1)
-
-    def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
-        """See `Algorithm`."""
-        self._lower(table, weights, self._split(table, layer, operands), 0)
-
-    def _phases(self, layer: Convolutional) -> Shape:
-        """The picture's phases, with their edges, as channels."""
-        more = self.r - 1
-        _, height, width = layer.shape
-        return Shape(layer.input_shapes[0].channels * layer.stride**2, height + more, width + more)
-
-    def _split(self, table: Table, layer: Convolutional, operands: Operands) -> Operands:
-        """Split padded pictures into phases; the operands of what is left."""
-        phases = self._phases(layer)
-        table.add(
-            o.ToPhases(
-                a=operands.source,
-                **operands.source_strides,
-                c=operands.workspace,
-                channels=operands.source_shape.channels,
-                images=operands.images,
-                height=operands.source_shape.height,
-                width=operands.source_shape.width,
-                padding=layer.padding,
-                stride=layer.stride,
-                blocks=blocks(phases.channels),
-                out_height=phases.height,
-                out_width=phases.width,
-            )
-        )
-        workspace = operands.workspace + operands.images * _picture_bytes(phases)
-        return operands._replace(source=operands.workspace, source_shape=phases, source_cell=BLOCK, workspace=workspace)
-
-
-def split_phases(weights: Array, stride: int) -> Array:
-    """Weights (out channels, channels, k, k) as those of stride 1 for the phases of a picture.
-
-    Phase (y, x) of a picture has every `stride`-th row and column from y and x on; phases come before channels.
-    """
-    oc, ic, size, _ = weights.shape
-    r = -(-size // stride)
-    more = (0, r * stride - size)
-    whole = np.pad(weights, ((0, 0), (0, 0), more, more)).reshape(oc, ic, r, stride, r, stride)
-    return np.ascontiguousarray(whole.transpose(0, 3, 5, 1, 2, 4)).reshape(oc, -1, r, r)
-
-
-def _picture_bytes(shape: Shape) -> int:
-    return blocks(shape.channels) * shape.height * shape.width * BLOCK

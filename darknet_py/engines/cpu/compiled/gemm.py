@@ -30,21 +30,20 @@ def multiply(op: o.Gemm, slope, final, share):
     while item >= 0:
         following = next_item(queue) if op.claim else item
         batch, panel, first = _find(op, item, chunks)
-        columns = op.last_columns if panel == op.panels - 1 else COLUMNS
+        b, columns, taps, tap_count = find_weights(op, batch, panel)
         a_batch = op.a + batch * op.a_batch
-        b = op.b + batch * op.b_batch + panel * op.b_panel
         to_c = batch * op.c_batch + panel * COLUMNS * op.c_plane
         bias = op.bias + batch * op.bias_batch + panel * COLUMNS * BLOCK if op.bias != 0 else 0
         last = min(first * chunk + chunk, op.row_count * tiles)
         ahead, step, skip = b + AHEAD, BLOCK, 0
         if op.claim:
             next_batch, next_panel, _ = _find(op, max(following, 0), chunks)
-            ahead = op.b + next_batch * op.b_batch + next_panel * op.b_panel
+            ahead, _, _, _ = find_weights(op, next_batch, next_panel)
             step = BLOCK // _count_tiles(op, batch, first * chunk, last, tiles)
-            skip = op.tap_count * op.depth * columns * step
+            skip = tap_count * op.depth * columns * step
         for tile in range(first * chunk, last):
             if op.early != 0 and tile == first * chunk + 1:
-                registers = op.tap_count * op.depth * columns
+                registers = tap_count * op.depth * columns
                 ahead = op.early + item * op.early_bytes
                 step = min(BLOCK, op.early_bytes // ((last - tile) * registers) + 1)
                 skip = registers * step
@@ -61,7 +60,7 @@ def multiply(op: o.Gemm, slope, final, share):
             c = op.c + offset
             residual = op.residual + offset if op.residual != 0 else 0
             rest = (
-                a, op.taps, op.tap_count, op.depth, b, ahead, step, c, op.c_plane, op.out_cell,
+                a, taps, tap_count, op.depth, b, ahead, step, c, op.c_plane, op.out_cell,
                 bias, slope, residual, final,
             )  # fmt: skip
             if op.cell == HALF:
@@ -77,6 +76,18 @@ def multiply(op: o.Gemm, slope, final, share):
                 bend_cells(op.curve, c, count, columns, op.c_plane, op.out_cell)
             ahead += skip
         item = following if op.claim else next_item(queue)
+
+
+@kernel
+def find_weights(op: o.Gemm | o.Winograd, batch, panel):
+    """Where a panel of a batch begins, its columns, its taps' offsets in A and how many they are."""
+    first, count = 0, op.tap_count
+    if op.tap_ranges != 0:
+        taps = int64s(op.tap_ranges + batch * 16)
+        first, count = taps[0], taps[1]
+    columns = op.last_columns if panel == op.panels - 1 else COLUMNS
+    b = op.b + batch * op.b_batch + panel * op.b_panel + first * op.depth * columns * BLOCK
+    return b, columns, op.taps + first * 8, count
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Winograd's convolution, stride 1: F(m x m, r x r) for the lines that `toom.POINTS` has.
+"""Winograd's convolution: F(m x m, r x r) for the lines that `toom.POINTS` has.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015. A tile of n x n inputs,
 n = m + r - 1, gives m x m outputs. Where a picture ends before its last tiles do, these are smaller: of all positions
@@ -16,7 +16,7 @@ from ..toom import MOST_POINTS
 from . import kernel
 from .bending import bend_cells
 from .cells import load_cell
-from .gemm import find_part, find_span
+from .gemm import find_part, find_span, find_weights
 from .microkernel import multiply_adjacent, multiply_adjacent_narrow
 from .sync import int64s, next_item, share_out
 from .transforms import (
@@ -51,31 +51,32 @@ def _transform_input(op: o.WinogradInput | o.Winograd, block, tile, d, ds, scrat
     n, h, w = op.in_tile, op.height, op.width
     image, top, left, height, width = _find_outputs(op, tile)
     height, width = height + n - op.out_tile, width + n - op.out_tile
-    top, left = top - op.padding, left - op.padding
-    cell = op.cell
-    s, ss = op.a + block * op.a_plane + ((image * h + top) * w + left) * cell, w * cell
+    cell, stride, origin = op.cell, op.stride, int64s(op.origins + block * 24)
+    top, left = top * stride + origin[1], left * stride + origin[2]
+    s, ss, step = op.a + origin[0] + ((image * h + top) * w + left) * cell, stride * w * cell, stride * cell
     half = scratch + t.TILE
     down, across = which_transform(n, height, 0), which_transform(n, width, 0)
-    if top < 0 or left < 0 or top + height > h or left + width > w:
+    if top < 0 or left < 0 or top + (height - 1) * stride >= h or left + (width - 1) * stride >= w:
         zero = broadcast(float32(0))
-        first, last = min(max(-left, 0), width), max(min(width, w - left), 0)
+        first = min(max((stride - 1 - left) // stride, 0), width)
+        last = max(min((w - left + stride - 1) // stride, width), 0)
         for y in range(height):
             line = scratch + y * LINE
-            if top + y < 0 or top + y >= h:
+            if top + y * stride < 0 or top + y * stride >= h:
                 for x in range(width):
                     store(line + x * BLOCK, zero)
             else:
                 for x in range(first):
                     store(line + x * BLOCK, zero)
                 for x in range(first, last):
-                    store(line + x * BLOCK, load_cell(s + y * ss + x * cell, cell))
+                    store(line + x * BLOCK, load_cell(s + y * ss + x * step, cell))
                 for x in range(last, width):
                     store(line + x * BLOCK, zero)
         transform_input_lines(down, width, scratch, LINE, BLOCK, half, LINE, BLOCK)
     elif cell == BLOCK:
-        transform_input_lines(down, width, s, ss, BLOCK, half, LINE, BLOCK)
+        transform_input_lines(down, width, s, ss, step, half, LINE, BLOCK)
     else:
-        transform_input_widening(down, width, s, ss, HALF, half, LINE, BLOCK)
+        transform_input_widening(down, width, s, ss, step, half, LINE, BLOCK)
     if cell == BLOCK:
         transform_input_lines(across, height, half, BLOCK, LINE, d, ds, n * ds)
     else:
@@ -191,16 +192,15 @@ def convolve(op: o.Winograd, slope, final, scratch, share):
         for position in range(positions):
             span, of_kind, parts = find_span(op, group, kinds[position])
             for panel in range(op.panels):
-                columns = op.last_columns if panel == op.panels - 1 else COLUMNS
-                b = op.b + position * op.b_batch + panel * op.b_panel
-                panel_bytes = op.tap_count * op.depth * columns * BLOCK
+                b, columns, taps, tap_count = find_weights(op, position, panel)
+                panel_bytes = tap_count * op.depth * columns * BLOCK
                 for part in range(parts):
                     first, rows = find_part(part, of_kind // parts, of_kind % parts)
                     first += span
                     tile, plane = tiles + position * ds + first * op.cell, op.products_plane
                     c = products + panel * COLUMNS * plane + position * ss + first * BLOCK
                     rest = (
-                        rows, columns, tile, op.taps, op.tap_count, op.depth, b,
+                        rows, columns, tile, taps, tap_count, op.depth, b,
                         b + panel_bytes + part * panel_bytes // parts, BLOCK // parts, c, plane, BLOCK,
                         0, float32(1), 0, float32(1),
                     )  # fmt: skip

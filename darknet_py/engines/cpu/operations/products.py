@@ -34,6 +34,7 @@ class Gemm(Operation):
     c_row: int
     c_plane: int
     taps: int  # offsets in A
+    tap_ranges: int  # of each batch, the first of its taps and how many there are; 0 where all batches have all
     tap_count: int
     depth: int
     bias: int  # 0 where sums are stored as they are
@@ -75,13 +76,13 @@ class WinogradInput(Operation):
     tiles: int
     tiles_plane: int
     a: int
-    a_plane: int
+    origins: int  # of each block of tiles: from A to its plane, the row and column of the first tile's first input
     blocks: int
     height: int
     width: int
     out_height: int
     out_width: int
-    padding: int
+    stride: int  # from an input of a tile to the next
     cell: int  # of the tiles
 
 
@@ -131,11 +132,11 @@ class Winograd(Operation):
     products_plane: int
     thread_bytes: int  # of a thread's tiles and products
     a: int
-    a_plane: int
+    origins: int
     blocks: int
     height: int
     width: int
-    padding: int
+    stride: int
     cell: int
     b: int
     b_batch: int
@@ -143,6 +144,7 @@ class Winograd(Operation):
     panels: int
     last_columns: int
     taps: int
+    tap_ranges: int
     tap_count: int
     depth: int
     out_blocks: int
