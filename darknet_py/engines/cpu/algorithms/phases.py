@@ -14,7 +14,7 @@ from ..builder import Table
 from ..isa import BLOCK, LANES, MACHINE
 from .base import matrix_size
 from .products import Operands
-from .weights import PackedWeights, blocks
+from .weights import PackedWeights, allocate, blocks
 from .winograd import Winograd
 
 
@@ -46,10 +46,6 @@ class StridedWinograd(Winograd):
         channels = layer.stride**2 * blocks(layer.input_shapes[0].channels) * LANES
         return self._cycles(channels, layer.shape, (self.points(layer) / super().points(layer)) ** 2)
 
-    def reorders(self, layer: Convolutional) -> bool:
-        """See `Algorithm`."""
-        return True
-
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
         phases = layer.stride**2
@@ -60,12 +56,11 @@ class StridedWinograd(Winograd):
     ) -> PackedWeights:
         """See `Algorithm`."""
         oc, ic, _, _ = weights.shape
-        phases = self._phases(layer)
-        split = np.zeros((oc, len(phases), blocks(ic) * LANES, self.r, self.r), np.float32)
+        phases, step = self._phases(layer), layer.stride
+        packed = allocate(store, bias, oc, self.n**2, len(phases) * blocks(ic), LANES)
         for number, (y, x) in enumerate(phases):
-            part = weights[:, :, y :: layer.stride, x :: layer.stride]
-            split[:, number, :ic, : part.shape[2], : part.shape[3]] = part
-        return super().pack(table, store, layer, split.reshape(oc, -1, self.r, self.r), factor, bias)
+            self._pack(table, packed, weights[:, :, y::step, x::step], factor, number * blocks(ic) * LANES)
+        return packed
 
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
         """See `Algorithm`."""

@@ -133,29 +133,37 @@ class Winograd:
         self, table: Table, store: Store, layer: Convolutional, weights: Array, factor: Array, bias: Array
     ) -> PackedWeights:
         """See `Algorithm`."""
-        oc, ic, r, _ = weights.shape
-        weights = weights.reshape(oc, ic, r * r)
+        oc, ic, _, _ = weights.shape
         packed = allocate(store, bias, oc, self.n**2, blocks(ic), LANES)
+        self._pack(table, packed, weights, factor)
+        return packed
+
+    def _pack(self, table: Table, packed: PackedWeights, weights: Array, factor: Array, first_channel: int = 0) -> None:
+        oc, ic, rows, columns = weights.shape
+        filter_stride, channel_stride, row_stride, tap_stride = weights.strides
         table.add(
             o.PackWinograd(
                 weights=table.keep(weights),
-                filter_stride=weights.strides[0],
-                channel_stride=weights.strides[1],
-                tap_stride=weights.strides[2],
+                filter_stride=filter_stride,
+                channel_stride=channel_stride,
+                row_stride=row_stride,
+                tap_stride=tap_stride,
+                tap_rows=rows,
+                tap_columns=columns,
                 b=address(packed.data),
                 b_panel=packed.panel_stride,
                 b_batch=packed.batch_stride,
                 panels=packed.panels,
                 last_columns=packed.last_columns,
                 channels=ic,
+                first_channel=first_channel,
                 out_channels=oc,
                 in_tile=self.n,
-                size=r,
+                size=self.r,
                 factor=table.keep(np.ascontiguousarray(factor)),
-                transform=table.keep(np.array(weight_matrix(self.n, r), np.float32)),
+                transform=table.keep(np.array(weight_matrix(self.n, self.r), np.float32)),
             )
         )
-        return packed
 
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
         """See `Algorithm`."""

@@ -41,10 +41,10 @@ def pack(op: o.Pack, share):
 
 @kernel
 def pack_winograd(op: o.PackWinograd, scratch, share):
-    """(out channels, channels, r, r) at WEIGHTS to G g G^T, [position][panel][channel][columns][LANES] at B.
+    """(out channels, channels, rows, columns) at WEIGHTS to G g G^T, [position][panel][channel][columns][LANES] at B.
 
-    G is the float32 matrix at TRANSFORM, `in_tile` x r; `size` is r. Otherwise as `pack`. `scratch` holds
-    r * r + r * `in_tile` registers.
+    G is the float32 matrix at TRANSFORM, `in_tile` x r, g the window with zeros up to r x r; `size` is r. Otherwise as
+    `pack`. `scratch` holds r * r + r * `in_tile` registers.
     """
     channels, out_channels, n, r = op.channels, op.out_channels, op.in_tile, op.size
     blocks = (channels + LANES - 1) // LANES
@@ -63,13 +63,16 @@ def pack_winograd(op: o.PackWinograd, scratch, share):
                     factor = load_scalar(op.factor + oc * 4) if there else float32(0)
                     s = op.weights + oc * op.filter_stride + c * op.channel_stride
                     for tap in range(r * r):
-                        value = load_scalar(s + tap * op.tap_stride) * factor if there else float32(0)
+                        y, x = divmod(tap, r)
+                        value = float32(0)
+                        if there and y < op.tap_rows and x < op.tap_columns:
+                            value = load_scalar(s + y * op.row_stride + x * op.tap_stride) * factor
                         store_scalar(scratch + tap * BLOCK + lane * 4, value)
                 for i in range(n):
                     for x in range(r):
                         total = _dot(op.transform + i * r * 4, scratch + x * BLOCK, r * BLOCK, r)
                         store(half + (i * r + x) * BLOCK, total)
-                d = op.b + panel * op.b_panel + (c * columns + column) * BLOCK
+                d = op.b + panel * op.b_panel + ((op.first_channel + c) * columns + column) * BLOCK
                 for j in range(n):
                     for i in range(n):
                         total = _dot(op.transform + j * r * 4, half + i * r * BLOCK, BLOCK, r)

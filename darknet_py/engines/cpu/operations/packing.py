@@ -28,13 +28,17 @@ class PackWinograd(Operation):
     weights: int
     filter_stride: int
     channel_stride: int
+    row_stride: int
     tap_stride: int
+    tap_rows: int  # of a window those that there are; the others have zeros
+    tap_columns: int
     b: int
     b_panel: int
     b_batch: int
     panels: int
     last_columns: int
     channels: int
+    first_channel: int  # where they begin among those at B
     out_channels: int
     in_tile: int
     size: int  # the side of a window
