@@ -188,7 +188,8 @@ def _sections(draw):
         later = (
             later * bool(shapes.named()) + ["scaled"] * (len(shapes) > 1) + ["shared", "blurred", "averaged", "halved"]
         )
-        kind = draw(st.sampled_from(["convolutional"] * 4 + ["maxpool", "maxpool", *SINGLE, *later]))
+        often = ["convolutional"] * 4 + ["dense"] * 4
+        kind = draw(st.sampled_from([*often, "maxpool", "maxpool", *SINGLE, *later]))
         if kind in ("residual", "shared"):
             convolution = draw(_convolutional(shapes, alike=True))
         if kind == "residual" and len(shapes) - 2 not in shapes.unnamed:
@@ -200,6 +201,14 @@ def _sections(draw):
         elif kind == "halved":
             add("convolutional", {**draw(_convolutional(shapes, alike=True)), "groups": 1, "activation": draw(slopes)})
             add("maxpool", {"size": 2, "stride": 2})
+        elif kind == "dense":  # enough channels for the algorithms that want them in whole registers
+            for size, stride in (
+                (1, 1),
+                draw(st.sampled_from(((3, 2), (3, 1), (1, 1), (4, 2), (5, 1), (5, 2), (5, 3)))),
+            ):
+                filters = draw(st.sampled_from([16, 20, 32, 33, 64]))
+                options = {"filters": filters, "size": size, "stride": stride, "pad": 1}
+                add("convolutional", {**options, "activation": draw(st.one_of(slopes, activations))})
         elif kind in ("scaled", "shared", "blurred"):
             ways = {"scaled": scaled(shapes), "blurred": blurred(shapes)}
             for section in draw(shared(convolution) if kind == "shared" else ways[kind]):

@@ -12,7 +12,7 @@ from conftest import ROOT
 from darknet_py.engines.cpu.algorithms import FORWARD
 from darknet_py.engines.cpu.algorithms.winograd import Winograd
 from darknet_py.engines.cpu.compiled import transforms
-from darknet_py.engines.cpu.toom import POINTS, WINDOWS, input_matrix, output_matrix, weight_matrix
+from darknet_py.engines.cpu.toom import POINTS, TILES, input_matrix, output_matrix, weight_matrix
 from darknet_py.layers.convolutional import Convolutional
 
 (CHECK,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/winograd.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -20,7 +20,7 @@ SIZES = sorted(
     {(algorithm.m, algorithm.r) for algorithm in FORWARD["float32"][Convolutional] if isinstance(algorithm, Winograd)}
 )
 # A line's points, how many of them a tile has, and a window: each as at an edge, and the whole.
-LINES = [(n, count, r) for n in POINTS for r in WINDOWS for count in range(r, n + 1)]
+LINES = [(tile.n, count, tile.r) for tile in TILES for count in range(tile.r, tile.n + 1)]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_the_pages_sizes_and_points_are_those_of_the_code(derived):
     for n, points in derived["POINTS"].items():
         assert [float(derived["F"](point)) for point in points.split()] == list(POINTS[n])
     assert derived["POINTS"].keys() == POINTS.keys()
-    assert {r for _, r in SIZES} <= set(WINDOWS)
+    assert {*SIZES} == {*TILES}
 
 
 @pytest.mark.parametrize(("m", "r"), SIZES)

@@ -22,6 +22,11 @@ class Tile(NamedTuple):
         """Points of a line, and positions in a side of the inputs."""
         return self.m + self.r - 1
 
+    @property
+    def halves(self) -> bool:
+        """Whether no 2 x 2 outputs lie in two tiles."""
+        return self.m % 2 == 0
+
 
 # Points by how many a line has, after infinity, which comes first. The error of F(4, 3) in bfloat16 is 0.011 of an
 # output's spread with 2/3 and 3/2, for 0.029 with 1 and 2.
@@ -31,7 +36,8 @@ POINTS: dict[int, tuple[float, ...]] = {
     8: (0, 1, -1, 2, -2, 1 / 2, -1 / 2),
 }
 MOST_POINTS = max(POINTS)
-WINDOWS = 2, 3, 4, 5  # sides for which there are transforms
+# For which there are transforms.
+TILES = tuple(Tile(m, r) for m, r in ((6, 3), (4, 3), (2, 3), (4, 5), (2, 5), (5, 4), (3, 4), (5, 2), (3, 2)))
 PLANAR = Tile(4, 3)  # that `planar_wino` takes
 
 Matrix = list[list[float]]

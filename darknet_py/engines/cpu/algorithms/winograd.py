@@ -78,8 +78,8 @@ class Winograd:
 
     @property
     def halves(self) -> bool:
-        """See `Algorithm`: where no 2 x 2 pixels lie in two tiles."""
-        return self.m % 2 == 0
+        """See `Algorithm`."""
+        return Tile(self.m, self.r).halves
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""

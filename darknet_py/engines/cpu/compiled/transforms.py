@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .. import table as t
-from ..toom import MOST_POINTS, PLANAR, POINTS, WINDOWS, Matrix, input_matrix, output_matrix
+from ..toom import MOST_POINTS, PLANAR, TILES, Matrix, input_matrix, output_matrix
 from . import kernel
 from .vector import (
     F32,
@@ -39,25 +39,26 @@ _FINISH = ir.FunctionType(ir.VoidType(), [I64] * 9 + [F32, I64, F32])
 def emit() -> str:
     """The module, in LLVM's assembly: the functions that `table.TRANSFORMS`, `FINISH` and `HALVE` name."""
     module = ir.Module()
-    counts = [(n, count) for n in POINTS for count in range(min(WINDOWS), n + 1)]
     number = which_transform.py_func
-    inputs = {number(n, count, 0): input_matrix(n, count) for n, count in counts}
-    outputs = {
-        number(n, count, m): output_matrix(n, count, m)
-        for n, count in counts
-        for m in (count - r + 1 for r in WINDOWS)
-        if m > 0
-    }
-    whole = output_matrix(PLANAR.n, PLANAR.n, PLANAR.m)
-    outputs |= {number(PLANAR.n, 0, m): whole[:m] for m in range(1, PLANAR.m)}
+    inputs: dict[int, Matrix] = {}
+    planar = output_matrix(PLANAR.n, PLANAR.n, PLANAR.m)
+    halved = {number(PLANAR.n, 0, m): planar[:m] for m in range(1, PLANAR.m)}
+    outputs = dict(halved)
+    for tile in TILES:
+        for count in range(tile.r, tile.n + 1):
+            m = count - tile.r + 1
+            inputs[number(tile.n, count, 0)] = input_matrix(tile.n, count)
+            outputs[number(tile.n, count, m)] = output_matrix(tile.n, count, m)
+            if tile.halves:
+                halved[number(tile.n, count, m)] = output_matrix(tile.n, count, m)
     plain, widening, narrowing, output = t.TRANSFORMS
     _emit_lines(module, plain, inputs, REGISTER, REGISTER)
     _emit_lines(module, widening, inputs, SHORTS, REGISTER)
     _emit_lines(module, narrowing, inputs, REGISTER, SHORTS)
     _emit_lines(module, output, outputs, REGISTER, REGISTER)
-    for symbols in (t.FINISH, t.HALVE):
+    for symbols, stored in ((t.FINISH, outputs), (t.HALVE, halved)):
         for symbol, target in zip(symbols, (REGISTER, SHORTS), strict=True):
-            _emit_lines(module, symbol, outputs, REGISTER, target)
+            _emit_lines(module, symbol, stored, REGISTER, target)
     return str(module)
 
 
