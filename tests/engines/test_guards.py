@@ -19,6 +19,7 @@ from darknet_py.engines import CPU_PRECISIONS, open_engine
 from darknet_py.engines.cpu import plan
 from darknet_py.engines.cpu.algorithms import FORWARD, choose, winograd
 from darknet_py.engines.cpu.algorithms.grouped import Grouped
+from darknet_py.engines.cpu.algorithms.grouped_winograd import GroupedWinograd
 from darknet_py.engines.cpu.algorithms.phases import PhasesWinograd, StridedWinograd
 from darknet_py.engines.cpu.algorithms.winograd import Winograd
 from darknet_py.engines.cpu.distance import Distance
@@ -94,6 +95,7 @@ def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2
 
 PAIRS = st.sampled_from([32, 64, 96])  # channels that make up an even number of blocks
 PANELS = st.sampled_from([2 * COLUMNS * LANES, 4 * COLUMNS * LANES])  # and of panels
+WHOLE = st.sampled_from([LANES // 2, LANES, 2 * LANES])  # of groups of which one or two fill blocks
 FEW = st.integers(1, LANES - 1)  # channels that do not fill a block
 PHASED = {  # by the side of the phases' kernels
     3: st.one_of(convolutions([5, 6], [2], FEW), convolutions([9, 11, 12], [4], FEW)),
@@ -124,6 +126,11 @@ GEOMETRIES = {
         if type(algorithm) is StridedWinograd
     },
     **{
+        algorithm.name: convolutions([algorithm.r], [1], WHOLE, WHOLE, groups=(2, 4, 6))
+        for algorithm in ALL
+        if type(algorithm) is GroupedWinograd
+    },
+    **{
         algorithm.name: convolutions([algorithm.r], [1], st.integers(16, 70))
         for algorithm in ALL
         if type(algorithm) is Winograd
@@ -137,7 +144,7 @@ NARROW = {
     "direct": convolutions([1, 2, 3, 4, 5, 7], [1, 2, 3, 4], MANY),
 }
 # Not done in bfloat16.
-IMPRECISE = ("strassen_1x1", "wino_6x6_3x3", "wino_4x4_5x5")
+IMPRECISE = ("strassen_1x1", "wino_6x6_3x3", "wino_4x4_5x5", "grouped_wino_6x6_3x3")
 
 
 @pytest.mark.slow
@@ -182,9 +189,10 @@ def test_winograds_tiles_in_several_turns(name):
 @pytest.mark.parametrize("name", [*(name for name in WINOGRAD if "phases" not in name), "planar_wino_4x4_3x3"])
 def test_a_border_wider_than_winograds_tiles(name):
     """No thread writes beyond its scratch, where a tile that lies outside its picture is put together."""
-    stride = 2 if "strided" in name else 1
-    options = {"filters": 3, "size": int(name[-1]) * stride, "stride": stride, "padding": 130, "activation": "linear"}
-    network = make_network((3 if "planar" in name else LANES, 5, 4), ("convolutional", options))
+    stride, groups = 2 if "strided" in name else 1, 2 if "grouped" in name else 1
+    window = {"size": int(name[-1]) * stride, "stride": stride, "padding": 130}
+    options = {"filters": groups * LANES, "groups": groups, "activation": "linear", **window}
+    network = make_network((3 if "planar" in name else groups * LANES, 5, 4), ("convolutional", options))
     check(network, random_array((1, *network.input_shape)), name, forked=2)
 
 

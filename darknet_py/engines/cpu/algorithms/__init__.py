@@ -16,6 +16,7 @@ from .base import Algorithm, AnyAlgorithm, Choice
 from .connected import MatrixProduct
 from .gemm import Direct, Gemm
 from .grouped import Grouped
+from .grouped_winograd import GroupedWinograd
 from .phases import PhasesWinograd, StridedWinograd
 from .pixels import Pixels
 from .planar_winograd import PlanarWinograd
@@ -29,17 +30,20 @@ __all__ = ["FORWARD", "Algorithm", "Choice", "Operands", "PackedWeights", "choos
 _WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)
 _STRIDED = (5, 2), (3, 2)
 _PHASES = tuple(PhasesWinograd(*sizes) for sizes in ((5, 4), (3, 4), (6, 3), (4, 3)))
+_GROUPED_WINOGRAD = (6, 3), (4, 3), (2, 3)
 _GROUPED = tuple(Grouped(group) for group in SMALL_GROUPS)
 _CONVOLUTIONS: dict[str, Sequence[Algorithm[Convolutional]]] = {
     "float32": (
         *(Winograd(*sizes) for sizes in _WINOGRAD), *(StridedWinograd(*sizes) for sizes in _STRIDED), *_PHASES,
-        Strassen(), Direct(), Gemm(), Pixels(), PlanarWinograd(), *_GROUPED,
+        *(GroupedWinograd(*sizes) for sizes in _GROUPED_WINOGRAD), Strassen(), Direct(), Gemm(), Pixels(),
+        PlanarWinograd(), *_GROUPED,
     ),
     # With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms
     # for few channels multiply in float32.
     "bfloat16": (
         *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD),
-        *(StridedWinograd(*sizes, narrow=True) for sizes in _STRIDED), *_PHASES, Direct(True), Gemm(True), Pixels(),
+        *(StridedWinograd(*sizes, narrow=True) for sizes in _STRIDED), *_PHASES,
+        *(GroupedWinograd(*sizes, narrow=True) for sizes in _GROUPED_WINOGRAD), Direct(True), Gemm(True), Pixels(),
         PlanarWinograd(), *_GROUPED,
     ),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import gcd
 
 import numpy as np
@@ -42,7 +43,7 @@ class Direct:
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
         source, shape = layer.input_shapes[0], layer.shape
-        batches, _ = _divide_groups(layer)
+        batches, _ = divide_groups(layer)
         depth = blocks(source.channels // batches) * LANES * layer.size**2
         if layer.size == 1 and not self.narrow:
             depth = round_up(source.channels // batches, _depth(source.channels // batches))
@@ -58,7 +59,7 @@ class Direct:
 
     def packed_size(self, layer: Convolutional) -> int:
         """See `Algorithm`."""
-        batches, _ = _divide_groups(layer)
+        batches, _ = divide_groups(layer)
         return batches * matrix_size(layer.filters // batches, layer.input_shapes[0].channels // batches, layer.size**2)
 
     def pack(
@@ -68,18 +69,12 @@ class Direct:
         oc, ic, size, _ = weights.shape
         if layer.groups == 1:
             return pack_matrix(table, store, weights.reshape(oc, ic, size * size), factor, bias)
-        batches, together = _divide_groups(layer)
-        out, into = oc // layer.groups, together * ic
-        packed = allocate(store, bias, together * out, batches, blocks(into) * size * size, LANES, batches)
-        for batch in range(batches):
-            dense = np.zeros((together * out, into, size * size), np.float32)
-            first = batch * together * out
-            for group in range(together):
-                rows = slice(group * out, (group + 1) * out)
-                source = weights[first + group * out : first + (group + 1) * out]
-                dense[rows, group * ic : (group + 1) * ic] = source.reshape(out, ic, -1)
-            start = batch * packed.batch_stride
-            pack_panels(table, packed, dense, factor[first : first + together * out], packed.data[start:])
+        batches, together = divide_groups(layer)
+        out = oc // batches
+        packed = allocate(store, bias, out, batches, blocks(together * ic) * size * size, LANES, batches)
+        for batch, dense in enumerate(bundle_weights(layer, weights)):
+            start, scale = batch * packed.batch_stride, factor[batch * out : (batch + 1) * out]
+            pack_panels(table, packed, dense.reshape(*dense.shape[:2], -1), scale, packed.data[start:])
         return packed
 
     def workspace(self, layer: Convolutional, images: int, threads: int) -> int:
@@ -111,7 +106,7 @@ class Direct:
                 )
             )
             start, plane = operands.workspace, operands.images * height * width * cell
-        batches, _ = _divide_groups(layer)
+        batches, _ = divide_groups(layer)
         into, out = blocks(source.channels // batches), blocks(shape.channels // batches)
         side = np.arange(layer.size)
         cells = (side[:, None] * width + side).ravel() * cell
@@ -182,11 +177,23 @@ def bundle(layer: Convolutional) -> int | None:
     return 1 if layer.groups == 1 else together if fits else None
 
 
-def _divide_groups(layer: Convolutional) -> tuple[int, int]:
+def divide_groups(layer: Convolutional) -> tuple[int, int]:
     """How many products a convolution comes to that was not declined, and how many groups go together in each."""
     together = bundle(layer)
     assert together is not None
     return layer.groups // together, together
+
+
+def bundle_weights(layer: Convolutional, weights: Array) -> Iterator[Array]:
+    """The weights of each product that its groups come to: (filters, channels, size, size)."""
+    batches, together = divide_groups(layer)
+    oc, ic, *window = weights.shape
+    out = oc // layer.groups
+    for groups in weights.reshape(batches, together, out, ic, *window):
+        dense = np.zeros((together, out, together, ic, *window), np.float32)
+        for number, group in enumerate(groups):
+            dense[number, :, number] = group
+        yield dense.reshape(together * out, together * ic, *window)
 
 
 def padded_sides(layer: Convolutional) -> tuple[int, int]:

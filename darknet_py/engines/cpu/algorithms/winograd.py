@@ -32,7 +32,7 @@ def count_points(side: int, m: int, r: int) -> int:
     return side + (r - 1) * -(-side // m)
 
 
-class _Tiling(NamedTuple):
+class Tiling(NamedTuple):
     """How a Winograd convolution is divided.
 
     Attributes
@@ -87,6 +87,10 @@ class Winograd:
             return f"needs a {self.r} x {self.r} window, stride 1, one group"
         if layer.input_shapes[0].channels < LANES:
             return f"needs at least {LANES} channels"
+        return self._imprecise
+
+    @property
+    def _imprecise(self) -> str:
         # Tiles of 8 x 8 err by 0.046 of an output's spread, those of 6 x 6 by 0.011.
         return "is not precise enough in bfloat16" if self.narrow and self.n == 8 else ""
 
@@ -177,7 +181,7 @@ class Winograd:
         """See `Algorithm`."""
         self._lower(table, weights, operands, [(-layer.padding, -layer.padding)])
 
-    def _tile(self, images: int, into: int, shape: Shape, threads: int) -> _Tiling:
+    def _tile(self, images: int, into: int, shape: Shape, threads: int) -> Tiling:
         """How it is divided, of so many blocks of channels."""
         m, n, out = self.m, self.n, blocks(shape.channels)
         rows, columns = images * -(-shape.height // m), -(-shape.width // m)
@@ -187,13 +191,13 @@ class Winograd:
         each = -(-rows * columns // groups)
         weight_bytes = n * n * into * LANES * out * cell_of(self.narrow)
         if each >= MACHINE.fused_tiles and weight_bytes <= MACHINE.fused_weights:
-            return _Tiling(rows, columns, True, rows * columns, groups, each, tile_bytes)
+            return Tiling(rows, columns, True, rows * columns, groups, each, tile_bytes)
         streamed = weight_bytes > MACHINE.streamed_weights
         chunk = MACHINE.streamed_chunk if streamed else MACHINE.chunk_bytes
         turns = -(-rows // max(1, chunk // (columns * tile_bytes)))
         tiles = -(-rows // turns) * columns
         groups = -(-tiles // GROUP_TILES)
-        return _Tiling(rows, columns, False, tiles, groups, -(-tiles // groups), tile_bytes)
+        return Tiling(rows, columns, False, tiles, groups, -(-tiles // groups), tile_bytes)
 
     def _lower(
         self,
@@ -203,12 +207,17 @@ class Winograd:
         corners: Sequence[tuple[int, int]],
         stride: int = 1,
         tap_ranges: int = 0,
+        batches: int = 1,
     ) -> None:
-        """Add the operations; `corners` are the row and column of the first input, of each phase."""
+        """Add the operations; `corners` are the row and column of the first input, of each phase.
+
+        With several `batches` each has its own part of the channels, and all are fused.
+        """
         source, shape = operands.source_shape, operands.shape
         planes = range(0, blocks(source.channels) * operands.source_plane, operands.source_plane)
         origins = [(plane, *corner) for corner in corners for plane in planes]
-        positions, into, out = self.n**2, len(origins), blocks(shape.channels)
+        shape = shape._replace(channels=shape.channels // batches)
+        positions, into, out = self.n**2, len(origins) // batches, blocks(shape.channels)
         tiling = self._tile(operands.images, into, shape, operands.threads)
         kinds = table.keep(self._find_kinds(shape))
         # Biases and activations come after the transform.
@@ -259,7 +268,7 @@ class Winograd:
             )
             if tiling.fused:
                 read = dict(kinds=kinds, taps=taps, tap_ranges=tap_ranges, **weights.columns)
-                own = dict(thread_bytes=tiling.workspace, **read)
+                own = dict(batches=batches, thread_bytes=tiling.workspace, **read)
                 table.add(o.Winograd(**work, **given, **wanted, **own, slope=operands.slope, final=operands.final))
                 continue
             table.add(o.WinogradInput(**work, **given, cell=weights.cell))
@@ -296,7 +305,7 @@ class Winograd:
         return (2 * down[:, None] + across).astype(np.int64)
 
     def _order(
-        self, tiles: range, groups: int, tiling: _Tiling, shape: Shape
+        self, tiles: range, groups: int, tiling: Tiling, shape: Shape
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Tiles in groups, and of each group for each kind of positions its first tile and how many there are.
 

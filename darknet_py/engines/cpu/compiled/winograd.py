@@ -171,28 +171,29 @@ def transform_output(op: o.WinogradOutput, slope, final, scratch, share):
 
 @kernel
 def convolve(op: o.Winograd, slope, final, scratch, share):
-    """All three steps for a group of tiles, an item, in memory that is the thread's own.
+    """All three steps for a group of tiles of a batch, an item, in memory that is the thread's own.
 
-    TILES and PRODUCTS are thread 0's, `thread_bytes` before the next one's; both lie as [block][position][tile of the
-    group][LANES]. B is as for `multiply`, `taps` the offsets of blocks from TILES, RESIDUAL and C as for
-    `transform_output`.
+    A batch has its own `blocks` and `out_blocks`, and positions of B. TILES and PRODUCTS are thread 0's, `thread_bytes`
+    before the next one's; both lie as [block][position][tile of the group][LANES]. B is as for `multiply`, `taps` the
+    offsets of blocks from TILES, RESIDUAL and C as for `transform_output`.
     """
     positions, thread = op.in_tile**2, share.thread
     tiles, products = op.tiles + thread * op.thread_bytes, op.products + thread * op.thread_bytes
     kinds = int64s(op.kinds)
     ds, ss = op.group_size * op.cell, op.group_size * BLOCK
-    queue = share_out(share, op.groups)
-    group = next_item(queue)
-    while group >= 0:
+    queue = share_out(share, op.groups * op.batches)
+    item = next_item(queue)
+    while item >= 0:
+        group, batch = divmod(item, op.batches)
         numbers, count = _group(op, group)
         for block in range(op.blocks):
             for i in range(count):
                 d = tiles + block * op.tiles_plane + i * op.cell
-                _transform_input(op, block, numbers[i], d, ds, scratch)
+                _transform_input(op, batch * op.blocks + block, numbers[i], d, ds, scratch)
         for position in range(positions):
             span, of_kind, parts = find_span(op, group, kinds[position])
             for panel in range(op.panels):
-                b, columns, taps, tap_count = find_weights(op, position, panel)
+                b, columns, taps, tap_count = find_weights(op, batch * positions + position, panel)
                 panel_bytes = tap_count * op.depth * columns * BLOCK
                 for part in range(parts):
                     first, rows = find_part(part, of_kind // parts, of_kind % parts)
@@ -211,5 +212,5 @@ def convolve(op: o.Winograd, slope, final, scratch, share):
         for block in range(op.out_blocks):
             for i in range(count):
                 s = products + block * op.products_plane + i * BLOCK
-                _transform_output(op, slope, final, block, numbers[i], s, ss, scratch)
-        group = next_item(queue)
+                _transform_output(op, slope, final, batch * op.out_blocks + block, numbers[i], s, ss, scratch)
+        item = next_item(queue)

@@ -117,6 +117,7 @@ class WinogradOutput(Operation):
 class Winograd(Operation):
     """All of a convolution by Winograd's algorithm, group of tiles by group of tiles."""
 
+    batches: int  # convolutions of their own blocks of channels; a batch of B is a position of one of them
     groups: int
     group_size: int
     order: int
