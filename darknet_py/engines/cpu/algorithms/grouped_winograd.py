@@ -13,7 +13,7 @@ from .products import Operands
 from .weights import PackedWeights, allocate, blocks
 from .winograd import Tiling, Winograd
 
-# Of the cycles of as large a product without groups: of groups of 8 to 32 channels it took 1.2 to 1.6 of these, as tiles
+# Of the cycles of as large a product without groups: groups of 8 to 32 channels took 1.2 to 1.6 of these, as tiles
 # of the micro-kernel have few registers, and few channels to go through.
 OVERHEAD = 1.4
 
