@@ -31,13 +31,14 @@ class Tile(NamedTuple):
 # Points by how many a line has, after infinity, which comes first. The error of F(4, 3) in bfloat16 is 0.011 of an
 # output's spread with 2/3 and 3/2, for 0.029 with 1 and 2.
 POINTS: dict[int, tuple[float, ...]] = {
+    3: (0, 1),
     4: (0, 1, -1),
     6: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2),
     8: (0, 1, -1, 2, -2, 1 / 2, -1 / 2),
 }
 MOST_POINTS = max(POINTS)
 # For which there are transforms.
-TILES = tuple(Tile(m, r) for m, r in ((6, 3), (4, 3), (2, 3), (4, 5), (2, 5), (5, 4), (3, 4), (5, 2), (3, 2)))
+TILES = tuple(Tile(m, r) for m, r in ((6, 3), (4, 3), (2, 3), (4, 5), (2, 5), (5, 4), (3, 4), (5, 2), (3, 2), (2, 2)))
 PLANAR = Tile(4, 3)  # that `planar_wino` takes
 
 Matrix = list[list[float]]

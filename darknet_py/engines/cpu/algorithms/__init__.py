@@ -28,7 +28,7 @@ from .winograd import Winograd
 __all__ = ["FORWARD", "Algorithm", "Choice", "Operands", "PackedWeights", "choose"]
 
 _WINOGRAD = (6, 3), (4, 3), (2, 3), (4, 5), (2, 5)
-_STRIDED = (5, 2), (3, 2)
+_STRIDED = (5, 2), (3, 2), (2, 2)
 _PHASES = tuple(PhasesWinograd(*sizes) for sizes in ((5, 4), (3, 4), (6, 3), (4, 3)))
 _GROUPED_WINOGRAD = (6, 3), (4, 3), (2, 3)
 _GROUPED = tuple(Grouped(group) for group in SMALL_GROUPS)
