@@ -37,8 +37,8 @@ def test_all_activations_of_one_value_are_compiled():
     ("activation", "least"),
     [*((name, -np.inf) for name in ("tanh", "logistic", "elu", "selu", "swish", "mish")), ("gelu", -5)],
 )
-def test_exponentials_are_right_to_two_millionths_and_what_rounding_their_input_makes(activation, least):
-    """Of logistic and elu the far negative side is e**x and e**x - 1; where float32 has few bits they count.
+def test_exponentials_are_right_to_two_millionths(activation, least):
+    """And what rounding their input makes. Of logistic and elu the far negative side is e**x and e**x - 1.
 
     That of gelu is e**(x**3): further out the exponent's own rounding is more.
     """
