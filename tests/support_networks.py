@@ -188,7 +188,7 @@ def _sections(draw):
         later = (
             later * bool(shapes.named()) + ["scaled"] * (len(shapes) > 1) + ["shared", "blurred", "averaged", "halved"]
         )
-        often = ["convolutional"] * 4 + ["dense"] * 4
+        often = ["convolutional"] * 4 + ["wide"] * 4
         kind = draw(st.sampled_from([*often, "maxpool", "maxpool", *SINGLE, *later]))
         if kind in ("residual", "shared"):
             convolution = draw(_convolutional(shapes, alike=True))
@@ -201,16 +201,8 @@ def _sections(draw):
         elif kind == "halved":
             add("convolutional", {**draw(_convolutional(shapes, alike=True)), "groups": 1, "activation": draw(slopes)})
             add("maxpool", {"size": 2, "stride": 2})
-        elif kind == "dense":  # enough channels for the algorithms that want them in whole registers
-            for size, stride in (
-                (1, 1),
-                draw(st.sampled_from(((3, 2), (3, 1), (1, 1), (4, 2), (5, 1), (5, 2), (5, 3)))),
-            ):
-                filters = draw(st.sampled_from([16, 20, 32, 33, 64]))
-                options = {"filters": filters, "size": size, "stride": stride, "pad": 1}
-                add("convolutional", {**options, "activation": draw(st.one_of(slopes, activations))})
-        elif kind in ("scaled", "shared", "blurred"):
-            ways = {"scaled": scaled(shapes), "blurred": blurred(shapes)}
+        elif kind in ("scaled", "shared", "blurred", "wide"):
+            ways = {"scaled": scaled(shapes), "blurred": blurred(shapes), "wide": _wide()}
             for section in draw(shared(convolution) if kind == "shared" else ways[kind]):
                 add(*section)
         elif kind in ("several", "sam"):
@@ -224,6 +216,20 @@ def _sections(draw):
     if not sections:
         add("activation", {})
     return shapes[0], sections
+
+
+@st.composite
+def _wide(draw):
+    """Two convolutions of enough channels for the algorithms that want them in whole registers."""
+    first, second = (draw(st.sampled_from([16, 20, 32, 33, 64])) for _ in range(2))
+    size, stride = draw(st.sampled_from([(3, 2), (3, 1), (1, 1), (4, 2), (5, 1), (5, 2), (5, 3)]))
+    groups = draw(st.sampled_from([1, 1, 2] if first % 32 == second % 32 == 0 else [1]))
+    window = {"size": size, "stride": stride, "pad": 1, "groups": groups}
+    activation = st.one_of(slopes, activations)
+    return [
+        ("convolutional", {"filters": first, "activation": draw(activation)}),
+        ("convolutional", {"filters": second, "activation": draw(activation), **window}),
+    ]
 
 
 @st.composite

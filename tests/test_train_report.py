@@ -72,7 +72,7 @@ def test_best_weights_that_are_gone_leave_the_curves(train, folder):
     ("name", "says"),
     [
         ("x.txt", r"--report x\.txt: a name that ends in \.html is expected"),
-        ("no/x.html", r"--report no/x\.html: no file can be written there"),
+        ("no/x.html", r"--report no/x\.html: no file can be written there: no such file or directory"),
     ],
 )
 def test_a_page_that_cannot_be_is_refused_before_anything_is_trained(train, folder, name, says):

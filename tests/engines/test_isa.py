@@ -22,7 +22,7 @@ FEATURES = [
     ("generic", {"avx2"}),
     ("avx2", {"avx2", "fma"}),
     ("avx2", {"avx2", "fma", "avx512f"}),
-    ("avx512", {"avx2", "fma", "avx512f", "avx512vl"}),
+    ("avx512", {"avx2", "fma", "avx512f", "avx512vl", "avx512dq"}),
     ("neon", {"neon"}),
 ]
 

@@ -25,6 +25,7 @@ from support import (
 from support_networks import networks
 
 from darknet_py.engines import open_engine
+from darknet_py.engines.cpu.algorithms.grouped_winograd import GroupedWinograd
 from darknet_py.engines.cpu.algorithms.phases import PhasesWinograd, StridedWinograd
 from darknet_py.engines.cpu.algorithms.planar_winograd import PlanarWinograd
 from darknet_py.engines.cpu.algorithms.winograd import Winograd
@@ -299,7 +300,7 @@ def test_any_networks_steps_read_what_was_written_for_them(network, block):
 
 
 # Algorithms for more channels or larger pictures than networks here mostly have.
-FAVOURED = None, PlanarWinograd, Winograd, StridedWinograd, PhasesWinograd
+FAVOURED = None, PlanarWinograd, Winograd, GroupedWinograd, StridedWinograd, PhasesWinograd
 
 
 @pytest.mark.parametrize("run", range(3))  # each from a seed of its own
