@@ -104,6 +104,17 @@ def test_slopes_of_infinities_and_what_is_no_number_as_they_are_stored(groups, a
     np.testing.assert_allclose(cpu, reference, rtol=1e-5)
 
 
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_what_is_no_number_is_none_in_bfloat16(bits):
+    """Whatever its bits are, which would overflow if they were rounded as those of numbers."""
+    sections = ("activation", {"activation": "leaky"}), ("convolutional", {"filters": 40, "activation": "linear"})
+    layers = make_network((40, 4, 5), *sections).layers
+    batch = random_array((1, 40, 4, 5))
+    batch.view(np.uint32)[0, 7] = bits
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(run_engine("cpu", layers, random_parameters(layers), batch, precision="bfloat16")).all()
+
+
 def test_a_network_that_computes_nothing():
     check(make_network((3, 4, 5), ("dropout", {}), ("cost", {})))
     check(make_network((3, 4, 5), ("dropout", {}), ("softmax", {})))

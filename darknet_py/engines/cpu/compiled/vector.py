@@ -100,14 +100,16 @@ def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def narrow(build: Any, x: Any) -> Any:
-    """A register's values in bfloat16, rounded to the nearest, of two the even one."""
+    """A register's values in bfloat16, rounded to the nearest, of two the even one; a NaN stays one."""
     if DOTS is not None:
         kind = ir.VectorType(_Bfloat(), LANES) if isinstance(PAIRS.element, _Bfloat) else SHORTS
         function = cgutils.get_or_insert_function(build.module, ir.FunctionType(kind, [REGISTER]), DOTS.narrow)
         return build.bitcast(build.call(function, [x]), SHORTS)
     bits = build.bitcast(x, INTS)
     odd = build.and_(build.lshr(bits, each(16)), each(1))
-    return build.trunc(build.lshr(build.add(bits, build.add(odd, each(0x7FFF))), each(16)), SHORTS)
+    rounded = build.add(bits, build.add(odd, each(0x7FFF)))  # a NaN's bits may overflow
+    rounded = build.select(build.fcmp_unordered("uno", x, x), each(0x7FC00000), rounded)
+    return build.trunc(build.lshr(rounded, each(16)), SHORTS)
 
 
 def widen(build: Any, shorts: Any) -> Any:
