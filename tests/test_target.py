@@ -25,10 +25,8 @@ LONG = f"{'x' * 300}.csv"
         ("pipe.csv", f"--save pipe.csv: {NONE}: not an ordinary file"),
         ("link.csv", f"--save link.csv: {NONE}: no such file or directory"),
         ("file/x.csv", f"--save file/x.csv: {NONE}: not a directory"),
-        (
-            "/proc/x.csv",
-            f"--save /proc/x.csv: {NONE}: no such file or directory",
-        ),  # which lets root write, and takes none
+        # Which lets root write, and takes none.
+        ("/proc/x.csv", f"--save /proc/x.csv: {NONE}: no such file or directory"),
         (LONG, f"--save {LONG}: {NONE}: file name too long"),
     ],
 )

@@ -33,9 +33,8 @@ class StridedWinograd(Winograd):
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
-        if layer.groups != 1 or layer.stride == 1 or -(-layer.size // layer.stride) != self.r:
-            return f"needs a stride of which {self.r} make a window's side, one group"
-        return f"needs at least {LANES} channels" if layer.input_shapes[0].channels < LANES else ""
+        few = f"needs at least {LANES} channels" if layer.input_shapes[0].channels < LANES else ""
+        return _decline_window(layer, self.r) or few
 
     def points(self, layer: Convolutional) -> int:
         """See `Winograd`."""
@@ -56,9 +55,9 @@ class StridedWinograd(Winograd):
     ) -> PackedWeights:
         """See `Algorithm`."""
         oc, ic, _, _ = weights.shape
-        phases, step = self._phases(layer), layer.stride
-        packed = allocate(store, bias, oc, self.n**2, len(phases) * blocks(ic), LANES)
-        for number, (y, x) in enumerate(phases):
+        starts, step = self._starts(layer), layer.stride
+        packed = allocate(store, bias, oc, self.n**2, len(starts) * blocks(ic), LANES)
+        for number, (y, x) in enumerate(starts):
             self._pack(table, packed, weights[:, :, y::step, x::step], factor, number * blocks(ic) * LANES)
         return packed
 
@@ -69,7 +68,7 @@ class StridedWinograd(Winograd):
 
     def lower(self, table: Table, layer: Convolutional, weights: PackedWeights, operands: Operands) -> None:
         """See `Algorithm`."""
-        corners = [(y - layer.padding, x - layer.padding) for y, x in self._phases(layer)]
+        corners = [(y - layer.padding, x - layer.padding) for y, x in self._starts(layer)]
         whole, part = self._whole(layer), layer.stride - self._whole(layer)
         ranges = np.zeros((self.n, self.n, 2), np.int64)  # the first phase, and how many there are
         ranges[:, :, 1] = layer.stride**2
@@ -83,7 +82,7 @@ class StridedWinograd(Winograd):
         """Of the phases along a side those that have r rows of weights: the first."""
         return layer.size - layer.stride * (self.r - 1)
 
-    def _phases(self, layer: Convolutional) -> list[tuple[int, int]]:
+    def _starts(self, layer: Convolutional) -> list[tuple[int, int]]:
         """First rows and columns of phases: those that are there at rows' infinity, at both, at columns', at neither.
 
         So the phases of each position are neighbours.
@@ -104,9 +103,8 @@ class PhasesWinograd(Winograd):
 
     def declines(self, layer: Convolutional) -> str:
         """See `Algorithm`."""
-        if layer.groups != 1 or layer.stride == 1 or -(-layer.size // layer.stride) != self.r:
-            return f"needs a stride of which {self.r} make a window's side, one group"
-        return f"needs fewer than {LANES} channels" if layer.input_shapes[0].channels >= LANES else ""
+        many = f"needs fewer than {LANES} channels" if layer.input_shapes[0].channels >= LANES else ""
+        return _decline_window(layer, self.r) or many
 
     def cycles(self, layer: Convolutional) -> float:
         """See `Algorithm`."""
@@ -164,6 +162,12 @@ class PhasesWinograd(Winograd):
         )
         workspace = operands.workspace + operands.images * _picture_bytes(phases)
         return operands._replace(source=operands.workspace, source_shape=phases, source_cell=BLOCK, workspace=workspace)
+
+
+def _decline_window(layer: Convolutional, r: int) -> str:
+    """Why a layer's window is no sum of windows of r x r, one for each phase; empty where it is."""
+    fits = layer.groups == 1 and layer.stride > 1 and -(-layer.size // layer.stride) == r
+    return "" if fits else f"needs a stride of which {r} make a window's side, one group"
 
 
 def split_phases(weights: Array, stride: int) -> Array:

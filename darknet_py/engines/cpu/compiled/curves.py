@@ -104,8 +104,8 @@ def exp(x: Expression) -> Expression:
     """e**x; near float32's ends 0 and infinity.
 
     As 2**n * 2**f, which takes three operations less than e**r of what is left of x. The relative error is at most
-    3e-7; with instructions for n and f, which made 9 cycles of swish's 19, at most 3e-7 + 6e-8 |x|: as much as x's
-    own rounding makes.
+    3e-7; with instructions for n and f, which take half of swish's 19 cycles away, at most 3e-7 + 6e-8 |x|: as much
+    as x's own rounding makes.
     """
     if ISA.scale:
         build, power = x.build, (x * _LOG2_E).value
