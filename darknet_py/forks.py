@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from typing import Protocol
+import sys
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
+
+if TYPE_CHECKING or sys.version_info >= (3, 12):
+    from functools import cached_property as cached_property  # noqa: TID251
+else:
+
+    class cached_property(functools.cached_property):  # noqa: N801, TID251
+        """Python's, without its lock, which a child that is forked while a thread computes would wait for for ever.
+
+        Threads that come at the same time compute each for itself, and take what is kept first.
+        """
+
+        def __get__(self, instance, owner=None):
+            if instance is None:
+                return self
+            return instance.__dict__.setdefault(self.attrname, self.func(instance))
 
 
 class Renewable(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from operator import index
 
 from .cfg import Section, integer, load_cfg
 from .errors import CfgError, UsageError, nearest
+from .forks import cached_property
 from .layers import DARKNET, REGISTRY, Dialect, Layer, Shape
 
 MAX_LAYERS = 10_000

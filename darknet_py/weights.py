@@ -10,7 +10,6 @@ import struct
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from io import FileIO
 from itertools import accumulate
 from operator import index
@@ -21,6 +20,7 @@ import numpy as np
 
 from .errors import DarknetWarning, UsageError, WeightsError
 from .files import check_regular, describe_oserror, resolve, write_atomically
+from .forks import cached_property
 from .layers import ALEXEYAB, DARKNET, Array, Dialect, Layer, find_dialect
 from .network import Network
 from .parameters import Parameters, find_entries

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
+
+import pytest
 
 from darknet_py import forks
 
@@ -43,3 +47,30 @@ def test_what_many_threads_make_at_the_same_time_is_all_renewed(monkeypatch):
     forks._renew()
     assert len(made) == THREADS * EACH
     assert all(thing.renewed for thing in made)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_child_forked_while_a_thread_computes_a_property_computes_it_too():
+    entered, over = Event(), Event()
+
+    class Slow:
+        @forks.cached_property
+        def value(self):
+            if os.getpid() == parent:
+                entered.set()
+                over.wait()
+            return [1]
+
+    parent, slow = os.getpid(), Slow()
+    thread = Thread(target=lambda: slow.value)
+    thread.start()
+    entered.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)  # ends a child that waits
+        os._exit(slow.value != [1])
+    status = os.waitpid(child, 0)[1]
+    over.set()
+    thread.join()
+    assert status == 0
+    assert slow.value is slow.value

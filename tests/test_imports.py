@@ -12,7 +12,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "darknet_py"
 # For each file or folder of the package those of its neighbours that it may import; all may import EVERYWHERE.
-EVERYWHERE = {"errors", "files", "cache", "streams", "version"}
+EVERYWHERE = {"errors", "files", "cache", "forks", "streams", "version"}
 ALLOWED = {
     "__main__": {"cli", "interrupt", "lazy"},
     "alike": {"layers"},
@@ -49,7 +49,7 @@ ALLOWED = {
     "content_id": set(),
     "datasets": {"cfg", "images", "networks", "remarks", "runs"},
     "downloads": {"content_id"},
-    "engines": {"forks", "images", "layers", "limits", "parameters"},
+    "engines": {"images", "layers", "limits", "parameters"},
     "errors": set(),
     "evaluation": {"alike", "classifier", "datasets", "images", "layers", "limits", "per_thread", "runs"},
     "export_nodes": {"layers", "onnx_activations", "onnx_graph"},
@@ -76,7 +76,7 @@ ALLOWED = {
     "prediction": set(),
     "remarks": set(),
     "report": {"datasets", "evaluation", "layers", "prediction", "training"},
-    "running": {"cfg", "engines", "forks", "layers", "limits", "network", "parameters", "weights"},
+    "running": {"cfg", "engines", "layers", "limits", "network", "parameters", "weights"},
     "runs": set(),
     "serving": {
         "alike",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..cfg import flag, integer, number, text
+from ..forks import cached_property
 from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 
 if TYPE_CHECKING:

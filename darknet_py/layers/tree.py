@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ import numpy as np
 from ..cfg import parse_integer
 from ..errors import CfgError
 from ..files import read_text, resolve
+from ..forks import cached_property
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -27,7 +27,7 @@ NETWORK = make_network((3, 40, 40), ("convolutional", {"filters": 64, "size": 3,
 BATCH = random_array((2, 3, 40, 40))
 
 LOAD = """
-import os, signal, sys, threading, time
+import faulthandler, os, signal, sys, threading, time
 
 if sys.argv[2:] == ["denied"]:
     sys.path.append("tests")
@@ -79,18 +79,20 @@ threads = [threading.Thread(target=predict) for _ in range(4)]
 for thread in threads:
     thread.start()
 random = np.random.default_rng(0)
-failed = 0
+failed = []
 for _ in range(count):
     time.sleep(random.uniform(0, 0.01))
     child = os.fork()
     if child == 0:
-        signal.alarm(60)  # ends a child that hangs
-        os._exit(0 if (network.predict(batch) == expected).all() else 1)
-    failed += os.waitpid(child, 0)[1] != 0
+        faulthandler.dump_traceback_later(60, exit=True)  # ends a child that hangs, and says where
+        os._exit(0 if (network.predict(batch) == expected).all() else 3)
+    status = os.waitpid(child, 0)[1]
+    if status:
+        failed.append(status)
 over.set()
 for thread in threads:
     thread.join()
-assert failed == 0, f"{failed} of {count} children"
+assert not failed, f"of {count} children some ended with {failed}"
 assert (network.predict(batch) == expected).all()
 """
 # A stopped process, or one whose threads wait for cores, is not one that hangs.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from functools import cached_property
 
+from ...forks import cached_property
 from . import operations as o
 from .builder import Table
 from .team import Team

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil
 from typing import ClassVar
 
+from ....forks import cached_property
 from ..convolution import Convolution, Operands
 from ..kernels import STATIC_SHARED, TYPES, Kernel, Launch
 from ..packing import ITEM_SIZES, STRIP
