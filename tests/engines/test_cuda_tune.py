@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from darknet_py.engines.cuda.algorithms.cudnn_graph import FEW_TILES
 from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.cudnn import UnsupportedError
 from darknet_py.engines.cuda.packing import Groups
-from darknet_py.engines.cuda.tune import MEASURED, Tuner
+from darknet_py.engines.cuda.tune import MEASURED, REPEATED, TIMES, Tuner, _find_fastest
 
 CONVOLUTION = Convolution("float16", 1, 14, 14, 14, 14, 3, 3, 1, 1, Groups(1, 128, 256), 128, 256)
 
@@ -39,17 +40,20 @@ def test_the_fastest_is_remembered():
 
 
 class Library:
-    """cuDNN with two plans."""
+    """cuDNN with some plans."""
+
+    def __init__(self, *names):
+        self.proposed = [f"cudnn:{name}" for name in names]
 
     def names(self, problem):
-        return ["cudnn:eng9", "cudnn:eng4"]
+        return self.proposed
 
     def plan(self, problem, name):
         if name not in [*self.names(problem), *FEW_TILES]:
             raise UnsupportedError("no such plan")
 
 
-@pytest.mark.parametrize("library", [None, Library()], ids=["alone", "with cuDNN"])
+@pytest.mark.parametrize("library", [None, Library("eng9", "eng8")], ids=["alone", "with cuDNN"])
 def test_the_best_by_the_model_are_measured_and_all_that_have_none(library):
     machine, tuner = Machine((9, 0), 132, 227 << 10, library), Tuner("a GPU")
     able = candidates(CONVOLUTION, machine)
@@ -61,6 +65,34 @@ def test_the_best_by_the_model_are_measured_and_all_that_have_none(library):
         assert tuner.consider(CONVOLUTION, machine) == [choice]
     tuner.remember(CONVOLUTION, "cudnn:eng5")
     assert tuner.consider(CONVOLUTION, machine) == able[:MEASURED] + plans, "what is no longer there is measured anew"
+
+
+def test_an_engine_that_is_slow_everywhere_is_measured_where_no_other_is_proposed():
+    def plans(capability, *names):
+        able = candidates(CONVOLUTION, Machine(capability, 132, 227 << 10, Library(*names)))
+        return [choice.name.removeprefix("cudnn:") for choice in able if not choice.certain]
+
+    asked = [name.removeprefix("cudnn:") for name in FEW_TILES]
+    assert plans((9, 0), "eng7_k24=1", "eng4_k24=1") == ["eng7_k24=1", *asked]
+    assert plans((9, 0), "eng4_k24=1") == ["eng4_k24=1", *asked]
+    assert plans((8, 0), "eng7_k24=1", "eng4_k24=1") == ["eng7_k24=1", "eng4_k24=1"]
+
+
+def test_what_is_slow_in_one_run_is_run_no_more():
+    took = {"slow": 16.0, "luckier at first": 10.0, "fastest": 11.0}
+    runs = Counter()
+
+    class Queue:
+        def record(self, launches):
+            return launches
+
+        def measure(self, recording, times):
+            choice = recording[0]
+            runs[choice] += len(recording) * times
+            return took[choice] if len(recording) == 1 else {"fastest": 9.0}.get(choice, 10.0) * len(recording)
+
+    assert _find_fastest(Queue(), {choice: [choice] for choice in took}) == "fastest"
+    assert runs == {choice: 1 + REPEATED * TIMES * (choice != "slow") for choice in took}
 
 
 def test_networks_do_not_measure_beside_each_other():
@@ -136,7 +168,8 @@ def test_what_occurs_again_is_measured_once(monkeypatch):
     measure = HostQueue.measure
 
     def count(queue, recording, times):
-        measured.append(recording)
+        if len(recording) == 1:
+            measured.append(recording)
         return measure(queue, recording, times)
 
     monkeypatch.setattr(HostQueue, "measure", count)

@@ -25,6 +25,7 @@ from .kernels import FOLDER, Launch
 
 LOG = logging.getLogger(__name__)
 MEASURED = 16  # implementations, those that the model thinks best; besides all of which no model knows
+LIKELY = 1.5  # times what the fastest took in one run: who took more is not measured further
 REPEATED, TIMES = 10, 3  # in a row, so that the begin does not count, and how often
 
 
@@ -87,8 +88,7 @@ class Tuner:
                 for choice in choices:
                     with contextlib.suppress(UnsupportedError):
                         launches[choice] = lower(problem, choice)
-                seconds = {choice: _measure(queue, work) for choice, work in launches.items()}
-                chosen[problem] = best = min(seconds, key=seconds.__getitem__)
+                chosen[problem] = best = _find_fastest(queue, launches)
                 self.remember(problem, best.name)
                 if self.cudnn is not None:
                     self.cudnn.settle(problem, [choice.name for choice in choices if choice is not best])
@@ -123,10 +123,20 @@ class Tuner:
         return known if isinstance(known, dict) else {}
 
 
-def _measure(queue: Queue, launches: Sequence[Launch | GraphLaunch]) -> float:
-    """Seconds that `launches` take; infinite where they cannot be made."""
+def _find_fastest(queue: Queue, launches: Mapping[Implementation, Sequence[Launch | GraphLaunch]]) -> Implementation:
+    """The implementation whose launches take least; any where none can be launched."""
+    first = {choice: _measure(queue, work) for choice, work in launches.items()}
+    most = LIKELY * min(first.values())
+    seconds = {
+        choice: _measure(queue, [*work] * REPEATED, TIMES) for choice, work in launches.items() if first[choice] <= most
+    }
+    return min(seconds, key=seconds.__getitem__)
+
+
+def _measure(queue: Queue, launches: Sequence[Launch | GraphLaunch], times: int = 1) -> float:
+    """Seconds that `launches` take, the least of so many `times`; infinite where they cannot be made."""
     try:
-        recording = queue.record([*launches] * REPEATED)
+        recording = queue.record(launches)
     except UnsupportedError:
         return inf
-    return queue.measure(recording, TIMES) / REPEATED
+    return queue.measure(recording, times)
