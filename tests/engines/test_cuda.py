@@ -9,7 +9,7 @@ import pytest
 from host_gpu import BOUNDS, NEW, OLD, HostGpu, check, needs_compiler
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support import make_network, random_array
+from support import make_network, random_array, random_parameters
 from support_networks import (
     CANCELLING,
     OTHER_LAYERS,
@@ -185,6 +185,24 @@ def test_other_layers_first_between_convolutions_and_last(precision, channels, s
         check(make_network((channels, 5, 6), section, convolution), precision)
     if kind not in ("route", "shortcut", "sam") and "antialiasing" not in options:
         check(make_network((channels, 5, 6), section, convolution, ("shortcut", {"from": 0})), precision)
+
+
+@needs_compiler
+@pytest.mark.parametrize("filters", [1, 20])
+def test_bfloat16_rounds_no_picture(filters):
+    """A difference that it has, of numbers that it has not; what is infinite stays it."""
+    network = make_network((3, 4, 5), ("convolutional", {"filters": filters, "size": 1, "activation": "linear"}))
+    parameters = random_parameters(network.layers)
+    parameters.views[0]["weights"][...] = np.reshape([1, -1, 0], (3, 1, 1))
+    parameters.views[0]["biases"][...] = 0
+    random = np.random.default_rng(0)
+    difference = random.integers(1 << 8, size=(2, 1, 4, 5)).astype(np.float32)
+    subtrahend = random.integers(1 << 14, (1 << 15) - (1 << 8), size=difference.shape).astype(np.float32)
+    batch = np.concatenate([subtrahend + difference, subtrahend, subtrahend], 1) / (1 << 15)
+    batch[0, 0, 0, 0] = np.inf
+    answers = CudaEngine(network.layers, parameters, HostGpu(), "bfloat16").plan(network.layers).run(batch)
+    expected = np.broadcast_to(batch[:, :1] - batch[:, 1:2], (2, filters, 4, 5))
+    assert np.array_equal(answers.reshape(expected.shape), expected)
 
 
 @needs_compiler

@@ -20,7 +20,7 @@ from darknet_py.engines.cuda.algorithms import (
     most_shared,
     orders,
 )
-from darknet_py.engines.cuda.algorithms.cudnn_graph import FEW_TILES, MANY_TILES, CudnnGraph
+from darknet_py.engines.cuda.algorithms.cudnn_graph import UNPROPOSED, CudnnGraph
 from darknet_py.engines.cuda.algorithms.depthwise import PixelTile
 from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.layout import describe
@@ -33,6 +33,7 @@ CONVOLUTION = Convolution("float16", 1, 14, 14, 14, 14, 3, 3, 1, 1, Groups(1, 12
 DEPTHWISE = replace(CONVOLUTION, groups=Groups(4, 32, 32), source_stride=128, target_stride=128, depthwise=True)
 SPREAD = "needs groups of one channel and one filter"
 PLANS = ["cudnn:eng9", "cudnn:eng4"]
+FEW, MANY = UNPROPOSED["float16"]
 GRAPHS = "linear, leaky, relu, relie, revleaky, logistic, mish, swish, tanh"
 
 
@@ -43,7 +44,7 @@ class Library:
         return PLANS
 
     def plan(self, problem, name):
-        assert name in [*PLANS, *FEW_TILES]
+        assert name in [*PLANS, *FEW]
 
 
 H100 = Machine((9, 0), 132, 227 << 10)
@@ -68,7 +69,7 @@ def test_each_algorithm_declines_or_lists_what_it_has(precision, machine):
     assert cycles[0] < inf
     modelled = sum(c < inf for c in cycles)
     assert [choice.name for choice in able[modelled:]] == (
-        [*PLANS, *FEW_TILES] if machine.cudnn and precision != "float32" else []
+        [*PLANS, *UNPROPOSED[precision][0]] if machine.cudnn and precision != "float32" else []
     )
 
 
@@ -110,8 +111,9 @@ def test_plans_are_asked_for_by_how_many_tiles_there_are():
     def asked(problem, machine=WITH_CUDNN):
         return [choice.name for choice in CudnnGraph().implementations(problem, machine)]
 
-    assert asked(CONVOLUTION) == [*PLANS, *FEW_TILES]
-    assert asked(replace(CONVOLUTION, pictures=128)) == [*PLANS, *MANY_TILES]
+    assert asked(CONVOLUTION) == [*PLANS, *FEW]
+    assert asked(replace(CONVOLUTION, pictures=128)) == [*PLANS, *MANY]
+    assert asked(replace(CONVOLUTION, precision="tf32")) == [*PLANS, *UNPROPOSED["tf32"][0]]
     assert asked(CONVOLUTION, replace(WITH_CUDNN, capability=(8, 0))) == PLANS
 
 

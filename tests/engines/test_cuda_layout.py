@@ -64,6 +64,29 @@ def test_few_channels_lie_a_quad_apart_where_nobody_takes_whole_packs(sections, 
     assert layout.stride(INPUT) == stride
 
 
+@pytest.mark.parametrize(
+    ("channels", "sections", "rest"),
+    [
+        (3, [CONVOLUTION], True),
+        (4, [("connected", {"output": 5})], True),
+        (1, [CONVOLUTION], True),
+        (1, [("convolutional", {"filters": 1})], False),
+        (5, [CONVOLUTION], False),
+        (3, [("convolutional", {"filters": 3, "groups": 3})], False),
+        (3, [("maxpool", {"size": 2, "stride": 2}), CONVOLUTION], False),
+        (3, [("maxpool", {"size": 1}), ("route", {"layers": "0"}), ADDED[0], ADDED[1]], False),
+    ],
+    ids=["convolution", "connected", "grey", "depthwise", "five channels", "groups", "pooled", "copied"],
+)
+def test_what_rounding_to_bfloat16_leaves_of_a_picture_lies_behind_it_where_weights_meet_it(channels, sections, rest):
+    network = make_network((channels, 8, 6), *sections)
+    program = compile_steps(network.layers, PACK)
+    for precision in ("float16", "bfloat16"):
+        layout = lay_out(program, network.layers, precision, 2)
+        assert layout.rest == (rest and precision == "bfloat16")
+        assert not layout.rest or layout.stride(INPUT) == PACK
+
+
 def test_a_problem_holds_what_decides_the_launch():
     program, layout = laid_out(CONVOLUTION, ("connected", {"output": 5, "activation": "linear"}))
     convolution, connected = (describe(step, layout) for step in program.steps)

@@ -12,12 +12,13 @@ from support import assert_close, make_network, random_array, random_parameters,
 
 from darknet_py.engines.cuda import CudaEngine
 from darknet_py.engines.cuda.algorithms import Machine, candidates
-from darknet_py.engines.cuda.algorithms.cudnn_graph import FEW_TILES
+from darknet_py.engines.cuda.algorithms.cudnn_graph import UNPROPOSED
 from darknet_py.engines.cuda.convolution import Convolution
 from darknet_py.engines.cuda.cudnn import UnsupportedError
 from darknet_py.engines.cuda.packing import Groups
 from darknet_py.engines.cuda.tune import MEASURED, REPEATED, TIMES, Tuner, _find_fastest
 
+FEW, _ = UNPROPOSED["float16"]
 CONVOLUTION = Convolution("float16", 1, 14, 14, 14, 14, 3, 3, 1, 1, Groups(1, 128, 256), 128, 256)
 
 
@@ -49,7 +50,7 @@ class Library:
         return self.proposed
 
     def plan(self, problem, name):
-        if name not in [*self.names(problem), *FEW_TILES]:
+        if name not in [*self.names(problem), *FEW]:
             raise UnsupportedError("no such plan")
 
 
@@ -59,7 +60,7 @@ def test_the_best_by_the_model_are_measured_and_all_that_have_none(library):
     able = candidates(CONVOLUTION, machine)
     plans = [choice for choice in able if not choice.certain]
     assert tuner.consider(CONVOLUTION, machine) == able[:MEASURED] + plans
-    assert len(plans) == (2 + len(FEW_TILES) if library else 0)
+    assert len(plans) == (2 + len(FEW) if library else 0)
     for choice in able:
         tuner.remember(CONVOLUTION, choice.name)
         assert tuner.consider(CONVOLUTION, machine) == [choice]
@@ -72,7 +73,7 @@ def test_an_engine_that_is_slow_everywhere_is_measured_where_no_other_is_propose
         able = candidates(CONVOLUTION, Machine(capability, 132, 227 << 10, Library(*names)))
         return [choice.name.removeprefix("cudnn:") for choice in able if not choice.certain]
 
-    asked = [name.removeprefix("cudnn:") for name in FEW_TILES]
+    asked = [name.removeprefix("cudnn:") for name in FEW]
     assert plans((9, 0), "eng7_k24=1", "eng4_k24=1") == ["eng7_k24=1", *asked]
     assert plans((9, 0), "eng4_k24=1") == ["eng4_k24=1", *asked]
     assert plans((8, 0), "eng7_k24=1", "eng4_k24=1") == ["eng7_k24=1", "eng4_k24=1"]

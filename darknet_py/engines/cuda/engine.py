@@ -16,14 +16,14 @@ from ...parameters import share
 from ..base import Interpolate
 from ..exchange import average_first
 from ..folding import Folded, fold
-from ..passes import compile_steps, scale_after
+from ..passes import Step, compile_steps, scale_after
 from .algorithms import PackedWeights, orders
 from .algorithms.implicit_gemm import TENSOR_CORES
-from .convolution import WINDOWS, Convolution
+from .convolution import WINDOWS
 from .device import Device
 from .execution import Execution
 from .layout import Layout, describe
-from .lowering import lay_out, no_kernel
+from .lowering import lay_out, no_kernel, takes_rest
 from .memory import Executions
 from .packing import PACK, fill_pack, round_up
 from .prepared import Prepared
@@ -99,20 +99,22 @@ class CudaEngine(Prepared):
             self.parameters[layer.index] = {name: np.array(array) for name, array in arrays.items()}
         elif type(layer) in WINDOWS:
             (step,) = (step for step in self.program.steps if step.layer == layer.index and step.task == "layer")
-            self._pack(layer, arrays, describe(step, layout))
+            self._pack(layer, arrays, step, layout)
         elif layer.parameters:
             folded = fold(layer, arrays)
             self.factors[layer.index, "layer"] = self._upload_pair(folded.factor, folded.bias)
             self._upload_after(layer, folded)
 
-    def _pack(self, layer: Layer, arrays: Arrays, problem: Convolution) -> None:
+    def _pack(self, layer: Layer, arrays: Arrays, step: Step, layout: Layout) -> None:
         """Bring weights to the GPU in each order in which they may be read."""
         groups, window = WINDOWS[type(layer)](layer)
         weights = next(arrays[name] for name, given in layer.taken.items() if given.role == "weight")
         weights = weights.reshape(len(weights), -1, window.size_y, window.size_x)
+        if layout.rest and takes_rest(step, layout.layers):
+            weights = np.concatenate([weights, weights], 1)
         folded = fold(layer, arrays)
         addresses = {}
-        for order in orders(problem, self.tuned):
+        for order in orders(describe(step, layout), self.tuned):
             packed = order.pack(weights, folded.factor, groups)
             if self.precision == "float16" and not np.isfinite(packed).all() and np.isfinite(weights).all():
                 reason = f"layer {layer.index} has weights beyond 65504; take bfloat16 or tf32"

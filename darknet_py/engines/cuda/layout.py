@@ -48,17 +48,27 @@ class Layout:
     pictures : int
     quads : collection of int
         The root values whose pixels are `packing.QUAD` channels apart.
+    rest : bool
+        Whether the network's input has, behind its channels, what rounding leaves of them.
 
     Attributes
     ----------
+    rest : bool
     size : int
         Bytes that all take, the network's input in the engine's layout included.
     """
 
     def __init__(
-        self, program: Program, layers: Sequence[Layer], precision: str, pictures: int, quads: Collection[int]
+        self,
+        program: Program,
+        layers: Sequence[Layer],
+        precision: str,
+        pictures: int,
+        quads: Collection[int],
+        rest: bool,
     ) -> None:
         self.program, self.layers, self.precision, self.pictures = program, layers, precision, pictures
+        self.rest = rest
         self.item = ITEM_SIZES[precision]
         self._quads = quads
         sizes: dict[int, int] = {}  # by slot; the input's is INPUT

@@ -25,9 +25,19 @@ from .weights import Rows
 
 HOPPER = (9, 0)
 # Plans for it that cuDNN 9.19 does not propose, and that were faster on an H200: by up to 1.9 times where a product has
-# fewer tiles than there are multiprocessors, by a tenth where it has more.
-FEW_TILES = "cudnn:eng7_k24=34", "cudnn:eng7_k24=36", "cudnn:eng1_k24=19"
-MANY_TILES = "cudnn:eng1_k24=1", "cudnn:eng1_k24=17", "cudnn:eng7_k24=23"
+# fewer tiles than there are multiprocessors, by a tenth where it has more; by precision, for the one and the other.
+_HALF = (
+    ("cudnn:eng7_k24=34", "cudnn:eng7_k24=36", "cudnn:eng1_k24=19"),
+    ("cudnn:eng1_k24=1", "cudnn:eng1_k24=17", "cudnn:eng7_k24=23"),
+)
+UNPROPOSED = {
+    "tf32": (
+        ("cudnn:eng1_k24=41", "cudnn:eng7_k24=35"),
+        ("cudnn:eng1_k24=1", "cudnn:eng1_k24=0", "cudnn:eng1_k24=24", "cudnn:eng1_k24=22"),
+    ),
+    "float16": _HALF,
+    "bfloat16": _HALF,
+}
 SLOW = "cudnn:eng4_"  # an engine that was proposed for 311 of 319 convolutions there, and never the fastest
 TILE = 128 * 128
 
@@ -63,7 +73,8 @@ class CudnnGraph:
         if names and machine.capability == HOPPER:
             numbers = problem.pixels * problem.groups.count * problem.groups.filters
             names = [name for name in names if not name.startswith(SLOW)] or names
-            names = [*names, *(FEW_TILES if numbers <= TILE * machine.multiprocessors else MANY_TILES)]
+            few, many = UNPROPOSED[problem.precision]
+            names = [*names, *(few if numbers <= TILE * machine.multiprocessors else many)]
         return [PlannedGraph(self, machine.cudnn, name) for name in dict.fromkeys(names)]
 
     def find(self, name: str, problem: Convolution, machine: Machine) -> PlannedGraph | None:

@@ -1,7 +1,8 @@
 // Layers whose numbers each depend on one or two others, and the ways into and out of the engine's layout.
 
-// From the caller's n, channels, height, width in float32; channels that are not there become 0.
-template <class T>
+// From the caller's n, channels, height, width in float32; with `REST` followed by what rounding leaves of each channel.
+// Channels that are not there become 0.
+template <class T, int REST>
 __device__ inline void enter(const Elements& p) {
     u32 number = thread_number(), quads = p.target_stride / 4;
     if (number >= quads * p.pixels) return;
@@ -9,7 +10,18 @@ __device__ inline void enter(const Elements& p) {
     const float* image = (const float*)p.source + (long long)(pixel / plane) * p.channels * plane + pixel % plane;
     float x[4];
 #pragma unroll
-    for (int i = 0; i < 4; i++) x[i] = first + i < p.channels ? image[(long long)(first + i) * plane] : 0;
+    for (int i = 0; i < 4; i++) {
+        int channel = first + i;
+        bool is_rest = REST && channel >= p.channels;
+        if (is_rest) channel -= p.channels;
+        x[i] = channel < p.channels ? image[(long long)channel * plane] : 0;
+        if (is_rest) {
+            T rounded;
+            round_to(x[i], rounded);
+            x[i] -= widen(rounded);
+            if (x[i] - x[i] != 0) x[i] = 0;  // of what is not finite
+        }
+    }
     store((T*)p.target + (long long)pixel * p.target_stride + first, x);
 }
 
