@@ -32,7 +32,7 @@ _HALF = (
 )
 UNPROPOSED = {
     "tf32": (
-        ("cudnn:eng1_k24=41", "cudnn:eng7_k24=35"),
+        ("cudnn:eng1_k24=41", "cudnn:eng7_k24=35", "cudnn:eng1_k24=11"),
         ("cudnn:eng1_k24=1", "cudnn:eng1_k24=0", "cudnn:eng1_k24=24", "cudnn:eng1_k24=22"),
     ),
     "float16": _HALF,
