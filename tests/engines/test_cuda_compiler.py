@@ -63,7 +63,7 @@ def depthwise(precision):
 def others(precision):
     kind = TYPES[precision]
     vectors = [(count,) for count in sorted({4, 16 // ITEM_SIZES[precision]})]
-    more = {"softmax": [(kind,), ("float",)]}
+    more = {"enter": [(0,), (1,)], "softmax": [(kind,), ("float",)]}
     more |= dict.fromkeys(("average_pool", "max_pool", "crop"), vectors)
     codes = [activation_arguments(name)[0] for name in ("linear", "swish")]
     activated = [(*vector, code) for vector in vectors for code in codes]
