@@ -23,7 +23,7 @@ KEYS = (*ESSENTIAL, *LISTS, "backup", "folder", "leaves", "tree", "results", "ev
 _COMMENT = re.compile(r"\s[#;].*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """What a .data file says.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import errno
 import importlib
-import json
 import logging
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -62,7 +62,7 @@ def test_where_no_memory_can_be_made_executable_it_says_so(monkeypatch):
     monkeypatch.setattr(jit, "place", refuse)
     fields = {"entries": {}, "addresses": [], "imports": {}}
     with pytest.raises(EngineError, match=r"^engine=cpu: no kernels can be run: memory cannot be made executable$"):
-        jit.Native(json.dumps(fields).encode() + b"\n")
+        jit.Native(pickle.dumps(fields))
 
 
 def test_kernels_that_are_asked_for_are_those_of_all_processors(monkeypatch):

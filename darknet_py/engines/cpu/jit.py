@@ -7,8 +7,9 @@ network.
 from __future__ import annotations
 
 import ctypes
-import json
+import io
 import logging
+import pickle
 import platform
 from collections.abc import Callable
 from functools import cache
@@ -42,8 +43,8 @@ class Native:
 
     def __init__(self, content: bytes) -> None:
         """From what `_make` makes."""
-        end = content.index(b"\n")
-        fields, code = json.loads(content[:end]), memoryview(content)[end + 1 :]
+        stream = io.BytesIO(content)
+        fields, code = pickle.load(stream), memoryview(content)[stream.tell() :]
         if "sizes" in fields:
             from .compiler import link
 
@@ -89,7 +90,7 @@ def kernels_path() -> Path:
 
 
 def _make(kept: bool) -> bytes:
-    """A line that tells what the machine code behind it is: linked, or object files for LLVM to link."""
+    """A pickle that tells what the machine code behind it is: linked, or object files for LLVM to link."""
     for limit in memory_limits():  # or the system would kill the process without a word
         if limit.used + COMPILING > limit.size:
             needed, most = tell_size(limit.used + COMPILING), tell_size(limit.size)
@@ -110,10 +111,10 @@ def _make(kept: bool) -> bytes:
     try:
         linked = join_objects(objects, OWN)
     except UnlinkableError:
-        return json.dumps({"sizes": [*map(len, objects)]}).encode() + b"\n" + b"".join(objects)
+        return pickle.dumps({"sizes": [*map(len, objects)]}) + b"".join(objects)
     entries = {symbol: entry for symbol, entry in linked.entries.items() if symbol in SYMBOLS.values()}
     fields = {"entries": entries, "addresses": linked.addresses, "imports": linked.imports}
-    return json.dumps(fields).encode() + b"\n" + linked.code
+    return pickle.dumps(fields) + linked.code
 
 
 def _key() -> str:
