@@ -18,7 +18,6 @@ def main() -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     end_on_interrupt()
     load_when_used("numpy")  # it is half of the time of a command that runs no network
-    load_when_used("json")
     from .cli import main as run
 
     code = run(begin=_collect)

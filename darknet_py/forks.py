@@ -8,14 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-if TYPE_CHECKING or sys.version_info >= (3, 12):
+if TYPE_CHECKING or sys.version_info >= (3, 12):  # Python's own has no lock
     from functools import cached_property as cached_property  # noqa: TID251
 else:
 
     class cached_property(functools.cached_property):  # noqa: N801, TID251
         """Python's, without its lock, which a child that is forked while a thread computes would wait for for ever.
 
-        Threads that come at the same time compute each for itself, and take what is kept first.
+        Threads that come at the same time compute each for itself.
         """
 
         def __get__(self, instance, owner=None):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -109,11 +108,11 @@ class JsonlReport:
             | ({} if g.parent is None else {"parent": g.parent})
             for g in record.predictions
         ]
-        self._write(json.dumps({**record.fields(), "predictions": guesses}, allow_nan=False))
+        self._write(_to_json({**record.fields(), "predictions": guesses}))
 
     def fail(self, file: str, reason: str) -> None:
         """Print that `file` was not answered, and why."""
-        self._write(json.dumps({"file": file, "error": reason, "predictions": []}, allow_nan=False))
+        self._write(_to_json({"file": file, "error": reason, "predictions": []}))
 
     def _write(self, text: str) -> None:
         print(text, flush=True)
@@ -231,7 +230,7 @@ def flush_lines() -> None:
 def print_summary(summary: Summary, format: str) -> None:
     """What a run has found, as ``text`` or ``json``."""
     if format == "json":
-        print(json.dumps(summary.fields(), indent=1, allow_nan=False), flush=True)
+        print(_to_json(summary.fields(), indent=1), flush=True)
         return
     totals, progress = summary.totals, summary.progress
     for name, (right, share, (low, high)) in totals.figures().items() if totals.counted else ():
@@ -303,7 +302,7 @@ def print_layer(record: LayerRecord, format: str) -> None:
     """
     if format == "json":
         nested = [[[_shorten(value) for value in row] for row in plane] for plane in record.values]
-        print(json.dumps({**record._asdict(), "values": nested}, allow_nan=False), flush=True)
+        print(_to_json({**record._asdict(), "values": nested}), flush=True)
         return
     between = "," if format == "csv" else " "
     if format == "csv":
@@ -341,7 +340,7 @@ def print_text(text: str) -> None:
 
 def print_json(value: object) -> None:
     """A value for a program, on lines of its own."""
-    print_text(json.dumps(value, indent=2, allow_nan=False))
+    print_text(_to_json(value, indent=2))
 
 
 def print_training_start(name: str, images: int, options: TrainingOptions) -> None:
@@ -371,3 +370,9 @@ def tell_scores(progress: TrainingProgress) -> str:
     totals = progress.validation.totals
     shares = "".join(f"{name}: {share:.2%}, " for name, (_, share, _) in totals.figures().items())
     return f"{shares}best {progress.best:.2%} after {progress.best_iteration}"
+
+
+def _to_json(value: object, indent: int | None = None) -> str:
+    from json import dumps  # most runs print none: loading it took 1 % of a start
+
+    return dumps(value, indent=indent, allow_nan=False)

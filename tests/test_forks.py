@@ -50,6 +50,7 @@ def test_what_many_threads_make_at_the_same_time_is_all_renewed(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_child_forked_while_a_thread_computes_a_property_computes_it_too():
     entered, over = Event(), Event()
 

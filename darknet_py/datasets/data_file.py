@@ -23,7 +23,7 @@ KEYS = (*ESSENTIAL, *LISTS, "backup", "folder", "leaves", "tree", "results", "ev
 _COMMENT = re.compile(r"\s[#;].*")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Dataset:
     """What a .data file says.
 

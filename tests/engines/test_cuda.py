@@ -189,7 +189,7 @@ def test_other_layers_first_between_convolutions_and_last(precision, channels, s
 
 @needs_compiler
 @pytest.mark.parametrize("filters", [1, 20])
-def test_bfloat16_rounds_no_picture(filters):
+def test_bfloat16_rounds_no_picture_that_a_convolution_reads(filters):
     """A difference that it has, of numbers that it has not; what is infinite stays it."""
     network = make_network((3, 4, 5), ("convolutional", {"filters": filters, "size": 1, "activation": "linear"}))
     parameters = random_parameters(network.layers)

@@ -53,7 +53,6 @@ class Layout:
 
     Attributes
     ----------
-    rest : bool
     size : int
         Bytes that all take, the network's input in the engine's layout included.
     """

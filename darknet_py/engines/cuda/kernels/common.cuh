@@ -1,7 +1,8 @@
 // What all kernels share: numbers, vectors of them, activations.
 //
 // Activations lie as n, height, width, channels ("NHWC"); a source's pixels are `source_stride` numbers apart, a multiple
-// of 8, or 4 where there are so few channels. Numbers past a value's channels are finite, and meet weights of zero.
+// of 8, or 4 where there are so few channels. Numbers past a value's channels are finite, and meet weights of zero; but for
+// those of bfloat16's pictures that are what rounding leaves of the channels, and meet the same weights.
 
 __device__ inline float widen(float x) { return x; }
 __device__ inline float widen(tfloat32 x) { return x.value; }

@@ -19,7 +19,7 @@ __device__ inline void enter(const Elements& p) {
             T rounded;
             round_to(x[i], rounded);
             x[i] -= widen(rounded);
-            if (x[i] - x[i] != 0) x[i] = 0;  // of what is not finite
+            if (x[i] - x[i] != 0) x[i] = 0;  // of what is not finite: others meet it with weights of zero
         }
     }
     store((T*)p.target + (long long)pixel * p.target_stride + first, x);
