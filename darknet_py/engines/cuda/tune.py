@@ -135,7 +135,7 @@ def _find_fastest(queue: Queue, launches: Mapping[Implementation, Sequence[Launc
 
 
 def _measure(queue: Queue, launches: Sequence[Launch | GraphLaunch]) -> float:
-    """Seconds that `launches` take, the least of some times; infinite where they cannot be made."""
+    """Seconds that `launches` take, the least of `TIMES` times; infinite where they cannot be made."""
     try:
         recording = queue.record(launches)
     except UnsupportedError:
