@@ -59,7 +59,7 @@ class Header(NamedTuple):
         return self.major > 1000 or self.minor > 1000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Weights:
     """A weights file, laid over the layers of a network.
 
