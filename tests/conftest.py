@@ -39,8 +39,13 @@ def run_golden(script: str, *arguments: object) -> None:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program's cache for all tests that start it: kernels are compiled once."""
-    return tmp_path_factory.mktemp("cache")
+    """The program's cache for all tests that start it, with the kernels that these tests run, too."""
+    from darknet_py.cache import cache_dir, keep
+    from darknet_py.engines.cpu import jit
+
+    folder, kernels = tmp_path_factory.mktemp("cache"), jit.make_kernels()
+    keep(folder / jit.kernels_path().relative_to(cache_dir()), lambda kept: kernels)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -33,16 +33,17 @@ nvrtc = pytest.importorskip("cupy", reason="no CuPy, by which kernels are compil
 
 
 def convolutions(precision):
-    """The kernels of all tiles, and those of one for activations of both kinds.
+    """The kernels of all tiles, a third of them of few channels too, and those of one for activations of both kinds.
 
-    Of those of bfloat16 a third: but for the type they are those of float16.
+    Of tiles in bfloat16 a third: but for the type their kernels are those of float16.
     """
     tiles = [tile for tile in FORWARD[precision] if isinstance(tile, ImplicitGemm)]
     tiles = tiles[:: 3 if precision == "bfloat16" else 1]
     problem = Convolution(precision, 1, 8, 8, 8, 8, 3, 3, 1, 1, Groups(1, 8, 8), 8, 8, activation="leaky")
     few = replace(problem, groups=Groups(1, QUAD, 8), source_stride=QUAD)
     curves = [replace(problem, activation="mish"), replace(problem, residual_stride=8, final_activation="gelu")]
-    return [tile.kernel(p, 9) for tile in tiles for p in (problem, few)] + [tiles[-1].kernel(p, 9) for p in curves]
+    made = [(tile, problem) for tile in tiles] + [(tile, few) for tile in tiles[::3]]
+    return [tile.kernel(p, 9) for tile, p in [*made, *((tiles[-1], p) for p in curves)]]
 
 
 def depthwise(precision):

@@ -9,7 +9,6 @@ import logging
 import os
 import pickle
 import struct
-import subprocess
 import sys
 
 import pytest
@@ -26,13 +25,8 @@ from darknet_py.limits import Limit
 CPU = ROOT / "darknet_py/engines/cpu"
 
 
-def test_kernels_are_compiled_once_and_anew_where_the_cache_is_broken(cache, tmp_path, monkeypatch):
-    """What a program has compiled the next one takes, and this one; then what is compiled is told by that."""
-    command = [sys.executable, "-m", "darknet_py", "classify", "shapes", "data/star.png"]
-    subprocess.run(command, check=True, env={**os.environ, "DARKNET_PY_CACHE": str(cache)}, cwd=ROOT)
-    monkeypatch.setenv("DARKNET_PY_CACHE", str(cache))
-    monkeypatch.setattr(jit, "_make", None)
-    whole, compiled = jit.make_kernels(), []
+def test_kernels_are_compiled_once_and_anew_where_the_cache_is_broken(tmp_path, monkeypatch):
+    whole, compiled = b"kernels", []
     monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path))
     monkeypatch.setattr(jit, "_make", lambda kept: compiled.append(kept) or whole)
     for _ in range(2):
