@@ -23,6 +23,14 @@ def test_executions_are_let_go_of():
     assert len(engine.executions.kept) == MAX_EXECUTIONS
 
 
+def test_forks_that_are_gone_are_none_of_the_family():
+    engine = CudaEngine(SMALL.layers, random_parameters(SMALL.layers), HostGpu(), "float32")
+    forks = [engine.fork(1) for _ in range(3)]
+    assert [reference() for reference in engine._family] == [engine.executions, *(fork.executions for fork in forks)]
+    del forks[1]
+    assert [reference() for reference in engine._family] == [engine.executions, *(fork.executions for fork in forks)]
+
+
 @needs_compiler
 @pytest.mark.parametrize(("pictures", "times", "made"), [(4, 2, [8, 5]), (2, 1, [8, 5]), (2, 2, [8, 5, 2])])
 def test_a_smaller_batch_is_served_by_what_there_is_for_a_larger_one(pictures, times, made):

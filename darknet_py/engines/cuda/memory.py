@@ -33,7 +33,7 @@ class Executions:
         self.lock = threading.Lock()
         self._served: set[tuple[int, int, int]] = set()
         self._family = family
-        family.append(ref(self))
+        family.append(ref(self, family.remove))
 
     def serve(self, key: tuple[int, int, int], make: Callable[[], Execution]) -> Execution | None:
         """The execution for a `key` of `kept`, made where it is not there yet; None where memory does not suffice.
@@ -70,8 +70,7 @@ class Executions:
         if self.kept:
             self.kept.popitem(last=False)
             return True
-        self._family[:] = [reference for reference in self._family if reference() is not None]
-        for other in [reference() for reference in self._family]:
+        for other in [reference() for reference in [*self._family]]:  # a copy: other threads join, and leave
             if other is not None and other is not self and other.lock.acquire(blocking=False):
                 try:
                     if other.kept:
