@@ -25,9 +25,11 @@ EPILOG = "--clear removes without asking what the program has written itself, bu
 def add_cache(parser: argparse.ArgumentParser) -> None:
     """The options of ``cache``."""
     parser.epilog = EPILOG
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the list (default: text)")
     parser.add_argument(
-        "--clear", nargs="?", choices=("all", *KINDS), const="all", help="remove what is kept, or one kind of it"
+        "--format", choices=("text", "json"), default="text", help="how the list is printed (default: text)"
+    )
+    parser.add_argument(
+        "--clear", nargs="?", choices=("all", *KINDS), const="all", help="remove all that is kept, or one kind of it"
     )
 
 

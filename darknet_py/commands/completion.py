@@ -37,7 +37,7 @@ _FOLDERS = ("DIR",)
 def add_completion(parser: argparse.ArgumentParser) -> None:
     """The options of ``completion``."""
     parser.epilog = EPILOG
-    parser.add_argument("shell", choices=SHELLS, help="for which shell")
+    parser.add_argument("shell", choices=SHELLS, help="the shell that the script is for")
 
 
 def run_completion(args: argparse.Namespace) -> int:

@@ -35,12 +35,20 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
     """The options of ``classifier demo``."""
     parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, and on what")
     parser.add_argument("-c", "--camera", type=index, metavar="N", help="which camera, from 0 (default: 0)")
-    parser.add_argument("-t", "--top", type=positive, metavar="N", help="guesses a frame (default: the .data file's)")
+    parser.add_argument(
+        "-t", "--top", type=positive, metavar="N", help="guesses for each frame (default: the .data file's)"
+    )
     parser.add_argument(
         "-out_filename", "--out", metavar="FILE", help="write the video with the guesses in it (.mp4, .avi, .mkv)"
     )
     parser.add_argument("--every", type=positive, metavar="N", default=1, help="classify only every N-th frame")
-    parser.add_argument("--smooth", type=_share, metavar="S", default=0.0, help="S of each answer is the one before")
+    parser.add_argument(
+        "--smooth",
+        type=_share,
+        metavar="S",
+        default=0.0,
+        help="average over frames: the last average counts S of 1 (default: 0)",
+    )
     parser.add_argument("-dont_show", "--no-window", action="store_true", help="show no window")
     parser.add_argument(
         "--preprocess", choices=PREDICT_MODES, default="letterbox", help="how a frame is fitted (default: %(default)s)"

@@ -23,7 +23,7 @@ pip install onnx.
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of ``export``."""
     parser.add_argument("operands", nargs="+", metavar=USAGE, help="what to write, and where; a file there is replaced")
-    parser.add_argument("--fixed", action="store_true", help="take pictures of the cfg's height and width alone")
+    parser.add_argument("--fixed", action="store_true", help="take pictures of the cfg's height and width only")
     add_dialect(parser)
     parser.epilog = EPILOG
 

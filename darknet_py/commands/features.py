@@ -39,10 +39,10 @@ def add_features(parser: argparse.ArgumentParser) -> None:
         type=layer_number,
         metavar="N",
         required=True,
-        help="whose output, as the listing counts layers; below 0 from the end",
+        help="the layer whose output is written, as the listing counts; below 0 from the end",
     )
-    parser.add_argument("--save", metavar="FILE.npy", required=True, help="where to")
-    parser.add_argument("--no-pool", action="store_true", help="keep the planes, in the place of their means")
+    parser.add_argument("--save", metavar="FILE.npy", required=True, help="the file to write")
+    parser.add_argument("--no-pool", action="store_true", help="write the planes, not their means")
     parser.add_argument("--batch", type=positive, metavar="N", default=16, help="pictures at a time (%(default)s)")
     parser.add_argument(
         "--preprocess", choices=PREDICT_MODES, help="how a picture is fitted (default: as predict does)"

@@ -31,7 +31,7 @@ Fact = str | Sequence[str] | Mapping[str, str]
 
 def add_info(parser: argparse.ArgumentParser) -> None:
     """The options of ``info``."""
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of what is told (default: text)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how it is printed (default: text)")
 
 
 def run_info(args: argparse.Namespace) -> int:

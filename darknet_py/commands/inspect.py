@@ -19,7 +19,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     """The options of ``plan``."""
     add_cfg(parser)
     add_precision(parser, CPU_PRECISIONS)
-    parser.add_argument("--all", action="store_true", help="all other implementations, and why they were not taken")
+    parser.add_argument("--all", action="store_true", help="all other implementations, and why they are not used")
     parser.add_argument("--train", action="store_true", help="how each layer would be trained, and in how much memory")
     parser.add_argument(
         "--batch", type=positive, metavar="N", help="with --train: pictures at a time (default: the cfg's)"

@@ -135,13 +135,18 @@ def add_cfg(parser: argparse.ArgumentParser) -> None:
 
 def add_style(parser: argparse.ArgumentParser) -> None:
     """The option that says how the layers are listed."""
-    parser.add_argument("--style", choices=STYLES, default="lines", help="of the listing: darknet's of 2016 or of 2018")
+    parser.add_argument(
+        "--style", choices=STYLES, default="lines", help="the listing as darknet printed it in 2016 or in 2018"
+    )
 
 
 def add_precision(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
     """The option that says in which of the `known` numbers a network runs."""
     parser.add_argument(
-        "--precision", choices=known, default="float32", help="of activations and weights (default: %(default)s)"
+        "--precision",
+        choices=known,
+        default="float32",
+        help="of activations and weights in products (default: %(default)s)",
     )
 
 
@@ -150,7 +155,7 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dialect",
         choices=DIALECTS,
-        help="whose arithmetic (default: alexeyab for weights in version 0.2.5, which it writes, else darknet)",
+        help="the program whose arithmetic is used (default: alexeyab for weights of version 0.2.5, else darknet)",
     )
 
 

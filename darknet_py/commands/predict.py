@@ -35,7 +35,9 @@ any, a prompt asks for them.
 def add_predict(parser: argparse.ArgumentParser) -> None:
     """The options of ``classifier predict``."""
     parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, and on which pictures")
-    parser.add_argument("-t", "--top", type=positive, metavar="N", help="guesses a picture (default: the .data file's)")
+    parser.add_argument(
+        "-t", "--top", type=positive, metavar="N", help="guesses for each picture (default: the .data file's)"
+    )
     parser.add_argument(
         "--preprocess",
         choices=PREDICT_MODES,
@@ -53,7 +55,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
         help="whose plane --heatmap looks at; below 0 from the end (default: the last convolution that has a plane)",
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
-    parser.add_argument("--style", choices=STYLES, default="lines", help="darknet's of 2016 or of 2018")
+    parser.add_argument("--style", choices=STYLES, default="lines", help="as darknet printed it in 2016 or in 2018")
     add_engine_options(parser)
     parser.epilog = EPILOG
 

@@ -31,17 +31,29 @@ MAX_PORT = 65535
 def add_serve(parser: argparse.ArgumentParser) -> None:
     """The options of ``serve``."""
     parser.add_argument("operands", nargs="*", metavar=f"{USAGE} | NAME ...", help="the networks")
-    parser.add_argument("--host", default="127.0.0.1", help="where it is listened (default: %(default)s)")
-    parser.add_argument("--port", type=_port, metavar="N", default=8000, help="0: any (default: %(default)s)")
-    parser.add_argument("-t", "--top", type=positive, metavar="N", help="guesses a picture (default: the .data file's)")
+    parser.add_argument("--host", default="127.0.0.1", help="the address that it listens on (default: %(default)s)")
     parser.add_argument(
-        "--max-mib", type=positive, metavar="N", default=32, help="of a request, in MiB (default: %(default)s)"
+        "--port",
+        type=_port,
+        metavar="N",
+        default=8000,
+        help="the port that it listens on; 0: any free one (default: %(default)s)",
     )
     parser.add_argument(
-        "--queue", type=positive, metavar="N", default=256, help="pictures at work or waiting (default: %(default)s)"
+        "-t", "--top", type=positive, metavar="N", help="guesses for each picture (default: the .data file's)"
     )
     parser.add_argument(
-        "--timeout", type=positive, metavar="S", default=30, help="seconds to an answer (default: %(default)s)"
+        "--max-mib", type=positive, metavar="N", default=32, help="the largest request, in MiB (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--queue",
+        type=positive,
+        metavar="N",
+        default=256,
+        help="the most pictures that run or wait (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout", type=positive, metavar="S", default=30, help="the most seconds to an answer (default: %(default)s)"
     )
     add_style(parser)
     add_engine_options(parser)

@@ -62,15 +62,23 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=above_0, metavar="N", help="how often all images are seen (max_batches= of CFG)"
     )
-    parser.add_argument("--batch", type=positive, metavar="N", help="images of an iteration (batch=)")
-    parser.add_argument("--subdivisions", type=positive, metavar="N", help="parts that it is done in (subdivisions=)")
+    parser.add_argument("--batch", type=positive, metavar="N", help="images in an iteration (batch=)")
+    parser.add_argument(
+        "--subdivisions", type=positive, metavar="N", help="parts in which a batch is computed (subdivisions=)"
+    )
     parser.add_argument("--rate", type=above_0, metavar="R", help="learning rate (learning_rate=)")
     parser.add_argument("--pretrained", metavar="FILE", help="weights for the first layers, as far as they fit")
     parser.add_argument("--freeze", type=index, default=0, metavar="N", help="the first N layers do not learn")
     parser.add_argument("--valid", metavar="LIST", help="images to validate: a list, or a folder of class folders")
-    parser.add_argument("--holdout", type=fraction, metavar="F", help="the part of the images that validates instead")
     parser.add_argument(
-        "--validate-every", type=positive, default=0, metavar="N", help="iterations (default: an epoch)"
+        "--holdout", type=fraction, metavar="F", help="validate on this part of the images, which is not trained on"
+    )
+    parser.add_argument(
+        "--validate-every",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="iterations between validations (default: an epoch)",
     )
     parser.add_argument(
         "--match",
@@ -82,18 +90,20 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--sampling",
         choices=("epochs", "replacement"),
         default="epochs",
-        help="each image once in an epoch, or any image any time, as in darknet (default: %(default)s)",
+        help="each image once in an epoch, or any image at any time, as in darknet (default: %(default)s)",
     )
     parser.add_argument("--balance", action="store_true", help="all classes come equally often")
-    parser.add_argument("--seed", type=index, default=0, metavar="N", help="of all that is random (default: 0)")
+    parser.add_argument("--seed", type=index, default=0, metavar="N", help="seed of everything random (default: 0)")
     parser.add_argument(
         "--backup", metavar="DIR", help="where weights are written (default: the .data file's, or backup)"
     )
     parser.add_argument("--resume", action="store_true", help="go on with an earlier run")
     parser.add_argument("--log", metavar="FILE", help="write the figures of each iteration (.jsonl or .csv)")
-    parser.add_argument("--report", metavar="FILE", help="write a page to look at, anew at each validation (.html)")
+    parser.add_argument("--report", metavar="FILE", help="write a page to watch, anew at each validation (.html)")
     parser.add_argument(
-        "--show-pictures", metavar="DIR", help=f"write {PICTURES} pictures as they are trained on, and end"
+        "--show-pictures",
+        metavar="DIR",
+        help=f"write {PICTURES} pictures as training would see them, and train nothing",
     )
     add_dialect(parser)
     add_style(parser)

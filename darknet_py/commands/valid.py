@@ -117,12 +117,14 @@ def add_valid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     parser.add_argument("--shard", type=shard, metavar="I/N", default=(1, 1), help="every N-th image from the I-th on")
     parser.add_argument("--batch", type=positive, metavar="N", default=BATCH, help="images at a time (%(default)s)")
-    parser.add_argument("--workers", type=positive, metavar="N", help="images are worked on by N threads (one a core)")
     parser.add_argument(
-        "--cluster", type=cluster, metavar="ADDRESS", help="work on a dask cluster, or, local:N, on N processes here"
+        "--workers", type=positive, metavar="N", help="threads that work on images (default: one a core)"
+    )
+    parser.add_argument(
+        "--cluster", type=cluster, metavar="ADDRESS", help="work on a dask cluster, or with local:N in N processes here"
     )
     parser.add_argument("--save", metavar="FILE", help="write a record for each image (.jsonl or .csv)")
-    parser.add_argument("--journal", metavar="FILE", help="keep what is done there (default: in the cache)")
+    parser.add_argument("--journal", metavar="FILE", help="the journal of what is done (default: in the cache)")
     parser.add_argument("--resume", action="store_true", help="go on with the journal of an earlier run")
     add_style(parser)
     add_engine_options(parser)

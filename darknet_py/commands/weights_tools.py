@@ -60,8 +60,8 @@ def run_partial(args: argparse.Namespace) -> int:
 def add_average(parser: argparse.ArgumentParser) -> None:
     """The options of ``average``."""
     add_cfg(parser)
-    parser.add_argument("out", metavar="OUT", help="the file to write, a new one")
-    parser.add_argument("weights", nargs="+", metavar="WEIGHTS", help="the files whose mean it is to hold")
+    parser.add_argument("out", metavar="OUT", help="the file to write, which must not exist yet")
+    parser.add_argument("weights", nargs="+", metavar="WEIGHTS", help="the files of which it gets the mean")
     add_dialect(parser)
 
 
