@@ -219,9 +219,23 @@ def test_paths_that_repeat_others_count_each_time_with_a_warning(tmp_path, darkn
         USAGE,
     ),
     Row("--save in no folder", {}, "--save f/x.csv: no file can be written", f"{VALID} --save f/x.csv", USAGE),
+    Row(
+        "--save onto the list that .data names",
+        {"x.data": f"{DATA}valid=l.csv\n", "l.csv": LIST},
+        "--save l.csv: would replace a file that this run reads",
+        f"{COMMAND} --save l.csv",
+        USAGE,
+    ),
+    Row(
+        "--report onto the names that .data names",
+        {"x.data": DATA.replace("x.names", "n.html"), "n.html": PLAIN["x.names"]},
+        "--report n.html: would replace a file that this run reads",
+        f"{VALID} --report n.html",
+        USAGE,
+    ),
 )
 def test_command_line_is_refused(tmp_path, darknet, row):
-    make(tmp_path, FILES)
+    make(tmp_path, {**FILES, **row.files})
     answer = darknet(row.command)
     (complaint,) = answer.complaints
     assert complaint.startswith(row.says)

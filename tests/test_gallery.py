@@ -58,6 +58,15 @@ def test_pictures_that_lie_in_the_folder_stay(predict, tmp_path):
     assert (tmp_path / "star.annotated.png").read_bytes() == before
 
 
+def test_a_users_own_file_stays_whatever_it_is_called(predict, tmp_path):
+    (tmp_path / "star.annotated.png").write_bytes((ROOT / "data" / "heart.png").read_bytes())
+    for _ in range(2):
+        assert predict(STAR, "star.annotated.png", "--annotate", ".")[0] == 0
+        assert (tmp_path / "star.annotated.png").read_bytes() == (ROOT / "data" / "heart.png").read_bytes()
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"star.annotated.png", "star-2.annotated.png", "star.annotated.annotated.png"}
+
+
 def test_long_names_are_cut(predict, tmp_path):
     name = "ä" * 120 + ".png"
     (tmp_path / name).write_bytes(STAR.read_bytes())

@@ -63,6 +63,19 @@ def test_a_cfg_that_is_named_is_not_written_over(train, folder):
         assert (folder / "backup" / "net.cfg").read_bytes() == text
 
 
+@pytest.mark.parametrize("option", ["--log", "--report"])
+def test_a_list_that_the_data_file_names_is_not_written_over(train, folder, option):
+    name = "list.csv" if option == "--log" else "list.html"
+    listed = "".join(f"{path}\n" for path in sorted((folder / "pics").glob("*/0*.png")))
+    (folder / name).write_text(listed)
+    (folder / "x.names").write_text("".join(f"{path.name}\n" for path in sorted((folder / "pics").iterdir())))
+    (folder / "x.data").write_text(f"names=x.names\ntrain={name}\n")
+    answer = train("x.data", "net.cfg", option, name, *REFERENCE)
+    assert answer.code == 2
+    assert answer.complaints[-1].startswith(f"{option} {name}: would replace a file that this run reads")
+    assert (folder / name).read_text() == listed
+
+
 def test_files_of_a_users_own_are_kept_however_often_it_trains_beside_them(train, folder):
     write_cfg(folder / "net.cfg", outputs=3, batch=8, max_batches=2, learning_rate=0.02)
     for name in ("net.data", "net.names", "net_best.weights", "net_last.weights~", "net.names.~2~"):

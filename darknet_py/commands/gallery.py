@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, UsageError
 from ..files import describe_oserror, make_writable, write_atomically
-from ..images.decode import encode_png
+from ..images.decode import encode_png, is_own_png
 from ..images.draw import annotate, beside, heat, shrink
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ HEAT_SIDE = 1600  # pixels at most of the longer side of a picture beside its he
 
 
 class Gallery:
-    """A folder in which each picture ``NAME.*`` has its own ``NAME.KIND.png``; of equal names, later ones a number.
+    """A folder in which each picture ``NAME.*`` gets its own ``NAME.KIND.png``, or ``NAME-2.KIND.png`` and so on.
+
+    Pictures of equal names get numbers, and so do those in whose place lies a file that this program did not write.
 
     Raises
     ------
@@ -42,12 +45,17 @@ class Gallery:
     def add(self, file: str, picture: Picture) -> None:
         """Write what came of the picture `file`; DatasetError where that fails."""
         stem = os.fsdecode(os.fsencode(PurePath(file).stem or "picture")[:MAX_NAME])
-        name, number = stem, 1
-        while name.casefold() in self._taken:  # of which some file systems make one name
-            number += 1
-            name = f"{stem}-{number}"
-        self._taken.add(name.casefold())
-        write_atomically(Path(self.folder, f"{name}.{self.kind}.png"), [encode_png(picture)], DatasetError)
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        path = next(path for path in map(self._path, names) if self._is_free(path))
+        self._taken.add(path.name.casefold())
+        write_atomically(path, [encode_png(picture)], DatasetError)
+
+    def _path(self, name: str) -> Path:
+        return Path(self.folder, f"{name}.{self.kind}.png")
+
+    def _is_free(self, path: Path) -> bool:
+        taken = path.name.casefold() in self._taken  # some file systems do not tell upper from lower case
+        return not taken and (not os.path.lexists(path) or is_own_png(path))
 
 
 def draw_guesses(picture: Picture, guesses: Sequence[Prediction]) -> Picture:

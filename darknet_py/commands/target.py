@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,9 +30,9 @@ def check_target(option: str, path: str | None, suffixes: tuple[str, ...], input
     spare(option, path, inputs)
 
 
-def spare(option: str, path: str, inputs: Sequence[str]) -> None:
+def spare(option: str, path: str | None, inputs: Iterable[str | os.PathLike[str]]) -> None:
     """Raise UsageError where a file at `path` would replace one of `inputs`, which may be packaged."""
-    if _identify(path) in [_identify(resolve(other)) for other in inputs]:
+    if path is not None and _identify(path) in [_identify(resolve(other)) for other in inputs]:
         raise UsageError("would replace a file that this run reads or writes; name another", option=f"{option} {path}")
 
 

@@ -20,7 +20,7 @@ from ..networks import IMAGENET, find_cfg
 from ..report import print_training, print_training_start, tell_scores
 from ..streams import is_quiet, remark, say
 from .model import add_dialect, add_style, index, names_data, positive, print_listing
-from .target import check_target
+from .target import check_target, spare
 from .train_page import open_page
 from .train_setup import Setup
 
@@ -272,6 +272,8 @@ def _set_up(args: argparse.Namespace) -> Setup:
         source = read_folder(data, args.valid, args.holdout, args.seed)
     else:
         source = read_data_file(data, args.match or "words", args.valid, args.holdout, args.seed)
+    spare("--log", args.log, source.dataset.files)
+    spare("--report", args.report, source.dataset.files)
     files = TrainingFiles(check_folder(args.backup or source.dataset.backup or "backup"), name)
     network = load_network(cfg, dialect=args.dialect or choose_dialect(None, weights or args.pretrained).name)
     texts: Mapping[Path, bytes] = {}

@@ -18,7 +18,7 @@ from ..limits import core_count
 from ..report import LINES, flush_lines, print_summary
 from ..streams import is_quiet, remark, say
 from .model import Operands, add_engine_options, add_style, open_model, positive, split_operands
-from .target import check_target
+from .target import check_target, spare
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -334,6 +334,8 @@ def _set_up(args: argparse.Namespace) -> Setup:
     check_target("--save", args.save, (".jsonl", ".csv"), inputs)
     check_target("--report", args.report, (".html",), inputs)
     network = open_model(operands, args)
+    spare("--save", args.save, network.dataset.files)
+    spare("--report", args.report, network.dataset.files)
     source = operands.rest[0] if operands.rest else _find_list(network.dataset, COMMANDS[args.command].lists)
     samples = _load_samples(source, network.dataset, args)
     return Setup(args, operands, network, source, samples, _make_job(args, network))

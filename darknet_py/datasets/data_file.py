@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,8 @@ class Dataset:
     folder : str
         The folder with a folder for each class that ``folder`` names, which darknet does not know; empty where it
         does not.
+    files : sequence of Path
+        The .data file and the files that it names: what a run reads, and must not write.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class Dataset:
     backup: str = ""
     preprocess: str = ""
     folder: str = ""
+    files: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
         for what, given in (("names", self.names), ("labels", self.wnids)):
@@ -102,7 +105,8 @@ def load_dataset(path: str | os.PathLike[str] = IMAGENET) -> Dataset:
     given = [key for key in ("names", "labels") if key in entries]
     if not given:
         raise DatasetError("names= is missing: the file with the names of the classes", file=file)
-    lists = {key: _read_names(entries[key], key, found, remarks) for key in given}
+    paths = {key: _settle(entries[key], key, found, remarks) for key in (*given, *LISTS) if key in entries}
+    lists = {key: _read_names(paths[key], key, entries[key], found, remarks) for key in given}
     names = lists[given[0]]
     if "classes" not in entries:
         entry = entries[given[0]]
@@ -116,13 +120,15 @@ def load_dataset(path: str | os.PathLike[str] = IMAGENET) -> Dataset:
         top = classes
     for key in given:
         lists[key] = _take_names(lists[key], classes, key, entries[key], remarks)
-    images = {key: _settle(entries[key], key, found, remarks) for key in LISTS if key in entries}
+    images = {key: paths[key] for key in LISTS if key in paths}
     remarks.close()
     backup, folder = (
         _without_comment(entries[key].value, found) if key in entries else "" for key in ("backup", "folder")
     )
     preprocess = _choose_preprocess(entries, remarks)
-    return Dataset(file, classes, lists[given[0]], lists[given[-1]], top, images, found, backup, preprocess, folder)
+    files = [found, *(find_listed(path, found) for path in paths.values() if path)]
+    names, labels = lists[given[0]], lists[given[-1]]
+    return Dataset(file, classes, names, labels, top, images, found, backup, preprocess, folder, files)
 
 
 def _parse_data(text: str, file: str, remarks: Remarks) -> dict[str, Entry]:
@@ -168,9 +174,8 @@ def _choose_preprocess(entries: Mapping[str, Entry], remarks: Remarks) -> str:
     return mode
 
 
-def _read_names(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> list[str]:
-    """The lines of the list that option `key` names, but for blank ones at its end."""
-    name = _settle(entry, key, data_file, remarks)
+def _read_names(name: str, key: str, entry: Entry, data_file: Path, remarks: Remarks) -> list[str]:
+    """The lines of the list `name`, which option `key` names, but for blank ones at its end."""
     shown = shorten(one_line(name), MAX_SHOWN)
     try:
         return split_names(read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES), shown)

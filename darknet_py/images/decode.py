@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image | npt.NDArray[np.generic]
 
+SOFTWARE = ("Software", "darknet_py")  # a PNG file's word for what made it
+PNG_HEAD = 64  # bytes in which it stands: the signature and the header take 33
 PIXEL_BYTES = 8  # few formats have more, EXR of floats; what else a file carries is small beside its pixels
 
 
@@ -156,9 +158,20 @@ def thumbnail(picture: Picture, side: int) -> bytes:
 
 
 def encode_png(picture: Picture) -> bytes:
-    """The content of a PNG file of `picture`."""
+    """The content of a PNG file of `picture`, which `is_own_png` recognizes."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
+    stream, text = io.BytesIO(), PngInfo()
+    text.add_text(*SOFTWARE)
+    Image.fromarray(picture).save(stream, "PNG", pnginfo=text)
     return stream.getvalue()
+
+
+def is_own_png(path: str | os.PathLike[str]) -> bool:
+    """Whether the file at `path` begins as those of `encode_png` do; not where it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return "\0".join(SOFTWARE).encode() in stream.read(PNG_HEAD)
+    except OSError:
+        return False
