@@ -101,6 +101,8 @@ class Classifier(RunningNetwork):
             Where a picture cannot be decoded.
         UsageError
             Where `preprocess` is unknown or the network cannot follow it, or `top` is below 0.
+        CfgError, WeightsError
+            As `predict` does.
         """
         sources, several = split_sources(image)
         found = [self.rank(row, top) for row in self._run(sources, preprocess, self.probabilities)]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import UsageError
-from .layers import Array, Layer, Parameter, Role
+from .layers import Array, Layer, Parameter
 
 
 class Entry(NamedTuple):
@@ -154,18 +154,6 @@ class Parameters:
         """Those of the first `count` layers: the same memory."""
         layers = self.layers[:count]
         return Parameters(layers, self.values[: sum(layer.parameter_count for layer in layers)])
-
-    def select(self, *roles: Role) -> list[slice]:
-        """The parts of `values` that have one of `roles`, in order; neighbours are one part."""
-        places: list[slice] = []
-        for entry in self.entries:
-            if entry.parameter.role not in roles:
-                continue
-            start = entry.part.start
-            if places and places[-1].stop == start:
-                start = places.pop().start
-            places.append(slice(start, entry.part.stop))
-        return places
 
     def __iter__(self) -> Iterator[Views]:
         return iter(self.views)

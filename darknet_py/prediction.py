@@ -45,7 +45,7 @@ class Predictions(list[Prediction]):
 def _show_row(guess: Prediction) -> str:
     from html import escape  # which takes longer to import than all of this
 
-    width = BAR * min(max(0.0, guess.probability), 1.0)  # of NaN the first, 0
+    width = BAR * min(max(0.0, guess.probability), 1.0)  # without softmax it may be anything
     bar = f'<div style="width: {width:.2f}em; height: 0.8em; background: #4878a8"></div>'
     kind = f" ({escape(guess.parent)})" if guess.parent else ""
     title = escape(f"{guess.index}, {guess.wnid}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -251,7 +253,7 @@ class Window:
 
 
 class Writer:
-    """A video file at `path`, which appears when it is closed.
+    """A video file at `path`, which appears when it is closed; one that is there keeps its permissions, links theirs.
 
     Raises
     ------
@@ -262,7 +264,8 @@ class Writer:
     def __init__(self, path: str, rate: float) -> None:
         self.path, self.rate, self.written = path, rate, 0
         self._suffix = next(suffix for suffix in CODECS if path.lower().endswith(suffix))
-        folder = os.path.dirname(os.path.abspath(path))
+        self._target = os.path.realpath(path)
+        folder = os.path.dirname(self._target)
         self._partial = os.path.join(folder, f".{os.urandom(8).hex()}{self._suffix}")
         self._writer: Any = None
         self._size = (0, 0)
@@ -274,9 +277,12 @@ class Writer:
         if self._writer is None:
             codec = cv2.VideoWriter.fourcc(*CODECS[self._suffix])
             self._size = width, height
-            self._writer = cv2.VideoWriter(self._partial, codec, self.rate, self._size)
-            if not self._writer.isOpened():
+            writer = cv2.VideoWriter(self._partial, codec, self.rate, self._size)
+            if not writer.isOpened():
+                writer.release()
+                self._remove_partial()
                 raise ImageError("this OpenCV cannot write such a video; try a name that ends in .avi", file=self.path)
+            self._writer = writer
         frame = picture[:height, :width, ::-1]
         if (width, height) != self._size:
             frame = cv2.resize(np.ascontiguousarray(frame), self._size)
@@ -301,12 +307,17 @@ class Writer:
         try:
             if not self._is_whole():
                 raise ImageError("cannot be written whole; is the disk full?", file=self.path)
-            os.replace(self._partial, self.path)
+            with suppress(FileNotFoundError):
+                shutil.copymode(self._target, self._partial)
+            os.replace(self._partial, self._target)
         except OSError as reason:
             raise ImageError(str(reason.strerror), file=self.path) from None
         finally:
-            if os.path.exists(self._partial):
-                os.unlink(self._partial)
+            self._remove_partial()
+
+    def _remove_partial(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._partial)
 
 
 def _explain_closed(device: str, is_address: bool) -> str:

@@ -9,6 +9,7 @@ The kind is a word of each file's name, where `valid` looks for it; shapes.list 
 """
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,7 +200,8 @@ def main() -> None:
         paths[-1].parent.mkdir(exist_ok=True)
         image.save(paths[-1], optimize=args.samples)
     if not args.folders:
-        (args.outdir / "shapes.list").write_text("".join(f"{path.as_posix()}\n" for path in paths))
+        listed = "".join(f"{path.as_posix()}\n" for path in paths)
+        (args.outdir / "shapes.list").write_bytes(os.fsencode(listed))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def limit_files(size: int) -> Callable[[], None]:
 class Terminal:
     """``darknet ARGUMENTS`` at a terminal: what is typed and what appears.
 
-    Standard output may go to a file, `stdout`, instead.
+    Standard output and standard error may go to files, `stdout` and `stderr`, instead.
 
     Attributes
     ----------
@@ -116,7 +116,9 @@ class Terminal:
         All that has appeared and `read_until` has not yet given out.
     """
 
-    def __init__(self, *arguments: str | Path, cwd: Path, env: Mapping[str, str], stdout: Any = None) -> None:
+    def __init__(
+        self, *arguments: str | Path, cwd: Path, env: Mapping[str, str], stdout: Any = None, stderr: Any = None
+    ) -> None:
         import pty
 
         self.master, slave = pty.openpty()
@@ -125,7 +127,13 @@ class Terminal:
         # Of readline nothing but what the program asks for: no colours, no settings of the user's.
         plain = {**env, "TERM": "dumb", "INPUTRC": os.devnull}
         self.process = subprocess.Popen(
-            command, cwd=cwd, env=plain, stdin=slave, stdout=stdout or slave, stderr=slave, start_new_session=True
+            command,
+            cwd=cwd,
+            env=plain,
+            stdin=slave,
+            stdout=stdout or slave,
+            stderr=stderr or slave,
+            start_new_session=True,
         )
         os.close(slave)
 

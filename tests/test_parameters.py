@@ -77,21 +77,6 @@ def test_first_layers_share_the_memory():
     assert parameters.first(0).values.size == 0
 
 
-@pytest.mark.parametrize(
-    ("roles", "places"),
-    [
-        (("bias",), [(0, 3), (36, 40)]),
-        (("bias", "scale"), [(0, 6), (36, 40)]),
-        (("weight",), [(12, 36), (40, 88)]),
-        (("bias", "weight"), [(0, 3), (12, 88)]),
-        (("statistic",), [(6, 12)]),
-        (("weight", "bias", "scale", "statistic"), [(0, 88)]),
-    ],
-)
-def test_parts_of_some_roles_are_joined_where_they_are_neighbours(roles, places):
-    assert counted().select(*roles) == [slice(*place) for place in places]
-
-
 def test_gathered_arrays_of_any_layout_are_copied():
     parameters = random_parameters(LAYERS)
     arrays = [{name: np.asfortranarray(array) for name, array in views.items()} for views in parameters]

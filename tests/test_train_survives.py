@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -143,6 +144,18 @@ def test_control_c_at_a_terminal_ends_it_below_the_bar(make_folder, cache, whole
     assert answer.out.endswith("darknet: stopped; --resume goes on from backup/net.checkpoint\n")
     go_on(folder, cache)
     assert results(folder) == whole
+
+
+def test_at_a_terminal_without_standard_error_there_are_lines_and_no_bar(make_folder, cache):
+    folder = make_folder()
+    with (
+        (folder / "errors").open("wb") as errors,
+        Terminal(*WORDS, cwd=folder, env=surroundings(cache), stderr=errors) as terminal,
+    ):
+        answer = terminal.finish()
+    assert answer.code == 0
+    assert re.search(r"^1, .*: .*, .* avg, .* rate, .* seconds, .* images$", answer.out, re.MULTILINE)
+    assert b"\r" not in (folder / "errors").read_bytes()
 
 
 def test_of_two_runs_in_one_folder_the_second_is_refused(make_folder, cache, whole):

@@ -116,3 +116,28 @@ def test_a_video_may_be_called_by_its_ending_alone(tmp_path):
         writer.add(np.zeros((48, 64, 3), np.uint8))
     with closing(video.Source(str(path))) as source:
         assert [frame.picture.shape for frame in source.frames()] == [(48, 64, 3)]
+
+
+def write_video(path):
+    with closing(video.Writer(str(path), 25)) as writer:
+        for _ in range(3):
+            writer.add(NOISE)
+
+
+def test_a_video_takes_the_place_of_what_a_link_leads_to_with_its_permissions(tmp_path):
+    real, link = tmp_path / "real.avi", tmp_path / "link.avi"
+    real.write_bytes(b"old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    write_video(link)
+    assert link.is_symlink()
+    assert real.stat().st_size > 1000
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in tmp_path.iterdir()} == {"real.avi", "link.avi"}
+
+
+def test_where_opencv_has_no_codec_another_name_is_advised(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
+    with pytest.raises(ImageError, match=r"this OpenCV cannot write such a video; try a name that ends in \.avi$"):
+        write_video(tmp_path / "x.mp4")
+    assert list(tmp_path.iterdir()) == []

@@ -12,8 +12,9 @@ from ..errors import DarknetError, DatasetError, ImageError, UsageError
 from ..files import write_atomically
 from ..images.fit import PREDICT_MODES
 from ..report import print_line
-from ..streams import is_quiet, remark, say
+from ..streams import remark, say
 from .answering import Named, fit, name
+from .bar import open_bar
 from .model import add_engine_options, add_style, layer_number, open_model, positive, split_operands
 from .pictures import find_images, is_list
 from .target import check_target
@@ -121,13 +122,11 @@ def _find_paths(operands: Sequence[str], network: Classifier) -> Iterator[Named]
 
 def _compute(network: Classifier, paths: Sequence[Named], args: argparse.Namespace) -> Iterator[Array | None]:
     """For each picture its features, or None after a line that says why there are none."""
-    from tqdm import tqdm
-
     from ..evaluation.evaluator import run_views
 
     run = network.layer_run(args.layer, not args.no_pool)
     left = iter(paths)
-    with tqdm(total=len(paths), unit="images", disable=is_quiet() or None, dynamic_ncols=True) as bar:
+    with open_bar(len(paths)) as bar:
         while chunk := list(islice(left, args.batch)):
             views: dict[int, list[Array]] = {}
             failures: dict[int, ImageError] = {}

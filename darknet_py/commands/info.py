@@ -101,7 +101,10 @@ def _find_cores() -> dict[str, str]:
 
 
 def _find_memory() -> dict[str, str]:
-    return {limit.whose: f"{tell_size(limit.size)} ({tell_size(limit.used)} used)" for limit in memory_limits()}
+    return {
+        limit.whose: f"{tell_size(limit.size)}, of which this process has {tell_size(limit.used)}"
+        for limit in memory_limits()
+    }
 
 
 def _find_engine() -> str:

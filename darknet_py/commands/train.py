@@ -18,7 +18,8 @@ from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..networks import IMAGENET, find_cfg
 from ..report import print_training, print_training_start, tell_scores
-from ..streams import is_quiet, remark, say
+from ..streams import remark, say
+from .bar import open_bar
 from .model import add_dialect, add_style, index, names_data, positive, print_listing
 from .target import check_target, spare
 from .train_page import open_page
@@ -171,14 +172,14 @@ def run_train(args: argparse.Namespace) -> int:
 def _follow(setup: Setup, running: Iterable[TrainingProgress], stop: Stop, resumed: bool) -> TrainingProgress | None:
     """Have the network trained, and tell of it."""
     last = None
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout.isatty() and sys.stderr is not None and sys.stderr.isatty()  # where the bar is
     if not terminal:
         print_training_start(setup.files.name, len(setup.source.samples), setup.options)
     total = setup.options.max_batches * setup.options.batch
     with (
         _open_log(setup, resumed) as log,
         open_page(setup, resumed, stop) as page,
-        _open_bar(total, hidden=not terminal) as bar,
+        open_bar(total, hidden=not terminal) as bar,
     ):
         for last in running:
             for record in (log, page):
@@ -219,12 +220,6 @@ def _open_log(setup: Setup, resumed: bool) -> Any:
     from ..training.log import Log
 
     return Log(setup.args.log, read_state(setup.files.checkpoint) if resumed else None)
-
-
-def _open_bar(images: int, hidden: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=images, unit="images", disable=hidden or is_quiet(), dynamic_ncols=True)
 
 
 def _show_pictures(setup: Setup) -> int:

@@ -16,13 +16,12 @@ from ..images.fit import MODES, PREDICT_MODES, RESIZING_MODES
 from ..interrupt import Stop, stop_on_signals
 from ..limits import core_count
 from ..report import LINES, flush_lines, print_summary
-from ..streams import is_quiet, remark, say
+from ..streams import remark, say
+from .bar import open_bar
 from .model import Operands, add_engine_options, add_style, open_model, positive, split_operands
 from .target import check_target, spare
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from ..classifier import Classifier
     from ..datasets.data_file import Dataset
     from ..datasets.samples import Sample
@@ -232,7 +231,7 @@ def _follow(setup: Setup, journal: Journal[Outcome], totals: Totals, stop: Stop)
     prints = args.format == "text" and not (measures and terminal)
     crew = _make_crew(args)
     with (
-        _open_bar(len(samples), hidden=prints and terminal) as bar,
+        open_bar(len(samples), hidden=prints and terminal) as bar,
         closing(run_job(network, samples, setup.job, totals.top, crew, journal)) as running,
     ):
         for progress in running:
@@ -274,12 +273,6 @@ def _tell_limit(crew: Crew) -> None:
     limit = "decoding" if share >= 0.5 else "the GPU"
     what = f"{share:.0%} of the threads' time went into decoding and fitting, the rest to the GPU"
     remark(f"limited by {limit}: {what}")
-
-
-def _open_bar(images: int, hidden: bool) -> tqdm:
-    from tqdm import tqdm
-
-    return tqdm(total=images, unit="images", disable=True if hidden or is_quiet() else None, dynamic_ncols=True)
 
 
 def _save(setup: Setup, summary: Summary, journal: Journal[Outcome], stop: Stop) -> None:

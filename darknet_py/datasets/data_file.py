@@ -69,7 +69,7 @@ class Dataset:
     backup: str = ""
     preprocess: str = ""
     folder: str = ""
-    files: Sequence[Path] = ()
+    files: Sequence[Path] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for what, given in (("names", self.names), ("labels", self.wnids)):

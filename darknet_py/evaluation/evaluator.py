@@ -108,7 +108,10 @@ class Evaluator:
         for output in outputs:
             if isinstance(output, DarknetError):
                 return Outcome(index, error=str(output))
-            total = total + output
+            with np.errstate(over="ignore"):  # what becomes infinite is told
+                total = total + output
+        if not np.isfinite(total).all():
+            return Outcome(index, error="the outputs for its views add up to more than float32 holds")
         return summarize(index, total / np.float32(len(outputs)), self.keep, self.shown)
 
 

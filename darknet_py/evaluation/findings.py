@@ -155,8 +155,6 @@ class Tally:
                 self.exclusions.append(Exclusion(sample.file, kind, outcome.error or sample.doubt))
             return
         guess, probability = outcome.guesses[0]
-        # Of a network that diverged, or has no softmax: NaN has no place in an order or a bin.
-        probability = probability if probability == probability else 0.0
         self.truths.append(sample.truth)
         self.guesses.append(guess)
         self.probabilities.append(probability)

@@ -46,6 +46,11 @@ class EvaluationProgress(Progress):
     outcomes: Sequence[Outcome]
     totals: Totals
 
+    @property
+    def complete(self) -> bool:
+        """Whether `totals` are those of all images: what a journal has is told in parts."""
+        return self.totals.images == self.total
+
 
 def evaluate(
     network: Classifier,
@@ -92,6 +97,8 @@ def evaluate(
     ------
     UsageError, DatasetError
         At the call, where an argument makes no sense.
+    CfgError, WeightsError
+        At the call, with a journal or a cluster, where the network's files cannot be read any more.
     JournalError, ClusterError
         Where the journal is of something else or cannot be written, or the cluster fails.
     """

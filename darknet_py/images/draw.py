@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 Heat: TypeAlias = "npt.NDArray[np.float32]"
-Colour = tuple[int, int, int]
 
 TEXT, BAR, DARK = (255, 255, 255), (72, 132, 196), 0.45  # of the panel; how much of the picture shines through it
 SMALLEST, LARGEST = 13, 64  # pixels, of text
@@ -60,7 +59,7 @@ def annotate(picture: Picture, guesses: Sequence[tuple[str, float]], note: str =
     share_width = int(font.getlength("100.0%")) + edge
     for number, (name, share) in enumerate(guesses):
         top = number * line + edge // 2
-        share = min(max(0.0, share), 1.0)  # of NaN the first, 0
+        share = min(max(0.0, share), 1.0)  # without softmax it may be anything
         draw.rectangle((0, top, round(share * (width - 1)), top + line - edge // 2), fill=BAR)
         draw.text((edge, top), f"{share:.1%}", fill=TEXT, font=font)
         draw.text((edge + share_width, top), _fit(name, width - 2 * edge - share_width, size), fill=TEXT, font=font)

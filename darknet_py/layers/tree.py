@@ -31,13 +31,10 @@ class Tree:
 
     Attributes
     ----------
-    labels : tuple of str
-        Of each class; those of WordNet, mostly.
     parents : tuple of int
         Of each class, which comes before it; -1 where it has none.
     """
 
-    labels: tuple[str, ...]
     parents: tuple[int, ...]
 
     @cached_property
@@ -85,13 +82,13 @@ def load_tree(path: Path) -> Tree:
     CfgError
         At the first line that is not a label and the number of an earlier one, or -1.
     """
-    lines = list(_read_lines(read_text(path, CfgError, most=MAX_BYTES), os.fspath(path)))
-    if not lines:
+    parents = tuple(_read_parents(read_text(path, CfgError, most=MAX_BYTES), os.fspath(path)))
+    if not parents:
         raise CfgError("no class in this file; lines of a label and a parent's number are expected", file=path)
-    return Tree(tuple(label for label, _ in lines), tuple(parent for _, parent in lines))
+    return Tree(parents)
 
 
-def _read_lines(text: str, file: str) -> Iterator[tuple[str, int]]:
+def _read_parents(text: str, file: str) -> Iterator[int]:
     for number, line in enumerate(text.rstrip("\n").split("\n") if text.strip() else (), 1):
         words = line.split()
         if len(words) != 2:
@@ -104,4 +101,4 @@ def _read_lines(text: str, file: str) -> Iterator[tuple[str, int]]:
         if parent >= number - 1:
             reason = f"this is line {number - 1}, counted from 0; a parent comes before, and -1 is none"
             raise CfgError(reason, file=file, line=number, option=words[1])
-        yield words[0], parent
+        yield parent

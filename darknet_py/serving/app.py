@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -280,8 +279,6 @@ def _fields(guess: Prediction) -> dict[str, object]:
     fields = asdict(guess)
     if guess.parent is None:
         del fields["parent"]
-    if not math.isfinite(guess.probability):
-        fields["probability"] = None
     return fields
 
 

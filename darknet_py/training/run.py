@@ -52,6 +52,8 @@ class TrainingRun:
     parameters : Parameters
         As they are now.
     state : State
+    amid : bool
+        Whether an iteration was begun and not ended: the parameters are then not those of `state`.
 
     Raises
     ------
@@ -79,6 +81,7 @@ class TrainingRun:
         self.parameters = self._plan.parameters
         self._optimizer = make_optimizer(self._plan, options)
         self.state = State(settings.seed, seen // options.batch, seen=seen)
+        self.amid = False
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -108,6 +111,7 @@ class TrainingRun:
         now = rate(options, iteration, state.seed)
         for number in range(options.subdivisions):
             batch, seen = next_batch(), state.seen + number * options.pass_size
+            self.amid = True
             with np.errstate(all="ignore"):  # what comes of it is found here
                 loss += self._plan.step(batch.images, batch.truths, generator(state.seed, Purpose.LAYERS, seen))
             if not math.isfinite(loss):
@@ -127,6 +131,7 @@ class TrainingRun:
             average=average,
             rate=now,
         )
+        self.amid = False
 
     def check(self) -> None:
         """Raise TrainingError where a parameter is not finite, so that no such thing is saved."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from ..classifier import Classifier
 from ..datasets.lists import find_image
 from ..datasets.samples import Sample, check_samples
 from ..engines import find_warp
-from ..errors import DatasetError, TrainingError, UsageError
+from ..errors import DarknetError, DatasetError, TrainingError, UsageError
 from ..evaluation.loop import EvaluationProgress, evaluate
 from ..limits import core_count
 from ..parameters import Parameters
@@ -91,8 +91,9 @@ def train(
 ) -> Generator[TrainingProgress, None, None]:
     """Train a network on images whose classes are known.
 
-    An iterator that works while it is asked for more: it may be left, or closed, at any time, and closed it writes its
-    checkpoint. The same options, settings and files give the same weights in every run, bit for bit.
+    An iterator that works while it is asked for more: it may be left, or closed, at any time. It writes its checkpoint
+    when it is closed, and where an error ends it, unless an iteration is half done. The same options, settings and
+    files give the same weights in every run, bit for bit.
 
     Parameters
     ----------
@@ -238,6 +239,11 @@ class _Trainer:
                 raise
             reason = f"{error.reason}; {self.files.last} has the weights of iteration {run.state.validated}"
             raise TrainingError(reason) from None
+        except BaseException:
+            if not run.amid:
+                with suppress(DarknetError):  # what came first is to be told
+                    self._save()
+            raise
         finally:
             if self.lock is not None:
                 self.lock.release()
@@ -292,12 +298,12 @@ class _Trainer:
                         if not last.complete:
                             yield self._tell(last)
         state = replace(run.state, validated=run.state.iteration)
-        if last is not None:
-            state.history.add_score(state.iteration, last.totals)
         if last is not None and last.totals.accuracy > state.best:
             state = replace(state, best=last.totals.accuracy, best_iteration=state.iteration)
             if self.files:
                 save_weights(self.files.best, run.parameters, state.seen)
+        if last is not None:
+            state.history.add_score(state.iteration, last.totals)
         run.state = state
         if last is not None:
             yield self._tell(last, self._remark_on(answers))

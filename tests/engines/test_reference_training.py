@@ -8,6 +8,7 @@ from support import make_network, random_array, random_parameters
 
 from darknet_py.engines import compile_training
 from darknet_py.errors import CfgError, EngineError
+from darknet_py.training.optimizer import learned_parts
 
 CONV = {"filters": 4, "size": 3, "pad": 1, "batch_normalize": 1, "activation": "tanh"}
 RESIDUAL = [
@@ -41,7 +42,7 @@ def change(sections, index, **options):
 def test_the_loss_falls_along_the_gradients_by_their_square():
     """Through a network whose outputs are used several times; a step of the size that float32 can measure."""
     plan, before, loss = train(RESIDUAL)
-    learned = before.select("weight", "bias", "scale")
+    learned = [part.place for part in learned_parts(before)]
     size = sum(float((plan.gradients.values[part].astype(float) ** 2).sum()) for part in learned)
     step = 0.01 / size
     after = before.copy()
@@ -57,8 +58,8 @@ def test_gradients_add_up_and_parameters_stay():
     once, before, _ = train(RESIDUAL)
     thrice, _, _ = train(RESIDUAL, steps=3)
     np.testing.assert_allclose(thrice.gradients.values, 3 * once.gradients.values, rtol=1e-5, atol=1e-5)
-    for part in before.select("weight", "bias", "scale"):
-        assert (thrice.parameters.values[part] == before.values[part]).all()
+    for part in learned_parts(before):
+        assert (thrice.parameters.values[part.place] == before.values[part.place]).all()
 
 
 def test_statistics_move_by_a_hundredth_at_each_pass_and_have_no_gradient():

@@ -62,6 +62,13 @@ def test_of_several_views_the_mean_is_told(network, images, mode):
     assert [index for index, _ in outcome.guesses] == np.argsort(-np.array(outcome.shown), kind="stable").tolist()
 
 
+def test_views_that_add_up_to_infinity_are_told(network, images, monkeypatch):
+    evaluator = Evaluator(network, "ten-crop", keep=10, shown=10)
+    monkeypatch.setattr(darknet_py.Classifier, "predict", lambda self, batch: np.full((len(batch), 10), 3e38, "f4"))
+    (outcome,) = evaluator.evaluate(images[:1])
+    assert outcome.error == "the outputs for its views add up to more than float32 holds"
+
+
 def test_an_image_that_the_network_cannot_take_leaves_the_others_as_they_are(network, images, monkeypatch):
     whole = Evaluator(network, "center-crop", 5, 0).evaluate(images)
     predict = darknet_py.Classifier.predict

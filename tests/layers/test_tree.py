@@ -28,7 +28,6 @@ def tree(tmp_path):
 
 def test_groups_and_leaves(tree):
     found = load_tree(Path(tree))
-    assert found.labels[:3] == ("thing", "being", "tool")
     assert found.parents == (-1, -1, 0, 0, 1, 1, 1, 2)
     assert [(group.start, group.stop) for group in found.groups] == [(0, 2), (2, 4), (4, 7), (7, 8)]
     assert found.leaves.tolist() == [False, False, False, True, True, True, True, True]

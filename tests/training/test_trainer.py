@@ -16,7 +16,7 @@ from darknet_py.classifier import load_network
 from darknet_py.datasets.data_file import Dataset
 from darknet_py.datasets.folder import load_folder
 from darknet_py.datasets.split import hold_out
-from darknet_py.errors import CheckpointError, DatasetError, TrainingError, UsageError, WeightsError
+from darknet_py.errors import CheckpointError, DatasetError, ImageError, TrainingError, UsageError, WeightsError
 from darknet_py.evaluation.loop import evaluate
 from darknet_py.training import trainer as module
 from darknet_py.training.checkpoint import read_state
@@ -195,6 +195,35 @@ def test_between_validations_a_checkpoint_is_written_now_and_then(network, sampl
     monkeypatch.setattr(module, "SAVED", -1)
     run(network, samples, look, files=files, validate=False)
     assert kept == [*range(ITERATIONS)]
+
+
+@pytest.mark.parametrize(("broken", "saved"), [("next_batch", 5), ("second_batch", 4), ("validate", 8)])
+def test_what_an_error_ends_goes_on_as_if_there_had_been_none(broken, saved, samples, tmp_path, monkeypatch):
+    """Amid an iteration there is nothing to save: the checkpoint is that of the validation before."""
+    whole = files_in(tmp_path / "whole")
+    run(make_network(tmp_path), samples, files=whole)
+    files = files_in(tmp_path / "broken")
+    with monkeypatch.context() as patched:
+        calls, at = [], {"next_batch": 11, "second_batch": 12, "validate": 2}[broken]
+
+        def fail_at(function):
+            def call(*arguments):
+                calls.append(None)
+                if len(calls) == at:
+                    raise ImageError("no such file", file="x.png")
+                return function(*arguments)
+
+            return call
+
+        if broken == "validate":
+            patched.setattr(module, "validate", fail_at(module.validate))
+        else:
+            patched.setattr(Loader, "__next__", fail_at(Loader.__next__))
+        with pytest.raises(ImageError):
+            run(make_network(tmp_path), samples, files=files)
+    assert read_state(files.checkpoint).iteration == saved
+    run(make_network(tmp_path), samples, files=files, resume=True)
+    assert weights(files) == weights(whole)
 
 
 def test_a_run_that_is_complete_has_nothing_left(network, samples, tmp_path):

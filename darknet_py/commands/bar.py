@@ -1,0 +1,17 @@
+"""The bar on a terminal, of commands that go through images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..streams import is_quiet
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def open_bar(images: int, hidden: bool = False) -> tqdm:
+    """A bar on standard error, to be closed; nothing appears where it is `hidden`, that is no terminal, or with -q."""
+    from tqdm import tqdm
+
+    return tqdm(total=images, unit="images", disable=True if hidden or is_quiet() else None, dynamic_ncols=True)
