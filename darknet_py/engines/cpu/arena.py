@@ -1,4 +1,4 @@
-"""Memory that kernels are given addresses of."""
+"""Memory whose addresses kernels are given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LINE = 64  # bytes in a cache line
 HUGE = 2 << 20  # bytes in a huge page
-CHUNK = 32 << 20  # bytes that are asked for at a time
+CHUNK = 32 << 20  # bytes that are requested at a time
 
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:
@@ -25,7 +25,7 @@ def aligned(size: int) -> npt.NDArray[np.uint8]:
 
 def huge(size: int) -> npt.NDArray[np.uint8]:
     """`size` bytes, zero, in huge pages where the system has them."""
-    # The address of a page must be looked up less often: extraction takes 17.3 ms for 17.6.
+    # Page addresses must be looked up less often: extraction takes 17.3 ms instead of 17.6.
     if not hasattr(mmap, "MADV_HUGEPAGE"):
         return aligned(size)
     try:
@@ -40,17 +40,17 @@ def huge(size: int) -> npt.NDArray[np.uint8]:
 
 
 class Store:
-    """Gives out memory in huge pages, piece by piece; it is freed with the last of them.
+    """Hands out memory in huge pages, piece by piece; it is freed with the store and the last piece.
 
     Attributes
     ----------
     taken : int
-        Bytes given out.
+        Bytes handed out.
     """
 
     def __init__(self) -> None:
         self.taken = 0
-        self._free: list[npt.NDArray[np.uint8]] = []  # what is left of each stretch that the system gave
+        self._free: list[npt.NDArray[np.uint8]] = []  # what is left of each stretch from the system
 
     def take(self, size: int) -> npt.NDArray[np.uint8]:
         """`size` bytes, zero, from the start of a cache line."""
@@ -64,10 +64,10 @@ class Store:
 
 
 def address(array: npt.NDArray[np.generic]) -> int:
-    """Where an array's first byte is."""
+    """The address of an array's first byte."""
     return int(array.__array_interface__["data"][0])
 
 
 def round_up(size: int, multiple: int) -> int:
-    """The next multiple of `multiple`."""
+    """`size`, rounded up to a multiple of `multiple`."""
     return -(-size // multiple) * multiple

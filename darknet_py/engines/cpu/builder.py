@@ -36,7 +36,7 @@ class Table:
         return address(array)
 
     def freeze(self) -> None:
-        """No operations come after this."""
+        """Make the arrays; no operations may be added after this."""
         count = len(self.operations)
         self.table = np.zeros((count, len(o.INTEGERS)), np.int64)
         self.numbers = np.zeros((count, len(o.NUMBERS)), np.float32)
@@ -55,7 +55,7 @@ class Table:
             team.run(self.call_address)
 
     def measure(self, team: Team) -> list[tuple[int, float]]:
-        """Run all operations; seconds that each took, with the index of its layer."""
+        """Run all operations; return the index of each one's layer and the seconds that it took."""
         self.clock = np.zeros((team.threads, len(self.operations) + 1), np.int64)
         self.call[t.CLOCK] = address(self.clock)
         start = time.perf_counter()
@@ -68,10 +68,10 @@ class Table:
 
 
 def share_time(clock: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Each operation's share of a run, from when each thread began and had done its part of each.
+    """Each operation's share of a run, from the times at which each thread began the run and finished each operation.
 
-    An operation lasts from the last thread's end of the one before to the last thread's end of its own. One thread's
-    clock alone would not do: while it waits for the others and sleeps, they go on and do the next operation.
+    An operation lasts from when the last thread has finished the one before to when the last thread has finished it.
+    One thread's clock alone would not do: while it waits for the others and sleeps, they go on to the next operation.
     """
     ends = np.concatenate([clock[:1, 0], clock[:, 1:].max(axis=0)])
     return np.diff(ends) / max(1, ends[-1] - ends[0])

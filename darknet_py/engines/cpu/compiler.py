@@ -1,4 +1,4 @@
-"""Compiling the kernels with Numba and LLVM, and LLVM's linking of them: what a start does without, if it can."""
+"""Compiling the kernels with Numba and LLVM, and linking them with LLVM: a start avoids both where it can."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from . import table as t
 from .isa import ASKED, ISA
 from .linked import OWN
 
-# The parts that are compiled each by itself, and the seconds they took on one machine: modules of LLVM's assembly, and
+# The parts that are compiled separately, and the seconds that each took on one machine: modules of LLVM's assembly, and
 # functions of `compiled.entry`.
 MODULES = {
     "microkernel": 2.4,
@@ -32,15 +32,15 @@ MODULES = {
 }
 FUNCTIONS = {"walk": 8.2, "work": 0.6, "interpolate": 0.3, "warp": 0.7, "train": 3.9}
 SECONDS = MODULES | FUNCTIONS
-HERE = ("walk", "work", "interpolate", "warp")  # where another process compiles the others
-PATIENCE, FACTOR = 10.0, 3  # it is waited for so many seconds, and times what this process took
+HERE = ("walk", "work", "interpolate", "warp")  # compiled in this process where another compiles the rest
+PATIENCE, FACTOR = 10.0, 3  # how long to wait for it: seconds, plus so many times what this process took
 Tell = Callable[[float], None]
 
 
 def compile_kernels(alone: bool, tell: Tell) -> list[bytes]:
     """Object files of all parts, compiled with the help of another process unless `alone`.
 
-    `tell` is told what share is done.
+    `tell` is called with the share that is done.
     """
     names = [*SECONDS]
     started = time.monotonic()
@@ -55,7 +55,7 @@ def compile_kernels(alone: bool, tell: Tell) -> list[bytes]:
 
 
 def compile_parts(names: Iterable[str], tell: Tell = lambda share: None) -> dict[str, bytes]:
-    """Object files of some of the parts, by their names; `tell` is told what share of them is done."""
+    """Object files of some of the parts, by their names; `tell` is called with the share of them that is done."""
     names = [*names]
     moments, made = [*accumulate((SECONDS[name] for name in names), initial=0.0)], dict[str, bytes]()
     with _few_to_collect():
@@ -68,9 +68,9 @@ def compile_parts(names: Iterable[str], tell: Tell = lambda share: None) -> dict
 
 @contextmanager
 def _few_to_collect() -> Iterator[None]:
-    """Have Python's search for garbage leave out what is there already: it took a tenth of the time.
+    """Make Python's garbage collector ignore what exists already: it took a tenth of the time.
 
-    Not where a program has it leave out something: what this adds could not be taken back alone.
+    Not where a program has made it ignore something itself: that would be undone at the end, too.
     """
     if gc.get_freeze_count():
         yield
@@ -87,7 +87,7 @@ def _tell_part(tell: Tell, before: float, share: float, done: float) -> None:
 
 
 def _compile_part(name: str, tell: Tell) -> bytes:
-    """The object file of one of the parts; `tell` is told what share of it is done."""
+    """The object file of one of the parts; `tell` is called with the share of it that is done."""
     with _cores_untold():
         import numba
 
@@ -97,7 +97,7 @@ def _compile_part(name: str, tell: Tell) -> bytes:
         return _assemble(import_module(f".compiled.{name}", __package__).emit())
     from .compiled import entry, whole
 
-    # Numba links what it compiles and must find these, but none is called: all are linked anew, with the rest.
+    # Numba links what it compiles and must find these, but none is called: all are linked again, with the rest.
     for symbol in (
         *OWN,
         *t.MULTIPLY,
@@ -118,9 +118,9 @@ def _compile_part(name: str, tell: Tell) -> bytes:
 
 @contextmanager
 def _cores_untold() -> Iterator[None]:
-    """Within the context a system that does not let this process ask for its cores has no such question.
+    """Remove `os.sched_getaffinity` within the context where the system refuses to let this process call it.
 
-    Numba, as it is loaded, knows systems without, but not the refusal of a sandbox.
+    Numba, on import, handles systems without it, but not the refusal of a sandbox.
     """
     ask = getattr(os, "sched_getaffinity", None)
     try:
@@ -138,7 +138,7 @@ def _cores_untold() -> Iterator[None]:
 
 @contextmanager
 def _watch(kernels: Collection[Any], tell: Tell) -> Iterator[None]:
-    """Tell what share of `kernels` is compiled, whenever Numba has compiled something within the context."""
+    """Call `tell` with the share of `kernels` that is compiled, whenever Numba compiles something in the context."""
     from numba.core import event
 
     class Listener(event.Listener):
@@ -153,7 +153,7 @@ def _watch(kernels: Collection[Any], tell: Tell) -> Iterator[None]:
 
 
 def link(objects: Iterable[bytes], own: Mapping[str, int]) -> llvm.ExecutionEngine:
-    """What holds the linked objects and tells their functions' addresses."""
+    """The engine that holds the linked objects and returns their functions' addresses."""
     for name in ("PyThread_acquire_lock", "PyThread_release_lock"):  # where Python is a program, not a library
         llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
     for name, place in own.items():

@@ -27,10 +27,10 @@ from .operations import CURVES
 from .plan import CpuEngine
 from .team import team_of, thread_count
 
-FASTEST = 64 * 6.5e9  # operations a second: of no core more are known a cycle, two registers' products, nor more cycles
+FASTEST = 64 * 6.5e9  # operations a second: no core is known for more a cycle, two registers' products, or more cycles
 ROUNDS = 15
-INEXACT = 1.05  # what a time may be off
-SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter, but a few
+INEXACT = 1.05  # how far a time may be off, as a factor
+SIZES = {"float32": 4, "bfloat16": 2}  # bytes of an activation or parameter, with few exceptions
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class Forecast:
     ----------
     layer : Layer
     implementation : str
-        ``algorithm:isa``; empty where nothing is computed, or it is done by the layer before.
+        ``algorithm:isa``, ``kind:isa`` or ``definition``; empty where nothing is computed, or the layer before does it.
     reason : str
         Why it, or its activation, runs by its definition; empty where it does not.
     declined : list of Choice
-        The other implementations, each with its predicted cycles or its reason.
+        The other implementations, each with its predicted cycles or the reason why it declines.
     bytes : int
-        Of weights, inputs and what is stored; 0 where nothing is computed, or it is done by the layer before.
+        Of weights, inputs and what is stored; 0 where nothing is computed, or the layer before does it.
     cycles : float
         Predicted for one picture on one core; 0 where there is no model.
     least : float
-        Floating-point operations that it cannot do without, as if all were in float32.
+        Floating-point operations that it cannot do without; those of bfloat16's instructions count half.
     """
 
     layer: Layer
@@ -64,15 +64,15 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """`cycles` on the machine that the model was made on."""
+        """`cycles` in seconds, on the machine that the model was made on."""
         return self.cycles / MACHINE.clock
 
 
 @dataclass(frozen=True)
 class Measured:
-    """How long layers take: the best of several rounds, as other programs' turns only add to it.
+    """How long layers take: the best of several rounds, as other programs only add to a time.
 
-    None is a time that was twice one in which this processor cannot do the work: the clock jumps, or does not run.
+    A time is None where it was twice too short for this processor to do the work: the clock jumps, or does not run.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Measured:
     total : float or None
         Seconds of a whole run.
     peak : float
-        Floating-point operations a second of the micro-kernel on operands that lie in the caches.
+        Floating-point operations a second of the micro-kernel on operands in the caches.
     """
 
     seconds: dict[int, float | None]
@@ -123,7 +123,8 @@ def plan_memory(layers: Sequence[Layer], precision: str = "float32") -> tuple[li
 def _arrange(layers: Sequence[Layer], precision: str) -> tuple[Sequence[Layer], list[list[Choice]], Program]:
     """Layers as they run, the algorithms for each, and their program.
 
-    Batch normalization may ask for factors behind a layer (`fold`), which then halves nothing; that depends on weights.
+    Batch normalization may require factors after a layer (`fold`), which then halves nothing. That depends on weights,
+    which are not known here.
     """
     layers = average_first(layers)
     chosen = [choose(layer, precision) for layer in layers]
@@ -141,7 +142,7 @@ def measure_layers(layers: Sequence[Layer], batch: int, threads: int | None, pre
     rate = 0.0
 
     def measure() -> tuple[dict[int, float], float]:
-        """The best of each layer, and of whole runs."""
+        """The best time of each layer, and of a whole run."""
         nonlocal rate
         runs, wholes = [], []
         for _ in range(ROUNDS):
@@ -166,7 +167,7 @@ def measure_layers(layers: Sequence[Layer], batch: int, threads: int | None, pre
 
 
 class _Product:
-    """A product of matrices that lie in the caches, done over and over, each time short enough to be left alone."""
+    """A product of matrices in the caches, computed over and over, each time too short to be interrupted."""
 
     depth, channels, pixels, times = 512, 4 * COLUMNS * LANES, 16 * ROWS, 16
 
@@ -196,7 +197,7 @@ class _Product:
         self.table.freeze()
 
     def measure(self) -> float:
-        """Floating-point operations a second, at best; 0 where no processor does so many."""
+        """Floating-point operations a second, at best; 0 where that is more than any processor does."""
         seconds = [0.0] * self.times
         for number, took in self.table.measure(self.team):
             seconds[number] += took
@@ -205,7 +206,7 @@ class _Product:
 
 
 def limit_operations(layer: Layer) -> float:
-    """Operations with the best Winograd tile for 3 x 3 windows of stride 1, all of them else.
+    """A layer's operations, with the best Winograd tile for 3 x 3 windows of stride 1.
 
     A yardstick, not a bound: Strassen's algorithm, and Winograd's for other windows, need fewer.
     """
@@ -217,7 +218,7 @@ def limit_operations(layer: Layer) -> float:
 
 
 def _least_operations(layer: Layer, algorithm: AnyAlgorithm | None) -> float:
-    """Those that `algorithm` cannot do without; its transforms and sums are not counted."""
+    """The operations that `algorithm` cannot do without; its transforms and sums are not counted."""
     operations = float(layer.operations)
     if isinstance(layer, Convolutional) and isinstance(algorithm, (Winograd, PlanarWinograd)):
         points = algorithm.points(layer) if isinstance(algorithm, Winograd) else algorithm.n

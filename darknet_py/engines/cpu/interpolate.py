@@ -14,8 +14,8 @@ from .jit import load_kernels
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-READ = 8  # bytes that are read of a pixel and the next
-LEAST = 3  # columns, so that behind the last pixel of any row but the last there are as many bytes
+READ = 8  # bytes that are read for a pixel and the next
+LEAST = 3  # columns, so that as many bytes can be read at the last pixel of any row but the last
 
 
 def interpolate(
@@ -26,8 +26,8 @@ def interpolate(
     upper: Array,
     lower: Array,
 ) -> Array:
-    """See `images.fit.interpolate`; the answer lies in memory as (3, rows, columns)."""
-    # The last pixel has no next one; where that nevertheless has a share, it is the pixel itself.
+    """See `images.fit.interpolate`; the result is stored as (3, rows, columns)."""
+    # The last pixel has no next one; where that would have a share nevertheless, the pixel itself is repeated.
     if picture.shape[1] < LEAST or (across[left >= picture.shape[1] - 1] != 0).any():
         picture = np.pad(picture, ((0, 0), (0, LEAST), (0, 0)), "edge")
     if picture.strides[1:] != (3, 1) or picture.strides[0] < 3 * picture.shape[1]:

@@ -1,4 +1,4 @@
-"""What the machine's vector unit is like, as data for the kernels."""
+"""The machine's vector unit, described as data for the kernels."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Dots(NamedTuple):
     Attributes
     ----------
     feature : str
-        What machines have that have them.
+        The CPU feature that provides them.
     multiply : str
         Adds the products of the pairs in each lane of two registers to a register of float32.
     narrow : str
-        A register of float32 in bfloat16.
+        Converts a register of float32 to bfloat16.
     """
 
     feature: str
@@ -40,19 +40,19 @@ class Isa(NamedTuple):
     rows, columns : int
         The micro-kernel's tile: pixels, and registers of output channels.
     cpu, features : str
-        What LLVM compiles for where DARKNET_PY_ISA names the instruction set, not for this very machine.
+        What LLVM compiles for where DARKNET_PY_ISA names the instruction set; otherwise it compiles for this machine.
     needs : tuple of str, optional
-        Features, by LLVM's names, that a machine must have to take it by itself; None where it must be named.
+        Features, by LLVM's names, that a machine must have for this to be chosen automatically; None for never.
     dots : Dots, optional
-        None where products of bfloat16 are done in float32.
+        None where products of bfloat16 are computed in float32.
     family : str, optional
-        Of the processors that may have it, one of the values of `FAMILIES`; empty: any.
+        The family of the processors that may have it, one of the values of `FAMILIES`; empty for any.
     machine : Machine
         What work costs.
     fix_up : str
-        An instruction, by LLVM's name, that replaces numbers by their kinds, as infinity or below 0; empty: none.
+        An instruction, by LLVM's name, that replaces numbers by kind, such as infinity or negative; empty for none.
     scale, reduce : str
-        Two that multiply by a power of two, and take an integer away; empty: none.
+        Instructions that multiply by a power of two, and that subtract the nearest integer; empty for none.
     """
 
     name: str
@@ -89,15 +89,15 @@ ISAS = {
 }  # fmt: skip
 
 
-FAMILIES = {"x86_64": "x86", "amd64": "x86", "aarch64": "arm", "arm64": "arm"}  # by what systems call machines
-BASELINES = {"x86": "sse2", "arm": "neon"}  # what all of a family have: emulators do not always tell it
+FAMILIES = {"x86_64": "x86", "amd64": "x86", "aarch64": "arm", "arm64": "arm"}  # by the system's name for the machine
+BASELINES = {"x86": "sse2", "arm": "neon"}  # what all of a family have: emulators do not always report it
 ASKED = os.environ.get("DARKNET_PY_ISA") or None
 PROCESSOR = ask_processor()
 _HAS = PROCESSOR.features
 
 
 def _choose() -> Isa:
-    """The best that this machine has, or the one that DARKNET_PY_ISA names."""
+    """The best instruction set that this machine has, or the one that DARKNET_PY_ISA names."""
     if ASKED is None:
         return next(isa for isa in ISAS.values() if isa.needs is not None and all(map(_HAS.get, isa.needs)))
     if ASKED not in ISAS:
@@ -107,25 +107,25 @@ def _choose() -> Isa:
 
 
 def _find_family() -> str:
-    """This machine's of `FAMILIES`' values; empty where it is of none. A system may take a while to say."""
+    """This machine's family, a value of `FAMILIES`; empty where it is none of them. Some systems answer slowly."""
     return FAMILIES.get(platform.machine().lower(), "")
 
 
 def refuse_missing(isa: Isa) -> None:
-    """Raise EngineError where this machine cannot run what is compiled for an instruction set that was asked for.
+    """Raise EngineError where this machine cannot run code for an instruction set that was asked for.
 
-    It can be planned for all the same, and compiled for on a machine of its family.
+    It can still be planned for here, and compiled for on a machine of its family.
     """
     features = [feature.lstrip("+") for feature in isa.features.split(",") if feature]
     baseline = BASELINES.get(_find_family())
     missing = [feature for feature in features if not _HAS.get(feature) and feature != baseline]
-    if missing and _HAS:  # of some systems LLVM knows no features
+    if missing and _HAS:  # on some systems LLVM reports no features
         reason = f"this processor has no {', '.join(missing)}; unset it for the best that there is"
         raise EngineError(reason, option=f"DARKNET_PY_ISA={isa.name}")
 
 
 def refuse_foreign(isa: Isa) -> None:
-    """Raise EngineError where no machine of this one's family can run what is compiled for an instruction set."""
+    """Raise EngineError where no machine of this one's family can run code for an instruction set."""
     family = _find_family()
     if isa.family and family and isa.family != family:
         known = ", ".join(other.name for other in ISAS.values() if other.family in ("", family))
@@ -138,7 +138,7 @@ MACHINE = ISA.machine
 LANES = ISA.lanes
 BLOCK = 4 * LANES  # bytes in a register
 HALF = BLOCK // 2  # bytes of a register's values in bfloat16
-# An instruction set that is asked for is compiled for any machine that has it.
+# Code for an instruction set that was asked for must run on any machine that has it, so it does without these.
 DOTS = ISA.dots if ISA.dots is not None and ASKED is None and _HAS.get(ISA.dots.feature) else None
 ROWS, COLUMNS = ISA.rows, ISA.columns
 UNROLL = 4  # input channels per turn of the micro-kernel's inner loop, over adjacent pixels

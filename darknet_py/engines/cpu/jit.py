@@ -1,7 +1,7 @@
-"""Taking the kernels from the cache, or compiling them, once on a machine.
+"""Loading the kernels from the cache, or compiling them, once per machine.
 
-A program that finds them there imports neither Numba nor, on x86-64, LLVM: they took half of its time on a small
-network.
+A program that finds them there imports neither Numba nor, on x86-64 Linux, LLVM: importing these took half of its time
+on a small network.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .linked import OWN, Linked, place
 from .table import COUNTS, SYMBOLS
 
 LOG = logging.getLogger(__name__)
-COMPILING = 170_000_000  # bytes of memory at least: in 220 MB it was killed, in 248 it was done
+COMPILING = 170_000_000  # bytes of memory at least: it was killed within 220 MB, and finished within 248
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-# What is compiled, and what makes it.
+# The files that are compiled, and those that compile them.
 SOURCES = (
     "compiled/*.py", "arena.py", "compiler.py", "isa.py", "jit.py", "linked.py", "linker.py", "operations/*.py",
     "table.py", "toom.py", "../../layers/activations.py", "../../layers/batchnorm.py",
@@ -42,7 +42,7 @@ class Native:
     warp: Callable[..., int]
 
     def __init__(self, content: bytes) -> None:
-        """From what `_make` makes."""
+        """Load what `_make` returned."""
         stream = io.BytesIO(content)
         fields, code = pickle.load(stream), memoryview(content)[stream.tell() :]
         if "sizes" in fields:
@@ -72,10 +72,10 @@ def load_kernels() -> Native:
 
 
 def make_kernels() -> bytes:
-    """Take the kernels from the cache, or compile and keep them; a damaged file is made anew.
+    """Take the kernels from the cache, or compile and keep them; a damaged file is replaced.
 
-    Those for an instruction set that is asked for may be for another machine than this, where none of them runs;
-    EngineError where it is another kind of machine.
+    Kernels for an instruction set that was asked for may be for another machine, and then do not run on this one;
+    EngineError where no machine of this one's family could run them.
     """
     if ASKED:
         refuse_foreign(ISA)
@@ -85,17 +85,17 @@ def make_kernels() -> bytes:
 
 
 def kernels_path() -> Path:
-    """Where in the cache the kernels lie, or would lie, of this version on this machine."""
+    """Where in the cache this version's kernels for this machine are, or would be."""
     return cache_dir() / "kernels" / f"{_key()}.bin"
 
 
 def _make(kept: bool) -> bytes:
-    """A pickle that tells what the machine code behind it is: linked, or object files for LLVM to link."""
-    for limit in memory_limits():  # or the system would kill the process without a word
+    """A pickle that describes the machine code after it: linked, or object files for LLVM to link."""
+    for limit in memory_limits():  # otherwise the system would kill the process without a word
         if limit.used + COMPILING > limit.size:
             needed, most = tell_size(limit.used + COMPILING), tell_size(limit.size)
             raise EngineError(f"compiling kernels takes {needed}, more than {limit.whose} {most}", option="engine=cpu")
-    # Another process helps where there is a processor and as much memory for it.
+    # Another process helps where there is a processor for it, and memory for both.
     alone = processor_count() == 1 or not has_memory(2 * COMPILING)
     from tqdm import tqdm
 
@@ -103,7 +103,7 @@ def _make(kept: bool) -> bytes:
     from .linker import UnlinkableError, join_objects
 
     doing = f"compiling kernels for {ISA.name}{', once' if kept else ''}"
-    hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None: where standard error is no terminal
+    hidden = None if LOG.isEnabledFor(logging.INFO) else True  # None hides it where standard error is no terminal
     with tqdm(desc=doing, total=1, leave=False, disable=hidden, bar_format=BAR, miniters=0) as bar:
         if bar.disable:
             LOG.info("%s: about 13 seconds on two cores", doing)
@@ -118,9 +118,9 @@ def _make(kept: bool) -> bytes:
 
 
 def _key() -> str:
-    """What the compiled kernels depend on."""
+    """A hash of what the compiled kernels depend on."""
     folder = Path(__file__).parent
-    # What is asked for is compiled for all processors that have it.
+    # An instruction set that was asked for is compiled for all processors that have it.
     processor = platform.machine() if ASKED else PROCESSOR.identity
     made_by = f"{processor} {ISA.name} {ASKED}".encode() + _tell_version("numba") + _tell_version("llvmlite")
     sources = sorted(path for pattern in SOURCES for path in folder.glob(pattern))
@@ -128,7 +128,7 @@ def _key() -> str:
 
 
 def _tell_version(package: str) -> bytes:
-    """What a package says of its version, which is not imported: importlib.metadata takes ten times as long."""
+    """Bytes that identify a package's version; it is not imported, and importlib.metadata takes ten times as long."""
     found = find_spec(package)
     if found is None or found.origin is None:
         raise ImportError(f"No module named {package!r}")

@@ -1,7 +1,7 @@
-"""Machine code in one piece, which each program brings to an address of its own.
+"""Machine code in one piece, which each process loads at an address of its own.
 
-Its object files are joined when they are compiled (`linker`): LLVM, which else would link them at each start, takes
-longer to load than a small network to run.
+Its object files are joined when they are compiled (`linker`): LLVM, which would otherwise link them at each start,
+takes longer to load than a small network to run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# What frees memory that an array owns; ours own none, but nothing can be linked where a name is unknown.
+# The function that frees memory which an array owns: ours own none, but linking fails where a name is unknown.
 OWN = {"NRT_MemInfo_call_dtor": ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value or 0}
 
 
@@ -26,13 +26,13 @@ class Linked(NamedTuple):
     Attributes
     ----------
     code : bytes or memoryview
-        Code and constants; where an address is wanted, how far from the start it lies, or from what is imported.
+        Code and constants; in place of each address, its distance from the start, or from what is imported.
     entries : mapping of str to int
-        Where functions begin.
+        Where in the code functions begin.
     addresses : sequence of int
-        Where addresses lie.
+        Where in the code its own addresses are.
     imports : mapping of str to sequence of int
-        Where those of what others define lie, by its names.
+        Where the addresses of what others define are, by name.
     """
 
     code: bytes | memoryview
@@ -42,13 +42,13 @@ class Linked(NamedTuple):
 
 
 def place(linked: Linked, own: Mapping[str, int]) -> int:
-    """Bring code to an address, where it stays as long as the process: threads may be in it to the very end.
+    """Load code at an address, where it stays as long as the process: threads may run it to the very end.
 
     Parameters
     ----------
     linked : Linked
     own : mapping of str to int
-        Addresses of what it imports and is not the process's.
+        Addresses of imports that the process does not have.
 
     Returns
     -------
@@ -57,8 +57,10 @@ def place(linked: Linked, own: Mapping[str, int]) -> int:
 
     Raises
     ------
+    MemoryError
+        Where the system gives no memory.
     OSError
-        Where the system gives no memory to run code in.
+        Where it does not let the memory be executed.
     """
     system = ctypes.CDLL(None, use_errno=True)
     system.mmap.restype, size = ctypes.c_void_p, len(linked.code)
@@ -80,13 +82,13 @@ def place(linked: Linked, own: Mapping[str, int]) -> int:
 
 
 def _add(code: npt.NDArray[np.uint8], places: Sequence[int], address: int) -> None:
-    """Add an address to the numbers of 64 bits at `places`, which need not be aligned."""
+    """Add an address to the 64-bit numbers at `places`, which need not be aligned."""
     cells = np.asarray(places, np.int64)[:, None] + np.arange(8)
     code[cells] = (code[cells].view("<i8") + address).view(np.uint8)
 
 
 def find_functions(names: Iterable[str], own: Mapping[str, int]) -> dict[str, int]:
-    """Addresses of what is imported; AttributeError where the process has no such function."""
+    """Addresses of imported functions, from `own` or else the process; AttributeError where neither has one."""
     process = ctypes.CDLL(None)
     return {
         name: own[name] if name in own else ctypes.cast(getattr(process, name), ctypes.c_void_p).value or 0

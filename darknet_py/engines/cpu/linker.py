@@ -1,7 +1,7 @@
 """Joining object files to machine code in one piece, for any address: see `linked.place`.
 
-There is little to it where code is compiled for any distance, as Numba does for x86-64: all addresses in it have 64
-bits.
+Little is needed where code is compiled for any distance (the large code model), as Numba does for x86-64: all addresses
+in it have 64 bits.
 
 Source: System V Application Binary Interface, chapter 4, and its AMD64 supplement.
 """
@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from .linked import Linked, find_functions
 
-MAGIC, X86_64 = b"\x7fELF\2\1", 62  # of 64 bits, the lower byte first
+MAGIC, X86_64 = b"\x7fELF\2\1", 62  # 64 bits, little-endian
 PROGBITS, SYMTAB, RELA = 1, 2, 4  # types of sections
 ALLOC, EXECUTE, MERGE, STRINGS, LARGE = 2, 4, 16, 32, 1 << 28  # their flags
-KNOWN = ALLOC | EXECUTE | MERGE | STRINGS | LARGE  # among them of none that is written
+KNOWN = ALLOC | EXECUTE | MERGE | STRINGS | LARGE  # those that are handled: no section is written to
 LOCAL, UNDEFINED = 0, 0  # a symbol's binding, its section
-ADDRESS = 1  # the type of relocation that is known: an address of 64 bits
+ADDRESS = 1  # the type of relocation that is handled: a 64-bit address
 ALIGNMENT = 64
 
 
@@ -58,16 +58,16 @@ SECTION, SYMBOL, RELOCATION = "<IIQQQQIIQQ", "<IBBHQQ", "<QIIq"
 
 
 class UnlinkableError(Exception):
-    """An object has what is not known here."""
+    """An object has something that is not handled here."""
 
 
 def join_objects(objects: Sequence[bytes], own: Mapping[str, int]) -> Linked:
-    """Join objects whose names are the process's, those of `own`, or defined by one of them.
+    """Join objects whose symbols are defined by the process, by `own` or by one of the objects.
 
     Raises
     ------
     UnlinkableError
-        Where they are for another system or processor, or a section, symbol or relocation is not known here.
+        Where they are for another system or processor, or a section, symbol or relocation is not handled here.
     """
     code = bytearray()
     files = [_Object(content, code) for content in objects]
@@ -121,7 +121,7 @@ class _Object:
         return self._names[start : self._names.index(b"\0", start)].decode()
 
     def find(self, symbol: int) -> int | None:
-        """Where in the joined code a symbol lies; None where it is defined elsewhere."""
+        """A symbol's offset in the joined code; None where it is defined elsewhere."""
         section = self._symbols[symbol].section
         if section == UNDEFINED:
             return None
@@ -130,13 +130,13 @@ class _Object:
         return self._places[section] + self._symbols[symbol].value
 
     def defined(self) -> Iterator[tuple[str, int]]:
-        """The symbols that others may use, and where they lie."""
+        """The symbols that others may use, and their offsets."""
         for index, symbol in enumerate(self._symbols):
             if symbol.info >> 4 != LOCAL and symbol.section in self._places:
                 yield self.name(index), self._places[symbol.section] + symbol.value
 
     def relocations(self) -> Iterator[tuple[int, int, int]]:
-        """Where in the joined code addresses are wanted, of which symbol, and how far behind it."""
+        """Where in the joined code addresses belong, each with its symbol and what is added to the symbol's address."""
         for section in self._sections:
             start = self._places.get(section.info)
             if section.type == RELA and start is not None:

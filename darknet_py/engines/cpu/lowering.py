@@ -1,4 +1,4 @@
-"""Steps -> operations: what each layer comes to in compiled code, and which run by their definitions."""
+"""Steps -> operations: the compiled code for each layer, and the layers that run by their definitions."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ from .values import Values
 
 
 class Lowering:
-    """Makes tables of a program's steps, with calls of NumPy in between.
+    """Turns a program's steps into tables of operations, with calls of NumPy in between.
 
     Attributes
     ----------
     calls : list of Table or callable
         In order.
     input_rows : list of (Table, int)
-        Operations that are told at each run where the batch lies.
+        Tables' rows that are given the batch's address at each run.
     averaged : dict of int to int
-        Values whose rows' sums lie where the workspace starts, until the next step takes their mean: what that gives.
+        For each value whose rows' sums are put at the start of the workspace, for the next step to take their mean:
+        the value that this step gives.
     """
 
     def __init__(self, engine: Prepared, layers: Sequence[Layer], values: Values) -> None:
@@ -67,7 +68,7 @@ class Lowering:
         return table
 
     def _blocked(self, value: int) -> int:
-        """The address of a value in blocked layout."""
+        """The address of a value in blocked layout; add the operation that blocks it, if it is in plain layout."""
         if value in self.values.plain:
             shape = self.values.shape(value)
             self._table().add(
@@ -108,7 +109,7 @@ class Lowering:
     def _add_product(self, step: Step) -> None:
         layer, algorithm = self.layers[step.layer], self.engine.choices[step.layer].algorithm
         assert algorithm is not None
-        residual = 0 if step.sum is None else self._blocked(step.sum.other)  # which the source may be, too
+        residual = 0 if step.sum is None else self._blocked(step.sum.other)  # which may be the source, too
         plain = algorithm.plain and step.source in self.values.plain
         source = self._plain_address(step.source) if plain else self._blocked(step.source)
         operands = Operands(
@@ -133,12 +134,12 @@ class Lowering:
         self._add_activation(step)
 
     def _add_activation(self, step: Step) -> None:
-        """The activation of a value that lies there without, where no kernel has applied it."""
+        """Add a call that applies a step's activation to the stored value, where no kernel does."""
         if not o.is_compiled(step.activation):
             self.calls.append(lambda: self._activate(step))
 
     def _add_scale(self, step: Step) -> None:
-        """The step's activation of its source's channels, times factors plus biases where it has some."""
+        """Apply a step's activation to its source, times factors plus biases by channel, where it has some."""
         shape, given = self.values.shape(step.target), dict(factor=0, bias=0)
         factors = self.engine.factors.get((step.layer, step.task))
         if factors is not None:
@@ -203,7 +204,7 @@ class Lowering:
         self._define(step, target)
 
     def _averages(self, step: Step, after: Step) -> bool:
-        """Whether `after` takes the mean of what `step` stores, whose kernel can sum up its rows."""
+        """Whether `after` takes the mean of what `step` stores, and the kernel of `step` can sum up its rows."""
         layers = self.layers[step.layer], self.layers[after.layer]
         pooled = isinstance(layers[1], AvgPool) and (after.task, after.source) == ("layer", step.target)
         if not pooled or step.task != "layer" or any(map(no_kernel, layers)) or not o.is_compiled(step.activation):
@@ -214,12 +215,12 @@ class Lowering:
     def _add_average(self, step: Step) -> None:
         pooled = self._pooled(step)
         cells = pooled["height"] * pooled["width"]
-        if self.averaged.get(step.source) == step.target:  # a later mean of the same value finds the workspace taken
+        if self.averaged.get(step.source) == step.target:  # not for a later mean of this value: the workspace is reused
             pooled |= dict(a=self.values.workspace, cell=BLOCK, width=1)
         self._table().add(o.AvgPool(**pooled, cells=cells))
 
     def _pooled(self, step: Step) -> dict[str, int]:
-        """What an operation that pools a value is told of it."""
+        """The fields that describe its source to an operation that pools."""
         source = self.values.shape(step.source)
         return dict(
             a=self._blocked(step.source),
@@ -301,9 +302,9 @@ class Lowering:
         self._define(step, target)
 
     def _add_definition(self, step: Step) -> None:
-        """What has no kernel of its own runs as its layers define it."""
+        """Run a step that has no kernel as its layers define it."""
         target = np.empty((self.images, *self.values.shape(step.target)), np.float32)
-        # Arrays of now: a later step that blocks one takes it out of `values.plain` before the call is made.
+        # The arrays as of now: a later step that blocks one removes it from `values.plain` before the call is made.
         inputs = {value: None if value == INPUT else self.values.plain.get(value) for value in step.reads}
 
         def read(value: int) -> Array:
@@ -314,14 +315,14 @@ class Lowering:
         self._define(step, target)
 
     def _define(self, step: Step, target: Array) -> None:
-        """Let `target`, in plain layout, be what a step gives."""
+        """Let `target`, in plain layout, be the output of a step."""
         self.values.plain[step.target] = target
         if self.engine.program.places[step.target].root != step.target:
             self._blocked(step.target)
 
 
 def _pad_channels(values: Array) -> Array:
-    """A number for each channel, in whole registers."""
+    """A number for each channel, padded to whole registers."""
     padded = np.zeros(blocks(len(values)) * LANES, np.float32)
     padded[: len(values)] = values
     return padded
@@ -355,14 +356,14 @@ def no_kernel(layer: Layer) -> str:
 
 
 def decline_sum(layer: Shortcut) -> str:
-    """Why no kernel sums up what a shortcut joins; empty where one does."""
+    """Why no kernel adds up the inputs of a shortcut; empty where one does."""
     channels = [shape.channels for shape in layer.input_shapes]
     ends_within = channels[0] != channels[1] and min(channels) % LANES
     return f"sums of {min(channels)} channels of {max(channels)} end within a block" if ends_within else ""
 
 
 def explain_definition(layer: Layer, choice: Choice | None) -> str:
-    """Why `layer`, of a convolution the implementation `choice`, or its activation runs by its definition; or empty."""
+    """Why `layer`, or its activation, runs by its definition; empty where neither does. `choice` is the layer's."""
     if choice is not None and choice.algorithm is None:
         return f"its groups make up no whole blocks of {LANES} channels"
     known = o.is_compiled(layer.activation)

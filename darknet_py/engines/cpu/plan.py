@@ -1,4 +1,4 @@
-"""The CPU engine: weights packed once, and plans for sizes of picture, which divide batches."""
+"""The CPU engine: weights packed once, and a plan for each size of picture, which divides batches."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TOGETHER = 1, 2, 4, 8  # images that may run through a network at the same time
 
 
 class CpuEngine(Prepared):
-    """A network's program, its weights packed once for all sizes of picture."""
+    """A network's program, with its weights packed once for all sizes of picture."""
 
     name = "cpu"
     interpolate = staticmethod(interpolate)
@@ -67,7 +67,7 @@ class CpuEngine(Prepared):
         self.defined = {index: reason for index, reason in reasons.items() if reason}
 
     def renew(self) -> None:
-        """Let plans, which share memory, take turns anew."""
+        """Renew the lock with which plans, which share memory, take turns."""
         self._lock, self._at_work = threading.RLock(), False
 
     @contextmanager
@@ -109,7 +109,7 @@ class CpuEngine(Prepared):
             self.weights[layer.index] = packed.narrow(self.store) if algorithm.narrow else packed
 
     def _fold(self, layer: Layer, arrays: Arrays) -> tuple[Array, Array]:
-        """A layer's factors and biases; those that come after them are kept."""
+        """A layer's factors and biases; those to apply after them, if any, are kept in `factors`."""
         folded = fold(layer, arrays)
         if folded.after is not None:
             self.factors[layer.index, "scale"] = folded.after
@@ -120,7 +120,7 @@ class CpuEngine(Prepared):
         return CpuPlan(self, average_first(layers))
 
     def fork(self, threads: int) -> CpuEngine:
-        """An engine on the same weights with `threads` threads of its own, whose plans run beside this one's."""
+        """An engine on the same weights with `threads` threads of its own, whose plans run in parallel with these."""
         engine = copy(self)
         engine.team = Team(threads)
         engine.distance = Distance(engine.team)
@@ -143,12 +143,12 @@ class CpuPlan:
         self.engine = engine
         self.layers = layers
         self.together = min(TOGETHER, key=self._bytes_an_image)
-        # Where a cache keeps both, two at a time took 0.90 to 1.00 of the time on two cores, in batches of 8: barriers
-        # and weights count once for both.
+        # Where a cache holds two images, both at a time took 0.90 to 1.00 of the time on two cores, in batches of 8:
+        # barriers and weights count once for both.
         if self.together == 1 and not self._bytes_an_image(2):
             self.together = 2
         self.runs: dict[int, Run] = {}
-        self.far = False  # what they are for
+        self.far = False  # the cores that `runs` are for
 
     def run(self, batch: Array) -> Array:
         """Outputs (n, outputs) for `batch` (n, channels, height, width)."""
@@ -175,9 +175,9 @@ class CpuPlan:
         return [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
 
     def _bytes_an_image(self, images: int) -> float:
-        """From memory, where that counts: connected layers' weights, and what no cache keeps from layer to layer.
+        """Bytes from memory that count: connected layers' weights, and what no cache keeps from layer to layer.
 
-        Weights of convolutions do not count: they are fetched while others are worked with.
+        Weights of convolutions do not count: they are fetched while others are in use.
         """
         total, program = 0.0, self.engine.program
         for step in program.steps:
@@ -192,7 +192,7 @@ class CpuPlan:
     def _run(self, images: int) -> Run:
         far = self.engine.distance.is_far()
         if far != self.far:
-            self.runs.clear()  # before others take memory
+            self.runs.clear()  # before new ones take memory
             self.far = far
         if images not in self.runs:
             self.runs[images] = Run(self.engine, self.layers, images, far)

@@ -1,4 +1,4 @@
-"""What an engine has made ready of a network, for plans of all sizes."""
+"""What an engine has prepared for a network, shared by plans of all sizes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class Prepared:
-    """A network's steps, and its parameters as they are read.
+    """A network's steps, and its parameters in the form in which kernels read them.
 
     Attributes
     ----------
     program : Program
     cell : int
-        Bytes of LANES channels of a pixel, but of values that stay in float32.
+        Bytes of LANES channels of a pixel, except in values that stay in float32.
     choices : dict of int to Choice
-        For the layers that may have an algorithm.
+        For layers of kinds that have algorithms, by index.
     weights : dict of int to PackedWeights
-        For those that have one.
+        For those of them that run by an algorithm.
     factors : dict of (int, str) to (array, array)
-        Factors and biases of layers, by their steps' tasks.
+        Factors and biases, by the layer and the task of its step.
     parameters : dict of int to dict
         For layers that run by their definitions.
     team : Team
@@ -47,7 +47,7 @@ class Prepared:
         self.arena = huge(0)
 
     def is_defined(self, layer: Layer) -> bool:
-        """Whether `layer` could have an algorithm and all decline."""
+        """Whether `layer` is of a kind that has algorithms, but all of them decline it."""
         return layer.index in self.choices and layer.index not in self.weights
 
     def memory(self, size: int) -> npt.NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What this machine's processor is like; LLVM, which knows, takes longer to load than a small network to run."""
+"""This machine's processor, without LLVM where possible: that takes longer to load than a small network to run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 SAID = "vendor_id", "cpu family", "model", "model name", "stepping", "flags"
-BLOCK = 1 << 12  # bytes that are read at a time: what is said of one processor has less
+BLOCK = 1 << 12  # bytes that are read at a time: the entry of one processor has fewer
 
 
 class Processor(NamedTuple):
@@ -17,11 +17,11 @@ class Processor(NamedTuple):
     Attributes
     ----------
     name : str
-        As its maker calls it, or LLVM.
+        As its maker or LLVM calls it.
     identity : str
-        Another wherever LLVM may compile in another way for it.
+        Differs between processors for which LLVM may compile differently.
     features : mapping of str to bool
-        By LLVM's names, whether it has them.
+        Whether it has each, by LLVM's names.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Processor(NamedTuple):
 
 
 def ask_processor() -> Processor:
-    """What Linux says of an x86-64 processor, which has the features that programs may use; else what LLVM says."""
+    """An x86-64 processor as Linux describes it, with the features that programs may use; others as LLVM does."""
     if sys.platform == "linux" and os.uname().machine == "x86_64":
         said = _read_cpuinfo()
         if "flags" in said:
@@ -43,7 +43,7 @@ def ask_processor() -> Processor:
 
 
 def _read_cpuinfo() -> dict[str, str]:
-    """What the system says of the first processor; nothing where it says nothing."""
+    """The fields `SAID` of the first processor; empty where the system has none."""
     text = b""
     try:
         with open("/proc/cpuinfo", "rb", buffering=0) as stream:

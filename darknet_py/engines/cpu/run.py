@@ -25,12 +25,12 @@ class Run:
         self.calls, self.input_rows = lowering.calls, lowering.input_rows
 
     def run(self, batch: Array) -> Array:
-        """Outputs (images, outputs)."""
+        """The outputs (images, outputs) for `batch`."""
         self._go_through(batch, lambda table: table.run(self.team))
         return self.values.read(self.output).reshape(self.images, -1)
 
     def measure(self, batch: Array) -> dict[int, float]:
-        """Seconds by layer."""
+        """The seconds that each layer takes for `batch`."""
         seconds: dict[int, float] = defaultdict(float)
 
         def measure(table: Table) -> None:

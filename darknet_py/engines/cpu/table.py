@@ -9,7 +9,7 @@ from .operations import CURVES as CURVES
 from .operations import INTEGERS, NUMBERS, OPERATIONS
 from .toom import MOST_POINTS, PLANAR
 
-FIELDS, FLOATS = len(INTEGERS), len(NUMBERS)  # of an operation's rows
+FIELDS, FLOATS = len(INTEGERS), len(NUMBERS)  # columns of an operation's two rows
 # Opcodes, in the order of `OPERATIONS`.
 (
     GEMM_OP, MULTIPLY_ROWS_OP, WINOGRAD_INPUT_OP, WINOGRAD_OUTPUT_OP, WINOGRAD_OP, PLANAR_WINOGRAD_OP, STRASSEN_OP,
@@ -20,7 +20,7 @@ FIELDS, FLOATS = len(INTEGERS), len(NUMBERS)  # of an operation's rows
     UPDATE_ADAM_OP,
 ) = range(len(OPERATIONS))  # fmt: skip
 
-# What a walk is given: the addresses of a table of so many rows, of its floats, and of a clock.
+# The fields of a call: how many rows a table has, and the addresses of the table, of its floats and of a clock.
 ROWS, TABLE, NUMBERS_AT, CLOCK, CALL_FIELDS = range(5)
 
 # Bytes that a thread needs for itself: Winograd's largest tile, twice.
@@ -28,49 +28,49 @@ TILE = MOST_POINTS**2 * BLOCK
 SCRATCH = 2 * TILE
 
 # A team's mailbox: a line for the barriers; a line that says what is walked; then, for each thread, a line of its own
-# and two counters of items, a line each, for every other operation. Thread 0's own line is the second.
-# The barriers' line: how many have arrived, since the team began; the stretch of a walk that does better with fewer
-# threads, as it was posted; how many had arrived where one ended before its time.
+# and two counters of items, a line each, which operations use in turn. Thread 0's own line is the second.
+# The barriers' line: the number of arrivals since the team began; the stretch of a walk that does better with fewer
+# threads, as it was posted; the number of arrivals at which a stretch ended early.
 ARRIVED, LATE, END = 0, 1, 2
-# The second: the number of the stretch that was posted last, and behind it how many threads walk it; its call, 0 where
-# all are to leave; its first row; how many had arrived before it. Then what the caller alone looks at: how many threads
-# work, 0 for all; until when, and for how long if that is too early; when they were last made more.
+# The second: the number of the stretch posted last, times `MOST_THREADS`, plus how many threads walk it; its call, 0
+# where all are to leave; its first row; the number of arrivals before it. Then what only the caller reads: how many
+# threads work, 0 for all; until when; how long such a pause is; when their number was last raised.
 POSTED, CALL, FROM, BASE, WORKING, UNTIL, PAUSE, RAISED, POST_FIELDS = range(9)
 MOST_THREADS = 1 << 16
-# The others': whether it sleeps, the lock that wakes it, its number in the system, 0 where that is not known, and the
-# core on which it looked for work last.
+# Another thread's: whether it sleeps, the lock that wakes it, its number in the system, 0 where that is not known, and
+# the core on which it last looked for work.
 ASLEEP, ALARM, NUMBER, CORE = 0, 1, 2, 3
 LINES = 3  # of each thread
 
-# Registers that the micro-kernel of gradients goes through at a time, at most, and its function.
+# The most registers that the micro-kernel of gradients goes through at a time, and its function.
 GROUP = 3
 ACCUMULATE = "darknet_accumulate"
 
-# The micro-kernel's functions, for pixels that lie side by side and others, in float32 and bfloat16.
+# The micro-kernel's functions, for adjacent pixels and others, in float32 and bfloat16.
 MULTIPLY = tuple(
     f"darknet_multiply_{pixels}_{kind}" for kind in ("float32", "bfloat16") for pixels in ("adjacent", "strided")
 )
-# Kinds of positions of Winograd's tiles: that all have, not those of the last column, of the last row, of either.
+# Kinds of positions of Winograd's tiles: those of all tiles, of all but the last column's, the last row's, either's.
 KIND_COUNT = 4
-# Winograd's transforms of lines: of inputs, from bfloat16, to bfloat16, of outputs.
+# Winograd's transforms of lines: of inputs, in float32, from bfloat16 and to bfloat16, and of outputs.
 TRANSFORMS = tuple(f"darknet_transform_{kind}" for kind in ("input", "input_widening", "input_narrowing", "output"))
-# The last one of outputs, with what comes behind it, in float32 and bfloat16.
+# The last transform of outputs, with bias, activations and residual, to float32 and bfloat16.
 FINISH = "darknet_finish_float32", "darknet_finish_bfloat16"
-# The same of which 2 x 2 outputs become one.
+# The same, where each 2 x 2 outputs become one.
 HALVE = "darknet_halve_float32", "darknet_halve_bfloat16"
-# Of planar tiles: the last transform of inputs, and products with the first of outputs; and how many tiles these take
-# at a time, whose columns of positions the accumulators of the micro-kernel's tile have room for.
+# Of planar tiles: the last transform of inputs, and products with the first transform of outputs. These take as many
+# tiles at a time as the accumulators of the micro-kernel's tile have room for columns of positions.
 PLANAR_TILES = "darknet_transform_planar", "darknet_multiply_planar"
 PLANAR_COUNT = isa.ROWS * isa.COLUMNS // PLANAR.n
-# Channels of groups that small convolutions know, and their micro-kernel's function.
+# The sizes of groups, in channels, for which convolutions in small groups are compiled, and their micro-kernel.
 SMALL_GROUPS = tuple(group for group in (1, 4, 8) if group == 1 or group < LANES)
 SUM_WINDOWS = "darknet_sum_windows"
-# What bends cells.
+# The function that applies curves to cells.
 BEND = "darknet_bend"
 
-# How many int64 the functions of `compiled.entry` take that Python calls; all return one.
+# How many int64 each function of `compiled.entry` takes that Python calls; all return one.
 COUNTS = {"work": 5, "interpolate": 13, "warp": 12}
-# And those that are compiled apart from what calls them.
+# The functions that are compiled apart from their callers, and how many int64 they take.
 APART, APART_FIELDS = ("walk", "train"), 6
-# What all of them are called in machine code.
+# The names of all of these in machine code.
 SYMBOLS = {name: f"darknet_{name}" for name in (*COUNTS, *APART)}

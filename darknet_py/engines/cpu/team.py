@@ -15,9 +15,9 @@ from .jit import Native, load_kernels
 
 
 def thread_count(wanted: int | None) -> int:
-    """How many threads work: as many as are wanted, else one a core, whose arithmetic it takes up.
+    """How many threads work: as many as are wanted, otherwise one per core, whose arithmetic units it keeps busy.
 
-    At most one a processor: one without holds all others up.
+    At most one per processor: a thread without one holds all others up.
     """
     return min(wanted or core_count(), processor_count())
 
@@ -26,21 +26,21 @@ _teams: dict[int, Team] = {}
 
 
 def team_of(threads: int) -> Team:
-    """The one team of so many threads: networks share it, and take turns."""
+    """The one team of this many threads: networks share it, and take turns."""
     found = _teams.get(threads)
-    return _teams.setdefault(threads, Team(threads)) if found is None else found  # the same to all that come at once
+    return _teams.setdefault(threads, Team(threads)) if found is None else found  # the same for simultaneous callers
 
 
 class Team:
     """Threads that walk tables together with the caller.
 
-    An exception may come at any moment of the caller's Python code, from a signal's handler or another thread: what
-    is done there is whole after each instruction, or can be done again.
+    An exception may be raised anywhere in the caller's Python code, by a signal's handler or another thread: what that
+    code does is complete after each instruction, or can be done again.
 
     Attributes
     ----------
     threads : int
-        At most; fewer work where the system gives no more.
+        The most that work; fewer where the system gives no more.
     """
 
     def __init__(self, threads: int) -> None:
@@ -51,8 +51,8 @@ class Team:
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Have no threads but the caller's."""
-        self._lock = threading.RLock()  # a signal's handler may come between two walks
+        """Start over, with no threads but the caller's."""
+        self._lock = threading.RLock()  # a signal's handler may run between two walks
         self._crew = _Crew(self.threads, self._native)
         if self._dismissal is not None:
             self._dismissal.detach()  # a forked child has none of its parent's threads
@@ -66,7 +66,7 @@ class Team:
 
 
 class _Crew:
-    """The threads of a team, and the memory through which they are told what to do; it lives as long as they do."""
+    """The threads of a team, and the memory through which they get their work; it lives as long as they do."""
 
     def __init__(self, threads: int, native: Native) -> None:
         self._native, self._wanted, self._present = native, threads, 1
@@ -78,7 +78,7 @@ class _Crew:
     def run(self, call: int) -> None:
         while self._present < self._wanted:
             try:
-                # If this is done and not counted, one more is started, which finds no place and ends.
+                # If an exception comes before this is counted, one more is started, which finds no place and ends.
                 threading.Thread(target=self._serve, daemon=True).start()
             except RuntimeError:  # the system gives no more
                 self._wanted = self._present
@@ -88,7 +88,7 @@ class _Crew:
         self._native.work(mailbox, call, scratch, 0, self._present)
 
     def dismiss(self) -> None:
-        """Let the threads end."""
+        """Make the threads end."""
         mailbox, scratch = self._addresses
         self._native.work(mailbox, 0, scratch, 0, self._present)
 
@@ -105,7 +105,7 @@ class _Crew:
 
 
 def _make_alarm() -> int:
-    """The address of one of Python's locks, taken: who takes it again sleeps until it is released."""
+    """The address of one of Python's locks, taken: a thread that takes it again sleeps until it is released."""
     locks = ctypes.pythonapi
     locks.PyThread_allocate_lock.restype = ctypes.c_void_p
     locks.PyThread_acquire_lock.argtypes = ctypes.c_void_p, ctypes.c_int

@@ -1,7 +1,7 @@
 """The matrices of Winograd's algorithm, after Toom and Cook, for lines of some number of points.
 
-docs/winograd.md derives them. A line may have the first few of a larger line's points alone, and then takes that line's
-weights at these.
+docs/winograd.md derives them. A line may have only the first few points of a larger line, and then uses that line's
+weights at these points.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ class Tile(NamedTuple):
 
     @property
     def n(self) -> int:
-        """Points of a line, and positions in a side of the inputs."""
+        """The points of a line, and the side of a tile of inputs."""
         return self.m + self.r - 1
 
     @property
     def halves(self) -> bool:
-        """Whether no 2 x 2 outputs lie in two tiles."""
+        """Whether each 2 x 2 outputs lie within one tile."""
         return self.m % 2 == 0
 
 
-# Points by how many a line has, after infinity, which comes first. The error of F(4, 3) in bfloat16 is 0.011 of an
-# output's spread with 2/3 and 3/2, for 0.029 with 1 and 2.
+# The points after infinity, which comes first, by how many a line has in all. The error of F(4, 3) in bfloat16 is 0.011
+# of an output's spread with 2/3 and 3/2, and 0.029 with 1 and 2.
 POINTS: dict[int, tuple[float, ...]] = {
     3: (0, 1),
     4: (0, 1, -1),
@@ -37,9 +37,9 @@ POINTS: dict[int, tuple[float, ...]] = {
     8: (0, 1, -1, 2, -2, 1 / 2, -1 / 2),
 }
 MOST_POINTS = max(POINTS)
-# For which there are transforms.
+# The tiles that have transforms.
 TILES = tuple(Tile(m, r) for m, r in ((6, 3), (4, 3), (2, 3), (4, 5), (2, 5), (5, 4), (3, 4), (5, 2), (3, 2), (2, 2)))
-PLANAR = Tile(4, 3)  # that `planar_wino` takes
+PLANAR = Tile(4, 3)  # the tile of `planar_wino`
 
 Matrix = list[list[float]]
 
@@ -55,7 +55,7 @@ def weight_matrix(n: int, r: int) -> Matrix:
 
 
 def input_matrix(n: int, count: int) -> Matrix:
-    """B^T of the first `count` points of `n`, count x count, for weights that were made for all of them."""
+    """B^T for the first `count` of `n` points, count x count, for weights that were made for all of them."""
     points, left_out = POINTS[n][: count - 1], POINTS[n][count - 1 :]
     rows = []
     for p in points:
@@ -66,12 +66,12 @@ def input_matrix(n: int, count: int) -> Matrix:
 
 
 def output_matrix(n: int, count: int, m: int) -> Matrix:
-    """A^T of the first `count` points of `n`, m x count."""
+    """A^T for the first `count` of `n` points, m x count."""
     return [[float(i == m - 1), *(p**i for p in POINTS[n][: count - 1])] for i in range(m)]
 
 
 def _coefficients(roots: Sequence[float]) -> list[float]:
-    """Of the product of all x - root, the lowest power first."""
+    """The coefficients of the product of all (x - root), lowest power first."""
     poly = [1.0]
     for root in roots:
         poly = [high - root * low for high, low in zip([0.0, *poly], [*poly, 0.0], strict=True)]

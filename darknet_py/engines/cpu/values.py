@@ -1,4 +1,4 @@
-"""Where the values of a program lie, for some number of images."""
+"""Where a program's values are stored, for some number of images."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 class Values:
-    """Blocked values, slot by slot in the engine's memory, and those that lie in plain layout.
+    """Blocked values, slot by slot in the engine's memory, and those in plain layout.
 
-    On cores that are `far` from each other (`Distance`) those of one height and width alone take turns in a slot: a
-    thread writes the same rows of each, and finds their memory in its own core's caches. On others, and where there is
-    not so much memory, all do, and take less of a cache.
+    On cores that are `far` apart (`Distance`) only values of one height and width take turns in a slot: a thread writes
+    the same rows of each, and finds their memory in its own core's caches. On other cores, and where memory is short,
+    all values take turns, which takes less of a cache.
 
     Attributes
     ----------
     addresses : dict of int to int
         Of values in blocked layout.
     workspace : int
-        The address of the algorithms'.
+        The address of the algorithms' workspace.
     plain : dict of int to array
-        Values that lie in plain layout: the input, during a run, and what its step writes so.
+        Values in plain layout: the input, during a run, and those that their steps write in it.
     memory : array of uint8
         All of it.
     gaps : list of slice
-        What nothing uses of it, behind each buffer.
+        The unused line of `memory` after each buffer.
     """
 
     def __init__(self, engine: Prepared, layers: Sequence[Layer], images: int, far: bool) -> None:
@@ -50,9 +50,9 @@ class Values:
         self._lay_out(far)
 
     def _find_precise(self) -> set[int]:
-        """Values that stay in float32, whatever the others are in: answers, and what a softmax makes them of.
+        """Values that stay in float32, whatever the others are in: outputs, and what only a softmax reads.
 
-        Not those that share their memory with another value, nor sums with a residual.
+        Those that share their memory with another value, and sums with a residual, do not.
         """
         steps, places = self.program.steps, self.program.places
         softmax = {step.layer for step in steps if isinstance(self.layers[step.layer], Softmax)}
@@ -65,7 +65,7 @@ class Values:
         }
 
     def _lay_out(self, far: bool) -> None:
-        """Give every value its address: slots one after another, then the workspace of convolutions."""
+        """Give every value its address: slots one after another, then the workspace of algorithms."""
         places = self.program.places
         slots = {value: place.slot for value, place in places.items()}
         sizes = self._slot_sizes(slots)
@@ -80,7 +80,7 @@ class Values:
             if choice is not None and choice.algorithm is not None:
                 layer, threads = self.layers[step.layer], self.engine.team.threads
                 spaces.append(choice.algorithm.workspace(layer, self.images, threads))
-        # The input's blocked form, where a layer wants it, lies last. A line that nothing uses follows each buffer.
+        # The input's blocked form, for layers that need it, comes last. An unused line follows each buffer.
         sizes += [max(spaces), self._size(INPUT)]
         starts = np.cumsum([0, *(round_up(size, LINE) + LINE for size in sizes)]).tolist()
         self.memory = self.engine.memory(starts[-1])
@@ -94,7 +94,7 @@ class Values:
             self.addresses[value] = starts[slots[value]] + place.channel // LANES * plane
 
     def _slot_sizes(self, slots: Mapping[int, int]) -> list[int]:
-        """Bytes of each slot, where values lie in these."""
+        """Bytes of each slot, given the slot of each value."""
         sizes = [0] * (1 + max(slots.values()))
         for value, slot in slots.items():
             sizes[slot] = max(sizes[slot], self._size(self.program.places[value].root))
@@ -105,7 +105,7 @@ class Values:
         return BLOCK if value in self._precise else self.engine.cell
 
     def shape(self, value: int) -> Shape:
-        """Of one picture."""
+        """The shape of a value, for one picture."""
         return self.program.shape(value, self.layers)
 
     def _size(self, value: int) -> int:
@@ -129,7 +129,7 @@ class Values:
         return plain[:, : shape.channels]
 
     def write(self, value: int, plain: Array) -> None:
-        """Put an array in plain layout where a blocked value lies."""
+        """Write an array in plain layout to a blocked value."""
         shape, view = self.shape(value), self.view(value)
         padded = np.zeros((self.images, len(view) * LANES, *shape[1:]), np.float32)
         padded[:, : shape.channels] = plain
@@ -138,6 +138,6 @@ class Values:
 
 
 def to_float32(values: npt.NDArray[np.float32 | np.uint16]) -> Array:
-    """Values as they are, or from the bits of bfloat16."""
+    """Values of float32 as they are, or converted from the bits of bfloat16."""
     bits = values if values.dtype == np.float32 else values.astype(np.uint32) << 16
     return bits.view(np.float32)
