@@ -1,4 +1,4 @@
-"""Which algorithm computes a layer: lists by role and precision, of which the probably fastest that can is taken.
+"""Which algorithm computes a layer: of those for its type and precision, the one that is predicted to be fastest.
 
 The choice is by model, never by timing, so that a network's answers are the same in every run.
 """
@@ -38,8 +38,8 @@ _CONVOLUTIONS: dict[str, Sequence[Algorithm[Convolutional]]] = {
         *(GroupedWinograd(*sizes) for sizes in _GROUPED_WINOGRAD), Strassen(), Direct(), Gemm(), Pixels(),
         PlanarWinograd(), *_GROUPED,
     ),
-    # With the picture itself in bfloat16, too, one photograph of 50 more was taken for something else: the algorithms
-    # for few channels multiply in float32.
+    # With the picture itself in bfloat16, too, one more photograph of 50 was misclassified: the algorithms for few
+    # channels multiply in float32.
     "bfloat16": (
         *(Winograd(*sizes, narrow=True) for sizes in _WINOGRAD),
         *(StridedWinograd(*sizes, narrow=True) for sizes in _STRIDED), *_PHASES,
@@ -58,9 +58,9 @@ FORWARD: dict[str, dict[type[Layer], Sequence[AnyAlgorithm]]] = {
 
 
 def choose(layer: Layer, precision: str = "float32") -> list[Choice]:
-    """All algorithms for `layer`, the one to take first, those that decline last; none for layers that have no kernel.
+    """All choices for `layer`, the one to take first, those that decline last; none for layers without algorithms.
 
-    One without an algorithm is the layer's definition, which comes after all that do not decline.
+    The choice without an algorithm is the layer's definition; it comes after all those that do not decline.
     """
     algorithms = () if decline(layer, FORWARD[precision]) else FORWARD[precision][type(layer)]
     choices = [_consider(algorithm, layer) for algorithm in algorithms]

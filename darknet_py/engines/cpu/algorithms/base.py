@@ -1,4 +1,4 @@
-"""What an algorithm is: it declines a layer or says what it would cost, and owns its weights' order and operations."""
+"""What an algorithm is: it declines a layer or predicts its cost, and determines its weights' order and operations."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Algorithm(Protocol[_Kind]):
     plain : bool
         Whether it can read pictures in plain layout.
     halves : bool
-        Whether it can store the maximum of each 2 x 2 pixels, of fewer at the last row and column, in their place.
+        Whether it can store the maximum of each 2 x 2 pixels, of fewer at the last row and column, instead of them.
     sums_rows : bool
-        Whether it can sum up each row that it stores, for their mean.
+        Whether it can sum up each row that it stores, for the mean of all.
     """
 
     @property
@@ -46,7 +46,7 @@ class Algorithm(Protocol[_Kind]):
         """Why it cannot compute `layer`; empty where it can."""
 
     def cycles(self, layer: _Kind) -> float:
-        """Predicted, for one picture on one core."""
+        """Predicted cycles, for one picture on one core."""
 
     def reorders(self, layer: _Kind) -> bool:
         """Whether it puts the layer's weights into another order before they are packed."""
@@ -57,7 +57,7 @@ class Algorithm(Protocol[_Kind]):
     def pack(
         self, table: Table, store: Store, layer: _Kind, weights: Array, factor: Array, bias: Array
     ) -> PackedWeights:
-        """The layer's weights, times `factor` of each output channel, in its own order.
+        """The layer's weights, times the `factor` of each output channel, in the algorithm's order.
 
         The work is done when `table` has run; memory comes from `store`.
         """
@@ -69,7 +69,7 @@ class Algorithm(Protocol[_Kind]):
         """Add its operations to `table`."""
 
 
-AnyAlgorithm = Algorithm[Any]  # of a kind that only the list knows from which it comes
+AnyAlgorithm = Algorithm[Any]  # for a kind of layer that only its list knows
 
 
 class Choice(NamedTuple):
@@ -91,7 +91,7 @@ class Choice(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The algorithm's."""
+        """The algorithm's name, or ``definition``."""
         return "definition" if self.algorithm is None else self.algorithm.name
 
     @property
@@ -116,7 +116,7 @@ class Choice(NamedTuple):
 
 
 def cell_of(narrow: bool) -> int:
-    """Bytes of LANES channels of a pixel that are multiplied, in bfloat16 where `narrow`."""
+    """Bytes of LANES channels of a pixel as they are multiplied: in bfloat16 where `narrow`."""
     return HALF if narrow else BLOCK
 
 
@@ -128,9 +128,10 @@ def matrix_size(out_channels: int, channels: int, taps: int) -> int:
 def product_cycles(
     pixels: int, depth: int, channels: int, batches: int = 1, narrow: bool = False, ahead: bool = True
 ) -> float:
-    """Of `batches` products pixels x depth x channels: arithmetic, or the weights' way from memory.
+    """Cycles of `batches` products pixels x depth x channels: of arithmetic, or of fetching weights, if that is more.
 
-    They come meanwhile where they are fetched `ahead`; else while the first of the tiles that share them is worked on.
+    All arithmetic overlaps with the fetching where weights are fetched `ahead`; otherwise only that of the first of the
+    tiles that share them.
     """
     arithmetic = arithmetic_cycles(pixels, depth, channels, batches, narrow)
     first = arithmetic if ahead else arithmetic / -(-pixels // ROWS)
@@ -138,16 +139,16 @@ def product_cycles(
 
 
 def arithmetic_cycles(pixels: int, depth: int, channels: int, batches: int, narrow: bool) -> float:
-    """Of `batches` products pixels x depth x channels, whose weights are there."""
+    """Cycles of `batches` products pixels x depth x channels, once their weights are there."""
     columns, tiles = blocks(channels), -(-pixels // ROWS)
     if narrow and DOTS is not None:
         depth = depth // 2
-    # A tile of few pixels is bound by loading weights: one load for each column, one broadcast a pixel.
+    # A tile of few pixels is bound by loads: one for each column of weights, one broadcast for each pixel.
     loads = tiles * columns + pixels * columns / COLUMNS
     return batches * (max(pixels * columns, loads) * depth + tiles * columns * MACHINE.tile_cycles / COLUMNS)
 
 
 def fetch_cycles(depth: int, channels: int, batches: int, narrow: bool) -> float:
-    """Of the weights' way from memory, where they are too many to lie in a cache."""
+    """Cycles of fetching the weights from memory; 0 where they are few enough to be in a cache."""
     weights = batches * depth * blocks(channels) * LANES * (2 if narrow else 4)
     return weights / MACHINE.streamed_bytes if weights > MACHINE.cached_weights else 0.0

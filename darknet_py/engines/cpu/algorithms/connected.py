@@ -1,4 +1,4 @@
-"""Connected layers: a window as large as the picture, and images for pixels."""
+"""Connected layers: a window as large as the picture, with images in place of pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .weights import PackedWeights, blocks, pack_matrix
 
 
 class MatrixProduct:
-    """The product of the pictures, each a row, and the matrix."""
+    """The product of the pictures, each of them a row, and the matrix of weights."""
 
     plain = halves = sums_rows = False
     name = "connected"

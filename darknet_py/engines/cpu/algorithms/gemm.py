@@ -1,4 +1,4 @@
-"""Convolutions as products over blocked pictures, a tap of the window and a block of channels after the other."""
+"""Convolutions as products over blocked pictures, one tap of the window and block of channels after another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .weights import PackedWeights, allocate, blocks, pack_matrix, pack_panels
 
 
 class Direct:
-    """Any window, over pictures with their edges."""
+    """Any window, over padded pictures."""
 
     plain = halves = sums_rows = False
     name = "direct"
@@ -116,7 +116,7 @@ class Direct:
             parts = np.arange(0, LANES, depth) * (cell // LANES)
             starts = (starts[:, None] + parts).ravel()[: -(-source.channels // batches // depth)]
         taps = (starts[:, None] + cells).ravel().astype(np.int64)
-        # Rows of one picture, and pictures, lie one after another; where no edge parts them, they are one long row.
+        # Rows of a picture, and pictures, are stored one after another: without padding between, they are one long row.
         whole = layer.size == 1 and layer.stride == 1 and not padded
         rows, pixels = (1, operands.images * shape.height * shape.width) if whole else (shape.height, shape.width)
         tiles = rows * -(-pixels // ROWS)
@@ -143,7 +143,7 @@ class Direct:
 
 
 class Gemm(Direct):
-    """A product of pixels and weights: pictures are read as they lie."""
+    """A product of pixels and weights: pictures are read in place."""
 
     name = "gemm_1x1"
 
@@ -153,10 +153,10 @@ class Gemm(Direct):
 
 
 def _depth(channels: int) -> int:
-    """How many channels a tap of a 1 x 1 window spans: fewer than `LANES` where many would lie past the last.
+    """How many channels a tap of a 1 x 1 window spans: fewer than `LANES` where otherwise many would be past the last.
 
     The micro-kernel takes `UNROLL` at a time. 24 channels, 8 to a tap, took 0.8 of the time of 32; where less than an
-    eighth is spared there would be many taps for little.
+    eighth is saved, that is not worth so many taps.
     """
     depth = gcd(round_up(channels, UNROLL), LANES)
     return depth if 8 * round_up(channels, LANES) >= 9 * round_up(channels, depth) else LANES
@@ -167,7 +167,7 @@ def _pointwise(layer: Convolutional) -> bool:
 
 
 def bundle(layer: Convolutional) -> int | None:
-    """How many groups go together in one product, so that its channels fill whole blocks; None if none do.
+    """How many groups go together in one product, so that its channels fill whole blocks; None if no number does.
 
     Weights between channels of different groups are zeros there.
     """
@@ -178,14 +178,14 @@ def bundle(layer: Convolutional) -> int | None:
 
 
 def divide_groups(layer: Convolutional) -> tuple[int, int]:
-    """How many products a convolution comes to that was not declined, and how many groups go together in each."""
+    """How many products compute a convolution that was not declined, and how many groups go together in each."""
     together = bundle(layer)
     assert together is not None
     return layer.groups // together, together
 
 
 def bundle_weights(layer: Convolutional, weights: Array) -> Iterator[Array]:
-    """The weights of each product that its groups come to: (filters, channels, size, size)."""
+    """The weights of each product that computes a convolution: (filters, channels, size, size)."""
     batches, together = divide_groups(layer)
     oc, ic, *window = weights.shape
     out = oc // layer.groups
@@ -197,7 +197,7 @@ def bundle_weights(layer: Convolutional, weights: Array) -> Iterator[Array]:
 
 
 def padded_sides(layer: Convolutional) -> tuple[int, int]:
-    """Height and width of the input with its edges."""
+    """Height and width of the padded input."""
     (above, below), (left, right) = layer.edges
     _, height, width = layer.input_shapes[0]
     return above + height + below, left + width + right

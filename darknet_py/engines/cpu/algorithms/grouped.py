@@ -1,4 +1,4 @@
-"""Convolutions in small groups, as depthwise ones are: taps are multiplied one after another."""
+"""Convolutions in small groups, such as depthwise ones: taps are multiplied one after another."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ..isa import BLOCK, LANES, MACHINE
 from .products import Operands
 from .weights import PackedWeights, allocate, blocks
 
-# Rows for each thread from which on it keeps to its part of the picture, whose pixels it wrote itself: on cores without
-# a common cache layers of 14 rows took 0.9 of the time; those of 7 took 1.2, as most rows are read by both.
+# Rows per thread from which on each keeps to its part of the picture, whose pixels it wrote itself: on two cores with
+# no common cache layers of 14 rows took 0.9 of the time; those of 7 took 1.2, as most rows are read by both.
 OWN_ROWS = 6
-# The share of windows within pictures from which on these are not copied for the sake of the others: copied, 5 x 5
-# windows took 0.62 of the time at 7 x 7 and 0.77 at 14 x 14, 3 x 3 ones 0.75, 0.9, and at 28 x 28 1.25. With a stride
-# of 2 four times as many pixels are copied for each window: it must be fewer.
+# The share of windows within the picture from which on it is not copied, with padding, for the sake of the others. With
+# a copy 5 x 5 windows took 0.62 of the time at 7 x 7 and 0.77 at 14 x 14; 3 x 3 ones 0.75, 0.9, and 1.25 at 28 x 28.
+# With a stride of 2 four times as many pixels are copied for each window: the share must be smaller.
 WHOLE = 0.8
 
 
 class Grouped:
-    """Blocks of whole groups one by one. The weights lie as [block][tap][channel of a group][LANES].
+    """Blocks of whole groups, one by one. The weights are stored as [block][tap][channel of a group][LANES].
 
-    Groups of 4 and 8 channels are multiplied by copies of a channel in all lanes of its group, one more operation for
-    each product. As products of whole blocks, where most weights are zeros, 128 channels in groups of 4 took 0.85 ms on
-    two cores at 64 x 64, for 0.21.
+    For groups of 4 and 8 channels they are multiplied by copies of a channel in all lanes of its group, one more
+    operation for each product. As products of whole blocks, where most weights are zeros, 128 channels in groups of 4
+    took 0.85 ms on two cores at 64 x 64, instead of 0.21.
     """
 
     narrow = plain = halves = False
@@ -111,7 +111,7 @@ class Grouped:
         )
 
     def _divide(self, layer: Convolutional, images: int, threads: int) -> tuple[int, int]:
-        """Rows of output in an item, and bytes of its padded pixels; 0 where these are not copied."""
+        """The rows of output in an item, and the bytes of its padded pixels; 0 where these are not copied."""
         shape, size, stride = layer.shape, layer.size, layer.stride
         pictures = blocks(shape.channels) * images
         rows = min(MACHINE.item_bytes // (shape.width * BLOCK), shape.height * pictures // MACHINE.items)
@@ -121,7 +121,7 @@ class Grouped:
             bands = round_up(bands, shares)
         rows = -(-shape.height // bands)
         height, width = ((side - 1) * stride + size for side in shape[1:])
-        # Not by the band: a batch's pictures, which may have others, give the same bits.
+        # Whatever the bands: they depend on the size of the batch, and pictures give the same bits in any.
         copied = height * width * BLOCK <= MACHINE.padded_bytes and _whole_share(layer) < WHOLE**stride
         return rows, ((rows - 1) * stride + size) * width * BLOCK if copied else 0
 
@@ -132,7 +132,7 @@ def _row_sums(layer: Convolutional, images: int) -> int:
 
 
 def _whole_share(layer: Convolutional) -> float:
-    """Which share of a layer's windows lie within its pictures."""
+    """The share of a layer's windows that lie within its pictures."""
     share = 1.0
     for side, count in zip(layer.input_shapes[0][1:], layer.shape[1:], strict=True):
         first = -(-layer.padding // layer.stride)

@@ -1,4 +1,4 @@
-"""Winograd's algorithm for groups that fill registers: a convolution for each, or for some of them together."""
+"""Winograd's algorithm for groups that fill registers: one convolution for each group, or for several together."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .products import Operands
 from .weights import PackedWeights, allocate, blocks
 from .winograd import Tiling, Winograd
 
-# Of the cycles of as large a product without groups: beside other algorithms, groups of 8 to 32 channels took 1.1 to
-# 1.9 of these, as tiles of the micro-kernel have few registers, and few channels to go through.
+# What the cycles of an equally large convolution without groups are multiplied by: groups of 8 to 32 channels took 1.1
+# to 1.9 times as many, relative to other algorithms, as the micro-kernel's tiles have few registers and few channels.
 OVERHEAD = 1.4
 
 
 class GroupedWinograd(Winograd):
-    """F(m x m, r x r), of stride 1, of several groups; all three steps in one."""
+    """F(m x m, r x r), stride 1, for several groups, with all three steps fused."""
 
     @property
     def name(self) -> str:
@@ -74,14 +74,14 @@ class GroupedWinograd(Winograd):
         rows, columns = images * -(-shape.height // self.m), -(-shape.width // self.m)
         tile_bytes = self.n**2 * (into * cell_of(self.narrow) + blocks(shape.channels) * BLOCK)
         least = -(-rows * columns // max(1, MACHINE.fused_bytes // tile_bytes))
-        groups = round_up(least, threads)  # each keeps to its part of the picture, where it has tiles for all
+        groups = round_up(least, threads)  # each thread keeps to its part, if there are tiles for all
         if rows * columns < groups * MACHINE.fused_tiles:
             groups = least
         return Tiling(rows, columns, True, rows * columns, groups, -(-rows * columns // groups), tile_bytes)
 
 
 def _divide(layer: Convolutional) -> tuple[int, int, Shape]:
-    """How many convolutions a layer comes to, the channels that each reads, and the shape of what it gives."""
+    """How many convolutions compute a layer, how many channels each of them reads, and the shape of its output."""
     batches, _ = divide_groups(layer)
     filters, height, width = layer.shape
     return batches, layer.input_shapes[0].channels // batches, Shape(filters // batches, height, width)

@@ -1,4 +1,4 @@
-"""Winograd's algorithm for strides: of each phase of a picture, whose stride is 1, or of all of them as channels."""
+"""Winograd's algorithm for larger strides: for each phase of a picture, with stride 1, or for all as channels."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .winograd import Winograd
 class StridedWinograd(Winograd):
     """F(m x m, r x r) of the phases of a picture of many channels, added up before they are transformed back.
 
-    Of a window of 3 and a stride of 2 the phases from row 0 on have two rows of weights, those from row 1 on one: at
-    infinity, where only the last of two counts, these have zeros, which are left out. F(5, 2) takes 121 products for
-    the 225 of 5 x 5 outputs.
+    With a window of 3 and a stride of 2 the phases from row 0 on have two rows of weights, those from row 1 on one. At
+    infinity only the last of two rows counts: there the latter phases have zeros, which are left out. F(5, 2) takes 121
+    products instead of 225 for 5 x 5 outputs.
     """
 
     @property
@@ -79,20 +79,20 @@ class StridedWinograd(Winograd):
         self._lower(table, weights, operands, corners, layer.stride, taps)
 
     def _whole(self, layer: Convolutional) -> int:
-        """Of the phases along a side those that have r rows of weights: the first."""
+        """How many phases along a side have r rows of weights: they come first."""
         return layer.size - layer.stride * (self.r - 1)
 
     def _starts(self, layer: Convolutional) -> list[tuple[int, int]]:
-        """First rows and columns of phases: those that are there at rows' infinity, at both, at columns', at neither.
+        """First rows and columns of phases: those present at the rows' infinity, at both, at the columns', at neither.
 
-        So the phases of each position are neighbours.
+        In this order the phases that each position has are neighbours.
         """
         whole, part = range(self._whole(layer)), range(self._whole(layer), layer.stride)
         return [*product(whole, part), *product(whole, whole), *product(part, whole), *product(part, part)]
 
 
 class PhasesWinograd(Winograd):
-    """F(m x m, r x r) of a picture of few channels, whose phases are made its channels."""
+    """F(m x m, r x r) of a picture of few channels, whose phases become its channels."""
 
     plain = True
 
@@ -136,13 +136,13 @@ class PhasesWinograd(Winograd):
         self._lower(table, weights, self._split(table, layer, operands), [(0, 0)])
 
     def _phases(self, layer: Convolutional) -> Shape:
-        """The picture's phases, with their edges, as channels."""
+        """The shape of the padded picture's phases, as channels."""
         more = self.r - 1
         _, height, width = layer.shape
         return Shape(layer.input_shapes[0].channels * layer.stride**2, height + more, width + more)
 
     def _split(self, table: Table, layer: Convolutional, operands: Operands) -> Operands:
-        """Split padded pictures into phases; the operands of what is left."""
+        """Split padded pictures into phases; return the operands of the convolution that is left."""
         phases = self._phases(layer)
         table.add(
             o.ToPhases(
@@ -165,13 +165,13 @@ class PhasesWinograd(Winograd):
 
 
 def _decline_window(layer: Convolutional, r: int) -> str:
-    """Why a layer's window is no sum of windows of r x r, one for each phase; empty where it is."""
+    """Why a layer's window does not consist of r x r windows, one for each phase; empty where it does."""
     fits = layer.groups == 1 and layer.stride > 1 and -(-layer.size // layer.stride) == r
     return "" if fits else f"needs a stride of which {r} make a window's side, one group"
 
 
 def split_phases(weights: Array, stride: int) -> Array:
-    """Weights (out channels, channels, k, k) as those of stride 1 for the phases of a picture.
+    """Weights (out channels, channels, k, k) for stride 1 over the phases of a picture.
 
     Phase (y, x) of a picture has every `stride`-th row and column from y and x on; phases come before channels.
     """

@@ -1,4 +1,4 @@
-"""Convolutions of few channels, which are a picture's: a tap is a row of the window, over unblocked pictures."""
+"""Convolutions of few channels, such as a picture's: a tap is a row of the window, over unblocked pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .weights import PackedWeights, allocate, blocks
 
 
 class Pixels:
-    """Columns and channels of a window's row lie side by side."""
+    """Products over pictures of pixels, in which the columns and channels of a window's row are adjacent."""
 
     narrow = halves = sums_rows = False
     plain = True

@@ -1,4 +1,4 @@
-"""Winograd's algorithm for few channels, which are a picture's, plane by plane."""
+"""Winograd's algorithm for few channels, such as a picture's, plane by plane."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ M, R, N = PLANAR.m, PLANAR.r, PLANAR.n
 
 
 class PlanarWinograd:
-    """F(m x m, r x r), of stride 1, whose tiles lie in the lanes of registers, not their channels."""
+    """F(m x m, r x r), stride 1, with tiles in the lanes of registers, not channels."""
 
     narrow = sums_rows = False
     plain = halves = True
@@ -107,6 +107,6 @@ def _count_tiles(layer: Convolutional) -> tuple[int, int]:
 
 
 def _own_bytes(channels: int) -> tuple[int, int]:
-    """Of a thread's tiles, LANES of each channel; and of the larger of their pixels and of products of some tiles."""
-    pixels = (channels + 1) * N * (M + 1)  # of one channel half transformed, too
+    """Bytes of a thread's tiles, LANES of each channel; and of their pixels or some tiles' products, which share room."""
+    pixels = (channels + 1) * N * (M + 1)  # and those of one channel, half transformed
     return N**2 * channels * BLOCK, max(pixels, t.PLANAR_COUNT * M * N) * BLOCK

@@ -1,4 +1,4 @@
-"""Products on which convolutions and connected layers come down: what they work on, and their operation."""
+"""The products that convolutions and connected layers amount to: what they work on, and their operation."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Operands(NamedTuple):
     source_shape, shape : Shape
         Of one picture.
     slope, final : float
-        Activations before and after the residual is added.
+        Slopes of the activations before and after the residual is added.
     curve : int
-        What is applied to the result of both: an activation's place in CURVES, from 1; 0 for none.
+        What is applied after both: an activation's place in CURVES, from 1; 0 for none.
     threads : int
-        That the operations are for; the results are the same for any.
+        How many the operations are made for; the results are the same for any number.
     plain : bool
         Whether the source is in plain layout, not blocked.
     stored : Shape, optional
-        Of one picture as it is stored, where each 2 x 2 pixels become one; else `shape`.
+        Of one picture as it is stored, where each 2 x 2 pixels become one; None where it is stored as it is.
     source_cell, cell : int
         Bytes of LANES channels of a pixel in the source, where that is blocked, and in the target and residual.
     averaged : bool
-        Whether the sum of each row of the target, (blocks, images, rows, LANES), is wanted where the workspace starts.
+        Whether the sum of each row of the target, (blocks, images, rows, LANES), is wanted at the workspace's start.
     """
 
     images: int
@@ -79,9 +79,9 @@ class Operands(NamedTuple):
 
 
 def multiply(table: Table, weights: PackedWeights, operands: Operands, image: int = 0, **columns: int) -> None:
-    """Add a GEMM for `image`, or from it on; `columns` come on top of what follows from the rest.
+    """Add a GEMM for `image`, or for all images from it on; `columns` override the fields that follow from the rest.
 
-    Without them there is one batch, and one row of pixels.
+    By default there is one batch, and one row of pixels.
     """
     offset = image * operands.shape.height * operands.shape.width * operands.cell
     defaults = dict(
@@ -111,14 +111,14 @@ def multiply(table: Table, weights: PackedWeights, operands: Operands, image: in
 
 
 def chunk(tiles: int, panels: int) -> int:
-    """Tiles an item: many for the sake of the weights that they share, few enough that all threads have work."""
+    """Tiles per item: many, as they share weights, but few enough that all threads have work."""
     return max(1, min(MACHINE.item_tiles, tiles * panels // MACHINE.items))
 
 
 def by_pixels(weights: PackedWeights, operands: Operands, tiles: int, panels: int) -> dict[str, int]:
     """The order and size of items: by pixels where these have more bytes than the weights.
 
-    Threads then keep to their part of the picture; else each reads its part of the weights, and all pixels.
+    Threads then keep to their part of the picture; otherwise each reads its part of the weights, and all pixels.
     """
     values = operands.images * (operands.source_shape.size + operands.shape.size)
     if weights.data.nbytes > 4 * values:
@@ -128,9 +128,10 @@ def by_pixels(weights: PackedWeights, operands: Operands, tiles: int, panels: in
 
 
 def fetch_early(table: Table) -> None:
-    """Let a product of many pixels fetch the weights of the next, at most a mean later, which has few and would wait.
+    """Let a product of many pixels fetch the weights of the next product, if that has few pixels and would wait.
 
-    The 5 MB of weights behind the mean of all pixels came from memory in 0.13 ms, and from a cache in 0.04.
+    Only means may come between the two. The 5 MB of weights after the mean of all pixels took 0.13 ms from memory, and
+    0.04 from a cache.
     """
     before: tuple[int, o.Gemm] | None = None
     for number, operation in enumerate(table.operations):
@@ -147,12 +148,12 @@ def fetch_early(table: Table) -> None:
             early = dict(early=operation.b, early_bytes=round_up(share, LINE))
             table.operations[place] = o.Gemm(**(vars(many) | early))
         adjacent = operation.pixel == operation.cell and not operation.spans and operation.batches == 1
-        # The weights of an item's first tile are fetched themselves.
+        # While an item's first tile is worked on, the item's own weights are fetched.
         before = (number, operation) if adjacent and operation.chunk > 1 and pixels > ROWS else None
 
 
 def channel_strides(shape: Shape, cell: int, plain: bool) -> dict[str, int]:
-    """Cells, and strides of images, of channels of a block, of rows and pixels, of pictures in either layout."""
+    """Bytes of a cell, and strides of images, of a block's channels, of rows and of pixels, in either layout."""
     if plain:
         cell, pixel, plane = BLOCK, 4, shape.height * shape.width * 4
         image = shape.channels * plane

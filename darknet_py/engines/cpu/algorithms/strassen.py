@@ -1,4 +1,4 @@
-"""Strassen's algorithm, in Winograd's form, for 1 x 1 windows: seven products of halves for eight."""
+"""Strassen's algorithm, in Winograd's form, for 1 x 1 windows: seven products of quarters instead of eight."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .weights import PackedWeights, blocks, pack_matrix
 
 
 class Strassen:
-    """Halves of pixels, of channels in and out."""
+    """Strassen's algorithm, which halves the pixels, the input channels and the output channels."""
 
     narrow = plain = halves = sums_rows = False
     name = "strassen_1x1"
@@ -64,9 +64,9 @@ class Strassen:
         products = np.stack((b11, b21, t2 - b21, t1, t2, b22 - b12, b22))
         bias1, bias2 = bias[: oc // 2], bias[oc // 2 :]
         none = np.zeros_like(bias1)
-        # Both halves get theirs once, above and below.
+        # Each output gets its bias once, in both halves of the pixels.
         biases = np.stack((none, bias1, -bias1, bias2, none, none, none))
-        # A panel of all seven, then the next: what becomes of their products is added up while the first cache has it.
+        # A panel of all seven, then the next: their products are combined while they are in the L1 cache.
         panels = products.reshape(7, -1, COLUMNS * LANES, ic // 2).swapaxes(0, 1).reshape(-1, ic // 2, 1)
         ones = np.ones(len(panels), np.float32)
         return pack_matrix(table, store, panels, ones, biases.reshape(7, -1, COLUMNS * LANES).swapaxes(0, 1).ravel())
@@ -110,12 +110,12 @@ class Strassen:
 
 
 class _Division(NamedTuple):
-    """Of a picture's pairs of pixels into groups, as equal as can be.
+    """How a picture's pairs of pixels are divided into groups, as equal as possible.
 
     Attributes
     ----------
     groups, size : int
-        How many groups, and pairs in one, at most.
+        How many groups there are, and the most pairs in one.
     thread_bytes : int
         Of a group's sums and products.
     """
@@ -126,7 +126,7 @@ class _Division(NamedTuple):
 
 
 def _divide(source: Shape, threads: int) -> _Division:
-    """As few groups as the micro-kernel's rows allow, and as many for each thread."""
+    """As few groups as the micro-kernel's rows allow, as many for one thread as for another."""
     pairs = -(-source.height * source.width // 2)
     groups = min(round_up(-(-pairs // ROWS), threads), pairs)
     size = -(-pairs // groups)

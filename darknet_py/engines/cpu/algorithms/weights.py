@@ -25,7 +25,7 @@ def blocks(channels: int) -> int:
 class PackedWeights(NamedTuple):
     """A layer's weights in the micro-kernel's order, [batch][panel][tap][depth][columns][LANES], and its biases.
 
-    Strides are in bytes; `cell` is what those LANES channels of a pixel take that are multiplied by them.
+    Strides are in bytes, and so is `cell`, the size of the LANES channels of a pixel that are multiplied by them.
     """
 
     data: npt.NDArray[np.uint8]
@@ -40,7 +40,7 @@ class PackedWeights(NamedTuple):
 
     @property
     def columns(self) -> dict[str, int]:
-        """What an operation that multiplies by them is told."""
+        """The fields that describe them to an operation."""
         return dict(
             b=address(self.data),
             b_batch=self.batch_stride,
@@ -69,7 +69,7 @@ class PackedWeights(NamedTuple):
         )
 
     def _panels(self) -> Iterator[tuple[int, int]]:
-        """Where each panel starts, and its columns."""
+        """Where each panel starts, and how many columns it has."""
         for batch in range(self.data.size // self.batch_stride):
             for panel in range(self.panels):
                 columns = self.last_columns if panel == self.panels - 1 else COLUMNS
@@ -77,7 +77,7 @@ class PackedWeights(NamedTuple):
 
 
 def round_to_bfloat16(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """Bits of float32, rounded to the nearest that bfloat16 has, of two the even one; the lower half is zero."""
+    """Bits of float32, rounded to the nearest bfloat16, ties to even; the lower half is zero."""
     return (bits + ((bits >> 16) & 1) + np.uint32(0x7FFF)) & np.uint32(0xFFFF0000)
 
 
@@ -107,7 +107,7 @@ def pack_matrix(table: Table, store: Store, weights: Array, factor: Array, bias:
 def pack_panels(
     table: Table, packed: PackedWeights, weights: Array, factor: Array, target: npt.NDArray[np.uint8]
 ) -> None:
-    """Put `weights` (out channels, channels, taps), times `factor`, in order at `target`."""
+    """Let `table` pack `weights` (out channels, channels, taps), times `factor`, at `target`."""
     out_channels, channels, taps = weights.shape
     table.add(
         o.Pack(

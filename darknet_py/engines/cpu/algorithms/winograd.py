@@ -24,11 +24,11 @@ from .weights import PackedWeights, allocate, blocks
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-GROUP_TILES = 28  # that lie together, at most; 14, 42 and 84 took as long, within noise
+GROUP_TILES = 28  # the most that are stored together; 14, 42 and 84 took as long, within noise
 
 
 def count_points(side: int, m: int, r: int) -> int:
-    """Of all tiles of F(m, r) along a side of so many outputs: the last one may have fewer than the others."""
+    """The points of all tiles of F(m, r) along a side of `side` outputs: the last may have fewer than the others."""
     return side + (r - 1) * -(-side // m)
 
 
@@ -42,9 +42,9 @@ class Tiling(NamedTuple):
     fused : bool
         Whether threads transform, multiply and transform back groups of tiles on their own.
     at_a_time : int
-        Tiles that are worked on before the next ones, of whole rows where they are not fused.
+        Tiles that are worked on before the next ones: all where they are fused, otherwise whole rows.
     groups, size : int
-        Groups of tiles, of all or worked on at a time, and tiles in a group at most.
+        Groups of the tiles that are worked on at a time, and the most tiles in a group.
     tile_bytes : int
         Of a tile and its products.
     """
@@ -59,12 +59,12 @@ class Tiling(NamedTuple):
 
     @property
     def workspace(self) -> int:
-        """Bytes for tiles and products, of each thread where they are fused."""
+        """Bytes for tiles and products, for each thread where they are fused."""
         return (1 if self.fused else self.groups) * self.size * self.tile_bytes
 
 
 class Winograd:
-    """F(m x m, r x r), of stride 1."""
+    """F(m x m, r x r), stride 1."""
 
     plain = sums_rows = False
 
@@ -95,7 +95,7 @@ class Winograd:
         return "is not precise enough in bfloat16" if self.narrow and self.n == 8 else ""
 
     def points(self, layer: Convolutional) -> int:
-        """Of lines of a tile's inputs, those whose products are not of zeros: all, of all phases."""
+        """Points of a line of inputs, in all phases together, whose products are not of zeros: here all."""
         return self.n * layer.stride
 
     def cycles(self, layer: Convolutional) -> float:
@@ -103,9 +103,9 @@ class Winograd:
         return self._cycles(layer.input_shapes[0].channels, layer.shape)
 
     def _cycles(self, channels: int, shape: Shape, kept: float = 1) -> float:
-        """Predicted, of so many channels; `kept` is the part of the products that is not of zeros."""
+        """Predicted cycles for this many channels; `kept` is the share of the products that are not of zeros."""
         into, out = MACHINE.transform_cycles[self.n]
-        # Pictures smaller than a tile are not to choose large ones, which err more: F(6, 3) by 8e-6 of the outputs,
+        # Pictures smaller than a tile should not choose large ones, which err more: F(6, 3) by 8e-6 of the outputs,
         # F(4, 3) by 1.3e-6, F(2, 3) by 3e-7.
         sides = [max(side, self.m) for side in shape[1:]]
         tiles = math.prod(count_points(side, self.m, self.r) for side in sides) / self.n**2
@@ -118,7 +118,7 @@ class Winograd:
         return transforms + kept * max(arithmetic, fetching)
 
     def _shared(self, side: int) -> list[tuple[int, int]]:
-        """Points that all tiles along a side have, and how many tiles that are; then those that only some have."""
+        """Numbers of points and tiles along a side: of the points that all tiles have, and of those that some lack."""
         whole, rest = divmod(side, self.m)
         if not rest:
             return [(self.n, whole)]
@@ -182,7 +182,7 @@ class Winograd:
         self._lower(table, weights, operands, [(-layer.padding, -layer.padding)])
 
     def _tile(self, images: int, into: int, shape: Shape, threads: int) -> Tiling:
-        """How it is divided, of so many blocks of channels."""
+        """How a convolution of `into` blocks of channels is divided."""
         m, n, out = self.m, self.n, blocks(shape.channels)
         rows, columns = images * -(-shape.height // m), -(-shape.width // m)
         tile_bytes = n * n * (into * cell_of(self.narrow) + out * BLOCK)
@@ -209,9 +209,9 @@ class Winograd:
         tap_ranges: int = 0,
         batches: int = 1,
     ) -> None:
-        """Add the operations; `corners` are the row and column of the first input, of each phase.
+        """Add the operations; `corners` are the row and column of each phase's first input.
 
-        With several `batches` each has its own part of the channels, and all are fused.
+        With several `batches` each has its own part of the channels, and the steps must be fused.
         """
         source, shape = operands.source_shape, operands.shape
         planes = range(0, blocks(source.channels) * operands.source_plane, operands.source_plane)
@@ -227,7 +227,7 @@ class Winograd:
             tiles = range(first, min(first + tiling.at_a_time, tile_count))
             groups = tiling.groups if tiling.fused else -(-len(tiles) // tiling.size)
             order, spans = self._order(tiles, groups, tiling, shape)
-            # [block of channels][group][position][tile][LANES]: all that is written for a tile lies close together.
+            # [block of channels][group][position][tile][LANES]: all that is written for a tile is close together.
             size = tiling.size
             together, plane = positions * size, (1 if tiling.fused else groups) * positions * size
             products = operands.workspace + into * plane * weights.cell
@@ -299,7 +299,7 @@ class Winograd:
             table.add(o.WinogradOutput(**work, **wanted, slope=operands.slope, final=operands.final))
 
     def _find_kinds(self, shape: Shape) -> npt.NDArray[np.int64]:
-        """Of each position: 1 if only the tiles before the last column have it, 2 if those before the last row."""
+        """The kind of each position: 1 if the last column's tiles do not have it, plus 2 if the last row's do not."""
         last = ((side - 1) % self.m + self.r for side in shape[1:])
         down, across = (np.arange(self.n) >= points for points in last)
         return (2 * down[:, None] + across).astype(np.int64)
@@ -307,10 +307,10 @@ class Winograd:
     def _order(
         self, tiles: range, groups: int, tiling: Tiling, shape: Shape
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Tiles in groups, and of each group for each kind of positions its first tile and how many there are.
+        """Tiles in groups; and for each group and kind of position the first tile that has it, and how many do.
 
-        So ordered that tiles of a kind are neighbours: first those of the last column alone, then those of neither,
-        then of the last row, then of both.
+        Tiles with a kind of position are neighbours: those of the last column alone come first, then those of neither
+        the last column nor the last row, then those of the last row alone, then that of both.
         """
         rows, columns = np.divmod(np.arange(tiles.start, tiles.stop), tiling.columns)
         tile_rows = -(-shape.height // self.m)
