@@ -1,7 +1,7 @@
-"""The operations that compiled code walks through: what each is told, by the same names on both sides.
+"""The operations that compiled code walks through: the fields of each, by the same names on both sides.
 
 An operation is a record here, and a row of int64 and one of float32 there, where each name is a column
-(`compiled.record`); it means the same to all operations that have it. Addresses and strides are in bytes.
+(`compiled.record`). A name means the same in all operations that have it. Addresses and strides are in bytes.
 """
 
 from __future__ import annotations

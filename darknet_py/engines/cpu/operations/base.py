@@ -1,4 +1,4 @@
-"""What every operation is."""
+"""The base of all operations."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_: bool):
-        """Tells type checkers alone."""
+        """Only type checkers need it."""
         return lambda record: record
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, eq_default=False)
 class Operation:
-    """What one call of a kernel is told: the fields that a subclass annotates, all of them, by name.
+    """What one call of a kernel is given: all the fields that a subclass annotates, by name.
 
-    Not a dataclass: to make one, of each operation at each start, takes half a millisecond.
+    Not a dataclass: to make one takes half a millisecond, for each operation at each start.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Layers that are no products."""
+"""Layers other than products."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AvgPool(Operation):
     images: int
     height: int
     width: int
-    cells: int  # of a plane, which each of those that are read may be the sum of some of
+    cells: int  # of a plane; each cell that is read may be the sum of several
 
 
 class Add(Operation):
@@ -72,9 +72,9 @@ class Add(Operation):
     other: int
     other_height: int
     other_width: int
-    other_step: int  # every so many cells of the other are taken
-    spread: int  # and are added to every so many cells
-    summed_blocks: int  # that have another summand
+    other_step: int  # every `other_step`-th cell of the other is taken
+    spread: int  # and added to every `spread`-th cell
+    summed_blocks: int  # blocks that have a second summand
     curve: int
     slope: float
     alpha: float

@@ -1,4 +1,4 @@
-"""Moves: pictures in another layout, or with edges."""
+"""Moves: pictures in another layout, or padded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .base import Operation
 
 
 class Pad(Operation):
-    """Blocked pictures with zeros round them."""
+    """Blocked pictures, with zeros around them."""
 
     a: int
     c: int
@@ -21,7 +21,7 @@ class Pad(Operation):
 
 
 class ToPixels(Operation):
-    """Pictures of few channels as pixels, zeros round them."""
+    """Pictures of few channels as pixels, with zeros around them."""
 
     a: int
     a_batch: int

@@ -30,7 +30,7 @@ class PackWinograd(Operation):
     channel_stride: int
     row_stride: int
     tap_stride: int
-    tap_rows: int  # of a window those that there are; the others have zeros
+    tap_rows: int  # of a window; the others are zero
     tap_columns: int
     b: int
     b_panel: int
@@ -38,7 +38,7 @@ class PackWinograd(Operation):
     panels: int
     last_columns: int
     channels: int
-    first_channel: int  # where they begin among those at B
+    first_channel: int  # where the channels begin among those at B
     out_channels: int
     in_tile: int
     size: int  # the side of a window

@@ -13,13 +13,13 @@ class Gemm(Operation):
     last_columns: int  # registers in the last of them
     row_count: int  # rows of output pixels
     pixels: int  # output pixels in a row
-    spans: int  # of each row, a group of Winograd's tiles, as below; 0 where no batch has less than all pixels
-    kinds: int  # of each batch, a position
+    spans: int  # as below, where rows are groups of Winograd's tiles; 0 where all batches have all pixels
+    kinds: int  # of batches, where these are positions of Winograd's tiles
     chunk: int  # tiles that a thread takes at a time
-    by_pixels: int  # whether all panels of so many tiles come one after another
+    by_pixels: int  # whether all panels of a chunk of tiles come one after another
     claim: int  # whether threads take their next item early, to fetch its weights meanwhile
     early: int  # the weights of a later operation, fetched meanwhile; 0 where none are
-    early_bytes: int  # of them, in an item
+    early_bytes: int  # of these, fetched by an item
     cell: int  # bytes of a pixel's LANES channels in A
     out_cell: int  # the same in C, and in the residual
     pixel: int  # from one pixel of a tile to the next in A
@@ -65,7 +65,7 @@ class MultiplyRows(Operation):
 class WinogradInput(Operation):
     """Tiles of pictures, transformed."""
 
-    groups: int  # of tiles, that lie together
+    groups: int  # of tiles, which are stored together
     group_size: int  # tiles in a group, at most
     order: int  # the tiles' numbers, group by group, counted through all pictures
     spans: int  # of each group, by kinds of positions: the first of its tiles that has these, and how many do
@@ -170,7 +170,7 @@ class PlanarWinograd(Operation):
     tile_rows: int
     tile_columns: int
     tiles: int
-    products: int  # of some tiles; before them, the pixels that the tiles are made of
+    products: int  # of some tiles; before these, the pixels that the tiles are made of
     thread_bytes: int
     a: int
     a_batch: int
@@ -215,7 +215,7 @@ class Strassen(Operation):
     panels: int
     taps: int
     sum_taps: int  # the same in sums
-    tiles: int  # where sums lie
+    tiles: int  # where sums are stored
     products: int
     thread_bytes: int
     c: int
@@ -245,9 +245,9 @@ class Grouped(Operation):
     out_height: int
     out_width: int
     item_rows: int  # rows of output in an item
-    padded: int  # where its padded pixels lie, in float32; 0 where they are read without a copy
+    padded: int  # where its padded pixels are stored, in float32; 0 where they are read without a copy
     thread_bytes: int
-    row_sums: int  # where the sums of its rows lie, in float32; 0 where they are not wanted
+    row_sums: int  # where the sums of its rows are stored, in float32; 0 where they are not wanted
     b: int
     bias: int
     residual: int

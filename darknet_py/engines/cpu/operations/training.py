@@ -1,4 +1,4 @@
-"""What training does besides: deltas on their way back, normalization, gradients of weights."""
+"""What training needs besides: the backward pass of deltas, normalization, gradients of weights."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from .base import Operation
 
 
 class SumProducts(Operation):
-    """A's numbers, rows, times B's registers, columns, summed over pixels and pictures: gradients of weights."""
+    """Products of A's numbers (rows) and B's registers (columns), summed over pixels and pictures: gradients."""
 
     images: int
-    parts: int  # of the pictures, whose sums are apart
+    parts: int  # of the pictures, each with its own sums
     part_bytes: int
     blocks: int
     depth: int  # rows of a block, side by side
@@ -34,7 +34,7 @@ class SumProducts(Operation):
     c: int
     c_batch: int  # from one tap to the next
     c_row: int
-    clear: int  # whether C is zero before
+    clear: int  # whether C is cleared first
 
 
 class AddGradients(Operation):
@@ -48,7 +48,7 @@ class AddGradients(Operation):
     row_count: int
     out_blocks: int
     out_channels: int
-    channels: int  # rows are pixels of so many channels
+    channels: int  # of each pixel of a row of the window, whose channels are the rows
     tap_count: int
     c: int
     filter_stride: int
@@ -79,7 +79,7 @@ class FoldMeasures(Operation):
     mean: int
     variance: int
     factor: int
-    to_variance: float  # of the dialect
+    to_variance: float  # what the dialect adds
     to_deviation: float
 
 
@@ -101,7 +101,7 @@ class BendDelta(Operation):
     """Deltas times an activation's slope, and their sums."""
 
     a: int  # what was normalized; 0 where nothing was
-    other: int  # what the activation gave, or was given; 0: it was given factor * (A - mean) + bias
+    other: int  # the activation's output, or its input; 0: its input is factor * (A - mean) + bias
     c: int
     sums: int
     mean: int
@@ -115,7 +115,7 @@ class BendDelta(Operation):
 
 
 class FoldDelta(Operation):
-    """Gradients of biases and scales, and what deltas become before a normalization."""
+    """Gradients of biases and scales, and the coefficients with which deltas pass back through a normalization."""
 
     sums: int
     blocks: int
@@ -184,7 +184,7 @@ class MultiplyCells(Operation):
 
 
 class MaxPoolDelta(Operation):
-    """Deltas of maxima, to where these were."""
+    """Deltas of maxima, added where the maxima came from."""
 
     a: int
     other: int
@@ -203,7 +203,7 @@ class MaxPoolDelta(Operation):
 
 
 class AvgPoolDelta(Operation):
-    """Deltas of means, to all that went into them."""
+    """Deltas of means, added to all cells that the means were taken of."""
 
     a: int
     c: int
@@ -215,7 +215,7 @@ class AvgPoolDelta(Operation):
 
 
 class Spread(Operation):
-    """Blocked pictures, their cells apart."""
+    """Blocked pictures, with their cells spread apart."""
 
     a: int
     c: int

@@ -6,7 +6,7 @@ from .base import Operation
 
 
 class UpdateSgd(Operation):
-    """Gradients lose `decay` * values, values gain `rate` * gradients, of which `momentum` is left."""
+    """Gradients lose `decay` * values, values gain `rate` * gradients, and `momentum` * gradients are left."""
 
     count: int
     values: int
@@ -27,7 +27,7 @@ class UpdateAdam(Operation):
     second: int
     decay: float
     rate: float
-    first_kept: float  # of a moment; the rest is the gradient's
+    first_kept: float  # the share of a moment that is kept; the rest is the gradient's
     first_taken: float
     first_whole: float  # what a moment is divided by
     second_kept: float
