@@ -107,6 +107,6 @@ def _count_tiles(layer: Convolutional) -> tuple[int, int]:
 
 
 def _own_bytes(channels: int) -> tuple[int, int]:
-    """Bytes of a thread's tiles, LANES of each channel; and of their pixels or some tiles' products, which share room."""
+    """Bytes of a thread's tiles, LANES of each channel, and of the room that pixels and some tiles' products share."""
     pixels = (channels + 1) * N * (M + 1)  # and those of one channel, half transformed
     return N**2 * channels * BLOCK, max(pixels, t.PLANAR_COUNT * M * N) * BLOCK
