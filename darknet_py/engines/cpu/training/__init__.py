@@ -1,4 +1,4 @@
-"""Training on the CPU: compiled operations forward and backward, and what has none by its definition."""
+"""Training on the CPU: compiled operations forward and backward; layers without any run by their definitions."""
 
 from .plan import CpuTraining, compile_training
 

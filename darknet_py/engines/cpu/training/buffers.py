@@ -1,8 +1,8 @@
-"""Memory of a mini-batch that outputs, deltas and workspaces take turns in.
+"""Memory of a mini-batch that outputs, deltas and workspaces use in turns.
 
-Addresses come first, the memory behind them last. What is taken has an address at which nothing is, and is written into
-operations as any other. When all of these are there, they say from which to which of them a buffer is used, and it lies
-where nothing else lies meanwhile. So none can be forgotten, nor be given to another while somebody reads it.
+Addresses come first, memory last. A buffer that is taken has an address at which there is nothing, which is written
+into operations like any other. Once all operations are there, they show from which to which of them a buffer is used,
+and it gets a place that nothing else uses meanwhile. So no use is overlooked, and no buffer overwritten while needed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Kind = Literal["output", "delta", "workspace"]
-NOWHERE = 1 << 60  # the first address at which nothing is; no other number is as large
-APART = 1 << 12  # bytes between two of them, so that an address beside a buffer is nobody's
+NOWHERE = 1 << 60  # the first address at which there is nothing; no other number is as large
+APART = 1 << 12  # bytes between two buffers, so that an address beside a buffer is in no other
 
 
 @dataclass(eq=False)
@@ -31,13 +31,13 @@ class Buffer:
     Attributes
     ----------
     kind : str
-        What for: an output, a delta, or what operations need besides.
+        What it is for: an output, a delta, or what operations need besides.
     start, size : int
-        The address before there is memory; bytes.
+        The address before there is memory, and the size in bytes.
     first, last : int
         The numbers of the calls that use it first and last; -1 where none does.
     place : int
-        Where it lies in memory.
+        Its offset in memory.
     """
 
     kind: Kind
@@ -49,18 +49,18 @@ class Buffer:
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        """As an array, which cannot be written to; nor may it be read."""
+        """The buffer as an array, which cannot be written to, and must not be read."""
         return {"data": (self.start, True), "shape": (self.size,), "typestr": "|u1", "version": 3}
 
 
 class Buffers(Store):
-    """Gives out addresses, and memory when it is known who uses them.
+    """Hands out addresses, and memory once it is known when they are used.
 
     Attributes
     ----------
     all : list of Buffer
     size : int
-        Bytes of memory, once they are laid out.
+        Bytes of memory, once the buffers are laid out.
     """
 
     memory: npt.NDArray[np.uint8]
@@ -81,12 +81,12 @@ class Buffers(Store):
         return np.asarray(buffer)
 
     def lay_out(self, addresses: npt.NDArray[np.int64], calls: npt.NDArray[np.int64]) -> None:
-        """Find a place for each buffer; a line that nothing uses follows each slot.
+        """Find a place for each buffer; an unused line follows each slot.
 
         Parameters
         ----------
         addresses : array of int64
-            All that are used, in any order.
+            All addresses that are used, in any order.
         calls : array of int64
             The numbers of the calls that use them.
         """
@@ -104,7 +104,7 @@ class Buffers(Store):
         self._places = np.array([buffer.place for buffer in self.all], np.int64)
 
     def _find(self, addresses: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The numbers of the buffers in which they lie."""
+        """The numbers of the buffers that addresses are in."""
         numbers = np.searchsorted(self._starts, addresses, "right") - 1
         starts, places = self._starts[numbers].tolist(), addresses.tolist()
         sizes = (self.all[number].size for number in numbers)
@@ -112,15 +112,15 @@ class Buffers(Store):
         return numbers
 
     def allocate(self) -> None:
-        """Have the memory."""
+        """Get the memory."""
         self.memory = huge(self.size)
 
     def move(self, addresses: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Addresses in memory for those that were given out."""
+        """Addresses in memory for those that were handed out."""
         numbers = self._find(addresses)
         return addresses - self._starts[numbers] + self._places[numbers] + address(self.memory)
 
     def find(self, outline: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The array in memory for one that was given out, whole."""
+        """The array in memory for a whole one that was handed out."""
         (start,) = self.move(np.array([address(outline)])) - address(self.memory)
         return self.memory[start : start + outline.nbytes].view(outline.dtype).reshape(outline.shape)

@@ -1,4 +1,4 @@
-"""What a step does, one thing after another."""
+"""The calls of a step, one after another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AnyArray: TypeAlias = "npt.NDArray[Any]"
 
 @dataclass
 class Function:
-    """NumPy between tables.
+    """A call of NumPy between tables.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Function:
         It takes `arrays`.
     layer : int
     arrays : tuple of array
-        All that it works on of what `Buffers` gave, whole.
+        All arrays from `Buffers` that it works on, whole.
     """
 
     call: Callable[..., None]
@@ -39,7 +39,7 @@ class Function:
 
 
 class Calls:
-    """Tables of operations, and NumPy between them. Each operation is a call, and each function.
+    """Tables of operations, and NumPy between them. Each operation counts as a call, and so does each function.
 
     Attributes
     ----------
@@ -47,8 +47,8 @@ class Calls:
     layer : int
         Whose calls are being added.
     apart, kept_apart : int
-        Bytes of memory of their own that functions take at most, and what they keep of it from the way forward to that
-        back.
+        The most bytes of memory of its own that a function takes while it runs, and the bytes that all functions keep
+        from the forward pass to the backward pass.
     """
 
     def __init__(self, buffers: Buffers) -> None:
@@ -59,7 +59,7 @@ class Calls:
 
     @property
     def table(self) -> Table:
-        """The table to which operations are to be added now."""
+        """The table to which operations are added now."""
         if not self.all or not isinstance(self.all[-1], Table):
             self.all.append(Table())
         table = self.all[-1]
@@ -69,7 +69,7 @@ class Calls:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many calls there are."""
         return sum(len(call.operations) if isinstance(call, Table) else 1 for call in self.all)
 
     def add(self, operation: o.Operation) -> None:
@@ -83,15 +83,15 @@ class Calls:
         ----------
         call : callable
         arrays : array
-            As `buffers` gives them, whole; the function is given those in memory.
+            As `buffers` gives them, whole; the function gets those in memory.
         apart : int
-            Bytes that it takes besides while it runs.
+            Bytes that it takes in addition while it runs.
         """
         self.all.append(Function(call, self.layer, arrays))
         self.apart = max(self.apart, apart)
 
     def lay_out(self) -> None:
-        """Nothing comes after this: find out from when to when each buffer is used, and a place for it."""
+        """Find out from when to when each buffer is used, and a place for it; nothing may be added after this."""
         number = 0
         addresses: list[npt.NDArray[np.int64]] = []
         numbers: list[npt.NDArray[np.int64]] = []
@@ -109,7 +109,7 @@ class Calls:
         self.buffers.lay_out(np.concatenate(addresses), np.concatenate(numbers))
 
     def allocate(self) -> None:
-        """Have memory, and let all calls use it."""
+        """Get memory, and let all calls use it."""
         self.buffers.allocate()
         for call in self.all:
             if isinstance(call, Table):
@@ -120,14 +120,14 @@ class Calls:
 
     @property
     def layers(self) -> list[int]:
-        """Whose each of them is."""
+        """The layer of each call."""
         found: list[int] = []
         for call in self.all:
             found += call.layers if isinstance(call, Table) else [call.layer]
         return found
 
     def run(self, team: Team) -> None:
-        """Do all of it."""
+        """Make all calls."""
         for call in self.all:
             if isinstance(call, Table):
                 call.run(team)
@@ -135,7 +135,7 @@ class Calls:
                 call.call(*call.arrays)
 
     def measure(self, team: Team) -> list[tuple[int, str, float]]:
-        """Do all of it; layer, operation and seconds of each operation."""
+        """Make all calls; return the layer, the name and the seconds of each operation."""
         seconds = []
         for call in self.all:
             if isinstance(call, Table):

@@ -1,4 +1,4 @@
-"""What comes behind a layer's sums in training: normalization, biases, an activation."""
+"""What follows a layer's sums in training: normalization, biases, an activation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .values import Value
 
 
 class Ending:
-    """What comes behind a layer's sums: normalization where there is one, biases, an activation.
+    """What follows a layer's sums: normalization where there is one, biases, an activation.
 
     Attributes
     ----------
     given : Value
-        The sums: `source` where there is one, the layer's output where the activation may overwrite them there.
+        The sums: `source` if given; else the layer's output where the activation may overwrite them, or another value.
     """
 
     def __init__(self, trainer: Trainer, normalized: bool = False, source: Value | None = None) -> None:
@@ -40,7 +40,7 @@ class Ending:
         self.count = dict(blocks=target.blocks, images=target.images, cells=target.cells)
         mean, variance, factor, tilt, bias = (target.channels(context.store) for _ in range(5))
         self.statistics = {"means": mean, "variances": variance}
-        self.summed = 2 * BLOCK * target.blocks * target.images  # bytes of two sums of each picture's block
+        self.summed = 2 * BLOCK * target.blocks * target.images  # bytes of two sums for each picture's block
         self.mean, self.variance = address(mean), address(variance)
         self.factor, self.tilt, self.bias = address(factor), address(tilt), address(bias)
         if normalized:
@@ -79,9 +79,9 @@ class Ending:
             calls.then(partial(move_statistics, trainer.layer, parameters, self.statistics))
 
     def _find_bent(self, calls: Calls) -> int:
-        """Of what the activation's slope is found; 0 where that is made anew, of what was normalized, or not needed.
+        """What the activation's slope is computed from; 0 where that is recomputed from the sums, or not needed.
 
-        Where a slope is, x > 0 ? x : slope * x, has the sign of x: of a sum that is kept no output is needed, too.
+        x > 0 ? x : slope * x has the sign of x: for its slope the input, where that is kept, does as well as the output.
         """
         sloped = self.trainer.layer.activation in SLOPES
         if self.trainer.layer.activation == "linear" or (self.normalized and (self.of_input or sloped)):
@@ -89,7 +89,7 @@ class Ending:
         return (self.given if self.of_input else self.target).blocked(calls)
 
     def add_backward(self, calls: Calls) -> None:
-        """From the delta of the output to that of the sums, in place; gradients of biases and scales."""
+        """Turn the delta of the output into that of the sums, in place; add to the gradients of biases and scales."""
         trainer, target, gradients = self.trainer, self.target, self.trainer.gradients
         delta = trainer.own_delta(calls)
         sums = address(trainer.context.buffers.take(self.summed))

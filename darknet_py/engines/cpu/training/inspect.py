@@ -27,7 +27,7 @@ class TrainingForecast:
     reason : str
         Why it is trained by its definition; empty where it is not.
     kept : int
-        Bytes of what it gives, in any form, that the way back needs.
+        Bytes of its output, in any layout, that the backward pass needs.
     """
 
     layer: Layer
@@ -40,7 +40,7 @@ class TrainingForecast:
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """Bytes when a step takes most of them.
+    """Bytes at the point where a step takes most of them.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class TrainingMemory:
     outputs, deltas, workspace : int
         That are needed then.
     rest : int
-        What lies between these, statistics and biases, what NumPy takes.
+        Gaps between these, statistics and biases, and what NumPy takes.
     """
 
     parameters: int
@@ -60,7 +60,7 @@ class TrainingMemory:
 
     @property
     def peak(self) -> int:
-        """All of it."""
+        """All of them together."""
         return self.parameters + self.gradients + self.outputs + self.deltas + self.workspace + self.rest
 
 
@@ -85,7 +85,7 @@ def plan_training(
 
 
 def _count_kept(plan: CpuTraining) -> list[int]:
-    """By layers, the bytes that lie there where the way back begins."""
+    """The bytes of each layer's output that are in use when the backward pass begins."""
     kept, layers = [0] * len(plan.layers), plan.calls.layers
     for buffer in plan.buffers.all:
         if buffer.kind == "output" and 0 <= buffer.first < plan.turn <= buffer.last:
@@ -94,7 +94,7 @@ def _count_kept(plan: CpuTraining) -> list[int]:
 
 
 def _measure(plan: CpuTraining) -> TrainingMemory:
-    """What lies there when most does."""
+    """The memory in use when most is."""
     kinds: tuple[Kind, ...] = ("output", "delta", "workspace")
     used = np.zeros((len(kinds), plan.calls.count + 1), np.int64)
     for buffer in plan.buffers.all:

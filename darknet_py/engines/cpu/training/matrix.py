@@ -1,7 +1,7 @@
-"""Connected layers in training: products with a matrix that is worked on where the parameters lie.
+"""Connected layers in training: products with a matrix that stays where the parameters are.
 
-A mini-batch has few pictures, so that each number of the matrix serves few products: time goes by how often memory is
-read and written.
+A mini-batch has few pictures, so that each number of the matrix serves few products: the time depends on how often
+memory is read and written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .products import name_implementation
 from .trainer import Context, Trainer, add_delta
 from .values import Value
 
-# Of a matrix, what a thread goes through at a time: groups of columns side by side, and rows.
+# How much of a matrix a thread goes through at a time: adjacent groups of columns, and rows.
 GROUPS, ROWS = 16, 16
 
 
@@ -76,7 +76,7 @@ class Matrix(Trainer):
             self._go_back(calls, goal)
 
     def _add_gradient(self, calls: Calls) -> None:
-        """Of the weights: a row for each output, images for pixels."""
+        """Add the weights' gradient: a row for each output, with images in place of pixels."""
         source, delta = self.sources[0].flat(calls), self.delta
         assert delta is not None
         calls.add(
@@ -101,7 +101,7 @@ class Matrix(Trainer):
         )
 
     def _go_back(self, calls: Calls, goal: Value) -> None:
-        """Add the delta of the input: a row for each image, outputs for pixels."""
+        """Add the input's delta: a row for each image, with outputs in place of pixels."""
         weights, delta, buffers = self.parameters["weights"], self.delta, self.context.buffers
         assert delta is not None
         turned = address(buffers.take(4 * self.outputs * self.images))  # an output's deltas of all images side by side
@@ -131,7 +131,7 @@ class Matrix(Trainer):
         add_delta(calls, found.blocked(calls), goal)
 
     def _sums(self, calls: Calls) -> dict[str, int]:
-        """What both sums are told: their columns are the inputs, a row's side by side."""
+        """The fields that both sums share: their columns are the inputs, which are adjacent in a row."""
         return dict(
             images=1,
             parts=1,

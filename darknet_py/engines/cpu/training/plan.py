@@ -1,4 +1,4 @@
-"""The CPU engine's training: a mini-batch forward, measured, and backward, all threads at every operation."""
+"""The CPU engine's training: a mini-batch forward, its loss, and backward, with all threads at every operation."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class CpuTraining:
     Attributes
     ----------
     trainers : list of Trainer
-        Of each layer.
+        One for each layer.
     turn : int
-        The number of the first call of the way back.
+        The number of the first call of the backward pass.
     defined : dict of int to str
-        For layers that are trained by their definitions, in NumPy, though these are slow, why.
+        Why layers are trained by their definitions, in NumPy, though that is slow.
     """
 
     random: np.random.Generator
@@ -77,7 +77,7 @@ class CpuTraining:
         self.calls.lay_out()
 
     def allocate(self) -> None:
-        """Be ready for a step."""
+        """Get memory and threads, to be ready for a step."""
         self.team = team_of(self.threads)
         self.calls.allocate()
 
@@ -94,7 +94,7 @@ class CpuTraining:
         return sum(self.losses) / len(self.losses)
 
     def measure(self, images: Array, truths: Array, random: np.random.Generator) -> list[tuple[int, str, float]]:
-        """A step; for each operation its layer, its name and its seconds."""
+        """Run a step; return the layer, the name and the seconds of each operation."""
         self._take(images, truths, random)
         return self.calls.measure(self.team)
 
@@ -109,7 +109,7 @@ class CpuTraining:
         table.run(self.team)
 
     def read(self) -> Parameters:
-        """They are here."""
+        """See `TrainingPlan`: they are here already."""
         return self.parameters
 
     def _take(self, images: Array, truths: Array, random: np.random.Generator) -> None:
@@ -119,12 +119,12 @@ class CpuTraining:
             np.copyto(target[: source.size], source)
 
     def _give(self, target: Array) -> None:
-        """The pictures, which then are nobody's any more."""
+        """Copy the pictures to `target`, and do not hold them any longer."""
         np.copyto(target, self.taken)
         del self.taken
 
     def _find_learning(self) -> list[int]:
-        """The layers whose outputs' deltas are of use to one that learns."""
+        """The layers whose outputs' deltas are needed for some layer to learn."""
         first, learning = first_trained(self.layers), set[int]()
         for layer in self.layers[first:]:
             learns = self.rates[layer.index] != 0 and bool(layer.taken)
@@ -151,7 +151,7 @@ class CpuTraining:
             trainer.build_backward(self.calls)
 
     def _add_measure(self, layer: Layer) -> Value:
-        """Compare a layer with the truth; the delta that this makes of its first input."""
+        """Add the comparison of a layer with the truth; return the delta of its first input."""
         inputs = [self.values[source].plain(self.calls) for source in layer.inputs]
         delta = Value(self.buffers, "delta", layer.input_shapes[0], self.images)
 

@@ -1,4 +1,4 @@
-"""Convolutions in training: their sums, and the deltas of what goes into them."""
+"""Convolutions in training: their sums, and the deltas of their inputs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .values import Value
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-REORDERED = 1 << 16  # weights from which on NumPy had better not put them into another order before each step
+REORDERED = 1 << 16  # the most weights that NumPy puts into another order before each step, if that can be avoided
 
 
 def mirror(layer: Convolutional) -> Convolutional:
-    """The convolution that gives the delta of a convolution's input, of its own delta, cells `layer.stride` apart.
+    """The convolution that computes the delta of `layer`'s input from that of its sums, with cells `stride` apart.
 
-    Its weights are those of `layer`, windows turned round, filters and channels exchanged.
+    Its weights are those of `layer`, with windows rotated by 180 degrees, and filters and channels exchanged.
     """
     source = layer.input_shapes[0]
     mirrored = copy(layer)
@@ -87,7 +87,7 @@ class Products:
     ----------
     buffers : Buffers
     copied : list of (array, array)
-        Where the second is copied, to the start of the first, before each step.
+        Pairs of which the second is copied, to the start of the first, before each step.
     images, threads : int
     """
 
@@ -105,7 +105,7 @@ class Products:
         source: Array,
         biases: Array,
     ) -> PackedWeights:
-        """What `weights` gives, made of `source`, and `biases`, packed for `layer` each time anew."""
+        """What `weights` returns, made from `source`, and `biases`, packed for `layer` again in each step."""
         ones = np.ones(len(biases), np.float32)
         if not algorithm.reorders(layer) and np.may_share_memory(weights(), source):
             packed = algorithm.pack(calls.table, self.buffers, layer, weights(), ones, biases)
@@ -146,7 +146,7 @@ class Products:
         return address(self.buffers.take(size))
 
     def forward(self, calls: Calls, layer: Layer, weights: Array, biases: Array, source: Value, target: Value) -> str:
-        """The layer's sums, and `biases`; the implementation."""
+        """Add the calls that compute the layer's sums plus `biases`; return the implementation."""
         algorithm = pick(layer, weights.size)
         assert algorithm is not None
         packed = self._pack(calls, layer, algorithm, lambda: weights, weights, biases)
@@ -158,7 +158,7 @@ class Products:
         return name_implementation(algorithm.name)
 
     def convolve_back(self, calls: Calls, layer: Convolutional, weights: Array, delta: Value, target: Value) -> str:
-        """Add the delta of a convolution's input, of that of its sums; the implementation."""
+        """Add the calls that compute the delta of a convolution's input from its sums'; return the implementation."""
         mirrored = mirror(layer)
         algorithm = pick(mirrored, weights.size)
         assert algorithm is not None

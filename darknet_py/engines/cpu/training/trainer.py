@@ -1,4 +1,4 @@
-"""A layer's part in a mini-batch: what all kinds have, and any layer by its definition."""
+"""A layer's part in a mini-batch: what all kinds share, and any layer by its definition."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Context(Protocol):
     Attributes
     ----------
     buffers : Buffers
-        What values and operations lie in, in turns.
+        Memory that values and operations use in turns.
     store : Store
-        What lies where it is from one step to the next.
+        Memory for what stays from one step to the next.
     copied : list of (array, array)
-        Where the second is copied, to the start of the first, before each step.
+        Pairs of which the second is copied, to the start of the first, before each step.
     products : Products
     weight_gradients : WeightGradients
     parameters, gradients : Parameters
     values, deltas : dict of int to Value
-        By layers, -1 for the network's input; what is wanted has a delta.
+        By layer, -1 for the network's input; only those whose delta is needed have one.
     rates : list of float
-        By layers; 0 where nothing is learned.
+        By layer; 0 where nothing is learned.
     random : numpy.random.Generator
         Of this step.
     """
@@ -60,13 +60,13 @@ class Trainer:
 
     Attributes
     ----------
-    delta : Value
-        Of its output; filled, when the way back comes to it, if anything depends on it.
+    delta : Value or None
+        Of its output; None where not needed. It is filled when the backward pass gets to it, if anything depends on it.
     source_deltas : list of Value or None
-        Of its inputs; None where nobody wants it.
+        Of its inputs; None where they are not needed.
     implementations : dict of str to str
-        What does a part of it, ``forward``, ``data`` (back to its inputs) or ``weights`` (back to what it learns); none
-        where there is nothing to do.
+        The implementations of ``forward``, ``data`` (back to its inputs) and ``weights`` (back to what it learns); one
+        with nothing to do is missing.
     """
 
     def __init__(self, context: Context, layer: Layer) -> None:
@@ -82,16 +82,16 @@ class Trainer:
 
     @property
     def name(self) -> str:
-        """Of its implementation, where it has but one."""
+        """The name of its implementation, where it has only one."""
         return name_implementation(self.layer.kind)
 
     def build_forward(self, calls: Calls) -> None:
-        """`add_forward`; note what does it."""
+        """Call `add_forward`; note the implementation."""
         self.implementations["forward"] = self.name
         self.add_forward(calls)
 
     def build_backward(self, calls: Calls) -> None:
-        """`add_backward`, where anything depends on its output; note what does it."""
+        """Call `add_backward`, where anything depends on the output; note the implementations."""
         if self.delta is None or not self.delta.filled:
             return
         if any(goal is not None for goal in self.source_deltas):
@@ -101,11 +101,11 @@ class Trainer:
         self.add_backward(calls)
 
     def add_forward(self, calls: Calls) -> None:
-        """Add what gives the layer's output."""
+        """Add the calls that compute the layer's output."""
         raise NotImplementedError
 
     def add_backward(self, calls: Calls) -> None:
-        """Add what gives the deltas of its inputs, of that of its output, and adds to its gradients."""
+        """Add the calls that compute its inputs' deltas from its output's, and add to its gradients."""
         raise NotImplementedError
 
     def own_delta(self, calls: Calls) -> int:
@@ -114,21 +114,21 @@ class Trainer:
         return self.delta.blocked(calls)
 
     def _pass_on(self, calls: Calls, number: int = 0, alpha: float = 1) -> None:
-        """Add `alpha` times the delta to that of input `number`."""
+        """Add `alpha` times the layer's delta to that of input `number`."""
         target = self.source_deltas[number]
         if target is not None:
             add_delta(calls, self.own_delta(calls), target, alpha)
 
 
 def add_delta(calls: Calls, source: int, target: Value, alpha: float = 1) -> None:
-    """Add `alpha` times what lies at `source`, blocked, to a delta."""
+    """Add `alpha` times the blocked values at `source` to a delta."""
     cells, goal = target.blocks * target.images * target.cells, target.make_blocked()
     calls.add(o.AddDelta(a=source, c=goal, cells=cells, clear=not target.filled, alpha=alpha))
     target.filled = True
 
 
 class Definition(Trainer):
-    """Any layer, as it is defined."""
+    """Any layer, by its definition."""
 
     name = "definition"
     saved: Saved
@@ -164,7 +164,7 @@ class Definition(Trainer):
                 add_delta(calls, value.blocked(calls), goal)
 
     def _go_back(self, delta: Array, *found: Array) -> None:
-        """Behind the deltas of inputs may come the inputs, of which what was saved may be parts."""
+        """`found` are the inputs' deltas; the inputs may follow, as parts of them may have been saved."""
         gradients = self.layer.backward(delta, self.saved, self.parameters)
         self.saved = {}
         for target, gradient in zip(found, gradients.inputs, strict=False):

@@ -1,4 +1,4 @@
-"""How each kind of layer is trained: the operations of its way forward, and of that back."""
+"""How each kind of layer is trained: the operations of its forward and its backward pass."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class Sum(Trainer):
 
 
 class Join(Trainer):
-    """[route]: its inputs are copied, whole blocks of channels."""
+    """[route]: its inputs are copied, in whole blocks of channels."""
 
     def _parts(self) -> list[int]:
         """How far into the blocked output each input lies, in bytes."""
@@ -247,7 +247,7 @@ class Drop(Trainer):
 
 
 class Measured(Trainer):
-    """[cost]: what it takes is what it gives."""
+    """[cost]: its output is its input."""
 
     def __init__(self, context: Context, layer: Layer) -> None:
         super().__init__(context, layer)
@@ -262,7 +262,7 @@ class Measured(Trainer):
         self._pass_on(calls)
 
 
-# What trains a layer, by its type; of some the definition is fast enough.
+# What trains a layer, by its type; for some the definition is fast enough.
 TRAINERS: dict[type[Layer], type[Trainer]] = {
     Activation: Pointwise,
     AvgPool: Average,

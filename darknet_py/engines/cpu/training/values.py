@@ -1,4 +1,4 @@
-"""What training keeps of a mini-batch: values and deltas, in blocked layout, in plain one, or in both."""
+"""What training keeps of a mini-batch: values and deltas, in blocked layout, in plain layout, or in both."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .calls import Calls
 
 
 class Value:
-    """An array of a mini-batch's, (images, *shape).
+    """An array of a mini-batch, (images, *shape).
 
     Attributes
     ----------
     filled : bool
-        Of a delta: whether something has been added to it, so that what comes next is not the first.
+        For a delta: whether something has been stored in it, so that what comes next must be added.
     """
 
     def __init__(self, buffers: Buffers, kind: Kind, shape: Shape, images: int) -> None:
@@ -36,7 +36,7 @@ class Value:
 
     @property
     def cells(self) -> int:
-        """Of a picture's block."""
+        """The cells of a picture's block."""
         return self.shape.height * self.shape.width
 
     @property
@@ -45,34 +45,34 @@ class Value:
         return self.images * self.cells * BLOCK
 
     def make_blocked(self) -> int:
-        """Let it be in blocked layout; its address."""
+        """Give it memory in blocked layout, if it has none; return the address."""
         if self._blocked is None:
             self._blocked = self.buffers.take(self.blocks * self.plane, self.kind).view(np.float32)
         return address(self._blocked)
 
     def make_plain(self) -> Array:
-        """Let it be in plain layout; the array."""
+        """Give it memory in plain layout, if it has none; return the array."""
         if self._plain is None:
             size = self.images * self.shape.size * 4
             self._plain = self.buffers.take(size, self.kind).view(np.float32).reshape(self.images, *self.shape)
         return self._plain
 
     def blocked(self, calls: Calls) -> int:
-        """The address in blocked layout, into which `calls` bring it where it is in plain layout alone."""
+        """The address in blocked layout, into which `calls` bring it where it is only in plain layout."""
         if self._blocked is None:
             plain = self.make_plain()
             calls.add(o.ToBlocks(a=address(plain), c=self.make_blocked(), out_cell=BLOCK, **self.description))
         return self.make_blocked()
 
     def plain(self, calls: Calls) -> Array:
-        """The array in plain layout, into which `calls` bring it where it is in blocked layout alone."""
+        """The array in plain layout, into which `calls` bring it where it is only in blocked layout."""
         if self._plain is None:
             start = self.make_blocked()
             calls.add(o.ToPlain(a=start, c=address(self.make_plain()), **self.description))
         return self.make_plain()
 
     def flat(self, calls: Calls) -> Value:
-        """The same numbers, in the order of plain layout, as pictures of one cell: itself where that is its own."""
+        """The same numbers, in the order of plain layout, as pictures of one cell; itself where it has one cell."""
         if self.cells == 1:
             return self
         if self._flat is None:
@@ -82,12 +82,12 @@ class Value:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is in plain layout, perhaps too."""
+        """Whether it is in plain layout, possibly among others."""
         return self._plain is not None
 
     @property
     def description(self) -> dict[str, int]:
-        """What an operation that changes the layout is told of it."""
+        """The fields that describe it to an operation that changes the layout."""
         return dict(
             blocks=self.blocks,
             channels=self.shape.channels,
@@ -97,5 +97,5 @@ class Value:
         )
 
     def channels(self, store: Store) -> Array:
-        """Room for a number of each channel, in whole registers, zeros."""
+        """Room for a number for each channel, in whole registers of zeros."""
         return store.take(self.blocks * LANES * 4).view(np.float32)

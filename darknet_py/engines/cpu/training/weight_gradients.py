@@ -1,4 +1,4 @@
-"""The gradients of convolutions' weights: what came in times the deltas of sums, summed over pixels and pictures."""
+"""The gradients of convolutions' weights: inputs times the deltas of sums, summed over pixels and pictures."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .values import Value
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-CACHED = 128 << 10  # bytes of rows of pixels that are gone through for all taps of a window
-PARTIAL = 8 << 20  # bytes of sums of parts of the pictures
+CACHED = 128 << 10  # bytes of rows of pixels that are gone through for all taps of a window before the next rows
+PARTIAL = 8 << 20  # the most bytes of sums over parts of the pictures
 
 
 @dataclass
 class WeightGradients:
-    """What adds to them.
+    """Computes them.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class WeightGradients:
     images: int
 
     def add(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> str:
-        """Add the gradient of a layer's weights; what the way to do it is called."""
+        """Add the gradient of a layer's weights; return the name of the implementation."""
         if source.is_plain and source.shape.channels < LANES:
             self._add_pixels(calls, layer, gradient, source, delta)
             return "sum_pixels"
@@ -48,7 +48,7 @@ class WeightGradients:
         return "sum_blocks"
 
     def _add_pixels(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> None:
-        """Of a picture of few channels: a tap is a row of the window, whose columns and channels lie side by side."""
+        """For a picture of few channels: a tap is a row of the window, whose columns and channels are adjacent."""
         channels, (height, width) = source.shape.channels, padded_sides(layer)
         row = width * channels * 4
         copied = round_up(self.images * height * row, LINE)
@@ -90,7 +90,7 @@ class WeightGradients:
         )
 
     def _add_blocks(self, calls: Calls, layer: Convolutional, gradient: Array, source: Value, delta: Value) -> None:
-        """Tap by tap of the window, over blocked pictures with their edges; groups that share blocks together."""
+        """Tap by tap of the window, over padded blocked pictures; groups that share blocks are summed together."""
         (height, width), shape = padded_sides(layer), source.shape
         together = bundle(layer)
         assert together is not None
@@ -149,7 +149,7 @@ class _Sums:
     Attributes
     ----------
     images, taps, blocks, rows, columns : int
-        Blocks and rows are the input's, `columns` registers the delta's.
+        Blocks and rows are the input's, columns are registers of the delta.
     """
 
     images: int
@@ -160,7 +160,7 @@ class _Sums:
 
     @property
     def parts(self) -> int:
-        """So many that there are items for many threads, and their sums take little memory."""
+        """How many parts there are: enough items for many threads, but sums that take little memory."""
         items = -(-self.columns // t.GROUP) * self.blocks
         return max(1, min(self.images, -(-MACHINE.items // items), PARTIAL // self._part))
 
@@ -170,14 +170,14 @@ class _Sums:
 
     @property
     def bytes(self) -> int:
-        """Of memory; the last register may be read past its end."""
+        """Bytes of memory, with a register to spare: the last may be read past its end."""
         return self.parts * self._part + BLOCK
 
     def add(
         self, calls: Calls, shape: Shape, of_source: dict[str, int], taps: npt.NDArray[np.int64], delta: int,
         plane: int, place: int,
     ) -> None:  # fmt: skip
-        """Sum up, at `place`; deltas are of `shape`, and `plane` bytes between their blocks."""
+        """Add the summing up, at `place`; deltas are of `shape`, with `plane` bytes between their blocks."""
         row = min(self.columns, t.GROUP) * shape.width * BLOCK + of_source["a_row"]
         calls.add(
             o.SumProducts(
