@@ -81,7 +81,7 @@ class Ending:
     def _find_bent(self, calls: Calls) -> int:
         """What the activation's slope is computed from; 0 where that is recomputed from the sums, or not needed.
 
-        x > 0 ? x : slope * x has the sign of x: for its slope the input, where that is kept, does as well as the output.
+        x > 0 ? x : slope * x has the sign of x: for its slope the input, where it is kept, does as well as the output.
         """
         sloped = self.trainer.layer.activation in SLOPES
         if self.trainer.layer.activation == "linear" or (self.normalized and (self.of_input or sloped)):
