@@ -1,6 +1,6 @@
-"""The micro-kernel of weights' gradients: a tile of sums over pixels of what came in times what is to change.
+"""The micro-kernel of weights' gradients: a tile of sums over pixels of inputs times deltas.
 
-Both are read as they lie; a tile's rows are numbers side by side, its columns registers.
+Both are read in place; a tile's rows are adjacent numbers, its columns registers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 14)
 
 
 def most_rows(columns: int) -> int:
-    """Of a tile of so many columns: of a block's lanes the half, quarter, ... whose sums stay in registers."""
+    """The most rows of a tile: all of a block's lanes, a half, a quarter, ..., so that sums stay in registers."""
     rows = LANES
     while rows * columns > ROWS * COLUMNS:
         rows //= 2
@@ -104,15 +104,15 @@ def accumulate(
     Parameters
     ----------
     rows, columns : int
-        Of the tile: 1..MOST_ROWS[columns] float32 side by side in `a`, 1..GROUP registers of `b`.
+        Of the tile: 1..MOST_ROWS[columns] adjacent float32 in `a`, 1..GROUP registers of `b`.
     a, pixel, a_row : int
-        The first; from one x and y to the next.
+        The first number; the distance from one x and from one y to the next.
     b, b_pixel, b_row, b_plane : int
-        The same, and from one column to the next.
+        The same, and the distance from one column to the next.
     pixels, row_count : int
         How many x and y there are.
     c, c_row, c_plane : int
-        Where the tile is added; from one row and column to the next.
+        Where the tile is added; the distance from one row and from one column to the next.
     """
     signature = types.void(*[types.intp] * 14)
 

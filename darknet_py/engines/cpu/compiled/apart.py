@@ -1,4 +1,4 @@
-"""Functions that are compiled apart from those that call them: once, and at the same time as they."""
+"""Functions that are compiled apart from their callers: once, and in parallel with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNATURE = ir.FunctionType(I64, [I64] * t.APART_FIELDS)
 def _call(symbol: str) -> Any:
     @intrinsic
     def call(context: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> Any:
-        """A function of so many int64, that returns one."""
+        """Call a function of `APART_FIELDS` int64, which returns one."""
 
         def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
             return build.call(cgutils.get_or_insert_function(build.module, _SIGNATURE, symbol), args)

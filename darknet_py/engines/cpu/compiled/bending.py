@@ -1,6 +1,6 @@
-"""Curves of cells that lie in a cache.
+"""Curves applied to cells that are in a cache.
 
-A module of its own, which Numba only links to: curves are compiled once, and a loop over cells keeps to one of them.
+A module of its own, which Numba only links to: curves are compiled once, and each has loops over cells of its own.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _emit_curve(build: Any, name: str, kind: Any, size: int, start: Any, cells: 
 
 @intrinsic
 def bend_cells(context: Any, code: Any, start: Any, cells: Any, runs: Any, apart: Any, cell: Any) -> Any:
-    """Put the curve of each number of cells in its place.
+    """Apply a curve to each number of cells, in place.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def bend_cells(context: Any, code: Any, start: Any, cells: Any, runs: Any, apart
     start : int
         The first cell's address.
     cells, runs, apart : int
-        Cells side by side, at least 1; how many such runs, at least 1, and bytes from one to the next.
+        Adjacent cells, at least 1; how many such runs, at least 1, and bytes from one to the next.
     cell : int
         Bytes of a cell: float32 where LANES of them take BLOCK bytes, else bfloat16.
     """

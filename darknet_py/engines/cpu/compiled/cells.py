@@ -28,7 +28,7 @@ def store_cell(address, value, cell):
 
 @kernel
 def load_lane(address, cell):
-    """The number at `address`, one of a cell's."""
+    """The number at `address`, one of those in a cell of `cell` bytes."""
     if cell == BLOCK:
         return load_scalar(address)
     return load_narrow_scalar(address)
@@ -36,7 +36,7 @@ def load_lane(address, cell):
 
 @kernel
 def sum_cells(address, count, cell):
-    """The sum of `count` cells, the first at `address`: every fourth by itself, as each addition waits for the last."""
+    """The sum of `count` cells, the first at `address`: in four parts, as each addition waits for the one before."""
     first = second = third = fourth = broadcast(float32(0))
     whole = count - count % 4
     for i in range(0, whole, 4):

@@ -70,10 +70,10 @@ def where(mask: Expression, yes: Expression | float, no: Expression | float) -> 
 
 
 _LOG2_E = 1.4426950408889634
-# Of ln 2 what float32 holds in few bits, so that small integers times it are exact, and the rest.
+# ln 2 in two parts: what float32 holds in few bits, so that small integers times it are exact, and the rest.
 _LN2_UPPER, _LN2_LOWER = 0.693359375, -2.12194440e-4
 _ROUNDER = 1.5 * 2**23  # added to a number it leaves the nearest integer in the last bits
-# Of 1 / ln 2 what float32 holds, and the rest.
+# 1 / ln 2 in two parts: what float32 holds, and the rest.
 _LOG2_E_UPPER, _LOG2_E_LOWER = 1.4426950216293335, 1.92596299e-08
 # (2**f - 1) / f for |f| <= 1 / 2, fitted for the least relative error of 2**f: 9e-8.
 _EXP2 = 0.6931469775968304, 0.2402224208325916, 0.05550733746269501, 0.00967151275285017, 0.0013264726448519175
@@ -87,7 +87,7 @@ def _shift(x: Expression) -> Expression:
 
 
 def _power_of_two(shifted: Expression) -> Expression:
-    """2**n for integers n, plus `_ROUNDER`, of -126 to 127; 0 for -127, and infinity for 128."""
+    """2**n, given n + `_ROUNDER`, for integers n from -126 to 127; 0 for -127, and infinity for 128."""
     build, offset = shifted.build, 0x4B400000 - 127  # the rounder's bits, less the exponent's bias
     n = build.sub(build.bitcast(shifted.value, INTS), ir.Constant(INTS, [offset] * LANES))
     return Expression(build, build.bitcast(build.shl(n, ir.Constant(INTS, [23] * LANES)), REGISTER))
@@ -101,11 +101,11 @@ def _polynomial(coefficients: tuple[float, ...], x: Expression) -> Expression:
 
 
 def exp(x: Expression) -> Expression:
-    """e**x; near float32's ends 0 and infinity.
+    """e**x; 0 and infinity near the ends of float32's range.
 
-    As 2**n * 2**f, which takes three operations less than e**r of what is left of x. The relative error is at most
-    3e-7; with instructions for n and f, which take half of swish's 19 cycles away, at most 3e-7 + 6e-8 |x|: as much
-    as x's own rounding makes.
+    It is 2**n * 2**f, which takes three operations fewer than 2**n * e**r. The relative error is at most 3e-7; with
+    instructions for n and f, which save half of swish's 19 cycles, at most 3e-7 + 6e-8 |x|: as much as the rounding
+    of x itself causes.
     """
     if ISA.scale:
         build, power = x.build, (x * _LOG2_E).value
@@ -218,7 +218,7 @@ CURVES: dict[str, Callable[[Expression], Expression]] = {
 }
 
 
-# Their slopes, by the output y, or by the input x where layers/activations.py has them of that.
+# Their slopes, by the output y, or by the input x where layers/activations.py defines them by that.
 SLOPES: dict[str, Callable[[Expression], Expression]] = {
     "logistic": lambda y: y * (1.0 - y),
     "loggy": lambda y: (y + 1.0) * (1.0 - y) * 0.5,

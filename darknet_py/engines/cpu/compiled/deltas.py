@@ -1,4 +1,4 @@
-"""Deltas on their way back through what has no parameters: pooling, sums, and windows that lie apart."""
+"""The backward pass of deltas through what has no parameters: pooling, sums, and strides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .vector import broadcast, fma, load, load_scalar, store, store_scalar, take
 
 @kernel
 def add_delta(op: o.AddDelta, alpha, share):
-    """C = alpha * A + C, or alpha * A where `clear`; so many cells an item."""
+    """C = alpha * A + C, or alpha * A where `clear`; an item is `CELLS` cells."""
     cells, alphas = op.cells, broadcast(alpha)
     queue = share_out(share, (cells + CELLS - 1) // CELLS)
     item = next_item(queue)
@@ -29,10 +29,10 @@ def add_delta(op: o.AddDelta, alpha, share):
 
 @kernel
 def add_shortcut_delta(op: o.ShortcutDelta, beta, share):
-    """Add BETA times deltas at A to those at C that a shortcut has added; a picture's block an item.
+    """Add `beta` times deltas at A to those at C, whose cells a shortcut has added; an item is a picture's block.
 
-    C's pictures are `other_height` x `other_width`; every `spread`-th cell of A is of every `other_step`-th of C's, in
-    the first `summed_blocks`. `clear`: C is zero before.
+    C's pictures are `other_height` x `other_width`; every `spread`-th cell of A belongs to every `other_step`-th of
+    C's, in the first `summed_blocks` blocks. With `clear`, C is cleared first.
     """
     h, w, oh, ow = op.height, op.width, op.other_height, op.other_width
     spread, step = op.spread, op.other_step
@@ -55,7 +55,7 @@ def add_shortcut_delta(op: o.ShortcutDelta, beta, share):
 
 @kernel
 def multiply_cells(op: o.MultiplyCells, share):
-    """C = A * OTHER; so many cells an item."""
+    """C = A * OTHER; an item is `CELLS` cells."""
     cells = op.cells
     queue = share_out(share, (cells + CELLS - 1) // CELLS)
     item = next_item(queue)
@@ -67,9 +67,9 @@ def multiply_cells(op: o.MultiplyCells, share):
 
 @kernel
 def pool_maximum_delta(op: o.MaxPoolDelta, share):
-    """Add deltas at B to C, each where a window of A has its maximum, OTHER, first; a picture's block an item.
+    """Add deltas at B to C, each where its window of A first has the maximum at OTHER; an item is a picture's block.
 
-    Windows are as for `pool_maximum`; `clear`: C is zero before.
+    Windows are as for `pool_maximum`. With `clear`, C is cleared first.
     """
     h, w, oh, ow = op.height, op.width, op.out_height, op.out_width
     size, stride, padding = op.size, op.stride, op.padding
@@ -98,7 +98,10 @@ def pool_maximum_delta(op: o.MaxPoolDelta, share):
 
 @kernel
 def pool_average_delta(op: o.AvgPoolDelta, share):
-    """Add deltas at A, divided by a plane's cells, to all of them at C; a picture's block an item."""
+    """Add deltas at A, divided by the number of a plane's cells, to all these at C; an item is a picture's block.
+
+    With `clear`, C is cleared first.
+    """
     size = op.height * op.width
     inverse = broadcast(float32(1) / float32(size))
     queue = share_out(share, op.blocks * op.images)
@@ -112,7 +115,7 @@ def pool_average_delta(op: o.AvgPoolDelta, share):
 
 @kernel
 def spread(op: o.Spread, share):
-    """Blocked pictures at A to C, cells `stride` apart and zeros between and after them; a picture's block an item."""
+    """Blocked pictures at A to C, cells `stride` apart, with zeros between and after; an item is a picture's block."""
     h, w, tall, wide = op.height, op.width, op.out_height, op.out_width
     zero = broadcast(float32(0))
     queue = share_out(share, op.blocks * op.images)
@@ -130,7 +133,7 @@ def spread(op: o.Spread, share):
 
 @kernel
 def to_plain(op: o.ToPlain, scratch, share):
-    """Blocked pictures at A to plain ones at C; a picture's block an item. `scratch` holds a register."""
+    """Blocked pictures at A to plain ones at C; an item is a picture's block. `scratch` holds a register."""
     size, channels = op.height * op.width, op.channels
     queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)

@@ -1,7 +1,7 @@
-"""What Python calls: `work` in a team, for the caller and the other threads, `interpolate` and `warp`; what is compiled
-apart from them, `walk` and `train`.
+"""The functions that Python calls: `work`, for a team's caller and its other threads, `interpolate` and `warp`; and
+those that are compiled apart from these, `walk` and `train`.
 
-From the moment when a call is posted until all threads are done with it no Python runs in the caller's thread, so that
+From the moment when a call is posted until all threads are done with it, no Python runs in the caller's thread, so that
 no exception can come between.
 """
 
@@ -23,7 +23,7 @@ PATIENCE = 2000
 
 @kernel
 def _post(mailbox, call, row, scratch, threads):
-    """Let the others, of so many threads, walk a call from a row on; wake who sleeps, send away who is on this core."""
+    """Let the others of `threads` threads walk a call from a row on; wake sleepers, and move those on this core."""
     post = mailbox + LINE
     exchange(post + t.CALL * 8, call)
     exchange(post + t.FROM * 8, row)
@@ -41,7 +41,7 @@ def _post(mailbox, call, row, scratch, threads):
 
 @kernel
 def _begin(mailbox, call, row, scratch, threads):
-    """Begin a stretch of a call from a row on, with the others of a team of so many; with how many it is."""
+    """Begin a stretch of a call from a row on, in a team of `threads` threads; return how many of them walk it."""
     working = choose_threads(mailbox, threads)
     for thread in range(working):
         exchange(mailbox + (2 + thread * t.LINES) * LINE, 0)
@@ -53,9 +53,9 @@ def _begin(mailbox, call, row, scratch, threads):
 
 @kernel
 def _await(mailbox, thread, done):
-    """What is posted next, behind `done`, for this thread; 0 where that is to leave. Sleep where nothing comes.
+    """Wait for what is posted next, after `done`, for this thread; 0 where it is to leave. Sleep where nothing comes.
 
-    Who takes the mark of sleep away decides: the thread itself, which then goes on, or the caller, which wakes it.
+    Whoever clears the mark of sleep decides: the thread itself, which then goes on, or the caller, which wakes it.
     """
     post = mailbox + LINE
     line = post + thread * t.LINES * LINE
@@ -67,7 +67,7 @@ def _await(mailbox, thread, done):
             done = posted
             if fetch(post + t.CALL * 8) == 0:
                 return 0
-            if thread < posted % t.MOST_THREADS:  # else the next may be posted already, while this reads
+            if thread < posted % t.MOST_THREADS:  # otherwise the next may be posted already, while this is read
                 return posted
         elif turns < PATIENCE:
             turns += 1

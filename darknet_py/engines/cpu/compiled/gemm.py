@@ -1,4 +1,4 @@
-"""Products of pixels and weights: convolutions, connected layers and the middle of Winograd's, all alike."""
+"""Products of pixels and weights: convolutions, connected layers and the middle step of Winograd's, all alike."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ AHEAD = 2048  # bytes of weights fetched ahead: the processor's own prefetching 
 def multiply(op: o.Gemm, slope, final, share):
     """Run a `GEMM` operation: for each batch, panel of output channels and row of pixels, tile by tile.
 
-    An item of work is a panel and a chunk of tiles; tiles of a row are as equal as can be. `by_pixels`, all panels of
-    a chunk come one after another; else, all chunks of a panel. With `spans` a batch has its kind's part of each row,
-    and all batches of a panel come one after another: `transform_output` finds its blocks' products on the same core.
+    An item of work is a panel and a chunk of tiles; tiles of a row are as equal as possible. With `by_pixels` all
+    panels of a chunk come one after another; otherwise all chunks of a panel. With `spans` a batch has its kind's part
+    of each row, and all batches of a panel come one after another: `transform_output` finds its blocks' products on the
+    same core.
     """
     tiles = (op.pixels + ROWS - 1) // ROWS
     small, larger = divmod(op.pixels, tiles)
@@ -72,7 +73,7 @@ def multiply(op: o.Gemm, slope, final, share):
                 multiply_adjacent(BLOCK, count, columns, *rest)
             else:
                 multiply_strided(op.pixel, count, columns, *rest)
-            if op.curve != 0:  # while the first cache has the tile
+            if op.curve != 0:  # while the tile is in the L1 cache
                 bend_cells(op.curve, c, count, columns, op.c_plane, op.out_cell)
             ahead += skip
         item = following if op.claim else next_item(queue)
@@ -80,7 +81,7 @@ def multiply(op: o.Gemm, slope, final, share):
 
 @kernel
 def find_weights(op: o.Gemm | o.Winograd, batch, panel):
-    """Where a panel of a batch begins, its columns, its taps' offsets in A and how many they are."""
+    """Where a panel of a batch begins, its columns, where its taps' offsets in A are, and how many taps there are."""
     first, count = 0, op.tap_count
     if op.tap_ranges != 0:
         taps = int64s(op.tap_ranges + batch * 16)
@@ -99,7 +100,7 @@ def find_span(op: o.Gemm | o.WinogradInput | o.WinogradOutput | o.Winograd, grou
 
 @kernel
 def find_part(part, small, larger):
-    """The first of a part, and how many there are: of all parts the first `larger` have one more than `small`."""
+    """Where a part begins, and how many are in it: `small`, and one more in the first `larger` parts."""
     return part * small + min(part, larger), small + (1 if part < larger else 0)
 
 

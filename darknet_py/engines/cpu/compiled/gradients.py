@@ -59,7 +59,7 @@ def sum_products(op: o.SumProducts, share):
 
 @kernel
 def add_gradients(op: o.AddGradients, scratch, share):
-    """Add sums at A, over all their parts, to gradients at C; a block of output channels and a tap an item.
+    """Add sums at A, over all their parts, to gradients at C; an item is a block of output channels and a tap.
 
     `scratch` holds a register.
     """

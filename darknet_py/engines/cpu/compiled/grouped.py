@@ -1,4 +1,4 @@
-"""Convolutions in small groups, depthwise ones first, on blocked pictures: as they lie, or copied with edges."""
+"""Convolutions in small groups, such as depthwise ones, on blocked pictures: in place, or copied with padding."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .vector import broadcast, store
 
 @kernel
 def convolve_groups(op: o.Grouped, slope, final, share):
-    """Run a `GROUPED` operation; `item_rows` rows of a picture's block an item.
+    """Run a `GROUPED` operation; an item is `item_rows` rows of a picture's block.
 
-    At PADDED of thread 0, `thread_bytes` before the next one's, is room for a copy of an item's pixels with padding.
-    ROW_SUMS gets the sum of each row of a picture's block: a mean that read the picture anew would take it from the
-    cores that wrote it. On two without a common cache efficientnet_b0 took 5.7 ms for 6.1.
+    PADDED is thread 0's room for a copy of an item's pixels with padding, `thread_bytes` before the next thread's.
+    ROW_SUMS gets the sum of each row of a picture's block: a mean that read the picture again would fetch it from the
+    cores that wrote it. On two cores without a common cache efficientnet_b0 took 5.7 ms instead of 6.1.
     """
     tall, wide = op.out_height, op.out_width
     bands = (tall + op.item_rows - 1) // op.item_rows
@@ -36,7 +36,7 @@ def convolve_groups(op: o.Grouped, slope, final, share):
             _convolve_padded(op, slope, final, picture, start, end, op.padded + share.thread * op.thread_bytes)
         else:
             _convolve_in_place(op, slope, final, picture, start, end)
-        # While the first cache has them.
+        # While the rows are in the L1 cache.
         out_cell = op.out_cell
         d = op.c + (picture * tall + start) * wide * out_cell
         if op.curve != 0:
@@ -50,9 +50,9 @@ def convolve_groups(op: o.Grouped, slope, final, share):
 
 @kernel
 def _convolve_padded(op: o.Grouped, slope, final, picture, start, end, copy):
-    """Rows `start` to `end` of a picture's block, whose pixels are copied first, with padding; all windows are alike.
+    """Rows `start` to `end` of a picture's block, whose pixels are copied first, with padding: all windows are alike.
 
-    At 7 x 7 most windows lie at an edge: 960 channels took 20 us on two cores in strips of those alike.
+    At 7 x 7 most windows are at an edge: 960 channels took 20 us on two cores in strips of windows that are cut alike.
     """
     h, w, size, stride, padding = op.height, op.width, op.size, op.stride, op.padding
     cell, out_cell, wide, zero = op.cell, op.out_cell, op.out_width, broadcast(float32(0))
@@ -81,10 +81,10 @@ def _convolve_padded(op: o.Grouped, slope, final, picture, start, end, copy):
 
 @kernel
 def _convolve_in_place(op: o.Grouped, slope, final, picture, start, end):
-    """The same of pixels where they lie.
+    """The same, with pixels read in place.
 
-    Windows that the picture's edges cut have fewer taps. Those alike lie along the edges: columns of them are strips
-    from row to row, all else strips along rows.
+    Windows that the picture's edges cut have fewer taps. Those cut alike are along the edges: at the left and right
+    they are computed in strips down the columns, all others in strips along rows.
     """
     h, w, tall, wide, size = op.height, op.width, op.out_height, op.out_width, op.size
     upper, lower = _whole(h, tall, size, op.stride, op.padding)
@@ -106,7 +106,7 @@ def _convolve_in_place(op: o.Grouped, slope, final, picture, start, end):
 
 @kernel
 def _whole(side, count, size, stride, padding):
-    """The first window that lies whole on a side, and the first after it that does not, of `count`."""
+    """The first of `count` windows along a side that no edge cuts, and the first after it that one does."""
     first = min((padding + stride - 1) // stride, count)
     return first, max(first, min((side + padding - size) // stride + 1, count))
 

@@ -1,7 +1,7 @@
 """The micro-kernel of convolutions in small groups: tiles of accumulators, one for each pixel, in vector registers.
 
-A register holds whole groups. A tap is, for each channel of a group, a register of weights times that channel of each
-pixel's cell, in all lanes of its group; where each channel is a group, the cell as it is.
+A register holds whole groups. For each channel of a group a tap multiplies a register of weights by that channel of
+each pixel's cell, copied to all lanes of its group; where each channel is a group, by the cell as it is.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from .vector import (
 )  # fmt: skip
 
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 18 + [F32, I64, F32])
-_KNOWN = 1, 2  # cells from one pixel's window to the next's; others are told, and all in bfloat16
-UNROLLED = 3, 5  # columns of windows, of groups of one channel in float32, whose rows have no loop
+_KNOWN = 1, 2  # known cells from one pixel's window to the next's; others are arguments, and so are all in bfloat16
+UNROLLED = 3, 5  # columns of windows, in groups of one channel in float32, whose rows are unrolled
 
 
 def emit() -> str:
@@ -63,9 +63,9 @@ def emit() -> str:
 
 
 def _emit_kind(module: Any, kind: Any, group: int, stride: int) -> Any:
-    """The function for one kind of cells, groups and strides: a loop over lines of one over tiles, as equal as can be.
+    """The function for one kind of cells, groups and strides: a loop over lines, of one over tiles, as equal as can be.
 
-    In calls of one tile each 3 x 3 windows took 1.25 times as long.
+    With a call for each tile 3 x 3 windows took 1.25 times as long.
     """
     function = ir.Function(module, _SIGNATURE, f"{t.SUM_WINDOWS}_{group}_{stride}_{_size(kind)}")
     function.linkage = "internal"
@@ -123,7 +123,7 @@ def _emit_kind(module: Any, kind: Any, group: int, stride: int) -> Any:
 
 
 def _spread(build: Any, cell: Any, group: int, channel: int) -> Any:
-    """A cell's `channel` of each group, in all lanes of the group."""
+    """A cell's `channel` of each group, copied to all lanes of the group."""
     if group == 1:
         return cell
     return build.shuffle_vector(cell, UNDEFINED, _find_lanes(group, channel))
@@ -131,7 +131,7 @@ def _spread(build: Any, cell: Any, group: int, channel: int) -> Any:
 
 @cache
 def _find_lanes(group: int, channel: int) -> Any:
-    """For each lane of a register, which has the `channel` of its group."""
+    """For each lane of a register, the lane that has the `channel` of its group."""
     return ir.Constant(INTS, [lane // group * group + channel for lane in range(LANES)])
 
 
@@ -149,7 +149,7 @@ def _emit_row(
     rows: Any, a_row: Any, columns: Any, b: Any, b_row: Any, c: Any, cell: Any, bias: Any, slope: Any, residual: Any,
     final: Any,
 ) -> None:  # fmt: skip
-    """The code for `count` pixels, a stretch for each of the columns `unrolled`; ends where they are written."""
+    """The code for `count` pixels, with a variant for each of the columns `unrolled`; ends where they are written."""
     entry = build.block
     any_row, store = (build.append_basic_block(name) for name in ("any", "store"))
     offsets = [build.mul(pixel, I64(i)) for i in range(count)]
@@ -192,9 +192,9 @@ def _emit_rows(
     build: Any, kind: Any, group: int, columns: Any, offsets: list[Any], a: Any, rows: Any, a_row: Any, b: Any,
     b_row: Any, biases: Any,
 ) -> list[Any]:  # fmt: skip
-    """The code for all rows of windows; the sums, in the block where it ends.
+    """The code for all rows of windows; returns the sums, in the block where it ends.
 
-    Where `columns` is an int a row has no loop: 5 x 5 windows took 0.9 of the time so, 3 x 3 ones of 7 pixels 0.8.
+    Where `columns` is an int rows are unrolled: 5 x 5 windows then took 0.9 of the time, 3 x 3 ones of 7 pixels 0.8.
     """
     entry = build.block
     row_loop = build.append_basic_block("row")
@@ -232,7 +232,7 @@ def _emit_rows(
 
 
 def _emit_tap(build: Any, kind: Any, group: int, a: Any, b: Any, offsets: list[Any], sums: list[Any]) -> list[Any]:
-    """The sums of all pixels with one tap more."""
+    """The sums of all pixels, with one more tap."""
     weights = [build.load(pointer(build, build.add(b, I64(j * BLOCK))), align=4) for j in range(group)]
     values = []
     for offset, total in zip(offsets, sums, strict=True):
@@ -278,21 +278,21 @@ def sum_windows(
     group : int
         Channels of a group, one of `table.SMALL_GROUPS`.
     stride : int
-        How many cells apart the pixels' windows lie in `a`, their own side by side in `c`; 0 where that is told.
+        How many cells apart the pixels' windows are in `a`, with pixels adjacent in `c`; 0 for any other distances.
     cell, out_cell : int
-        Of `a` and `c`: float32 where LANES of them take BLOCK bytes, else bfloat16.
+        Bytes of a cell of `a` and `c`: BLOCK for float32, else it is bfloat16.
     lines, a_line, c_line : int
-        How many lines of pixels there are, at least 1, and from one to the next.
+        How many lines of pixels there are, at least 1, and the distance from one to the next in `a` and `c`.
     pixels : int
         Of a line, at least 1.
     pixel, c_pixel : int
-        From one's window to the next's in `a`, and from one to the next in `c`.
+        The distance from one pixel's window to the next's in `a`, and from one pixel to the next in `c`.
     a, rows, a_row, columns : int
-        The first one's window, and its sides; columns are cells side by side.
+        The first pixel's window, how many rows it has, the distance between these, and how many adjacent cells.
     b, b_row : int
         Weights, [rows, columns, group, LANES] float32.
     c : int
-        Where they go.
+        Where the first pixel goes.
     bias : int
         [LANES] float32.
     slope, final : float32

@@ -18,9 +18,9 @@ from .vector import broadcast, load, load_scalar, store, store_scalar
 
 @kernel
 def pad(op: o.Pad, share):
-    """Blocked pictures at A to C, zeros round them; a row of a picture's block an item.
+    """Blocked pictures at A to C, with zeros around them; an item is a row of a picture's block.
 
-    C's are `out_height` x `out_width`, and their row and column `padding` are the first of A's.
+    C's are `out_height` x `out_width`, and A's first row and column become their row and column `padding`.
     """
     h, w, p, cell = op.height, op.width, op.padding, op.cell
     tall, wide = op.out_height, op.out_width
@@ -44,10 +44,10 @@ def pad(op: o.Pad, share):
 
 @kernel
 def crop(op: o.Crop, alpha, beta, share):
-    """alpha * A + beta from row `top` and column `left` on, to plain pictures at C; a row of a channel an item.
+    """alpha * A + beta from row `top` and column `left` on, to plain pictures at C; an item is a row of a channel.
 
-    `a_batch`, `a_block`, `a_plane`, `a_row` and `pixel` are the strides of images, of LANES channels, of one, of rows
-    and of pixels.
+    `a_batch`, `a_block`, `a_plane`, `a_row` and `pixel` are the strides of images, of LANES channels, of one channel,
+    of rows and of pixels.
     """
     channels, tall, wide = op.channels, op.out_height, op.out_width
     pixel, cell = op.pixel, op.cell
@@ -67,10 +67,10 @@ def crop(op: o.Crop, alpha, beta, share):
 
 @kernel
 def to_pixels(op: o.ToPixels, share):
-    """Pictures at A to pixels at C, zeros round them; a row an item.
+    """Pictures at A to pixels at C, with zeros around them; an item is a row.
 
     `a_batch`, `a_plane`, `a_row` and `pixel` are the strides of images, channels, rows and pixels.
-    C's are `out_height` x `out_width`, and their row and column `padding` are the first of A's.
+    C's are `out_height` x `out_width`, and A's first row and column become their row and column `padding`.
     """
     h, w, p, channels = op.height, op.width, op.padding, op.channels
     tall, wide = op.out_height, op.out_width
@@ -96,11 +96,11 @@ def to_pixels(op: o.ToPixels, share):
 
 @kernel
 def to_phases(op: o.ToPhases, share):
-    """Pictures at A, zeros round them, to blocked pictures of their phases at C; a row of a picture an item.
+    """Pictures at A, with zeros around them, to blocked pictures of their phases at C; an item is a picture's row.
 
     `a_batch`, `a_plane`, `a_row` and `pixel` are the strides of images, channels, rows and pixels. Phase (y, x) has
-    every `stride`-th row and column from y and x on, `padding` before A's first; its channels follow those of the
-    phases before it.
+    every `stride`-th row and column from y and x on, counted from `padding` before A's first; its channels follow
+    those of the phases before it.
     """
     h, w, p, stride, channels = op.height, op.width, op.padding, op.stride, op.channels
     tall, wide, images = op.out_height, op.out_width, op.images
@@ -129,7 +129,7 @@ def to_phases(op: o.ToPhases, share):
 
 @kernel
 def to_blocks(op: o.ToBlocks, scratch, share):
-    """Plain pictures at A to blocked ones at C; a picture's block an item. `scratch` holds a register."""
+    """Plain pictures at A to blocked ones at C; an item is a picture's block. `scratch` holds a register."""
     size, channels, cell = op.height * op.width, op.channels, op.out_cell
     queue = share_out(share, op.blocks * op.images)
     item = next_item(queue)
@@ -146,7 +146,7 @@ def to_blocks(op: o.ToBlocks, scratch, share):
 
 @kernel
 def flatten(op: o.Flatten, share):
-    """Blocked pictures of `cells` cells at A to pictures of one at C, [block][cell][image][LANES]; a block an item."""
+    """Blocked pictures of `cells` cells at A to pictures of one at C, [block][cell][image][LANES]; blocks are items."""
     cells, images, cell = op.cells, op.images, op.cell
     queue = share_out(share, op.blocks)
     item = next_item(queue)

@@ -1,6 +1,6 @@
-"""Batch normalization and activations in training: statistics of a mini-batch, and deltas on their way back.
+"""Batch normalization and activations in training: statistics of a mini-batch, and the backward pass of deltas.
 
-Sums over a picture's block are float32, those of all pictures float64: the same whatever the threads.
+Sums over a picture's block are float32, those over all pictures float64: the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from .vector import (
     vector,
 )
 
-RUN = 64  # cells that are summed up on their own
+RUN = 64  # cells of a partial sum
 
 
 @kernel
 def measure(op: o.Measure, share):
-    """Of each picture's block at A the mean and the squared distances from it, summed, to SUMS; a block an item."""
+    """The mean of each picture's block at A, and the sum of squared distances from it, to SUMS; an item is a block."""
     cells = op.cells
     inverse = broadcast(float32(1) / float32(cells))
     queue = share_out(share, op.blocks * op.images)
@@ -68,9 +68,9 @@ def measure(op: o.Measure, share):
 
 @kernel
 def fold_measures(op: o.FoldMeasures, to_variance, to_deviation, share):
-    """Mean and variance of all pictures, and the factor to normalize and scale by, from SUMS; a block an item.
+    """Mean and variance of all pictures, and the factor to normalize and scale by, from SUMS; an item is a block.
 
-    At MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0. The dialect adds
+    They go to MEAN, VARIANCE and FACTOR. The variance is that of a sample; of a single number it is 0. The dialect adds
     `to_variance` to it, and `to_deviation` to its root.
     """
     images, cells = op.images, op.cells
@@ -100,7 +100,7 @@ def fold_measures(op: o.FoldMeasures, to_variance, to_deviation, share):
 
 @kernel
 def normalize(op: o.Normalize, slope, share):
-    """C = curve(FACTOR * (A - MEAN) + BIAS), cell by cell; `CELLS` cells of a block an item."""
+    """C = curve(FACTOR * (A - MEAN) + BIAS), cell by cell; an item is `CELLS` cells of a block."""
     cells, slopes = op.cells, broadcast(slope)
     parts = (cells + CELLS - 1) // CELLS
     queue = share_out(share, op.blocks * parts)
@@ -121,7 +121,7 @@ def normalize(op: o.Normalize, slope, share):
 
 @intrinsic
 def slope_at(context: Any, code: Any, slope: Any, kept: Any) -> Any:
-    """A register of a curve's slopes where it has given, or has been given, `kept`; of code 0, kept > 0 ? 1 : slope."""
+    """A register of a curve's slopes where its output, or its input, is `kept`; for code 0, kept > 0 ? 1 : slope."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         code, slope, kept = args
@@ -149,11 +149,11 @@ def slope_at(context: Any, code: Any, slope: Any, kept: Any) -> Any:
 
 @kernel
 def bend_delta(op: o.BendDelta, slope, share):
-    """Deltas at C times the activation's slope, and what a layer's biases and scales want of them.
+    """Multiply deltas at C by the activation's slope, and sum them up for the gradients of biases and scales.
 
-    The slope is of what lies at OTHER, or, where that is 0, of FACTOR * (A - MEAN) + BIAS. To SUMS, of each picture's
-    block: the deltas' sum, and that of the deltas times A - MEAN; the latter is left as it is where there is no A. A
-    picture's block is an item.
+    The slope is taken at OTHER, or, where that is 0, at FACTOR * (A - MEAN) + BIAS. SUMS get, for each picture's block,
+    the sum of the deltas and that of the deltas times A - MEAN; the latter is 0 where there is no A. An item is a
+    picture's block.
     """
     cells, code = op.cells, op.curve
     bent = code != 0 or slope != float32(1)
@@ -186,11 +186,11 @@ def bend_delta(op: o.BendDelta, slope, share):
 
 @kernel
 def fold_delta(op: o.FoldDelta, to_variance, to_deviation, share):
-    """Add what SUMS say to the gradients of biases and scales; a block an item.
+    """Add what follows from SUMS to the gradients of biases and scales; an item is a block.
 
-    Where there is a SCALE: to FACTOR and TILT what `normalize_delta` multiplies deltas and distances from MEAN by, to
-    BIAS what it adds. Gradients are for `channels`; SCALE is their scales, VARIANCE as `fold_measures` gave it,
-    `to_variance` and `to_deviation` as it took them.
+    Where there is a SCALE, FACTOR and TILT get what `normalize_delta` multiplies deltas and distances from MEAN by, and
+    BIAS what it adds. Gradients are for `channels` channels; SCALE has their scales, VARIANCE is as `fold_measures`
+    gave it, `to_variance` and `to_deviation` are as it took them.
     """
     images, count = op.images, op.images * op.cells
     queue = share_out(share, op.blocks)
@@ -225,7 +225,7 @@ def fold_delta(op: o.FoldDelta, to_variance, to_deviation, share):
 
 @kernel
 def normalize_delta(op: o.NormalizeDelta, share):
-    """C = FACTOR * C + TILT * (A - MEAN) + BIAS, cell by cell; `CELLS` cells of a block an item."""
+    """C = FACTOR * C + TILT * (A - MEAN) + BIAS, cell by cell; an item is `CELLS` cells of a block."""
     cells = op.cells
     parts = (cells + CELLS - 1) // CELLS
     queue = share_out(share, op.blocks * parts)

@@ -15,7 +15,7 @@ from .vector import broadcast, fma, load, load_scalar, store, store_scalar
 def pack(op: o.Pack, share):
     """(out channels, channels, taps) at WEIGHTS to [panel][block of channels][tap][LANES][columns][LANES] at B.
 
-    FACTOR points to a factor for each output channel. Channels past the last are zero. A panel and block is an item.
+    FACTOR points to a factor for each output channel. Channels past the last are zero. An item is a panel and a block.
     """
     channels, out_channels, taps = op.channels, op.out_channels, op.tap_count
     blocks = (channels + LANES - 1) // LANES

@@ -1,8 +1,8 @@
 """The micro-kernel of Winograd's algorithm for few channels: a column of positions stays in vector registers.
 
-Of few channels most of the time would go into storing each position's products and loading them again: here they are
+With few channels most of the time would go into storing each position's products and loading them again: here they are
 summed over the channels and transformed down their column before they are stored. Inputs are transformed for LANES
-neighbouring tiles at a time, one in each lane. A module of its own, which Numba only links to, as the micro-kernel.
+neighbouring tiles at a time, one in each lane. A module of its own, which Numba only links to, like the micro-kernel.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _emit_transform(function: Any) -> None:
 
 
 def _take_apart(build: Any, registers: list[Any]) -> list[Any]:
-    """Of M + 1 registers of a row's pixels N registers: lane i of the x-th has pixel i * M + x, the x-th of tile i."""
+    """N registers from M + 1 of a row's pixels: lane i of the x-th has pixel i * M + x, the x-th of tile i."""
     found, last = [registers[:M]], registers[M]
     even, odd = range(0, 2 * LANES, 2), range(1, 2 * LANES, 2)
     while len(found) < M:  # M is a power of two: every second pixel, until it is every M-th
@@ -80,7 +80,7 @@ def _emit_multiply(function: Any) -> None:
 
 
 def _emit_tiles(build: Any, count: int, channels: Any, a: Any, b: Any, d: Any) -> None:
-    """The loops over columns of positions and channels, for `count` tiles; ends in the block behind them."""
+    """The loops over columns of positions and channels, for `count` tiles; ends in the block after them."""
     entry = build.block
     column, channel, sums, end = (build.append_basic_block(name) for name in ("column", "channel", "sums", "end"))
     build.branch(column)
@@ -127,7 +127,7 @@ def _step(build: Any, address: Any) -> Any:
 def transform_planar_lines(context: Any, lines: Any, s: Any, s_line: Any, d: Any, ds: Any) -> Any:
     """Transform lines of M + 1 registers of pixels at `s`: positions of LANES tiles to `d`, `ds` between positions.
 
-    Lines lie `s_line` apart, and side by side at `d`.
+    Lines are `s_line` apart at `s`, and adjacent at `d`.
     """
 
     return types.void(*[types.intp] * 5), call_of(t.PLANAR_TILES[0], _SIGNATURE)
@@ -137,7 +137,7 @@ def transform_planar_lines(context: Any, lines: Any, s: Any, s_line: Any, d: Any
 def multiply_planar_tiles(context: Any, tiles: Any, channels: Any, a: Any, b: Any, d: Any) -> Any:
     """Multiply 1..PLANAR_COUNT tiles by a block of weights, sum over channels and transform down the columns, to `d`.
 
-    `a` is [column][channel][row][LANES tiles] and tells the first tile's lane, `b` [column][channel][row][LANES output
+    `a` is [column][channel][row][LANES tiles], from the first tile's lane on, `b` [column][channel][row][LANES output
     channels], `d` [tile][row of outputs][column][LANES output channels].
     """
 

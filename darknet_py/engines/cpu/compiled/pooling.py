@@ -16,7 +16,7 @@ from .vector import activated, broadcast, fma, maximum
 
 @kernel
 def pool_maximum(op: o.MaxPool, share):
-    """Maximum of `size` x `size` windows, the first at -`padding`; a row of a picture's block an item."""
+    """Maximum of `size` x `size` windows, the first at -`padding`; an item is a row of a picture's block."""
     h, w, oh, ow = op.height, op.width, op.out_height, op.out_width
     size, stride, cell, out_cell = op.size, op.stride, op.cell, op.out_cell
     least = broadcast(float32(-math.inf))
@@ -40,9 +40,9 @@ def pool_maximum(op: o.MaxPool, share):
 
 @kernel
 def pool_average(op: o.AvgPool, share):
-    """The mean of each plane, whose rows are summed up first, as a long sum loses digits; a picture's block an item.
+    """The mean of each plane, summed up by rows, as one long sum loses digits; an item is a picture's block.
 
-    It is of `cells` cells: more than are read where these are the rows' sums.
+    The mean is of `cells` cells: more than are read where these are the sums of rows.
     """
     h, w, cell, out_cell = op.height, op.width, op.cell, op.out_cell
     queue = share_out(share, op.blocks * op.images)
@@ -57,10 +57,10 @@ def pool_average(op: o.AvgPool, share):
 
 @kernel
 def add(op: o.Add, alpha, beta, slope, share):
-    """C = curve(alpha * A + beta * OTHER); a row of a picture's block an item.
+    """C = curve(alpha * A + beta * OTHER) where there is a second summand, else curve(A). C may be A.
 
-    The first `summed_blocks` blocks have another summand: every `other_step`-th cell of pictures of `other_height`
-    x `other_width`, added to every `spread`-th cell. C may be A.
+    The first `summed_blocks` blocks have one: every `other_step`-th cell of pictures of `other_height` x `other_width`,
+    added to every `spread`-th cell. An item is a row of a picture's block.
     """
     h, w, oh, ow = op.height, op.width, op.other_height, op.other_width
     step, spread, cell, out_cell = op.other_step, op.spread, op.cell, op.out_cell

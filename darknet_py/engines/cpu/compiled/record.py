@@ -1,6 +1,6 @@
-"""Operations in compiled code: what each is told, by the names of its fields.
+"""Operations in compiled code: the fields of each, by name.
 
-Kernels' docstrings call what lies at an address by the field's name in capitals: A, FACTOR.
+Kernels' docstrings refer to what is at an address by the field's name in capitals: A, FACTOR.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .vector import F32, I64, pointer
 
 
 class Row(types.Type):
-    """Numba's type of the address of an operation's row, of numbers of one kind, whose columns are attributes."""
+    """Numba's type of the address of an operation's row of numbers of one kind, with its columns as attributes."""
 
     def __init__(self, number: Any, kind: Any, columns: tuple[str, ...]) -> None:
         super().__init__(name=f"row of {number}")

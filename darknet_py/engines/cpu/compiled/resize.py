@@ -1,4 +1,4 @@
-"""Bilinear interpolation of pictures, in the arithmetic of `image.interpolate`, operation by operation."""
+"""Bilinear interpolation of pictures, in the arithmetic of `images.fit.interpolate`, operation by operation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pixels import load_pairs
 from .sync import int64s
 from .vector import F32, I64, REGISTER, broadcast, load, load_scalar, multiply_add, pointer, splat, store, store_scalar
 
-# One 255th, and what float32 lacks of it: together they give the float32 nearest to each of 256 values, as dividing
+# 1 / 255 in float32, and the rest of it: together they give the float32 nearest to each of 256 quotients, as division
 # does, in a tenth of its time.
 SHARE = np.float32(1 / 255)
 REST = np.float32(1 / 255 - float(SHARE))
@@ -22,9 +22,9 @@ REST = np.float32(1 / 255 - float(SHARE))
 
 @intrinsic
 def _stretch(context: Any, source: Any, offsets: Any, across: Any, target: Any, pitch: Any) -> Any:
-    """`LANES` pixels of a row: of red, green and blue a register each at `target`, `pitch` bytes apart.
+    """Interpolate `LANES` pixels of a row: a register each of red, green and blue at `target`, `pitch` bytes apart.
 
-    OFFSETS (int64) are where their left neighbours lie in the row, in bytes, ACROSS (float32) how far they are beyond.
+    OFFSETS (int64) are where their left neighbours are in the row, in bytes, ACROSS (float32) how far they are beyond.
     """
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
@@ -59,8 +59,8 @@ def _blend_rows(a, b, share, rest, target, width):
 def interpolate(source, stride, last, last_row, offsets, across, width, top, upper, lower, height, rows, target):
     """RGB of 8 bits at `source`, its rows `stride` bytes apart, to float32 [channel][row][column] at `target`.
 
-    LAST is the row of number `last_row`, with 8 bytes behind it that may be read. For each column OFFSETS (int64) has
-    where its left neighbour lies, in bytes, ACROSS (float32) how far it lies beyond; both are padded to whole
+    LAST is row number `last_row`, with 8 bytes after it that may be read. For each column OFFSETS (int64) says where
+    its left neighbour is, in bytes, and ACROSS (float32) how far the column is beyond; both are padded to whole
     registers. For each row TOP is its upper neighbour, UPPER and LOWER are the shares of that and of the next one. ROWS
     has room for two rows of three channels, each padded to whole registers.
     """

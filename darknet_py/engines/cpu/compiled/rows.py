@@ -1,4 +1,4 @@
-"""Products of pictures and a matrix as it lies in a weights file: a row of inputs for each output."""
+"""Products of pictures and a matrix in the order of a weights file: a row of inputs for each output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .microkernel import multiply_adjacent
 from .sync import next_item, share_out
 from .vector import I32, I64, load_scalar, pointer, prefetch, store_scalar
 
-DEPTH = t.SCRATCH // (COLUMNS * BLOCK) // LANES * LANES  # inputs of a panel's rows that are turned at a time
+DEPTH = t.SCRATCH // (COLUMNS * BLOCK) // LANES * LANES  # inputs of a panel's rows that are transposed at a time
 
 
 @intrinsic
 def turn(context: Any, source: Any, row: Any, ahead: Any, target: Any, step: Any) -> Any:
-    """Write LANES registers, `row` bytes apart, as columns, `step` apart; fetch what lies `ahead` of them."""
+    """Transpose LANES registers, `row` bytes apart, to others `step` apart; prefetch what is `ahead` of them."""
     signature = types.void(*[types.intp] * 5)
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
@@ -31,7 +31,7 @@ def turn(context: Any, source: Any, row: Any, ahead: Any, target: Any, step: Any
             place = build.add(source, build.mul(row, I64(lane)))
             prefetch(build, build.add(place, ahead))
             registers.append(build.load(pointer(build, place), align=4))
-        # Each turn puts the lanes of one half of the registers between those of the other.
+        # Each round interleaves the lanes of one half of the registers with those of the other.
         for _ in range(LANES.bit_length() - 1):
             registers = [
                 _interleave(build, a, b, first)
@@ -53,10 +53,10 @@ def _interleave(build: Any, a: Any, b: Any, first: int) -> Any:
 
 @kernel
 def multiply_rows(op: o.MultiplyRows, scratch, share):
-    """C = BIAS + A times the rows at WEIGHTS, which are read once; a panel of outputs an item.
+    """C = BIAS + A times the rows at WEIGHTS, which are read once; an item is a panel of outputs.
 
     Both A, of `channels` inputs, and C are blocked pictures of one cell. `DEPTH` inputs at a time of a panel's rows are
-    turned in `scratch`, and their products added to those before.
+    transposed in `scratch`, and their products added to those before.
     """
     channels, outputs, row = op.channels, op.out_channels, op.filter_stride
     columns = (outputs + LANES - 1) // LANES
@@ -87,7 +87,7 @@ def multiply_rows(op: o.MultiplyRows, scratch, share):
 
 @kernel
 def _turn_rows(source, count, row, depth, target, step):
-    """Write `count` rows of `depth` numbers, `row` bytes apart, as columns of registers, `step` apart.
+    """Transpose `count` rows of `depth` numbers, `row` bytes apart, to registers `step` apart.
 
     Lanes past the last row are zero.
     """

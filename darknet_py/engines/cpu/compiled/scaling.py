@@ -10,15 +10,15 @@ from .cells import load_cell, load_lane, store_cell
 from .sync import next_item, share_out
 from .vector import activated, broadcast, fma, load
 
-CELLS = 256  # of an item
+CELLS = 256  # in an item
 
 
 @kernel
 def scale(op: o.Scale, slope, share):
-    """C = curve(FACTOR * A + BIAS), cell by cell; where there is no FACTOR, curve(A). `CELLS` cells an item.
+    """C = curve(FACTOR * A + BIAS), cell by cell; where there is no FACTOR, curve(A). An item is `CELLS` cells.
 
-    Blocks of channels have `cells` cells each, and a register of factors and biases. Narrow cells are rounded before a
-    curve, too.
+    Blocks of channels have `cells` cells each, and a register of factors and of biases. Cells in bfloat16 are rounded
+    before a curve, too.
     """
     cell, out_cell, pixels, slopes = op.cell, op.out_cell, op.cells, broadcast(slope)
     parts = (pixels + CELLS - 1) // CELLS
@@ -44,10 +44,10 @@ def scale(op: o.Scale, slope, share):
 
 @kernel
 def scale_channels(op: o.ScaleChannels, slope, share):
-    """C = curve(A * FACTORS); a row of a picture's block an item.
+    """C = curve(A * FACTORS); an item is a row of a picture's block.
 
-    Each image has a cell of FACTORS for each block, or, `by_cell`, for each cell, whose first number counts. Narrow
-    cells are rounded before a curve, too.
+    Each image has a cell of FACTORS for each block, or, with `by_cell`, one for each cell, of which the first number
+    counts. Cells in bfloat16 are rounded before a curve, too.
     """
     cell, out_cell, h, w, slopes = op.cell, op.out_cell, op.height, op.width, broadcast(slope)
     queue = share_out(share, op.blocks * op.images * h)

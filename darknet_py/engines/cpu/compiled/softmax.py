@@ -1,4 +1,4 @@
-"""Softmax; in compiled code, since what NumPy does for it costs a cold start of 0.2 ms after every picture."""
+"""Softmax, in compiled code: NumPy's, cold after every picture, costs 0.2 ms each time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .vector import load_scalar, store_scalar
 
 @kernel
 def softmax(op: o.Softmax, factor, share):
-    """Blocked pictures of one cell at A to plain ones at C: softmax of factor * A; a group of a picture an item.
+    """Blocked pictures of one cell at A to plain ones at C: softmax of factor * A; an item is a group of a picture.
 
-    A picture's channels are `groups` groups, one after another.
+    A picture's channels make up `groups` groups, one after another.
     """
     groups, images = op.groups, op.images
     size, cell = op.channels // groups, op.cell

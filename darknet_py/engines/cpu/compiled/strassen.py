@@ -1,4 +1,4 @@
-"""1 x 1 convolutions by Strassen's algorithm: 7 products of quarters of the matrices for 8.
+"""1 x 1 convolutions by Strassen's algorithm: 7 products of quarters of the matrices instead of 8.
 
 Source: Strassen, Gaussian Elimination is not Optimal, 1969, in Winograd's form with 15 additions.
 """
@@ -19,13 +19,13 @@ from .vector import activated, broadcast, load, store
 
 @kernel
 def multiply_quarters(op: o.Strassen, slope, final, share):
-    """Pixels at A (two halves of a picture) times weights, to C; a group of pairs of pixels an item.
+    """Pixels at A (two halves of a picture) times weights, to C; an item is a group of pairs of pixels.
 
-    A pixel and its partner, `pixels` - `pixels` // 2 further on, are the rows of the quarters. B is
-    [panel][product][block][LANES][columns][LANES], the second factors; BIAS, [panel][product][columns][LANES], makes
-    the outputs' biases out of the products'. `taps` are the offsets of the blocks of half the channels from A,
-    `sum_taps` from sums in memory that is the thread's own: TILES and PRODUCTS are thread 0's, `thread_bytes` before
-    the next one's.
+    A pixel and its partner, `pixels` // 2 further on, are the rows of the quarters. B is
+    [panel][product][block][LANES][columns][LANES], the second factors; BIAS, [panel][product][columns][LANES], has
+    biases of products, which add up to those of outputs. `taps` are the offsets of the blocks of half the channels from
+    A, `sum_taps` those from sums in the thread's own memory: TILES and PRODUCTS are thread 0's, `thread_bytes` before
+    the next thread's.
     """
     pixels, groups, size = op.pixels, op.groups, op.group_size
     first_half = (pixels + 1) // 2
@@ -63,14 +63,14 @@ def multiply_quarters(op: o.Strassen, slope, final, share):
                 )  # fmt: skip
             for column in range(COLUMNS):
                 s, to = products + column * size * BLOCK, (panel * COLUMNS + column) * op.c_plane + place
-                # Of an odd number, the first one's partner is another's first.
+                # If there is an odd number of pixels, the first one's partner is also the first of another pair.
                 _combine(op, slope, final, s, product_bytes, count, pixels % 2 if first == 0 else 0, to)
         item = next_item(queue)
 
 
 @kernel
 def _sum(s, across, apart, count, d, ds):
-    """The first factors that are sums of quarters: of a block of `count` pairs of pixels at `s`, `ds` apart at `d`."""
+    """The first factors that are sums of quarters, for a block of `count` pairs of pixels at `s`, `ds` apart at `d`."""
     for i in range(0, count * BLOCK, BLOCK):
         a11, a12 = load(s + i), load(s + across + i)
         a21, a22 = load(s + apart + i), load(s + apart + across + i)
@@ -84,7 +84,7 @@ def _sum(s, across, apart, count, d, ds):
 
 @kernel
 def _combine(op: o.Strassen, slope, final, s, ss, count, alone, to):
-    """Products of `count` pairs, `alone` of them without partner, at `s`, `ss` apart, to a block `to` bytes from C."""
+    """Combine products of `count` pairs, `alone` without partner, at `s`, `ss` apart, in a block `to` bytes from C."""
     pixels = op.pixels
     apart, across = (pixels // 2) * BLOCK, op.out_blocks // 2 * op.c_plane
     c, residual = op.c + to, op.residual + to if op.residual != 0 else 0

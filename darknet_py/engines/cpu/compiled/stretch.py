@@ -1,9 +1,9 @@
-"""Stretches of a walk: with how many threads each is walked, and the barriers in it.
+"""Stretches of a walk: how many threads walk each of them, and the barriers in it.
 
-A thread that the system takes a core from, for another program or for want of cores, is waited for by all others at the
-next barrier; on two cores beside a busy program, two threads so took 13 ms for a network that one did in 5. Where a
-thread waits longer than it works, half as many threads do better: the stretch ends, and the next one has so many. After
-a while more are tried again.
+Where the system takes the core from a thread, for another program or for lack of cores, all others wait for it at the
+next barrier: on two cores beside a busy program, two threads took 13 ms for a network that one computed in 5. Where a
+thread waits longer than it works, half as many threads do better: the stretch ends, and the next one has that many.
+After a while more are tried again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ..arena import LINE
 from . import kernel
 from .sync import clock, exchange, fetch, fetch_add, int64s, wait_for
 
-# Nanoseconds that threads may lose by waiting for each other before fewer go on: a system's turns are longer.
+# Nanoseconds that threads may lose by waiting for each other before fewer go on: a system's time slices are longer.
 BEARABLE = 2_000_000
-# Nanoseconds for which fewer work, at first, and at most: twice as long where more were too many within `TRIAL`.
+# Nanoseconds for which fewer work, at first and at most: twice as long where more proved too many within `TRIAL`.
 PAUSE, LONGEST_PAUSE = 4_000_000, 256_000_000
 TRIAL = 50_000_000
 
@@ -28,11 +28,11 @@ class Barrier(NamedTuple):
     Attributes
     ----------
     posted, threads : int
-        Of the stretch, as it was posted.
+        The stretch as it was posted, and its threads.
     until : int
         When more threads are to be tried; 0 for never.
     arrivals : int
-        How many arrivals the barrier before had.
+        The number of arrivals, since the team began, after the barrier before.
     since, lost : int
         When the thread last began to work undisturbed, and nanoseconds that it has lost by waiting.
     late, over : bool
@@ -67,7 +67,7 @@ def choose_threads(mailbox, most):
 
 @kernel
 def note_loss(mailbox, threads):
-    """Have fewer threads than these walk the next stretch where they lost too much in the last."""
+    """Let fewer than these threads walk the next stretch where they lost too much in the last."""
     post = int64s(mailbox + LINE)
     if threads == 1 or fetch(mailbox + t.LATE * 8) != post[t.POSTED]:
         return
@@ -80,7 +80,7 @@ def note_loss(mailbox, threads):
 
 @kernel
 def begin_stretch(mailbox, threads):
-    """What comes before the first barrier."""
+    """Where a thread is before the first barrier."""
     post = int64s(mailbox + LINE)
     if threads == 1:
         return Barrier(0, 1, post[t.UNTIL] if post[t.WORKING] != 0 else 0, 0, 0, 0, False, False)
@@ -89,7 +89,7 @@ def begin_stretch(mailbox, threads):
 
 @kernel
 def pass_barrier(barrier, mailbox, row, rows, thread):
-    """Wait for all others, all rows before `row` being done, of `rows`; only thread 0 does so where none is left."""
+    """Wait until all threads have done all rows before `row`, of `rows`; where none is left, only thread 0 waits."""
     posted, threads, until, arrivals, since, lost, late, _ = barrier
     if threads == 1:
         return Barrier(posted, threads, until, arrivals, since, lost, late, until != 0 and clock() >= until)
@@ -108,6 +108,6 @@ def pass_barrier(barrier, mailbox, row, rows, thread):
         if lost > BEARABLE:
             exchange(mailbox + t.LATE * 8, posted)
     late = fetch(mailbox + t.LATE * 8) == posted
-    # Who passes late finds the end of a later stretch, but then that has been posted before.
+    # A thread that passes late may find the end of a later stretch, but then that has been posted before.
     over = fetch(mailbox + t.END * 8) == arrivals or fetch(mailbox + LINE + t.POSTED * 8) != posted
     return Barrier(posted, threads, until, arrivals, since, lost, late, over)

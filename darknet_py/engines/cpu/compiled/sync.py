@@ -20,12 +20,12 @@ from . import kernel
 from .vector import I32, I64, pointer
 
 SPINS = 20_000  # turns of waiting before the core is offered to others
-MOST_CORES = 1024  # of a machine whose threads are kept apart
+MOST_CORES = 1024  # the most cores of a machine whose threads are kept apart
 I8 = ir.IntType(8)
 _HAS_YIELD = os.name == "posix"
 _KNOWS_CORE = sys.platform == "linux"
 _CLOCK = getattr(time, "CLOCK_MONOTONIC", None)
-# Elsewhere LLVM before its version 20 takes a counter that programs may not read: they are killed.
+# Elsewhere LLVM before version 20 uses a counter that programs must not read: they are killed.
 _HAS_COUNTER = FAMILIES.get(platform.machine().lower()) == "x86"
 
 
@@ -79,7 +79,7 @@ def yield_core(context: Any) -> Any:
 
 @intrinsic
 def take_lock(context: Any, lock: Any) -> Any:
-    """Wait until Python's lock at this address is free, and take it; the interpreter is not needed for that."""
+    """Wait until Python's lock at this address is free, and take it; this does not need the interpreter."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         _external(build, "PyThread_acquire_lock", I32, pointer(build, args[0], I8), I32(1))
@@ -90,7 +90,7 @@ def take_lock(context: Any, lock: Any) -> Any:
 
 @intrinsic
 def release_lock(context: Any, lock: Any) -> Any:
-    """Give Python's lock at this address free."""
+    """Release Python's lock at this address."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         _external(build, "PyThread_release_lock", ir.VoidType(), pointer(build, args[0], I8))
@@ -101,7 +101,7 @@ def release_lock(context: Any, lock: Any) -> Any:
 
 @intrinsic
 def current_core(context: Any) -> Any:
-    """The number of the core that this runs on; -1 where the system does not tell."""
+    """The number of the core that this runs on; -1 where the system does not say."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         if not _KNOWS_CORE:
@@ -132,7 +132,7 @@ _get_cores, _set_cores = _affinity("sched_getaffinity"), _affinity("sched_setaff
 
 @intrinsic
 def int64s(context: Any, address: Any) -> Any:
-    """The int64 from `address` on, by their numbers: a pointer, which is less to compile than an array."""
+    """The int64 from `address` on, by index: a pointer, which is less to compile than an array."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         return pointer(build, args[0], I64)
@@ -142,10 +142,10 @@ def int64s(context: Any, address: Any) -> Any:
 
 @kernel
 def keep_apart(thread, memory):
-    """Let the system's thread of this number, unless 0, run on other cores than the caller's, where that can be had.
+    """Let the system's thread of this number, unless 0, run only on cores other than the caller's, where possible.
 
     Linux, in a virtual machine, often puts a thread on the core of the one that starts or wakes it, for 4 ms: on two
-    cores a network of 3.8 ms then took 6.1, and a start of 140 ms up to 20 more. `memory` is for `MOST_CORES` bits.
+    cores a network of 3.8 ms then took 6.1, and a start of 140 ms up to 20 more. `memory` has `MOST_CORES` bits.
     """
     core = current_core()
     if thread == 0 or core < 0 or core >= MOST_CORES:
@@ -165,7 +165,7 @@ def keep_apart(thread, memory):
 
 @intrinsic
 def cycles(context: Any) -> Any:
-    """The processor's cycle counter, which runs at one rate of its own, or else the `clock`."""
+    """The processor's cycle counter, which runs at a constant rate of its own, or else the `clock`."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         return read_cycles(build)
@@ -174,7 +174,7 @@ def cycles(context: Any) -> Any:
 
 
 def read_cycles(build: Any) -> Any:
-    """Code of `cycles`."""
+    """Emit the code of `cycles`."""
     if not _HAS_COUNTER:
         return read_clock(build)
     counter = cgutils.get_or_insert_function(build.module, ir.FunctionType(I64, []), "llvm.readcyclecounter")
@@ -183,7 +183,7 @@ def read_cycles(build: Any) -> Any:
 
 @intrinsic
 def clock(context: Any) -> Any:
-    """Nanoseconds from some time on; 0 where the system does not tell."""
+    """Nanoseconds since some fixed time; 0 where the system has no such clock."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         return read_clock(build)
@@ -192,7 +192,7 @@ def clock(context: Any) -> Any:
 
 
 def read_clock(build: Any) -> Any:
-    """Code of `clock`."""
+    """Emit the code of `clock`."""
     if _CLOCK is None:
         return I64(0)
     told = cgutils.alloca_once(build, ir.ArrayType(I64, 2))
@@ -203,7 +203,7 @@ def read_clock(build: Any) -> Any:
 
 @kernel
 def wait_for(address, count):
-    """Return once the int64 at `address` is at least `count`: since when the core was offered to others, or 0."""
+    """Wait until the int64 at `address` is at least `count`; return since when the core was offered to others, or 0."""
     spins = 0
     since = 0
     while fetch(address) < count:
@@ -216,7 +216,7 @@ def wait_for(address, count):
 
 
 class Share(NamedTuple):
-    """A thread's part of an operation, of `threads`: counters of items that each has had lie `LINES` lines apart."""
+    """A thread's part of an operation, of `threads`; the threads' counters of items taken are `LINES` lines apart."""
 
     counters: int
     thread: int
@@ -224,7 +224,7 @@ class Share(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """A share of so many items, of which `size` at most are a thread's own."""
+    """A share of `items` items, of which at most `size` are a thread's own."""
 
     share: Share
     items: int
@@ -233,17 +233,18 @@ class Queue(NamedTuple):
 
 @kernel
 def share_out(share, items):
-    """The queue of items 0 to `items` - 1: each thread's own lie together, in the threads' order.
+    """The queue of items 0 to `items` - 1: each thread's own come together, in the threads' order.
 
-    Where items lie in the order of a picture's rows, a thread so finds in its own core's caches what it wrote for the
-    operation before: two cores that share a last cache took 0.93 of the time on tiny that items from one counter took.
+    Where items are in the order of a picture's rows, a thread thus finds in its own core's caches what it wrote in the
+    operation before: two cores that share a last-level cache took 0.93 of the time for tiny that items from one counter
+    took.
     """
     return Queue(share, items, (items + share.threads - 1) // share.threads)
 
 
 @kernel
 def next_item(queue):
-    """An item that no thread has had yet, of its own first, then of others'; -1 where none is left."""
+    """An item that no thread has taken yet, of this thread's own first, then of others'; -1 where none is left."""
     share = queue.share
     owner = share.thread
     for _ in range(share.threads):

@@ -21,7 +21,7 @@ from .updates import update_adam, update_sgd
 
 
 def train(integers, floats, scratch, counters, thread, threads):
-    """Do a thread's share of the operation whose rows lie at these addresses; return 0."""
+    """Do a thread's share of the operation whose rows are at these addresses; return 0."""
     op, numbers, share = integers_at(integers), numbers_at(floats), Share(counters, thread, threads)
     slope, code = numbers.slope, op.opcode
     if code == t.MULTIPLY_ROWS_OP:

@@ -1,6 +1,6 @@
 """The transforms of lines of Winograd's tiles, made from their matrices: sums of registers times constants.
 
-A module of its own, which Numba only links to, as the micro-kernel.
+A module of its own, which Numba only links to, like the micro-kernel.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .vector import (
     widen,
 )
 
-DIGITS = 12  # of the matrices' numbers: what else there is of them comes of rounding
+DIGITS = 12  # of the matrices' numbers that count: further ones are rounding errors
 _SIGNATURE = ir.FunctionType(ir.VoidType(), [I64] * 8)
 _FINISH = ir.FunctionType(ir.VoidType(), [I64] * 9 + [F32, I64, F32])
 
@@ -64,7 +64,7 @@ def emit() -> str:
 
 @kernel
 def which_transform(n, count, m):
-    """The case of a function: lines of `n`, of which so many points are there, to `m` outputs; 0 of inputs.
+    """The case of a function: lines of `n` points, of which `count` are there, to `m` outputs; `m` is 0 for inputs.
 
     With a count of 0 all points are there, and only the first `m` outputs are wanted.
     """
@@ -96,7 +96,7 @@ def _emit_each_line(
     build: Any, matrix: Matrix, source: Any, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any,
     d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
 ) -> None:  # fmt: skip
-    """The loop over lines, each of which is multiplied; ends in the block behind it."""
+    """The loop over lines, each of which is multiplied by the matrix; ends in the block after it."""
     offsets = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
 
     def read(place: Any, line: Any) -> list[Any]:
@@ -109,7 +109,7 @@ def _emit_finish(
     build: Any, matrix: Matrix, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any,
     bias: Any, slope: Any, residual: Any, final: Any,
 ) -> None:  # fmt: skip
-    """The loop over lines, with a residual and without; ends in the block behind both."""
+    """The loop over lines, with a residual and without; ends in the block after both."""
     activate, finals = _activation(build, bias, slope), splat(build, final)
     apart = build.sub(residual, d)
 
@@ -130,9 +130,9 @@ def _emit_halves(
     build: Any, matrix: Matrix, target: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any,
     bias: Any, slope: Any, residual: Any, final: Any,
 ) -> None:  # fmt: skip
-    """The loop over pairs of lines; ends in the block behind it. A last line without another is its own pair.
+    """The loop over pairs of lines; ends in the block after it. A last line without a partner is its own.
 
-    There is no residual, whatever the signature that it shares.
+    There is no residual, though there is one in the signature, which is shared.
     """
     activate = _activation(build, bias, slope)
     offsets = [build.mul(ss, I64(i)) for i in range(len(matrix[0]))]
@@ -152,7 +152,7 @@ def _emit_halves(
 
 
 def _activation(build: Any, bias: Any, slope: Any) -> Callable[[Any], Any]:
-    """What becomes of an output: the register at `bias` is added, then the activation of `slope`."""
+    """A function of an output: it adds the register at `bias`, and applies the activation of `slope`."""
     biases, slopes = build.load(pointer(build, bias), align=4), splat(build, slope)
     return lambda value: slope_activation(build, build.fadd(value, biases), slopes)
 
@@ -161,9 +161,9 @@ def emit_loop(
     build: Any, read: Callable[[Any, Any], list[Any]], outputs: int, target: Any, lines: Any, s: Any, s_line: Any,
     d: Any, ds: Any, d_line: Any, finish: Callable[[Any, Any], Any] = lambda value, place: value,
 ) -> None:  # fmt: skip
-    """The loop over lines; ends in the block behind it.
+    """The loop over lines; ends in the block after it.
 
-    `read` is given a line's place and number, and gives its outputs; `finish` is given each and the place it goes to.
+    `read` takes a line's address and number, and returns its outputs; `finish` takes each and the address it goes to.
     """
     entry = build.block
     to_d = [build.mul(ds, I64(i)) for i in range(outputs)]
@@ -196,8 +196,8 @@ def _read(build: Any, place: Any, kind: Any) -> Any:
 def emit_product(build: Any, matrix: Matrix, values: list[Any]) -> list[Any]:
     """The products of the rows of `matrix` and a column of registers.
 
-    Points come in pairs of opposite signs: neighbouring rows, or columns, that are the same but for signs. Of rows the
-    common sums are made once; of columns the sums and differences of their registers.
+    Points come in pairs of opposite signs: neighbouring rows, or columns, differ only in signs. For such rows the
+    common sums are computed once; for columns, the sums and differences of their registers.
     """
     matrix, values = _pair_columns(build, [[round(x, DIGITS) for x in row] for row in matrix], values)
     done: list[Any] = []
@@ -215,7 +215,7 @@ def emit_product(build: Any, matrix: Matrix, values: list[Any]) -> list[Any]:
 
 
 def _pair_columns(build: Any, matrix: Matrix, values: list[Any]) -> tuple[Matrix, list[Any]]:
-    """Neighbouring columns that differ in signs alone, as their halves' sum and difference."""
+    """Replace neighbouring columns that differ only in signs by half their sum and half their difference."""
     columns = [list(column) for column in zip(*matrix, strict=True)]
     place = 0
     while place + 1 < len(columns):
@@ -239,7 +239,7 @@ def _terms(row: list[float]) -> int:
 def _sum(build: Any, row: list[float], values: list[Any]) -> Any:
     """The sum of `values` times the numbers of `row`, of which at least one is not 0."""
     terms = [(number, value) for number, value in zip(row, values, strict=True) if number != 0]
-    terms.sort(key=lambda term: (term[0] != 1, abs(term[0]) == 1))  # a first one that needs no product
+    terms.sort(key=lambda term: (term[0] != 1, abs(term[0]) == 1))  # first one that needs no product
     number, total = terms[0]
     if number != 1:
         total = build.fmul(total, splat(build, F32(number)))
@@ -258,9 +258,9 @@ def _call(symbol: str) -> Any:
     def transform(
         context: Any, which: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any
     ) -> Any:  # fmt: skip
-        """Transform so many lines: registers from `s` on, `ss` apart, to others from `d` on, `ds` apart.
+        """Transform `lines` lines: registers from `s` on, `ss` apart, to others from `d` on, `ds` apart.
 
-        The next line's are `s_line` and `d_line` further on. `which` is what `which_transform` says.
+        The next line's are `s_line` and `d_line` further on. `which` is what `which_transform` returns.
         """
 
         return types.void(*[types.intp] * 8), call_of(symbol, _SIGNATURE)
@@ -279,9 +279,9 @@ def _call_finish(symbol: str) -> Any:
         context: Any, which: Any, lines: Any, s: Any, ss: Any, s_line: Any, d: Any, ds: Any, d_line: Any, bias: Any,
         slope: Any, residual: Any, final: Any,
     ) -> Any:  # fmt: skip
-        """The same to final(slope(outputs + bias) + residual), the register at `bias` and activations of slopes.
+        """The same, but to final(slope(outputs + bias) + residual), with the register at `bias`.
 
-        `residual` is laid out as what is written; 0 where there is none.
+        `residual` is laid out like what is written; 0 where there is none.
         """
 
         return types.void(*[types.intp] * 9, types.float32, types.intp, types.float32), call_of(symbol, _FINISH)
@@ -290,5 +290,5 @@ def _call_finish(symbol: str) -> Any:
 
 
 finish_lines, finish_lines_narrow = map(_call_finish, t.FINISH)
-# Of each 2 x 2 outputs, of fewer at the end, the largest; without residual.
+# The same, but only the largest of each 2 x 2 outputs, of fewer at the end; without residual.
 halve_lines, halve_lines_narrow = map(_call_finish, t.HALVE)

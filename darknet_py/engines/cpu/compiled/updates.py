@@ -1,6 +1,6 @@
 """Updates of parameters, in one pass over memory; each number is rounded as NumPy rounds it.
 
-No product joins a sum here: `fma` rounds once where NumPy rounds twice.
+Products and sums are not fused here: `fma` rounds once where NumPy rounds twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import kernel
 from .sync import next_item, share_out
 from .vector import REGISTER, broadcast, load, load_scalar, maximum, store, store_scalar, vector
 
-STRETCH = 256  # registers of each array an item
+STRETCH = 256  # registers of each array in an item
 
 
 @intrinsic
@@ -44,21 +44,21 @@ def square_root(context: Any, a: Any) -> Any:
 
 @kernel
 def clip(x, limit):
-    """Each lane between -`limit` and `limit`; not a number where it is not."""
+    """Each lane, limited to -`limit` to `limit`; NaN stays NaN."""
     minus = broadcast(float32(-1))
     return maximum(limit * minus, maximum(limit * minus, x) * minus) * minus
 
 
 @kernel
 def copy(source, target, count):
-    """So many float32."""
+    """Copy `count` float32."""
     for i in range(count):
         store_scalar(target + i * 4, load_scalar(source + i * 4))
 
 
 @kernel
 def follow_sgd(values, gradients, decay, rate, momentum, limit):
-    """Update a register at `values`; what comes behind the addresses are registers."""
+    """Update a register at `values`; the arguments after the addresses are registers."""
     x = load(values)
     sums = load(gradients) - decay * x
     store(values, clip(x + rate * sums, limit))
@@ -67,7 +67,7 @@ def follow_sgd(values, gradients, decay, rate, momentum, limit):
 
 @kernel
 def update_sgd(op: o.UpdateSgd, numbers: o.UpdateSgd, scratch, share):
-    """See the operation; `STRETCH` registers an item. `scratch` holds a register of each array."""
+    """See the operation; an item is `STRETCH` registers. `scratch` holds a register of each array."""
     count, values, gradients = op.count, op.values, op.gradients
     decay, rate = broadcast(numbers.decay), broadcast(numbers.rate)
     momentum, limit = broadcast(numbers.momentum), broadcast(numbers.limit)
@@ -89,7 +89,7 @@ def update_sgd(op: o.UpdateSgd, numbers: o.UpdateSgd, scratch, share):
 
 @kernel
 def follow_moment(place, x, kept, taken, whole):
-    """Let the moment in the register at `place` follow `x`; what it is divided by the share of `x` in it."""
+    """Let the moment in the register at `place` follow `x`; return it divided by `whole`."""
     moment = load(place) * kept + taken * x
     store(place, moment)
     return divide(moment, whole)
@@ -112,7 +112,7 @@ def follow_adam(values, gradients, first, second, numbers: o.UpdateAdam):
 
 @kernel
 def update_adam(op: o.UpdateAdam, numbers: o.UpdateAdam, scratch, share):
-    """See the operation; `STRETCH` registers an item. `scratch` holds a register of each array."""
+    """See the operation; an item is `STRETCH` registers. `scratch` holds a register of each array."""
     count, values, gradients = op.count, op.values, op.gradients
     first, second = op.first, op.second
     queue = share_out(share, (count + STRETCH * LANES - 1) // (STRETCH * LANES))

@@ -34,12 +34,12 @@ class _Bfloat(ir.Type):
         return "bfloat"
 
 
-# What LLVM's instruction takes for pairs of bfloat16.
+# The type that LLVM's instruction takes for pairs of bfloat16.
 PAIRS = ir.VectorType(_Bfloat(), 2 * LANES) if llvm.llvm_version_info[0] >= 16 else INTS
 
 
 class _Equal(ir.Constant):
-    """A constant of equal lanes, told by one word: their lists would be most of a module's text."""
+    """A constant of equal lanes, written as one word: lists of them would be most of a module's text."""
 
     def __init__(self, kind: Any, lane: Any, word: str) -> None:
         super().__init__(kind, lane)
@@ -52,7 +52,7 @@ class _Equal(ir.Constant):
 UNDEFINED, ZEROS = _Equal(REGISTER, ir.Undefined, "undef"), _Equal(REGISTER, 0.0, "zeroinitializer")
 NANS = ir.Constant(REGISTER, [float("nan")] * LANES)
 _FIRST = _Equal(INTS, 0, "zeroinitializer")
-_CURRENT_ROUNDING = I32(4)  # for instructions that may be told another
+_CURRENT_ROUNDING = I32(4)  # for instructions that take a rounding mode
 
 
 class Vector(types.Type):
@@ -100,7 +100,7 @@ def multiply_pairs(build: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def narrow(build: Any, x: Any) -> Any:
-    """A register's values in bfloat16, rounded to the nearest, of two the even one; a NaN stays one."""
+    """A register's values in bfloat16, rounded to nearest, ties to even; NaN stays NaN."""
     if DOTS is not None:
         kind = ir.VectorType(_Bfloat(), LANES) if isinstance(PAIRS.element, _Bfloat) else SHORTS
         function = cgutils.get_or_insert_function(build.module, ir.FunctionType(kind, [REGISTER]), DOTS.narrow)
@@ -124,7 +124,7 @@ def each(value: int) -> Any:
 
 
 def prefetch(build: Any, address: Any) -> None:
-    """Ask for the cache line at an integer address, which may lie anywhere, into the second cache."""
+    """Prefetch the cache line at an integer address, which need not be valid, into the L2 cache."""
     byte = ir.IntType(8).as_pointer()
     signature = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
     function = cgutils.get_or_insert_function(build.module, signature, "llvm.prefetch.p0i8")
@@ -132,14 +132,14 @@ def prefetch(build: Any, address: Any) -> None:
 
 
 def feed(entry: Any, loop: Any, *variables: tuple[Any, Any, Any]) -> None:
-    """Let each of a loop's variables be its second value where the block `entry` enters, its third from `loop` on."""
+    """Give each variable of a loop its second value on entry from the block `entry`, and its third from `loop`."""
     for phi, start, following in variables:
         phi.add_incoming(start, entry)
         phi.add_incoming(following, loop)
 
 
 def call_of(symbol: str, signature: Any) -> Any:
-    """What an intrinsic emits that calls the function `symbol`, of no value, of another module."""
+    """The code of an intrinsic that calls the function `symbol` of another module, which returns nothing."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         build.call(cgutils.get_or_insert_function(build.module, signature, symbol), args)
@@ -150,7 +150,7 @@ def call_of(symbol: str, signature: Any) -> Any:
 
 @intrinsic
 def prefetch_line(context: Any, address: Any) -> Any:
-    """Ask for the cache line at `address`, which may lie anywhere, into the second cache."""
+    """Prefetch the cache line at `address`, which need not be valid, into the L2 cache."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         prefetch(build, args[0])
@@ -182,7 +182,7 @@ def store(context: Any, address: Any, value: Any) -> Any:
 
 @intrinsic
 def store_narrow(context: Any, address: Any, value: Any) -> Any:
-    """Write the register `value` to `address` in bfloat16, rounded to the nearest, of two the even one."""
+    """Write the register `value` to `address` in bfloat16, rounded to nearest, ties to even."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         build.store(narrow(build, args[1]), pointer(build, args[0], SHORTS), align=2)
@@ -277,7 +277,7 @@ _binary(operator.mul, lambda build, a, b: build.fmul(a, b))
 
 @intrinsic
 def maximum(context: Any, a: Any, b: Any) -> Any:
-    """The larger of two registers, lane by lane; not a number where one is not."""
+    """The larger of two registers, lane by lane; NaN where one is."""
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
         return emit_maximum(build, *args)
@@ -286,14 +286,14 @@ def maximum(context: Any, a: Any, b: Any) -> Any:
 
 
 def emit_maximum(build: Any, a: Any, b: Any) -> Any:
-    """The larger of two registers, lane by lane; not a number where one is not."""
+    """The larger of two registers, lane by lane; NaN where one is."""
     return build.select(build.or_(build.fcmp_ordered(">", b, a), build.fcmp_unordered("uno", b, b)), b, a)
 
 
 def emit_largest(build: Any, values: list[Any]) -> Any:
-    """The largest of registers, of an even number of them, lane by lane; not a number where one of them is not.
+    """The largest of an even number of registers, lane by lane; NaN where one of them is.
 
-    One comparison tells of two whether either is not a number: that is half of the work of `emit_maximum` for each.
+    One comparison checks two registers for NaN: half of what `emit_maximum` does for each.
     """
     spoilt = reduce(
         build.or_, [build.fcmp_unordered("uno", a, b) for a, b in zip(values[::2], values[1::2], strict=True)]
@@ -315,14 +315,14 @@ def activated(context: Any, x: Any, slope: Any) -> Any:
 def slope_activation(build: Any, x: Any, slope: Any) -> Any:
     """x > 0 ? x : slope * x.
 
-    The lanes that are multiplied are asked for, not those that stay: with AVX-512 that is one instruction less, and
-    depthwise 3 x 3 windows took 14 cycles for 18.
+    The comparison is for the lanes that are multiplied, not for those that stay: with AVX-512 that saves an
+    instruction, and depthwise 3 x 3 windows took 14 cycles instead of 18.
     """
     return build.select(build.fcmp_unordered("<=", x, ZEROS), build.fmul(x, slope), x)
 
 
 def slope_activations(build: Any, values: list[Any], slope: Any) -> list[Any]:
-    """x > 0 ? x : slope * x for some registers, by a branch for each kind of slope, one number of 0 to 1.
+    """x > 0 ? x : slope * x for several registers, with a branch for each kind of slope, a number from 0 to 1.
 
     A tile of 14 x 2 sums over 16 channels takes 580 cycles with a comparison for each, 60 fewer without, 30 fewer with
     a maximum.
@@ -350,8 +350,8 @@ def slope_activations(build: Any, values: list[Any], slope: Any) -> list[Any]:
     return results
 
 
-# What `Isa.fix_up` makes of numbers, by their kind, half a byte each from the lowest on: quiet and signalling NaN, 0,
-# 1, minus infinity, infinity, others below and above 0. 1 is the number, 2 it made quiet, 3 NaN, 7 minus 0.
+# What `Isa.fix_up` makes of numbers, by kind, four bits each from the lowest on: quiet and signalling NaN, 0, 1, minus
+# infinity, infinity, others below and above 0. 1 is the number itself, 2 the number as a quiet NaN, 3 NaN, 7 minus 0.
 _RELU = 0x17131121
 
 
@@ -361,7 +361,7 @@ def _relu(build: Any, x: Any) -> Any:
 
 
 def _call(build: Any, instruction: str, *operands: Any) -> Any:
-    """What an instruction of `Isa` gives, in every lane."""
+    """The result of an instruction of `Isa`, in every lane."""
     arguments = [*operands, ir.Constant(ir.IntType(LANES), -1), _CURRENT_ROUNDING]
     signature = ir.FunctionType(REGISTER, [argument.type for argument in arguments])
     return build.call(cgutils.get_or_insert_function(build.module, signature, instruction), arguments)
@@ -374,12 +374,12 @@ def nearest(build: Any, x: Any) -> Any:
 
 
 def from_nearest(build: Any, x: Any) -> Any:
-    """How far numbers lie from the integers nearest to them; infinities 0. By `Isa.reduce`."""
+    """The numbers of a register less the integers nearest to them; 0 for infinities. By `Isa.reduce`."""
     return _call(build, ISA.reduce, x, I32(0), UNDEFINED)
 
 
 def scale_by_power(build: Any, x: Any, n: Any) -> Any:
-    """x * 2**n for integers n; infinities and what is below the least number, too. By `Isa.scale`."""
+    """x * 2**n for integers n, even where it overflows or underflows. By `Isa.scale`."""
     return _call(build, ISA.scale, x, n, UNDEFINED)
 
 

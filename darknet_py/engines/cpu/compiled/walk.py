@@ -21,13 +21,13 @@ from .winograd import convolve, transform_input, transform_output
 
 
 def walk(call, row, mailbox, scratch, thread, threads):
-    """Run the operations of a table from a row on, with `threads` - 1 other callers; return the row behind the last.
+    """Run the operations of a table from a row on, with `threads` - 1 other callers; return the row after the last.
 
-    Between operations all wait for all: what one writes, the next reads. At the end of the table only `thread` 0
-    waits. A stretch of a walk ends earlier, for all, where fewer threads or more are to go on with it.
+    Between operations all threads wait for each other: what one operation writes, the next reads. At the end of the
+    table only `thread` 0 waits. A stretch of a walk ends earlier, for all, where fewer or more threads are to go on.
 
-    The counters of items for the first row are zero. At CLOCK, unless 0, each thread tells when it starts and when it
-    has done its share of each operation, in cycles.
+    The counters of items for the first row must be zero. At CLOCK, unless 0, each thread records when it starts and
+    when it has done its share of each operation, in cycles.
     """
     fields = int64s(call)
     rows, counters = fields[t.ROWS], mailbox + 2 * LINE
@@ -40,7 +40,7 @@ def walk(call, row, mailbox, scratch, thread, threads):
         integers, floats = fields[t.TABLE] + row * t.FIELDS * 8, fields[t.NUMBERS_AT] + row * t.FLOATS * 4
         op, numbers = integers_at(integers), numbers_at(floats)
         share = Share(counters + row % 2 * LINE, thread, threads)
-        # Nobody is at the operation before any more, and the next one has its counters.
+        # No thread is still at the operation before, whose counters the next one uses.
         exchange(counters + thread * t.LINES * LINE + (row + 1) % 2 * LINE, 0)
         slope, final, code = numbers.slope, numbers.final, op.opcode
         if code == t.GEMM_OP:

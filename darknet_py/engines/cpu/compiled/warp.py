@@ -1,4 +1,4 @@
-"""Cells of pictures at any places, their colours changed: the arithmetic of `images.augment.warp`, cell by cell."""
+"""Cells of pictures at any places, with changed colours: the arithmetic of `images.augment.warp`, cell by cell."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def _each(build: Any, value: Any, kind: Any) -> Any:
 
 @intrinsic
 def _blend(context: Any, picture: Any, places: Any, unit: Any, target: Any, plane: Any) -> Any:
-    """`LANES` cells, to three rows of float32 at `target`, `plane` bytes apart; a bit for each that is still to do.
+    """Compute `LANES` cells, to three rows of float32 at `target`, `plane` bytes apart; return a bit for each not done.
 
-    To do are those some of whose four pixels are outside, and those that lie where less than 8 bytes can be read from
-    the row below: both pixels of a row are loaded at once. Cells all of whose pixels are outside are 0.
+    Not done are those with some of their four pixels outside, and those for which fewer than 8 bytes can be read from
+    the row below: both pixels of a row are loaded at once. Cells with all pixels outside are 0.
 
-    PICTURE is where its first byte lies, how far apart its rows, its height and width, and the last byte, counted from
-    the first, behind which 8 can be read a row further down. PLACES are the addresses of columns and rows of the
-    cells, and what is added to each, as in `warp`.
+    PICTURE is the address of its first byte, the distance of its rows, its height and width, and the offset of the last
+    byte from which 8 can be read a row further down. PLACES are the addresses of the cells' columns and rows in it,
+    each with what is added to them, as in `warp`.
     """
 
     def codegen(context: Any, build: Any, sig: Any, args: Any) -> Any:
@@ -62,7 +62,7 @@ def _blend(context: Any, picture: Any, places: Any, unit: Any, target: Any, plan
             return _each(build, build.sitofp(value, F64), _DOUBLES)
 
         def place(across: Any, down: Any, side: Any) -> Any:
-            """Whole numbers, what is left, whether these and the next are in the picture, and whether any of them."""
+            """Whole numbers, what is left, whether both these and the next are in the picture, whether either is."""
             values = build.load(pointer(build, across, _DOUBLES), align=8)
             values = build.fadd(values, _each(build, down, _DOUBLES))
             whole = build.call(cgutils.get_or_insert_function(build.module, _FLOOR, _FLOOR_NAME), [values])
@@ -79,7 +79,7 @@ def _blend(context: Any, picture: Any, places: Any, unit: Any, target: Any, plan
         inside = build.and_(build.and_(in_width, in_height), build.fcmp_ordered("<=", offset, double(last)))
         offset = build.fptosi(build.select(inside, offset, zero), LONGS)
         addresses = [build.add(source, build.extract_element(offset, I32(lane))) for lane in range(LANES)]
-        # What the next rows of cells will need is seldom in the first cache: an eighth of the time.
+        # What the next rows of cells will need is seldom in the L1 cache: waiting took an eighth of the time.
         for address in (addresses[0], addresses[LANES // 2]):
             prefetch(build, build.add(address, build.mul(stride, I64(4))))
 
@@ -101,7 +101,7 @@ def _blend(context: Any, picture: Any, places: Any, unit: Any, target: Any, plan
 
 @kernel
 def _interpolate_edge(source, stride, height, width, x, y, unit):
-    """A cell any of whose pixels may be outside, and count as 0: `unit` times what is there, of each channel."""
+    """The channels of a cell, times `unit`; any of its pixels may be outside the picture, and then count as 0."""
     if not (x >= -1 and x < width and y >= -1 and y < height):  # or not a number
         return float32(0), float32(0), float32(0)
     left, top = int(np.floor(x)), int(np.floor(y))
@@ -148,7 +148,7 @@ def _recolour_row(turn, colour, light, red, green, blue):
         r, g, b = red[i], green[i], blue[i]
         value, least = max(r, max(g, b)), min(r, min(g, b))
         span = value - least
-        # Which of three is taken before it is divided.
+        # One of the three is chosen before the division.
         is_red, is_green = r == value, g == value
         apart = g - b if is_red else (b - r if is_green else r - g)
         corner = float32(0) if is_red else (float32(2) if is_green else float32(4))
@@ -166,7 +166,7 @@ def warp(source, stride, height, width, across_x, down_x, across_y, down_y, colu
     """RGB of 8 bits at `source`, its rows `stride` bytes apart, to float32 [channel][row][column] at `target`.
 
     The four vectors are float64, as in `images.augment.Places`. FACTORS are four float32: what is added to hues of
-    0..6, factors of saturation and value, and of bytes.
+    0..6, and the factors of saturation, of value and of bytes.
     """
     xs, ys = carray(_float64s(across_x), (columns,)), carray(_float64s(across_y), (columns,))
     down_xs, down_ys = carray(_float64s(down_x), (rows,)), carray(_float64s(down_y), (rows,))
@@ -176,7 +176,7 @@ def warp(source, stride, height, width, across_x, down_x, across_y, down_y, colu
     for i in range(rows):
         x, y = down_xs[i], down_ys[i]
         at = target + i * columns * 4
-        # Each an array of its own: LLVM sees no vectors in rows of one, and takes twice as long.
+        # Each an array of its own: LLVM does not vectorize loops over rows of one, which then take twice as long.
         red = carray(_float32s(at), (columns,))
         green, blue = carray(_float32s(at + plane), (columns,)), carray(_float32s(at + 2 * plane), (columns,))
         for j in range(0, columns, LANES):

@@ -1,8 +1,8 @@
-"""Machine code of a function and all that it calls, which LLVM optimises once, when they lie together.
+"""Machine code of a function and all that it calls, which LLVM optimises once, as a whole.
 
-Numba by itself has each function optimised with what it calls, and made machine code, before it compiles those that
-call it, and there again: that took twice as long. Where a version of it has not all the methods that are replaced here,
-which it promises nobody, it does so all the same.
+By itself Numba has each function optimised, with what it calls, and compiled to machine code, and all that again with
+each of its callers: that took twice as long. The methods that are replaced here are no part of Numba's interface: where
+a version lacks one, or it takes other parameters, Numba goes its own way.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .vector import I64
 
 
 class _Library(codegen.JITCodeLibrary):
-    """A function's code, made simpler by itself, and that of what it calls.
+    """A function's code, simplified by itself, and that of what it calls.
 
-    It is neither optimised nor made machine code here, as nothing of it is run: what links it has both done.
-    What was not simpler before it was inlined came out worse: a pooling took 1.25 times as long.
+    It is neither optimised nor compiled to machine code here, as none of it is run: what links it has both done.
+    Code that was not simplified before it was inlined came out worse: a pooling took 1.25 times as long.
     """
 
     def _optimize_final_module(self) -> None:
@@ -37,7 +37,7 @@ class _Library(codegen.JITCodeLibrary):
 
 
 class _Codegen(codegen.JITCPUCodegen):
-    """What makes such libraries, and has none loaded, so that there is no place in them to write to, either."""
+    """Makes such libraries, but loads none of them, so that there is nothing in them to write to, either."""
 
     _library_class = _Library
 
@@ -87,7 +87,7 @@ def compile_whole(function: Callable[..., int], count: int, symbol: str) -> byte
 
 @contextmanager
 def _unoptimised() -> Iterator[None]:
-    """Let Numba leave all that it compiles to what links it; nobody else compiles anything meanwhile."""
+    """Within the context, let Numba leave optimising to what links its code; nothing else may be compiled meanwhile."""
     context = cpu_target.target_context
     context.refresh()  # this compiles Numba's own runtime, which others call
     ours = _Codegen("darknet")

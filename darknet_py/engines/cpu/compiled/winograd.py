@@ -1,8 +1,8 @@
 """Winograd's convolution: F(m x m, r x r) for the lines that `toom.POINTS` has.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015. A tile of n x n inputs,
-n = m + r - 1, gives m x m outputs. Where a picture ends before its last tiles do, these are smaller: of all positions
-they have the first few in each direction, those of a smaller m.
+n = m + r - 1, gives m x m outputs. Where a picture ends before its last tiles do, these are smaller: they have only the
+first few positions in each direction, those of a smaller m.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .transforms import (
 )
 from .vector import broadcast, store
 
-LINE = MOST_POINTS * BLOCK  # of a tile in scratch
+LINE = MOST_POINTS * BLOCK  # bytes of a tile's line in scratch
 
 
 @kernel
@@ -47,7 +47,7 @@ def _find_outputs(op: o.WinogradInput | o.WinogradOutput | o.Winograd, tile):
 
 @kernel
 def _transform_input(op: o.WinogradInput | o.Winograd, block, tile, d, ds, scratch):
-    """A tile of a block of channels, zeros where it lies outside its picture, to `d`, `ds` between positions."""
+    """Transform a tile of a block of channels, with zeros outside the picture, to `d`, with `ds` between positions."""
     n, h, w = op.in_tile, op.height, op.width
     image, top, left, height, width = _find_outputs(op, tile)
     height, width = height + n - op.out_tile, width + n - op.out_tile
@@ -85,7 +85,7 @@ def _transform_input(op: o.WinogradInput | o.Winograd, block, tile, d, ds, scrat
 
 @kernel
 def _transform_output(op: o.WinogradOutput | o.Winograd, slope, final, block, tile, s, ss, scratch):
-    """A tile's outputs, in a block of channels, from its products at `s`, `ss` between positions."""
+    """Compute a tile's outputs, in a block of channels, from its products at `s`, with `ss` between positions."""
     n, more = op.in_tile, op.in_tile - op.out_tile
     outputs = _find_outputs(op, tile)
     _, _, _, height, width = outputs
@@ -98,7 +98,7 @@ def _transform_output(op: o.WinogradOutput | o.Winograd, slope, final, block, ti
 def store_outputs(
     op: o.WinogradOutput | o.Winograd | o.PlanarWinograd, slope, final, block, outputs, across, s, s_line
 ):
-    """A tile's outputs in a block of channels, their lines at `s` transformed by the case `across`, to C.
+    """Store a tile's outputs in a block of channels at C: their lines at `s`, transformed by the case `across`.
 
     `outputs` has their image, top row, left column and how many rows and columns there are. Where C is halved there is
     neither a residual nor a curve.
@@ -134,10 +134,11 @@ def _group(op: o.WinogradInput | o.WinogradOutput | o.Winograd, group):
 
 @kernel
 def transform_input(op: o.WinogradInput, scratch, share):
-    """Blocked pictures at A to tiles at TILES; a block's group of tiles an item.
+    """Blocked pictures at A to tiles at TILES; an item is a block's group of tiles.
 
-    Tiles lie as [block of channels][group][position][tile][LANES], `group_size` tiles in a group, `tiles_plane`
-    between blocks, of `cell`. `order` has the tiles of each group. `scratch` holds two tiles.
+    Tiles are stored as [block of channels][group][position][tile][LANES], with `group_size` tiles in a group,
+    `tiles_plane` between blocks, and cells of `cell` bytes. `order` has the tiles of each group. `scratch` holds two
+    tiles.
     """
     ds = op.group_size * op.cell
     queue = share_out(share, op.blocks * op.groups)
@@ -153,9 +154,9 @@ def transform_input(op: o.WinogradInput, scratch, share):
 
 @kernel
 def transform_output(op: o.WinogradOutput, slope, final, scratch, share):
-    """Products at PRODUCTS to blocked pictures at C; a block's group of tiles an item, block by block.
+    """Products at PRODUCTS to blocked pictures at C; an item is a block's group of tiles, and blocks follow each other.
 
-    Products are laid out like tiles, `products_plane` between blocks.
+    Products are laid out like tiles, with `products_plane` between blocks.
     """
     ss = op.group_size * BLOCK
     queue = share_out(share, op.out_blocks * op.groups)
@@ -171,11 +172,11 @@ def transform_output(op: o.WinogradOutput, slope, final, scratch, share):
 
 @kernel
 def convolve(op: o.Winograd, slope, final, scratch, share):
-    """All three steps for a group of tiles of a batch, an item, in memory that is the thread's own.
+    """Run all three steps in the thread's own memory; an item is a group of tiles of a batch.
 
     A batch has its own `blocks` and `out_blocks`, and positions of B. TILES and PRODUCTS are thread 0's, `thread_bytes`
-    before the next one's; both lie as [block][position][tile of the group][LANES]. B is as for `multiply`, `taps` the
-    offsets of blocks from TILES, RESIDUAL and C as for `transform_output`.
+    before the next thread's; both are [block][position][tile of the group][LANES]. B is as for `multiply`, `taps` are
+    the offsets of blocks from TILES, RESIDUAL and C are as for `transform_output`.
     """
     positions, thread = op.in_tile**2, share.thread
     tiles, products = op.tiles + thread * op.thread_bytes, op.products + thread * op.thread_bytes
