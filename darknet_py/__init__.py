@@ -5,7 +5,7 @@
 >>> net.classify("data/star.png")[0].label
 'star'
 
-It prints nothing: what it has to say is logged, under ``darknet_py``, or warned of (`DarknetWarning`).
+The library prints nothing: its remarks are logged under ``darknet_py``, or issued as warnings (`DarknetWarning`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from .errors import (
 )
 from .version import __version__ as __version__
 
-# Found where they are first used, so that importing the package loads nothing heavy.
+# Imported when they are first used, so that importing the package loads nothing heavy.
 _LAZY = {
     "Classifier": "classifier",
     "Cluster": "evaluation.crews",

@@ -1,4 +1,4 @@
-"""python -m darknet_py, and the command ``darknet``."""
+"""Entry point of ``python -m darknet_py`` and of the command ``darknet``."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from .lazy import load_when_used
 
 def main() -> int:
     """Run the program; return its exit code."""
-    gc.disable()  # modules stay: looking through them for what nothing refers to took 10 ms of a start's 170
-    # Threads of NumPy's own, of which only the reference engine would have anything, cannot be started everywhere;
-    # OpenBLAS answers that with SIGINT.
+    gc.disable()  # modules stay alive: scanning them for garbage took 10 ms of a start's 170
+    # NumPy's own threads, which would only help the reference engine, cannot be started everywhere; OpenBLAS answers
+    # that with SIGINT.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     end_on_interrupt()
-    load_when_used("numpy")  # it is half of the time of a command that runs no network
+    load_when_used("numpy")  # importing it takes half the time of a command that runs no network
     from .cli import main as run
 
     code = run(begin=_collect)
-    ignore_interrupt()  # the code is known, nothing is left to stop
-    gc.freeze()  # nor is anything worth looking for: it took a tenth of a short run
+    ignore_interrupt()  # the exit code is known, nothing is left to stop
+    gc.freeze()  # nor is there garbage worth looking for: that took a tenth of a short run
     return code
 
 
 def _collect() -> None:
-    """Free from now on what only refers to itself, but for what is there already."""
+    """Turn garbage collection on, for objects that are made from now on."""
     gc.freeze()
     gc.enable()
 

@@ -1,4 +1,4 @@
-"""Inputs of a network that have one shape, and run together; features that have one, and fit into one array."""
+"""Run a network's inputs of one shape together; check that features of several pictures have one shape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 def run_alike(views: Sequence[Array], run: Callable[[Sequence[Array]], Iterable[Answer]]) -> list[Answer]:
-    """What `run` gives for each of `views`, inputs of a network; it is given those of one shape together."""
+    """Return what `run` gives for each of `views`, a network's inputs; those of one shape are passed to it together."""
     places: dict[tuple[int, ...], list[int]] = {}
     for place, view in enumerate(views):
         places.setdefault(view.shape, []).append(place)
@@ -25,7 +25,7 @@ def run_alike(views: Sequence[Array], run: Callable[[Sequence[Array]], Iterable[
 
 
 def check_alike(shape: tuple[int, ...], first: tuple[int, ...], remedy: str = "preprocess=letterbox") -> None:
-    """Raise UsageError, with what to ask for, unless the features of two pictures have one shape."""
+    """Raise UsageError, which names the remedy, unless the features of two pictures have one shape."""
     if shape != first:
         shapes = " and ".join(" x ".join(map(str, one)) for one in (first, shape))
         found = f"features of {shapes}, of pictures of several proportions"

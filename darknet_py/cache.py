@@ -1,4 +1,4 @@
-"""Where the program keeps what it can make or fetch again; what it runs from there, only it may have written."""
+"""The cache of what the program can make or fetch again; it runs nothing from there that others could have written."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if sys.platform != "win32":
 
 LOG = logging.getLogger(__name__)
 LINUX = sys.platform == "linux"
-CHECKSUM = 4  # bytes of it before the content of what `keep` has kept
-PATIENCE = 600.0  # seconds for which another process is waited for; a stopped one holds nobody up for longer
-ASK = 0.1  # seconds between looks whether it is done
+CHECKSUM = 4  # bytes, before the content of a file that `keep` writes
+PATIENCE = 600.0  # seconds to wait for another process; one that is stopped holds nobody up for longer
+ASK = 0.1  # seconds between checks whether it is done
 
 
 class UntrustedError(OSError):
-    """Somebody else may have written what lies there."""
+    """Somebody else may have written what is stored there."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(errno.EPERM, reason, os.fspath(path))
 
 
 def cache_dir() -> Path:
-    """Say where the cache lies; nothing is made, and nothing is asked of the folder.
+    """Return the cache's folder, which is neither made nor checked.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def cache_dir() -> Path:
     if override:
         return Path(os.path.abspath(os.path.expanduser(override)))
     path = _user_cache()
-    # Without a home it is a relative "~/...", which would be made in the working directory.
+    # Without a home directory it is a relative "~/...", which would be made in the working directory.
     return path if path.is_absolute() else Path(os.path.abspath(os.sep), ".cache", "darknet_py")
 
 
@@ -59,7 +59,7 @@ def _user_cache() -> Path:
 
     try:
         return user_cache_path("darknet_py", appauthor=False)
-    except RuntimeError:  # newer versions: there is no home
+    except RuntimeError:  # newer versions: there is no home directory
         return Path("~")
 
 
@@ -75,23 +75,23 @@ def make_folder(folder: Path) -> None:
 
 
 def read_private(path: Path) -> bytes:
-    """What a file holds that this user, or the administrator, has written, and that nobody else could have.
+    """Read a file that this user, or the administrator, has written, and that nobody else could have written.
 
-    As with ssh's StrictModes, that goes for its folder too, and no folder above may be one in which anybody may
-    replace others' files. The file is asked once it is open, so that nobody can exchange it meanwhile. Windows,
-    whose folders of a user are closed to others, is not asked.
+    As with ssh's StrictModes, that applies to its folder too, and no folder above may let anybody replace others'
+    files. The file is checked once it is open, so that nobody can exchange it meanwhile. On Windows, where a user's
+    folders are closed to others, nothing is checked.
 
     Raises
     ------
     UntrustedError
-        Where that does not hold, or a link, a pipe or a device lies there.
+        Where that does not hold, or a link, a pipe or a device is in the file's place.
     OSError
         Where it cannot be read.
     """
     if sys.platform == "win32":
         return path.read_bytes()
     place = Path(os.path.realpath(path.parent.parent), path.parent.name)
-    owners = {0, os.geteuid(), os.stat("/").st_uid}  # who owns that folder could replace everything
+    owners = {0, os.geteuid(), os.stat("/").st_uid}  # the owner of / could replace everything
     for above in place.parents:
         if not above.is_dir():
             continue
@@ -110,7 +110,7 @@ def read_private(path: Path) -> bytes:
 
 
 def _open_private(name: str, flags: int, owners: set[int], shown: Path, folder: int | None = None) -> int:
-    """Open a file, or with O_DIRECTORY a folder, that only its owner, who is one of `owners`, can write."""
+    """Open a file (with O_DIRECTORY, a folder) that only its owner, who is one of `owners`, can write."""
     try:
         descriptor = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     except OSError as reason:
@@ -149,19 +149,19 @@ def write_private(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def keep(path: Path, make: Callable[[bool], bytes], small: bool = False) -> bytes:
-    """Machine code that takes long to make: from the cache, or made and kept there.
+    """Return machine code that takes long to make: read it from the cache, or make it and keep it there.
 
-    Nothing is taken from where somebody else might have put it; a damaged file is made anew.
+    Nothing is read from where somebody else might have put it; a damaged file is made anew.
 
     Parameters
     ----------
     path : Path
-        The file; its folder is of the user's own.
+        The file; its folder is the user's own.
     make : callable
-        Makes it, and is told whether it will be kept.
+        Makes the code; its argument says whether the code will be kept.
     small : bool
-        Whether it is one of many that take moments each. Of others that several processes want at the same time one
-        makes them while the others wait, and where they cannot be kept a warning tells.
+        Whether it is one of many that take moments each. Otherwise, where several processes want it at the same time,
+        one makes it while the others wait, and a warning says so where it cannot be kept.
     """
     folder = path.parent
     try:
@@ -181,8 +181,8 @@ def keep(path: Path, make: Callable[[bool], bytes], small: bool = False) -> byte
             _warn(folder, f"they cannot be kept: {describe_oserror(reason)}")
         return make(False)
     with _alone(descriptor):
-        with contextlib.suppress(UntrustedError):  # the next start tells of it
-            code = _read_whole(path)  # what another process has made meanwhile
+        with contextlib.suppress(UntrustedError):  # the next start warns of it
+            code = _read_whole(path)  # another process may have made it meanwhile
         if code is None:
             code = make(True)
             try:
@@ -194,7 +194,7 @@ def keep(path: Path, make: Callable[[bool], bytes], small: bool = False) -> byte
 
 
 def is_kept(path: Path) -> bool:
-    """Whether `keep` would take what lies at `path`.
+    """Say whether `keep` would use the file at `path`.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def _explain(reason: OSError | EngineError) -> str:
 
 
 def _read_whole(path: Path) -> bytes | None:
-    """What `keep` wrote; None where it is not there, or not whole."""
+    """Read what `keep` wrote; None where it is missing or damaged."""
     try:
         content = read_private(path)
     except UntrustedError:
@@ -231,15 +231,15 @@ def _read_whole(path: Path) -> bytes | None:
 
 
 def _sum(code: bytes) -> bytes:
-    """Tells a damaged file: hashlib's digests, which tell a forged one, load OpenSSL, 3 ms of a start's 170."""
+    """Return the checksum that detects damage; hashlib's digests, which detect forgery, load OpenSSL: 3 of 170 ms."""
     return zlib.crc32(code).to_bytes(CHECKSUM, "little")
 
 
 @contextmanager
 def _alone(folder: int | None) -> Iterator[None]:
-    """Let no other process do this in an open folder, which is closed; of a dead one the system frees the lock.
+    """Lock an open folder against other processes, then close it; the system frees the lock of a dead process.
 
-    None where others may: Windows has no flock.
+    None locks nothing: Windows has no flock.
     """
     if folder is None:
         yield
@@ -263,5 +263,5 @@ def _lock(folder: int) -> None:
                 LOG.info("waiting for another process that compiles kernels")
             told = True
             time.sleep(ASK)
-        except OSError:  # the file system has none
+        except OSError:  # the file system has no locks
             return

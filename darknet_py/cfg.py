@@ -17,7 +17,7 @@ from .remarks import Remarks, find_word, shorten
 MAX_BYTES = 64 << 20  # more cannot be a cfg: a weights file in its place, say
 MAX_LINE = 1 << 16
 MAX_LINES = 1 << 20
-MAX_INTEGER = 2**31 - 1  # darknet's are C's int
+MAX_INTEGER = 2**31 - 1  # darknet's integers are C's int
 LARGEST, SMALLEST = (2 - 2.0**-23) * 2.0**127, 2.0**-126  # of normal float32 numbers
 _COMMENT = re.compile("[#;]")
 _BLANKS = {ord(blank): None for blank in " \t\r\f\v"}
@@ -31,19 +31,19 @@ class Entry(NamedTuple):
 
 
 class Option(NamedTuple):
-    """What a section's option may hold.
+    """How an option of a section is read.
 
     Attributes
     ----------
     parse : callable
-        Text to value; raises ValueError, whose text says what was expected.
+        Turns text into the value; raises a ValueError whose text says what was expected.
     default
         The value where the option is absent.
     follows : str
-        The option whose value is the default instead, where one is named.
+        Another option whose value is the default instead; empty for none.
     matters : bool
-        Whether the network's answer depends on it; a wrong value of what is only listed, or only matters in training,
-        is passed over.
+        Whether the network's answer depends on it; where it does not (it is only listed, or only used in training), a
+        wrong value is ignored with a warning.
     """
 
     parse: Callable[[str], Any]
@@ -54,17 +54,17 @@ class Option(NamedTuple):
 
 @dataclass
 class Section:
-    """A ``[name]`` with its options, first value of each key.
+    """A ``[name]`` section with its options: the first value of each key.
 
     Attributes
     ----------
     name, line, file
-        Its name, and where it stands.
+        Its name and its place.
     remarks : Remarks
         What is odd about the file.
     entries : dict of str to Entry
     strays : list of Entry
-        Lines without a key or a value, as they stand there.
+        Lines without a value, as written.
     """
 
     name: str
@@ -98,16 +98,16 @@ class Section:
         options : mapping of str to Option
             What the section's answer depends on.
         ignored : collection of str
-            Keys that say nothing about inference.
+            Keys that do not affect inference.
         unsupported : mapping of str to Option
-            Keys that change the answer in a way that is not known here: their default, which changes
-            nothing, is the only value that is taken.
+            Keys that change the answer in a way that is not supported: their default, which changes
+            nothing, is the only value accepted.
 
         Raises
         ------
         CfgError
-            Where a value is wrong, or a key or a stray line looks like a misspelling of what the answer
-            depends on. What else is unknown gets a warning, as darknet passes over it.
+            Where a value is wrong, or a key or a stray line looks like a misspelling of an option that the answer
+            depends on. Anything else unknown gets a warning, as darknet ignores it.
         """
         unsupported = unsupported or {}
         self._check_keys({**options, **unsupported}, ignored)
@@ -119,7 +119,7 @@ class Section:
         return values
 
     def read_quietly(self, options: Mapping[str, Option]) -> dict[str, Any]:
-        """The value of each of `options`, its default where the text has a wrong one: nothing depends on it yet."""
+        """The value of each of `options`; the default replaces a wrong one, as nothing depends on it yet."""
         values: dict[str, Any] = {}
         for key, option in options.items():
             try:
@@ -131,21 +131,21 @@ class Section:
     def check_training(
         self, options: Mapping[str, Option], ignored: Collection[str], unsupported: Mapping[str, Option]
     ) -> None:
-        """Refuse what training would do without and `read` passes over.
+        """Refuse what `read` ignores but training must not.
 
         Parameters
         ----------
         options : mapping of str to Option
             What the section's answer, or its training, depends on.
         ignored : collection of str
-            Keys that say nothing about either.
+            Keys that affect neither.
         unsupported : mapping of str to Option
-            Keys that change training in a way that is not known here: their default is the only value that is taken.
+            Keys that change training in a way that is not supported: their default is the only value accepted.
 
         Raises
         ------
         CfgError
-            At the first wrong value, key that looks a misspelling, and key that is not supported.
+            At the first wrong value, misspelt key, option without a value, or key that is not supported.
         """
         known = {*options, *ignored, *unsupported}
         for key in self.entries:
@@ -180,7 +180,7 @@ class Section:
             raise self.error(f"{reason}; {expected} is expected", key)
 
     def _check_keys(self, options: Mapping[str, Option], ignored: Collection[str]) -> None:
-        """Refuse what may be meant as one of `options` that matter; warn of what else is not known."""
+        """Refuse what looks like a misspelling of an option that matters; warn of anything else unknown."""
         essential = {key for key, option in options.items() if option.matters}
         known = {*options, *ignored}
         for key, entry in self.entries.items():
@@ -215,7 +215,7 @@ def integer(default: int | None = None, least: int | None = None, most: int = MA
 
 
 def number(default: float, matters: bool = True, least: float = -math.inf) -> Option:
-    """A floating-point option that float32 can hold, from `least` on."""
+    """A floating-point option that float32 can hold, at least `least`."""
 
     def parse(text: str) -> float:
         value = parse_number(text)
@@ -227,7 +227,7 @@ def number(default: float, matters: bool = True, least: float = -math.inf) -> Op
 
 
 def numbers() -> Option:
-    """A list of floating-point numbers between commas."""
+    """A list of floating-point numbers, separated by commas."""
     return Option(lambda text: [parse_number(part) for part in text.split(",") if part], None)
 
 
@@ -250,7 +250,7 @@ def choice(names: Collection[str], default: str) -> Option:
 
 
 def integers() -> Option:
-    """A list of integers between commas."""
+    """A list of integers, separated by commas."""
     return Option(lambda text: [parse_integer(part) for part in text.split(",") if part], None)
 
 
@@ -262,7 +262,7 @@ def text(default: str | None = None) -> Option:
 def parse_number(text: str) -> float:
     """A number that float32 can hold; ValueError says what was wrong."""
     try:
-        if not text.isascii() or "_" in text:  # which Python would take
+        if not text.isascii() or "_" in text:  # which Python would accept
             raise ValueError
         value = float(text)
     except ValueError:
@@ -284,7 +284,7 @@ def parse_integer(value: str, least: int | None = None) -> int:
             raise ValueError("not a number; an integer is expected") from None
         raise ValueError("an integer is expected")
     digits = digits.lstrip("0") or "0"
-    # Python itself reads no thousands of digits.
+    # Python refuses to convert thousands of digits.
     result = int(digits) if len(digits) <= len(str(MAX_INTEGER)) else MAX_INTEGER + 1
     if value.startswith("-"):
         result = -result
@@ -308,8 +308,8 @@ def parse_cfg(text: str, file: str) -> list[Section]:
     Raises
     ------
     CfgError
-        At the first option before any section, value without a key, unclosed section, or line over 65,536
-        characters; where there are over a million lines, or no section.
+        Where an option precedes any section, a value has no key, a section's name is not closed, a line has over
+        65,536 characters, or there are over a million lines, or no section.
     """
     check_lines(text, file, CfgError)
     sections: list[Section] = []
@@ -335,12 +335,12 @@ def parse_cfg(text: str, file: str) -> list[Section]:
 
 
 def drop_comment(text: str) -> str:
-    """`text` up to the first mark of a comment."""
+    """`text` up to the first comment mark."""
     return _COMMENT.split(text, maxsplit=1)[0]
 
 
 def check_lines(text: str, file: str, error: type[DarknetError]) -> None:
-    """Raise `error` where `text` has more lines, or a longer one, than a file of options ever has."""
+    """Raise `error` where `text` has more or longer lines than a file of options ever has."""
     lines = text.count("\n") + 1
     if lines > MAX_LINES:
         raise error(f"{lines} lines; at most {MAX_LINES} are expected", file=file)
@@ -354,9 +354,9 @@ def check_lines(text: str, file: str, error: type[DarknetError]) -> None:
 def add_line(
     entries: dict[str, Entry], strays: list[Entry], content: str, original: str, line: int, remarks: Remarks
 ) -> None:
-    """Add the ``key=value`` that `content` says to `entries`, or the line to `strays`; the first value of a key counts.
+    """Add the ``key=value`` in `content` to `entries`, or the line to `strays`; the first value of a key counts.
 
-    `original` is the line as it stands in the file.
+    `original` is the line as written in the file.
     """
     key, _, value = content.partition("=")
     if not key:
@@ -371,6 +371,6 @@ def add_line(
 
 
 def load_cfg(path: str | os.PathLike[str]) -> list[Section]:
-    """Sections of the cfg file at `path`, or of the packaged one of that name."""
+    """Sections of the cfg file at `path`, or of the packaged file of that name."""
     shown = os.fspath(path)
     return parse_cfg(read_text(Path(resolve(path)), CfgError, shown, MAX_BYTES), shown)

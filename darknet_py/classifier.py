@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from .images.decode import Source
 
 BATCH = 16  # pictures that run together
-# Beyond this, `shorter` is not taken unless asked for: a strip of 1 x 65,000 pixels would become 224 x 14 million.
+# Beyond this, `shorter` is not used unless asked for: a strip of 1 x 65,000 pixels would become 224 x 14 million.
 MAX_SHORTER_PIXELS = 1 << 24
 
 
 class Classifier(RunningNetwork):
-    """A network that can run, for pictures; made by `load_network`.
+    """A network that can be run on pictures; made by `load_network`.
 
-    It may be shared by threads, and goes on in forked processes. Copies, and what pickle sends elsewhere, are loaded
-    anew, from the same files and with the same settings.
+    Threads may share it, and it still works in forked processes. Copies and pickled instances are loaded anew, from
+    the same files and with the same settings.
     """
 
     _dataset: Dataset | None = None
@@ -53,7 +53,7 @@ class Classifier(RunningNetwork):
 
     @property
     def dataset(self) -> Dataset:
-        """Names of the classes: ImageNet's 1000, or else class numbers; assign another to change them."""
+        """Names of the classes: ImageNet's where there are 1000, else class numbers; assign another to change them."""
         if self._dataset is None:
             imagenet, numbers = load_dataset(), [str(index) for index in range(self.outputs)]
             same = self.outputs == imagenet.classes
@@ -76,24 +76,24 @@ class Classifier(RunningNetwork):
     def classify(
         self, image: Source | Iterable[Source], top: int = 5, preprocess: str | None = None
     ) -> Predictions | list[Predictions]:
-        """The `top` most probable classes of a picture, most probable first, of equals the lower index.
+        """The `top` most probable classes of a picture, most probable first; ties go to the lower index.
 
         Parameters
         ----------
         image : path, bytes, file object, PIL image or array, or several of them
-            A picture's file, its content, or its pixels: uint8 (height, width, 3), RGB. Several are a list or another
-            iterable, an array (n, height, width, 3), or the path of a folder, whose pictures come in their paths'
-            order; those that come to one size run together.
+            A picture's file, its content, or its pixels: uint8 (height, width, 3), RGB. Several are given as a list or
+            another iterable, an array (n, height, width, 3), or the path of a folder, whose pictures are taken in the
+            order of their paths; those fitted to one size run together.
         top : int
             How many guesses.
         preprocess : str, optional
-            How the picture is fitted: one of `images.fit.PREDICT_MODES`; where absent, `shorter` if the network
-            can be resized, else `letterbox`.
+            How the picture is fitted: one of `images.fit.PREDICT_MODES`; where absent, the dataset's `preprocess`,
+            else `shorter` if the network can be resized and the picture is no extreme strip, else `letterbox`.
 
         Returns
         -------
         Predictions, or a list of them
-            As there are pictures.
+            A list where several pictures are given.
 
         Raises
         ------
@@ -116,14 +116,14 @@ class Classifier(RunningNetwork):
         pool: bool = True,
         preprocess: str | None = None,
     ) -> Array:
-        """What a layer gives for pictures.
+        """The output of a layer for pictures.
 
         Parameters
         ----------
         images
             As `classify` takes them.
         layer : int
-            Which, as the listing counts them; below 0 from the end.
+            Its index, as the listing counts; a negative one counts from the end.
         pool : bool
             Take the mean over each channel's plane.
         preprocess : str, optional
@@ -132,12 +132,12 @@ class Classifier(RunningNetwork):
         Returns
         -------
         array
-            float32 (channels,), or, without `pool`, (channels, height, width); of several pictures, (n, ...).
+            float32 (channels,), or, without `pool`, (channels, height, width); for several pictures, (n, ...).
 
         Raises
         ------
         UsageError
-            Where there is no such layer, or, without `pool`, planes of several sizes come of the pictures.
+            Where there is no such layer, or, without `pool`, the pictures' planes differ in size.
         ImageError, CfgError
             As `classify` and `predict` do.
         """
@@ -153,17 +153,17 @@ class Classifier(RunningNetwork):
     def heatmap(
         self, image: Source, layer: int | None = None, index: int | None = None, preprocess: str | None = None
     ) -> Heatmap:
-        """Where in a picture lies what speaks for a class (Grad-CAM), by the layers' definitions: slow.
+        """Which parts of a picture speak for a class (Grad-CAM), by the layers' definitions: slow.
 
         Parameters
         ----------
         image, preprocess
             As `classify` takes them.
         layer : int, optional
-            Whose plane is looked at, as the listing counts them, below 0 from the end; where absent, the last
-            convolution that has a plane.
+            Index of the layer whose plane is looked at, as in `features`; where absent, the last convolution that has
+            a plane.
         index : int, optional
-            Of the class; where absent, the first guess.
+            Index of the class; where absent, the first guess.
 
         Returns
         -------
@@ -173,10 +173,10 @@ class Classifier(RunningNetwork):
         Raises
         ------
         UsageError, CfgError
-            Where there is no such layer or class, no gradient of the class comes to the layer, or memory does not
+            Where there is no such layer or class, no gradient of the class reaches the layer, or memory does not
             suffice.
         WeightsError
-            Where what speaks for the class is beyond float32.
+            Where the map's values are beyond float32.
         ImageError
             As `classify` does.
         """
@@ -205,7 +205,7 @@ class Classifier(RunningNetwork):
         return Heatmap(self._describe(index, probabilities), looked.index, cells, area, width, height)
 
     def check_heatmap(self, layer: int | None = None, preprocess: str | None = None) -> None:
-        """Raise the UsageError or CfgError that `heatmap` would raise of its `layer` for every picture."""
+        """Raise the UsageError or CfgError that `heatmap` would raise about `layer` for every picture."""
         from .heatmap import find_layer
 
         mode = preprocess or self.dataset.preprocess or "shorter"
@@ -215,7 +215,7 @@ class Classifier(RunningNetwork):
         find_layer(self.layers[: self.output_layer.index + 1], number, growing)
 
     def layer_run(self, layer: int, pool: bool) -> Callable[[Array], Array]:
-        """What gives of a batch of inputs the outputs of `layer`, as `features` does."""
+        """A function that takes a batch of inputs and returns the outputs of `layer`, as `features` does."""
         index = self.layer_at(layer).index
 
         def run(batch: Array) -> Array:
@@ -225,13 +225,13 @@ class Classifier(RunningNetwork):
         return run
 
     def fit(self, image: Source, preprocess: str | None = None, file: str = "image") -> Array:
-        """The network's input (channels, height, width) that `classify` makes of a picture, whose name is `file`."""
+        """The network's input (channels, height, width) that `classify` makes of a picture named `file` in messages."""
         picture = to_picture(image, file)
         (view,) = self.prepare(picture, self.mode_for(picture, preprocess, file))
         return view
 
     def _run(self, images: Iterable[Source], preprocess: str | None, run: Callable[[Array], Array]) -> list[Array]:
-        """What `run` gives for each of several pictures."""
+        """The result of `run` for each of several pictures."""
         left = enumerate(images)
         outputs: list[Array] = []
         while chunk := list(islice(left, BATCH)):
@@ -255,7 +255,7 @@ class Classifier(RunningNetwork):
         return Prediction(index, dataset.wnids[index], dataset.names[index], float(probabilities[index]), above)
 
     def mode_for(self, picture: Picture, mode: str | None = None, file: str = "image") -> str:
-        """The preprocessing that predict applies to `picture`, where `mode` is asked for; `file` names it."""
+        """The preprocessing of `picture`: `mode`, else the dataset's, else the usual one; `file` is its name."""
         mode = mode or self.dataset.preprocess
         if not mode:
             return self.usual_mode(picture, file)
@@ -281,7 +281,7 @@ class Classifier(RunningNetwork):
         Raises
         ------
         UsageError
-            Where the network does not take pictures, or not at that size.
+            Where the network does not take pictures, or not of that size.
         """
         self.check_pictures()
         channels, height, width = self.input_shape
@@ -295,21 +295,21 @@ class Classifier(RunningNetwork):
 
 
 def _part(area: Area, shown: Area) -> Area:
-    """What of a picture is `shown` of an `area` of it."""
+    """The area of a picture that makes up the part `shown` of an `area` of it; each as in `Heatmap.area`."""
     left, top, right, bottom = area
     width, height = right - left, bottom - top
     return left + shown[0] * width, top + shown[1] * height, left + shown[2] * width, top + shown[3] * height
 
 
 def _lasting(file: str) -> str:
-    """A file's name that means the same in another working directory, or, of one that is packaged, elsewhere."""
+    """A file's name that holds in another working directory too; that of a packaged file holds on any machine."""
     return os.path.abspath(file) if os.path.lexists(file) else file
 
 
 def _restore(
     cfg: str, weights: str | None, settings: Settings, dataset: Dataset | None, size: tuple[int, int]
 ) -> Classifier:
-    """What pickle calls."""
+    """Load a pickled classifier; called by pickle."""
     network = Classifier(cfg, weights, settings)
     network._dataset = dataset
     network.resize(*size)
@@ -334,25 +334,25 @@ def load_network(
         The cfg file, or the packaged one of that name. Without `weights`, a name such as ``tiny`` means the
         network that comes with the package, with weights that are embedded or were fetched, and its classes' names.
     weights : path, optional
-        The weights file; without it the network can be looked at and not run.
+        The weights file; without it the network can be inspected but not run.
     engine : str
         ``auto`` (cuda where there is one, else cpu), ``cpu``, ``cuda`` or ``reference``.
     threads : int, optional
-        On the CPU; one for each core where absent.
+        Threads on the CPU; one for each core where absent.
     gpu : int, optional
         Which GPU, from 0.
     precision : str
-        ``float32``, or ``bfloat16``: on a CPU with instructions for it faster, and good to about two digits. On a GPU
-        also ``tf32`` and ``float16``.
+        ``float32``, or ``bfloat16``, which is faster on a CPU with instructions for it, and accurate to about two
+        digits. On a GPU also ``tf32`` and ``float16``.
     dialect : str, optional
-        Whose arithmetic: ``darknet``, pjreddie's, ``alexeyab``, or ``alexeyab-2020``, as it was on a CPU from February
-        to April of that year; where absent, that of the program that wrote the weights where their header says so
-        (version 0.2.5: ``alexeyab``), else ``darknet``.
+        Whose arithmetic: ``darknet`` (pjreddie's), ``alexeyab``, or ``alexeyab-2020``, AlexeyAB's on a CPU from
+        February to April of that year; where absent, that of the program that wrote the weights where their header
+        says so (version 0.2.5: ``alexeyab``), else ``darknet``.
 
     Raises
     ------
     CfgError, WeightsError, EngineError
-        Where a file is missing or wrong, the two do not belong together, or the engine cannot be had; where the
+        Where a file is missing or wrong, the two do not belong together, or the engine is not available; where the
         weights of a named network have not been fetched.
 
     Examples
@@ -376,17 +376,17 @@ def export(network: Classifier, path: str | os.PathLike[str], fixed: bool = Fals
     Parameters
     ----------
     network : Classifier
-        As `load_network` gives it.
+        As `load_network` returns it.
     path : path
-        A file that is there is replaced. The model takes ``images``, float32 (batch, channels, height, width) in 0..1,
-        and gives ``output0``, (batch, outputs). Its metadata has the classes' names, too.
+        An existing file is replaced. The model takes ``images``, float32 (batch, channels, height, width) in 0..1,
+        and returns ``output0``, (batch, outputs). Its metadata includes the classes' names.
     fixed : bool
-        Whether it takes pictures of the network's present size alone.
+        Whether it only takes pictures of the network's present size.
 
     Raises
     ------
     ExportError
-        Where onnx is missing, the network has what cannot be told in it, or the file cannot be written.
+        Where onnx is missing, the network has something that ONNX cannot express, or the file cannot be written.
     UsageError
         Where the network has no weights.
     """

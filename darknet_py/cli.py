@@ -31,7 +31,7 @@ NO_THREAD = "can't start new thread"  # what Python says, in a RuntimeError
 
 
 HELP = ("-h", "--help", "help")
-# These are taken anywhere on the line, darknet's and those of every command; so many values follow.
+# Flags accepted anywhere on the line (darknet's, and those of every command), and how many values follow each.
 _FLAGS = {"-t": 1, "-i": 1, "-nogpu": 0, "-q": 0, "--quiet": 0, "-v": 0, "--verbose": 0}
 
 
@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
 
     def check_flags(self, words: Sequence[str]) -> None:
-        """Refuse flags that are not known: argparse takes ``-thresh`` for ``-t hresh``, and guesses at none."""
+        """Refuse unknown flags: argparse reads ``-thresh`` as ``-t hresh``, and suggests no corrections."""
         for word in words[: words.index("--")] if "--" in words else words:
             if reason := _explain_flag(word, self._option_string_actions, self.prog):
                 raise UsageError(reason)
@@ -100,7 +100,7 @@ def _run(argv: list[str], begin: Callable[[], None]) -> int:
         raise UsageError(_explain_unknown(argv))
     command = COMMANDS[name]
     module = import_module(f".commands.{command.module}", __package__)
-    # A formatter is made with each argument, and asks for the terminal's width: that loads shutil, 2 ms.
+    # argparse makes a formatter with each argument, which asks for the terminal's width: that loads shutil, 2 ms.
     width = None if {"-h", "--help"} & {*argv} else 80
     parser = _Parser(
         prog=f"darknet {name}",
@@ -127,7 +127,7 @@ def _end_of_options(argv: Sequence[str]) -> int:
 
 
 def _move_flags(argv: list[str]) -> list[str]:
-    """`argv` with flags of anywhere behind the command's own words, where argparse looks for them."""
+    """`argv` with the flags accepted anywhere moved behind the command's own words, where argparse looks for them."""
     end = _end_of_options(argv)
     words, flags = [], []
     left = iter(argv[:end])
@@ -140,7 +140,7 @@ def _move_flags(argv: list[str]) -> list[str]:
 
 
 def _help(group: Sequence[str]) -> str:
-    """The commands, or those of a group of them."""
+    """The help text that lists the commands, or those of one group."""
     start = " ".join(["", *group])
     lines = [f"  {name:22} {command.summary}" for name, command in COMMANDS.items() if f" {name}".startswith(start)]
     return "\n".join(
@@ -159,7 +159,7 @@ def _help(group: Sequence[str]) -> str:
 
 
 def _explain_flag(word: str, known: Collection[str], prog: str = "darknet") -> str:
-    """Why a word is no flag, though it looks like one; else nothing."""
+    """Why a word that looks like a flag is none; empty where it is one, or does not look like one."""
     flag = word.partition("=")[0]
     takes_rest = flag[:2] in known and not flag[2:3].isalpha()  # -t5
     if not re.match("--?[A-Za-z]", flag) or flag in known or takes_rest:
@@ -190,7 +190,7 @@ def _explain_unknown(argv: list[str]) -> str:
 
 
 def _prepare_streams() -> None:
-    """Let names of files, which are bytes to the system, come and go as they are; stand in for closed streams."""
+    """Pass file names, which are bytes to the system, through unchanged; replace closed streams."""
     for name, mode in (("stdin", "r"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
@@ -202,7 +202,7 @@ def _prepare_streams() -> None:
 
 
 def _show_warnings() -> None:
-    """One line on stderr for each warning."""
+    """Show each warning as one line on stderr."""
 
     def show(
         message: Warning | str,
@@ -219,14 +219,14 @@ def _show_warnings() -> None:
 
 
 class _Lines(logging.Handler):
-    """One line on stderr for each record."""
+    """Shows each record as one line on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage())
 
 
 def _show_log(level: int) -> None:
-    """Let the library's own remarks, such as why a first run takes long, be seen from a level on."""
+    """Show the library's own remarks, such as why a first run takes long, from a level on."""
     log = logging.getLogger(__package__)
     log.setLevel(level)
     log.handlers = [_Lines()]
@@ -240,7 +240,7 @@ def _fail(reason: str, code: int) -> int:
 
 
 def _explain_oserror(error: OSError) -> str:
-    """What failed, and where; only a look for the working directory does without naming a file where it is gone."""
+    """What failed, and where; an error that names no file is probably of a working directory that is gone."""
     if error.filename is not None:
         return f"{error.filename}: {describe_oserror(error)}"
     try:
@@ -251,5 +251,5 @@ def _explain_oserror(error: OSError) -> str:
 
 
 def _discard_stdout() -> None:
-    """Let what is still buffered vanish, or Python would complain about it at its end."""
+    """Discard what is still buffered, which Python would otherwise complain about at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -75,7 +75,7 @@ def _link(child: _Node) -> bytes:
 
 
 def _node(links: bytes, unixfs: bytes, below: int, file_size: int) -> _Node:
-    block = links + _bytes(1, unixfs)  # dag-pb stores the links before the data, against their numbers
+    block = links + _bytes(1, unixfs)  # dag-pb stores the links before the data, despite their field numbers
     multihash = b"\x12\x20" + hashlib.sha256(block).digest()  # SHA-256, 32 bytes
     return _Node(multihash, below + len(block), file_size)
 

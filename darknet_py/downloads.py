@@ -28,9 +28,9 @@ if sys.platform != "win32":
 BASE_URL = "https://data.pjreddie.com/files/"
 RETRY_WAITS = (0.5, 1.0, 2.0)  # seconds before each further request
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds without a byte
-ANSWER = 60.0  # seconds in which an answer must begin, however slowly its header comes
-BLOCK = 16 * 1024  # bytes written at once: a break loses less than that
-SLOW = 30.0  # seconds in which a block must come
+ANSWER = 60.0  # seconds within which an answer's whole header must arrive
+BLOCK = 16 * 1024  # bytes written at once: a broken connection loses less than that
+SLOW = 30.0  # seconds within which a block must arrive
 AHEAD = 8  # blocks that may wait to be written
 _Received = TypeVar("_Received")
 _ELSEWHERE = "name another server in DARKNET_PY_BASE_URL"
@@ -38,13 +38,13 @@ _ADVICE = f"try again later, or {_ELSEWHERE}"
 
 
 class Published(NamedTuple):
-    """What is known of a published weights file: its possible sizes, in bytes, and its IPFS content id."""
+    """What is known about a published weights file: its possible sizes, in bytes, and its IPFS content id."""
 
     sizes: tuple[int, ...]
     content_id: str
 
 
-# Sizes follow from the cfg; two where the header may be of 16 or 20 bytes.
+# Sizes follow from the cfg; there are two where the header may have 16 or 20 bytes.
 # Content ids: jed-frey/darknet, commit 9b27bef. They identify a file; its author has not signed them.
 PUBLISHED = {
     "alexnet": Published((249513392,), "QmRKUhK3ZiqDwuuZvX5VfatfJcDSwoS25AHJUVygtMGAJw"),
@@ -62,15 +62,15 @@ PUBLISHED = {
 
 
 class _BrokenError(FetchError):
-    """A transfer that another request may mend."""
+    """A broken transfer that another request may complete."""
 
 
 class _UnreachableError(_BrokenError):
-    """No answer; at the first request, nothing to wait for."""
+    """There was no answer; a first request that fails so is not repeated."""
 
 
 def weights_path(name: str) -> Path:
-    """Say where the fetched weights of network `name` lie, or would lie."""
+    """Return the path at which the fetched weights of network `name` are, or would be, stored."""
     return cache_dir() / "weights" / f"{name}.weights"
 
 
@@ -91,8 +91,7 @@ def fetch(name: str, *, progress: bool = False) -> Path:
     """Download a published weights file, or check the one already fetched.
 
     It comes from the address in `DARKNET_PY_BASE_URL`, else `BASE_URL`, plus ``NAME.weights``, unless
-    `DARKNET_PY_OFFLINE` forbids it. What a broken download brought stays in ``NAME.weights.part``, where the
-    next call goes on.
+    `DARKNET_PY_OFFLINE` forbids it. A broken download stays in ``NAME.weights.part``, and the next call resumes it.
 
     Parameters
     ----------
@@ -111,7 +110,7 @@ def fetch(name: str, *, progress: bool = False) -> Path:
     UsageError
         No weights are published under that name.
     FetchError
-        The file could not be had from the server, is not the published one, or could not be written.
+        The file could not be downloaded, is not the published one, or could not be written.
     WeightsError
         A file is there already but cannot be read.
     """
@@ -148,7 +147,7 @@ def _published(name: str) -> Published:
 
 
 def _fault(path: Path, published: Published) -> str | None:
-    """Say what lies at `path` instead of the published file, or None where it is that file."""
+    """Describe what is at `path` instead of the published file; None where it is that file."""
     if not os.path.isfile(path):
         return "no file"
     size = os.path.getsize(path)
@@ -160,9 +159,9 @@ def _fault(path: Path, published: Published) -> str | None:
 
 @contextmanager
 def _sole_use(part: Path) -> Iterator[None]:
-    """Hold `part` against other processes, and leave no empty file behind."""
+    """Lock `part` against other processes, and leave no empty file behind."""
     if os.path.exists(part):
-        check_regular(part, FetchError)  # a pipe would be waited for
+        check_regular(part, FetchError)  # opening a pipe would block
     if sys.platform == "win32":  # has no flock, and would not let an open file be moved
         yield
         return
@@ -172,7 +171,7 @@ def _sole_use(part: Path) -> Iterator[None]:
         except BlockingIOError as err:
             raise FetchError("another process is downloading it: wait, then try again", file=part) from err
         except OSError:
-            pass  # a file system without locks; what two processes may spoil, the content id tells
+            pass  # a file system without locks; the content id reveals what two processes may spoil
         try:
             yield
         finally:
@@ -181,7 +180,7 @@ def _sole_use(part: Path) -> Iterator[None]:
 
 
 def _download(url: str, part: Path, limit: int, progress: bool) -> None:
-    """Append to `part`, expected to become `limit` bytes, in several requests where one breaks."""
+    """Append to `part`, which should become `limit` bytes long, in several requests where one breaks off."""
     from tqdm import tqdm
 
     disable = None if progress else True  # None: off where stderr is no terminal
@@ -197,14 +196,14 @@ def _download(url: str, part: Path, limit: int, progress: bool) -> None:
 
 
 def _transfer(url: str, part: Path, limit: int, bar: tqdm) -> None:
-    """Append to `part` what one request brings, until it ends or the file is longer than `limit` bytes."""
+    """Append to `part` what one request returns, until that ends or the file is longer than `limit` bytes."""
     with open(part, "ab") as file:
         size = file.tell()
         if size >= limit:  # nothing can follow, yet it is not the published file
             file.truncate(size := 0)
         with closing(_Transfer(url, size)) as transfer:
             response = _check_answer(transfer, url, size)
-            # Of what comes compressed, though it was not asked for so, ranges and lengths are not the file's.
+            # Where an answer is compressed, though that was not asked for, its ranges and lengths are not the file's.
             plain = response.headers.get("Content-Encoding", "identity").lower() == "identity"
             follows = plain and response.headers.get("Content-Range", "").startswith(f"bytes {size}-")
             if response.status_code != 200 and not follows:
@@ -233,7 +232,7 @@ def _transfer(url: str, part: Path, limit: int, bar: tqdm) -> None:
 
 
 def _check_answer(transfer: _Transfer, url: str, start: int) -> requests.Response:
-    """The answer, of status 200, 206 or, where there are no bytes from `start` on, 416."""
+    """Return an answer of status 200, 206 or, where there are no bytes from `start` on, 416; raise for any other."""
     try:
         response = transfer.begin(ANSWER)
     except _NetworkError as err:
@@ -249,11 +248,11 @@ def _check_answer(transfer: _Transfer, url: str, start: int) -> requests.Respons
 
 
 class _NetworkError(Exception):
-    """Why nothing more came."""
+    """Why no more data came."""
 
 
 class _Transfer:
-    """An answer that a thread of its own receives: a server may take its time over every byte.
+    """An answer that is received in a thread of its own, as a server may take its time over every byte.
 
     Parameters
     ----------
@@ -269,7 +268,7 @@ class _Transfer:
         threading.Thread(target=self._work, args=(url, start), daemon=True).start()
 
     def begin(self, seconds: float) -> requests.Response:
-        """The answer, for whose header it waits so many `seconds`.
+        """Return the answer, after waiting up to `seconds` for its header.
 
         Raises
         ------
@@ -279,14 +278,14 @@ class _Transfer:
         return _take(self._begun, seconds)
 
     def receive(self, seconds: float) -> bytes | None:
-        """The next bytes of its body, at the end None; as `begin`."""
+        """Return the next bytes of the body, None at its end; waits and raises as `begin` does."""
         return _take(self._blocks, seconds)
 
     def close(self) -> None:
-        """Let the thread end when something more has come."""
+        """Let the thread end once it has received something more."""
         self._over.set()
         with suppress(queue.Empty):
-            while True:  # it may be waiting for room
+            while True:  # the thread may be waiting for room
                 self._blocks.get_nowait()
 
     def _work(self, url: str, start: int) -> None:
@@ -301,7 +300,7 @@ class _Transfer:
                     if self._over.is_set():
                         return
             self._blocks.put(None)
-        except Exception as err:  # of requests, or what the libraries below it do not expect of a server
+        except Exception as err:  # from requests, or from libraries below it that a server surprises
             self._begun.put(err)
             self._blocks.put(err)
 
@@ -317,7 +316,7 @@ def _take(source: queue.Queue[_Received | Exception], seconds: float) -> _Receiv
 
 
 def _root(err: BaseException) -> str:
-    """Say in one line what lies at the bottom of the exceptions that requests wraps in each other."""
+    """Describe in one line the innermost of the exceptions that requests wraps in each other."""
     inner = (getattr(err, "reason", None), err.__cause__, *err.args)
     below = next((item for item in inner if isinstance(item, BaseException)), None)
     if below is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-# What would break a message's line, be obeyed by a terminal, or turn the order of what is read. Of bytes that are not
-# UTF-8, those that are controls in other encodings.
+# Characters that would break a message's line, be obeyed by a terminal, or change the reading order; of bytes that are
+# not UTF-8, those that are control characters in other encodings.
 CONTROLS = (
     {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
     | {code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
@@ -21,16 +21,16 @@ NO_MEMORY_TO_DRAW = "not enough memory to draw what is to be looked at"
 
 
 def one_line(text: str) -> str:
-    """`text` with its control characters, which a file's name may have, written as escapes."""
+    """`text` with control characters, which a file's name may contain, written as escapes."""
     return text.translate(CONTROLS)
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The one of `known` that `word` may be a misspelling of: the most alike, if it is so by `cutoff` of 1 or more.
+    """The one of `known` that `word` may be a misspelling of: the most similar, if by a ratio of at least `cutoff`.
 
-    Upper and lower case are alike.
+    Case is ignored.
     """
-    from difflib import get_close_matches  # which nobody wants who spells well
+    from difflib import get_close_matches  # only needed for misspellings
 
     folded = {name.casefold(): name for name in known}
     return next((folded[name] for name in get_close_matches(word.casefold(), folded, 1, cutoff)), None)
@@ -94,15 +94,15 @@ class ImageError(DarknetError):
 
 
 class ImageFormatError(ImageError):
-    """It is in no format that is read."""
+    """An image is in none of the formats that are read."""
 
 
 class ImageSizeError(ImageError):
-    """It is larger than what is decoded."""
+    """An image is too large to be decoded."""
 
 
 class EngineError(DarknetError):
-    """An engine cannot be had on this machine, or cannot run this network."""
+    """An engine is not available on this machine, or cannot run this network."""
 
 
 class ExportError(DarknetError):

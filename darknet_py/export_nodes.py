@@ -1,6 +1,6 @@
-"""The ONNX nodes of layers that have neither statistics nor a shape of their own to fold or crop.
+"""The ONNX nodes of layers that have neither statistics to fold nor a shape of their own to crop.
 
-What adds them takes the graph, the layer, and its parameters, and names their output.
+What adds them takes the graph, the layer, and its parameters, and returns the name of their output.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def add_blur(graph: Graph, x: str, blur: Blur | None, source: Shape, shape: Shap
 
 
 def _pads(graph: Graph, windows: Windows, padding: int, source: Shape, shape: Shape) -> list[int]:
-    """Cells that windows reach beyond a picture, or with any size of it may: above, left, below, right."""
+    """How many cells windows reach, or for some size may reach, beyond a picture: above, left, below, right."""
     before = [windows.first] * 2
     if graph.growing and min(source[1:]) + padding >= windows.extent:
         return before + [padding - windows.first] * 2
@@ -58,7 +58,7 @@ def _pads(graph: Graph, windows: Windows, padding: int, source: Shape, shape: Sh
 
 
 def overhangs(layer: Layer) -> bool:
-    """Whether a window of it is larger than its picture with all borders: its nodes then are for that size alone."""
+    """Whether a layer's window is larger than its picture with all borders: its nodes then only fit that size."""
     laid = []  # windows, the border's cells of both edges, the picture
     if isinstance(layer, Convolutional):
         laid.append((layer.windows, 2 * layer.windows.first, layer.input_shapes[0]))
@@ -136,12 +136,12 @@ def _shared(layer: Shortcut) -> tuple[int, int, int]:
 
 
 def _fitted(graph: Graph, layer: Shortcut, other: str) -> str:
-    """What a shortcut adds, in its input's shape: cells left out, or zeros between and after them."""
+    """What a shortcut adds, fitted to its input's shape: cells are left out, or zeros put between and after them."""
     shape, other_shape = layer.input_shapes
     channels, rows, columns = _shared(layer)
     stride, spread = layer.stride, layer.spread
     if stride > 1:
-        # A slice with steps would say the same; fewer programs know it.
+        # A slice with steps would do the same; fewer programs support it.
         other = graph.add("MaxPool", other, kernel_shape=[1, 1], strides=[stride, stride])
     there = (other_shape.channels, *(-(-side // stride) for side in other_shape[1:]))
     ends = {axis: end for axis, end in enumerate((channels, rows, columns), 1) if end != there[axis - 1]}
@@ -167,7 +167,7 @@ def _alphas(layer: Shortcut) -> Array:
 
 
 def _add_several(graph: Graph, layer: Shortcut, parameters: Arrays) -> str:
-    """The sum of outputs of one size, each times its factors, over the channels that the first has, too."""
+    """The sum of outputs of one size, each times its factors, in the channels that the first one has."""
     total = ""
     for which, (shape, factors) in enumerate(zip(layer.input_shapes, layer.factors(parameters), strict=True)):
         x, channels = graph.planes(layer, which), min(shape.channels, layer.shape.channels)
@@ -182,7 +182,7 @@ def _add_several(graph: Graph, layer: Shortcut, parameters: Arrays) -> str:
 
 
 def _sliced(graph: Graph, x: str, start: int, stop: int) -> str:
-    """Channels of `x`."""
+    """Channels `start` to `stop` of `x`."""
     limits = (graph.integers(name, [value]) for name, value in (("start", start), ("stop", stop), ("axis", 1)))
     return graph.add("Slice", x, *limits)
 
@@ -225,7 +225,7 @@ def _add_reorg3d(graph: Graph, layer: Reorg3d, parameters: Arrays) -> str:
 
 
 def _add_local(graph: Graph, layer: Local, parameters: Arrays) -> str:
-    """What each window holds, by a convolution that picks one cell for each filter, times the weights of its place."""
+    """Each window's cells, picked by a convolution whose filters take one cell each, times the weights of its place."""
     channels, taps = layer.input_shapes[0].channels, layer.size**2
     cells = np.tile(np.eye(taps, dtype=np.float32).reshape(taps, 1, layer.size, layer.size), (channels, 1, 1, 1))
     pads = _pads(graph, layer.windows, 2 * layer.pad, layer.input_shapes[0], layer.shape)

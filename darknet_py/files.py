@@ -19,14 +19,14 @@ if sys.platform != "win32":
 PACKAGE = Path(__file__).parent
 # An installed package carries cfg/ and data/ under share/; a checkout has them beside the package.
 SHARE = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parent
-BINARY = re.compile(r"[\0-\x08\x0e-\x1f]")  # what no text has
+BINARY = re.compile(r"[\0-\x08\x0e-\x1f]")  # which no text has
 
 
 def resolve(path: str | os.PathLike[str]) -> Path:
     """The file or folder at `path`, or else the one of that name that comes with the package.
 
     Packaged are ``cfg/NAME`` and ``data/NAME``; NAME alone is looked for in both. Where there is neither,
-    `path` itself comes back, for its reader to report.
+    `path` itself is returned, for its reader to report.
     """
     given = Path(path)
     if given.is_absolute() or os.path.lexists(given):
@@ -97,7 +97,7 @@ def read_text(
     shown: str | os.PathLike[str] | None = None,
     most: int | None = None,
 ) -> str:
-    """The text of a file, as of `decode_text`; `error` where it cannot be read, too."""
+    """The text of a file, as `decode_text` returns it; `error` also where the file cannot be read."""
     return decode_text(read_bytes(path, error, shown, most), error, path if shown is None else shown)
 
 
@@ -131,9 +131,9 @@ def write_atomically(
 ) -> None:
     """Write `parts`, one after another, as the file at `path`; nothing or all of it; `error` where that fails.
 
-    A file that is there is replaced and keeps its permissions; of a link, what it points at. A new one gets `mode`
+    An existing file is replaced and keeps its permissions; of a link, the target is replaced. A new one gets `mode`
     as far as the umask allows. When this returns, all of it is on the disk. A process that is killed leaves nothing
-    behind where the file system has files without a name, else one whose name begins with a dot.
+    behind where the file system has files without a name, else a file whose name begins with a dot.
     """
     try:
         target = Path(os.path.realpath(path))
@@ -155,19 +155,19 @@ def write_atomically(
                     os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
                 os.fsync(descriptor)
                 if not named:
-                    # The folder's descriptor is not used, but has Python follow the link.
+                    # src_dir_fd is not used, but makes Python follow the link.
                     os.link(_name_of(descriptor), partial, src_dir_fd=descriptor, follow_symlinks=True)
             partial.replace(target)
         _sync_folder(target.parent)
     except OSError as reason:
         raise error(describe_oserror(reason), file=path) from None
     finally:
-        with contextlib.suppress(OSError):  # of a folder that is none it was told above
+        with contextlib.suppress(OSError):  # there is none, or what is wrong was raised above
             partial.unlink()
 
 
 def check_writable(folder: Path) -> None:
-    """Make a file in a folder, and remove it; OSError where that fails: not all that allow it, as /proc, take files."""
+    """Make and remove a file in a folder; OSError where that fails: some, like /proc, only seem to be writable."""
     partial = folder / f".{os.urandom(8).hex()}"
     descriptor, named = _open_partial(partial, 0o600)
     os.close(descriptor)
@@ -176,14 +176,14 @@ def check_writable(folder: Path) -> None:
 
 
 def make_writable(folder: str | os.PathLike[str]) -> None:
-    """Make a folder, where it is missing, for files; OSError where it cannot be, or takes none."""
+    """Make a folder where it is missing; OSError where that fails, or no file can be made in it."""
     if not os.path.lexists(folder):
         os.makedirs(folder, exist_ok=True)
     check_writable(Path(folder))
 
 
 def _open_partial(partial: Path, mode: int) -> tuple[int, bool]:
-    """Open a new file in the folder of `partial`: without a name where that can be, else of that name."""
+    """Open a new file in the folder of `partial`: without a name where that is possible, else with that name."""
     if hasattr(os, "O_TMPFILE"):
         with contextlib.suppress(OSError):  # the other way will say what is wrong
             descriptor = os.open(partial.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)
@@ -195,7 +195,7 @@ def _open_partial(partial: Path, mode: int) -> tuple[int, bool]:
 
 @contextlib.contextmanager
 def _in_use(descriptor: int) -> Iterator[None]:
-    """Keep `remove_unused` from an open file, also when its descriptor has been closed, as far as there are locks."""
+    """Keep `remove_unused` from an open file, even once its descriptor has been closed, as far as there are locks."""
     if sys.platform == "win32":  # which removes no open file
         yield
         return
@@ -209,7 +209,7 @@ def _in_use(descriptor: int) -> Iterator[None]:
 
 
 def remove_unused(path: Path) -> None:
-    """Remove an ordinary file, if it is there, unless whoever writes it holds its lock.
+    """Remove an ordinary file, if it exists, unless its writer holds its lock.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def _name_of(descriptor: int) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let a new name reach the disk, where the system can say so of a folder."""
+    """Write a new name to the disk, where the system can do that for a folder."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -247,7 +247,7 @@ def _sync_folder(folder: Path) -> None:
 def describe_oserror(reason: Exception) -> str:
     """What the operating system said, in words and without its number."""
     text = (isinstance(reason, OSError) and reason.strerror) or str(reason)
-    if "embedded null" in text:  # each release of Python says it otherwise
+    if "embedded null" in text:  # each release of Python words it differently
         return "embedded null byte"
-    is_word = text[1:2].islower()  # and no abbreviation
+    is_word = text[1:2].islower()  # not an abbreviation
     return text[:1].lower() + text[1:] if is_word else text

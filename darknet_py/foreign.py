@@ -1,8 +1,8 @@
-"""What darknet's own command line has and this one has not, or not for each command, with a word on each."""
+"""What darknet's own command line has and this one lacks, or lacks for some commands, with a word on each flag."""
 
 from __future__ import annotations
 
-# Of darknet.c and classifier.c, of pjreddie's program and of AlexeyAB's.
+# From darknet.c and classifier.c, of pjreddie's program and of AlexeyAB's.
 COMMANDS = frozenset((
     "3d", "art", "captcha", "cifar", "coco", "compare", "detect", "detector", "dice", "go", "imtest", "isegmenter",
     "lsd", "mkimg", "nightmare", "oneoff", "oneoff2", "regressor", "rnn", "segmenter", "super", "tag", "vid",

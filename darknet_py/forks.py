@@ -1,4 +1,4 @@
-"""What a forked child makes anew: locks that another thread of its parent may have held."""
+"""What a forked child renews: locks that another thread of its parent may have held."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING or sys.version_info >= (3, 12):  # Python's own has no lock
 else:
 
     class cached_property(functools.cached_property):  # noqa: N801, TID251
-        """Python's, without its lock, which a child that is forked while a thread computes would wait for for ever.
+        """Python's, without its lock, for which a child that is forked while a thread computes would wait for ever.
 
-        Threads that come at the same time compute each for itself.
+        Threads that ask at the same time each compute the value.
         """
 
         def __get__(self, instance, owner=None):
@@ -28,10 +28,10 @@ class Renewable(Protocol):
     """Something with locks or threads."""
 
     def renew(self) -> None:
-        """Have new locks, and no threads."""
+        """Make new locks, and forget all threads."""
 
 
-_known: WeakSet[Renewable] = WeakSet()  # what threads add at the same time is in it, as in no list that is tidied
+_known: WeakSet[Renewable] = WeakSet()  # loses nothing that threads add at the same time, unlike a list that is tidied
 
 
 def renew_after_fork(thing: Renewable) -> None:

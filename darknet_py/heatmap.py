@@ -21,26 +21,26 @@ from .prediction import Prediction
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Area = tuple[float, float, float, float]  # of a picture: left, top, right, bottom, where it has 0, 0, 1, 1
+Area = tuple[float, float, float, float]  # of a picture: left, top, right, bottom; 0, 0, 1, 1 is all of it
 
 Places: TypeAlias = "npt.NDArray[np.int64]"
 
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Where in a picture lies what speaks for a class.
+    """Which parts of a picture speak for a class.
 
     Attributes
     ----------
     prediction : Prediction
         The class.
     layer : int
-        Whose plane it is.
+        Index of the layer whose plane it is.
     cells : array
-        float32 (rows, columns): how much each cell of the plane speaks for the class, of 0..1; all 0 where none does.
+        float32 (rows, columns): how much each cell of the plane speaks for the class, in 0..1; all 0 where none does.
     area : (left, top, right, bottom)
-        What of the picture the plane shows, where the whole picture has 0, 0, 1, 1: a part of it where it was
-        cropped, and more where it was letterboxed.
+        The area of the picture that the plane shows; the whole picture is 0, 0, 1, 1. It is a part of the picture
+        where that was cropped, and more than the picture where that was letterboxed.
     width, height : int
         Pixels of the picture.
     """
@@ -53,7 +53,7 @@ class Heatmap:
     height: int
 
     def spread(self, width: int | None = None, height: int | None = None) -> Array:
-        """The cells laid over the picture at this size, by default its own: float32 (height, width), of 0..1.
+        """The cells laid over the picture at this size, by default its own: float32 (height, width), in 0..1.
 
         It is 0 where the network did not look; UsageError where a side is below 1.
         """
@@ -72,8 +72,8 @@ class Heatmap:
 
 
 def _sample(cells: int, pixels: int, start: float, end: float) -> tuple[Places, Places, Array, Array]:
-    """For each of `pixels`, of which `cells` show those from `start` to `end`: the cells round it, how far it lies
-    towards the second, and 1 where any show it, else 0."""
+    """For each of `pixels`, where `cells` show the part from `start` to `end`: the two nearest cells, the weight of the
+    second one, and 1 where a cell shows the pixel, else 0."""
     place = ((np.arange(pixels) + 0.5) / pixels - start) / (end - start)
     position = np.clip(place * cells - 0.5, 0, cells - 1)
     first = position.astype(np.int64)
@@ -87,7 +87,7 @@ def find_layer(layers: Sequence[Layer], layer: int | None = None, growing: Colle
     Parameters
     ----------
     layers : sequence of Layer
-        Of the network up to its answer.
+        The network's, up to its answer.
     layer : int, optional
         Its index.
     growing : collection of int
@@ -126,29 +126,29 @@ def find_layer(layers: Sequence[Layer], layer: int | None = None, growing: Colle
 def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Array, layer: int, index: int) -> Array:
     """How much each cell of a layer's output speaks for a class.
 
-    That is the sum over its channels, each weighed with the mean over its plane of the gradient of the class's score;
-    what speaks against it counts as 0. The score is what a softmax or logistic that comes last takes.
+    That is the sum over its channels, each weighted by the mean over its plane of the gradient of the class's score;
+    what speaks against it counts as 0. The score is the input of a softmax or logistic that comes last.
 
     Parameters
     ----------
     layers : sequence of Layer
-        Of the network up to its answer, for the image's size.
+        The network's, up to its answer, for the image's size.
     parameters : iterable of mapping
         Each layer's own.
     image : array
         (channels, height, width).
     layer, index : int
-        Of the layer, as of `find_layer`; of the class.
+        Index of the layer, as `find_layer` takes it, and of the class.
 
     Returns
     -------
     array
-        float32 (height, width) of the layer's output, of 0..1: the largest becomes 1.
+        float32 (height, width) of the layer's output, in 0..1: the largest becomes 1.
 
     Raises
     ------
     WeightsError
-        Where what comes of it is beyond float32.
+        Where the result is beyond float32.
     """
     fixed, output, saved = _run_forward(layers, parameters, image[None], layer)
     shape = layers[-1].shape
@@ -157,7 +157,7 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
         delta = deltas.pop(current.index, None)
         if delta is None:
             continue
-        # What is idle may still change something in training.
+        # An idle layer may still change something in training.
         gradients = (delta,) if current.idle else current.backward(delta, saved[current.index], arrays).inputs
         for source, gradient in zip(current.inputs, gradients, strict=True):
             if source >= layer:
@@ -173,7 +173,7 @@ def weigh_cells(layers: Sequence[Layer], parameters: Iterable[Arrays], image: Ar
 def _run_forward(
     layers: Sequence[Layer], parameters: Iterable[Arrays], batch: Array, layer: int
 ) -> tuple[list[tuple[Layer, Arrays]], Array, dict[int, dict[str, Array]]]:
-    """The layers behind `layer`, with what they take and have saved for their backward pass; and its output."""
+    """The layers after `layer` with their parameters, its output, and what they saved for their backward pass."""
     values, fixed, saved = {-1: batch}, list[tuple[Layer, Arrays]](), dict[int, dict[str, Array]]()
     last_use = {source: current.index for current in layers for source in current.inputs}
     answering = layers[-1]

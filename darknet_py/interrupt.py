@@ -1,4 +1,4 @@
-"""Ctrl-C: the program ends at once, with 130, wherever it is; or when it is ready to."""
+"""Ctrl-C: the program exits with 130, at once wherever it is, or when it is ready to."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ECHO = 0.5  # seconds in which a signal counts as the same: a wrapper may pass o
 def end_on_interrupt() -> None:
     """Let SIGINT end the process.
 
-    A KeyboardInterrupt would be swallowed, or become another error, in the callback, destructor or import of a
-    library into which it may fall. Answers are flushed as they are given, so nothing is lost; a command with
-    more to finish sets a handler of its own for as long.
+    A KeyboardInterrupt that is raised in a library's callback, destructor or import would be swallowed, or become
+    another error. Answers are flushed as they are given, so nothing is lost; a command with more to finish sets a
+    handler of its own meanwhile.
     """
     terminal = sys.platform != "win32" and os.isatty(0)
     modes = termios.tcgetattr(0) if terminal else []
@@ -48,14 +48,14 @@ def end_on_interrupt() -> None:
                 return
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             time.sleep(REPEAT)
-        end()  # a library waits, and does not return: for the first word of a server, say
+        end()  # a library waits and does not return: for a server's first byte, say
 
     signal.signal(signal.SIGINT, leave)
     if sys.platform != "win32":
-        # Python runs `leave` when its own code goes on; a signal between two waits of readline is forgotten.
+        # Python runs `leave` when its own code continues; a signal between two waits of readline is forgotten.
         heard, told = os.pipe()
         os.set_blocking(told, False)
-        with suppress(RuntimeError):  # no thread can be started: then the signal counts when Python's code goes on
+        with suppress(RuntimeError):  # no thread can be started: the signal then counts when Python's code continues
             threading.Thread(target=insist, daemon=True).start()
             signal.set_wakeup_fd(told)
 
@@ -73,15 +73,16 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """Of a program that a signal has stopped."""
+        """The exit code of a program that a signal has stopped."""
         return 128 + self.signum
 
 
 @contextmanager
 def stop_on_signals(when: str = "when the images at work are done") -> Iterator[Stop]:
-    """Let SIGINT, SIGTERM and SIGHUP ask for an end, the first time, and bring it at once the second time.
+    """Let the first SIGINT, SIGTERM or SIGHUP ask for an end, and the second one end the program at once.
 
-    `when` the end comes is told. SIGHUP, which comes where a terminal is closed, stays ignored where it is: ``nohup``.
+    A message says `when` the end comes. SIGHUP, which is sent when a terminal is closed, stays ignored where it already
+    is: ``nohup``.
     """
     stop, asked = Stop(), 0.0
     terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
@@ -94,7 +95,7 @@ def stop_on_signals(when: str = "when the images at work are done") -> Iterator[
         if not stop.signum:
             stop.signum, asked = signum, now
             start = b"\n" if os.isatty(2) else b""  # below the terminal's ^C
-            with suppress(OSError):  # nobody reads it any more; an error raised here would come up anywhere
+            with suppress(OSError):  # nobody reads it any more; an error raised here would surface anywhere
                 os.write(2, start + f"darknet: stopping, {when}; once more leaves at once\n".encode())
         elif now - asked > ECHO:
             os._exit(128 + signum)
@@ -111,7 +112,7 @@ def stop_on_signals(when: str = "when the images at work are done") -> Iterator[
 
 
 def _leave(terminals: Sequence[int]) -> None:
-    """Let what is written to terminals that are closed be lost, and be no error."""
+    """Discard what is written to closed terminals, without an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in terminals:
         os.dup2(nowhere, descriptor)

@@ -1,4 +1,4 @@
-"""What lies in the cache, by kinds; each file is known by the name that its writer gives it."""
+"""What the cache contains, by kinds; each file is recognized by the name that its writer gives it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .downloads import PUBLISHED
 from .files import remove_unused
 from .runs.journals import remove_journal
 
-LOCK = ".lock"  # behind a journal's name
+LOCK = ".lock"  # after a journal's name
 
 
 class Kind(NamedTuple):
@@ -23,10 +23,10 @@ class Kind(NamedTuple):
     Attributes
     ----------
     names : Pattern
-        Of folder and name below the cache; a name that begins with a dot is of a writer at work, or of one that was
-        killed.
+        Matches folder and name below the cache; a name that begins with a dot belongs to a writer at work, or to one
+        that was killed.
     remove : callable
-        Removes one, if it is there; OSError or JournalError where that fails, or while its writer holds its lock.
+        Removes one, if it exists; OSError or JournalError where that fails, or while its writer holds its lock.
     """
 
     names: re.Pattern[str]
@@ -63,7 +63,7 @@ class Kept(NamedTuple):
     ----------
     path : Path
     kind : str
-        Of `KINDS`; nothing where the program has not written it.
+        One of `KINDS`; empty where the program has not written it.
     size : int
         Bytes.
     """
@@ -74,7 +74,7 @@ class Kept(NamedTuple):
 
 
 def list_kept() -> Iterator[Kept]:
-    """What lies in the cache's folders, in the order of its paths; links are not followed."""
+    """The files in the cache's folders, in the order of their paths; links are not followed."""
     top = cache_dir()
     for folder in FOLDERS:
         if (top / folder).is_symlink():
@@ -96,7 +96,7 @@ def list_kept() -> Iterator[Kept]:
 
 
 def remove_kept(kept: Kept) -> None:
-    """Remove a file of one of the `KINDS`, and the folders that are empty then, but for the cache itself.
+    """Remove a file of one of the `KINDS`, and the folders that this leaves empty, except for the cache itself.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Modules that are not loaded before something of theirs is asked for."""
+"""Modules that are not loaded before one of their attributes is used."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 class _Unloaded(ModuleType):
     """A module in `sys.modules` that has nothing but its name and its spec.
 
-    Python's own `importlib.util.LazyLoader` loads as soon as a second file imports the module: it takes the question
-    for `__spec__`, which every import asks, for a use.
+    Python's own `importlib.util.LazyLoader` loads as soon as a second file imports the module: it counts access to
+    `__spec__`, which every import needs, as a use.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -33,8 +33,8 @@ class _Unloaded(ModuleType):
 def load_when_used(name: str) -> None:
     """Let imports of a module cost nothing until one of its attributes, or a module within it, is asked for.
 
-    For programs before they have threads: another that asks while one loads it finds half a module. A module
-    that cannot be found is left to the import that misses it.
+    To be called before the program has threads: one that uses the module while another loads it finds half of it.
+    A module that cannot be found is left to the import that misses it.
     """
     try:
         spec = None if name in sys.modules else find_spec(name)
@@ -43,6 +43,6 @@ def load_when_used(name: str) -> None:
     if spec is None:
         return
     module = module_from_spec(spec)
-    vars(module).pop("__path__", None)  # whoever looks for a module within it asks for this
+    vars(module).pop("__path__", None)  # an import of a module within it asks for this
     module.__class__ = _Unloaded
     sys.modules[name] = module

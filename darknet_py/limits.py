@@ -26,11 +26,11 @@ class Limit(NamedTuple):
     Attributes
     ----------
     whose : str
-        Whom it holds for, in words.
+        What it applies to, in words.
     size : int
         Bytes.
     used : int
-        Bytes of them that this process has already.
+        Bytes of them that this process already uses.
     """
 
     whose: str
@@ -39,7 +39,7 @@ class Limit(NamedTuple):
 
 
 def memory_limits(root: Path = ROOT) -> list[Limit]:
-    """All limits of memory that the system tells of; `root` is where /proc and /sys lie."""
+    """All limits of memory that the system reports; `root` is the folder that contains /proc and /sys."""
     address_space, resident, data = _used_memory(root)
     limits = []
     try:
@@ -67,14 +67,14 @@ def has_memory(size: int) -> bool:
 
 
 def tell_size(size: int) -> str:
-    """Bytes in words."""
+    """A number of bytes, in MiB or GiB."""
     return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.0f} MiB"
 
 
 def core_count() -> int:
     """How many cores this process may use, by its affinity and by its container's share of their time.
 
-    Where the system does not tell which processors are hardware threads of one core, all count.
+    Where the system does not say which processors are hardware threads of one core, all count.
     """
     return _within_quota(len(find_cores()))
 
@@ -85,10 +85,10 @@ def processor_count() -> int:
 
 
 def find_cores(root: Path = ROOT) -> list[set[int]]:
-    """The processors of each core that this process may use; empty where the system does not tell."""
+    """The processors of each core that this process may use; empty where the system does not say."""
     try:
         processors = os.sched_getaffinity(0)
-    except (AttributeError, OSError):  # some systems have none, some sandboxes do not tell
+    except (AttributeError, OSError):  # some systems lack it, some sandboxes forbid it
         return []
     cores: dict[str, set[int]] = {}
     for processor in processors:
@@ -103,7 +103,7 @@ def _within_quota(count: int) -> int:
 
 @cache
 def _find_siblings(root: Path, processor: int) -> str:
-    """The processors of this one's core, in the system's words; its own number where it does not tell."""
+    """The processors of this one's core, as the system lists them; its own number where it does not."""
     topology = root / f"sys/devices/system/cpu/cpu{processor}/topology"
     return _read(topology / "thread_siblings_list") or str(processor)
 
@@ -116,7 +116,7 @@ def core_quota(root: Path = ROOT) -> int | None:
 
 
 def _used_memory(root: Path) -> tuple[int, int, int]:
-    """Bytes of address space, of memory and of data that this process has; 0 where the system does not tell."""
+    """Bytes of address space, of memory and of data that this process has; 0 where the system does not say."""
     try:
         pages = [int(word) for word in (root / "proc/self/statm").read_text().split()]
         size = os.sysconf("SC_PAGE_SIZE")
@@ -138,7 +138,7 @@ def _container_memory(root: Path) -> int | None:
 
 
 def _cgroup_cores(root: Path) -> Iterator[float]:
-    """Of this process's cgroup and of those above it, how many cores' time they may use; not positive: no limit."""
+    """How many cores' time this process's cgroup and those above it may use; not positive: no limit."""
     for version, folder in _cgroups(root, "cpu"):
         if version == 2:
             words = _read(folder / "cpu.max").split()
@@ -153,14 +153,14 @@ def _cgroup_cores(root: Path) -> Iterator[float]:
 
 
 def _cgroups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
-    """This process's cgroup and those above it, by their version, as far as they can be seen from here."""
+    """This process's cgroup and those above it, each with its version, as far as they are visible from here."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         number, controllers, path = [*line.split(":", 2), "", ""][:3]
         version = 2 if number == "0" and not controllers else 1
         if version == 1 and controller not in controllers.split(","):
             continue
         for mount, top in _mounts(root, version, controller):
-            # Of a container's own view the path outside may still be told: then it is the mount itself.
+            # A container may still see the path outside it: then its cgroup is the mount itself.
             inside = PurePosixPath(path)
             below = inside.relative_to(top) if inside.is_relative_to(top) else PurePosixPath()
             if ".." in below.parts:

@@ -20,7 +20,7 @@ NET_OPTIONS = {
     "channels": integer(0, least=1),
     "inputs": integer(0, least=1),
 }
-# How the network was trained, and the batch, which is the caller's: known, and of no use here.
+# How the network was trained, and the batch, which the caller decides: known, and of no use here.
 TRAINING_OPTIONS = (
     "batch", "subdivisions", "learning_rate", "momentum", "decay", "policy", "power", "gamma", "step", "steps",
     "scale", "scales", "max_batches", "burn_in", "max_crop", "min_crop", "max_ratio", "min_ratio", "center",
@@ -51,7 +51,7 @@ class Network:
     input_shape : Shape
         Of one picture.
     flat : bool
-        Whether the cfg says ``inputs=``: it takes so many numbers, not pictures.
+        Whether the cfg says ``inputs=``: the network takes that many numbers, not pictures.
     layers : tuple of Layer
         In order, shaped for `input_shape`.
     dialect : Dialect
@@ -89,7 +89,7 @@ class Network:
         return layers
 
     def _shape_all(self, source: Shape, makers: Iterable[Callable[[Sequence[Shape]], Layer]]) -> tuple[Layer, ...]:
-        """The layers that `makers` give, each for the shapes of the input and of all layers before."""
+        """The layers that `makers` return, each for the shapes of the input and of all layers before."""
         shapes, layers = [source], list[Layer]()
         _check_size(self.sections[0], "input", source.size)
         for make in makers:
@@ -117,7 +117,7 @@ class Network:
         CfgError
             Where a layer's input would be smaller than its window.
         TypeError
-            Where the sides are no integers.
+            Where the sides are not integers.
         """
         height, width = index(height), index(width)
         if (height, width) == self.input_shape[1:]:
@@ -135,7 +135,7 @@ class Network:
             raise UsageError(f"cannot run at {width} x {height}", file=self.file)
 
     def check_pictures(self) -> None:
-        """Raise UsageError where it does not take pictures, in colour or in grey."""
+        """Raise UsageError unless the network takes pictures, in colour or in grey."""
         channels = self.input_shape.channels
         if self.flat:
             reason = f"takes {channels} numbers, not pictures: its [net] says inputs= in the place of height and width"
@@ -158,7 +158,7 @@ class Network:
 
     @cached_property
     def growing(self) -> Mapping[int, bool | None]:
-        """Whether each layer's output grows with the input, which is -1; None where its inputs then do not fit."""
+        """By layer, whether its output grows with the input, which is -1; None where its inputs then do not fit."""
         growing: dict[int, bool | None] = {-1: True}
         for layer in self.layers:
             growing[layer.index] = layer.grows([bool(growing[source]) for source in layer.inputs])
@@ -171,7 +171,7 @@ class Network:
 
     @property
     def outputs(self) -> int:
-        """How many values one picture gives."""
+        """How many values the network returns for one picture."""
         return self.output_layer.shape.size
 
     @property
@@ -193,12 +193,12 @@ class Network:
 
 
 def load_structure(path: str | os.PathLike[str], dialect: Dialect = DARKNET) -> Network:
-    """The network of the cfg file at `path`, or of the packaged one of that name; no weights."""
+    """The network of the cfg file at `path`, or of the packaged file of that name; without weights."""
     return Network(load_cfg(path), os.fspath(path), dialect)
 
 
 def _read_input(net: Section) -> tuple[Shape, bool]:
-    """The input's shape, and whether it is but a count of numbers."""
+    """The input's shape, and whether it is just a count of numbers."""
     options = net.read(NET_OPTIONS, TRAINING_OPTIONS)
     shape = Shape(options["channels"], options["height"], options["width"])
     if options["inputs"] and not any(shape):

@@ -1,4 +1,4 @@
-"""The networks that come with the package, and what was published of them."""
+"""The networks that come with the package, and what was published about them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .files import resolve
 
 
 class Accuracy(NamedTuple):
-    """Of published weights on ImageNet's validation images, one crop each, in percent."""
+    """Accuracy of published weights on ImageNet's validation images, one crop each, in percent."""
 
     top_1: float
     top_5: float
 
 
 class Figures(NamedTuple):
-    """What a network's cfg comes to; with operations as darknet's ``ops`` counts them, for one picture."""
+    """A network's dimensions; operations are for one picture, as darknet's ``ops`` counts them."""
 
     layers: int
     width: int
@@ -74,7 +74,7 @@ ACCURACY = {
     "csresnext50-elastic": Accuracy(77.2, 93.8),
 }
 
-# By cfg. To two digits of MiB and billions they are as published, or as darknet's programs count them.
+# By cfg. Rounded to two digits of MiB and of billions, they are as published, or as darknet's programs count them.
 FIGURES = {
     "alexnet": Figures(15, 227, 227, 62_378_344, 2_270_512_192),
     "cifar": Figures(17, 28, 28, 7_687_050, 1_624_397_824),
@@ -112,30 +112,30 @@ FIGURES = {
     "tiny": Figures(23, 224, 224, 1_046_488, 983_048_192),
     "vgg-16": Figures(26, 256, 256, 138_357_544, 30_940_528_640),
 }
-IMAGENET = "cfg/imagenet1k.data"  # the classes that are meant where nobody names others
-# Files that a cfg names, and that the user gives.
+IMAGENET = "cfg/imagenet1k.data"  # the classes where no others are named
+# Files that a cfg names, and that the user has to provide.
 GIVEN = {"darknet9000": "data/9k.tree"}
 
 
 def packaged_cfg(name: str) -> str | None:
-    """``cfg/NAME.cfg`` where the package has a network of that bare name, or of that other name."""
+    """``cfg/NAME.cfg`` of the packaged network of that bare name or alias; None where there is none."""
     stem = ALIASES.get(name, name)
     return f"cfg/{stem}.cfg" if stem in FIGURES else None
 
 
 def find_cfg(name: str) -> str:
-    """The cfg file that `name` means: of a network that comes with the package, or `name` itself.
+    """The cfg file that `name` means: that of a network that comes with the package, or `name` itself.
 
     Raises
     ------
     CfgError
-        Where there is no such file, but a packaged network is called nearly so.
+        Where there is no such file, but a packaged network has a similar name.
     """
     return packaged_cfg(name) or check_spelling(name)
 
 
 def check_spelling(cfg: str) -> str:
-    """`cfg`, a file; CfgError as `find_cfg` raises it."""
+    """Return `cfg`, a file; raise CfgError as `find_cfg` does."""
     if not os.path.lexists(resolve(cfg)):
         path = Path(cfg)
         if close := nearest(path.stem, packaged_names(), 0.7):

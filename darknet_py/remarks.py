@@ -1,4 +1,4 @@
-"""What is odd about a file of options, and passed over or refused."""
+"""What is odd about a file of options, and ignored or refused."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import NoReturn
 
 from .errors import DarknetError, DarknetWarning, nearest
 
-MAX_REMARKS = 10  # of a file that are told one by one
+MAX_REMARKS = 10  # for each file that are shown one by one
 MAX_GUESSES = 1000  # keys of a file that are compared with the known ones
 _WORD = re.compile(r"[^\s=:]*")
 
 
 class Remarks:
-    """What is odd about a file and passed over: a warning for each of the first, and how many more there were.
+    """What is odd about a file and ignored: a warning for each of the first, and one that counts the others.
 
     Parameters
     ----------
     file : str
         Its name, for messages.
     error : type of DarknetError
-        Whose text the warnings have.
+        The error whose text the warnings take.
     """
 
     def __init__(self, file: str, error: type[DarknetError]) -> None:
@@ -33,8 +33,8 @@ class Remarks:
         self._guesses: dict[tuple[str, str], str | None] = {}
 
     def add(self, reason: str, line: int, option: str) -> None:
-        """Warn of `option`, as the user wrote it, once, unless there were many before."""
-        if (reason, line, option) in self._told:  # another network is made of the same sections
+        """Warn once of `option`, as the user wrote it, unless there were many before."""
+        if (reason, line, option) in self._told:  # another network is made from the same sections
             return
         self._told.add((reason, line, option))
         self.count += 1
@@ -43,7 +43,7 @@ class Remarks:
             warnings.warn(DarknetWarning(text), stacklevel=3)
 
     def add_once(self, reason: str, line: int, option: str) -> None:
-        """`add`, unless it was for the same `reason` before."""
+        """As `add`, but once for each `reason`."""
         if (reason,) not in self._told:
             self._told.add((reason,))
             self.add(reason, line, option)
@@ -55,7 +55,7 @@ class Remarks:
     def add_stray(
         self, text: str, line: int, essential: Collection[str], known: Collection[str], place: str = ""
     ) -> None:
-        """Refuse a line without a key or a value that may be meant as an `essential` one of `known`, else warn."""
+        """Refuse a line without a key or a value that looks like an `essential` one of `known`; else warn of it."""
         word = find_word(text)
         reason = "a key or a value is missing" if "=" in text else "key=value is expected"
         meant = word if word in known else self.guess(word, known, place)
@@ -64,16 +64,16 @@ class Remarks:
         self.add(f"{reason}; ignored", line, shorten(text))
 
     def close(self) -> None:
-        """Tell how many were not told."""
+        """Warn of how many were not shown."""
         if self.count > MAX_REMARKS:
             text = f"{self.file}: and {self.count - MAX_REMARKS} more like these"
             warnings.warn(DarknetWarning(text), stacklevel=3)
         self.count = 0
 
     def guess(self, key: str, known: Collection[str], place: str = "") -> str | None:
-        """The key out of `known`, those of `place`, that `key` looks a misspelling of.
+        """The key out of `known`, those of `place`, that `key` looks like a misspelling of.
 
-        Of a file with more unknown keys than any network has, only the first are compared.
+        In a file with more unknown keys than any network has, only the first are compared.
         """
         if (place, key) not in self._guesses and len(self._guesses) < MAX_GUESSES:
             self._guesses[place, key] = guess_key(key, known)
@@ -81,12 +81,12 @@ class Remarks:
 
 
 def find_word(text: str) -> str:
-    """What stands at the start of a line, before any blank or sign."""
+    """The start of a line, up to the first blank, ``=`` or ``:``."""
     return _WORD.match(text)[0]  # type: ignore[index]  # it matches the empty text, too
 
 
 def guess_key(key: str, known: Collection[str]) -> str | None:
-    """The key out of `known` that `key` looks a misspelling of."""
+    """The key out of `known` that `key` looks like a misspelling of."""
     if len(key) > 2 * max(map(len, known), default=0):
         return None
     return nearest(key, known, 0.75)
