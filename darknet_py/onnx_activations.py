@@ -1,4 +1,4 @@
-"""Activations as ONNX nodes, of operators that opset 17 has.
+"""Activations as ONNX nodes, made of operators that opset 17 has.
 
 Source of the operators' meaning: ONNX's ``docs/Operators.md``.
 """
@@ -20,7 +20,7 @@ def _clipped(graph: Graph, x: str, low: float, high: float) -> str:
 
 
 def _bent(low: float, high: float, slope: float, outside: float, offset: float) -> Callable[[Graph, str], str]:
-    """slope * x + offset between `low` and `high`, then on with the slope `outside`."""
+    """slope * x + offset between `low` and `high`, continued with the slope `outside`."""
 
     def add(graph: Graph, x: str) -> str:
         inside = _clipped(graph, x, low, high)
@@ -56,7 +56,7 @@ def _gelu(graph: Graph, x: str) -> str:
 
 
 def _shared_out(graph: Graph, x: str, more: str) -> str:
-    """`x` by its sum over channels and `more`."""
+    """`x` divided by the sum of `more` and its own sum over channels."""
     total = graph.add("ReduceSum", x, graph.integers("axes", [1]), keepdims=1)
     return graph.add("Div", x, graph.add("Add", total, more))
 
@@ -105,7 +105,7 @@ ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
 
 
 def activated(graph: Graph, x: str, activation: str) -> str:
-    """`x` through an activation; in the form that it has."""
+    """`x` through an activation, in the same form."""
     y = ACTIVATIONS[activation](graph, x)
     if x in graph.flat_values:
         graph.flat_values.add(y)

@@ -1,7 +1,7 @@
 """A network and its parameters -> an ONNX model.
 
-Batch normalization goes into the weights; layers that compute nothing leave nothing. Source of the operators' meaning:
-ONNX's ``docs/Operators.md``.
+Batch normalization is folded into the weights; layers that compute nothing add no nodes. Source of the operators'
+meaning: ONNX's ``docs/Operators.md``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _add_connected(graph: Graph, layer: Connected, parameters: Arrays) -> str:
 
 
 def _add_scale(graph: Graph, x: str, scale: tuple[Array, Array] | None, planes: bool) -> str:
-    """`x` times the first number of each channel, plus the second, where there are any."""
+    """`x` times each channel's factor, plus its bias; `x` itself without a `scale`."""
     if scale is None:
         return x
     factor, bias = (numbers[:, None, None] if planes else numbers for numbers in scale)
@@ -80,7 +80,7 @@ def _add_batchnorm(graph: Graph, layer: BatchNorm, parameters: Arrays) -> str:
 
 
 def _add_activation(graph: Graph, layer: Activation, parameters: Arrays) -> str:
-    # Some activations look for channels along axis 1: so they lie in planes, and where there is one cell.
+    # Some activations need channels along axis 1, where they are in planes, and in either form if there is one cell.
     one = layer.shape.height == layer.shape.width == 1
     return activated(graph, graph.values[layer.inputs[0]] if one else graph.planes(layer), layer.activation)
 
@@ -100,7 +100,7 @@ def _add_crop(graph: Graph, layer: Crop, parameters: Arrays) -> str:
     return x if layer.noadjust else graph.add("Sub", graph.scaled(x, 2), graph.constant("one", 1))
 
 
-# What adds a layer's nodes to a graph and names their output, by the layer's type: that of the second argument.
+# What adds a layer's nodes to a graph and returns their output's name, by the layer's type: the second argument's.
 CONVERTERS: dict[type[Layer], Callable[[Graph, Any, Arrays], str]] = {
     Activation: _add_activation,
     AvgPool: _add_avgpool,
@@ -110,7 +110,7 @@ CONVERTERS: dict[type[Layer], Callable[[Graph, Any, Arrays], str]] = {
     Crop: _add_crop,
     **nodes.CONVERTERS,
 }
-# Of a layer's options beyond what kernels know, those that its nodes do know.
+# Options of a layer that kernels do not support but its nodes do.
 EXTRAS: dict[type[Layer], Collection[str]] = {
     Convolutional: ("stride_x", "stride_y", "dilation", "antialiasing", "xnor"),
     MaxPool: ("stride_x", "stride_y", "maxpool_depth", "antialiasing"),
@@ -135,8 +135,8 @@ def _check_known(layer: Layer) -> None:
 
 
 def _fits_others(network: Network, growing: Set[int]) -> bool:
-    """Whether nodes made for the network's size are right for others: not where it is so small that planes happen to
-    agree, or that windows are larger than their pictures.
+    """Whether nodes made for the network's size suit others: not where it is so small that planes happen to agree, or
+    that windows are larger than their pictures.
     """
     if any(nodes.overhangs(layer) for layer in network.layers if not growing.isdisjoint(layer.inputs)):
         return False
@@ -159,25 +159,25 @@ def make_model(
     """The ONNX model of `network`.
 
     Its input ``images`` is float32 (batch, channels, height, width) in 0..1, its output ``output0``
-    (batch, outputs); any batch, and any height and width where the network can be resized, unless the cfg's are next
-    to nothing. Its metadata says how it is used (`tell_use`).
+    (batch, outputs); any batch, and any height and width where the network can be resized, unless the cfg's are very
+    small. Its metadata says how it is used (`tell_use`).
 
     Parameters
     ----------
     network : Network
     parameters : iterable of mapping of str to array
-        Of its layers.
+        Its layers' parameters.
     names : sequence of str
-        Of its classes; none where they are not known.
+        Names of its classes; empty where they are not known.
     preprocess : str
-        How pictures are fitted to it; as `predict` does by default where empty.
+        How pictures are fitted to it; where empty, as `predict` does by default.
     fixed : bool
-        Whether it takes pictures of the network's present size alone.
+        Whether it only takes pictures of the network's present size.
 
     Raises
     ------
     ExportError
-        Where a layer or an activation is not known here, or the parameters do not fit into an ONNX file.
+        Where a layer or an activation cannot be exported, or the parameters do not fit into an ONNX file.
     """
     for layer in network.layers:
         _check_known(layer)
@@ -196,11 +196,11 @@ def make_model(
 
 
 def tell_use(network: Network, names: Sequence[str], preprocess: str) -> dict[str, str]:
-    """What whoever runs an exported network has to know, as its metadata has it.
+    """What those who run an exported network have to know, as metadata.
 
     ``dialect``, ``input`` (what its channels are), ``width`` and ``height`` of the cfg, ``preprocess`` (how pictures
-    are fitted to them), ``names`` of classes as a JSON list, and of a hierarchy ``parents``: for each class the number
-    of its own, or -1; its outputs are to be multiplied by theirs.
+    are fitted to them), ``names`` of classes as a JSON list, and for a hierarchy ``parents``: the index of each class's
+    parent, or -1; a class's output is to be multiplied by those of all its parents.
     """
     channels, height, width = network.input_shape
     use = {"dialect": network.dialect.name, "input": {1: "grey in 0..1", 3: "RGB in 0..1"}.get(channels, "numbers")}

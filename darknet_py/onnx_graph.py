@@ -28,13 +28,13 @@ OPSET, IR_VERSION = 17, 8
 class Graph:
     """Nodes and constants in the order in which layers add them.
 
-    A layer's output lies in one of two forms: planes (batch, channels, height, width) or flat (batch, size).
+    A layer's output has one of two forms: planes (batch, channels, height, width) or flat (batch, size).
 
     Attributes
     ----------
     growing : collection of int
-        Where pictures may have any height and width: the layers, and -1, whose outputs grow with them, so that no
-        node may name those of the cfg; empty where all pictures have these.
+        Where pictures may have any height and width: the layers, and -1 for the input, whose outputs grow with them,
+        so that no node may name the cfg's height and width; empty where all pictures have these.
     values : dict of int to str
         For each layer so far, and -1 for the network's input, the name of its output.
     flat_values : set of str
@@ -51,13 +51,13 @@ class Graph:
         self._names: Counter[str] = Counter()
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node; the name of its output."""
+        """Add a node; return the name of its output."""
         name = self._name(operator)
         self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
     def constant(self, name: str, values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> str:
-        """Add a constant; its name."""
+        """Add a constant; return its name."""
         name = self._name(name)
         self.constants.append(
             numpy_helper.from_array(np.ascontiguousarray(values, dtype).reshape(np.shape(values)), name)
@@ -67,14 +67,14 @@ class Graph:
     def padded(self, x: str, name: str, after: Sequence[int]) -> str:
         """`x` with zeros after its last cells, axis by axis."""
         pads = self.integers(name, [0] * len(after) + [*after])
-        return self.add("Pad", x, pads, mode="constant")  # the default, but pnnx wants it said
+        return self.add("Pad", x, pads, mode="constant")  # the default, but pnnx needs it spelled out
 
     def integers(self, name: str, values: Sequence[int]) -> str:
         """Add a constant of integers: positions or lengths."""
         return self.constant(name, values, np.int64)
 
     def split(self, x: str, sizes: str, count: int, axis: int) -> list[str]:
-        """`x` in `count` parts of the constant `sizes`."""
+        """`x` in `count` parts, of the sizes in the constant `sizes`."""
         names = [self._name("Split") for _ in range(count)]
         self.nodes.append(helper.make_node("Split", [x, sizes], names, names[0], axis=axis))
         return names
@@ -99,7 +99,7 @@ class Graph:
         return x if factor == 1 else self.add("Mul", x, self.constant("factor", factor))
 
     def model(self, output: str, shape: Shape, outputs: int, metadata: Mapping[str, str]) -> ModelProto:
-        """All of it, from the network's input of `shape` to the value `output` of so many numbers; any batch."""
+        """The model, from the network's input of `shape` to the value `output` of `outputs` numbers; any batch."""
         for node in self.nodes:
             for names in (node.input, node.output):
                 names[:] = [OUTPUT if name == output else name for name in names]

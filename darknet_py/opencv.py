@@ -7,7 +7,7 @@ from types import ModuleType
 
 from .errors import EngineError
 
-# OpenCV, FFmpeg and Qt say much themselves, unless told not to; OpenCV reads OpenEXR only where told to.
+# OpenCV, FFmpeg and Qt print much themselves unless told not to; OpenCV reads OpenEXR only when told to.
 SETTINGS = {
     "OPENCV_LOG_LEVEL": "OFF",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",

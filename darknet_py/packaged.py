@@ -19,7 +19,7 @@ class Packaged(NamedTuple):
 
 
 def find_packaged(name: str | os.PathLike[str]) -> Packaged | None:
-    """The files of the network of that bare name, with embedded or fetched weights; None where there is no such.
+    """The files of the network of that bare name, with embedded or fetched weights; None where there is none.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from .layers import Array, Layer, Parameter
 
 
 class Entry(NamedTuple):
-    """A parameter of a layer, and where it lies.
+    """A parameter of a layer, and where it is stored.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     parameter : Parameter
         Its shape and its role.
     part : slice
-        Of the flat array.
+        Its part of the flat array.
     """
 
     layer: Layer
@@ -36,12 +36,12 @@ class Entry(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return f"layer {self.layer.index} [{self.layer.section.name}] {self.name}"
 
 
 def find_entries(layers: Iterable[Layer]) -> Iterator[Entry]:
-    """The parameters of `layers` in the order in which a weights file holds them, the first from place 0 on."""
+    """The parameters of `layers` in the order of a weights file, the first one at position 0."""
     start = 0
     for layer in layers:
         for name, parameter in layer.parameters.items():
@@ -50,7 +50,7 @@ def find_entries(layers: Iterable[Layer]) -> Iterator[Entry]:
 
 
 def share(layers: Iterable[Layer], arrays: Iterable[Mapping[str, Array]]) -> Iterator[Mapping[str, Array]]:
-    """What each of `layers` takes, of `arrays`, their own: those of another layer where they are shared."""
+    """The parameters that each of `layers` uses: its own, the next of `arrays`, or another layer's that it shares."""
     layers, source = tuple(layers), iter(arrays)
     owners = {layer.shares for layer in layers}
     kept: dict[int, Mapping[str, Array]] = {}
@@ -65,7 +65,7 @@ def share(layers: Iterable[Layer], arrays: Iterable[Mapping[str, Array]]) -> Ite
 
 
 class Views(Mapping[str, Array]):
-    """A layer's parameters by name. What is assigned to a name is written into its array, which stays where it is."""
+    """A layer's parameters by name. Assigning to a name writes into its array, which stays where it is."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._arrays = dict(arrays)
@@ -84,12 +84,12 @@ class Views(Mapping[str, Array]):
 
 
 class Parameters:
-    """A network's parameters; iterating gives what one layer after another takes.
+    """A network's parameters; iterating yields each layer's in turn.
 
     Parameters
     ----------
     layers : sequence of Layer
-        Of the network, or its first ones.
+        The network's, or its first ones.
     values : array
         float32, flat, as many as the layers have.
 
@@ -99,21 +99,21 @@ class Parameters:
     values : array
         All of them, in the order of a weights file.
     views : tuple of Views
-        For each layer, the arrays that it takes by name, shaped: parts of `values`, of which layers may share some.
+        For each layer, the arrays that it uses, by name and shaped: parts of `values`, some of which layers may share.
     entries : tuple of Entry
         Which part of `values` is what.
 
     Raises
     ------
     UsageError
-        Where `values` are no floating-point numbers beside one another, or not as many as the layers have.
+        Where `values` are not contiguous floating-point numbers, or not as many as the layers have.
     """
 
     def __init__(self, layers: Sequence[Layer], values: Array) -> None:
         self.layers, self.values = tuple(layers), values
         self.entries = tuple(find_entries(self.layers))
         count = self.entries[-1].part.stop if self.entries else 0
-        if values.dtype.kind != "f" or not values.flags.c_contiguous:  # whose parts would be copies
+        if values.dtype.kind != "f" or not values.flags.c_contiguous:  # then parts would be copies
             raise UsageError(
                 f"parameters of {values.dtype}, strides {values.strides}; float32, beside one another, is expected"
             )
@@ -137,7 +137,8 @@ class Parameters:
         Raises
         ------
         UsageError
-            Where an array is missing or its shape is not its layer's, or they are of more layers.
+            Where an array is missing, has another shape than its layer's or no real numbers, or there are arrays of
+            more layers.
         """
         gathered, source = cls.zeros(layers), iter(arrays)
         for layer, views in zip(gathered.layers, gathered.views, strict=True):
@@ -147,11 +148,11 @@ class Parameters:
         return gathered
 
     def copy(self) -> Parameters:
-        """The same in memory of its own, which can be written to."""
+        """A copy in memory of its own, which can be written to."""
         return Parameters(self.layers, np.array(self.values, np.float32))
 
     def first(self, count: int) -> Parameters:
-        """Those of the first `count` layers: the same memory."""
+        """The parameters of the first `count` layers, in the same memory."""
         layers = self.layers[:count]
         return Parameters(layers, self.values[: sum(layer.parameter_count for layer in layers)])
 

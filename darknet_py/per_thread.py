@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Forks:
-    """A fork of a network for each thread that asks for one, with so many threads of the CPU for its own.
+    """A fork of a network for each thread that asks for one, with `threads` threads of the CPU of its own.
 
     Attributes
     ----------
@@ -31,10 +31,10 @@ class Forks:
         return network
 
     def probabilities(self, batch: Array, only_leaves: bool = True) -> Array:
-        """As the network gives them, by the thread's own fork.
+        """The network's probabilities, by the thread's own fork.
 
-        Those of inputs many times as large as the network's own, in whatever thread, by the network itself, one batch
-        after another: memory may have no room for as many at a time as there are forks.
+        Inputs many times as large as the network's own are run by the network itself, whatever the thread, one batch
+        after another: memory may not have room for as many at a time as there are forks.
         """
         network = self._network if self._network.exceeds_fork(batch) else self.own
         return network.probabilities(batch, only_leaves)

@@ -1,10 +1,10 @@
-"""What a network guesses of a picture."""
+"""A network's guesses about a picture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-BAR = 12  # em, of a probability of 1
+BAR = 12  # em, for a probability of 1
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,14 @@ class Prediction:
     Attributes
     ----------
     index : int
-        Of the class.
+        The class's index.
     wnid : str
         Its label: for ImageNet the WordNet id.
     label : str
         Its name.
     probability : float
     parent : str, optional
-        In a hierarchy the name of what it is a kind of; empty where it is a kind of nothing.
+        In a hierarchy, the name of its parent; empty where it has none.
     """
 
     index: int

@@ -26,7 +26,7 @@ STYLES = ("lines", "table")
 
 
 def _shown(name: str) -> str:
-    """A name for standard output: as it is, for programs that read it; on a terminal without what that would obey."""
+    """A name for standard output: as it is for programs that read it; on a terminal with control characters escaped."""
     return one_line(name) if sys.stdout.isatty() else name
 
 
@@ -42,7 +42,7 @@ class Record(NamedTuple):
     preprocess : str
         How the picture was fitted.
     seconds : float
-        Of the forward pass; of one in which several pictures ran, each picture's part.
+        Of the forward pass; where several pictures ran in one, this picture's share.
     predictions : sequence of Prediction
         Most probable first.
     """
@@ -55,7 +55,7 @@ class Record(NamedTuple):
     predictions: Sequence[Prediction]
 
     def fields(self) -> dict[str, object]:
-        """What every format tells besides the predictions."""
+        """The fields besides the predictions."""
         return {
             "file": self.file,
             "width": self.width,
@@ -81,7 +81,7 @@ class LinesReport:
         sys.stdout.flush()
 
     def fail(self, file: str, reason: str) -> None:
-        """Print that `file` was not answered, and why; not in text, where standard error tells it."""
+        """Print that `file` was not answered, and why; not in text, where standard error says so."""
 
     def close(self) -> None:
         """Print what is left."""
@@ -208,7 +208,7 @@ def _print_fout(sample: Sample, outcome: Outcome, totals: Totals, names: Sequenc
         print(_shown(sample.file), *(f"{probability:g}" for probability in outcome.shown), sep="\t")
 
 
-# What darknet prints of each image; totals include it.
+# What darknet prints for each image; the totals include it.
 LINES: dict[str, Callable[[Sample, Outcome, Totals, Sequence[str]], None]] = {
     "valid": _print_valid,
     "validfull": _print_running,
@@ -223,12 +223,12 @@ LINES: dict[str, Callable[[Sample, Outcome, Totals, Sequence[str]], None]] = {
 
 
 def flush_lines() -> None:
-    """Let what was printed be seen."""
+    """Flush what was printed."""
     sys.stdout.flush()
 
 
 def print_summary(summary: Summary, format: str) -> None:
-    """What a run has found, as ``text`` or ``json``."""
+    """Print the results of a run, as ``text`` or ``json``."""
     if format == "json":
         print(_to_json(summary.fields(), indent=1), flush=True)
         return
@@ -243,13 +243,13 @@ def print_summary(summary: Summary, format: str) -> None:
 
 
 def print_operations(operations: int) -> None:
-    """What ``ops`` prints."""
+    """Print what ``ops`` prints."""
     print(f"Floating Point Operations: {operations}")
     print(f"Floating Point Operations: {operations / 1e9:.2f} Bn", flush=True)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell, two blanks apart; numbers to the right."""
+    """Print columns as wide as their widest cell, two blanks apart; numbers are aligned to the right."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
@@ -262,7 +262,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 class LayerRecord(NamedTuple):
-    """What one layer gave for one picture.
+    """One layer's output for one picture.
 
     Attributes
     ----------
@@ -288,7 +288,7 @@ class LayerRecord(NamedTuple):
     values: Array
 
     def describe(self) -> str:
-        """A line on what the values are like."""
+        """A line that summarizes the values."""
         fitted = f"{self.file}: {self.preprocess}, {self.width} x {self.height}"
         values, size = self.values, " x ".join(map(str, self.values.shape))
         spread = f"least {values.min():.6g}, mean {values.mean():.6g}, most {values.max():.6g}"
@@ -296,9 +296,9 @@ class LayerRecord(NamedTuple):
 
 
 def print_layer(record: LayerRecord, format: str) -> None:
-    """Each value in a line behind its channel, row and column; or all in an object of JSON.
+    """Print each value on a line after its channel, row and column; or all in a JSON object.
 
-    They are told as shortly as float32 allows; one that is not finite is null in JSON.
+    They are written as briefly as float32 allows; one that is not finite is null in JSON.
     """
     if format == "json":
         nested = [[[_shorten(value) for value in row] for row in plane] for plane in record.values]
@@ -319,7 +319,7 @@ def _shorten(value: float) -> float | None:
 
 
 def print_frame(fps: float, predictions: Sequence[Prediction]) -> None:
-    """What darknet's demo prints for a frame; only a terminal is cleared for it."""
+    """Print what darknet's demo prints for a frame; only a terminal is cleared for it."""
     if sys.stdout.isatty():
         print("\033[2J\033[1;1H", end="")
     print(f"\nFPS:{fps:.0f}")
@@ -329,22 +329,22 @@ def print_frame(fps: float, predictions: Sequence[Prediction]) -> None:
 
 
 def print_line(text: str) -> None:
-    """A line of its own."""
+    """Print a line."""
     print(_shown(text), flush=True)
 
 
 def print_text(text: str) -> None:
-    """Lines in which nothing is of a user's."""
+    """Print lines that contain nothing from a user."""
     print(text, flush=True)
 
 
 def print_json(value: object) -> None:
-    """A value for a program, on lines of its own."""
+    """Print a value for a program, on lines of its own."""
     print_text(_to_json(value, indent=2))
 
 
 def print_training_start(name: str, images: int, options: TrainingOptions) -> None:
-    """What darknet prints before the first iteration: of one device."""
+    """Print what darknet prints before the first iteration on one device."""
     print(f"{_shown(name)}\n1")
     print(f"Learning Rate: {options.learning_rate:g}, Momentum: {options.momentum:g}, Decay: {options.decay:g}")
     print(images)
@@ -352,7 +352,7 @@ def print_training_start(name: str, images: int, options: TrainingOptions) -> No
 
 
 def print_training(progress: TrainingProgress) -> None:
-    """What darknet prints of an iteration, and a line for a validation that is complete."""
+    """Print what darknet prints for an iteration, and a line for a validation that is complete."""
     if progress.validation is None:
         print(f"Loaded: {progress.waiting:f} seconds")
         losses = f"{progress.loss:f}, {progress.average:f} avg, {progress.rate:f} rate"
@@ -364,7 +364,7 @@ def print_training(progress: TrainingProgress) -> None:
 
 
 def tell_scores(progress: TrainingProgress) -> str:
-    """What a validation has found, in words; nothing before the first one."""
+    """The results of the last validation, in words; empty before the first one."""
     if progress.validation is None:
         return ""
     totals = progress.validation.totals

@@ -1,4 +1,4 @@
-"""A network with its weights on an engine: batches of numbers in, what its layers give out."""
+"""A network with its weights on an engine: batches of numbers in, its layers' outputs out."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MAX_SIZES = 4  # sizes of picture whose layers and plans are kept
-FORKED = 4  # times the network's own input, at most, for which forks run beside one another
-MAX_CUTS = 2  # layers, beside the output's, for which an engine is kept
+FORKED = 4  # times the network's own input: the largest for which forks run at the same time
+MAX_CUTS = 2  # layers, besides the output's, for which an engine is kept
 
 
 class Settings(NamedTuple):
-    """On what a network runs: as `load_network` takes them."""
+    """How a network runs: the arguments of `load_network`."""
 
     engine: str = "auto"
     threads: int | None = None
@@ -48,7 +48,7 @@ class Settings(NamedTuple):
 
 
 class Opened:
-    """The first layers of a network on an engine, whose answer is the last one's output; its plans are kept."""
+    """The first layers of a network on an engine, whose answer is the last layer's output; its plans are kept."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -56,7 +56,7 @@ class Opened:
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Have no plans, and a lock that nobody holds; a signal's handler may come amid what it guards."""
+        """Drop all plans and make a new lock, a reentrant one: a signal's handler may interrupt what it guards."""
         self._plans: OrderedDict[tuple[int, int], Plan] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -80,7 +80,7 @@ class RunningNetwork(Network):
     Attributes
     ----------
     settings : Settings
-        On what it runs.
+        How it runs.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class RunningNetwork(Network):
         settings: Settings,
         until: int | None = None,
     ) -> None:
-        """Of a cfg, or of what was read of one, whose file may have changed since.
+        """Load a cfg, or take a network that was read from one, whose file may have changed since.
 
-        With `until`, the number of a layer, no engine is opened for those behind it before they are asked for.
+        With `until`, a layer's index, no engine is opened for the layers after it before they are asked for.
         """
         if settings.threads is not None and settings.threads < 1:
             raise UsageError(f"threads={settings.threads}: at least 1 is expected")
@@ -114,24 +114,24 @@ class RunningNetwork(Network):
             self._find_opened(self._first)
 
     def renew(self) -> None:
-        """Have no layers of other sizes, and locks that nobody holds."""
+        """Drop the layers of other sizes, and make new locks."""
         self._shaped: OrderedDict[tuple[int, int], tuple[Sequence[Layer], int]] = OrderedDict()  # and their values
         self._shaping = threading.RLock()
         self._lock = threading.RLock()
 
     @property
     def precision(self) -> str:
-        """In which it runs."""
+        """The precision in which it runs."""
         return self.settings.precision
 
     @property
     def weights_file(self) -> Path:
-        """Where the weights lie; UsageError without any."""
+        """The path of the weights file; UsageError without any."""
         return self._loaded().path
 
     @property
     def parameters(self) -> Parameters:
-        """Those of the weights file, read-only; of no layer without weights."""
+        """The parameters in the weights file, read-only; those of no layers without weights."""
         return Parameters.zeros(()) if self._weights is None else self._weights.parameters
 
     @property
@@ -153,13 +153,13 @@ class RunningNetwork(Network):
             (n, channels, height, width), finite, usually in 0..1. Height and width may differ from the network's
             where it can be resized; the network itself stays as it is.
         layer : int, optional
-            Up to which it runs, as the listing counts them; below 0 from the end. The engine is made ready for a
-            layer when it is first asked for, and for the last few of them stays so.
+            The last layer to run, as the listing counts; a negative one counts from the end. The engine is made ready
+            for a layer when that is first asked for, and stays ready for the last few of them.
 
         Returns
         -------
         array
-            float32 (n, outputs), or, of a `layer`, (n, channels, height, width).
+            float32 (n, outputs), or, for a `layer`, (n, channels, height, width).
 
         Raises
         ------
@@ -182,14 +182,14 @@ class RunningNetwork(Network):
         if not len(array):
             outputs = np.empty((0, shape_layers()[-1].shape.size), np.float32)
         else:
-            with np.errstate(all="ignore"):  # what comes of it is found below
+            with np.errstate(all="ignore"):  # what overflows is found below
                 outputs = plan.run(array)
                 for damaged in np.flatnonzero(~np.isfinite(outputs).all(axis=1)):
                     outputs[damaged] = self._define(array[damaged : damaged + 1], last.index)
         return outputs if layer is None else outputs.reshape(len(array), *shape_layers()[-1].shape)
 
     def layer_at(self, index: int) -> Layer:
-        """The layer of that number, as the listing counts them; below 0 from the end.
+        """The layer at `index`, as the listing counts; a negative one counts from the end.
 
         Raises
         ------
@@ -207,18 +207,18 @@ class RunningNetwork(Network):
         return layer
 
     def probabilities(self, batch: npt.ArrayLike, only_leaves: bool = True) -> Array:
-        """The probability of each class: what `predict` gives, in a hierarchy times that of all its parents.
+        """The probability of each class: the output of `predict`, in a hierarchy times that of all its parents.
 
-        With `only_leaves` there it is 0 for all classes of which others are a kind.
+        With `only_leaves`, it is 0 there for all classes that are parents of others.
         """
         outputs = self.predict(batch)
         hierarchy = self.output_layer.hierarchy
         return outputs if hierarchy is None else hierarchy.multiply(outputs, only_leaves)
 
     def layer_output(self, batch: npt.ArrayLike, index: int) -> Array:
-        """What layer `index` gives for `batch`: float32 (n, channels, height, width), by its definition.
+        """The output of layer `index` for `batch`: float32 (n, channels, height, width), by the layers' definitions.
 
-        Values that are not finite stay. Errors are those of `predict`.
+        Values that are not finite are kept. Other errors are those of `predict`.
         """
         array, last = self._check_batch(batch), self.layer_at(index)
         with np.errstate(all="ignore"), closing(self._define_layers(array, last.index)) as outputs:
@@ -226,7 +226,7 @@ class RunningNetwork(Network):
         return output.reshape(len(array), *layer.shape)
 
     def fork(self, threads: int) -> Self:
-        """The same network with `threads` threads of its own, to be run beside this one by another thread."""
+        """The same network with `threads` threads of its own, to be run by another thread at the same time."""
         self._loaded()
         forked = object.__new__(type(self))
         forked.__dict__.update(self.__dict__)
@@ -237,12 +237,12 @@ class RunningNetwork(Network):
         return forked
 
     def count_forks(self, most: int) -> int:
-        """How many of `most` forks memory has room for beside one another, if no input `exceeds_fork`; at least 1."""
+        """How many of `most` forks memory has room for at the same time, if no input `exceeds_fork`; at least 1."""
         needed = 4 * FORKED * _count_running(self._program, self.layers)
         return max(1, min([most, *((limit.size - limit.used) // needed for limit in memory_limits())]))
 
     def exceeds_fork(self, batch: Array) -> bool:
-        """Whether inputs (n, channels, height, width) are larger than `count_forks` counts on."""
+        """Whether inputs (n, channels, height, width) are larger than `count_forks` assumes."""
         return batch[0].size > FORKED * self.input_shape.size
 
     def _loaded(self) -> Weights:
@@ -251,7 +251,7 @@ class RunningNetwork(Network):
         return self._weights
 
     def _find_opened(self, index: int) -> Opened:
-        """The first layers up to that of `index`, on the engine."""
+        """The layers up to `index`, on the engine."""
         opened = self._opened.get(index)
         if opened is None:
             with self._lock:
@@ -265,7 +265,7 @@ class RunningNetwork(Network):
 
     def _open_engine(self, layers: Sequence[Layer]) -> Engine:
         how = self.settings
-        if self._opened:  # what the first one takes has been looked at before the weights were mapped
+        if self._opened:  # the first one's memory was checked before the weights were mapped
             needed = (how.engine, layers, how.gpu, how.precision)
             values = _count_running(compile_steps(layers), layers)
             self._check_memory(values, layers, lambda: memory_needed(*needed))
@@ -284,7 +284,7 @@ class RunningNetwork(Network):
             reason = f"a batch of {given.dtype} up to {given.max()}; 0..1 is expected, as fit makes it of a picture"
             raise UsageError(reason, file=self.file)
         try:
-            if given.dtype.kind in "cmMSU":  # of which NumPy would make numbers
+            if given.dtype.kind in "cmMSU":  # which NumPy would turn into numbers
                 raise TypeError
             with np.errstate(over="ignore"):  # what becomes infinite is refused
                 array = np.ascontiguousarray(given, np.float32)
@@ -299,12 +299,12 @@ class RunningNetwork(Network):
         return array
 
     def _define(self, batch: Array, index: int) -> Array:
-        """What layer `index` gives by the definitions, for where an engine's own arithmetic went beyond its numbers.
+        """The output of layer `index` by the layers' definitions, for where an engine's own arithmetic overflowed.
 
         Raises
         ------
         WeightsError
-            Where these give NaN or infinity, too.
+            Where it is NaN or infinite, too.
         """
         first = ""
         with closing(self._define_layers(batch, index)) as outputs:
@@ -319,7 +319,7 @@ class RunningNetwork(Network):
         return output.reshape(len(batch), -1)
 
     def _define_layers(self, batch: Array, last: int) -> Generator[tuple[Layer, Array], None, None]:
-        """Each layer that answers, and what it gives for `batch` by its definition; asked for up to `last`."""
+        """Each layer that answers, and its output for `batch` by its definition; to be consumed up to `last`."""
         layers = self.layers_for(*batch.shape[2:])
         values = len(batch) * count_forward(layers[: last + 1]) + sum(layer.parameter_count for layer in layers)
         self._check_memory(values, layers)
@@ -343,7 +343,7 @@ class RunningNetwork(Network):
         self.check_resizable(height, width)
         with self._shaping:
             found = self._shaped.pop((height, width), None)
-            if found is None:  # shaping 23 layers takes 0.4 ms, which each picture would pay
+            if found is None:  # shaping 23 layers takes 0.4 ms, which each picture would cost
                 shaped = self.layers_at(height, width)
                 found = shaped, _count_running(self._program, shaped)
             self._shaped[height, width] = found
@@ -358,10 +358,10 @@ class RunningNetwork(Network):
     ) -> None:
         """Refuse what does not fit into this process's memory, before anything is allocated.
 
-        `values` are the float32 values that it takes. `for_parameters` tells what holding them takes, where they are
-        not held yet.
+        `values` is how many float32 values it takes. `for_parameters` returns how many bytes the parameters take, where
+        they are not loaded yet.
         """
-        limits = memory_limits()  # before an engine is loaded, whose own memory counts as needed
+        limits = memory_limits()  # before an engine is loaded, whose own memory is part of what is needed
         needed = 4 * values + (for_parameters() if for_parameters else 0)
         for limit in limits:
             if limit.used + needed > limit.size:
@@ -371,7 +371,7 @@ class RunningNetwork(Network):
 
 
 def _count_running(program: Program, layers: Sequence[Layer]) -> int:
-    """How many float32 values an engine takes for a picture.
+    """How many float32 values an engine needs for a picture.
 
     Workspaces take as much as the buffers that layers share; resizing a picture takes three times the result.
     """

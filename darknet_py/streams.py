@@ -1,4 +1,4 @@
-"""Standard error, a line at a time; standard output whose errors can be told from all others."""
+"""Standard error, a line at a time; standard output, whose errors can be told from all others."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ def say(text: str, speaker: str = "darknet: ") -> None:
 
 
 def remark(text: str, speaker: str = "darknet: ") -> None:
-    """As `say`, unless nothing but errors and warnings is to be told."""
+    """As `say`, unless only errors and warnings are to be shown."""
     if not is_quiet():
         say(text, speaker)
 
 
 def is_quiet() -> bool:
-    """Whether remarks and progress are left out: where the library's own are, in its log."""
+    """Whether remarks and progress are left out, as the library's own are by the level of its log."""
     return not logging.getLogger(__package__).isEnabledFor(logging.INFO)
 
 
 class StandardOutputError(OSError):
-    """Standard output cannot be written, but for a pipe that nobody reads any more."""
+    """Standard output cannot be written; that a pipe has no reader any more is a BrokenPipeError instead."""
 
 
 class StandardOutput:
-    """A stream whose errors in writing are `StandardOutputError`."""
+    """A stream whose errors in writing become `StandardOutputError`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """As a stream's."""
+        """Write `text`, as a stream does."""
         with _told_apart():
             return self._stream.write(text)
 
     def flush(self) -> None:
-        """As a stream's."""
+        """Flush, as a stream does."""
         with _told_apart():
             self._stream.flush()
 

@@ -21,13 +21,13 @@ from .parameters import Entry, Parameters, find_entries
 
 CHUNK = 1 << 20  # values that are measured at a time
 KEY = "batch_normalize"
-# Layers that give on cells of each channel of a picture, or their means or maxima.
+# Layers that pass on cells of each channel of a picture, or their means or maxima.
 PASSING = ("avgpool", "crop", "dropout", "empty", "local_avgpool", "maxpool")
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """What the values of a parameter are like.
+    """Statistics of a parameter's values.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Numbers:
 
 
 def measure(layers: Sequence[Layer], parameters: Iterable[Mapping[str, Array]]) -> Iterator[Numbers]:
-    """The numbers of each parameter; `parameters` are those of `layers`, one layer after another."""
+    """The statistics of each parameter; `parameters` are those of `layers`, one layer after another."""
     for layer, arrays in zip(layers, parameters, strict=True):
         for entry in find_entries([layer]):
             values = arrays[entry.name].ravel()
@@ -57,7 +57,7 @@ def measure(layers: Sequence[Layer], parameters: Iterable[Mapping[str, Array]]) 
 
 
 def average(layers: Sequence[Layer], sources: Sequence[Iterable[Mapping[str, Array]]]) -> Parameters:
-    """The mean of several networks' parameters; each of `sources` gives those of `layers`, one after another.
+    """The mean of several networks' parameters; each of `sources` yields those of `layers`, one after another.
 
     The C program leaves the statistics and scales of connected layers as the first network has them.
     """
@@ -69,22 +69,22 @@ def average(layers: Sequence[Layer], sources: Sequence[Iterable[Mapping[str, Arr
 
 
 def rescale(parameters: Parameters) -> Parameters:
-    """For a network that took pictures in -1..1 those with which it takes them in 0..1: 2 x - 1 goes into the weights.
+    """Convert a network that took pictures in -1..1 so that it takes them in 0..1: 2 x - 1 is folded into the weights.
 
-    Zeros round a picture, which were its middle grey, become black. The C program moves the biases of normalized
-    layers, too, where the means must move.
+    Zeros round a picture, which meant middle grey, now mean black. For a normalized layer the C program changes the
+    biases, too, where the means must change.
 
     Raises
     ------
     CfgError
-        Where there is no convolution, it does not take the picture, or what changes its parameters would change more
-        than its input.
+        Where there is no convolution, the first one does not take the picture or takes only its signs, or another layer
+        takes the same input or shares its parameters.
     """
     changed, layer = parameters.copy(), _first_convolution(parameters)
     if layer.xnor:
         raise layer.section.error("takes the signs of its input alone, which then change", "xnor")
     arrays = changed.views[layer.index]
-    sums = arrays["weights"].sum(axis=(1, 2, 3), dtype=np.float64)  # of the old: half the new ones, times 1/2
+    sums = arrays["weights"].sum(axis=(1, 2, 3), dtype=np.float64)  # of the old weights, before they are doubled
     arrays["weights"] *= 2
     if "means" in arrays:
         arrays["means"] += sums.astype(np.float32)
@@ -94,13 +94,13 @@ def rescale(parameters: Parameters) -> Parameters:
 
 
 def swap_red_and_blue(parameters: Parameters) -> Parameters:
-    """Those with which the first convolution takes its first and third channel for each other: RGB for BGR.
+    """Swap the first convolution's first and third input channels: RGB for BGR.
 
     Raises
     ------
     CfgError
-        Where there is no convolution, it does not take the picture, or not alone, or the first has filters of other
-        than 3 channels.
+        Where there is no convolution, or the first one does not take the picture, or not alone, shares its parameters,
+        or has filters of other than 3 channels.
     """
     layer = _first_convolution(parameters)
     changed = parameters.copy()
@@ -112,16 +112,16 @@ def swap_red_and_blue(parameters: Parameters) -> Parameters:
 
 
 def denormalize(parameters: Parameters) -> Parameters:
-    """For the same layers without `batch_normalize` those with which they give the same answers.
+    """The parameters with which the same layers give the same answers without `batch_normalize`.
 
-    Scales, means and variances go into weights and biases. A warning names layers whose biases are then so large that
-    float32 loses what they are added to.
+    Scales, means and variances are folded into weights and biases. A warning names layers whose biases are then so
+    large that float32 loses what they are added to.
     """
     return _fit(parameters, _switch(parameters.layers, False))
 
 
 def normalize(parameters: Parameters) -> Parameters:
-    """For the same layers with `batch_normalize` in each that knows it those with which they give the same answers.
+    """The parameters with which the same layers give the same answers with `batch_normalize`, wherever it is an option.
 
     Layers that had none get scales, means and variances that change nothing. The C program gives them variances of 0.
     """
@@ -129,12 +129,12 @@ def normalize(parameters: Parameters) -> Parameters:
 
 
 def reset(parameters: Parameters) -> Parameters:
-    """For the same layers those whose normalization changes nothing, but which give the same answers."""
+    """The parameters with which the same layers give the same answers, and whose normalization changes nothing."""
     return _fit(denormalize(parameters), parameters.layers)
 
 
 def set_normalization(text: str, network: Network, normalized: bool) -> str:
-    """The `text` of a network's cfg with `batch_normalize` on or off in each layer that knows it."""
+    """The `text` of a network's cfg with `batch_normalize` on or off in each layer that has the option."""
     lines = text.split("\n")
     for layer in reversed(network.layers):
         if KEY not in layer.options or getattr(layer, KEY) == normalized:
@@ -143,14 +143,14 @@ def set_normalization(text: str, network: Network, normalized: bool) -> str:
         if cross is not None:  # which would turn it on
             lines[cross.line - 1] = f"cbn={int(normalized)}"
         if entry is None:
-            lines.insert(layer.section.line, line)  # right behind the section's own
+            lines.insert(layer.section.line, line)  # right after the section's own
         else:
             lines[entry.line - 1] = line
     return "\n".join(lines)
 
 
 def _switch(layers: Sequence[Layer], normalized: bool) -> list[Layer]:
-    """`layers`, with normalization or without in each that knows it."""
+    """`layers`, with normalization on or off in each that has the option."""
     switched = [copy(layer) for layer in layers]
     for layer in switched:
         if KEY in layer.options:
@@ -159,7 +159,7 @@ def _switch(layers: Sequence[Layer], normalized: bool) -> list[Layer]:
 
 
 def _fit(parameters: Parameters, layers: Sequence[Layer]) -> Parameters:
-    """Those with which `layers`, the same but for `batch_normalize`, give the same answers."""
+    """The parameters with which `layers`, the same but for `batch_normalize`, give the same answers."""
     return Parameters.gather(layers, map(_fit_layer, parameters.layers, parameters, layers))
 
 

@@ -1,3 +1,3 @@
-"""The version, which stands here alone."""
+"""The version, which is defined only here."""
 
 __version__ = "0.1.0"

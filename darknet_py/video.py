@@ -1,4 +1,4 @@
-"""Frames from cameras, video files and streams, windows and files for them: by OpenCV."""
+"""Frames from cameras, video files and streams, and windows and video files to put them in, by OpenCV."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .images import Picture
 from .images.decoders.jpeg import decode_frame
 from .opencv import load_opencv
 
-USUAL_RATE = 25.0  # frames a second, where a source does not tell
-MOST_RATE = 240.0  # of them; of some streams OpenCV gives the ticks of their clock, 90,000
+USUAL_RATE = 25.0  # frames a second, where a source does not say
+MOST_RATE = 240.0  # frames a second; for some streams OpenCV returns the ticks of their clock, 90,000
 MOST_MISSING = 0.05  # of the frames that a file says it has
 PATIENCE = 30  # seconds for a window to open
-POLL = 0.1  # seconds in which a stop is noticed
+POLL = 0.1  # seconds within which a stop is noticed
 GRACE = 0.5  # seconds for the frame that is being read when nobody wants more
 MOST_DAMAGED = 100  # frames of a camera, one after another
 PROBE = "import cv2; cv2.namedWindow('darknet'); cv2.waitKey(1)"
-CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # those that every OpenCV brings
+CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}  # those that every OpenCV has
 TITLE = "Classifier Demo"
 ESCAPE = 27
 JPEGS = tuple(int.from_bytes(code, "little") for code in (b"MJPG", b"JPEG"))
@@ -50,7 +50,7 @@ class Frame:
     Attributes
     ----------
     number : int
-        Counted from 0, those among them that were dropped.
+        Counted from 0; frames that were dropped count, too.
     picture : array
         uint8 (height, width, 3), RGB.
     """
@@ -67,7 +67,7 @@ class Source:
     name : str
         For messages.
     live : bool
-        Whether it goes on by itself: of a live source the newest frame is taken, and those before it are dropped.
+        Whether it goes on by itself: from a live source the newest frame is taken, and those before it are dropped.
     rate : float
         Frames a second.
     count : int
@@ -92,7 +92,7 @@ class Source:
         self._device = path if isinstance(source, int) or Path(path).is_char_device() else ""
         self._reader: threading.Thread | None = None
         self._has_ended = False
-        # Of a relative path what stands before a colon would be a protocol to OpenCV's FFmpeg.
+        # OpenCV's FFmpeg would take what precedes a colon in a relative path for a protocol.
         self._capture: Any = cv2.VideoCapture(os.path.abspath(path) if is_file else source)
         if not self._capture.isOpened():
             raise ImageError(_explain_closed(self._device, is_address), file=self.name)
@@ -104,11 +104,11 @@ class Source:
     def frames(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
         """Its frames, as far as they can be read, until `stopped` says so.
 
-        A thread reads them, so that nobody waits for those of a stream that stalls.
+        A thread reads them, so that a stream that stalls holds nobody up.
         """
         cv2 = load_opencv()
         changed = threading.Condition()
-        waiting: list[Frame | Exception | None] = []  # at most one frame; then what ended them, None where nothing did
+        waiting: list[Frame | Exception | None] = []  # at most one frame; then the error that ended them, or None
         over = False
 
         def read() -> None:
@@ -121,7 +121,7 @@ class Source:
                         changed.notify()
                     if over:
                         return
-            except Exception as reason:  # whoever waits is told
+            except Exception as reason:  # raised where frames are waited for
                 end = reason
                 if isinstance(reason, cv2.error):
                     end = ImageError(f"OpenCV cannot read on: {str(reason).strip()}", file=self.name)
@@ -151,7 +151,7 @@ class Source:
             self._reader.join(GRACE)
 
     def _read(self) -> Iterator[Frame]:
-        """The frames; OpenCV's decoder tells each damage of a camera's JPEGs on standard error."""
+        """The frames; a camera's JPEGs are not decoded by OpenCV, which reports any damage on standard error."""
         cv2 = load_opencv()
         is_v4l2 = bool(self._device) and self._capture.getBackendName() == "V4L2"
         if is_v4l2 and self._capture.get(cv2.CAP_PROP_FOURCC) in JPEGS:
@@ -160,7 +160,7 @@ class Source:
         return enumerate_frames(self._capture)
 
     def missing(self, frames: int) -> str:
-        """Why those frames are not all there should be, and what to do; nothing where they are, or it was left."""
+        """Why `frames` are fewer than there should be, and what to do; empty where they are not, or reading stopped."""
         if not self._has_ended:
             return ""
         if self._device:
@@ -172,7 +172,7 @@ class Source:
         return "" if is_most(frames, self.count) else f"{frames} of {self.count} frames can be read; is it cut short?"
 
     def close(self) -> None:
-        """Let it go; where a frame is still waited for, it goes with the program."""
+        """Release it; while a frame is still being read, that is left to the end of the program."""
         if self._reader is None or not self._reader.is_alive():
             self._capture.release()
 
@@ -184,7 +184,7 @@ def count_frames(capture: Any) -> int:
 
 
 def is_most(count: int, told: int) -> bool:
-    """Whether `count` are as many frames as a file is told to have; some files only estimate them."""
+    """Whether `count` frames are about as many as a file says it has, `told`; some files only estimate them."""
     return count >= (1 - MOST_MISSING) * told
 
 
@@ -200,7 +200,7 @@ def enumerate_frames(capture: Any) -> Iterator[Frame]:
 
 
 def _decode_frames(capture: Any, name: str) -> Iterator[Frame]:
-    """Those of a camera that gives JPEGs; where pixels of one are lost, it is left out."""
+    """The frames of a camera that delivers JPEGs; one that has lost pixels is left out."""
     number, damaged = 0, 0
     while capture.grab():
         _, data = capture.retrieve()
@@ -220,7 +220,7 @@ def _decode_frames(capture: Any, name: str) -> Iterator[Frame]:
 class Window:
     """A window that shows frames; EngineError where none can be opened.
 
-    That is found out by another process: without a display, the libraries of windows end theirs.
+    That is tried in another process: without a display, libraries for windows end the process they run in.
     """
 
     def __init__(self) -> None:
@@ -237,18 +237,18 @@ class Window:
         self._has_shown = False
 
     def show(self, picture: Picture) -> None:
-        """Show it, when `is_left` is asked next."""
+        """Show a picture, at the next call of `is_left`."""
         self._cv2.imshow(TITLE, picture[..., ::-1])
         self._has_shown = True
 
     def is_left(self) -> bool:
-        """Whether somebody has closed the window, or pressed Escape or q; ask often: only then it is drawn."""
+        """Whether somebody has closed the window, or pressed Escape or q; call it often: only this draws the window."""
         if self._cv2.waitKey(1) & 0xFF in (ESCAPE, ord("q")):
             return True
         return self._has_shown and self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) < 1
 
     def close(self) -> None:
-        """Close it."""
+        """Close the window."""
         self._cv2.destroyAllWindows()
 
 
@@ -271,9 +271,9 @@ class Writer:
         self._size = (0, 0)
 
     def add(self, picture: Picture) -> None:
-        """The next frame; all have the size of the first."""
+        """Write the next frame; all get the size of the first."""
         cv2 = load_opencv()
-        height, width = picture.shape[0] & ~1 or 2, picture.shape[1] & ~1 or 2  # codecs want even numbers
+        height, width = picture.shape[0] & ~1 or 2, picture.shape[1] & ~1 or 2  # codecs need even numbers
         if self._writer is None:
             codec = cv2.VideoWriter.fourcc(*CODECS[self._suffix])
             self._size = width, height
@@ -290,7 +290,7 @@ class Writer:
         self.written += 1
 
     def _is_whole(self) -> bool:
-        """Whether the file has about as many frames as it was given, and the last one: OpenCV tells of no errors."""
+        """Whether the file has about as many frames as were written, and the last one: OpenCV reports no errors."""
         cv2 = load_opencv()
         capture = cv2.VideoCapture(self._partial)
         count = count_frames(capture)

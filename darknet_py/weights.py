@@ -25,7 +25,7 @@ from .layers import ALEXEYAB, DARKNET, Array, Dialect, Layer, find_dialect
 from .network import Network
 from .parameters import Parameters, find_entries
 
-MAX_SEEN = 1 << 48  # images; no training sees so many, and a float in the place of the upper half says more
+MAX_SEEN = 1 << 48  # images; no training sees so many, and a float in the place of the upper half reads as more
 
 
 class Header(NamedTuple):
@@ -34,8 +34,8 @@ class Header(NamedTuple):
     Attributes
     ----------
     major, minor, revision : int
-        Version of the format. Files from before late 2015 have none: the float32 learning rate, momentum
-        and decay lie in its place, whose bits exceed 1000 as integers.
+        Version of the format. Files from before late 2015 have none: in its place they have the float32 learning
+        rate, momentum and decay, whose bits exceed 1000 as integers.
     seen : int
         Images seen in training.
     size : int
@@ -50,12 +50,12 @@ class Header(NamedTuple):
 
     @property
     def fits_version(self) -> bool:
-        """Whether it has the size of its version: darknet reads 64 bits of `seen` from 0.2 on."""
+        """Whether it has the size of its version: from 0.2 on, darknet reads 64 bits of `seen`."""
         return (self.size == 20) == (not self.transposed and 10 * self.major + self.minor >= 2)
 
     @property
     def transposed(self) -> bool:
-        """Whether connected matrices lie inputs x outputs."""
+        """Whether matrices of connected layers are stored as inputs x outputs."""
         return self.major > 1000 or self.minor > 1000
 
 
@@ -67,14 +67,14 @@ class Weights:
     ----------
     header : Header
     layers : sequence of Layer
-        Whose parameters it holds: those of the network, or its first ones.
+        The layers whose parameters it holds: the network's, or its first ones.
     mapped : array
         The file's values: float32, read-only, so that they take no memory until they are looked at.
     file : str
         The file's name, for messages.
     path : Path
     stamp : tuple of int
-        Size, time of the last change, and number of the file that was opened.
+        Size, time of the last change, and inode number of the file that was opened.
     complete : bool
         Whether it holds optional parameters, too.
     """
@@ -89,7 +89,7 @@ class Weights:
 
     @cached_property
     def parameters(self) -> Parameters:
-        """Read-only: what is mapped, or a copy, where weights lie transposed or something is missing."""
+        """The parameters, read-only: as mapped, or a copy where weights are stored transposed or some are missing."""
         flipped = any(parameter.flipped for layer in self.layers for parameter in layer.parameters.values())
         if self.complete and not self.header.transposed and not flipped:
             return Parameters(self.layers, self.mapped)
@@ -100,10 +100,10 @@ class Weights:
         return Parameters(self.layers, upright.values)
 
     def read(self) -> Iterator[dict[str, Array]]:
-        """The layers' parameters, one layer after another, each read into memory of its own and looked through.
+        """The layers' parameters, one layer after another, each read into memory of its own and checked.
 
-        Reading is safe where a look at mapped parameters is not: a file that another program cuts short, or
-        a disk fails to give, kills a process that has it mapped.
+        Reading is safe where access to mapped parameters is not: a file that another program cuts short, or
+        a disk fails to read, kills a process that has it mapped.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Weights:
             raise WeightsError(describe_oserror(reason), file=self.file) from None
 
     def read_all(self) -> Parameters:
-        """All parameters as `read` gives them, together and writable; WeightsError where the file changes meanwhile."""
+        """All parameters as `read` yields them, in one, writable; WeightsError where the file changes meanwhile."""
         parameters = Parameters.gather(self.layers, self.read())
         self.check_unchanged()
         return parameters
@@ -140,7 +140,7 @@ class Weights:
             raise WeightsError(_CHANGED, file=self.file)
 
     def _name(self, values: Array, layer: Layer) -> dict[str, Array]:
-        """A layer's arrays, by name, out of its `values` in the file."""
+        """A layer's arrays, by name, from its `values` in the file."""
         arrays, start = {}, 0
         for name, parameter in layer.parameters.items():
             shape = parameter.shape
@@ -163,8 +163,8 @@ _CHANGED = "changed while it was read; load it again"
 def choose_dialect(name: str | None, weights: str | os.PathLike[str] | None) -> Dialect:
     """The dialect `name`, or that of the program that wrote the file `weights`.
 
-    Version 0.2.5 is that of AlexeyAB's program; files of all others are taken for darknet's own, as older versions of
-    AlexeyAB's cannot be told from them. A warning says so where the name contradicts the version.
+    Version 0.2.5 is that of AlexeyAB's program; files of all other versions are taken for darknet's own, as those of
+    AlexeyAB's older versions cannot be told from them. A warning says so where the name contradicts the version.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def choose_dialect(name: str | None, weights: str | os.PathLike[str] | None) -> 
 
 
 def _read_version(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
-    """The first three numbers of a file's header; None where it cannot be read, as its reader will say."""
+    """The first three numbers of a file's header; None where it cannot be read, which its reader will report."""
     found = resolve(path)
     try:
         if not found.is_file():
@@ -193,7 +193,7 @@ def _read_version(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
 
 
 def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
-    """Lay the weights file at `path`, or the packaged one of that name, over the layers of `network`.
+    """Open the weights file at `path`, or the packaged one of that name, for the layers of `network`.
 
     Raises
     ------
@@ -205,20 +205,20 @@ def load_weights(path: str | os.PathLike[str], network: Network) -> Weights:
 
 
 def load_prefix(path: str | os.PathLike[str], network: Network) -> Weights:
-    """Lay a weights file over as many of the first layers of `network` as it fills: `layers` of what comes back.
+    """Open a weights file for as many of the first layers of `network` as it fills: the result's `layers`.
 
-    That is how ``darknet partial`` writes them. Layers without parameters are filled by what fills those before.
+    Such files are written by ``darknet partial``. Layers without parameters count as filled if those before them are.
 
     Raises
     ------
     WeightsError
-        As `load_weights` does; any layer's end is taken, but not before the first parameters.
+        As `load_weights` does; the file may end after any layer, but not before the first parameters.
     """
     return _load(path, network, range(len(network.layers), 0, -1))
 
 
 def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int]) -> Weights:
-    """Lay a file over the first layers of `network`: the first of `counts` that its size fits."""
+    """Open a file for the first layers of `network`: as many as the first of `counts` that its size fits."""
     file = os.fspath(path)
     found = resolve(path)
     check_regular(found, WeightsError, file)
@@ -239,11 +239,11 @@ def _load(path: str | os.PathLike[str], network: Network, counts: Iterable[int])
 def _find_fit(
     start: bytes, size: int, network: Network, counts: Iterable[int], file: str
 ) -> tuple[Header, Sequence[Layer], bool]:
-    """Of a file of `size` bytes that begins with `start` the header, the layers, and whether optional parameters.
+    """The header and the layers of a file of `size` bytes that begins with `start`; whether it has optional parameters.
 
-    Of several that fit, the first that the header does not contradict; rather one of its version's size.
+    Of several that fit, the first that the header does not contradict, preferably with its version's header size.
     """
-    # Bytes of so many layers, with optional parameters and without.
+    # Bytes of the first layers, by their count, with optional parameters and without.
     sizes = {c: [0, *accumulate(4 * _count(layer, c) for layer in network.layers)] for c in (True, False)}
     counts = [count for count in counts if sizes[True][count] or not sizes[True][-1]]
     choices = ((count, length, complete) for count in counts for length in (20, 16) for complete in sizes)
@@ -266,20 +266,20 @@ def _find_fit(
 def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int = 0) -> None:
     """Write `parameters` as a weights file, in the version of their layers' dialect; nothing or all of it.
 
-    Optional ones that are all 0 are left out, so that darknet's own program can read the file.
+    Optional parameters are left out if all are 0, so that darknet's own program can read the file.
 
     Parameters
     ----------
     path : path
     parameters : Parameters
-        Of a network with weights, or of a training's progress.
+        Those of a network with weights, or of a training's progress.
     seen : int
         How many images they have seen.
 
     Raises
     ------
     UsageError
-        Where `parameters` are of no layer, as those of a network without weights, or no training sees `seen` images.
+        Where `parameters` have no layers, like those of a network without weights, or no training sees `seen` images.
     WeightsError
         Where the file cannot be written.
     """
@@ -295,7 +295,7 @@ def save_weights(path: str | os.PathLike[str], parameters: Parameters, seen: int
 
 
 def _flip(parameters: Parameters) -> Array:
-    """The values in the order of a file."""
+    """The values in the file's order."""
     flipped = [entry for entry in parameters.entries if entry.parameter.flipped]
     values = parameters.values.copy() if flipped else parameters.values
     for entry in flipped:
@@ -323,7 +323,7 @@ def _map(stream: FileIO, offset: int, count: int, file: str) -> Array:
 
 
 def _fill(stream: FileIO, values: Array) -> bool:
-    """Read as many bytes as `values` holds into it; False where the file ends before."""
+    """Read as many bytes as `values` holds into it; False where the file ends too early."""
     room = values.view(np.uint8).data
     while room:
         count = stream.readinto(room)
@@ -340,12 +340,12 @@ def _parse_header(start: bytes, size: int) -> Header:
 
 
 def _contradict(header: Header, start: bytes) -> str:
-    """What the bytes with which a file starts say against that header, which its size asks for; or empty."""
+    """Why the bytes at the start of a file contradict the header that its size asks for; empty where they do not."""
     if header.size == 20:
         if not 0 <= header.seen < MAX_SEEN:
             return "4 bytes too long: its header is of 16 bytes, its size asks for one of 20"
         return ""
-    # What follows 16 bytes is the first bias, a float, or else the upper half of a 64-bit count, next to nothing.
+    # After 16 bytes comes the first bias, a float, or else the upper half of a 64-bit count, which is almost 0.
     upper = int.from_bytes(start[16:20], "little")
     if not header.fits_version and upper < MAX_SEEN >> 32:
         return "cut short by 4 bytes: its header is of 20 bytes, its size asks for one of 16"
@@ -353,7 +353,7 @@ def _contradict(header: Header, start: bytes) -> str:
 
 
 def _explain_size(start: bytes, size: int, expected: Collection[int], part: int, network: Network) -> str:
-    """Why a file of `size` bytes holds none of `expected`, which are bytes of parameters.
+    """Why a file of `size` bytes fits none of `expected`, the possible sizes of its parameters in bytes.
 
     `part` is how many of the first layers it would fill, or 0.
     """
