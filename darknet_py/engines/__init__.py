@@ -23,12 +23,12 @@ ENGINES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 CPU_PRECISIONS = ("float32", "bfloat16")
 DRIVERS = ("libcuda.so.1", "nvcuda.dll")  # of NVIDIA's GPUs
-HIDING = ("", "-1")  # values of CUDA_VISIBLE_DEVICES that let no GPU be seen
+HIDING = ("", "-1")  # values of CUDA_VISIBLE_DEVICES that hide all GPUs
 MOST_TOLD = 5  # layers that a warning names
 
 
 def memory_needed(name: str, layers: Sequence[Layer], gpu: int | None, precision: str) -> int:
-    """Bytes of this machine's memory that the engine `name` takes to hold a network, by `open_engine`'s parameters."""
+    """Bytes of this machine's memory that the engine `name` takes to hold a network; parameters as of `open_engine`."""
     on_cpu = name == "cpu" or (name == "auto" and gpu is None and bool(why_no_gpu()))
     if on_cpu and precision in CPU_PRECISIONS:
         needed: int = _import_cpu().memory_needed(layers, precision)
@@ -45,14 +45,14 @@ def open_engine(
     gpu: int | None = None,
     precision: str = "float32",
 ) -> Engine:
-    """The engine `name` with a network's parameters in it; one warning names the layers for which it has no kernel.
+    """Open the engine `name` with a network's parameters; one warning names the layers for which it has no kernel.
 
     Parameters
     ----------
     name : str
         ``reference``, ``cpu``, ``cuda``, or ``auto``: cuda where there is one, else cpu.
     layers : sequence of Layer
-        Of the network.
+        The network's.
     parameters : iterable of mapping
         For each layer in turn, its arrays by name.
     threads : int, optional
@@ -61,12 +61,12 @@ def open_engine(
         Which GPU; asking for one rules out ``auto``'s CPU.
     precision : str
         Of activations and kernels; sums are float32. On the CPU ``float32`` or ``bfloat16``; on a GPU also
-        ``tf32`` (float32 of which 10 bits of the mantissa count) and ``float16``.
+        ``tf32`` (float32 of which only 10 bits of the mantissa count) and ``float16``.
 
     Raises
     ------
     EngineError
-        Where the engine cannot be had on this machine.
+        Where the engine is not available on this machine.
     """
     engine = _open_engine(name, layers, parameters, threads, gpu, precision)
     LOG.debug("engine %s in %s for %d layers", engine.name, precision, len(layers))
@@ -144,7 +144,7 @@ def compile_training(
 
     One warning names the layers for which it has no kernel.
 
-    `threads` are the CPU's, one for each core where absent: what comes of it does not depend on them.
+    `threads` are the CPU's, one for each core where absent; the results do not depend on them.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def compile_training(
 
         return compile_reference(layers, parameters, batch)
     if name in ("auto", "cpu"):
-        _import_cpu()  # or a line that says why it cannot be loaded
+        _import_cpu()  # raises a one-line error where it cannot be loaded
         from .cpu.training import compile_training as compile_cpu
 
         plan: TrainingPlan = compile_cpu(layers, parameters, batch, threads)
@@ -168,7 +168,7 @@ def compile_training(
 
 
 def find_warp(name: str) -> Warp:
-    """The engine's way to turn, stretch and recolour pictures; all give the same."""
+    """The engine's function that turns, stretches and recolours pictures; all have the same results."""
     if name == "reference":
         from ..images.augment import warp
 
@@ -195,7 +195,7 @@ def _open_gpu(number: int | None) -> Any:
 
 
 def _find_gpu() -> Any:
-    """The first GPU, where CuPy is installed and the driver is there; a warning where they do not work."""
+    """The first GPU; None without CuPy or a driver, and, after a warning, where they do not work."""
     if why_no_gpu():
         return None
     try:
@@ -206,7 +206,7 @@ def _find_gpu() -> Any:
 
 
 def why_no_gpu() -> str:
-    """What using one takes and is not there; nothing where all is."""
+    """What is missing for the use of a GPU; empty where nothing is."""
     if find_spec("cupy") is None:
         return "CuPy is not installed"
     if os.environ.get("CUDA_VISIBLE_DEVICES") in HIDING:
@@ -215,7 +215,7 @@ def why_no_gpu() -> str:
 
 
 def _interpolate(*arguments: Any) -> Array:
-    """The CPU engine's, which other engines do not know, loaded when it is first needed."""
+    """The CPU engine's `interpolate`, loaded when it is first needed; other engines do not import that engine."""
     from .cpu.interpolate import interpolate
 
     answer: Array = interpolate(*arguments)

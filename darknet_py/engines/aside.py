@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Aside:
-    """A call of `function`, which a module holds, in a process that ends no later than the context.
+    """A call of `function`, which a module defines, in a process that ends no later than the context.
 
     Parameters
     ----------
@@ -29,10 +29,10 @@ class Aside:
         self._content = b""
         self._process: subprocess.Popen[bytes] | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
-        # A program that was made one file would start itself once more.
+        # A program that was packed into one file would start itself again.
         if not sys.executable or getattr(sys, "frozen", False):
             return
-        # It imports from where this process does, not from the working directory, which would come first.
+        # It imports from where this process does, not from the working directory, which would be searched first.
         paths = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]
         call = f"serve({function.__module__!r}, {function.__name__!r})"
         code = f"import sys; sys.path[:] = {paths!r}; from {__name__} import serve; {call}"
@@ -64,7 +64,7 @@ class Aside:
         self._reader.join(patience)
         try:
             return pickle.loads(self._content)
-        except Exception:  # of what is no pickle, or not whole, anything
+        except Exception:  # a pickle that is none, or incomplete, may raise anything
             return None
 
     def _end(self) -> None:
@@ -77,7 +77,7 @@ class Aside:
             self._reader.join()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                with suppress(OSError):  # what it has not read
+                with suppress(OSError):  # it has not read everything
                     stream.close()
 
     def __enter__(self) -> Aside:
@@ -90,7 +90,7 @@ class Aside:
 
 
 def serve(module: str, function: str) -> None:
-    """Write what the function returns to standard output, unless whoever asked for it ends before."""
+    """Write what the function returns to standard output, unless the process that asked for it ends before."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a terminal sends it to both
     argument = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_the_other, daemon=True).start()
@@ -100,5 +100,5 @@ def serve(module: str, function: str) -> None:
 
 
 def _end_with_the_other() -> None:
-    os.read(0, 1)  # nothing comes but the end
+    os.read(0, 1)  # nothing comes but the end of the stream
     os._exit(1)

@@ -1,4 +1,4 @@
-"""What every engine is."""
+"""The interfaces of every engine."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Engine(Protocol):
         """A plan for the network's layers, shaped for some size of picture."""
 
     def fork(self, threads: int) -> Engine:
-        """An engine on the same parameters with `threads` threads of its own, whose plans run beside this one's."""
+        """An engine on the same parameters with `threads` threads of its own, to run at the same time as this one."""
 
 
 class Update(Protocol):
-    """How some parameters, neighbours, follow their gradients once.
+    """One step in which some neighbouring parameters follow their gradients.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Update(Protocol):
     arrays : dict of str to array
         What it changes: flat, float32, of one length.
     numbers : dict of str to float
-        What the rule is told; float32 counts.
+        The rule's settings, used as float32.
     """
 
     @property
@@ -74,11 +74,11 @@ class TrainingPlan(Protocol):
     parameters : Parameters
         What is trained, in place.
     gradients : Parameters
-        The sum of all steps' since they were last cleared, in the directions in which the loss falls.
+        The sum over all steps since they were last cleared, in the directions in which the loss falls.
     defined : mapping of int to str
         For layers that are trained by their definitions, in NumPy, why.
     memory : int
-        Bytes that it comes to take, but for `parameters`; hardly any of them before the first step.
+        Bytes that it ends up taking, except for `parameters`; hardly any of them before the first step.
     """
 
     parameters: Parameters
@@ -91,7 +91,7 @@ class TrainingPlan(Protocol):
     def memory(self) -> int: ...
 
     def step(self, images: Array, truths: Array, random: np.random.Generator) -> float:
-        """One pass over a mini-batch: adds to the gradients, moves the statistics, and gives the loss.
+        """One pass over a mini-batch: adds to the gradients, moves the statistics, and returns the loss.
 
         Parameters
         ----------
@@ -100,16 +100,16 @@ class TrainingPlan(Protocol):
         truths : array
             (n, outputs), float32.
         random : numpy.random.Generator
-            Of which layers draw, in their order.
+            From which layers draw, in their order.
 
         Returns
         -------
         float
-            The sum over the mini-batch; where several layers measure one, their mean.
+            The loss, summed over the mini-batch; where several layers measure one, their mean.
         """
 
     def update(self, updates: Sequence[Update]) -> None:
-        """Let parameters follow their gradients, as each of `updates` is defined: the same bits."""
+        """Carry out each of `updates`, with the same bits as by its definition."""
 
     def read(self) -> Parameters:
-        """`parameters`, brought here from where they are trained."""
+        """`parameters`, brought back from where they are trained."""

@@ -1,7 +1,7 @@
 """Layers as fast engines run them: the mean of a picture is taken before a layer that may come after it.
 
-A 1 x 1 convolution of every cell, then the mean of what it gives, is the convolution of the mean: of 14 x 14 cells one
-is left to multiply.
+The mean of the output of a 1 x 1 convolution is the convolution of the mean: of 14 x 14 cells only one is left to
+multiply.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from ..layers import Layer
 
 
 def average_first(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """`layers`, of which those that average come before an affine one that nothing else reads.
+    """`layers`, with those that average moved before an affine layer whose output nothing else reads.
 
-    Each keeps its index; their inputs say in which order they run. What read the mean reads the affine layer's output,
-    the same numbers but for rounding. The first layer stays: its input is the network's. Of several affine layers in a
-    row the last alone is exchanged, and none before a ``[dropout]``.
+    Each keeps its index; their inputs say in which order they run. Layers that read the mean now read the affine
+    layer's output, the same numbers except for rounding. The first layer stays: its input is the network's. Of several
+    affine layers in a row only the last is exchanged, and none that a ``[dropout]`` follows.
     """
     readers = Counter(index for layer in layers for index in layer.inputs)
     exchanged = list(layers)
-    last: dict[int, int] = {}  # the affine layer behind each one that averages
+    last: dict[int, int] = {}  # the affine layer that now follows each averaging one
     for layer in layers:
         before = layer.inputs[0]
         if layer.averages and before > 0 and layers[before].affine and readers[before] == 1:
@@ -34,5 +34,5 @@ def average_first(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def running_order(layers: Sequence[Layer]) -> list[Layer]:
-    """Each of them behind those whose outputs it takes."""
+    """`layers`, each after those whose outputs it takes."""
     return sorted(layers, key=lambda layer: (max(layer.index, *layer.inputs), -layer.index))

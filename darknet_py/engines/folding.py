@@ -8,13 +8,13 @@ import numpy as np
 
 from ..layers import Array, Arrays, Layer
 
-# What normalization subtracts may be so many times the output's own order of magnitude; beyond, float32 would lose the
-# output in the sum. Trained networks reach 6.
+# What normalization subtracts may be this many times the output's own order of magnitude; beyond, float32 would lose
+# the output in the sum. Trained networks reach 6.
 MOST_CANCELLED = 256
 
 
 class Folded(NamedTuple):
-    """What a layer's batch normalization and biases come to: y = factor * x + bias, float32, channel by channel.
+    """A layer's batch normalization and biases as y = factor * x + bias, float32, channel by channel.
 
     The factor can go into the weights: a scaled sum of products is a sum of scaled products.
 

@@ -1,6 +1,6 @@
-"""From layers to the steps that an engine runs; what every fast engine does alike.
+"""From layers to the steps that an engine runs; shared by all fast engines.
 
-No-ops disappear, activations, residual adds and pools of halves join the convolution before them, the inputs of a
+No-ops disappear, activations, residual sums and pools that halve are fused into the layer before them, the inputs of a
 route are written where the route wants them, and buffers are reused. None of it depends on the pictures' size, so one
 program serves all sizes of a network.
 
@@ -21,7 +21,7 @@ from .exchange import running_order
 from .slots import Lifetime, assign_slots
 
 INPUT = -1
-# Activations of the form x > 0 ? x : slope * x, which a convolution's store can apply.
+# Activations of the form x > 0 ? x : slope * x, which a convolution can apply as it stores its output.
 SLOPES = {"linear": 1.0, "leaky": 0.1, "relu": 0.0, "relie": 0.01, "revleaky": 0.1}
 
 
@@ -43,13 +43,13 @@ class Sum(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One operation: a layer, and perhaps a shortcut or a pool of halves that takes what it gives.
+    """One operation: a layer, and perhaps a shortcut or a pool that halves, which takes its output.
 
     Attributes
     ----------
     task : str
-        ``layer``: what the layer defines; ``copy``: the source, to another place; ``scale``: what `Folded.after` says,
-        in place, then the layer's activation.
+        ``layer``: what the layer defines; ``copy``: the source is copied to another place; ``scale``: `Folded.after` is
+        applied in place, then the layer's activation.
     layer : int
         The layer whose options and parameters apply.
     sources : tuple of int
@@ -61,7 +61,7 @@ class Step(NamedTuple):
     sum : Sum, optional
         What else is done before the value is written.
     pool : int, optional
-        The layer that halves what the step comes to, done as it is written.
+        The layer that halves the step's result as it is written.
     """
 
     task: Literal["layer", "copy", "scale"]
@@ -88,9 +88,9 @@ class Step(NamedTuple):
         return "linear" if self.sum is None else self.sum.activation
 
     def define(self, layers: Sequence[Layer], parameters: Mapping[int, Arrays], read: Callable[[int], Array]) -> Array:
-        """What the step comes to by the definitions of all its layers.
+        """The step's result by the definitions of all its layers.
 
-        Images come one after another: how NumPy sums up depends on how many there are, and answers must not.
+        Images are computed one by one: how NumPy sums up depends on how many there are, and answers must not.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class Step(NamedTuple):
     def _define_one(
         self, layers: Sequence[Layer], parameters: Mapping[int, Arrays], batches: Mapping[int, Array], image: int
     ) -> Array:
-        """`define` for one image of the `batches` of what is read."""
+        """`define` for one image of the `batches` that are read."""
         values = {value: batch[image : image + 1] for value, batch in batches.items()}
         sources = [values[source] for source in self.sources]
         answer = layers[self.layer].forward(sources, parameters.get(self.layer, {}))
@@ -117,15 +117,15 @@ class Step(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a value lies: from channel `channel` of the root value `root` on, in a buffer.
+    """Where a value is stored: from channel `channel` of the root value `root` on, in a buffer.
 
     Attributes
     ----------
     root, channel : int
     slot : int
-        The buffer, of few.
+        The buffer, of as few as values of all sizes can share.
     sized_slot : int
-        The buffer, where only pictures of one height and width take turns in one.
+        The buffer, where only values of one height and width share one.
     """
 
     root: int
@@ -135,7 +135,7 @@ class Place(NamedTuple):
 
 
 class Program(NamedTuple):
-    """Steps in order, and where their values lie.
+    """Steps in order, and where their values are stored.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class Program(NamedTuple):
         return sorted({step.layer for step in steps}.union(joined))
 
     def shape(self, value: int, layers: Sequence[Layer]) -> Shape:
-        """The shape of `value` where the layers are shaped as `layers`."""
+        """The shape of `value` for `layers`, which are shaped for some size of picture."""
         value = self.copies.get(value, value)
         return layers[0].input_shapes[0] if value == INPUT else layers[value].shape
 
@@ -186,7 +186,7 @@ class _Builder:
 def compile_steps(
     layers: Sequence[Layer], block: int = 1, halving: Container[int] = (), curves: Container[str] = ()
 ) -> Program:
-    """The program of a network's layers, whose steps come as `running_order` says.
+    """The program of a network's layers, with steps in the order of `running_order`.
 
     `block` is how many channels an engine's layout keeps together: a route whose parts do not start at a
     multiple of it stays a step of its own. `halving` are the layers whose output it can halve as it stores it,
@@ -208,9 +208,9 @@ def compile_steps(
 
 
 def decline(layer: Layer, kernels: Container[type[Layer]]) -> str:
-    """Why none of `kernels`, by the types of layers that they run, runs `layer`; empty where one does.
+    """Why none of `kernels`, given by the types of layers that they run, runs `layer`; empty where one does.
 
-    Every engine asks this before anything else of a layer.
+    Every engine asks this about a layer before anything else.
     """
     if type(layer) not in kernels:
         return f"[{layer.kind}] has no kernel"
@@ -218,7 +218,7 @@ def decline(layer: Layer, kernels: Container[type[Layer]]) -> str:
 
 
 def scale_after(program: Program, layers: Collection[int]) -> Program:
-    """`program` with a step ``scale`` behind those `layers` that `fold` asks it for, before what else they do."""
+    """`program` with a step ``scale`` after those `layers` for which `fold` asks for it, before any fused sum."""
     steps: list[Step] = []
     for step in program.steps:
         if step.layer not in layers or step.task != "layer":
@@ -241,7 +241,7 @@ def _add(builder: _Builder, layer: Layer) -> None:
     if layer.concatenates and all(shape.channels % builder.block == 0 for shape in layer.input_shapes[:-1]):
         channel = 0
         for value, shape in zip(inputs, layer.input_shapes, strict=True):
-            # A value lies in one place only; a second route gets a copy.
+            # A value has one place only; a second route gets a copy.
             part = _copy(builder, value) if value == INPUT or value in builder.parents else value
             builder.parents[part] = (layer.index, channel)
             channel += shape.channels
@@ -257,7 +257,7 @@ def _copy(builder: _Builder, value: int) -> int:
 
 
 def _readers(builder: _Builder, output: int) -> Counter[int]:
-    """How often each value is read; by a route that it lies in too, and by the caller."""
+    """How often each value is read, also by a route that it is part of, and by the caller."""
     readers = Counter(value for step in builder.steps for value in step.reads)
     readers.update(builder.parents.keys())
     readers[output] += 1
@@ -295,9 +295,9 @@ def _fuse_shortcuts(builder: _Builder, output: int, curves: Container[str]) -> N
 
 
 def _fuse_halving(builder: _Builder, output: int, halving: Container[int]) -> None:
-    """Let the layer before one that halves do so as it stores its own values: activations that rise change no maximum.
+    """Let the layer before one that halves do so as it stores its values: rising activations commute with a maximum.
 
-    Not relu: of minus infinity it is no number, which a maximum taken first would lose.
+    Not relu: it turns minus infinity into NaN, which a maximum taken first would lose.
     """
     readers = _readers(builder, output)
     position = {step.target: number for number, step in enumerate(builder.steps)}
@@ -317,7 +317,7 @@ def _fuse_halving(builder: _Builder, output: int, halving: Container[int]) -> No
 
 
 def _completions(builder: _Builder) -> dict[int, int]:
-    """The step after which each value is whole: a route's output with the last of its parts."""
+    """The step after which each value is complete: a route's output after the last of its parts."""
     position = {step.target: number for number, step in enumerate(builder.steps)}
     for part, (route, _) in builder.parents.items():  # the parts of a part come before it
         position[route] = max(position.get(route, -1), position[part])
@@ -325,15 +325,15 @@ def _completions(builder: _Builder) -> dict[int, int]:
 
 
 def _run_in_place(builder: _Builder, output: int) -> None:
-    """Let what may overwrite an input do so where nobody reads that any more."""
+    """Let layers that may overwrite an input do so where nothing reads that any more."""
     readers = _readers(builder, output)
-    shared: set[int] = set()  # routes in which lies what somebody else reads too
+    shared: set[int] = set()  # routes with a part that something else reads, too
     for part, (parent, _) in builder.parents.items():
         if readers[part] > 1 or part in shared:
             shared.add(parent)
     taken = {INPUT} | shared | builder.parents.keys()
     for step in builder.steps:
-        readers.subtract(step.reads)  # of what comes later
+        readers.subtract(step.reads)  # later steps' reads are left
         over = builder.layers[step.layer].overwrites
         if step.task != "layer" or over is None:
             continue
@@ -343,7 +343,7 @@ def _run_in_place(builder: _Builder, output: int) -> None:
 
 
 def _find_roots(builder: _Builder) -> dict[int, tuple[int, int]]:
-    """For each value the one in which it lies at the end, and from which channel on."""
+    """For each value, the outermost one that it is part of, and its first channel in that."""
     joined = [parent for parent, _ in builder.parents.values()]
     root: dict[int, tuple[int, int]] = {}
     for value in [*builder.parents, *joined, *(step.target for step in builder.steps)]:
@@ -359,7 +359,7 @@ def _find_roots(builder: _Builder) -> dict[int, tuple[int, int]]:
 
 
 def _assign_slots(builder: _Builder, output: int) -> dict[int, Place]:
-    """Give each root value a buffer that nothing alive lies in."""
+    """Give each root value a buffer that holds nothing else that is still needed."""
     program = Program(tuple(builder.steps), output, {}, builder.copies)
     root = _find_roots(builder)
     first: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Runs the layers' own NumPy definitions: slow, obvious, what every other engine is held to."""
+"""Runs the layers' own NumPy definitions: slow, obvious, and the standard for every other engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ReferenceEngine:
 
     name = "reference"
     interpolate = None
-    defined: Mapping[int, str] = {}  # nobody expects anything else of it
+    defined: Mapping[int, str] = {}  # that all layers run so is no surprise here
 
     def __init__(self, layers: Sequence[Layer], parameters: Iterable[Mapping[str, Array]]) -> None:
         self.parameters = Parameters.gather(layers, parameters)  # a copy: the caller's arrays may change later
@@ -47,7 +47,7 @@ class ReferencePlan:
         return answer.reshape(len(batch), -1)
 
     def outputs(self, batch: Array) -> Iterator[tuple[Layer, Array]]:
-        """Each layer and what it gives for `batch`, in order; none for one that comes last and does not answer."""
+        """Each layer and its output for `batch`, in order, without a last layer that does not answer."""
         values = {-1: batch}
         for layer, parameters in zip(self.layers, self.parameters, strict=True):
             if not layer.answers and layer.index == len(self.layers) - 1 and layer.index:
@@ -72,7 +72,7 @@ def compile_training(layers: Sequence[Layer], parameters: Parameters, batch: int
 
 
 class ReferenceTraining:
-    """Forward, measured, and backward; what every layer gives is kept."""
+    """Forward pass, loss and backward pass; every layer's output is kept."""
 
     defined: Mapping[int, str] = {}
 
@@ -85,7 +85,7 @@ class ReferenceTraining:
 
     @property
     def memory(self) -> int:
-        """About: outputs, deltas, what is kept of them, and the most that a layer takes besides."""
+        """See `TrainingPlan`; approximate: gradients, outputs, deltas, what is saved, and the most one layer needs."""
         values = self.layers[0].input_shapes[0].size + count_backward(self.layers)
         return self.gradients.values.nbytes + 4 * self.batch * values
 
@@ -106,7 +106,7 @@ class ReferenceTraining:
             update.define()
 
     def read(self) -> Parameters:
-        """They are here."""
+        """See `TrainingPlan`."""
         return self.parameters
 
     def _run_forward(self, images: Array, random: np.random.Generator) -> tuple[dict[int, Array], list[Saved]]:
@@ -121,7 +121,7 @@ class ReferenceTraining:
         return values, saved
 
     def _run_backward(self, deltas: dict[int, Array], saved: Sequence[Saved]) -> None:
-        """Add to the gradients what `deltas`, by the layers whose outputs they are of, come to."""
+        """Add to the gradients those that result from `deltas`, which are given by the layers of the outputs."""
         for layer in reversed(self.layers[first_trained(self.layers) :]):
             if layer.index not in deltas:  # nothing that measures depends on it
                 continue

@@ -1,4 +1,4 @@
-"""Which values may take turns in a buffer: of a network that answers, and of one that learns."""
+"""Which values may share a buffer one after another, in inference and in training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Lifetime(NamedTuple):
     Attributes
     ----------
     first, last : int
-        The steps that use it first and last. What one of them reads and what it writes lie apart.
+        The steps that use it first and last. What a step reads and what it writes never share a buffer.
     size : int
     """
 
@@ -25,7 +25,7 @@ class Lifetime(NamedTuple):
 def assign_slots(lifetimes: Sequence[Lifetime]) -> tuple[list[int], list[int]]:
     """For each value its slot, in which nothing else is needed meanwhile; and how large each slot is.
 
-    The largest value comes first, and each takes the first slot that is free: what comes later fits into it.
+    Values are placed from the largest to the smallest, each into the first slot that is free: it always fits.
     """
     slots, sizes = [0] * len(lifetimes), list[int]()
     taken: list[list[tuple[int, int]]] = []  # by slot, the steps during which it is, in order
@@ -41,6 +41,6 @@ def assign_slots(lifetimes: Sequence[Lifetime]) -> tuple[list[int], list[int]]:
 
 
 def _is_free(turns: Sequence[tuple[int, int]], first: int, last: int) -> bool:
-    """Whether none of `turns`, which come one after another, falls between two steps, these too."""
+    """Whether none of `turns`, which are in order and do not overlap, falls within the steps `first` to `last`."""
     after = bisect(turns, last, key=lambda turn: turn[0])
     return after == 0 or turns[after - 1][1] < first
