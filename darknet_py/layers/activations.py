@@ -11,7 +11,7 @@ from .base import Array
 
 SELU_SCALE = 1.0507
 SELU_ALPHA = 1.6732
-GELU_LINEAR, GELU_CUBIC = 0.797885, 0.035677  # of what gelu takes the tanh of
+GELU_LINEAR, GELU_CUBIC = 0.797885, 0.035677  # coefficients of the polynomial whose tanh gelu takes
 SHARE_EPSILON = 1e-4  # added to the sums by which normalize_channels and its kind divide
 
 
@@ -21,9 +21,9 @@ class Formula(NamedTuple):
     Attributes
     ----------
     function : callable
-        Of an array x of any floating type.
+        Takes an array x of any floating type.
     derivative : callable
-        Of y, or of x.
+        Takes y, or x.
     of : str
         Which of the two `derivative` takes, and training keeps.
     """
@@ -43,7 +43,7 @@ class ChannelFormula(NamedTuple):
     Attributes
     ----------
     function : callable
-        Of an array x, channels along axis 1.
+        Takes an array x, with channels along axis 1.
     backward : callable
         (`kept`, delta of y) -> delta of x.
     of : str
@@ -122,7 +122,7 @@ def _share_exponentials(x: Any, most: Any, epsilon: Any) -> Any:
 
 
 def _softmax(x: Any) -> Any:
-    """e^x / (epsilon + sum): numerator and denominator by e^most, so that neither overflows."""
+    """e^x / (epsilon + sum), numerator and denominator divided by e^most, so that neither overflows."""
     most = np.maximum(x.max(axis=1, keepdims=True), 0)
     return _share_exponentials(x, most, SHARE_EPSILON * np.exp(-most))
 
@@ -136,7 +136,7 @@ def _softmax_maximum(x: Any) -> Any:
 
 
 def _softmax_maximum_backward(y: Any, delta: Any) -> Any:
-    """As of `_softmax`, and what the largest value, subtracted from all, wants: of equal ones the first."""
+    """As for `_softmax`, plus the gradient of the largest value, which is subtracted from all: the first of equals."""
     first = y.argmax(axis=1, keepdims=True)
     largest = np.take_along_axis(y, first, axis=1)  # 1 / (epsilon + sum)
     back = _softmax_backward(y, delta)
@@ -145,7 +145,7 @@ def _softmax_maximum_backward(y: Any, delta: Any) -> Any:
     return back
 
 
-# The derivatives are darknet's, of the output where not said otherwise; at a kink they take one of the sides.
+# The derivatives are darknet's, of the output where not said otherwise; at a kink they are that of one side.
 ACTIVATIONS: dict[str, Formula | ChannelFormula] = {
     "linear": Formula(lambda x: x, lambda y: np.ones_like(y)),
     "leaky": Formula(lambda x: np.where(x < 0, 0.1 * x, x), lambda y: np.where(y > 0, 1, 0.1)),
@@ -162,7 +162,7 @@ ACTIVATIONS: dict[str, Formula | ChannelFormula] = {
     "hardtan": Formula(lambda x: np.clip(x, -1, 1), lambda y: (y > -1) & (y < 1)),
     "stair": Formula(_stair, lambda y: y != np.floor(y)),
     "relu6": Formula(lambda x: np.clip(x, 0, 6), lambda y: (y > 0) & (y < 6)),
-    # Forward and backward as leaky: AlexeyAB's program divides by the slope on CUDA alone.
+    # Forward and backward as leaky: AlexeyAB's program divides by the slope only on CUDA.
     "revleaky": Formula(lambda x: np.where(x < 0, 0.1 * x, x), lambda y: np.where(y > 0, 1, 0.1)),
     "swish": Formula(lambda x: x * _logistic(x), _swish_derivative, of="input"),
     "mish": Formula(lambda x: x * np.tanh(np.logaddexp(0, x)), _mish_derivative, of="input"),
@@ -175,21 +175,21 @@ ACTIVATIONS: dict[str, Formula | ChannelFormula] = {
 
 
 def activate(name: str, x: Array) -> Array:
-    """`x`, channels along axis 1, through the activation `name`; the type and shape of `x`.
+    """`x`, channels along axis 1, through the activation `name`; the result has the type and shape of `x`.
 
-    Source: darknet's and AlexeyAB's ``activations.h``. Overflow of the exponential is its limit, and what is not a
-    number stays so.
+    Source: darknet's and AlexeyAB's ``activations.h``. Where the exponential overflows, the result is the limit; NaN
+    stays NaN.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         return ACTIVATIONS[name].function(x).astype(x.dtype, copy=False)
 
 
 def keep(name: str, x: Array, y: Array) -> Array:
-    """What `differentiate` takes of y = activate(name, x): `x` or `y`."""
+    """What `differentiate` needs from y = activate(name, x): `x` or `y`."""
     return x if ACTIVATIONS[name].of == "input" else y
 
 
 def differentiate(name: str, kept: Array, delta: Array) -> Array:
-    """`delta` of an activation's output -> delta of its input; `kept` is what `keep` gave."""
+    """`delta` of an activation's output -> delta of its input; `kept` is what `keep` returned."""
     with np.errstate(over="ignore", invalid="ignore"):
         return ACTIVATIONS[name].backward(kept, delta)

@@ -10,7 +10,7 @@ from .base import Array, Arrays, Gradients, Layer, Saved, Shape
 
 
 class AvgPool(Layer):
-    """The mean of each channel's plane: 1 x 1 is left."""
+    """The mean of each channel's plane: 1 x 1 cell is left."""
 
     kind = "avgpool"
     pools_all = True

@@ -1,4 +1,4 @@
-"""What every layer is: options, output shape, parameters, listing line, operations, forward and backward."""
+"""The base of all layers: options, output shape, parameters, listing line, operations, forward and backward."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Arrays = Mapping[str, Array]
 Drawn = Mapping[str, Array]  # what training draws at random for one mini-batch
 Saved = dict[str, Array]  # what `backward` needs of a forward pass, by names of the layer's own
 
-MAX_SIDE = 1 << 16  # of a window or a border; pictures are no longer
-# Keys of every layer: of its training; of training in ways that are not known here; of debugging or another build of
+MAX_SIDE = 1 << 16  # of a window or a border; pictures are no larger
+# Keys of every layer: for its training; for training in ways that are not supported; for debugging or another build of
 # darknet.
 COMMON_TRAINING = {"learning_rate": number(1, least=0), "stopbackward": flag()}
 _UNTRAINED_FLAGS = (
@@ -50,7 +50,7 @@ class Shape(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """What a layer's `backward` gives: directions in which the objective rises, so that the loss falls.
+    """What a layer's `backward` returns: directions in which the loss falls.
 
     Attributes
     ----------
@@ -74,17 +74,18 @@ class Layer:
     options : mapping of str to Option
         Keys of the section that become attributes.
     extras : mapping of str to Option
-        The same, of keys that kernels do not know: where one is not at its default the layer runs by its definition.
+        The same, for keys that kernels do not support: where one is not at its default, the layer runs by its
+        definition.
     ignored : tuple of str
-        Keys that say nothing about inference.
+        Keys that do not affect inference.
     without_effect : mapping of str to str
-        Flags that change nothing, though their name says that they do, and what a warning says of one that is on.
+        Flags that change nothing, though their names suggest it, and what a warning says about one that is on.
     unsupported : mapping of str to Option
-        Keys that change the answer in a way that is not known here; only their default is taken.
+        Keys that change the answer in a way that is not supported; only their default is accepted.
     training : mapping of str to Option
-        Keys that matter in training alone, and become attributes.
+        Keys that matter only in training, and become attributes.
     untrained : mapping of str to Option
-        Keys that change training in a way that is not known here; in training only their default is taken.
+        Keys that change training in a way that is not supported; in training only their default is accepted.
     resizable : bool
         Whether it takes pictures of any height and width.
     pools_all : bool
@@ -92,7 +93,7 @@ class Layer:
     answers : bool
         Whether its output may be the network's answer.
     overwrites : int, optional
-        Which of its inputs its output may be written over: each value depends on that input's at the same place alone.
+        Which of its inputs its output may overwrite: each value depends only on that input's value at the same place.
     sums : bool
         Whether a fast engine may add a shortcut as it stores the output.
     concatenates : bool
@@ -100,24 +101,24 @@ class Layer:
     adds : bool
         Whether its output is the activation of the sum of two inputs of one shape.
     halves : bool
-        Whether its output is the maximum of each 2 x 2 cells of its input, of fewer at the last row and column.
+        Whether its output is the maximum of each 2 x 2 cells of its input, or of fewer at the last row and column.
     averages : bool
         Whether its output is the mean of its input's cells.
     affine : bool
-        Whether each cell of its output is made of that cell of its input, by factors and sums: means of cells may be
-        taken before it.
+        Whether each cell of its output is an affine function of the same cell of its input: means of cells may be taken
+        before it.
     idle : bool
         Whether it computes nothing: its output is its only input.
     special : str
-        What it does that kernels do not know, so that its definition runs on every engine; empty where nothing.
+        What it does that kernels do not support, so that its definition runs on every engine; empty where nothing.
     activation : str
-        What it applies last to all that it computes.
+        The activation that it applies to what it computes.
     hierarchy : Tree, optional
-        Of the classes whose probabilities it gives, each where its parent is true.
+        That of the classes whose probabilities it returns, each given that its parent is true.
     unnamed : str
         Why no later layer may name it as an input; empty where one may.
     shares : int, optional
-        The layer whose parameters it takes, instead of some of its own.
+        The layer whose parameters it uses instead of its own.
     measures : bool
         Whether it compares its output with the truth.
     frees_inputs : bool
@@ -129,11 +130,11 @@ class Layer:
     stops : bool
         Whether training ends before it: neither it nor a layer before it learns.
     fixed : bool
-        Whether `train` and `backward` take its statistics as they are, as `forward` does: not the mini-batch's.
+        Whether `train` and `backward` use its statistics as they are, as `forward` does, and not the mini-batch's.
     inner : bool
-        Whether `backward` goes through what it computes, of a layer that else passes on what its loss comes to.
+        Whether `backward` computes its own gradient, in a layer that otherwise passes on the delta of its loss.
     shown : (left, top, right, bottom)
-        What its output shows of its first input, which has 0, 0, 1, 1.
+        The area of its first input that its output shows; the whole input is 0, 0, 1, 1.
     index : int
         Counted from 0 after ``[net]``.
     inputs : tuple of int
@@ -141,7 +142,7 @@ class Layer:
     input_shapes : tuple of Shape
         Their shapes.
     shape : Shape
-        Of its output.
+        Its output's.
     dialect : Dialect
         The arithmetic of its network.
     """
@@ -228,9 +229,9 @@ class Layer:
         return (self.index - 1, self._earlier("from", source))
 
     def _set_up(self, source: Shape) -> Shape:
-        """The shape of the output; `source` is the first input's, and so is the output's where nothing else is said.
+        """The shape of the output; `source` is the first input's, which the output has by default.
 
-        Called again where that changes.
+        Called again when that changes.
         """
         return source
 
@@ -249,13 +250,13 @@ class Layer:
         return absolute
 
     def check_earlier(self, layers: Sequence[Layer]) -> None:
-        """Raise CfgError where it does not fit `layers`, those before it, in more than their shapes."""
+        """Raise CfgError where it does not fit `layers`, those before it, in other ways than by shape."""
         for key, index in self._named:
             if layers[index].unnamed:
                 raise self.section.error(f"layer {index}: {layers[index].unnamed}", key)
 
     def grows(self, growing: Sequence[bool]) -> bool | None:
-        """Whether its output grows with the pictures, where so do those of its inputs for which `growing` says so.
+        """Whether its output grows with the pictures; `growing` says which of its inputs do.
 
         None where these inputs then no longer fit together.
         """
@@ -290,7 +291,7 @@ class Layer:
 
     @property
     def parameter_count(self) -> int:
-        """How many values they have."""
+        """How many values its parameters have."""
         return sum(parameter.size for parameter in self.parameters.values())
 
     @property
@@ -303,7 +304,7 @@ class Layer:
         raise NotImplementedError
 
     def table_row(self) -> str:
-        """The row that the 2018 program prints, without its index; `listing` of layers that it prints alike."""
+        """The row that the 2018 program prints, without its index; by default `listing`, where both print the same."""
         return self.listing()
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
@@ -351,21 +352,21 @@ class Layer:
         Parameters
         ----------
         inputs, parameters
-            As `forward` takes them. Their type, float32 or float64, is that of all that comes of them.
+            As `forward` takes them. Their type, float32 or float64, is that of all results.
         drawn : mapping of str to array
-            As `draw` gives it.
+            As `draw` returns it.
 
         Returns
         -------
         array
-            As of `forward`.
+            As `forward` returns it.
         dict of str to array
-            What `backward` needs; of a layer with statistics also those of the mini-batch, by their parameters' names.
+            What `backward` needs; for a layer with statistics, also the mini-batch's, by their parameters' names.
         """
         return self.forward(inputs, parameters), {}
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        """The gradients that `delta`, of the shape of the output, makes: to add to those that are there."""
+        """The gradients that result from `delta`, of the output's shape; they are added to those already there."""
         raise NotImplementedError
 
     def measure(self, inputs: Sequence[Array], output: Array, truths: Array) -> tuple[float, Array]:
@@ -374,16 +375,16 @@ class Layer:
         Parameters
         ----------
         inputs, output
-            What the layer took and gave.
+            The layer's inputs and its output.
         truths : array
             Of shape (n, self.shape.size).
 
         Returns
         -------
         float
-            The sum over the mini-batch.
+            The loss, summed over the mini-batch.
         array
-            The delta that it adds to that of its first input.
+            The delta to be added to that of its first input.
         """
         raise NotImplementedError
 

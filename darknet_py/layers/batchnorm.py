@@ -10,7 +10,7 @@ from .base import Array, Arrays, Drawn, Gradients, Layer, Saved
 from .dialect import Dialect
 from .parameter import Parameter
 
-GRADIENT_EPSILON = 1e-5  # of the gradient, added to the variance: in all dialects
+GRADIENT_EPSILON = 1e-5  # added to the variance in the gradient, in all dialects
 
 
 def normalize(x: Array, parameters: Arrays, dialect: Dialect) -> Array:
@@ -21,7 +21,7 @@ def normalize(x: Array, parameters: Arrays, dialect: Dialect) -> Array:
 
 
 def normalize_batch(x: Array, parameters: Arrays, dialect: Dialect, fixed: bool) -> tuple[Array, Saved]:
-    """`normalize` by the mean and variance (of N - 1) of the mini-batch, and what `normalize_backward` needs.
+    """`normalize` by the mini-batch's mean and variance (divided by N - 1), and what `normalize_backward` needs.
 
     Where the statistics are `fixed`, by those of `parameters`.
     """
@@ -35,7 +35,7 @@ def normalize_batch(x: Array, parameters: Arrays, dialect: Dialect, fixed: bool)
 def normalize_backward(delta: Array, saved: Saved, parameters: Arrays, dialect: Dialect) -> tuple[Array, Array]:
     """The delta of `normalize_batch`'s input, and the gradient of the scales.
 
-    Darknet's hand-written formula, with N and another small number: next to the true gradient, but not that.
+    Darknet's hand-written formula, with N and another small number: close to the true gradient, but not equal to it.
     Through fixed statistics, which do not depend on the input, it is the true one. Source: ``batchnorm_layer.c``.
     """
     fixed = "means" not in saved

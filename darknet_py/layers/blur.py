@@ -16,7 +16,7 @@ from .windows import Windows
 
 ANTIALIASING: Option = integer(0, least=0, most=2)
 _FACTORS = {1: (0.25, 0.5, 0.25), 2: (0.5, 0.5)}  # across a window and down
-# Darknet gives the layers behind a blurred one its size, and those that name it the size before.
+# Darknet gives the layer after a blurred one the blurred size, but layers that name it the size before the blur.
 UNNAMED = "it has antialiasing, and darknet itself gives its size before that to layers that name it"
 
 
@@ -38,7 +38,7 @@ class Blur(NamedTuple):
         return Windows(size, self.strides, size // 2 if size == 3 else 0)
 
     def shape(self, source: Shape) -> Shape:
-        """Of what comes out; 0 where no window fits."""
+        """The output's shape; 0 where no window fits."""
         windows = self.windows
         return Shape(source.channels, *windows.count(source, 2 * windows.first))
 
@@ -47,17 +47,17 @@ class Blur(NamedTuple):
         return (self.windows.take(x, shape[1:]) * self.kernel.astype(x.dtype)).sum(axis=(4, 5))
 
     def backward(self, delta: Array, shape: Sequence[int]) -> Array:
-        """`forward` backward: to pictures n x channels x height x width."""
+        """The backward pass of `forward`: to pictures n x channels x height x width."""
         return self.windows.add_up(delta[..., None, None] * self.kernel.astype(delta.dtype), shape)
 
 
 class Blurring(Layer):
-    """A layer with the option `antialiasing`, which blurs what it gives.
+    """A layer with the option `antialiasing`, which blurs its output.
 
     Attributes
     ----------
     sharp : Shape
-        Of the output before that; of all of it where nothing is blurred.
+        The output's before the blur; the output's own where nothing is blurred.
     """
 
     stride_x: int
@@ -72,7 +72,7 @@ class Blurring(Layer):
 
     @property
     def blur(self) -> Blur | None:
-        """What comes last, if anything does."""
+        """The blur that comes last, if any."""
         return Blur(self.antialiasing, (self.stride_y, self.stride_x)) if self.antialiasing else None
 
     @property

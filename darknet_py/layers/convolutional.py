@@ -21,7 +21,7 @@ class Convolutional(Blurring):
     Attributes
     ----------
     padding : int
-        Zeros round each plane: size // 2 where the cfg says ``pad=1``; `dilation` times as many are meant.
+        Zeros round each plane: size // 2 where the cfg says ``pad=1``; `dilation` times as many are used.
     """
 
     kind = "convolutional"
@@ -103,7 +103,7 @@ class Convolutional(Blurring):
         return self._blurred_shape()
 
     def _check_dilation(self) -> None:
-        """Darknet counts windows as if they were not dilated, and takes that many of the dilated ones."""
+        """Refuse wrong counts: darknet counts windows as if they were not dilated, and takes that many dilated ones."""
         if self.dilation > 1 and 2 * self.padding != self.size - 1:
             reason = f"an odd size and padding={self.size // 2} are expected; with others darknet counts wrongly"
             raise self.section.error(reason, "dilation")
@@ -131,12 +131,12 @@ class Convolutional(Blurring):
 
     @property
     def windows(self) -> Windows:
-        """Where they lie."""
+        """Where its windows lie."""
         return Windows(self.size, self.sharp_strides, self.padding * self.dilation, self.dilation)
 
     @property
     def edges(self) -> list[tuple[int, int]]:
-        """Zeros before the first and after the last row, then column; more after it where a window is larger."""
+        """Zeros before the first and after the last row, then column; more at the end where a window is larger."""
         first, extent = self.windows.first, self.windows.extent
         return [(first, max(first, extent - side - first)) for side in self.input_shapes[0][1:]]
 
@@ -213,7 +213,7 @@ class Convolutional(Blurring):
         return (self._filters(parameters) @ self._columns(x)).reshape(len(x), *self.sharp)
 
     def multipliers(self, parameters: Arrays) -> Array:
-        """The weights; of `xnor` their signs, times the mean magnitude of those of the filter."""
+        """The weights; with `xnor` their signs, times the mean magnitude of the filter's weights."""
         weights = parameters["weights"]
         if not self.xnor:
             return weights
@@ -225,7 +225,7 @@ class Convolutional(Blurring):
         return self.multipliers(parameters).reshape(self.groups, self.filters // self.groups, -1)
 
     def _columns(self, x: Array) -> Array:
-        """What each window holds, as n x groups x taps x windows; a tap is a channel of the group, row and column."""
+        """Each window's cells, as n x groups x taps x windows; a tap is a channel of the group, row and column."""
         windows = self.windows.take(x, self.sharp[1:])
         n, channels, height, width = windows.shape[:4]
         columns = windows.reshape(n, self.groups, channels // self.groups, height, width, -1)

@@ -9,7 +9,7 @@ import numpy as np
 from ..cfg import choice, number
 from .base import Array, Arrays, Gradients, Layer, Saved
 
-UNKNOWN = -1234  # as a truth: the cell does not count
+UNKNOWN = -1234  # a truth for which the cell does not count
 
 
 def _squares(error: Array) -> tuple[Array, Array]:
@@ -24,8 +24,8 @@ def _smooth(error: Array) -> tuple[Array, Array]:
     return np.where(np.abs(error) < 1, error**2, 2 * np.abs(error) - 1), np.clip(error, -1, 1)
 
 
-# truth - prediction -> the loss of each cell, and its delta: half of what the loss falls by, of L1 all of it. Source:
-# cost_layer.c.
+# truth - prediction -> the loss of each cell, and its delta: half the slope at which the loss falls, for L1 all of it.
+# Source: cost_layer.c.
 COSTS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "sse": _squares,
     "masked": _squares,

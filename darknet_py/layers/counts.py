@@ -1,4 +1,4 @@
-"""How many float32 values of a picture the definitions of a network's layers take, about."""
+"""About how many float32 values the definitions of a network's layers take for a picture."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from .windows import Windows
 
 
 def count_kept(layer: Layer) -> int:
-    """How many values, its inputs apart, the definition of a layer keeps for its way back, at most."""
+    """How many values, apart from its inputs, the definition of a layer keeps for its backward pass, at most."""
     return layer.shape.size * (1 + any(parameter.role == "statistic" for parameter in layer.taken.values()))
 
 
 def count_working(layer: Layer) -> int:
-    """How many its definition takes besides, forward or back, at most: windows, and what is passing.
+    """How many more its definition takes, forward or backward, at most: windows and temporary values.
 
-    Windows are put side by side, and so are what they come to on the way back.
+    Windows are put side by side, and so are their gradients in the backward pass.
     """
     return 2 * _count_taps(layer) + 6 * layer.shape.size + sum(shape.size for shape in layer.input_shapes)
 
 
 def count_forward(layers: Sequence[Layer]) -> int:
-    """How many `layers`, a network's first ones, take where each output is kept until nothing needs it."""
+    """How many `layers`, a network's first ones, take if each output is kept until nothing needs it."""
     last_use = {source: layer.index for layer in layers for source in layer.inputs}
     live, most = {-1: layers[0].input_shapes[0].size}, 0
     for layer in layers:
@@ -38,12 +38,12 @@ def count_forward(layers: Sequence[Layer]) -> int:
 
 
 def count_backward(layers: Sequence[Layer]) -> int:
-    """How many `layers` take, forward and back: outputs, their deltas, and what is kept."""
+    """How many `layers` take, forward and backward: outputs, their deltas, and what is kept."""
     kept = sum(2 * layer.shape.size + count_kept(layer) for layer in layers)
     return kept + max(map(count_working, layers), default=0)
 
 
 def _count_taps(layer: Layer) -> int:
-    """How many all windows hold together."""
+    """How many values all windows hold together."""
     windows, (_, height, width) = getattr(layer, "windows", None), getattr(layer, "sharp", layer.shape)
     return windows.size**2 * height * width * layer.input_shapes[0].channels if isinstance(windows, Windows) else 0

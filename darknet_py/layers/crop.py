@@ -1,4 +1,4 @@
-"""A part of the picture: the middle, or in training any."""
+"""A part of the picture: the middle, or in training any part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 class Crop(Layer):
     """`crop_height` x `crop_width` from the middle, mapped from 0..1 to -1..1 unless `noadjust`.
 
-    In training from any place, the same for a whole mini-batch, which with `flip` is mirrored first every other time.
+    In training it is from a random place, the same for a whole mini-batch, which with `flip` is first mirrored half of
+    the time.
     """
 
     kind = "crop"
@@ -45,7 +46,7 @@ class Crop(Layer):
         return self._crop(inputs[0], self.top, self.left)
 
     def draw(self, count: int, random: np.random.Generator) -> Drawn:
-        """`flip` (0 or 1), then `top` and `left`: numbers of no dimension."""
+        """`flip` (0 or 1), `top` and `left`, as scalars."""
         _, height, width = self.input_shapes[0]
         flip = random.integers(2) if self.flip else 0
         top, left = random.integers(height - self.crop_height + 1), random.integers(width - self.crop_width + 1)

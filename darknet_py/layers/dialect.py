@@ -1,4 +1,4 @@
-"""What the programs of darknet's family compute each in its own way."""
+"""What each program of darknet's family computes in its own way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Dialect(NamedTuple):
     to_variance, to_deviation : float
         What batch normalization adds to a variance, and to its root.
     version : (int, int, int)
-        In the header of the weights files that it writes.
+        The version in the header of the weights files that it writes.
     """
 
     name: str

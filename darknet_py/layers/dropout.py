@@ -1,4 +1,4 @@
-"""Dropout: nothing at inference, and in training zeros by chance."""
+"""Dropout: nothing at inference, and random zeros in training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locally connected: a convolution with weights of their own at each cell."""
+"""Locally connected: a convolution with separate weights at each cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .windows import Windows
 
 
 class Local(Layer):
-    """`filters` windows of weights at each of its places, a bias for each value, then an activation.
+    """`filters` windows of weights at each place, a bias for each value, then an activation.
 
     Source: darknet's ``local_layer.c``.
     """
@@ -36,7 +36,7 @@ class Local(Layer):
     activation: str
 
     def _set_up(self, source: Shape) -> Shape:
-        # Darknet counts windows without the border's width, and takes that many of those with it.
+        # Darknet counts windows without the border's width, and takes that many of the windows with it.
         less = 1 if self.pad else self.size
         if any(side < less for side in source[1:]):
             raise self.section.error(f"larger than its input, {source.width} x {source.height}", "size")
@@ -48,7 +48,7 @@ class Local(Layer):
 
     @property
     def windows(self) -> Windows:
-        """Where they lie."""
+        """Where its windows lie."""
         return Windows(self.size, (self.stride, self.stride), self.pad)
 
     @property
@@ -94,6 +94,6 @@ class Local(Layer):
         return parameters["weights"].reshape(len(parameters["weights"]), self.filters, -1)
 
     def _columns(self, x: Array) -> Array:
-        """What the window at each place holds, as places x n x taps."""
+        """The cells of the window at each place, as places x n x taps."""
         windows = self.windows.take(x, self.shape[1:]).transpose(2, 3, 0, 1, 4, 5)
         return np.ascontiguousarray(windows).reshape(-1, len(x), x.shape[1] * self.size**2)

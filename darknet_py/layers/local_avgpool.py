@@ -35,7 +35,7 @@ class LocalAvgPool(Layer):
 
     @property
     def windows(self) -> Windows:
-        """Where they lie."""
+        """Where its windows lie."""
         return Windows(self.size, (self.stride_y, self.stride_x), self.padding // 2)
 
     def listing(self) -> str:

@@ -53,7 +53,7 @@ class MaxPool(Blurring):
 
     @property
     def windows(self) -> Windows:
-        """Where they lie."""
+        """Where its windows lie."""
         return Windows(self.size, self.sharp_strides, self.padding // 2)
 
     def listing(self) -> str:
@@ -75,7 +75,7 @@ class MaxPool(Blurring):
         return self.forward(inputs, parameters), {"inputs": inputs[0]}
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        """To the first of those that are largest, row by row, or channel by channel."""
+        """The delta goes to the first of the largest values, row by row, or channel by channel."""
         delta = self._sharpened(delta)
         x = saved["inputs"]
         largest = self._candidates(x).argmax(axis=-1)
@@ -91,7 +91,7 @@ class MaxPool(Blurring):
         return Gradients((gradient,), {})
 
     def _candidates(self, x: Array) -> Array:
-        """Of what each value is the maximum, as n x channels x height x width x values."""
+        """The values of which each output is the maximum, as n x channels x height x width x values."""
         if self.maxpool_depth:
             missing = -x.shape[1] % self.out_channels
             filled = np.pad(x, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=-np.inf)

@@ -13,8 +13,8 @@ from .base import Array, Arrays, Drawn, Gradients, Layer, Saved
 class Normalization(Layer):
     """Each value times N^-beta, with N = kappa + alpha times the squares of `size` channels around it, summed.
 
-    As darknet adds and takes away from channel to channel: channel size // 2 is never added, but taken away where its
-    turn comes. Source: darknet's ``normalization_layer.c``.
+    Darknet adds to and subtracts from the sum from channel to channel: channel size // 2 is never added, but subtracted
+    when its turn comes. Source: darknet's ``normalization_layer.c``.
     """
 
     kind = "normalization"
@@ -51,7 +51,7 @@ class Normalization(Layer):
         return self.forward(inputs, parameters), {"inputs": inputs[0]}
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        """The gradient; darknet's own is that of N as if it were constant."""
+        """The gradient; darknet's own treats N as constant."""
         x, type_ = saved["inputs"], saved["inputs"].dtype.type
         with np.errstate(invalid="ignore", divide="ignore"):
             sums = self._sums(x)

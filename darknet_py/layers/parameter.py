@@ -1,4 +1,4 @@
-"""What a layer has of its own, as weights files hold it."""
+"""The parameters of layers, as weights files hold them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Role = Literal["weight", "bias", "scale", "statistic"]
 
 
 class Parameter(NamedTuple):
-    """What a layer learns, or is told by its training.
+    """What a layer learns, or what is measured in training.
 
     Attributes
     ----------
@@ -20,12 +20,12 @@ class Parameter(NamedTuple):
     positive : bool
         Whether no value is below 0.
     optional : bool
-        Whether it is missing in files of darknet's own, unlike those of its fork; it is 0 there.
+        Whether it is missing in darknet's own files, unlike those of its fork; it then counts as 0.
     flipped : bool
         Whether its first axis is the last one in the file.
     fan_in : int, optional
-        Of weights, how many inputs an output sums up; where absent, as many as the axes after the first have places.
-        0: they only share outputs out, and begin alike.
+        For weights, how many inputs an output sums up; where absent, the product of the axes after the first. 0: they
+        only say how much each input counts, and start out equal.
     """
 
     shape: tuple[int, ...]

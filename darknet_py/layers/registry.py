@@ -9,7 +9,7 @@ from .base import Layer
 
 
 class Registry(MutableMapping[str, type[Layer]]):
-    """Classes by names of sections.
+    """Layer classes by the names of sections.
 
     Parameters
     ----------

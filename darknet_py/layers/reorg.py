@@ -11,9 +11,9 @@ from .base import MAX_SIDE, Array, Arrays, Gradients, Layer, Saved, Shape
 
 
 class _Reordering(Layer):
-    """Blocks of `stride` x `stride` cells and channels, one as the other."""
+    """Turns `stride` x `stride` cells into channels, or back."""
 
-    resizable = False  # few sizes of picture can be divided so
+    resizable = False  # few sizes of picture can be divided like that
     options = {"stride": integer(1, least=1, most=MAX_SIDE), "reverse": flag()}
     stride: int
     reverse: bool
@@ -37,9 +37,9 @@ class _Reordering(Layer):
 
 
 class Reorg(_Reordering):
-    """Values in another order: `stride` times smaller sides, and so many more channels; `reverse`: the other way.
+    """Values in another order: sides `stride` times smaller, stride^2 times the channels; `reverse`: the other way.
 
-    Not by blocks of cells, as `Reorg3d`: the value at (k, j, i) of the input's shape, in the order of the output,
+    Not by blocks of cells, unlike `Reorg3d`: the value at (k, j, i) of the input's shape, in the order of the output,
     comes from cell (j * stride + o // stride, i * stride + o % stride) of channel k % C, of a picture with
     C = channels / stride^2 and sides `stride` times as long, with o = k // C. Source: darknet's ``blas.c``
     (reorg_cpu).

@@ -1,4 +1,4 @@
-"""An earlier output, its channels or its cells times factors."""
+"""An earlier output with its channels or its cells multiplied by factors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ScaleChannels(Multiplying):
         return other
 
     def grows(self, growing: Sequence[bool]) -> bool | None:
-        """See `Layer`: factors of channels do not."""
+        """See `Layer`; factors of channels do not grow."""
         if self.scale_wh:
             return super().grows(growing)
         return None if growing[0] else growing[1]

@@ -23,7 +23,7 @@ class Shortcut(Layer):
     has them `spread` times smaller, it is added to every `spread`-th cell of the input.
 
     There may be several others, of the input's height and width, and weights: one for the input and one for each
-    other, or so for each channel of the input (`weights_type`). They are made positive and to sum up to 1
+    other, or as many for each channel of the input (`weights_type`). They are made positive and to sum up to 1
     (`weights_normalization`). Source: AlexeyAB's darknet, ``blas.c`` (shortcut_multilayer_cpu).
     """
 
@@ -99,7 +99,7 @@ class Shortcut(Layer):
 
     @property
     def frees_inputs(self) -> bool:
-        """Where no weights learn."""
+        """Whether there are no weights, which would learn."""
         return not self.weighted
 
     @property
@@ -164,7 +164,7 @@ class Shortcut(Layer):
         return Gradients(tuple(gradients), weights)
 
     def factors(self, parameters: Arrays) -> Array:
-        """What inputs are multiplied by, as inputs x (channels of the output, or 1 for all of them) x 1 x 1."""
+        """The inputs' factors, as inputs x (channels of the output, or 1 for all of them) x 1 x 1."""
         if not self.weighted:
             return np.ones((len(self.inputs), 1, 1, 1), np.float32)
         positive = self._make_positive(parameters["weights"])
@@ -176,7 +176,7 @@ class Shortcut(Layer):
         return np.exp(weights - weights.max(axis=0))
 
     def _weights_backward(self, delta: Array, parameters: Arrays) -> Array:
-        """The gradient of the weights, of that of the factors that they come to."""
+        """The gradient of the weights, from that of the factors that are made of them."""
         weights = parameters["weights"]
         positive = self._make_positive(weights)
         total = positive.sum(axis=0) + positive.dtype.type(LEAST)
@@ -188,7 +188,7 @@ class Shortcut(Layer):
         return delta - largest * delta.sum(axis=0)
 
     def _views(self, x: Array, other: Array) -> tuple[Array, Array]:
-        """The channels and cells of both that meet."""
+        """The channels and cells of both that are added together."""
         other = other[:, :, :: self.stride, :: self.stride]
         shared = x[:, :, :: self.spread, :: self.spread]
         channels, height, width = (min(a, b) for a, b in zip(shared.shape[1:], other.shape[1:], strict=True))

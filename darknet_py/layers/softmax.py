@@ -20,7 +20,7 @@ class Softmax(Layer):
 
     With `tree`, a file, within each run of classes that have one parent.
 
-    In training it compares itself with the truth, unless `noloss`: the loss is the cross-entropy.
+    In training it compares its output with the truth, unless `noloss`: the loss is the cross-entropy.
     """
 
     kind = "softmax"
@@ -68,7 +68,7 @@ class Softmax(Layer):
 
     @property
     def measures(self) -> bool:  # type: ignore[override]
-        """Whether no [cost] is left to do it."""
+        """Whether it is not left to a [cost]."""
         return not self.noloss
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
@@ -84,9 +84,9 @@ class Softmax(Layer):
         return output, {"output": output} if self.inner else {}
 
     def backward(self, delta: Array, saved: Saved, parameters: Arrays) -> Gradients:
-        """Passes the delta on: with truth - prediction, of a cost behind it, that is the gradient of cross-entropy.
+        """Passes the delta on: truth - prediction, from a cost after it, is the gradient of the cross-entropy.
 
-        Where it is `inner`, the gradient is its own.
+        Where it is `inner`, it computes its own gradient.
         """
         if not self.inner:
             return Gradients((delta,), {})

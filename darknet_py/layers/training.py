@@ -1,4 +1,4 @@
-"""What training asks of a network's layers together."""
+"""What training needs to know of a network's layers as a whole."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Sequence
 
 from .base import Arrays, Layer
 
-KEPT = 0.99  # of a statistic, at each pass; the rest is the mini-batch's
+KEPT = 0.99  # share of a statistic that each pass keeps; the rest is the mini-batch's
 
 
 def move_statistics(layer: Layer, parameters: Arrays, measured: Arrays) -> None:
-    """Let a layer's statistics follow those of a mini-batch, at the start of what was `measured`."""
+    """Let a layer's statistics follow those of a mini-batch, the first values of the arrays in `measured`."""
     for name, parameter in layer.taken.items():
         if parameter.role == "statistic":
             parameters[name][...] = KEPT * parameters[name] + (1 - KEPT) * measured[name][: parameter.size]
 
 
 def first_trained(layers: Sequence[Layer]) -> int:
-    """The index of the first layer that training reaches: the one behind the last that stops it."""
+    """The index of the first layer that training reaches: the one after the last that stops it."""
     return max((layer.index + 1 for layer in layers if layer.stops), default=0)
 
 
 def rates(layers: Sequence[Layer]) -> list[float]:
-    """For each layer what the learning rate is multiplied by; 0: its parameters stay, weights do not decay, too.
+    """For each layer, what the learning rate is multiplied by; at 0 its parameters stay, and its weights do not decay.
 
-    A layer that shares those of one that is frozen is so, too: they would not follow its gradients, but their
+    A layer that shares the parameters of a frozen one is frozen, too: they would not follow its gradients, but their
     statistics would move.
 
     Source: darknet's ``network.c``, in which the layers that training does not reach still decay.
@@ -35,9 +35,9 @@ def rates(layers: Sequence[Layer]) -> list[float]:
 
 
 def measuring(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers that compare themselves with the truth: of one behind another only the first.
+    """The layers that compare their output with the truth; where one follows another, only the first.
 
-    So a ``[cost]`` behind a ``[softmax]`` does not double its gradient, as it does in darknet since May 2018.
+    So a ``[cost]`` after a ``[softmax]`` does not double its gradient, as it does in darknet since May 2018.
     """
     measured = {layer.index for layer in layers if layer.measures}
     return [layer for layer in layers if layer.measures and not measured.intersection(layer.inputs)]
@@ -49,9 +49,9 @@ def check_trainable(layers: Sequence[Layer], batch: int) -> None:
     Parameters
     ----------
     layers : sequence of Layer
-        Of the network.
+        The network's.
     batch : int
-        Images of a mini-batch.
+        Images in a mini-batch.
     """
     for layer in layers:
         layer.check_trainable()

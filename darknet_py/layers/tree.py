@@ -32,14 +32,14 @@ class Tree:
     Attributes
     ----------
     parents : tuple of int
-        Of each class, which comes before it; -1 where it has none.
+        The parent of each class, which comes before it; -1 where it has none.
     """
 
     parents: tuple[int, ...]
 
     @cached_property
     def groups(self) -> list[slice]:
-        """Neighbours with one parent: one of them is true where the parent is."""
+        """Runs of classes with one parent: one of them is true where the parent is."""
         groups, start = [], 0
         for _, members in groupby(self.parents):
             stop = start + len(list(members))
@@ -49,15 +49,15 @@ class Tree:
 
     @cached_property
     def leaves(self) -> npt.NDArray[np.bool_]:
-        """Which classes no other is a kind of."""
+        """Which classes are no other's parent."""
         leaves = np.ones(len(self.parents), bool)
         leaves[[parent for parent in self.parents if parent >= 0]] = False
         return leaves
 
     def multiply(self, probabilities: npt.NDArray[np.float32], only_leaves: bool = False) -> npt.NDArray[np.float32]:
-        """The probability of each class, of those that it has where its parent is true (n, classes).
+        """The probability of each class, from `probabilities` (n, classes) given that its parent is true.
 
-        With `only_leaves` it is 0 for all classes of which others are a kind.
+        With `only_leaves` it is 0 for all classes that are parents of others.
         """
         product = probabilities.copy()
         for index, parent in enumerate(self.parents):

@@ -9,14 +9,14 @@ from .base import MAX_SIDE, Array, Arrays, Gradients, Layer, Saved, Shape
 
 
 class Upsample(Layer):
-    """Every cell as `stride` x `stride` of them, times `scale`.
+    """Every cell repeated `stride` x `stride` times, times `scale`.
 
-    Where `stride` is below 0 the sum of each block of so many cells, times `scale`. Source: darknet's
+    Where `stride` is below 0, the sum of each block of as many cells, times `scale`. Source: darknet's
     ``upsample_layer.c``.
     """
 
     kind = "upsample"
-    resizable = False  # what it is joined with has such a size at few sizes of picture only
+    resizable = False  # it fits what it is joined with at few sizes of picture only
     options = {"stride": integer(2, least=-MAX_SIDE, most=MAX_SIDE), "scale": number(1)}
     stride: int
     scale: float

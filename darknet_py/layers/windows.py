@@ -1,4 +1,4 @@
-"""Where windows lie on a picture: what each holds, and what becomes of each cell that they hold."""
+"""Where windows lie on a picture: each window's cells, and for each cell the sum over windows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ..cfg import Section, integer
 from .base import MAX_SIDE, Array, Shape
 
-# Of layers that pool.
+# Options of layers that pool.
 POOLING = {
     "stride": integer(1, least=1, most=MAX_SIDE),
     "size": integer(0, least=1, most=MAX_SIDE),
@@ -46,7 +46,7 @@ class Windows:
     strides : (int, int)
         How far they lie apart, down and across.
     first : int
-        How many cells the first begins before the picture, at its top and its left.
+        How many cells the first window begins before the picture, at its top and its left.
     dilation : int
         How far a window's cells lie apart.
     """
@@ -60,12 +60,12 @@ class Windows:
         return (self.size - 1) * self.dilation + 1
 
     def count(self, source: Shape, padding: int) -> list[int]:
-        """How many there are down and across a picture that has `padding` cells more; 0 where none."""
+        """How many windows there are down and across a picture with `padding` more cells; 0 where none fits."""
         sides = zip(source[1:], self.strides, strict=True)
         return [count_windows(side + padding, self.size, stride) for side, stride in sides]
 
     def take(self, x: Array, counts: Sequence[int], fill: float = 0) -> Array:
-        """What each holds of `x`, as n x channels x `counts` x rows x columns of a window; `fill` outside."""
+        """The cells of `x` in each window, as n x channels x `counts` x rows x columns of a window; `fill` outside."""
         before = [(0, 0), (0, 0)]
         edges = [(self.first, after) for after in self.reach_beyond(x.shape[2:], counts)]
         padded = np.pad(x, [*before, *edges], constant_values=fill)
@@ -75,7 +75,7 @@ class Windows:
         return windows[:, :, : counts[0], : counts[1]]
 
     def add_up(self, taps: Array, shape: Sequence[int]) -> Array:
-        """For each cell of pictures n x channels x height x width the sum of `taps`, as `take` gives them."""
+        """For each cell of pictures n x channels x height x width, the sum of its `taps`, in the layout of `take`."""
         counts, (height, width) = taps.shape[2:4], shape[2:]
         after = self.reach_beyond((height, width), counts)
         sides = (self.first + height + after[0], self.first + width + after[1])
@@ -89,19 +89,19 @@ class Windows:
         return padded[:, :, self.first : self.first + height, self.first : self.first + width]
 
     def reach_beyond(self, sides: Sequence[int], counts: Sequence[int]) -> list[int]:
-        """How many cells the last reaches beyond each side."""
+        """How many cells the last window reaches beyond each side."""
         last = zip(sides, counts, self.strides, strict=True)
         return [max(0, (count - 1) * stride - self.first + self.extent - side) for side, count, stride in last]
 
 
 def set_up_pooling(layer: Pooling, source: Shape, dense: bool = False) -> tuple[int, int, int, list[int]]:
-    """The stride, size and padding that a layer's options come to, and how many windows lie on its input.
+    """The stride, size and padding that a layer's options result in, and how many windows its input has.
 
     Parameters
     ----------
     layer : Pooling
     source : Shape
-        Of its input.
+        Its input's.
     dense : bool
         Whether windows lie one cell apart, whatever the stride.
 
