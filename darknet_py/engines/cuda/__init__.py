@@ -1,4 +1,4 @@
-"""The CUDA engine: kernels in kernels/, put together and launched by CuPy."""
+"""The CUDA engine: kernels in kernels/, compiled and launched through CuPy."""
 
 from __future__ import annotations
 

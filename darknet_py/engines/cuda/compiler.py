@@ -1,4 +1,4 @@
-"""Kernels through NVRTC, which needs no GPU; what it made is kept in the cache."""
+"""Kernels compiled with NVRTC, which needs no GPU, and kept in the cache."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .kernels import Kernel
 
 INSTALL = "pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12, or for a driver of CUDA 13 cupy-cuda13x nvidia-cuda-nvrtc"
 OPTIONS = ("-std=c++17",)
-OLDEST = 7, 0  # the compute capability from which on there are kernels
+OLDEST = 7, 0  # the lowest compute capability for which there are kernels
 
 
 def compile_kernel(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
-    """`kernel` as a cubin for an `architecture` as ``sm_90``, or as PTX for one as ``compute_90``.
+    """`kernel` as a cubin for an `architecture` like ``sm_90``, or as PTX for one like ``compute_90``.
 
     Raises
     ------
     EngineError
-        Where NVRTC, which is `cupy.cuda.nvrtc`, is not there or does not know the architecture.
+        Where NVRTC, which is `cupy.cuda.nvrtc`, cannot compile it, or does not know the architecture.
     """
     program = nvrtc.createProgram(kernel.source(), f"{kernel.name}.cu", (), ())
     try:
@@ -34,18 +34,18 @@ def compile_kernel(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
 
 
 def check_driver(nvrtc: Any, driver: int) -> str:
-    """NVRTC's version, whose kernels a `driver` of this version of CUDA, as 12080, takes.
+    """NVRTC's version, if a `driver` of this version of CUDA, like 12080, runs what it compiles.
 
     Raises
     ------
     RuntimeError
-        Where NVRTC is not there, or newer than the driver: drivers take what older compilers have made, and newer ones
-        of the same major version.
+        Where NVRTC is missing, or of a newer major version than the driver: drivers run what older compilers have made,
+        and newer ones of the same major version.
     """
     try:
         version = nvrtc.getVersion()
     except RuntimeError as reason:
-        # Older ones do not find it where pip puts it.
+        # Older versions of CuPy do not find it where pip puts it.
         raise RuntimeError(f"{str(reason).splitlines()[0]}; CuPy 14 or later is expected: {INSTALL}") from None
     name = ".".join(map(str, version))
     if version[0] > driver // 1000:
@@ -57,10 +57,10 @@ def check_driver(nvrtc: Any, driver: int) -> str:
 
 
 def architecture_for(nvrtc: Any, gpu: str, capability: tuple[int, int]) -> str:
-    """What to compile for a GPU: its own architecture, or where it is newer than NVRTC PTX of an earlier one.
+    """What to compile for a GPU: its own architecture, or, where NVRTC does not know that, PTX of an earlier one.
 
-    That is the first of the newest generation that NVRTC knows: later ones of a generation were given other numbers
-    since, as 10.1, which became 11.0.
+    That is the first of the newest generation that NVRTC knows: later ones of a generation have been renumbered, like
+    10.1, which became 11.0.
 
     Raises
     ------
@@ -81,6 +81,6 @@ def architecture_for(nvrtc: Any, gpu: str, capability: tuple[int, int]) -> str:
 
 
 def load_compiled(nvrtc: Any, kernel: Kernel, architecture: str) -> bytes:
-    """The compiled kernel, from the cache where it is there."""
+    """The compiled kernel, from the cache if it is there."""
     made_of = f"{architecture} {OPTIONS}\n{nvrtc.getVersion()}\n{kernel.source()}"
     return keep(made_of, ".cubin", lambda: compile_kernel(nvrtc, kernel, architecture))

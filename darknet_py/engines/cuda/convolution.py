@@ -1,4 +1,4 @@
-"""A convolution as algorithms see it: what decides which is fastest, and where its numbers lie."""
+"""A convolution as algorithms see it: what decides which is fastest, and where its numbers are stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .packing import ITEM_SIZES, QUAD, STRIP, Groups
 
 
 class Window(NamedTuple):
-    """What meets a filter for one output."""
+    """The part of the source that a filter covers for one output."""
 
     size_y: int
     size_x: int
@@ -31,7 +31,7 @@ def _of_connected(layer: Connected) -> tuple[int, Window]:
     return 1, Window(height, width, 1, 0)
 
 
-# Of the types of layers that algorithms compute, the groups and the window.
+# For each type of layer that algorithms compute, its groups and its window.
 WINDOWS: dict[type[Layer], Callable[..., tuple[int, Window]]] = {
     Connected: _of_connected,
     Convolutional: _of_convolutional,
@@ -40,13 +40,13 @@ WINDOWS: dict[type[Layer], Callable[..., tuple[int, Window]]] = {
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution or connected layer, with all that is done as it stores: the problem that algorithms solve.
+    """A convolution or connected layer, with all that is done as it stores its output: the problem of algorithms.
 
     Attributes
     ----------
     precision : str
     pictures, height, width : int
-        Of the source.
+        The source's.
     out_height, out_width : int
     size_y, size_x, stride, padding : int
         A connected layer's window is the whole picture.
@@ -54,7 +54,7 @@ class Convolution:
     source_stride, target_stride, residual_stride : int
         Numbers from one pixel to the next; the last is 0 where nothing is added.
     activation, final_activation : str
-        Before something is added and after it.
+        Before and after a residual is added.
     depthwise : bool
         Whether each filter has a channel of its own: `groups` then joins groups of one channel and one filter.
     """
@@ -84,12 +84,12 @@ class Convolution:
 
     @property
     def numbers(self) -> int:
-        """Of a window, that are summed over."""
+        """How many numbers of a window are summed over."""
         return self.size_y * self.size_x * self.groups.channels
 
     @property
     def strips(self) -> int:
-        """That hold these."""
+        """How many strips hold these."""
         return ceil(self.numbers * ITEM_SIZES[self.precision] / STRIP)
 
     @property
@@ -110,7 +110,7 @@ class Operands:
     weights, biases : int
         In the order that the algorithm reads.
     workspace, arrived : int
-        Of what an implementation needs besides: bytes of any content, and zeros that it leaves as zeros.
+        Those of what else an implementation needs: bytes of any content, and zeros that it leaves as zeros.
     """
 
     source: int

@@ -20,15 +20,15 @@ from ..passes import SLOPES
 from .convolution import Convolution
 from .kept import forget, is_kept, keep
 
-# As cuDNN calls them. Not float32, of which it makes tf32. What it stores in tf32 is not rounded: tensor
-# cores that read it cut it off.
+# As cuDNN calls them. Not float32, which it computes in tf32. What it stores in tf32 is not rounded: tensor
+# cores that read it truncate it.
 PRECISIONS = {"tf32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16"}
 SOURCE, WEIGHTS, BIASES, RESIDUAL, TARGET = range(1, 6)  # tensors of a graph
 MAX_WORKSPACE = 64 << 20  # bytes
-PER_ENGINE, CONSIDERED = 2, 4  # plans, those that cuDNN thinks best: each takes about half a second to compile
+PER_ENGINE, CONSIDERED = 2, 4  # plans, those that cuDNN rates best: each takes about half a second to compile
 MOST_COMPILERS, COMPILER_MEMORY = 16, 500_000_000  # processes that compile plans, and the bytes of each
-PATIENCE = 10.0  # seconds that are waited for each of a process's plans
-ASKED = re.compile(r"cudnn:eng(\d+)_k24=(\d+)")  # plans that can be had without being proposed
+PATIENCE = 10.0  # seconds to wait for each of a process's plans
+ASKED = re.compile(r"cudnn:eng(\d+)_k24=(\d+)")  # plans that can be requested without being proposed
 # Activations besides the `SLOPES`, as nodes of a graph.
 CURVES: dict[str, Callable[[Any, Any], Any]] = {
     "logistic": lambda graph, x: graph.sigmoid(x),
@@ -67,7 +67,7 @@ class GraphLaunch:
     Attributes
     ----------
     cudnn : Cudnn
-        That executes it.
+        The library that executes it.
     plan : Plan
     tensors : dict of int to int
         Addresses by the graph's tensors.
@@ -82,7 +82,7 @@ class GraphLaunch:
 
 
 def open_cudnn(gpu: str, number: int, current: Callable[[], AbstractContextManager[None]]) -> Cudnn | None:
-    """The library for the GPU of this `number`, by the parameters of `Cudnn`; None where it is not installed whole."""
+    """The library for the GPU of this `number`, by the parameters of `Cudnn`; None where it is not fully installed."""
     try:
         import cudnn
     except ImportError:
@@ -108,12 +108,12 @@ def open_cudnn(gpu: str, number: int, current: Callable[[], AbstractContextManag
 def _create_handle(cudnn: Any) -> Any:
     try:
         return cudnn.create_handle()
-    except RuntimeError as reason:  # which would be taken for one that says that the GPU does not work
+    except RuntimeError as reason:  # which would be mistaken for a GPU that does not work
         raise UnsupportedError(_first_line(reason)) from None
 
 
 def _describe(cudnn: Any, number: int) -> str:
-    """A GPU in cuDNN's own JSON, by which a process without a GPU knows it; empty where this cuDNN has none."""
+    """A GPU in cuDNN's own JSON, which describes it to a process without a GPU; empty where this cuDNN has none."""
     try:
         text: str = cudnn.create_device_properties(number).serialize()
     except (AttributeError, RuntimeError):
@@ -137,13 +137,13 @@ class Cudnn:
     frontend : module
         cudnn, NVIDIA's frontend.
     gpu : str
-        Its name and the versions of its software, for which plans are kept.
+        The GPU's name and the versions of its software, for which plans are kept.
     current : callable
         A context in which the calling thread's calls go to this GPU.
     properties : str
         The GPU in cuDNN's JSON; where it is empty, no other processes compile plans.
     **where
-        ``handle`` or ``device_property``, by which the library knows the GPU.
+        ``handle`` or ``device_property``, which tells the library the GPU.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ class Cudnn:
     version : str
         The library's and the frontend's.
     plans : dict of (Convolution, str) to Plan
-        That are compiled or loaded, by their names.
+        Those that are compiled or loaded, by their names.
     """
 
     def __init__(
@@ -163,17 +163,17 @@ class Cudnn:
         **where: Any,
     ) -> None:
         self.frontend, self._current, self._where, self._properties = frontend, current, where, properties
-        # The graphs' own text: an old plan of another graph would compute something else.
+        # The text that defines the graphs: an old plan of another graph would compute something else.
         self._made_of = Path(__file__).read_text(encoding="utf-8") + repr(SLOPES)
         self.version = f"cudnn {frontend.backend_version()}, frontend {frontend.__version__}"
         self._made_for = f"{gpu}, {self.version}"
         self._lock = threading.Lock()
         self._idle: list[Any] = []  # handles that nobody uses: destroying one would disturb what others record
         self.plans: dict[tuple[Convolution, str], Plan] = {}
-        self._compiled: dict[tuple[Convolution, str], bytes] = {}  # by others, and not asked for yet
+        self._compiled: dict[tuple[Convolution, str], bytes] = {}  # by other processes, and not asked for yet
 
     def names(self, convolution: Convolution) -> list[str]:
-        """Plans that may compute `convolution`, of several engines, the probably fastest first."""
+        """Names of plans that may compute `convolution`, of several engines, those that are probably fastest first."""
         try:
             with self._working():
                 _, names = self._planned(convolution)
@@ -189,7 +189,7 @@ class Cudnn:
         return chosen[:CONSIDERED]
 
     def plan(self, convolution: Convolution, name: str) -> Plan:
-        """The compiled graph, from the cache where it is there.
+        """The compiled graph, from the cache if it is there.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class Cudnn:
             if key not in self.plans:
                 compiled = keep(self._content(*key), SUFFIX, lambda: self._compile(convolution, name))
                 graph = self.frontend.pygraph(**self._where)
-                graph.deserialize(list(compiled))  # which takes no bytes
+                graph.deserialize(list(compiled))  # which does not accept bytes
                 workspace = graph.get_workspace_size()
                 if workspace > MAX_WORKSPACE:
                     raise UnsupportedError(f"takes a workspace of {workspace >> 20} MiB")
@@ -210,10 +210,10 @@ class Cudnn:
     def compile_beside(
         self, wanted: Iterable[tuple[Convolution, str]], told: Callable[[list[Aside]], Iterable[Aside]] = iter
     ) -> None:
-        """Compile plans that are not kept yet by other processes, one for each core: `plan` holds up all threads.
+        """Compile plans that are not kept yet in other processes, one for each core: `plan` holds up all threads.
 
-        There are fewer where memory does not suffice. A plan that none brings is compiled where it is asked for. `told`
-        shows how many have come back.
+        There are fewer processes where memory does not suffice. A plan that none returns is compiled when it is asked
+        for. `told` shows how many have finished.
         """
         missing = [key for key in wanted if key not in self.plans and not is_kept(self._content(*key), SUFFIX)]
         count = min(core_count(), MOST_COMPILERS, len(missing)) if self._properties else 0
@@ -227,7 +227,7 @@ class Cudnn:
                 self._compiled |= {key: compiled for key, compiled in brought if compiled is not None}
 
     def settle(self, convolution: Convolution, refused: Iterable[str]) -> None:
-        """Let go of the plans for `convolution` of the `refused` names, in the cache too."""
+        """Drop the plans for `convolution` of the `refused` names, from the cache too."""
         with self._lock:
             for name in refused:
                 self._compiled.pop((convolution, name), None)
@@ -235,7 +235,7 @@ class Cudnn:
                 forget(self._content(convolution, name), SUFFIX)
 
     def _content(self, convolution: Convolution, name: str) -> str:
-        """What decides a compiled plan."""
+        """All that a compiled plan depends on."""
         return "\n".join([self._made_for, self._made_of, repr(convolution), name])
 
     def graph(self, convolution: Convolution) -> Any:
@@ -284,7 +284,7 @@ class Cudnn:
             launch.plan.graph.execute(launch.tensors, launch.workspace, handle)
 
     def open_handle(self, owner: object, stream: int) -> Any:
-        """What executes graphs in a CUDA `stream`, as long as its `owner` lives.
+        """A handle to execute graphs in a CUDA `stream`, as long as its `owner` lives.
 
         Raises
         ------
@@ -298,7 +298,7 @@ class Cudnn:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        """Let the library work for this thread alone, and make of its errors `UnsupportedError`."""
+        """Let the library work for this thread alone, and turn its errors into `UnsupportedError`."""
         with self._lock, self._current():
             try:
                 yield
@@ -306,7 +306,7 @@ class Cudnn:
                 raise UnsupportedError(f"cuDNN declines: {_first_line(reason)}") from None
 
     def _planned(self, convolution: Convolution) -> tuple[Any, list[str]]:
-        """A graph and the names of its plans, by what cuDNN thinks of them."""
+        """A graph and the names of its plans, in the order in which cuDNN rates them."""
         graph = self.graph(convolution)
         graph.validate()
         graph.build_operation_graph()
@@ -330,7 +330,7 @@ class Cudnn:
 
 
 def compile_plans(work: tuple[str, Sequence[tuple[Convolution, str]]]) -> list[bytes | None]:
-    """Plans for a GPU that is known by its properties alone; None for one that cuDNN declines."""
+    """Compile plans for a GPU that is known only by its properties; None for a plan that cuDNN declines."""
     import cudnn
 
     with suppress(ImportError, RuntimeError):  # where pip puts NVRTC, cuDNN alone does not find all of it

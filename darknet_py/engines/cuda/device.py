@@ -1,4 +1,4 @@
-"""The GPU, through CuPy: memory, kernels, graphs. Nothing else here knows CuPy."""
+"""The GPU, through CuPy: memory, kernels, graphs. No other module here imports CuPy."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ ANY = "engine=cuda"  # what was asked for where no GPU was named
 
 
 class Memory(Protocol):
-    """Bytes on the GPU; they are free again when this is gone."""
+    """Bytes on the GPU, which are freed when this is gone."""
 
     address: int
     size: int
 
 
 class Queue(Protocol):
-    """Work that is done in its order, beside that of other queues."""
+    """Work that is done in order, at the same time as that of other queues."""
 
     def write(self, memory: Memory, array: npt.NDArray[Any]) -> None:
-        """Copy `array` to the begin of `memory`; when this returns, the array may change."""
+        """Copy `array` to the beginning of `memory`; when this returns, the array may change."""
 
     def read(self, memory: Memory, array: npt.NDArray[Any]) -> None:
-        """Copy from the begin of `memory` into `array`, once all that came before is done."""
+        """Copy from the beginning of `memory` into `array`, once all earlier work is done."""
 
     def compile(
         self, launches: Iterable[Launch | GraphLaunch], told: Callable[[list[Kernel]], Iterable[Kernel]] = iter
@@ -52,7 +52,7 @@ class Queue(Protocol):
         """
 
     def record(self, launches: Iterable[Launch | GraphLaunch]) -> Any:
-        """What `replay` does again and again with little effort.
+        """Record `launches`, so that `replay` repeats them with little effort.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Queue(Protocol):
         """Do what was recorded; the caller does not wait for it."""
 
     def measure(self, recording: Any, times: int) -> float:
-        """Seconds that `recording` takes, the least of so many `times`."""
+        """Seconds that `recording` takes, the least of so many runs."""
 
 
 class Device(Protocol):
@@ -75,7 +75,7 @@ class Device(Protocol):
     name : str
         As its maker calls it.
     versions : str
-        Of the software on which the speed of kernels depends.
+        The versions of the software on which the speed of kernels depends.
     capability : tuple of int
         Its compute capability.
     multiprocessors : int
@@ -95,7 +95,7 @@ class Device(Protocol):
         Raises
         ------
         MemoryError
-            Where there are not so many left.
+            Where fewer are left.
         """
 
     def upload(self, array: npt.NDArray[Any]) -> Memory:
@@ -105,7 +105,7 @@ class Device(Protocol):
         """Bytes that could be allocated."""
 
     def open_queue(self, blocking: bool = False) -> Queue:
-        """A queue of its own; where it is `blocking`, who waits for it leaves the core to others."""
+        """A new queue; if it is `blocking`, a thread that waits for it leaves the core to others."""
 
     def open_cudnn(self) -> Cudnn | None:
         """cuDNN for this GPU; None where it is not installed."""
@@ -123,9 +123,9 @@ class CupyMemory:
 
     @property
     def staging(self) -> npt.NDArray[np.uint8]:
-        """Memory of the host that the GPU reads and writes by itself."""
+        """Pinned memory of the host, which the GPU reads and writes by itself."""
         if self._staging is None:
-            # CuPy's pool would keep what is freed for as many bytes again; there are as many sizes as pictures have.
+            # CuPy's pool would keep freed memory for requests of the same size; there are as many sizes as of pictures.
             pinned = self._cupy.cuda.PinnedMemory(self.size)
             pointer = self._cupy.cuda.PinnedMemoryPointer(pinned, 0)
             self._staging = np.frombuffer(pointer, np.uint8, self.size)
@@ -133,7 +133,7 @@ class CupyMemory:
 
 
 def tell_gpus() -> list[str]:
-    """Each GPU in words: what it is, what it has free, what it runs with; or why it cannot be used.
+    """Each GPU in words: what it is, how much memory is free, what software it has; or why it cannot be used.
 
     Raises
     ------
@@ -172,7 +172,7 @@ class CupyDevice:
         Where CuPy is not installed or finds no such GPU, or no kernels can be made for it.
     """
 
-    # What a thread records breaks where another one, of whatever network, makes the GPU wait, as these things may.
+    # A thread's recording breaks when another one, of any network, makes the GPU wait, as what this guards may.
     setting_up = threading.RLock()
 
     def __init__(self, number: int | None = None) -> None:
@@ -193,7 +193,7 @@ class CupyDevice:
             raise self._unusable(reason) from None
 
     def _open(self) -> None:
-        """Ask for what the engine must know, and see whether the GPU works."""
+        """Ask for what the engine must know, and check that the GPU works."""
         with self.current():
             runtime, nvrtc = self.cupy.cuda.runtime, self.cupy.cuda.nvrtc
             properties = runtime.getDeviceProperties(self.number)
@@ -208,7 +208,7 @@ class CupyDevice:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Let this thread's calls go to this GPU, and put CUDA's errors in one line."""
+        """Let this thread's calls go to this GPU, and turn CUDA's errors into those of this program."""
         with self._explained():
             self.cupy.cuda.runtime.setDevice(self.number)
             yield
@@ -221,7 +221,7 @@ class CupyDevice:
             if error.status == OUT_OF_MEMORY:
                 raise MemoryError(str(error)) from None
             raise self._unusable(error) from None
-        except RuntimeError as error:  # of CUDA's libraries CuPy finds none, or none that fits
+        except RuntimeError as error:  # CuPy finds no libraries of CUDA's, or none that fits
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> EngineError:
@@ -232,7 +232,7 @@ class CupyDevice:
         with self.setting_up, self.current():
             memory = CupyMemory(self.cupy, size)
             self.cupy.cuda.runtime.memset(memory.address, 0, size)
-            self.cupy.cuda.runtime.streamSynchronize(0)  # of the device would disturb what other threads record
+            self.cupy.cuda.runtime.streamSynchronize(0)  # deviceSynchronize would disturb what other threads record
         return memory
 
     def upload(self, array: npt.NDArray[Any]) -> CupyMemory:
@@ -256,7 +256,7 @@ class CupyDevice:
         return open_cudnn(f"{self.name}, {self.versions}", self.number, self.current)
 
     def compile(self, kernels: Iterable[Kernel], told: Callable[[list[Kernel]], Iterable[Kernel]] = iter) -> None:
-        """Compile kernels that are not yet, each on a core; `told` shows how many are done."""
+        """Compile the kernels that are not compiled yet, one on each core; `told` shows how many are done."""
         load = partial(load_compiled, self.cupy.cuda.nvrtc, architecture=self._architecture)
         with self._compiling, self._explained():
             known = self._compiled, self._functions
@@ -292,7 +292,7 @@ class CupyQueue:
     ----------
     device : CupyDevice
     blocking : bool
-        Whether who waits sleeps; else it asks again and again, which is sooner to notice.
+        Whether a thread that waits sleeps; otherwise it polls, which notices the end sooner.
     """
 
     def __init__(self, device: CupyDevice, blocking: bool) -> None:
@@ -305,7 +305,7 @@ class CupyQueue:
     def write(self, memory: CupyMemory, array: npt.NDArray[Any]) -> None:
         numbers = np.ascontiguousarray(array)
         with self.device.current():
-            staging = memory.staging[: numbers.nbytes]  # free again: after a write comes what waits for it
+            staging = memory.staging[: numbers.nbytes]  # free again: each write is followed by a wait
             staging[:] = numbers.reshape(-1).view(np.uint8)
             runtime = self.cupy.cuda.runtime
             runtime.memcpyAsync(
@@ -340,7 +340,7 @@ class CupyQueue:
             try:
                 for launch in ready:
                     launch()
-            except BaseException:  # the stream would record for ever; that it has recorded in vain is no news
+            except BaseException:  # the stream would record for ever; that the recording is invalid is no news
                 with suppress(Exception):
                     self.stream.end_capture()
                 raise
@@ -367,7 +367,7 @@ class CupyQueue:
         return seconds
 
     def _ready(self, launch: Launch | GraphLaunch) -> Callable[[], None]:
-        """What puts `launch` into the stream, with all loaded that it needs."""
+        """A function that puts `launch` into the stream, with everything loaded that it needs."""
         if isinstance(launch, Launch):
             return partial(self._launch_kernel, launch, self.device.function(launch.kernel))
         execute = partial(self._execute_graph, launch)
@@ -381,7 +381,7 @@ class CupyQueue:
 
     def _launch_kernel(self, launch: Launch, function: Any) -> None:
         kernel = launch.kernel
-        pointers = (ctypes.c_void_p * 1)(launch.arguments.ctypes.data)  # the driver copies what it points at
+        pointers = (ctypes.c_void_p * 1)(launch.arguments.ctypes.data)  # the driver copies what they point at
         self.cupy.cuda.driver.launchKernel(
             function.ptr, *launch.grid, 1, kernel.threads, 1, 1, kernel.shared,
             self.stream.ptr, ctypes.addressof(pointers), 0,
@@ -391,7 +391,7 @@ class CupyQueue:
 def _import_cupy(asked: str) -> Any:
     try:
         import cupy
-    except Exception as reason:  # with a NumPy that does not fit to it, of many kinds
+    except Exception as reason:  # errors of many kinds, with an incompatible NumPy
         missing = isinstance(reason, ModuleNotFoundError) and reason.name == "cupy"
         cause = str(reason.__cause__ or reason).strip() or type(reason).__name__  # CuPy's own text begins with a rule
         text = "CuPy is not installed" if missing else f"CuPy cannot be loaded: {cause.splitlines()[0]}"

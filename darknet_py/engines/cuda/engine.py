@@ -1,4 +1,4 @@
-"""The CUDA engine: parameters on the GPU once, and plans for sizes of picture, which divide batches."""
+"""The CUDA engine: parameters, once on the GPU, and plans for sizes of picture, which divide batches."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from .prepared import Prepared
 from .tune import Tuner
 
 MOST_PICTURES = 65535  # thread blocks of a grid's second axis
-MOST_NUMBERS = 1 << 31  # of a value, that kernels can count
+MOST_NUMBERS = 1 << 31  # in a value: more than kernels can count
 _FREE = "stop what else runs there, or take the CPU: -nogpu"
 
 
 class CudaEngine(Prepared):
-    """A network's program, its parameters on the GPU once for all shapes of batches.
+    """A network's program, with its parameters on the GPU once for all shapes of batches.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class CudaEngine(Prepared):
     device : Device
     precision : str
     tuner : Tuner, optional
-        By which implementations are chosen; by a model alone where absent.
+        Chooses implementations; a model alone does where it is absent.
     interpolate : callable, optional
         A faster `images.fit.interpolate` for forks, which fit many pictures; loading it would hold up a single one.
 
@@ -89,7 +89,7 @@ class CudaEngine(Prepared):
         self.program = scale_after(self.program, [layer for layer, task in self.factors if task == "scale"])
 
     def _join_family(self, blocking: bool = False) -> None:
-        """Begin with a queue, and nothing else, of its own."""
+        """Begin with a queue of its own, and no executions."""
         self.queue = self.device.open_queue(blocking)
         self.executions = Executions(self._family)
 
@@ -139,20 +139,20 @@ class CudaEngine(Prepared):
         return CudaPlan(self, average_first(layers))
 
     def fork(self, threads: int) -> CudaEngine:
-        """An engine on the same parameters with a queue of its own, whose plans run beside this one's."""
+        """An engine on the same parameters with a queue of its own, to run at the same time as this one."""
         engine = copy(self)
         engine._join_family(blocking=True)
         engine.interpolate = self._fork_interpolate
         return engine
 
     def check_process(self) -> None:
-        """Hold that this process is the one that opened the GPU: locks and CUDA are of no use to a forked child."""
+        """Raise EngineError unless this process opened the GPU: locks and CUDA are of no use to a forked child."""
         if os.getpid() != self._process:
             reason = "a forked process cannot use its parent's GPU; start it by multiprocessing's spawn, and load the "
             raise EngineError(f"{reason}network there, or take the CPU: -nogpu", option=self.device.name)
 
     def _execution(self, layers: Sequence[Layer], pictures: int) -> Execution:
-        """What runs `pictures`, or more of them, through a plan's layers."""
+        """The execution that runs `pictures`, or more of them, through a plan's layers."""
         _, height, width = layers[0].input_shapes[0]
         make = partial(Execution, self, layers, pictures)
         execution = self.executions.serve((height, width, pictures), make)
@@ -161,7 +161,7 @@ class CudaEngine(Prepared):
         return execution
 
     def _out_of_memory(self, layers: Sequence[Layer], pictures: int) -> CfgError | EngineError:
-        """That `pictures` are too many, and how many would do."""
+        """The error that says that `pictures` are too many, and how many would fit."""
         free = self.device.free_memory()
         one = lay_out(self.program, layers, self.precision, 1).size + 4 * layers[0].input_shapes[0].size
         needed = f"{pictures * one / 2**30:.1f} GiB on {self.device.name}, of which {free / 2**30:.1f} are free"
@@ -191,7 +191,7 @@ class CudaPlan:
             raise CfgError(f"a picture of {size} has more numbers in a layer than the GPU counts; take the CPU: -nogpu")
 
     def execution(self, pictures: int) -> Execution:
-        """What runs so many pictures, or more."""
+        """The execution that runs so many pictures, or more."""
         return self.engine._execution(self.layers, pictures)
 
     def run(self, batch: Array) -> Array:

@@ -77,7 +77,7 @@ class Execution:
         return outputs
 
     def replay(self) -> None:
-        """Go through all work once more, from what lies in the images' memory."""
+        """Do all work once more, on what is in the images' memory."""
         for recording in self.recordings:
             if isinstance(recording, HostCall):
                 self._call_host(recording)
@@ -100,20 +100,20 @@ class Execution:
         return calls
 
     def _allocate_workspace(self, considered: Mapping[Convolution, Sequence[Implementation]]) -> None:
-        """As much as any of the choices needs."""
+        """Allocate as much as any of the choices needs."""
         sizes = [choice.workspace(problem) for problem, choices in considered.items() for choice in choices]
-        self.workspace: Memory | None = None  # the old one goes first
+        self.workspace: Memory | None = None  # the old one is freed first
         self.workspace = self.device.allocate(max([1, *sizes]))
         self.lowering.workspace = self.workspace.address
 
     def _run_at_random(self) -> None:
-        """Leave in memory what random pictures leave: zeros would heat the GPU less."""
+        """Run random pictures, whose values stay in memory: zeros would heat the GPU less."""
         self._record()
         self.queue.write(self.images, np.random.default_rng(0).random(self.images.size // 4, np.float32))
         self.replay()
 
     def _record(self) -> None:
-        """Make the graph; with other implementations in place of those that fail after all."""
+        """Make the graph, with other implementations in place of those that fail after all."""
         try:
             self.launches = self.lowering.launches(self.images.address, self.answers.address)
             parts = groupby(self.launches, lambda work: isinstance(work, HostCall))
@@ -127,7 +127,7 @@ class Execution:
             self._record()
 
     def _record_part(self, on_host: bool, works: Iterable[Any]) -> Iterable[Any]:
-        """Graphs of launches that follow each other, or calls of the host."""
+        """Graphs of launches that follow each other, or calls on the host."""
         return works if on_host else [self.queue.record(works)]
 
     def _call_host(self, call: HostCall) -> None:

@@ -1,4 +1,4 @@
-"""What took long to compile, kept in the cache and known to be whole when it comes back."""
+"""What took long to compile, kept in the cache and checked when it is read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def cache_folder() -> Path:
 
 
 def keep(made_of: str, suffix: str, make: Callable[[], bytes]) -> bytes:
-    """What `make` returns, which `made_of` decides: from the cache where it is there and whole."""
+    """What `make` returns, which depends on `made_of` alone: from the cache if it is there and undamaged."""
     return cache.keep(_path(made_of, suffix), lambda kept: make(), small=True)
 
 
 def is_kept(made_of: str, suffix: str) -> bool:
-    """Whether `keep` would take it from the cache."""
+    """Whether `keep` would read it from the cache."""
     try:
         return cache.is_kept(_path(made_of, suffix))
     except cache.UntrustedError:
@@ -29,7 +29,7 @@ def is_kept(made_of: str, suffix: str) -> bool:
 
 
 def forget(made_of: str, suffix: str) -> None:
-    """Let the cache no longer have it."""
+    """Remove it from the cache."""
     with contextlib.suppress(OSError):
         _path(made_of, suffix).unlink()
 

@@ -1,4 +1,4 @@
-"""The kernels' text: from the files in kernels/ to what a compiler takes, and the arguments that each kernel has."""
+"""The kernels' source, put together from the files in kernels/, and the arguments of each kernel."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ CURVES = {
 # As kernels' templates take them.
 ACTIVATION_CODES = dict.fromkeys(SLOPES, "SLOPE") | {name: str(code) for code, name in enumerate(CURVES)}
 TYPES = {"float32": "float", "tf32": "tfloat32", "float16": "half", "bfloat16": "bfloat16"}
-STATIC_SHARED = 1 << 10  # bytes of shared memory, at most, that a kernel has besides what it is given
-THREADS = 256  # a thread block, where a kernel does not need another number
+STATIC_SHARED = 1 << 10  # bytes of static shared memory that a kernel has, at most
+THREADS = 256  # in a thread block, where a kernel does not need another number
 
-# For each kind of arguments the fields of its C structure. Strides are numbers from one pixel to the next.
+# For each kind of arguments, the fields of its C structure. Strides are numbers from one pixel to the next.
 STRUCTURES = {
     "Convolution": (
         ("const void*", "source"),
@@ -125,7 +125,7 @@ STRUCTURES = {
         ("float", "temperature"),
     ),
 }
-# The device functions whose template takes types and numbers alone, with their file in kernels/ and the kind of their
+# The device functions whose template takes only types and numbers, with their file in kernels/ and the kind of their
 # arguments.
 FUNCTIONS = {
     "enter": ("elementwise", "Elements"),
@@ -155,12 +155,12 @@ class Kernel:
     structure : str
         The kind of its arguments.
     threads : int
-        A thread block.
+        In a thread block.
     shared : int
-        Bytes of dynamic shared memory a thread block.
+        Bytes of dynamic shared memory for each thread block.
     resident : int
-        Thread blocks that a multiprocessor has room for at least; few may have many registers each, for loads that are
-        under way together. 0 leaves it to the compiler.
+        Thread blocks that a multiprocessor has room for at least; the fewer, the more registers each may have, for more
+        loads in flight. 0 leaves it to the compiler.
     """
 
     file: str
@@ -172,7 +172,7 @@ class Kernel:
 
     @property
     def name(self) -> str:
-        """Of the compiled function."""
+        """The compiled function's."""
         return "".join(c if c.isalnum() else "_" for c in self.call).strip("_")
 
     def source(self, intrinsics: Path = FOLDER / "intrinsics.cuh") -> str:
@@ -190,14 +190,14 @@ class Kernel:
 def kernel_of(function: str, *template: str | int, **launch: int) -> Kernel:
     """The kernel of one of the `FUNCTIONS`, for these arguments of its `template`, in C.
 
-    `launch` are the other attributes of `Kernel`, where they differ from what most have.
+    `launch` are the other attributes of `Kernel`, where they differ from its defaults.
     """
     file, structure = FUNCTIONS[function]
     return Kernel(file, f"{function}<{', '.join(map(str, template))}>", structure, **launch)
 
 
 def activation_arguments(name: str) -> tuple[str, float]:
-    """What kernels that are compiled for the activation `name` take: its code in their template, and the slope."""
+    """What kernels that apply the activation `name` take: its code in their template, and the slope."""
     return ACTIVATION_CODES[name], SLOPES.get(name, 0)
 
 

@@ -1,4 +1,4 @@
-"""Where the values of a program lie in a GPU's memory."""
+"""Where the values of a program are stored in a GPU's memory."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from ..passes import INPUT, Program, Step
 from .convolution import WINDOWS, Convolution
 from .packing import ITEM_SIZES, QUAD, merge_groups, round_up
 
-ALIGNMENT = 256  # bytes, of what is allocated
+ALIGNMENT = 256  # bytes, of each buffer
 
 
 @dataclass(frozen=True)
 class Value:
-    """Where a value lies.
+    """Where a value is stored.
 
     Attributes
     ----------
     address : int
-        Of its first number.
+        That of its first number.
     shape : Shape
         A picture's.
     stride : int
         Numbers from one pixel to the next.
     channels : int
-        With those that fill up a pack and belong to it.
+        How many it has, with those that fill up its last pack.
     """
 
     address: int
@@ -36,7 +36,7 @@ class Value:
 
 
 class Layout:
-    """Where the values of a program lie, for some number of pictures.
+    """Where the values of a program are stored, for some number of pictures.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ class Layout:
     quads : collection of int
         The root values whose pixels are `packing.QUAD` channels apart.
     rest : bool
-        Whether the network's input has, behind its channels, what rounding leaves of them.
+        Whether the network's input has, after its channels, the remainders that rounding leaves of them.
 
     Attributes
     ----------
     size : int
-        Bytes that all take, the network's input in the engine's layout included.
+        Bytes that all values take, including the network's input in the engine's layout.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Layout:
         return QUAD if root in self._quads else round_up(self._shape(root).channels)
 
     def value(self, value: int, memory: int) -> Value:
-        """Where `value` lies, in memory that begins at the address `memory`."""
+        """Where `value` is stored, in memory that begins at the address `memory`."""
         _, channel, slot = self._place(value)
         shape, stride = self._shape(value), self.stride(value)
         address = memory + self.offsets[slot] + channel * self.item
@@ -105,7 +105,7 @@ class Layout:
 
 
 def describe(step: Step, layout: Layout) -> Convolution:
-    """The convolution or connected layer of `step`, for what implements it."""
+    """The convolution or connected layer of `step`, as algorithms see it."""
     layer, source = layout.layers[step.layer], layout.value(step.source, 0)
     groups, window = WINDOWS[type(layer)](layer)
     channels, filters = layer.input_shapes[0].channels, layer.shape.channels

@@ -29,8 +29,8 @@ from .layout import Layout, Value, describe
 from .packing import PACK, QUAD, round_up
 
 VECTOR = 16  # bytes that a thread loads or stores at once, where values allow it
-AVERAGING_THREADS = 512  # a thread block of averages: as much in flight as one multiprocessor needs
-AVERAGING_BLOCKS = 2  # a multiprocessor: for more there are too few registers to have many loads under way
+AVERAGING_THREADS = 512  # in a thread block that averages: as many loads in flight as one multiprocessor needs
+AVERAGING_BLOCKS = 2  # on a multiprocessor: with more there are too few registers to have many loads in flight
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class HostCall:
     inputs : mapping of int to Memory
         For each value that it reads, float32 in the caller's layout.
     output : Memory
-        What comes of it, in that layout.
+        Its result, in that layout.
     packed : Memory
         The same in the engine's layout.
     """
@@ -65,17 +65,17 @@ class Lowering:
     packed : mapping of int to PackedWeights
         For convolutions and connected layers.
     factors : mapping of (int, str) to (int, int)
-        For layers, and the tasks of their steps that scale, the addresses of factors and biases.
+        Addresses of factors and biases, by the layer and the task of the step that scales.
     choices : mapping of Convolution to Implementation
     host_calls : mapping of Step to HostCall
         For the steps that have no kernel.
     arrived : int
-        As `Operands` says.
+        As in `Operands`.
 
     Attributes
     ----------
     workspace : int
-        As `Operands` says; to be set where implementations need some.
+        As in `Operands`; to be set where implementations need some.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Lowering:
         self.layers, self.pictures = layout.layers, layout.pictures
 
     def launches(self, images: int, outputs: int) -> list[Work]:
-        """All that is to be done: from the caller's pictures at the address `images` to its answers at `outputs`."""
+        """All work, from the caller's pictures at the address `images` to its answers at `outputs`."""
         launches: list[Work] = [self._enter(images, self._value(INPUT), self.layout.rest)]
         program = self.layout.program
         *steps, last = program.steps
@@ -109,9 +109,9 @@ class Lowering:
         return [*launches, *self._lower(last), self._leave(self._value(program.output), outputs)]
 
     def _enter(self, plain: int, target: Value, rest: bool = False) -> Launch:
-        """From float32 in the caller's layout at the address `plain`; up to a pixel's stride all is written.
+        """Convert from float32 in the caller's layout at the address `plain`; each pixel's whole stride is written.
 
-        With `rest`, behind its channels what rounding leaves of them.
+        With `rest`, the channels are followed by the remainders that rounding leaves of them.
         """
         channels, height, width = target.shape
         return self._per_number(
@@ -120,7 +120,7 @@ class Lowering:
         )  # fmt: skip
 
     def _leave(self, source: Value, plain: int) -> Launch:
-        """To float32 in the caller's layout at the address `plain`."""
+        """Convert to float32 in the caller's layout at the address `plain`."""
         channels, height, width = source.shape
         return self._per_number(
             "leave", source, channels, source=source.address, target=plain, source_stride=source.stride,
@@ -167,7 +167,7 @@ class Lowering:
         yield from self.convolution(step, self.choices[describe(step, self.layout)])
 
     def _vector(self, *values: Value) -> int:
-        """How many channels of `values` a thread takes at once: `VECTOR` bytes where all lie so, else a quad."""
+        """How many channels of `values` a thread takes at once: `VECTOR` bytes if all are aligned so, else a quad."""
         most = VECTOR // self.layout.item
         wide = all(value.stride % most == 0 and value.address % VECTOR == 0 for value in values)
         return most if wide else QUAD
@@ -177,7 +177,7 @@ class Lowering:
     ) -> Launch:
         """A thread for each vector of channels of a pixel; `values` are the source, the target and what else is read.
 
-        Where it has an `activation` the kernel is compiled for it.
+        With an `activation`, the kernel is compiled for it.
         """
         source, target, *_ = values
         vector = self._vector(*values)
@@ -194,7 +194,7 @@ class Lowering:
         return Launch(kernel, (ceil(pixels * (target.channels // vector) / THREADS), 1), arguments)
 
     def _per_number(self, function: str, over: Value, numbers: int, *template: int, **fields: float) -> Launch:
-        """A thread for each of `numbers` of each pixel of `over`; `template` are more arguments of the kernel's."""
+        """A thread for each of `numbers` of each pixel of `over`; `template` are more arguments for the kernel's."""
         pixels = self.pictures * over.shape.height * over.shape.width
         kernel = kernel_of(function, TYPES[self.precision], *template)
         grid = ceil(pixels * numbers / THREADS), 1
@@ -259,7 +259,7 @@ class Lowering:
         )  # fmt: skip
 
     def _copy(self, step: Step) -> Iterator[Launch]:
-        """The sources side by side, and zeros behind the last one up to a whole pack."""
+        """Copy the sources side by side, and zeros after the last one up to a whole pack."""
         target = self._value(step.target)
         channel = 0
         for number, source in enumerate(map(self._value, step.sources), 1):
@@ -269,7 +269,7 @@ class Lowering:
             channel += channels
 
     def _copy_channels(self, source: Value, channels: int, target: Value, filled: int, first: int = 0) -> Launch:
-        """The first `channels` of `source` to those of `target` from `first` on, and zeros, `filled` in all."""
+        """Copy the first `channels` of `source` to `target`, from `first` on, and then zeros: `filled` in all."""
         return self._per_number(
             "copy", target, filled, source=source.address, source_stride=source.stride,
             target=target.address + first * self.layout.item, target_stride=target.stride,
@@ -277,7 +277,7 @@ class Lowering:
         )  # fmt: skip
 
     def _softmax(self, step: Step, to: str, **target: int) -> Launch:
-        """Softmax to numbers of the type `to`; `target` are the fields that say where and how they lie."""
+        """Softmax to numbers of the type `to`; `target` are the fields that say where and how they are stored."""
         layer, source = cast(Softmax, self.layers[step.layer]), self._value(step.source)
         kernel = kernel_of("softmax", TYPES[self.precision], to)
         arguments = arguments_of(
@@ -308,7 +308,7 @@ class LayerKernel(NamedTuple):
     lower : callable
         A step's launches.
     by_channel : bool
-        Whether it reads only channels that are there; else whole packs of them.
+        Whether it reads only channels that exist; otherwise it reads whole packs.
     """
 
     lower: Callable[[Lowering, Step], Iterator[Launch | GraphLaunch]]
@@ -350,7 +350,7 @@ def lay_out(program: Program, layers: Sequence[Layer], precision: str, pictures:
 
 
 def takes_rest(step: Step, layers: Sequence[Layer]) -> bool:
-    """Whether a step's weights can meet the network's input and, behind it in a pack, what rounding leaves of that.
+    """Whether a step's weights can multiply the network's input and, after it in a pack, what rounding leaves of it.
 
     Rounding photographs to bfloat16 made 13 to 15 % of the error of tiny's answers (of their logarithms, simulated).
     """
@@ -364,7 +364,7 @@ def takes_rest(step: Step, layers: Sequence[Layer]) -> bool:
 
 
 def find_quads(program: Program, layers: Sequence[Layer]) -> set[int]:
-    """The root values whose pixels are `QUAD` apart: of so few channels, where no step takes whole packs of them."""
+    """The root values whose pixels are `QUAD` apart: those of so few channels that no step reads in whole packs."""
 
     def root(value: int) -> int:
         return INPUT if value == INPUT else program.places[value].root
@@ -372,9 +372,9 @@ def find_quads(program: Program, layers: Sequence[Layer]) -> set[int]:
     roots = map(root, [INPUT, *program.places])
     quads = {value for value in roots if program.shape(value, layers).channels <= QUAD}
     before: set[int] = set()
-    while quads != before:  # what is written over lies where a later value does, whose steps then look anew
+    while quads != before:  # a value that is overwritten shares its root with a later one, which may change this
         before = {*quads}
-        for step in reversed(program.steps):  # a step's target knows already who reads it
+        for step in reversed(program.steps):  # the readers of a step's target are known already
             if step.task == "layer" and type(layers[step.layer]) in WINDOWS:
                 quads.discard(root(step.target))
             elif not _by_channel(step, layers) and root(step.target) not in quads:

@@ -1,4 +1,4 @@
-"""The executions that an engine keeps: which serves a batch, and which is given up where memory does not suffice."""
+"""The executions that an engine keeps: which one serves a batch, and which is dropped where memory does not suffice."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_EXECUTIONS = 8  # shapes of batches whose memory and graphs are kept
 
 
 class Executions:
-    """An engine's, which are given up for those of its forks too.
+    """An engine's executions, which may be dropped for those of its forks, too.
 
     Parameters
     ----------
     family : list of ref to Executions
-        Of all engines on the same parameters; these join it.
+        Those of all engines on the same parameters; these join it.
 
     Attributes
     ----------
@@ -38,8 +38,8 @@ class Executions:
     def serve(self, key: tuple[int, int, int], make: Callable[[], Execution]) -> Execution | None:
         """The execution for a `key` of `kept`, made where it is not there yet; None where memory does not suffice.
 
-        One for less than twice as many pictures serves as well; one for more where their number comes for the first
-        time, as that of a dataset's last ones.
+        One for less than twice as many pictures serves as well; one for more does if this number of pictures comes for
+        the first time, like that of a dataset's last ones.
         """
         larger = [other for other in self.kept if other[:2] == key[:2] and other[2] > key[2]]
         if larger and key not in self.kept and (min(larger)[2] < 2 * key[2] or key not in self._served):
@@ -56,17 +56,17 @@ class Executions:
         return self.kept[key]
 
     def _make(self, make: Callable[[], Execution]) -> Execution | None:
-        """An execution, for which others are given up where memory does not suffice."""
+        """An execution, for which others are dropped where memory does not suffice."""
         while True:
             try:
                 return make()
             except MemoryError:
-                pass  # with the error goes what it had allocated
+                pass  # what it had allocated is freed with the error
             if not self._give_up_one():
                 return None
 
     def _give_up_one(self) -> bool:
-        """Whether there was an execution that nobody needs now, of this engine or of those on the same parameters."""
+        """Drop an execution that nobody uses, of this engine or one on the same parameters; whether there was one."""
         if self.kept:
             self.kept.popitem(last=False)
             return True

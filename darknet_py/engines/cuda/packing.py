@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PACK = 8  # channels: every value's pixels are a multiple of it apart
-QUAD = 4  # channels: what threads take at least; pixels of so few lie so far apart where no step takes whole packs
+QUAD = 4  # channels: the least that threads take; pixels of so few are so far apart if no step takes whole packs
 STRIP = 128  # bytes: what a thread block takes of each row at a time
 ITEM_SIZES = {"float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2}
 
@@ -42,8 +42,8 @@ class Groups:
 def merge_groups(groups: int, channels: int, filters: int, pixel: int) -> Groups:
     """The most groups whose channels and filters are whole packs; 1 where there are none.
 
-    `channels` and `filters` are those of all groups, `pixel` the channels of the source with what fills them up. Groups
-    of less than 32 channels would leave most of a strip empty, so they are joined too.
+    `channels` and `filters` are those of all groups, `pixel` the channels of the source with what fills up a pack.
+    Groups of less than 32 channels would leave most of a strip empty, so they are joined, too.
     """
     for count in range(groups, 1, -1):
         parts = channels // count, filters // count
@@ -58,7 +58,7 @@ def fill_pack(numbers: Array) -> Array:
 
 
 def round_to(numbers: Array, precision: str) -> npt.NDArray[Any]:
-    """`numbers`, float32 and finite or not, to the nearest that `precision` has."""
+    """`numbers`, float32 and finite or not, rounded to the nearest that `precision` has."""
     if precision == "float32":
         return numbers
     if precision == "float16":

@@ -1,4 +1,4 @@
-"""What an engine has made ready of a network on a GPU, for batches of all shapes."""
+"""What an engine has prepared on a GPU to run a network on batches of all shapes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Prepared:
     ----------
     device : Device
     machine, tuned : Machine
-        The same as algorithms see it where a model chooses, and where measuring does: with cuDNN, if the tuner has it.
+        The device as algorithms see it, where a model chooses and where measuring does: with the tuner's cuDNN, if any.
     queue : Queue
     precision : str
     tuner : Tuner, optional
-        By which implementations are chosen; by a model alone where absent.
+        Chooses implementations; a model alone does where it is absent.
     own_size : Shape
-        Of the pictures for which choices are measured: others come one by one, and measuring would take longer than it
-        saves.
+        The size of picture for which choices are measured: others come one by one, and measuring would take longer than
+        it saves.
     program : Program
     packed : dict of int to PackedWeights
         For convolutions and connected layers.
     factors : dict of (int, str) to (int, int)
         The addresses of factors and biases of layers, by their steps' tasks.
     uploaded : list of Memory
-        All of these.
+        What holds all of these.
     parameters : dict of int to dict
         For layers that run by their definitions.
     """
@@ -51,5 +51,5 @@ class Prepared:
         self.parameters: dict[int, dict[str, Array]] = {}
 
     def consider(self, problem: Convolution, tuner: Tuner | None) -> list[Implementation]:
-        """What computes `problem`: the fastest where that is known, else all among which to choose by measuring."""
+        """What computes `problem`: the fastest where that is known, else all candidates to be measured."""
         return candidates(problem, self.machine)[:1] if tuner is None else tuner.consider(problem, self.tuned)

@@ -24,11 +24,11 @@ from .kept import cache_folder
 from .kernels import FOLDER, Launch
 
 LOG = logging.getLogger(__name__)
-MEASURED = 16  # implementations, those that the model thinks best; besides all of which no model knows
-# What takes more than so many times the least alone is not run in a row. Of 1,384 convolutions that an H200 ran alone,
-# once, the one that was the fastest in a row had taken more than 1.3 times the least for 105.
+MEASURED = 16  # implementations, those that the model rates best, besides all that have no model
+# What takes more than so many times the least alone is not run in a row. For 105 of 1,384 convolutions on an H200,
+# the one that was the fastest in a row had taken more than 1.3 times the least when it ran alone, once.
 LIKELY = 2
-REPEATED, TIMES = 10, 3  # in a row, so that the begin does not count, and how often
+REPEATED, TIMES = 10, 3  # runs in a row, so that the start does not count, and how often that is measured
 
 
 class Tuner:
@@ -37,9 +37,9 @@ class Tuner:
     Parameters
     ----------
     gpu : str
-        Its name, and the versions of what it runs with.
+        Its name, and the versions of its software.
     cudnn : Cudnn, optional
-        Whose plans are measured too.
+        The library whose plans are measured, too.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Tuner:
         self._changed = False
 
     def consider(self, problem: Convolution, machine: Machine) -> list[Implementation]:
-        """What was measured to be the fastest for `problem`; all that are to be measured where nothing was."""
+        """What was measured to be the fastest for `problem`; where nothing was, all that are to be measured."""
         name = self.known(problem)
         found = None if name is None else find(name, problem, machine)
         if found is not None:
@@ -103,7 +103,7 @@ class Tuner:
         return self._known.get(repr(convolution))
 
     def remember(self, convolution: Convolution, name: str) -> None:
-        """That what has this `name` was measured to be the fastest."""
+        """Note that what has this `name` was measured to be the fastest."""
         self._known[repr(convolution)] = name
         self._changed = True
 

@@ -1,6 +1,6 @@
-"""Which algorithm computes a layer: lists by role and precision, of which those that can are ordered by a model.
+"""Which algorithm computes a layer: lists by precision, of which those that can are ordered by a model.
 
-What no model knows comes after them; where measuring decides, it is measured too (`Tuner`).
+Those without a model come after them; where measuring decides, they are measured, too (`Tuner`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = [
     "candidates", "choose", "find", "most_shared", "orders",
 ]  # fmt: skip
 
-# Of float32, cuDNN would make tf32.
+# cuDNN would compute float32 in tf32.
 FORWARD: dict[str, Sequence[Algorithm]] = {
     "float32": (Depthwise(), *SCALAR),
     "tf32": (Depthwise(), *TENSOR, CudnnGraph()),
@@ -30,7 +30,7 @@ FORWARD: dict[str, Sequence[Algorithm]] = {
 
 
 def choose(problem: Convolution, machine: Machine) -> list[Choice]:
-    """All implementations for `problem`, the probably fastest first, then those without a model, then who declines."""
+    """All implementations for `problem`, by predicted speed, then those without a model, then those who decline."""
     choices = [choice for algorithm in FORWARD[problem.precision] for choice in _consider(algorithm, problem, machine)]
     # Those of equal cycles by name; those without a model stay as their algorithm has ordered them.
     return sorted(choices, key=lambda choice: (bool(choice.reason), choice.cycles, choice.name * (choice.cycles < inf)))
@@ -42,7 +42,7 @@ def candidates(problem: Convolution, machine: Machine) -> list[Implementation]:
 
 
 def find(name: str, problem: Convolution, machine: Machine) -> Implementation | None:
-    """The implementation of this `name`; None where it cannot be had."""
+    """The implementation of this `name`; None where it is not available."""
     able = [algorithm for algorithm in FORWARD[problem.precision] if not algorithm.declines(problem, machine)]
     return next(filter(None, (algorithm.find(name, problem, machine) for algorithm in able)), None)
 

@@ -1,4 +1,4 @@
-"""What kernels of convolutions are told, whatever their algorithm."""
+"""The arguments of convolutions' kernels, whatever their algorithm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAME = (
 
 
 def activation_codes(problem: Convolution) -> tuple[str, str]:
-    """The activations in a kernel's template: before something is added and after it."""
+    """The activations in a kernel's template: before and after a residual is added."""
     return activation_arguments(problem.activation)[0], activation_arguments(problem.final_activation)[0]
 
 

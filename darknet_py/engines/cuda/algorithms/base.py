@@ -1,4 +1,4 @@
-"""What an algorithm is: it declines a problem or lists its implementations, and owns its weights' order."""
+"""The interface of algorithms: each declines a problem or lists its implementations, and says its weights' order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .weights import Order
 
 @dataclass(frozen=True)
 class Machine:
-    """What algorithms ask of a GPU.
+    """What algorithms need to know about a GPU.
 
     Attributes
     ----------
@@ -41,9 +41,9 @@ class Implementation(Protocol):
     ----------
     algorithm : Algorithm
     name : str
-        By which it is found again: the algorithm's, and what tells it from the algorithm's others.
+        By which it is found again: the algorithm's name, and what distinguishes it from the algorithm's others.
     certain : bool
-        Whether it computes all that it does not decline.
+        Whether it computes all problems that its algorithm does not decline.
     """
 
     @property
@@ -54,7 +54,7 @@ class Implementation(Protocol):
     def certain(self) -> bool: ...
 
     def cycles(self, problem: Convolution, machine: Machine) -> float:
-        """Predicted; infinite where no model knows."""
+        """The predicted cycles; infinite where there is no model."""
 
     def workspace(self, problem: Convolution) -> int:
         """Bytes that its launches need besides source and target."""
@@ -88,10 +88,10 @@ class Algorithm(Protocol):
         """Why it cannot compute `problem`; empty where it can."""
 
     def order(self, problem: Convolution) -> Order:
-        """How the weights lie that it reads."""
+        """The order in which it reads weights."""
 
     def implementations(self, problem: Convolution, machine: Machine) -> Sequence[Implementation]:
-        """For a problem that it does not decline; those without a model the probably fastest first."""
+        """All for a problem that it does not decline; those without a model by presumed speed, the fastest first."""
 
     def find(self, name: str, problem: Convolution, machine: Machine) -> Implementation | None:
         """The implementation of this `name`; None where there is none, or it has become impossible."""
@@ -107,7 +107,7 @@ class Choice:
     implementation : Implementation, optional
         None where it declines.
     cycles : float
-        Predicted; infinite where no model knows.
+        Predicted; infinite where there is no model.
     reason : str
         Why it declines; empty where it does not.
     """

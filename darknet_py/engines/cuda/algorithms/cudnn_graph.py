@@ -1,4 +1,4 @@
-"""Convolutions by cuDNN: one fused graph for each, computed by one of the plans that it makes of it."""
+"""Convolutions by cuDNN: one fused graph for each, computed by one of the plans that cuDNN makes for it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .base import Machine
 from .weights import Rows
 
 HOPPER = (9, 0)
-# Plans for it that cuDNN 9.19 does not propose, and that were faster on an H200: by up to 1.9 times where a product has
-# fewer tiles than there are multiprocessors, by a tenth where it has more; by precision, for the one and the other.
+# Plans for Hopper that cuDNN 9.19 does not propose, and that were faster on an H200: by up to 1.9 times where a product
+# has fewer tiles than there are multiprocessors, by a tenth where it has more; by precision, for fewer and for more.
 _HALF = (
     ("cudnn:eng7_k24=34", "cudnn:eng7_k24=36", "cudnn:eng1_k24=19"),
     ("cudnn:eng1_k24=1", "cudnn:eng1_k24=17", "cudnn:eng7_k24=23"),
@@ -44,7 +44,7 @@ TILE = 128 * 128
 
 @dataclass(frozen=True)
 class CudnnGraph:
-    """What `Cudnn.graph` says; which of its plans is the fastest, only measuring tells."""
+    """What `Cudnn.graph` defines; only measuring shows which of its plans is the fastest."""
 
     name: str = "cudnn"
 
@@ -63,7 +63,7 @@ class CudnnGraph:
         return "" if inside else "needs windows that lie within the padded picture"
 
     def order(self, problem: Convolution) -> Rows:
-        """See `Algorithm`: nothing but a window's numbers."""
+        """See `Algorithm`: a window's numbers, without padding."""
         return Rows(problem.precision, problem.groups, problem.numbers)
 
     def implementations(self, problem: Convolution, machine: Machine) -> list[PlannedGraph]:
@@ -97,7 +97,7 @@ class PlannedGraph:
     algorithm : CudnnGraph
     cudnn : Cudnn
     name : str
-        Cudnn's own after ``cudnn:``.
+        cuDNN's own after ``cudnn:``.
     """
 
     algorithm: CudnnGraph

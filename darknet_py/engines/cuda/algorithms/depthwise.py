@@ -1,4 +1,4 @@
-"""Convolutions of which each filter has a channel of its own, without multiplying by the zeros between their groups."""
+"""Convolutions whose filters have a channel of their own each, without multiplying by the zeros between groups."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .arguments import activation_codes, convolution_arguments
 from .base import Machine
 from .weights import Taps
 
-THREADS = 128  # a thread block
+THREADS = 128  # in a thread block
 LANES = 8, 4  # threads for neighbouring channels, whose numbers fill a line of the cache, or half of one
 ACROSS = 4, 2, 1  # tiles that lie beside each other in a thread block
 UNROLLED = {(3, 1), (3, 2), (5, 1), (5, 2)}  # windows and strides for which all is known when a kernel is compiled
 # Pixels of the output that a thread computes, for the windows for which registers suffice; for others a single one.
 TILES = {(1, 1): (3, 5), (1, 2): (3, 5), (1, 4): (3, 5), (2, 4): (3,)}
-# Instructions, counted in compiled kernels: of a thread; for what it loads; for each output, besides multiplications.
+# Instructions, counted in compiled kernels: for each thread; for each load; for each output, besides multiplications.
 THREAD_INSTRUCTIONS, LOAD_INSTRUCTIONS, OUTPUT_INSTRUCTIONS = 130, 5, 5
-ISSUED = 4  # instructions a cycle, of a multiprocessor
-START_CYCLES = 1500  # until the first numbers are there
+ISSUED = 4  # instructions in a cycle, by a multiprocessor
+START_CYCLES = 1500  # until the first numbers have arrived
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class PixelTile:
         return f"{self.algorithm.name}:{self.rows}x{self.columns}"
 
     def cycles(self, problem: Convolution, machine: Machine) -> float:
-        """See `Implementation`; roughly: it counts instructions, as memory takes as long whoever reads it."""
+        """See `Implementation`; roughly: it counts instructions, as memory takes as long for all tiles."""
         p, tile, numbers = problem, self.rows * self.columns, problem.piece
         loads = ((self.rows - 1) * p.stride + p.size_y) * ((self.columns - 1) * p.stride + p.size_x)
         taps = p.size_y * p.size_x
@@ -101,7 +101,7 @@ class PixelTile:
         return [Launch(self.kernel(problem), (self._blocks(problem), 1), arguments)]
 
     def _shape(self, problem: Convolution) -> tuple[int, int]:
-        """Of a thread block: threads for neighbouring channels, and tiles beside each other."""
+        """A thread block's threads for neighbouring channels, and its tiles beside each other."""
         return (
             _least_idle(LANES, _channels(problem) // problem.piece),
             _least_idle(ACROSS, ceil(problem.out_width / self.columns)),
@@ -116,7 +116,7 @@ class PixelTile:
 
 
 def _channels(problem: Convolution) -> int:
-    """In whole packs."""
+    """How many channels there are, in whole packs."""
     return problem.groups.count * problem.groups.filters
 
 
@@ -125,5 +125,5 @@ def _unrolled(problem: Convolution) -> bool:
 
 
 def _least_idle(together: Sequence[int], count: int) -> int:
-    """How many of `count` come together where fewest places stay empty; of equals the first."""
+    """The size out of `together` for which groups of `count` leave the fewest places empty; of equals the first."""
     return min(together, key=lambda size: ceil(count / size) * size)

@@ -1,4 +1,4 @@
-"""Products whose windows are gathered as they are read, in tiles: a kernel of ours, and a model of its speed."""
+"""Products whose windows are gathered as they are read, in tiles: a kernel of our own, and a model of its speed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .base import Machine
 from .weights import Rows
 
 SPLITS = 2, 3, 4, 6, 8, 12, 16, 24, 32
-MAX_SHARING = 8  # thread blocks a multiprocessor, where they share tiles
-TENSOR_CORES = (8, 0)  # the compute capability from which on there is a kernel for them
+MAX_SHARING = 8  # thread blocks for each multiprocessor, where they share tiles
+TENSOR_CORES = (8, 0)  # the lowest compute capability for which there is a kernel for them
 # Multiplications that a multiprocessor does in a cycle (NVIDIA's tables of throughput), times the bytes of a number.
 RATES = {("TensorCores", 2): 1024 * 2, ("TensorCores", 4): 512 * 4, ("Scalar", 4): 128 * 4, ("Scalar", 2): 128 * 2}
-BYTES_A_CYCLE = 48  # that a multiprocessor reads from the second cache
+BYTES_A_CYCLE = 48  # that a multiprocessor reads from the L2 cache
 STRIP_CYCLES = 160  # at least, from one strip to the next: a barrier and the instructions round a product
 START_CYCLES = 2500  # of a thread block: its first copies, its epilogue
 COLLECT_CYCLES = 2000  # more, where thread blocks share a tile
@@ -28,7 +28,7 @@ COLLECT_CYCLES = 2000  # more, where thread blocks share a tile
 
 @dataclass(frozen=True)
 class ImplicitGemm:
-    """Tiles of `rows` x `columns`, one a thread block or shared by several; each of its warps computes a part.
+    """Tiles of `rows` x `columns`, each by one thread block or shared by several, whose warps compute a part each.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class ImplicitGemm:
 
     @property
     def threads(self) -> int:
-        """A thread block."""
+        """Threads in a thread block."""
         return 32 * (self.rows // self.warp_rows) * (self.columns // self.warp_columns)
 
     @property
@@ -63,7 +63,7 @@ class ImplicitGemm:
         return self.shared_for(self.stages)
 
     def shared_for(self, strips: int) -> int:
-        """Bytes of shared memory for sums over so many strips: as many as there are stages, then rows of sums."""
+        """Bytes of shared memory for sums over so many strips: it holds the stages' strips, then rows of sums."""
         turned = self.threads // 32 * 16 * (self.warp_columns + 4) * 4
         return max(min(strips, self.stages) * (self.rows + self.columns) * STRIP, turned)
 
@@ -106,14 +106,14 @@ class ImplicitGemm:
         return Kernel("convolution", call, "Convolution", self.threads, self.shared_for(strips), resident)
 
     def tiles(self, problem: Convolution) -> tuple[int, int]:
-        """How many lie below each other, and beside each other in each group."""
+        """How many tiles lie below each other, and beside each other in each group."""
         return ceil(problem.pixels / self.rows), ceil(problem.groups.filters / self.columns)
 
     def _possible(self, problem: Convolution, machine: Machine) -> Iterator[Tiling]:
         yield Tiling(self, 1)
         for splits in SPLITS:
             tiling = Tiling(self, splits)
-            # More thread blocks have nothing to gain, and each takes a tile's memory for its sums.
+            # More thread blocks gain nothing, and each takes a tile's memory for its sums.
             most = MAX_SHARING * machine.multiprocessors
             if 2 * splits <= problem.strips and tiling.count(problem) * splits <= most:
                 yield tiling
@@ -138,12 +138,12 @@ class Tiling:
         return rows * columns * problem.groups.count
 
     def cycles(self, problem: Convolution, machine: Machine) -> float:
-        """See `Implementation`; roughly: it knows arithmetic, the second cache and the waves of thread blocks."""
+        """See `Implementation`; roughly: by arithmetic, the L2 cache and the waves of thread blocks."""
         tile = self.algorithm
         blocks = self.count(problem) * self.splits
         strips = self._strips(problem)
         shared = tile.shared_for(strips)
-        resident = max(1, min(1024 // tile.threads, (160 << 10) // shared))  # thread blocks a multiprocessor
+        resident = max(1, min(1024 // tile.threads, (160 << 10) // shared))  # thread blocks on a multiprocessor
         waves = ceil(blocks / (resident * machine.multiprocessors))
         together = min(resident, ceil(blocks / machine.multiprocessors))
         rate = RATES[tile.product, ITEM_SIZES[problem.precision]]
@@ -174,7 +174,7 @@ class Tiling:
         return [Launch(kernel, (rows * columns, groups.count * self.splits), arguments)]
 
     def _strips(self, problem: Convolution) -> int:
-        """That a thread block sums up, at most."""
+        """How many strips a thread block sums up, at most."""
         return ceil(problem.strips / self.splits)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Order(Protocol):
-    """How weights lie; equal where they lie alike."""
+    """How weights are stored; orders are equal where they store them alike."""
 
     def pack(self, weights: Array, factor: Array, groups: int) -> npt.NDArray[Any]:
         """Weights in this order.
@@ -26,9 +26,9 @@ class Order(Protocol):
         weights : array
             (filters, channels of a group, height, width).
         factor : array
-            (filters,), times which they are taken.
+            (filters,), by which they are multiplied.
         groups : int
-            That the convolution has.
+            How many the convolution has.
         """
 
 
@@ -50,7 +50,7 @@ class Rows:
     length: int
 
     def pack(self, weights: Array, factor: Array, groups: int) -> npt.NDArray[Any]:
-        """See `Order`: (rows, `length`), as `round_to` gives them."""
+        """See `Order`: (rows, `length`), as `round_to` returns them."""
         filters, channels, height, width = weights.shape
         merged = self.groups
         numbers = height * width * merged.channels
@@ -69,7 +69,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Taps:
-    """A row for each row and column of the window, of a number of each filter, whose channel is its own; then zeros.
+    """A row for each row and column of the window, with one number of each filter, which has one channel; then zeros.
 
     Float32 in any precision: they are few.
     """
@@ -87,7 +87,7 @@ class PackedWeights:
     Attributes
     ----------
     addresses : mapping of Order to int
-        Where they lie in each order that some algorithm reads.
+        Their address in each order that some algorithm reads.
     biases : int
         The address of a bias for each filter, in whole packs.
     """

@@ -1,8 +1,8 @@
 // What all kernels share: numbers, vectors of them, activations.
 //
-// Activations lie as n, height, width, channels ("NHWC"); a source's pixels are `source_stride` numbers apart, a multiple
-// of 8, or 4 where there are so few channels. Numbers past a value's channels are finite, and meet weights of zero; but for
-// those of bfloat16's pictures that are what rounding leaves of the channels, and meet the same weights.
+// Activations are stored as n, height, width, channels ("NHWC"); a source's pixels are `source_stride` numbers apart, a
+// multiple of 8, or 4 where there are so few channels. Numbers past a value's channels are finite, and multiplied by
+// weights of zero; except for what rounding leaves of the channels in pictures in bfloat16: it has the same weights.
 
 __device__ inline float widen(float x) { return x; }
 __device__ inline float widen(tfloat32 x) { return x.value; }
@@ -41,8 +41,8 @@ __device__ inline void store(T* address, const float (&x)[N]) {
 
 constexpr int SLOPE = -1;
 
-// x > 0 ? x : slope * x, or the curve of a code; known when the kernel is compiled, as asking for each number which it is
-// takes longer than most of them.
+// x > 0 ? x : slope * x, or the curve of a code, which is known when the kernel is compiled: testing it for each number
+// would take longer than most of them.
 template <int CODE>
 __device__ inline float activate(float x, float slope) {
     if constexpr (CODE == SLOPE) return x > 0 ? x : slope * x;

@@ -1,9 +1,9 @@
 // Convolutions and connected layers as one product of matrices: rows are pixels of the output, columns its channels, and
-// what is summed over are the numbers of a window, gathered from the picture as they are needed ("implicit GEMM").
+// the sums are over the numbers of a window, gathered from the picture as they are needed ("implicit GEMM").
 //
 // A thread block computes BM x BN of the product, each of its warps WM x WN, from strips of 128 bytes of each row of both
-// matrices. STAGES strips lie in shared memory, all but one of them still on their way. A strip's row is eight chunks of
-// 16 bytes, put in an order that differs between rows, so that the same chunk of eight rows lies in all banks.
+// matrices. STAGES strips are in shared memory, all but one of them still in flight. A strip's row is eight chunks of
+// 16 bytes, in an order that differs between rows, so that the same chunk of eight rows is spread over all banks.
 
 constexpr int STRIP = 128;  // bytes
 constexpr int CHUNK = 16;
@@ -19,8 +19,8 @@ struct TensorCores {
 
     __device__ float& sum(int i) { return sums[i / (WN / 2)][i / 4 % (WN / 8)][i % 4]; }
 
-    // Adds the product of a strip's rows; `a` and `b` are where the strips of this warp's first rows lie, both at
-    // multiples of eight rows.
+    // Adds the product of a strip's rows; `a` and `b` point at the strips of this warp's first rows, both of which are
+    // multiples of eight.
     __device__ void add(const char* a, const char* b) {
 #pragma unroll
         for (int slice = 0; slice < STRIP / 32; slice++) {
@@ -113,7 +113,7 @@ struct Windows {
         place(PIECES, of_pixel, p.size_x, step_y, step_x, step_piece);
     }
 
-    // Where a window has the piece of this `number`.
+    // Where in a window the piece of this `number` is.
     __device__ static void place(int number, int of_pixel, int size_x, int& y, int& x, int& piece) {
         piece = number % of_pixel;
         x = number / of_pixel % size_x;
@@ -172,7 +172,7 @@ struct Weights {
     }
 };
 
-// Adds the sums of all thread blocks that share a tile, in their order; true for the one that comes last and has them.
+// Adds the sums of all thread blocks that share a tile, in their order; true for the last to arrive, which has them.
 template <int THREADS, class Product>
 __device__ bool collect(const Convolution& p, Product& product, int tile, int split) {
     __shared__ bool last;
@@ -182,7 +182,7 @@ __device__ bool collect(const Convolution& p, Product& product, int tile, int sp
     for (int i = 0; i < Product::SUMS; i++) mine[i * THREADS] = product.sum(i);
     __syncthreads();
     if (threadIdx.x == 0) {
-        __threadfence();  // all that the barrier brought before it, other threads' sums too, comes before the count
+        __threadfence();  // all before the barrier, other threads' sums too, is visible before the count
         last = atomicAdd(p.arrived + tile, 1) == p.splits - 1;
         __threadfence();
         if (last) p.arrived[tile] = 0;  // for the next launch
@@ -239,7 +239,7 @@ __device__ inline void convolve(const Convolution& p) {
     int reading = 0, writing = (STAGES - 1) * STAGE;
     for (int i = 0; i < strips; i++) {
         wait_copies<STAGES - 2>();
-        __syncthreads();  // strip i is there, and nobody reads strip i - 1 any more
+        __syncthreads();  // strip i has arrived, and nobody reads strip i - 1 any more
         if (i + STAGES - 1 < strips) {
             windows.copy(p, memory + writing);
             weights.copy(p, memory + writing + BM * STRIP);

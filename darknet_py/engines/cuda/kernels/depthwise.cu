@@ -1,4 +1,4 @@
-// Convolutions of which each filter has a channel of its own ("depthwise"): they move more numbers than they multiply.
+// Convolutions whose filters have a channel of their own each ("depthwise"): they move more numbers than they multiply.
 //
 // A thread computes N neighbouring channels of ROWS x COLUMNS pixels of the output, and reads each number of the source
 // once for all of these. Neighbouring threads have neighbouring channels, LANES x N of them; then come ACROSS tiles beside
@@ -34,7 +34,7 @@ __device__ inline void depthwise(const Convolution& p) {
     const T* corner = (const T*)p.source + ((image * p.height + top) * p.width + left) * p.source_stride + channel;
     int line = p.width * p.source_stride;
     const float* weights = (const float*)p.weights + channel;
-    // What fills up the last pack of the target lies beyond the pixels of a source of quads.
+    // The channels that fill up the target's last pack lie beyond the pixels of a source of quads.
     int height = channel < p.source_stride ? p.height : 0;
 #pragma unroll
     for (int y = 0; y < (ROWS - 1) * stride + size_y; y++)

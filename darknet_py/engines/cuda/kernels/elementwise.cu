@@ -1,7 +1,7 @@
 // Layers whose numbers each depend on one or two others, and the ways into and out of the engine's layout.
 
 // From the caller's n, channels, height, width in float32; with `REST` followed by what rounding leaves of each channel.
-// Channels that are not there become 0.
+// Channels that do not exist become 0.
 template <class T, int REST>
 __device__ inline void enter(const Elements& p) {
     u32 number = thread_number(), quads = p.target_stride / 4;
@@ -19,7 +19,7 @@ __device__ inline void enter(const Elements& p) {
             T rounded;
             round_to(x[i], rounded);
             x[i] -= widen(rounded);
-            if (x[i] - x[i] != 0) x[i] = 0;  // of what is not finite: others meet it with weights of zero
+            if (x[i] - x[i] != 0) x[i] = 0;  // not finite: other steps multiply it with weights of zero
         }
     }
     store((T*)p.target + (long long)pixel * p.target_stride + first, x);
@@ -81,7 +81,7 @@ __device__ inline void crop(const Elements& p) {
     store((T*)p.target + (long long)pixel * p.target_stride + channel, at);
 }
 
-// The other's pixel that meets this `pixel`; -1 where none does. Divisions would take as long as memory.
+// The other's pixel that is added to this `pixel`; -1 where none is. Divisions would take as long as memory.
 __device__ inline int find_other(const Elements& p, u32 pixel) {
     if (p.height == p.other_height && p.width == p.other_width) return pixel;
     u32 line = pixel / p.width, image = line / p.height;
@@ -92,8 +92,8 @@ __device__ inline int find_other(const Elements& p, u32 pixel) {
     return between || x >= p.other_width || y >= p.other_height ? -1 : (image * p.other_height + y) * p.other_width + x;
 }
 
-// activation(alpha * x + beta * other) where both are, activation(x) elsewhere; cells of x `spread` apart meet cells of
-// the other `stride` apart.
+// activation(alpha * x + beta * other) where both exist, activation(x) elsewhere; cells of x `spread` apart are paired
+// with cells of the other `stride` apart.
 template <class T, int N, int CODE>
 __device__ inline void add(const Elements& p) {
     u32 pixel;
@@ -114,8 +114,8 @@ __device__ inline void add(const Elements& p) {
     store((T*)p.target + (long long)pixel * p.target_stride + channel, x);
 }
 
-// activation(x * factor), x being the other; a pixel of factors stands for `height` x `width` pixels, and a single
-// channel of them for all channels.
+// activation(x * factor), x being the other; a pixel of factors applies to `height` x `width` pixels, and a single
+// channel of them to all channels.
 template <class T, int N, int CODE>
 __device__ inline void scale_channels(const Elements& p) {
     u32 pixel;

@@ -1,5 +1,5 @@
-// What only a GPU has: 16-bit conversions, what lanes hand each other, copies that do not wait, tensor cores. All else is
-// plain C++, so that the kernels can also run where these few functions are replaced.
+// What only a GPU has: 16-bit conversions, exchange between lanes, asynchronous copies, tensor cores. All else is plain
+// C++, so that the kernels can also run where these few functions are replaced.
 
 using u16 = unsigned short;
 using u32 = unsigned int;
@@ -16,10 +16,10 @@ __device__ inline float widen(half x) {
 
 __device__ inline void round_to(float x, half& y) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x)); }
 
-// What the lane hands in whose number is this one's but for the bits of `mask`; a warp together.
+// The x of the lane whose number is this one's with the bits of `mask` flipped; called by a whole warp.
 __device__ inline float shuffle_xor(float x, u32 mask) { return __shfl_xor_sync(0xffffffff, x, mask); }
 
-// Loads 8 or 16 bytes, or zeros where not `valid`; without a branch, so that many loads are under way at once.
+// Loads 8 or 16 bytes, or zeros where not `valid`; without a branch, so that many loads are in flight at once.
 __device__ inline void load_or_zero(u32 (&words)[2], const void* from, bool valid) {
     asm("{ .reg .pred p; setp.ne.s32 p, %3, 0; mov.b32 %0, 0; mov.b32 %1, 0; @p ld.global.v2.b32 {%0, %1}, [%2]; }"
         : "=&r"(words[0]), "=&r"(words[1]) : "l"(from), "r"((int)valid));
@@ -62,7 +62,7 @@ __device__ inline void commit_copies() {
 #endif
 }
 
-// Waits until at most the last `GROUPS` groups of this thread are under way.
+// Waits until at most the last `GROUPS` groups of this thread are in flight.
 template <int GROUPS>
 __device__ inline void wait_copies() {
 #if __CUDA_ARCH__ >= 800
@@ -78,8 +78,8 @@ __device__ inline void load_matrices(u32 (&words)[4], const void* row) {
 #endif
 }
 
-// sums (16 x 8) += a (16 rows of 32 bytes) * b (8 rows of 32 bytes), transposed; a warp together, laid out as the PTX
-// manual draws mma.m16n8k16 (k8 for tfloat32).
+// sums (16 x 8) += a (16 rows of 32 bytes) * b (8 rows of 32 bytes), transposed; called by a whole warp, laid out as in
+// the PTX manual for mma.m16n8k16 (k8 for tfloat32).
 #define MULTIPLY(T, SHAPE)                                                                                           \
     __device__ inline void multiply(float (&sums)[4], const u32 (&a)[4], u32 b0, u32 b1, T) {                        \
         asm volatile("mma.sync.aligned." SHAPE " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"     \

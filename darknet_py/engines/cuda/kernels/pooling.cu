@@ -1,6 +1,6 @@
 // Pooling.
 
-// A thread has a vector of channels of a pixel of the output.
+// A thread computes a vector of channels of a pixel of the output.
 template <class T, int N>
 __device__ inline void max_pool(const Pooling& p) {
     u32 pixel;
@@ -24,19 +24,19 @@ __device__ inline void max_pool(const Pooling& p) {
     store((T*)p.target + (long long)pixel * p.target_stride + channel, most);
 }
 
-// A thread block has `lanes` vectors of channels, side by side, of a picture; its threads share out the plane.
+// A thread block computes `lanes` neighbouring vectors of channels of a picture; its threads divide up the plane.
 template <class T, int N>
 __device__ inline void average_pool(const Pooling& p) {
     constexpr int AHEAD = 8;  // pixels that are loaded before the first is added
     int channel = (blockIdx.x * p.lanes + threadIdx.x % p.lanes) * N, plane = p.height * p.width;
     int rows = blockDim.x / p.lanes;
     const T* from = (const T*)p.source + (long long)blockIdx.y * plane * p.source_stride + channel;
-    if (channel >= p.channels) plane = 0;  // still to be met at barriers
+    if (channel >= p.channels) plane = 0;  // this thread must still reach the barriers
     float sum[N] = {};
     for (int first = threadIdx.x / p.lanes; first < plane; first += AHEAD * rows) {
         float at[AHEAD][N];
 #pragma unroll
-        for (int i = 0; i < AHEAD; i++)  // past the end the last one again, as a branch would wait for each
+        for (int i = 0; i < AHEAD; i++)  // past the end load the last one again, as a branch would wait for each
             load(at[i], from + (long long)min(first + i * rows, plane - 1) * p.source_stride);
 #pragma unroll
         for (int i = 0; i < AHEAD; i++)

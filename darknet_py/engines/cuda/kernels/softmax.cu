@@ -1,4 +1,4 @@
-// Softmax: a thread block has one group of a picture's numbers, counted as channel, row, column.
+// Softmax: a thread block computes one group of a picture's numbers, counted as channel, row, column.
 
 constexpr int SOFTMAX_THREADS = 256;
 constexpr int HELD = 4;  // numbers that a thread keeps from one pass to the next; more are read again
@@ -6,7 +6,7 @@ constexpr int HELD = 4;  // numbers that a thread keeps from one pass to the nex
 template <bool SUM>
 __device__ inline float combine(float x, float y) { return SUM ? x + y : fmaxf(x, y); }
 
-// The sum or the most of all threads' numbers, to all of them; once in a kernel, as nobody waits for the last reader.
+// The sum or maximum of all threads' numbers, for all of them; once in a kernel, as none waits for the last reader.
 template <bool SUM>
 __device__ inline float reduce(float x) {
     __shared__ float warps[SOFTMAX_THREADS / 32];
@@ -36,7 +36,7 @@ __device__ inline void softmax(const Softmax& p) {
     };
     float held[HELD], most = -infinity(), sum = 0;
 #pragma unroll
-    for (int k = 0; k < HELD; k++)  // past the end the last one again, as a branch would wait for each
+    for (int k = 0; k < HELD; k++)  // past the end read the last one again, as a branch would wait for each
         held[k] = read(min(own + k * SOFTMAX_THREADS, p.size - 1));
 #pragma unroll
     for (int k = 0; k < HELD; k++) most = fmaxf(most, held[k]);
