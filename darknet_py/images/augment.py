@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 Vector: TypeAlias = "npt.NDArray[Any]"  # float64
 
-DRAWN = 12  # numbers that a picture takes of a generator, whatever the options
+DRAWN = 12  # numbers that a picture draws from a generator, whatever the options
 UNIT = np.float32(1 / 255)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Between what limits pictures are changed.
+    """The limits within which pictures are changed.
 
     Attributes
     ----------
     size : int
-        Pixels of the square that comes out.
+        Pixels of the resulting square's side.
     min_crop, max_crop : int
         What the shorter side of a picture is scaled to, in pixels.
     angle : float
@@ -41,7 +41,7 @@ class Augmentation:
     hue : float
         Part of the circle of hues by which these are turned, to either side.
     flip : bool
-        Whether every other picture is mirrored.
+        Whether pictures are mirrored half of the time.
 
     Raises
     ------
@@ -80,16 +80,16 @@ class Draws(NamedTuple):
     angle : float
         Radians by which it is turned.
     scale : float
-        Factor of its height; of its width it is scale / aspect.
+        Factor of its height; that of its width is scale / aspect.
     dx, dy : float
         How far the part that is seen lies from the middle, in pixels of the result.
     aspect : float
     flip : bool
-        Whether left and right change places.
+        Whether left and right are swapped.
     hue : float
-        Added to hues, of 0..1.
+        Added to hues, which are in 0..1.
     saturation, exposure : float
-        Factors of these.
+        Factors for these.
     """
 
     angle: float = 0.0
@@ -104,7 +104,7 @@ class Draws(NamedTuple):
 
 
 def draw(options: Augmentation, width: int, height: int, random: np.random.Generator) -> Draws:
-    """Draw how a picture of `width` x `height` is changed; each picture takes `DRAWN` numbers of `random`.
+    """Draw how a picture of `width` x `height` is changed; each picture takes `DRAWN` numbers from `random`.
 
     In darknet's order: aspect, scale, angle, shift, mirror, hue, saturation, exposure.
     """
@@ -129,7 +129,7 @@ def draw(options: Augmentation, width: int, height: int, random: np.random.Gener
 
 
 class Places(NamedTuple):
-    """Where in a picture the cells of a result lie.
+    """Where in a picture the cells of a result are.
 
     Cell (x, y) lies at column across_x[x] + down_x[y] and row across_y[x] + down_y[y], in pixels; the value of a pixel
     is found at its whole number.
@@ -145,7 +145,7 @@ Warp = Callable[[Picture, Places, Draws, Input], Input]
 
 
 def warp(picture: Picture, places: Places, draws: Draws, out: Input) -> Input:
-    """The cells of `picture` at `places`, with the colours that are drawn.
+    """The cells of `picture` at `places`, with the colours changed as drawn.
 
     Parameters
     ----------
@@ -153,9 +153,9 @@ def warp(picture: Picture, places: Places, draws: Draws, out: Input) -> Input:
         uint8 (h, w, 3).
     places : Places
     draws : Draws
-        Its hue, saturation and exposure.
+        Of which hue, saturation and exposure are used.
     out : array
-        float32 (3, rows, columns), contiguous: where they go.
+        float32 (3, rows, columns), contiguous: where the cells go.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def warp(picture: Picture, places: Places, draws: Draws, out: Input) -> Input:
 
 
 def check_warp(picture: Picture, places: Places, out: Input) -> None:
-    """Raise UsageError unless these are arrays that `warp` takes, of sizes that go together."""
+    """Raise UsageError unless these are arrays that `warp` takes, of matching sizes."""
     columns, rows = places.across_x.size, places.down_x.size
     shapes, expected = [vector.shape for vector in places], [(columns,), (rows,)] * 2
     if shapes != expected:
@@ -187,7 +187,7 @@ def check_warp(picture: Picture, places: Places, out: Input) -> None:
 
 
 def _interpolate(picture: Picture, x: Vector, y: Vector) -> Input:
-    """Bilinear, of the four pixels round each place; those outside count as black. Float32 (3, rows, columns)."""
+    """Interpolate bilinearly between the four pixels round each place; outside is black. Float32 (3, rows, columns)."""
     left, top = np.floor(x), np.floor(y)
     across, down = (x - left).astype(np.float32), (y - top).astype(np.float32)
     result = np.zeros((3, *x.shape), np.float32)
@@ -202,7 +202,7 @@ def _interpolate(picture: Picture, x: Vector, y: Vector) -> Input:
 def _recolour(rgb: Input, draws: Draws) -> Input:
     """Turn hues, multiply saturations and values, and keep colours within 0..1. Float32 (3, rows, columns).
 
-    Hues are of 0..6. Source of the way back: https://en.wikipedia.org/wiki/HSL_and_HSV, "HSV to RGB alternative".
+    Hues are in 0..6. Source of the way back: https://en.wikipedia.org/wiki/HSL_and_HSV, "HSV to RGB alternative".
     """
     red, green, blue = rgb
     value, least = rgb.max(axis=0), rgb.min(axis=0)
@@ -228,7 +228,7 @@ def _recolour(rgb: Input, draws: Draws) -> Input:
 def augment(
     picture: Picture, draws: Draws, width: int, height: int, warp: Warp = warp, out: Input | None = None
 ) -> Input:
-    """`picture`, changed as `draws` say, `width` x `height`.
+    """`picture`, changed as `draws` says, as `width` x `height` pixels.
 
     Parameters
     ----------

@@ -30,8 +30,8 @@ PIXEL_BYTES = 8  # few formats have more, EXR of floats; what else a file carrie
 def load_image(path: str | os.PathLike[str]) -> Picture:
     """Decode the picture at `path`, or the packaged one of that name.
 
-    EXIF orientation is ignored, grey becomes three equal channels, alpha is dropped, of 16 bits the
-    upper 8 are taken: as darknet does.
+    As in darknet, EXIF orientation is ignored, grey becomes three equal channels, alpha is dropped, and only the
+    upper 8 of 16 bits are used.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def load_image(path: str | os.PathLike[str]) -> Picture:
 
 
 def check_image(path: str | os.PathLike[str]) -> None:
-    """Raise ImageError where `load_image` would, but for damage amid a JPEG, which only decoding finds."""
+    """Raise ImageError where `load_image` would, except for damage within a JPEG, which only decoding finds."""
     data, file = _read_file(path), os.fspath(path)
     if not jpeg.is_complete(data, file):
         decode_image(data, file)
@@ -54,12 +54,12 @@ def _read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def _most_bytes() -> int:
-    """How large a picture's file may be."""
+    """How many bytes a picture's file may have."""
     return PIXEL_BYTES * max(max_pixels(), MAX_PIXELS)
 
 
 def decode_image(data: bytes, file: str = "image") -> Picture:
-    """Decode the content of a picture file; `file` is its name for messages. As `load_image`."""
+    """Decode the content of a picture file, as `load_image` does; `file` is its name for messages."""
     return decode(data, file)
 
 
@@ -95,7 +95,7 @@ def to_picture(image: Source, file: str = "image") -> Picture:
 
 
 def _read(stream: IO[bytes], file: str) -> bytes:
-    """What is left of an open file."""
+    """Read the rest of an open file."""
     most = _most_bytes()
     content: bytes | str
     try:
@@ -112,7 +112,7 @@ def _read(stream: IO[bytes], file: str) -> bytes:
 
 
 def split_sources(images: Source | Iterable[Source]) -> tuple[Iterable[Source], bool]:
-    """The pictures that `images` stand for, in their order, and whether these are several.
+    """The pictures that `images` stands for, in order, and whether there are several.
 
     Several are an iterable of sources, an array (n, height, width, channels), or a folder and those below it.
 
@@ -136,12 +136,12 @@ def split_sources(images: Source | Iterable[Source]) -> tuple[Iterable[Source], 
 
 
 def _is_content(image: object) -> bool:
-    """Whether it is the bytes of a file, or an open one, or a PIL image."""
+    """Whether it is the bytes of a file, an open file, or a PIL image."""
     return isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "convert") or hasattr(image, "read")
 
 
 def name_source(image: Source, number: int) -> str:
-    """What messages call the picture of that number."""
+    """The name in messages of the picture of that number."""
     named = getattr(image, "name", None) if hasattr(image, "read") else image
     return os.fspath(named) if isinstance(named, (str, os.PathLike)) else f"image {number}"
 

@@ -1,4 +1,4 @@
-"""Pictures that tell something: guesses drawn on them, the heat of what a network looked at."""
+"""Pictures with information drawn on them: guesses, or a heat map of what a network looked at."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 Heat: TypeAlias = "npt.NDArray[np.float32]"
 
-TEXT, BAR, DARK = (255, 255, 255), (72, 132, 196), 0.45  # of the panel; how much of the picture shines through it
+TEXT, BAR, DARK = (255, 255, 255), (72, 132, 196), 0.45  # the panel's; DARK: how much of the picture shines through it
 SMALLEST, LARGEST = 13, 64  # pixels, of text
-OF_HEIGHT = 28  # lines of text, as high as the picture
+OF_HEIGHT = 28  # lines of text that together are as high as the picture
 LEAST_WIDTH = 300  # pixels of a picture on which text is drawn; narrower ones get a margin
 NOTHING = "\uffff"  # a character that no font has
-# Heat from none to most, and how much it covers.
+# Colours from no heat to the most, and how much the most covers.
 COLOURS = np.array([[0, 0, 0], [80, 0, 110], [200, 40, 60], [255, 150, 20], [255, 250, 150]], np.float32)
 COVER = 0.65
 
@@ -35,9 +35,9 @@ def annotate(picture: Picture, guesses: Sequence[tuple[str, float]], note: str =
     picture : array
         uint8 (height, width, 3).
     guesses : sequence of (str, float)
-        Names, and shares of 0..1.
+        Names, and shares in 0..1.
     note : str
-        What stands below them.
+        A line of text below them.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def annotate(picture: Picture, guesses: Sequence[tuple[str, float]], note: str =
 
 
 def heat(picture: Picture, warmth: Heat) -> Picture:
-    """`picture` in grey under the colours of `warmth`, float32 (height, width) of 0..1."""
+    """`picture` in grey under the colours of `warmth`, float32 (height, width) in 0..1."""
     grey = picture.mean(axis=2, dtype=np.float32, keepdims=True)
     warmth = warmth[..., None]
     place = warmth[..., 0] * (len(COLOURS) - 1)
@@ -82,7 +82,7 @@ def heat(picture: Picture, warmth: Heat) -> Picture:
 
 
 def beside(left: Picture, right: Picture) -> Picture:
-    """Two pictures side by side, a gap between them."""
+    """Two pictures side by side, with a gap between them."""
     height, gap = max(left.shape[0], right.shape[0]), 4
     joined = np.zeros((height, left.shape[1] + gap + right.shape[1], 3), np.uint8)
     joined[: left.shape[0], : left.shape[1]] = left
@@ -102,7 +102,7 @@ def shrink(picture: Picture, side: int) -> Picture:
 
 
 def _add_margin(picture: Picture, above: int) -> Picture:
-    """A copy below so many dark rows, as wide as the panel at least."""
+    """A copy with `above` dark rows on top, at least as wide as the panel."""
     h, w = picture.shape[:2]
     canvas = np.full((above + h, max(w, LEAST_WIDTH), 3), 32, np.uint8)
     left = (canvas.shape[1] - w) // 2
@@ -118,9 +118,9 @@ def _load_font(size: int) -> FreeTypeFont:
 
 
 def _fit(text: str, width: int, size: int) -> str:
-    """As much of `text` as `width` has room for, of characters that the font has.
+    """As much of `text` as `width` has room for, in characters that the font has.
 
-    Others lose their accents, or become a question mark.
+    Others lose their accents, or become question marks.
     """
     font, fitted, room = _load_font(size), "", width
     for letter in text:

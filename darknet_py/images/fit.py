@@ -18,7 +18,7 @@ Places: TypeAlias = "npt.NDArray[np.int64]"
 Interpolate = Callable[[Picture, Places, Input, Places, Input, Input], Input]
 Resize = Callable[..., Input]
 
-LUMA = np.array([77, 150, 29], np.uint16)  # of red, green, blue, in 256ths: 0.299, 0.587, 0.114
+LUMA = np.array([77, 150, 29], np.uint16)  # weights of red, green, blue, in 256ths: 0.299, 0.587, 0.114
 TEN_CROP_SHIFT = 32  # pixels
 MULTI_SIZES = (224, 256, 288, 320)  # pixels of the longer side
 GREY = 0.5
@@ -35,7 +35,7 @@ class Fitted(NamedTuple):
     view : array
         float32 (channels, height, width) in 0..1.
     mode : str
-        By what preprocessing.
+        The preprocessing that made it.
     """
 
     view: Input
@@ -43,16 +43,16 @@ class Fitted(NamedTuple):
 
 
 def interpolate(picture: Picture, left: Places, across: Input, top: Places, upper: Input, lower: Input) -> Input:
-    """Bilinear, along rows first.
+    """Interpolate bilinearly, along rows first.
 
     Parameters
     ----------
     picture : array
         uint8 (h, w, 3).
     left, across : array
-        For each column of the result its left neighbour, and how far it lies beyond, of 0..1.
+        For each column of the result, its left neighbour, and how far beyond that it lies, in 0..1.
     top, upper, lower : array
-        For each row its upper neighbour, and the shares of that and of the next one.
+        For each row, its upper neighbour, and the shares of that and of the next one.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def resize(
     rows: Places | slice = ALL,
     interpolate: Interpolate = interpolate,
 ) -> Input:
-    """A picture uint8 (h, w, 3) at another size, corners on corners.
+    """A picture uint8 (h, w, 3) at another size, with its corners aligned.
 
     Parameters
     ----------
@@ -96,15 +96,15 @@ def resize(
     top, lower, last = _sample(picture.shape[0], height, rows)
     upper = 1 - lower
     # The last row has no lower part in darknet. Where rounding puts it a little above the picture's last
-    # row, next to nothing is left of it; networks then see a black line, and so must ours.
+    # row, almost nothing is left of it: darknet's networks then see a black line, and so must ours.
     lower[last] = 0
     return interpolate(picture, left, across, top, upper, lower)
 
 
 def _sample(source: int, target: int, wanted: Places | slice) -> tuple[Places, Input, npt.NDArray[np.bool_]]:
-    """For each `wanted` of `target` cells: its lower neighbour among `source` cells, how far beyond that, if the last.
+    """For each `wanted` of `target` cells: its lower neighbour of `source`, how far beyond that it is, if it is last.
 
-    Whoever crops wants few of very many, where a narrow picture is made wide.
+    A crop wants few of very many where a narrow picture is made wide.
     """
     places = np.arange(target)[wanted] if isinstance(wanted, slice) else wanted
     step = np.float32(source - 1) / np.float32(max(target - 1, 1))
@@ -114,13 +114,13 @@ def _sample(source: int, target: int, wanted: Places | slice) -> tuple[Places, I
 
 
 def to_grey(picture: Picture) -> Picture:
-    """A picture with its luma in all channels, rounded down as stb_image does, by which darknet reads pictures."""
+    """A picture with its luma in all channels, rounded down as by stb_image, with which darknet reads pictures."""
     luma: Picture = (picture @ LUMA >> 8).astype(np.uint8)
     return np.repeat(luma[..., None], 3, axis=2)
 
 
 def window(size: int, start: int, count: int) -> Places:
-    """`count` places from `start` on, of 0 to `size` - 1; beyond either end, that end."""
+    """`count` places from `start` on, within 0 to `size` - 1; beyond either end, that end."""
     return np.clip(np.arange(start, start + count), 0, size - 1)
 
 
@@ -144,7 +144,7 @@ def _shorter(picture: Picture, width: int, height: int, resize: Resize) -> list[
 
 
 def _box(w: int, h: int, width: int, height: int) -> tuple[int, int, int, int]:
-    """Where a `w` x `h` picture lies that is letterboxed into `width` x `height`: left, top, its width, its height."""
+    """Where a `w` x `h` picture is when letterboxed into `width` x `height`: left, top, its width, its height."""
     by_width = np.float32(width) / np.float32(w) < np.float32(height) / np.float32(h)
     new_width, new_height = (width, h * width // w) if by_width else (w * height // h, height)
     new_width, new_height = max(new_width, 1), max(new_height, 1)
@@ -160,14 +160,14 @@ def _square(w: int, h: int) -> tuple[int, int, int]:
 def _middle(w: int, h: int, width: int, height: int) -> tuple[int, int, int, int]:
     """The middle `width` x `height` of a picture whose shorter side is made `width`: left, top; the picture's size."""
     w, h = shorter_size(w, h, width)
-    # C's division, towards zero, where a network is higher than wide.
+    # C's division rounds towards zero; negative where a network is higher than wide.
     return int((w - width) / 2), int((h - height) / 2), w, h
 
 
 def _letterbox(picture: Picture, width: int, height: int, resize: Resize) -> list[Input]:
     h, w = picture.shape[:2]
     left, top, new_width, new_height = _box(w, h, width, height)
-    boxed = np.full((3, height, width), GREY, np.float32).transpose(1, 2, 0)  # as it will lie in memory
+    boxed = np.full((3, height, width), GREY, np.float32).transpose(1, 2, 0)  # in its final memory layout
     boxed[top : top + new_height, left : left + new_width] = resize(picture, new_width, new_height)
     return [boxed]
 
@@ -212,7 +212,7 @@ RESIZING_MODES: dict[str, Callable[[int, int, int], list[tuple[int, int]]]] = {
     "shorter": lambda width, height, side: [shorter_size(width, height, side)],
     "multi": lambda width, height, side: [longer_size(width, height, longer) for longer in MULTI_SIZES],
 }
-# Those that predict offers: one input a picture, nothing cut off twice.
+# Those that predict offers: one input for each picture, nothing cut off twice.
 PREDICT_MODES = ("shorter", "letterbox", "center-crop", "stretch", "resize-crop")
 
 
@@ -224,7 +224,7 @@ def preprocess(
     Returns
     -------
     list of array
-        float32 (3, h, w) in 0..1, contiguous; one, but ten for ``ten-crop`` and eight for ``multi``, whose
+        float32 (3, h, w) in 0..1, contiguous; one, except for ten for ``ten-crop`` and eight for ``multi``, whose
         outputs darknet adds up.
 
     Raises
@@ -239,7 +239,7 @@ def preprocess(
 
 
 def find_area(mode: str, w: int, h: int, width: int, height: int) -> tuple[float, float, float, float]:
-    """What of a `w` x `h` picture the input of `width` x `height` shows that `mode` makes of it.
+    """The area of a `w` x `h` picture that is shown by the input of `width` x `height` that `mode` makes of it.
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ def find_area(mode: str, w: int, h: int, width: int, height: int) -> tuple[float
     Returns
     -------
     tuple of float
-        Left, top, right, bottom, where the whole picture has 0, 0, 1, 1; beyond these lies what is not of the picture.
+        Left, top, right, bottom; the whole picture is 0, 0, 1, 1, and anything beyond is not of the picture.
     """
     if mode == "letterbox":
         left, top, new_width, new_height = _box(w, h, width, height)

@@ -25,7 +25,7 @@ def find_pictures(
     Parameters
     ----------
     folder : path
-        Or the packaged one of that name.
+        A folder, or the packaged one of that name.
     error, tell
         As `walk_pictures` takes them.
 
@@ -45,22 +45,22 @@ def find_pictures(
 
 
 def walk_pictures(folder: str, error: type[Refusal], tell: Callable[[Refusal], None] | None = None) -> Iterator[str]:
-    """The files in a folder and below it that are called as pictures are, in no order.
+    """The files in a folder and below it that are named like pictures, in no order.
 
-    Links are followed; of one that leads nowhere its reader will tell. What begins with a dot is passed over.
+    Links are followed; one that leads nowhere is left to its reader to report. Names that begin with a dot are ignored.
 
     Parameters
     ----------
     folder : str
     error : type
-        What is raised.
+        The error that is raised.
     tell : callable, optional
-        Is given that instead, and the rest is walked.
+        Is called with each error instead, and the walk goes on.
 
     Raises
     ------
     error
-        Where a folder cannot be read, or a link leads to a folder that it is in.
+        Where a folder cannot be read, or a link leads to a folder that contains it.
     """
     folders: list[tuple[str, frozenset[str]]] = [(folder, frozenset())]
     while folders:
@@ -83,7 +83,7 @@ def walk_pictures(folder: str, error: type[Refusal], tell: Callable[[Refusal], N
 
 
 def list_folder(folder: str, error: type[Refusal]) -> list[os.DirEntry[str]]:
-    """What is in a folder, in no order, but for what begins with a dot; raises `error` where it cannot be read."""
+    """The entries of a folder, in no order, without names that begin with a dot; `error` where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".")]
@@ -92,7 +92,7 @@ def list_folder(folder: str, error: type[Refusal]) -> list[os.DirEntry[str]]:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is one, or leads to one."""
+    """Whether it is a folder, or a link that leads to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
@@ -100,7 +100,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_called_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name ends as a picture's."""
+    """Whether a file's name ends like a picture's."""
     return os.path.splitext(path)[1].lower() in SUFFIXES
 
 

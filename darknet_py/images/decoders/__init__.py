@@ -1,8 +1,8 @@
 """Pixels from the content of a picture file, whole or not at all.
 
-Each decoder gets only what decides the pixels: what else a file carries is passed over, as darknet passes it over.
-None changes or needs what is global to the process, so pictures can be decoded in many threads; but OpenCV, which is
-loaded when a picture needs it, is set by environment variables.
+Each decoder gets only what decides the pixels: anything else in a file is ignored, as in darknet. None changes or needs
+what is global to the process, so pictures can be decoded in many threads; except that OpenCV, which is loaded when a
+picture needs it, is configured by environment variables.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-# Modules here, loaded when a picture needs them; what they leave, and all other formats, is Pillow's.
+# Modules here, loaded when a picture needs them; what they decline, and all other formats, is left to Pillow.
 DECODERS = {"JPEG": "jpeg", "PPM": "netpbm", "JPEG2000": "jpeg2000", "HDR": "radiance", "EXR": "openexr"}
 
 

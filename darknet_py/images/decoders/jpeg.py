@@ -1,9 +1,9 @@
 """JPEG, by libjpeg-turbo through simplejpeg: unlike Pillow and OpenCV it reports damage within the scan.
 
-libjpeg reports only the first of its warnings. So that none hides another, what it would warn of and every viewer
-passes over is taken out or put right before: stray bytes between segments, versions and parameters that change no
-pixel. What remains are lost pixels, which are errors, and coded data that go on when all pixels are decoded, as many
-webcams write them; then what comes after is decoded by itself.
+libjpeg reports only the first of its warnings. So that none hides another, what it would warn of but every viewer
+ignores is removed or corrected first: stray bytes between segments, versions and parameters that change no pixel. What
+remains are lost pixels, which are errors, and coded data that go on when all pixels are decoded, as many webcams write
+them; what comes after these is then decoded separately.
 
 Source: ITU-T T.81, annex B; libjpeg-turbo's ``jdmarker.c``, ``jerror.h``.
 """
@@ -42,31 +42,31 @@ _END_OF_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(..)")
 
 MAX_SCANS = 500  # as libjpeg-turbo's own fuzzers have it; encoders write about ten
-FULL_SCANS = 32  # of a picture of the most pixels; scans times pixels is what decoding takes time for
+FULL_SCANS = 32  # for a picture of the most pixels; decoding takes time for scans times pixels
 MAX_SIDE = 65500  # pixels, libjpeg's
 AHEAD = 6  # bytes
-MAX_TRIED = 1 << 24  # pixels, to be decoded a dozen times in search of what was lost
+MAX_TRIED = 1 << 24  # pixels, which are decoded a dozen times in search of what was lost
 
 
 class _Stream:
-    """A JPEG's segments that decide its pixels; `scans` are the places of coded data among them."""
+    """A JPEG's segments that decide its pixels; `scans` are the positions of coded data among them."""
 
     def __init__(self) -> None:
         self.parts: list[Bytes] = [bytes([0xFF, SOI])]
         self.scans: list[int] = []
-        self.frame = -1  # the place of the frame header
-        self.adobe = -1  # and of Adobe's segment
+        self.frame = -1  # the position of the frame header
+        self.adobe = -1  # and that of Adobe's segment
         self.restart = 0  # restart interval, MCUs
 
     def joined(self, scans: int | None = None) -> bytes:
-        """The file; with `scans`, up to so many of them."""
+        """The file, with the first `scans` of its scans, or all."""
         if scans is None:
             return b"".join(self.parts)
         return b"".join([*self.parts[: self.scans[scans - 1] + 1], END])
 
 
 def is_complete(data: bytes, file: str) -> bool:
-    """Whether `data` are a JPEG from its first byte to its last; coded data are not read.
+    """Whether `data` begins and ends like a whole JPEG, with a valid header; coded data are not read.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def decode(data: bytes, file: str) -> Picture:
 
 
 def _decode_whole(data: bytes, file: str) -> Picture | None:
-    """The pixels, where libjpeg has no complaint."""
+    """The pixels, if libjpeg has no complaint; else None."""
     try:
         pixels, space = _make_room(data, file)
         _none(_complaint(data, space, pixels))
@@ -104,8 +104,8 @@ def _decode_whole(data: bytes, file: str) -> Picture | None:
 def _has_one_scan(data: bytes) -> bool:
     """Whether nothing is odd before the first scan, which has all components of a sequential picture.
 
-    Where libjpeg then has no complaint, there is nothing to take out: the search for what there may be, and the copy,
-    took 4 % of the time of loading a picture.
+    If libjpeg then has no complaint, there is nothing to remove: the search for what there may be, and the copy, took
+    4 % of the time of loading a picture.
     """
     position, components = 2, 0
     while position + 9 < len(data) and data[position] == 0xFF:
@@ -123,7 +123,7 @@ def _has_one_scan(data: bytes) -> bool:
 
 
 def _make_room(data: Bytes, file: str) -> tuple[Picture, str]:
-    """For the pixels of a JPEG an array, and by what name of simplejpeg's they go there; ValueError where damaged."""
+    """An array for the pixels of a JPEG, and simplejpeg's name of their colour space; ValueError where damaged."""
     import simplejpeg
 
     height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
@@ -133,7 +133,7 @@ def _make_room(data: Bytes, file: str) -> tuple[Picture, str]:
 
 
 def _decode_parts(stream: _Stream, file: str) -> Picture:
-    """As `decode`, of what decides the pixels alone."""
+    """As `decode`, given only what decides the pixels."""
     plain = stream.joined()
     try:
         pixels, space = _make_room(plain, file)
@@ -161,7 +161,7 @@ def _decode_parts(stream: _Stream, file: str) -> Picture:
 def decode_frame(data: bytes, file: str) -> Picture:
     """The pixels of a camera's JPEG; ValueError where some are lost, ImageError where there are too many.
 
-    What is left over behind the last of them is passed over.
+    Bytes that are left over after the last of them are ignored.
     """
     pixels, space = _make_room(data, file)
     complaint = _complaint(data, space, pixels)
@@ -175,9 +175,9 @@ def _damaged(reason: ValueError, file: str) -> ImageError:
 
 
 def _split(data: bytes) -> _Stream:
-    """What of `data` decides the pixels, each part as libjpeg takes it without a warning.
+    """The parts of `data` that decide the pixels, each in a form that libjpeg takes without a warning.
 
-    What it would stop at is left as it is, and the last.
+    A part at which libjpeg would stop is left as it is, and is the last.
     """
     view, stream, position = memoryview(data), _Stream(), 2
     parts = stream.parts
@@ -197,7 +197,7 @@ def _split(data: bytes) -> _Stream:
         segment, position = data[start:end], end
         if kind == SOS:
             if stream.frame >= 0 and parts[stream.frame][1] in SEQUENTIAL and length >= 6:
-                # Which frequencies a scan has decides nothing here, and some cameras write none.
+                # The frequencies that a scan declares do not matter here, and some cameras write none.
                 segment = segment[:-3] + b"\0\x3f\0"
             after = _END_OF_SCAN.search(data, end)
             position = after.start() if after else len(data)
@@ -224,7 +224,7 @@ def _split(data: bytes) -> _Stream:
 
 
 def _complaint(data: bytes, space: str, pixels: Picture | None = None) -> str:
-    """The warning that coded data are left over, if that is all there is, decoding `data` into `pixels`.
+    """Decode `data` into `pixels`; return the warning that coded data are left over, if there is one.
 
     Raises
     ------
@@ -255,12 +255,12 @@ def _none(complaint: str) -> None:
 
 
 def _check_scans(stream: _Stream, space: str) -> None:
-    """Take what is left over from the end of each scan; raise ValueError where a scan lacks data or has others left.
+    """Remove what is left over at the end of each scan; raise ValueError where a scan lacks data or has others left.
 
-    The picture of the scans up to one tells of that one's last bytes, for those of the scans before are gone.
+    Decoding the scans up to one shows what is left over of that one, as the leftovers of those before are gone.
     """
     for number, place in enumerate(stream.scans, 1):
-        # The bytes that the decoder read ahead it does not count.
+        # The decoder does not count the bytes that it has read ahead.
         while complaint := _complaint(stream.joined(number), space):
             count, marker = _stray(complaint)
             coded = stream.parts[place]
@@ -270,7 +270,7 @@ def _check_scans(stream: _Stream, space: str) -> None:
 
 
 def _check_intervals(stream: _Stream, space: str) -> None:
-    """Raise ValueError where the only scan lacks blocks; each of its restart intervals is decoded by itself."""
+    """Raise ValueError where the only scan lacks blocks; each of its restart intervals is decoded separately."""
     (place,) = stream.scans
     frame = bytes(stream.parts[stream.frame])
     height, width, components = int.from_bytes(frame[5:7], "big"), int.from_bytes(frame[7:9], "big"), frame[9]
@@ -287,7 +287,7 @@ def _check_intervals(stream: _Stream, space: str) -> None:
         raise ValueError("Corrupt JPEG data: restart markers out of order")
 
     def complain(count: int, data: bytes) -> str:
-        """What there is to say of a picture of `count` MCUs."""
+        """The complaint about a picture of `count` MCUs with the coded `data`."""
         rows = next((rows for rows in range(1, MAX_SIDE // down) if not count % rows and count // rows <= longest), 0)
         if not rows:
             raise ValueError(f"Corrupt JPEG data: no picture of {count} blocks")
@@ -303,17 +303,17 @@ def _check_intervals(stream: _Stream, space: str) -> None:
         complaint = complain(count, data)
         if complaint and _stray(complaint)[1] != EOI:
             raise ValueError(complaint)
-        # Without a complaint some bytes may be left nonetheless, as many as the decoder reads ahead.
+        # Even without a complaint some bytes may be left, as many as the decoder reads ahead.
         left = _stray(complaint)[0] if complaint else AHEAD
         if _goes_on(complain, count, MAX_TRIED // (across * down), data, left):
             raise ValueError(f"Corrupt JPEG data: blocks are left over, {left} bytes of them")
 
 
 def _goes_on(complain: Callable[[int, bytes], str], count: int, most: int, data: bytes, left: int) -> bool:
-    """Whether the bytes that are `left` after `count` MCUs in `data` are MCUs too, to the last bit.
+    """Whether the bytes that are `left` after `count` MCUs in `data` are MCUs, too, to the last bit.
 
-    Then they are the picture's last, and damage before has cost as many: decoders soon fall into step again. Others
-    end with one by chance, the likelier the shorter MCUs are; of short ones nothing is concluded, nor beyond `most`.
+    Then they are the picture's last, and earlier damage has cost as many: decoders soon synchronize again. Other bytes
+    end like an MCU by chance, the likelier the shorter MCUs are: nothing is concluded from short ones, or past `most`.
     """
 
     def lacks(count: int, data: bytes) -> bool:
@@ -339,7 +339,7 @@ def _goes_on(complain: Callable[[int, bytes], str], count: int, most: int, data:
 
 
 def _to_rgb(pixels: Picture) -> Picture:
-    """RGB, of CMYK as Adobe does it; JPEGs have that inverted."""
+    """RGB pixels; CMYK is converted as Adobe does it: JPEGs have it inverted."""
     if pixels.shape[2] == 3:
         return pixels
     from PIL import Image

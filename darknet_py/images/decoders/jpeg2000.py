@@ -1,8 +1,8 @@
-"""JPEG 2000, by whom its answer is the file's: Pillow mostly, OpenCV for colours of more than 8 bits.
+"""JPEG 2000, by the library that decodes it faithfully: mostly Pillow, OpenCV for colours of more than 8 bits.
 
-Of colours of more than 8 bits Pillow rounds to 8, and OpenCV takes the upper 8, as of other kinds of files. Others than
-those of `READERS` both refuse, or give other pixels than the file has. Coded data have no checksum, so changed bytes
-may be other pixels.
+Pillow rounds colours of more than 8 bits to 8; OpenCV takes the upper 8, as is done for other formats. Kinds that are
+not in `READERS` are refused by both, or decoded to other pixels than the file has. Coded data have no checksum, so
+changed bytes may be other pixels.
 
 Each gets the boxes that decide the pixels, and the codestream up to its end, in which no part of a tile is missing.
 
@@ -31,8 +31,8 @@ FILE_TYPE = struct.pack(">I4s4sI4s", 20, b"ftyp", b"jp2 ", 0, b"jp2 ")
 SIGNED = 0x80  # added to the bits of signed numbers
 HEADERS = (b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef")
 SOT, EOC = 0xFF90, b"\xff\xd9"
-SRGB, GREY, SYCC = 16, 17, 18  # enumerated colour spaces; 0 stands for a profile, or for none told
-PALETTE, OTHER_PALETTE = 256, 257  # numbers that none has
+SRGB, GREY, SYCC = 16, 17, 18  # enumerated colour spaces; 0 stands for a profile, or for none given
+PALETTE, OTHER_PALETTE = 256, 257  # numbers that no colour space has
 TOLD = {0: "not told", PALETTE: "of a palette", OTHER_PALETTE: "of a palette of other than 8 bits"}
 
 _by_pillow = partial(pillow.decode, kind="JPEG2000")
@@ -49,7 +49,7 @@ READERS = (
 
 
 class _Frame(NamedTuple):
-    """What the header of a codestream says: width, height, tiles, and of each component its bits and steps."""
+    """What the header of a codestream says: width, height, tiles, and each component's bits and steps."""
 
     size: tuple[int, int]
     tiles: int
@@ -57,7 +57,7 @@ class _Frame(NamedTuple):
 
     @property
     def subsampled(self) -> bool | None:
-        """Whether chroma is; None where something else is."""
+        """Whether chroma is subsampled; None where something else is."""
         steps = [component[1:] for component in self.components]
         if all(step == (1, 1) for step in steps):
             return False
@@ -104,7 +104,7 @@ def _boxes(data: bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]
 
 
 def _split(data: bytes) -> tuple[dict[bytes, bytes], int]:
-    """The boxes of `HEADERS`, of each kind the first, and where the codestream starts."""
+    """The first box of each kind in `HEADERS`, and where the codestream starts."""
     headers: dict[bytes, bytes] = {}
     for kind, start, end in _boxes(data, 0, len(data)):
         if kind == b"jp2h":
@@ -152,7 +152,7 @@ def _find_end(data: bytes, place: int, tiles: int) -> int:
     parts: dict[int, int] = {}
     while marker == SOT:
         tile, size, _, count = struct.unpack_from(">HIBB", data, place + 4)
-        if size == 0:  # up to the end, which nothing but it tells
+        if size == 0:  # up to the end of the codestream, found by its marker
             size = data.rindex(EOC, place) - place
         if size < 14 or tile >= tiles:
             raise IndexError

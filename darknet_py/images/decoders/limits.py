@@ -1,4 +1,4 @@
-"""How large a picture may be that is decoded."""
+"""How large a picture may be to be decoded."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def max_pixels() -> int:
     text = os.environ.get(VARIABLE)
     if not text:
         return MAX_PIXELS
-    # No picture has a number of pixels with more digits; of thousands Python makes no number.
+    # No picture's number of pixels has more digits, and Python refuses to convert thousands.
     if not (text.isascii() and text.isdigit() and int(text[:20])):
         raise UsageError(f"{VARIABLE}={text}: a whole number of pixels above 0 is expected")
     return int(text[:20])
 
 
 def check_size(size: Iterable[int], file: str, what: str = "") -> None:
-    """Raise ImageError where `what`, the whole picture unless told, of a `size` (width, height), is not decoded."""
+    """Raise ImageError where `what`, by default the whole picture, of a `size` (width, height), may not be decoded."""
     width, height = size
     if width < 1 or height < 1:
         raise ImageError(f"{what}{width} x {height} pixels; a picture has at least one", file=file)

@@ -1,4 +1,4 @@
-"""Binary PGM and PPM of any depth; Pillow reads all but 8 bits sample by sample in Python."""
+"""Binary PGM and PPM of any depth; Pillow reads all depths but 8 bits sample by sample in Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEADER = re.compile(rb"P([56])" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})" * 3 + r
 
 
 def decode(data: bytes, file: str) -> npt.NDArray[np.uint8] | None:
-    """The pixels of a file that starts as binary PGM and PPM do, uint8 (height, width, 3); None of others."""
+    """The pixels of a file that starts like binary PGM or PPM, uint8 (height, width, 3); None for others."""
     header = _HEADER.match(data)
     if not header:
         return None
@@ -30,7 +30,7 @@ def decode(data: bytes, file: str) -> npt.NDArray[np.uint8] | None:
     if len(data) - header.end() < width * height * channels * kind.itemsize:
         raise ImageError("a damaged picture: image file is truncated", file=file)
     values = np.frombuffer(data, kind, width * height * channels, header.end()).reshape(height, width, channels)
-    # Of 16 bits the upper 8, once values fill them.
+    # The upper 8 of 16 bits, once values are scaled to fill these.
     full = 255 if most < 256 else 65535
     scaled = np.minimum(np.round(np.arange(full + 1) / most * full), full).astype(np.uint16)
     table = (scaled >> 8 * (kind.itemsize - 1)).astype(np.uint8)

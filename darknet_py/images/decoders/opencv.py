@@ -1,6 +1,6 @@
-"""Pictures by OpenCV: kinds that Pillow does not read, or not as the file has them.
+"""Pictures by OpenCV: kinds that Pillow does not read, or does not read faithfully.
 
-It tells nothing of what it finds wrong, and takes any size: its callers read the header first.
+OpenCV does not report what it finds wrong, and accepts any size: the callers read the header first.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ GAMMA = np.float64(np.float32(1 / 2.2))
 
 
 def decode(data: bytes, file: str) -> Picture:
-    """The pixels of a file of integers; of those of more than 8 bits the upper 8."""
+    """The pixels of a file of integers; the upper 8 bits where there are more."""
     cv2 = load(file)
     pixels = _read(data, int(cv2.IMREAD_COLOR) | int(cv2.IMREAD_IGNORE_ORIENTATION), file)
     return np.ascontiguousarray(pixels[..., ::-1])
 
 
 def decode_light(data: bytes, size: tuple[int, int], file: str) -> Picture:
-    """The pixels of a file of floats, which are light: of 1 and more 255, below by the curve of a screen.
+    """The pixels of a file of floats, which are amounts of light: 255 for 1 and more, below by a screen's curve.
 
-    The curve is stb_image's, through which darknet reads such files: x^(1/2.2). What is no number is 0.
+    The curve is that of stb_image, with which darknet reads such files: x^(1/2.2). NaN becomes 0.
 
     Source: ``stbi__hdr_to_ldr`` of ``stb_image.h``.
     """
@@ -52,7 +52,7 @@ def decode_light(data: bytes, size: tuple[int, int], file: str) -> Picture:
 
 
 def lacks(part: str, file: str) -> str:
-    """The version of an OpenCV that was built without `part`, as it tells itself; nothing where it has it."""
+    """OpenCV's version, where its build information says that it lacks `part`; empty where it has it."""
     cv2 = load(file)
     found = re.search(rf"^\s*{part}:\s*(\S+)", cv2.getBuildInformation(), re.MULTILINE)
     return "" if found and found[1] != "NO" else str(cv2.__version__)
@@ -73,6 +73,6 @@ def _read(data: bytes, how: int, file: str) -> npt.NDArray[np.generic]:
     except cv2.error:
         pixels = None
     if pixels is None:
-        # Of some kinds it decodes files alone, and writes one.
+        # Some kinds it only decodes from files, and writes one.
         raise ImageError("a damaged picture, or no room in /tmp: OpenCV cannot decode it", file=file)
     return np.asarray(pixels)

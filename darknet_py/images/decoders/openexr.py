@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 VERSION, TILED, LONG_NAMES = 2, 0x200, 0x400
 COLOURS = {b"R", b"G", b"B"}
-KINDS = (1, 2)  # of numbers: half, float
+KINDS = (1, 2)  # kinds of numbers: half, float
 
 
 def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
@@ -46,7 +46,7 @@ def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
 
 
 def _read_header(data: bytes, file: str) -> dict[bytes, bytes]:
-    """The attributes of an EXR of one picture."""
+    """The attributes in the header of an EXR of one picture."""
     (version,) = struct.unpack_from("<I", data, len(OPENEXR))
     if version & ~(TILED | LONG_NAMES) != VERSION:
         raise ImageError("an EXR of several parts, of deep pixels, or of a later version", file=file)
@@ -64,7 +64,7 @@ def _read_header(data: bytes, file: str) -> dict[bytes, bytes]:
 
 
 def _read_channels(listed: bytes) -> list[tuple[bytes, tuple[int, int, int]]]:
-    """Each channel's name, and its kind of number and how many columns and rows of pixels share one."""
+    """Each channel's name, with its kind of numbers and how many columns and rows of pixels share one."""
     channels, place = [], 0
     while listed[place : place + 1] != b"\0":
         end = listed.index(b"\0", place)

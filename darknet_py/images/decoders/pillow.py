@@ -1,4 +1,4 @@
-"""Pictures by Pillow: files of the formats that are named here, and pictures that are Pillow's already."""
+"""Pictures by Pillow: files of the formats that are named here, and pictures that are already Pillow's."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ READERS = {
 def decode(data: bytes, kind: str, file: str) -> Picture:
     """The pixels of a file of the format `kind`.
 
-    Not through ``Image.open``, which tries more formats, some by other programs, and warns by a limit of its own.
+    Not through ``Image.open``, which tries more formats, some with other programs, and warns by a limit of its own.
     """
     from PIL import Image
 
@@ -58,17 +58,17 @@ def decode(data: bytes, kind: str, file: str) -> Picture:
             if kind != "TGA":
                 raise
             raise ImageFormatError(UNKNOWN, file=file) from None
-    if kind == "TIFF":  # which warns, by Pillow's own limit, where it has to take memory itself
+    if kind == "TIFF":  # whose reader warns, by Pillow's own limit, if it has to allocate memory itself
         check_size(image.size, file)
         image.im = Image.new(image.mode, image.size).im
     _load(image, file)
     if image.fp:
-        image.fp.close()  # with what it holds
+        image.fp.close()  # and free what it holds
     return _in_bands(image, file)
 
 
 def from_pillow(image: Image, file: str) -> Picture:
-    """The pixels of a Pillow picture, which may not have been read yet; alpha is dropped, of 16 bits the upper 8 taken.
+    """The pixels of a Pillow picture, which may not have been read yet, without alpha; only the upper 8 of 16 bits.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _load(image: Image, file: str) -> None:
 
 
 def _in_bands(image: Image, file: str) -> Picture:
-    """The pixels of a picture that is read; of a large one by bands, or there would be two copies at a time."""
+    """The pixels of a picture that has been read; a large one is converted in bands, not to have two whole copies."""
     width, height = image.size
     with _told(file):
         if width * height <= 4 * BAND:
@@ -103,7 +103,7 @@ def _in_bands(image: Image, file: str) -> Picture:
 
 @contextmanager
 def _told(file: str) -> Iterator[None]:
-    """Make what Pillow raises an ImageError."""
+    """Turn what Pillow raises into an ImageError."""
     try:
         yield
     except ImageError:
@@ -117,7 +117,7 @@ def _told(file: str) -> Iterator[None]:
 
 
 def _is_of_caller(reason: Exception) -> bool:
-    """Whether a signal's handler has raised it, such as one that ends what takes too long: no decoder's frame has."""
+    """Whether a signal's handler raised it, such as one that ends what takes too long: not code that decodes."""
     traceback = reason.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
@@ -126,7 +126,7 @@ def _is_of_caller(reason: Exception) -> bool:
 
 
 def _to_rgb(image: Image) -> Picture:
-    if image.mode == "La":  # which Pillow turns into no other
+    if image.mode == "La":  # which Pillow converts to no other mode
         image = image.convert("LA")
     if image.mode not in ("RGB", "RGBA", "RGBX", "1", "L", "LA", "P", "PA", "I") and image.mode[:4] != "I;16":
         image = image.convert("RGB")
@@ -148,7 +148,7 @@ def _to_rgb(image: Image) -> Picture:
 
 
 def _sized_gif(data: bytes, file: str) -> bytes:
-    """The GIF `data` with a screen that its first picture does not exceed; Pillow warns where it grows by much."""
+    """The GIF `data` with a screen that its first picture does not exceed; Pillow warns where the screen grows much."""
     screen, first = 6, 13
     if len(data) > first and data[first - 3] & 0x80:
         first += 3 << (data[first - 3] & 7) + 1
@@ -169,7 +169,7 @@ def _sized_gif(data: bytes, file: str) -> bytes:
 
 
 def _checked_webp(data: bytes, file: str) -> bytes:
-    """`data`, if its size may be decoded: Pillow takes memory for it when it opens a file."""
+    """`data`, if its size may be decoded: Pillow allocates memory for it when it opens a file."""
     kind = data[12:16]
     head = data[20:30].ljust(10, b"\0")
     if kind == b"VP8X":

@@ -1,6 +1,6 @@
 """PNG, by Pillow, which gets the chunks that decide the pixels and no others.
 
-Pillow does not look at the end of a file, and reads texts, profiles and animations, which may be damaged, or large.
+Pillow does not check the end of a file, and reads texts, profiles and animations, which may be damaged, or large.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .signatures import PNG
 
 
 def critical_chunks(data: bytes, file: str) -> bytes:
-    """The PNG `data` without what decoders may pass over; raises ImageError where it is cut short or changed."""
+    """The PNG `data` without what decoders may ignore; raises ImageError where it is cut short or changed."""
     view = memoryview(data)
     parts: list[bytes | memoryview] = [PNG]
     start, kind = len(PNG), b""

@@ -1,6 +1,6 @@
-"""Radiance's HDR, by OpenCV, which gets a header with the format and the size alone.
+"""Radiance's HDR, by OpenCV, which gets a header with only the format and the size.
 
-Source: the manual of ``pic(5)``; ``stbi__hdr_load`` of ``stb_image.h``, which passes over the same lines.
+Source: the manual of ``pic(5)``; ``stbi__hdr_load`` of ``stb_image.h``, which ignores the same lines.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FORMAT = re.compile(rb"^FORMAT=[ \t]*([^\n]*?)[ \t]*$", re.MULTILINE)
 
 
 def decode(data: bytes, file: str) -> npt.NDArray[np.uint8]:
-    """The pixels of the HDR `data`, without its exposure, as darknet takes them."""
+    """The pixels of the HDR `data`, regardless of its exposure, as darknet takes them."""
     header = _HEADER.match(data)
     if not header:
         raise ImageError("a damaged picture: image file is truncated", file=file)

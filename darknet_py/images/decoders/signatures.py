@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 PNG = b"\x89PNG\r\n\x1a\n"
-JPEG2000, CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"  # such a file has one, or it lies alone
+JPEG2000, CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"  # such a file has one; it may also stand alone
 RADIANCE, RGBE = b"#?RADIANCE\n", b"#?RGBE\n"
 OPENEXR = b"\x76\x2f\x31\x01"
-# Formats by their first bytes; TGA has none and is told by a header that makes sense.
+# Formats by their first bytes; TGA has no signature and is recognized by a header that makes sense.
 SIGNATURES = {
     b"\xff\xd8": "JPEG",
     b"BM": "BMP",

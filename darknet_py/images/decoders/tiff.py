@@ -1,7 +1,7 @@
 """TIFF, by Pillow and libtiff, which get the tags that decide the pixels and no others.
 
-Pillow warns of, turns the picture by, or follows the other tags. libtiff prints its errors, but in some compressions
-returns a picture nonetheless; here they are raised. Of a JPEG within that lacks pixels it tells nobody.
+Pillow warns of the other tags, rotates the picture by them, or follows them. libtiff prints its errors, but in some
+compressions returns a picture nonetheless; here they are raised. It does not report that a JPEG within lacks pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH, LENGTH, COMPRESSION, SAMPLES, TILE_WIDTH, TILE_LENGTH, JPEG_TABLES = 256,
 ROWS, PLANES = 278, 284
 JPEG = 7  # as a compression
 PARTS = ((273, 279), (324, 325))  # places and sizes of strips, and of tiles
-# Those of one value: size, compression, colours, order of bits, samples, rows of a strip, planes, fax options,
+# Tags of one value: size, compression, colours, order of bits, samples, rows of a strip, planes, fax options,
 # predictor, tiles.
 ONE = frozenset([WIDTH, LENGTH, COMPRESSION, 262, 266, SAMPLES, ROWS, PLANES, 292, 293, 317, TILE_WIDTH, TILE_LENGTH])
 # Bits, strips, colours of a palette, tiles, extra samples, format, JPEG tables, YCbCr.
@@ -33,7 +33,7 @@ MAX_SAMPLES = 6  # per pixel, Pillow's
 
 _Handler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
 _own = threading.local()
-_kept: list[object] = []  # what libtiff may call from now on: of threads that come to it together, each installs one
+_kept: list[object] = []  # what libtiff may call from now on: threads that get there at the same time each install one
 
 
 def pixel_tags(data: bytes, file: str) -> bytes:
@@ -76,7 +76,7 @@ def _rewrite(data: bytes, file: str) -> bytes:
                 raise IndexError
         if tag in ONE:
             count, content = 1, content[: SIZES[kind]]
-            if len(content) <= len(value):  # else it stays where it is
+            if len(content) <= len(value):  # otherwise it stays where it is
                 value = content.ljust(len(value), b"\0")
         kept[tag] = shape.pack(tag, kind, count, value)
         if kind in INTEGERS:
@@ -92,9 +92,9 @@ def _rewrite(data: bytes, file: str) -> bytes:
     _check_parts(numbers, samples, file)
     for places, sizes in PARTS:
         for place, size in zip_longest(numbers.get(places, ()), numbers.get(sizes, ()), fillvalue=0):
-            if place + size > len(data):  # where the new directory will be
+            if place + size > len(data):  # beyond which the new directory will be
                 raise IndexError
-    if numbers.get(COMPRESSION) == (JPEG,) and samples != 2:  # which libjpeg-turbo's interface does not have
+    if numbers.get(COMPRESSION) == (JPEG,) and samples != 2:  # which libjpeg-turbo's interface does not support
         for places, sizes in PARTS:
             for place, size in zip(numbers.get(places, ()), numbers.get(sizes, ()), strict=False):
                 jpeg.decode(tables[:-2] + data[place : place + size][2 if tables else 0 :], file)
@@ -125,11 +125,11 @@ def errors_raised() -> Iterator[None]:
     """Raise OSError for what libtiff reports in this thread meanwhile; it is not printed."""
     _listen()
     reports: list[str] = []
-    outer, _own.reports = getattr(_own, "reports", None), reports  # a signal's handler may decode amid this
+    outer, _own.reports = getattr(_own, "reports", None), reports  # a signal's handler may decode meanwhile
     try:
         yield
     except Exception:
-        if not reports:  # which tell more
+        if not reports:  # which say more
             raise
     finally:
         _own.reports = outer
@@ -139,9 +139,9 @@ def errors_raised() -> Iterator[None]:
 
 @cache
 def _listen() -> None:
-    """Have libtiff tell its errors to `errors_raised`, in threads that are in it; others go where they went.
+    """Have libtiff report errors to `errors_raised`, in threads that are within it; others go where they went before.
 
-    Where Pillow has libtiff built in, which hides it, errors are printed.
+    Where libtiff is built into Pillow, which hides it, errors are printed.
     """
     from PIL import Image
 
