@@ -1,1 +1,1 @@
-"""What a network is measured on: .data files, lists of images, and which class each image is of."""
+"""What networks are trained and measured on: .data files, lists of images, and the class of each image."""

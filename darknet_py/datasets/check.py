@@ -1,4 +1,4 @@
-"""Which pictures cannot be read, told before a long run begins."""
+"""Which pictures cannot be read, found before a long run begins."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def unreadable(
 ) -> Iterator[tuple[str, str]]:
     """The files, each once, that cannot be read as pictures, and why; in the order of `samples`, as they are found.
 
-    Of a JPEG that is there from its first byte to its last only the header is read; others are decoded.
+    For a JPEG that begins and ends like a complete file only the header is read; others are decoded.
 
     Parameters
     ----------
     samples : iterable of Sample
     threads : int
-        That read at a time.
+        How many read at a time.
     locate : function
-        Where a sample's file lies.
+        Returns the path of a sample's file.
     """
 
     def check(files: list[str]) -> list[tuple[str, str]]:

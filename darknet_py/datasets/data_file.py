@@ -33,20 +33,20 @@ class Dataset:
         Its name, for messages.
     classes : int
     names : list of str
-        What people read, one for each class.
+        Readable names, one for each class.
     wnids : list of str
-        What a picture's path is searched for, one for each class: ImageNet's WordNet ids.
+        Labels that are looked for in a picture's path, one for each class: ImageNet's WordNet ids.
     top : int
         How many guesses are printed.
     lists : mapping of str to str
-        The lists of images that ``train``, ``valid`` and ``test`` name, where they do.
+        The lists of images that ``train``, ``valid`` and ``test`` name, as far as they are given.
     path : Path, optional
-        Where the .data file lies, from which what it names is looked for too; None where there is none.
+        The .data file, relative to which the files that it names are looked for, too; None where there is none.
     backup : str
-        The folder that ``backup`` names for weights; empty where it does not.
+        The folder that ``backup`` names for weights; empty where it is not given.
     preprocess : str
-        How pictures are fitted where nobody asks for another way: what ``preprocess`` says, which darknet does not
-        know; empty where it does not.
+        How pictures are fitted where no other way is asked for: the value of ``preprocess``, which darknet does not
+        know; empty where it is not given.
     folder : str
         The folder with a folder for each class that ``folder`` names, which darknet does not know; empty where it
         does not.
@@ -86,9 +86,9 @@ class Dataset:
 
 
 def load_dataset(path: str | os.PathLike[str] = IMAGENET) -> Dataset:
-    """The .data file at `path`, or the packaged one of that name; of a folder its ``imagenet1k.data``.
+    """The .data file at `path`, or the packaged one of that name; for a folder, its ``imagenet1k.data``.
 
-    ``names`` or ``labels`` may be missing: the one then stands for the other. So may ``classes``: there are
+    ``names`` or ``labels`` may be missing: the other then stands for both. So may ``classes``: there are
     then as many as names.
 
     Raises
@@ -184,7 +184,7 @@ def _read_names(name: str, key: str, entry: Entry, data_file: Path, remarks: Rem
 
 
 def split_names(text: str, file: str) -> list[str]:
-    """The names in a list of classes, one a line, but for blank lines at its end; DatasetError where it is too long."""
+    """The names in a list of classes, one per line, without blank lines at its end; DatasetError if it is too long."""
     text = text.rstrip()
     check_lines(text, file, DatasetError)
     return [line.strip() for line in text.split("\n")] if text else []
@@ -206,8 +206,8 @@ def _take_names(names: list[str], classes: int, key: str, entry: Entry, remarks:
 def _settle(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> str:
     """The file that an option of a .data file names.
 
-    Where there is none, but one of its bare name beside the .data file, that one, with a warning: a folder that
-    training has written may be moved, and called otherwise.
+    If there is none, but one of the same bare name beside the .data file, it is that one, with a warning: a folder that
+    training has written may be moved or renamed.
     """
     path = _without_comment(entry.value, data_file)
     beside = os.path.join(data_file.absolute().parent, os.path.basename(path))
@@ -218,15 +218,16 @@ def _settle(entry: Entry, key: str, data_file: Path, remarks: Remarks) -> str:
 
 
 def _without_comment(path: str, data_file: Path) -> str:
-    """`path`, a value of a .data file, less a comment behind it where there is no file of the whole name."""
+    """`path`, a value of a .data file, without a comment after it unless there is a file of the whole name."""
     return path if os.path.exists(find_listed(path, data_file)) else _COMMENT.sub("", path)
 
 
 def find_listed(path: str, data_file: Path | None) -> Path:
     """The file that a .data file names: from the working directory, from above or in its own folder, or packaged.
 
-    Darknet looks from the working directory alone, which is where cfg/ and data/ lie; the folder above the
-    .data file's is the same place, wherever one stands. Without a .data file it is looked for from there alone.
+    Darknet looks only from the working directory, which is where it expects cfg/ and data/; the folder above the
+    .data file's is that place from anywhere. Without a .data file, `path` is looked for from the working directory
+    only, or packaged.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A folder with a folder for each class, the pictures in these."""
+"""A folder with a folder of pictures for each class."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .samples import Sample
 
 
 class ClassFolders(NamedTuple):
-    """What a folder of class folders holds.
+    """The content of a folder of class folders.
 
     Attributes
     ----------
     names : list of str
-        Of the classes, sorted.
+        The classes' names, sorted.
     samples : list of Sample
         The pictures, class by class, sorted; their files' names begin with the folder's.
     """
@@ -31,7 +31,7 @@ class ClassFolders(NamedTuple):
 def load_folder(folder: str | os.PathLike[str]) -> ClassFolders:
     """The pictures of a folder with a folder for each class, each with its class.
 
-    They may lie in folders within their class's, as `walk_pictures` finds them.
+    They may be in folders within their class's, as `walk_pictures` finds them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Lists of images: their paths, parts of them, and where the images lie."""
+"""Lists of images: their paths, parts of them, and where the images are."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_BYTES = 1 << 30
 MAX_LINES = 1 << 24  # ImageNet has 14 million pictures
 MAX_PATH = 1 << 16  # bytes
 CHUNK = 1 << 20
-# Folders that are parts of a data set and no classes.
+# Names of folders that are parts of a data set, not classes.
 PARTS = frozenset(["test", "testing", "train", "training", "val", "valid", "validation"])
 
 
 def load_list(source: str, dataset: Dataset) -> list[str]:
-    """The paths that a list names, one a line, or the images in a folder and below it.
+    """The paths in a list, one per line, or the images in a folder and below it.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def load_list(source: str, dataset: Dataset) -> list[str]:
         Where the list or folder cannot be read or names no image.
     """
     path = find_listed(source, dataset.path)
-    if os.path.isdir(path):  # what cannot be looked at is none, and its reader says why
+    if os.path.isdir(path):  # what cannot be accessed is none, and its reader says why
         return find_pictures(path, DatasetError)
     size = check_regular(path, DatasetError, source)
     if size > MAX_BYTES:
@@ -46,7 +46,7 @@ def load_list(source: str, dataset: Dataset) -> list[str]:
 
 
 def class_folders(source: str, dataset: Dataset) -> Iterator[Folder]:
-    """The folders in which there is one for each class: `source`, if it looks so, and what ``folder`` names."""
+    """The folders with a folder for each class: `source`, if it looks like one, and the one that ``folder`` names."""
 
     def locate(path: str) -> str:
         return os.path.abspath(find_listed(path, dataset.path))
@@ -64,13 +64,13 @@ def class_folders(source: str, dataset: Dataset) -> Iterator[Folder]:
 
 
 def _has_classes(folder: Path, labels: Set[str]) -> bool:
-    """Whether all folders in one are called as classes are, and not as parts of a data set."""
+    """Whether all folders in one are named like classes, and not like parts of a data set."""
     names = {entry.name.strip() for entry in list_folder(os.fspath(folder), DatasetError) if is_folder(entry)}
     return bool(names) and names <= labels and not {name.lower() for name in names} <= PARTS
 
 
 def _read_paths(path: Path, source: str) -> list[str]:
-    """The lines of a list that are not blank, as names of files: those are bytes to the system, and need be no text."""
+    """The lines of a list that are not blank, as file names: to the system those are bytes, which need not be text."""
     paths: list[str] = []
     before = 0  # lines
     with path.open("rb", buffering=0) as stream:
@@ -97,7 +97,7 @@ def _read_paths(path: Path, source: str) -> list[str]:
 
 
 def take_part(paths: Sequence[str], limit: int | None, shard: tuple[int, int]) -> Sequence[str]:
-    """The first `limit` of `paths`, and of those every n-th from the i-th on, where `shard` is (i, n), from 1."""
+    """Every n-th of the first `limit` of `paths`, from the i-th on, where `shard` is (i, n), counted from 1."""
     part, parts = shard
     return paths[:limit][part - 1 :: parts]
 
@@ -108,5 +108,5 @@ def count_repeated(paths: Sequence[str]) -> int:
 
 
 def find_image(file: str, dataset: Dataset) -> Path:
-    """Where an image of a list lies: as files that a .data file names."""
+    """Where an image of a list is: it is looked for like files that a .data file names."""
     return find_listed(file, dataset.path)

@@ -21,9 +21,9 @@ class Sample(NamedTuple):
     file : str
         As it is listed.
     truth : int
-        Its class; -1: none, so that no guess is right.
+        Its class; -1 for none, so that no guess is right.
     doubt : str
-        Why its class is not known, and it does not count; else empty.
+        Why its class is not known, so that it does not count; otherwise empty.
     """
 
     file: str
@@ -32,7 +32,7 @@ class Sample(NamedTuple):
 
 
 def check_samples(samples: Iterable[object]) -> None:
-    """Raise UsageError unless each of them is a `Sample`, of a file by its name and of a class by its number."""
+    """Raise UsageError unless each is a `Sample` with a file's name and a class's number."""
     for sample in samples:
         if not isinstance(sample, Sample):
             raise UsageError(f"samples: {sample!r} is none; load_samples makes them, or Sample(file, truth)")
@@ -50,16 +50,16 @@ def load_samples(source: str | os.PathLike[str], dataset: Dataset, match: str | 
     source : path
         A list with one path a line, or a folder of images.
     dataset : Dataset
-        Whose labels are looked for in the paths.
+        The data set whose labels are looked for in the paths.
     match : str, optional
-        How a path tells its class: ``words``, by the folder of that class that it lies in, where `source` or the
-        data set's `folder` has one for each, else by a label that is a word of its name or of its folder's;
+        How a path indicates its class: ``words``, by the class's folder that it is in, where `source` or the
+        data set's `folder` has one for each class, else by a label that is a word in its name or its folder's;
         ``substring``, by the first label anywhere in it; None: not at all.
 
     Raises
     ------
     DatasetError
-        Where the list cannot be read, names no image, or no path tells a class.
+        Where the list cannot be read, names no image, or no path indicates a class.
     UsageError
         Where `match` is none of these.
     """
@@ -68,7 +68,7 @@ def load_samples(source: str | os.PathLike[str], dataset: Dataset, match: str | 
 
 
 def make_samples(paths: Sequence[str], dataset: Dataset, match: str | None, source: str) -> list[Sample]:
-    """The samples for `paths`, which the list `source` has; warnings of what is odd about them. As `load_samples`."""
+    """The samples for `paths` of the list `source`, as `load_samples` returns them; warns of what is odd about them."""
     repeated = count_repeated(paths)
     if repeated:
         _warn(f"{source}: {repeated} of {len(paths)} paths repeat others; they count each time")
@@ -92,9 +92,9 @@ def _warn(text: str) -> None:
 def label_samples(
     paths: Sequence[str], labels: Sequence[str], match: str, folders: Iterable[Folder] = ()
 ) -> list[Sample]:
-    """Say of each image which of `labels` its path bears, as `find_classes` finds it.
+    """Give each image the class that its path indicates, as `find_classes` finds it.
 
-    Of several labels that are substrings the first counts, and without one no guess is right, as in darknet's `valid`.
+    Of several labels that are substrings, the first counts; without one no guess is right, as in darknet's `valid`.
     """
     find = find_classes(labels, match, folders)
     if match == "substring":

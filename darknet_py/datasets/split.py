@@ -1,4 +1,4 @@
-"""A part of the samples that is not trained on, to measure what was learned."""
+"""Samples that are held out of training, to measure what was learned."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from .samples import Sample
 
 
 def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Divide samples into those to train on and those held out: `fraction` of each class, drawn.
+    """Divide samples into those to train on and those held out: a random `fraction` of each class.
 
-    Of a class of two pictures or more at least one is on either side, of others none is held out. Samples of one file
-    stay together. Both parts keep the order of `samples`; the same samples in the same order are divided alike.
+    A class of two pictures or more has at least one on either side, unless `fraction` is 0; others have none held out.
+    Samples of one file stay together. Both parts keep the order of `samples`; the same samples in the same order are
+    divided alike.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     Raises
     ------
     UsageError
-        Where `fraction` is none such.
+        Where `fraction` is outside that range.
     """
     if not 0 <= fraction < 1:
         raise UsageError(f"fraction={fraction}: a number from 0 to less than 1 is expected")
@@ -37,7 +38,7 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     held: set[tuple[int, str]] = set()
     for truth, of_class in files.items():
         count = min(max(round(len(of_class) * fraction), 1), len(of_class) - 1) if fraction else 0
-        # A truth of -1 is one too.
+        # A truth of -1 counts as a class, too.
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(truth + 1,)))
         names = list(of_class)
         held |= {(truth, names[at]) for at in random.permutation(len(names))[:count]}

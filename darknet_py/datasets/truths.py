@@ -17,14 +17,14 @@ SHOWN = 10  # offenders that a message names
 
 
 class Offender(NamedTuple):
-    """An image whose path tells no class, or several.
+    """An image whose path indicates no class, or several.
 
     Attributes
     ----------
     file : str
         As it is listed.
     labels : tuple of str
-        Those that it bears.
+        The labels that its path bears.
     """
 
     file: str
@@ -40,7 +40,7 @@ def find_truths(
     ----------
     paths : sequence of str
     labels : sequence of str
-        One for each class. Where there is but one class, an image without its label is of none: its truth is -1.
+        One for each class. If there is only one class, an image without its label is of none: its truth is -1.
     match, folders
         As for `find_classes`.
     """
@@ -66,12 +66,12 @@ def describe_offenders(offenders: Sequence[Offender], total: int, match: str) ->
 
 
 def load_training(source: str | os.PathLike[str], dataset: Dataset, match: str = "words") -> list[Sample]:
-    """The images of a list or a folder, each with the class that its path tells.
+    """The images of a list or a folder, each with the class that its path indicates.
 
     Parameters
     ----------
     source, dataset, match
-        As for `load_samples`; but of ``substring`` not the first label counts: there must be one.
+        As for `load_samples`, except that with ``substring`` there must be exactly one label.
 
     Raises
     ------
