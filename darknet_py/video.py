@@ -253,7 +253,7 @@ class Window:
 
 
 class Writer:
-    """A video file at `path`, which appears when it is closed; one that is there keeps its permissions, links theirs.
+    """A video file at `path`, which appears when it is closed; an existing one keeps its permissions, and links stay.
 
     Raises
     ------

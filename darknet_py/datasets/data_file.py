@@ -49,9 +49,9 @@ class Dataset:
         know; empty where it is not given.
     folder : str
         The folder with a folder for each class that ``folder`` names, which darknet does not know; empty where it
-        does not.
+        is not given.
     files : sequence of Path
-        The .data file and the files that it names: what a run reads, and must not write.
+        The .data file and the files that it names, which a run reads and must not write.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def _choose_preprocess(entries: Mapping[str, Entry], remarks: Remarks) -> str:
 
 
 def _read_names(name: str, key: str, entry: Entry, data_file: Path, remarks: Remarks) -> list[str]:
-    """The lines of the list `name`, which option `key` names, but for blank ones at its end."""
+    """The lines of the list `name`, which option `key` names, without blank ones at its end."""
     shown = shorten(one_line(name), MAX_SHOWN)
     try:
         return split_names(read_text(find_listed(name, data_file), DatasetError, shown, MAX_BYTES), shown)

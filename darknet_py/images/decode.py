@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image | npt.NDArray[np.generic]
 
-SOFTWARE = ("Software", "darknet_py")  # a PNG file's word for what made it
-PNG_HEAD = 64  # bytes in which it stands: the signature and the header take 33
-PIXEL_BYTES = 8  # few formats have more, EXR of floats; what else a file carries is small beside its pixels
+SOFTWARE = ("Software", "darknet_py")  # text in a PNG file that says what made it
+PNG_HEAD = 64  # bytes that contain this text: the signature and the header take 33
+PIXEL_BYTES = 8  # few formats have more, like EXR of floats; what else a file carries is small beside its pixels
 
 
 def load_image(path: str | os.PathLike[str]) -> Picture:
@@ -169,7 +169,7 @@ def encode_png(picture: Picture) -> bytes:
 
 
 def is_own_png(path: str | os.PathLike[str]) -> bool:
-    """Whether the file at `path` begins as those of `encode_png` do; not where it cannot be read."""
+    """Whether the file at `path` begins like one of `encode_png`; False where it cannot be read."""
     try:
         with open(path, "rb") as stream:
             return "\0".join(SOFTWARE).encode() in stream.read(PNG_HEAD)
