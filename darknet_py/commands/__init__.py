@@ -1,4 +1,4 @@
-"""The commands, a module for several that are alike; which there are, and where each lives."""
+"""The commands: which there are, and which module has each; those that are alike share one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """Where a command lives: functions ``add_NAME`` and ``run_NAME`` of a module in commands/.
+    """Where a command is: functions ``add_NAME`` and ``run_NAME`` of a module in commands/.
 
-    Its summary is a sentence.
+    Its summary is a full sentence.
     """
 
     module: str

@@ -1,4 +1,4 @@
-"""Pictures to records, one after another or many at a time."""
+"""Classifying pictures, one after another or many at a time."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 Named = str | ImageError  # a picture's path, or why there is none
 Answers = Generator[tuple[Named, Record | ImageError], None, None]
 Look = Callable[[Record, "Picture"], None]
-MOST = 1 << 26  # bytes of inputs that are fitted before they run
+MOST = 1 << 26  # bytes of fitted inputs, above which they run before more are fitted
 
 
 class Query(NamedTuple):
-    """What is asked of each picture.
+    """How each picture is classified.
 
     Attributes
     ----------
     preprocess : str, optional
         As `Classifier.mode_for` takes it.
     top : int
-        Guesses.
+        How many guesses a record has.
     only_leaves : bool
         As `Classifier.probabilities` takes it.
     """
@@ -52,9 +52,9 @@ class Query(NamedTuple):
 
 
 def classify_each(network: Classifier, paths: Iterable[Named], query: Query, look: Look | None = None) -> Answers:
-    """Pictures' records, or why there are none; all threads of the network work on each.
+    """Yield each picture's record, or why there is none; all threads of the network work on one picture.
 
-    When the next is wanted, `look` gets the record and the picture.
+    When the next one is asked for, `look` is called first, with the record and the picture.
     """
     for path in paths:
         try:
@@ -87,10 +87,10 @@ def _record(path: str, fitted: Fitted, seconds: float, predictions: Predictions)
 
 
 def classify_many(network: Classifier, paths: Iterable[Named], query: Query, threads: int) -> Answers:
-    """Pictures' records, or why there are none, in their order; each thread works on some of its own, as in ``valid``.
+    """Yield each picture's record, or why there is none, in order; each thread works on its own, as in ``valid``.
 
-    Where memory is short, fewer do, and each has several threads of the CPU.
-    The seconds of a record are a picture's part of those in which it ran with others.
+    Where memory is short, there are fewer such workers, each with several threads of the CPU.
+    A record's seconds are the time in which its picture ran with others, divided by their number.
     """
     from ..evaluation.crews import BATCH
     from ..per_thread import Forks
@@ -119,12 +119,12 @@ def _classify_some(forks: Forks, query: Query, paths: Sequence[Named]) -> list[t
 
 
 def name(path: Named) -> str:
-    """What a picture is called, or that for which there is none."""
+    """A picture's path, or the file that its error names."""
     return path if isinstance(path, str) else path.file or ""
 
 
 def fit(network: Classifier, path: Named, preprocess: str | None) -> tuple[Fitted, Picture]:
-    """A picture as `network` takes it, and itself; ImageError where there is none."""
+    """Load a picture and fit it to `network`; return both. ImageError where that fails."""
     if isinstance(path, ImageError):
         raise path
     picture = load_image(path)

@@ -1,4 +1,4 @@
-"""What the program keeps: how large it is and where; its removal."""
+"""darknet cache: list what the program keeps, how large it is and where; remove it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
 
 
 def run_cache(args: argparse.Namespace) -> int:
-    """List what is kept; or remove it, and 1 where something cannot be removed."""
+    """List what is kept, or remove it; return 1 where something cannot be removed."""
     kept = list(list_kept())
     if args.clear is not None:
         return _clear([one for one in kept if one.kind and args.clear in ("all", one.kind)])

@@ -15,5 +15,5 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("-v", "--verbose", action="store_true", help="say more about what is done, on standard error")
     group.add_argument(*VERSION, action="store_true", help="print only the version")
-    if parser.get_default("no_gpu") is None:  # as in darknet, whatever runs on the CPU anyway takes it
+    if parser.get_default("no_gpu") is None:  # as in darknet, commands that run on the CPU anyway accept it
         parser.add_argument("-nogpu", "--no-gpu", action="store_true", help=argparse.SUPPRESS)

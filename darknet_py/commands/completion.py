@@ -1,4 +1,4 @@
-"""Completion of the command line in a shell: shtab's, from the options of all commands."""
+"""darknet completion: shell completion, which shtab makes from the options of all commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ bash: darknet completion bash > ~/.local/share/bash-completion/completions/darkn
 zsh:  darknet completion zsh > FOLDER/_darknet, for a FOLDER of $fpath
 fish: darknet completion fish > ~/.config/fish/completions/darknet.fish
 """
-# Operands are files or networks: what gives both. For shtab, _file in its name makes bash show files as such.
+# The shell function that offers both files and networks, for operands. shtab sees _file in its name, and has bash show
+# files as such.
 _FUNCTION = "_darknet_file_or_network"
 _PREAMBLE = {
     "bash": f"""{_FUNCTION}() {{
@@ -56,7 +57,7 @@ def run_completion(args: argparse.Namespace) -> int:
 
 
 def _make_parser(operand: dict[str, str], file: dict[str, str], folder: dict[str, str]) -> argparse.ArgumentParser:
-    """A parser of all commands, whose values say by what they are completed."""
+    """A parser of all commands, whose actions say what completes their values."""
     root = argparse.ArgumentParser("darknet")
     groups = {"": root.add_subparsers()}
     for name, command in COMMANDS.items():
@@ -74,7 +75,7 @@ def _make_parser(operand: dict[str, str], file: dict[str, str], folder: dict[str
 
 
 def _describe(action: argparse.Action, operand: dict[str, str], file: dict[str, str], folder: dict[str, str]) -> None:
-    """Say by what the value of `action` is completed; leave out flags like -nogpu, which no shell knows."""
+    """Say what completes the value of `action`; leave out flags like -nogpu, which no shell knows."""
     action.option_strings = [flag for flag in action.option_strings if flag.startswith("--") or len(flag) == 2]
     if action.choices is not None:
         return

@@ -1,4 +1,4 @@
-"""darknet classifier demo: a camera, a video or a stream, frame by frame to the best classes."""
+"""darknet classifier demo: classify the frames of a camera, a video or a stream."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAME alone stands for CFG and WEIGHTS: a network that comes with the program. Wi
 the camera that -c numbers is read. Of a file every frame is classified; of a camera or a stream the newest one, and
 those that came meanwhile are dropped. The window is closed by Escape or q. Needs OpenCV (opencv-python).
 """
-KEPT = 0.9  # of the frames per second told so far, at each frame: as darknet does
+KEPT = 0.9  # weight of the frames per second so far in their moving average, as in darknet
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def run_demo(args: argparse.Namespace) -> int:
-    """Classify frames until there are no more, somebody closes the window, or a signal comes; 3 where some miss."""
+    """Classify frames until they end, the window is closed, or a signal comes; return 3 where frames are missing."""
     from ..video import CODECS, Source, Window, Writer
 
     operands = split_operands(args.operands, USAGE)
@@ -100,7 +100,7 @@ def _follow(
     window: Window | None,
     is_left: Callable[[], bool],
 ) -> int:
-    """Classify, tell, show and write; how many frames there were."""
+    """Classify, print, show and write the frames; return how many there were."""
     from ..images.draw import annotate
 
     answer, guesses, fps = None, None, 0.0
@@ -130,7 +130,7 @@ def _tell(guesses: Predictions) -> list[tuple[str, float]]:
 
 
 def _write(writer: Writer, drawn: Picture, source: Source, seconds: float) -> None:
-    """The frame, of a live source as often as it was there to be seen."""
+    """Write the frame; that of a live source so often that the video keeps real time."""
     times = max(1, round(seconds * writer.rate) - writer.written) if source.live else 1
     for _ in range(times):
         writer.add(drawn)

@@ -1,4 +1,4 @@
-"""darknet export: a network with its weights as an ONNX file."""
+"""darknet export: write a network with its weights as an ONNX file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def run_export(args: argparse.Namespace) -> int:
-    """Write the file; print where it lies."""
+    """Write the file; print its path."""
     if len(args.operands) < 2:
         raise UsageError(f"the file to write is missing; {tell_ways(USAGE)} is expected")
     operands = split_operands(args.operands, USAGE)

@@ -1,4 +1,4 @@
-"""darknet classifier features: what a layer gives for pictures, as an array in a file."""
+"""darknet classifier features: save a layer's output for pictures as an array."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
 
 
 def run_features(args: argparse.Namespace) -> int:
-    """Save them; 3 where some pictures failed, 1, and no file, where all did."""
+    """Save the features; return 3 where some pictures failed, 1, without a file, where all did."""
     operands = split_operands(args.operands, USAGE)
     if not operands.rest:
         raise UsageError(f"a picture is missing; {USAGE} is expected")
@@ -86,7 +86,7 @@ class _Saver:
     Attributes
     ----------
     failed : int
-        Rows so far of pictures that failed.
+        How many of the rows so far are of pictures that failed.
     """
 
     def __init__(self, count: int, shape: tuple[int, ...]) -> None:
@@ -121,7 +121,7 @@ def _find_paths(operands: Sequence[str], network: Classifier) -> Iterator[Named]
 
 
 def _compute(network: Classifier, paths: Sequence[Named], args: argparse.Namespace) -> Iterator[Array | None]:
-    """For each picture its features, or None after a line that says why there are none."""
+    """Yield each picture's features, or None where it failed; the reason is printed."""
     from ..evaluation.evaluator import run_views
 
     run = network.layer_run(args.layer, not args.no_pool)

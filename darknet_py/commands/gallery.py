@@ -1,4 +1,4 @@
-"""Folders of pictures that a command writes, to be looked at."""
+"""Folders to which a command writes pictures for people to look at."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ..prediction import Prediction
 
 MAX_NAME = 200  # bytes of a file's name; file systems take 255
-HEAT_SIDE = 1600  # pixels at most of the longer side of a picture beside its heatmap
+HEAT_SIDE = 1600  # most pixels of the longer side of a picture beside its heatmap
 
 
 class Gallery:
     """A folder in which each picture ``NAME.*`` gets its own ``NAME.KIND.png``, or ``NAME-2.KIND.png`` and so on.
 
-    Pictures of equal names get numbers, and so do those in whose place lies a file that this program did not write.
+    Pictures of equal names get numbers, and so do those whose file would replace one that this program did not write.
 
     Raises
     ------
@@ -43,7 +43,7 @@ class Gallery:
             raise UsageError(what, option=f"{option} {folder}") from None
 
     def add(self, file: str, picture: Picture) -> None:
-        """Write what came of the picture `file`; DatasetError where that fails."""
+        """Write `picture`, which was made from the picture `file`; DatasetError where that fails."""
         stem = os.fsdecode(os.fsencode(PurePath(file).stem or "picture")[:MAX_NAME])
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
         path = next(path for path in map(self._path, names) if self._is_free(path))
@@ -59,12 +59,12 @@ class Gallery:
 
 
 def draw_guesses(picture: Picture, guesses: Sequence[Prediction]) -> Picture:
-    """The picture with its guesses on it."""
+    """Draw its guesses on a picture."""
     return annotate(picture, [(guess.label, guess.probability) for guess in guesses])
 
 
 def draw_heat(network: Classifier, picture: Picture, index: int, mode: str | None, layer: int | None) -> Picture:
-    """Where in the picture lies what speaks for class `index`, beside the picture."""
+    """Draw the picture beside its heatmap for class `index`."""
     heatmap = network.heatmap(picture, layer, index, mode)
     small = shrink(picture, HEAT_SIDE)
     heated = heat(small, heatmap.spread(small.shape[1], small.shape[0]))

@@ -1,4 +1,4 @@
-"""What a report of a bug should tell: versions, processor, limits, engine, GPUs, cache."""
+"""darknet info: what a bug report should include: versions, processor, limits, engine, GPUs, cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..limits import core_count, core_quota, memory_limits, tell_size
 from ..report import print_json, print_line
 from ..version import __version__
 
-# Distributions whose versions matter; those of extras are told where they are there.
+# Distributions whose versions matter; extras are listed only where they are installed.
 NEEDED = ("numpy", "numba", "llvmlite", "pillow", "simplejpeg")
 EXTRAS = (
     "opencv-python",
@@ -25,7 +25,7 @@ EXTRAS = (
     "distributed",
     "onnx",
 )
-SETTINGS = ("DARKNET_PY_CACHE", "DARKNET_PY_ISA", "DARKNET_PY_MAX_PIXELS", "DARKNET_PY_OFFLINE")  # names no secrets
+SETTINGS = ("DARKNET_PY_CACHE", "DARKNET_PY_ISA", "DARKNET_PY_MAX_PIXELS", "DARKNET_PY_OFFLINE")  # none is a secret
 Fact = str | Sequence[str] | Mapping[str, str]
 
 
@@ -35,7 +35,7 @@ def add_info(parser: argparse.ArgumentParser) -> None:
 
 
 def run_info(args: argparse.Namespace) -> int:
-    """Tell all that can be found out; what cannot is told to be unknown, and why."""
+    """Print all that can be found out; for the rest print that it is unknown, and why."""
     facts = {name: _ask(find) for name, find in FACTS.items()}
     if args.format == "json":
         print_json(facts)
@@ -48,7 +48,7 @@ def run_info(args: argparse.Namespace) -> int:
 def _ask(find: Callable[[], Fact]) -> Fact:
     try:
         return find()
-    except Exception as reason:  # of a machine on which anything may be broken: that is why somebody asks
+    except Exception as reason:  # anything may be broken on this machine: that is why somebody asks
         text = str(reason).strip().partition("\n")[0] or type(reason).__name__
         return {"unknown": text}
 
@@ -66,7 +66,7 @@ def _find_python() -> str:
 
 
 def _find_libraries() -> dict[str, str]:
-    """Versions as they are installed: the libraries, which may be broken, are not imported."""
+    """The installed versions; the libraries are not imported, as they may be broken."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

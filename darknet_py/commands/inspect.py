@@ -28,7 +28,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def run_plan(args: argparse.Namespace) -> int:
-    """Print each layer's implementation and what else there was, then the buffers, then the arithmetic."""
+    """Print each layer's implementation and its alternatives, then the buffers, then the arithmetic."""
     from ..network import load_structure
     from ..weights import choose_dialect
 
@@ -151,7 +151,7 @@ def run_speed(args: argparse.Namespace) -> int:
 
 
 def _tell_rate(operations: int, seconds: float | None) -> tuple[str, str]:
-    """Milliseconds, and thousands of millions of operations a second, where there are any."""
+    """Milliseconds, and GFLOP/s where there are operations."""
     if seconds is None:
         return "-", "-" if operations else ""
     return f"{seconds * 1e3:.3f}", f"{operations / seconds / 1e9:.0f}" if operations else ""

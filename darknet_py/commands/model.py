@@ -1,4 +1,4 @@
-"""Which network the operands of a command name, and on what it runs."""
+"""The operands and options that name a network and the engine it runs on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..network import Network
 
-MAX_HEAD = 1 << 16  # bytes of a file that are looked at to tell what it is
+MAX_HEAD = 1 << 16  # bytes of a file that are read to tell what it is
 _OPTION = re.compile(r"\w+\s*=")  # how a .data file begins
 
 
@@ -48,16 +48,16 @@ class Operands(NamedTuple):
 
 
 def tell_ways(usage: str) -> str:
-    """A command's operands in words: those of `usage`, or with NAME for CFG and WEIGHTS."""
+    """A command's operands for a message: `usage`, or the same with NAME in place of CFG and WEIGHTS."""
     return f"{usage} or {usage.removeprefix('[DATA] ').replace('CFG WEIGHTS', 'NAME')}"
 
 
 def split_operands(operands: list[str], usage: str) -> Operands:
-    """Tell ``[DATA] CFG WEIGHTS ...`` and ``[DATA] NAME ...`` apart; `usage`, the first of them, is for messages.
+    """Tell ``[DATA] CFG WEIGHTS ...`` and ``[DATA] NAME ...`` apart; `usage`, the first form, is for messages.
 
-    DATA is a folder, then its imagenet1k.data counts, or a file that holds what a .data file does, whatever
-    it is called; without it ImageNet's 1000 classes are meant. NAME is a network that comes with the package,
-    whose weights were fetched.
+    DATA is a file in the format of a .data file, whatever its name, or a folder, whose imagenet1k.data is used. NAME
+    is a network that comes with the package, its weights embedded or fetched. Without DATA, its own .data file is used
+    where it has one, else ImageNet's 1000 classes.
     """
     if operands[:1] == [""]:
         raise UsageError("'': a name is expected, of a file or a folder")
@@ -80,9 +80,9 @@ def split_operands(operands: list[str], usage: str) -> Operands:
 
 
 def names_data(operand: str, usage: str) -> bool:
-    """Whether the first operand is DATA rather than a cfg, by its content, or else by its name.
+    """Whether the first operand is DATA rather than a cfg, judged by its content, or else by its name.
 
-    UsageError, which tells the command's `usage`, where it is neither.
+    Raises UsageError, which quotes the command's `usage`, where it is neither.
     """
     if os.path.isdir(resolve(operand)):
         return True
@@ -95,9 +95,9 @@ def names_data(operand: str, usage: str) -> bool:
 
 
 def _tell_content(operand: str) -> str | None:
-    """``DATA``, ``CFG`` or neither: what a file is by its first line that is no comment; None where there is none.
+    """What a file holds, by its first line that is no comment: ``DATA``, ``CFG``, or "" for neither.
 
-    A file that is called as pictures are is ``a picture``.
+    ``a picture`` where its name ends as a picture's; None where there is no such file, or it cannot be read.
     """
     from ..images.folders import is_called_picture
 
@@ -119,7 +119,7 @@ def _tell_content(operand: str) -> str | None:
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Options that say on what a network runs."""
+    """The options that say on what a network runs."""
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (default: %(default)s)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one a core)")
     add_precision(parser, PRECISIONS)
@@ -141,7 +141,7 @@ def add_style(parser: argparse.ArgumentParser) -> None:
 
 
 def add_precision(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
-    """The option that says in which of the `known` numbers a network runs."""
+    """The option for the precision in which a network runs, one of `known`."""
     parser.add_argument(
         "--precision",
         choices=known,
@@ -151,7 +151,7 @@ def add_precision(parser: argparse.ArgumentParser, known: Sequence[str]) -> None
 
 
 def add_dialect(parser: argparse.ArgumentParser) -> None:
-    """The option that says whose arithmetic a network has."""
+    """The option for the dialect: whose arithmetic a network follows."""
     parser.add_argument(
         "--dialect",
         choices=DIALECTS,
@@ -160,10 +160,10 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
 
 
 def open_model(operands: Operands, args: argparse.Namespace, until: int | None = None) -> Classifier:
-    """The network that `operands` name, on the engine that `args` name; its listing goes to stderr.
+    """Open the network that `operands` name, on the engine that `args` name; its listing goes to stderr.
 
-    Its dataset's `top` is that of `args`, where they name one. With `until`, the number of a layer, no engine is opened
-    for those behind it.
+    `args.top`, where given, replaces its dataset's `top`. With `until`, the number of a layer, no engine is opened for
+    the layers after it.
     """
     from ..classifier import Classifier
     from ..datasets.data_file import load_dataset
@@ -191,13 +191,13 @@ def open_model(operands: Operands, args: argparse.Namespace, until: int | None =
 
 
 def print_listing(network: Network, style: str) -> None:
-    """The layers and their arithmetic, on stderr, where remarks go."""
+    """Print the layers and their arithmetic on stderr, unless --quiet is given."""
     if not is_quiet():
         print(f"{network.describe(style)}{network.dialect.summary}", file=sys.stderr, flush=True)
 
 
 def parse_operand(name: str, parse: Callable[[str], int], text: str) -> int:
-    """What `parse`, a type of arguments, makes of the operand `name`; UsageError where it is none such."""
+    """Convert the operand `name` by `parse`, an argparse type; UsageError where that fails."""
     try:
         return parse(text)
     except argparse.ArgumentTypeError as reason:
@@ -205,7 +205,7 @@ def parse_operand(name: str, parse: Callable[[str], int], text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """An argument that counts something."""
+    """An argument that counts something: at least 1."""
     return _argument(text, 1)
 
 
@@ -215,7 +215,7 @@ def index(text: str) -> int:
 
 
 def layer_number(text: str) -> int:
-    """An argument that numbers a layer, from 0, or below 0 from the end."""
+    """An argument that numbers a layer: from 0, or from the end where it is below 0."""
     return _argument(text, None)
 
 

@@ -1,4 +1,4 @@
-"""networks: the networks that come with the program; their cfgs are not read for it."""
+"""darknet networks: list the networks that come with the program, without reading their cfgs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
 
 
 def run_networks(args: argparse.Namespace) -> int:
-    """List all names, what the networks are like, and what was published of them."""
+    """List all networks: their names, their figures, and the accuracy that was published for them."""
     header = ("network", "layers", "picture", "Bn operations", "MiB", "top-1", "top-5", "weights", "")
     print_table(header, [_tell_network(name) for name in packaged_names()])
     return 0
 
 
 def _tell_network(name: str) -> list[str]:
-    """A row of the list; in its last column an alias's network, or what the user gives."""
+    """A row of the list; the last column says which network an alias means, or what the user must supply."""
     stem = ALIASES.get(name, name)
     figures = FIGURES[stem]
     size = f"{figures.parameters * 4 / 2**20:.1f}"

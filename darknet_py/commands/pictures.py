@@ -1,4 +1,4 @@
-"""Which pictures the operands of a command name."""
+"""The pictures that the operands of a command name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..errors import ImageError
 from ..files import BINARY, resolve
 from ..images.folders import find_pictures, is_called_picture
 
-MAX_HEAD = 1 << 12  # bytes of a file that are looked at to tell what it is
+MAX_HEAD = 1 << 12  # bytes of a file that are read to tell what it is
 
 
 def find_images(operands: list[str]) -> Iterator[str | ImageError]:
-    """The pictures that operands name: themselves, those in a folder and below it, those listed on stdin.
+    """Yield the paths that operands name: files, the pictures in and below folders, the paths listed on stdin.
 
-    Where an operand names none, an error that says so takes the place of a picture.
+    Where an operand names none, an error that says so takes the place of a path.
     """
     for operand in operands:
         found: Iterable[str | ImageError] = [operand]
@@ -38,7 +38,7 @@ def find_images(operands: list[str]) -> Iterator[str | ImageError]:
 
 
 def is_list(operand: str) -> bool:
-    """Whether an operand is a list of pictures: a file of text, and not called as pictures are."""
+    """Whether an operand is a list of pictures: a text file whose name does not end as a picture's."""
     path = resolve(operand)
     if not os.path.isfile(path) or is_called_picture(operand):
         return False

@@ -1,4 +1,4 @@
-"""darknet classifier predict: pictures, or a prompt that asks for them, to their best classes."""
+"""darknet classifier predict: classify pictures, or those that a prompt asks for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..images import Picture
 
-MANY = 16  # pictures; of fewer, each is answered by all threads together, as soon as may be
+MANY = 16  # pictures; where there are fewer, all threads work on each together, for the earliest answer
 USAGE = "[DATA] CFG WEIGHTS [IMAGE ...]"
 EPILOG = """\
 DATA is a .data file, or a folder with imagenet1k.data in it (default: ImageNet's 1000 classes).
@@ -61,7 +61,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def run_predict(args: argparse.Namespace) -> int:
-    """Classify; 3 where some pictures, or what was to be drawn of them, failed, 1 where all did."""
+    """Classify; return 3 where some pictures, or drawings of them, failed, 1 where all pictures did."""
     operands = split_operands(args.operands, USAGE)
     network = open_model(operands, args)
     top = network.dataset.top
@@ -72,11 +72,11 @@ def run_predict(args: argparse.Namespace) -> int:
     report = open_report(args.format, args.style)
     prompted = not operands.rest
     paths: Iterator[Named] = iter(ask_paths(args.format == "text") if prompted else find_images(operands.rest))
-    # Who names pictures line by line waits for each answer.
+    # Whoever names pictures line by line waits for each answer.
     named = [] if prompted or looks.draw or "-" in operands.rest else list(islice(paths, MANY))
     paths, query = chain(named, paths), Query(preprocess, top, only_leaves)
     many = len(named) == MANY
-    # More threads than processors, each with a network of its own, take memory and no less time.
+    # More threads than processors, each with a network of its own, would cost memory and save no time.
     threads = min(args.threads or core_count(), processor_count())
     answered = classify_many(network, paths, query, threads) if many else None
     done = failed = 0
@@ -98,21 +98,21 @@ def run_predict(args: argparse.Namespace) -> int:
 
 
 class _Looks:
-    """What writes the pictures to look at; where one cannot be drawn, it says so and goes on.
+    """Writes drawings of pictures, to look at; where one cannot be made, it says so and goes on.
 
     Attributes
     ----------
     draw : sequence of Look
-        What writes one picture each.
+        Each writes one drawing of a picture.
     failed : int
-        Pictures so far that could not be drawn.
+        Drawings so far that could not be made.
     """
 
     def __init__(self, draw: Sequence[Look] = ()) -> None:
         self.draw, self.failed = draw, 0
 
     def add(self, record: Record, picture: Picture) -> None:
-        """Write what there is to see of a picture."""
+        """Write a picture's drawings."""
         for draw in self.draw:
             try:
                 draw(record, picture)
@@ -127,7 +127,7 @@ class _Looks:
 
 
 def _open_looks(args: argparse.Namespace, network: Classifier, preprocess: str | None) -> _Looks:
-    """What writes the pictures to look at that are asked for."""
+    """Open the folders of the drawings that --annotate and --heatmap ask for."""
     if args.heatmap is not None:
         network.check_heatmap(args.layer, preprocess)
     elif args.layer is not None:

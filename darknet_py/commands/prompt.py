@@ -1,4 +1,4 @@
-"""Asking for pictures until there are no more."""
+"""A prompt that asks for pictures until the input ends."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MAX_PATH = 1 << 15  # characters; no system has longer ones
 
 
 def ask_paths(to_stdout: bool) -> Iterator[str]:
-    """Paths that a user types, one a line, until the input ends; blank lines are asked again.
+    """Yield the paths that a user types, one a line, until the input ends; after a blank line, ask again.
 
-    On a terminal lines can be edited and recalled, and names of files completed. `to_stdout` says where
-    the prompt goes: standard output, or standard error where that holds records for a program.
+    On a terminal, lines can be edited and recalled, and file names completed. `to_stdout` says where the prompt goes:
+    to standard output, or to standard error, where standard output holds records for a program.
     """
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if terminal:
-        with contextlib.suppress(ImportError):  # Windows has none
+        with contextlib.suppress(ImportError):  # Windows has no readline
             import readline
 
             _complete_files(readline)
@@ -40,10 +40,10 @@ def ask_paths(to_stdout: bool) -> Iterator[str]:
 
 
 def find_typed(line: str) -> str:
-    """The path that is meant by `line`: itself where there is such a file, or else what a shell would make of it.
+    """The path that `line` means: the line itself where there is such a file, else what a shell would make of it.
 
-    So a carriage return or blanks round it are no part of it, nor are the quotes or backslashes that a terminal
-    adds to a path which is dragged onto it; ``~`` is a home.
+    So a carriage return and surrounding blanks are dropped, and so are the quotes or backslashes that a terminal adds
+    to a path which is dragged onto it; ``~`` is a home folder.
     """
     import shlex
 
@@ -51,7 +51,7 @@ def find_typed(line: str) -> str:
     if len(path) > MAX_PATH:
         return path
     readings = [line, line.rstrip("\r"), path]
-    with contextlib.suppress(ValueError):  # an apostrophe, say
+    with contextlib.suppress(ValueError):  # an unmatched apostrophe, say
         words = shlex.split(path)
         readings += words if len(words) == 1 else []
     if "\0" not in line:
@@ -68,6 +68,6 @@ def _complete_files(readline: ModuleType) -> None:
         return names[state] if state < len(names) else None
 
     readline.set_completer(complete)
-    readline.set_completer_delims("")  # paths may have blanks
+    readline.set_completer_delims("")  # paths may contain blanks
     editline = "libedit" in (readline.__doc__ or "")
     readline.parse_and_bind("bind ^I rl_complete" if editline else "tab: complete")

@@ -1,4 +1,4 @@
-"""darknet serve: a page on this machine, and an API, that classify pictures."""
+"""darknet serve: a page in the browser, and an HTTP API, that classify pictures."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def run_serve(args: argparse.Namespace) -> int:
-    """Answer requests until a signal comes, then those that were accepted."""
+    """Answer requests until a signal comes, then finish those already accepted."""
     try:
-        import python_multipart  # noqa: F401  # Starlette asks for it at the first form
+        import python_multipart  # noqa: F401  # Starlette needs it at the first form
 
         from ..serving.app import Service
         from ..serving.server import known_hosts, listen, serve, tell_address
@@ -75,7 +75,7 @@ def run_serve(args: argparse.Namespace) -> int:
     limits = Limits(body=args.max_mib << 20, queue=args.queue, seconds=args.timeout)
     with listen(args.host, args.port) as listener:
         networks = _open_networks(args)
-        warnings.simplefilter("ignore", DarknetWarning)  # of anybody's pictures, told to nobody who cares
+        warnings.simplefilter("ignore", DarknetWarning)  # about clients' pictures: nobody who cares would see them
         page = show_service(list(networks), PREDICT_MODES, limits.body)
         service = Service(networks, limits, page, known_hosts(listener, args.host))
         with stop_on_signals("when the requests at work are answered") as stop:
@@ -85,14 +85,14 @@ def run_serve(args: argparse.Namespace) -> int:
 
 
 def _open_networks(args: argparse.Namespace) -> dict[str, Classifier]:
-    """The networks that the operands name, by the names they are served under, each ready to answer."""
+    """Open the networks that the operands name; return them by the names they are served under, ready to answer."""
     networks: dict[str, Classifier] = {}
     left = args.operands
     while left or not networks:
         operands = split_operands(left, USAGE)
         left = operands.rest
         network = open_model(operands, args)
-        network.predict(np.zeros((1, *network.input_shape), np.float32))  # compiles and plans now, not when asked
+        network.predict(np.zeros((1, *network.input_shape), np.float32))  # compiles and plans before a request comes
         name = stem = Path(operands.cfg).stem
         number = 1
         while name in networks:
@@ -103,7 +103,7 @@ def _open_networks(args: argparse.Namespace) -> dict[str, Classifier]:
 
 
 def _port(text: str) -> int:
-    """An argument that numbers a port."""
+    """An argument that is the number of a port."""
     port = index(text)
     if port > MAX_PORT:
         raise argparse.ArgumentTypeError(f"{text}: a port from 0 to {MAX_PORT} is expected")

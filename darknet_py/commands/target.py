@@ -1,4 +1,4 @@
-"""Files that a command is to write, by names that a user gave."""
+"""Checks of the paths that a user gives for files to be written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..files import check_writable, describe_oserror, resolve
 
 
 def check_target(option: str, path: str | None, suffixes: tuple[str, ...], inputs: Sequence[str]) -> None:
-    """Raise UsageError, before any work, where `path` names no file that could be written, or one of `inputs`."""
+    """Raise UsageError, before any work, where no file can be written at `path`, or it is one of `inputs`."""
     if path is None:
         return
     target = Path(os.path.realpath(path))
@@ -37,7 +37,7 @@ def spare(option: str, path: str | None, inputs: Iterable[str | os.PathLike[str]
 
 
 def _identify(path: str | os.PathLike[str]) -> object:
-    """What tells a file from others; not its name alone, as upper and lower case may mean one."""
+    """What identifies a file: not its name alone, as names that differ in case may mean the same one."""
     try:
         status = os.stat(path)
     except OSError:

@@ -35,7 +35,7 @@ def add_fetch(parser: argparse.ArgumentParser) -> None:
 
 
 def run_fetch(args: argparse.Namespace) -> int:
-    """Download published weights; print where they lie."""
+    """Download published weights; print their paths."""
     from ..downloads import fetch
 
     for name in args.names:

@@ -1,4 +1,4 @@
-"""darknet classifier train: a network on pictures whose classes are known."""
+"""darknet classifier train: train a network on pictures whose classes are known."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ DATA is a .data file, whose train= lists the images (default: ImageNet's). FOLDE
 pictures in it: classes, cfg and .data file are then made of it, and lie beside the weights. CFG is a cfg file, or the
 name of a network that comes with the program. WEIGHTS are gone on with, and so are the images that they have seen.
 """
-SHOWN = 10  # of what there may be many of
-PICTURES = 64  # that --show-pictures writes
-# For a cfg that says nothing of training: what suits some thousand pictures, of which little is lost at the edges.
+SHOWN = 10  # most items that a remark lists
+PICTURES = 64  # how many --show-pictures writes
+# For a cfg that says nothing about training: suits a few thousand pictures, and crops little off their edges.
 RECIPE: dict[str, Any] = {
     "batch": 64,
     "learning_rate": 0.1,
@@ -135,7 +135,7 @@ def fraction(text: str) -> float:
 
 
 def run_train(args: argparse.Namespace) -> int:
-    """Train; 128 and its number where a signal has stopped it."""
+    """Train; return 128 + the number of a signal where one has stopped it."""
     from ..training.trainer import train
 
     setup = _set_up(args)
@@ -170,7 +170,7 @@ def run_train(args: argparse.Namespace) -> int:
 
 
 def _follow(setup: Setup, running: Iterable[TrainingProgress], stop: Stop, resumed: bool) -> TrainingProgress | None:
-    """Have the network trained, and tell of it."""
+    """Train the network, and report on it."""
     last = None
     terminal = sys.stdout.isatty() and sys.stderr is not None and sys.stderr.isatty()  # where the bar is
     if not terminal:
@@ -198,7 +198,7 @@ def _follow(setup: Setup, running: Iterable[TrainingProgress], stop: Stop, resum
 
 
 def _show(bar: Any, progress: TrainingProgress) -> None:
-    """The state on the one line of a terminal's bar; what a validation has found stays above it."""
+    """Show the state in the terminal's bar; a validation's result stays on a line above it."""
     if progress.validation is None:
         waiting = f", waiting {progress.waiting:.1f} s" if progress.waiting > progress.working else ""
         told = f"{progress.iteration}: loss {progress.average:.4f}, rate {progress.rate:.3g}{waiting}"
@@ -208,7 +208,7 @@ def _show(bar: Any, progress: TrainingProgress) -> None:
     else:
         told = f"{progress.iteration}: validating, {progress.validation.done} of {progress.validation.total}"
     if not bar.n:
-        bar.initial = bar.n = progress.done - progress.fresh  # what earlier runs did says nothing of this one's speed
+        bar.initial = bar.n = progress.done - progress.fresh  # what earlier runs did is no measure of this one's speed
     bar.set_postfix_str(told, refresh=False)
     bar.update(progress.done - bar.n)
 
@@ -223,7 +223,7 @@ def _open_log(setup: Setup, resumed: bool) -> Any:
 
 
 def _show_pictures(setup: Setup) -> int:
-    """Write what the network would be trained on first."""
+    """Write the first pictures that the network would be trained on."""
     from ..engines import find_warp
     from ..training.loader import Loader
     from ..training.show import show_pictures
@@ -241,7 +241,7 @@ def _show_pictures(setup: Setup) -> int:
 
 
 def _begin(setup: Setup, resumed: bool) -> None:
-    """Write what is not weights, and tell what was in the way."""
+    """Write the files besides weights, and say how files that were in the way have been renamed."""
     files = setup.files
     if aside := files.begin(setup.texts, resumed):
         names = ", ".join(map(str, aside.values()))
@@ -250,7 +250,7 @@ def _begin(setup: Setup, resumed: bool) -> None:
 
 
 def _set_up(args: argparse.Namespace) -> Setup:
-    """Find, check and load all that the command line names; nothing is written."""
+    """Find, check and load all that the command line names; write nothing."""
     from ..classifier import load_network
     from ..training.run_files import TrainingFiles, check_folder
     from ..training.settings import TrainingSettings
@@ -297,7 +297,7 @@ def _set_up(args: argparse.Namespace) -> Setup:
 
 
 def _spare(cfg: str, files: TrainingFiles, texts: Mapping[Path, bytes]) -> None:
-    """Raise UsageError where another text would take the place of the cfg that is named."""
+    """Raise UsageError where the run would replace the cfg that was named by a different one."""
     path = files.model["cfg"]
     if path.exists() and os.path.samefile(path, resolve(cfg)) and read_bytes(path, CfgError) != texts[path]:
         what = "one with as many outputs as there are classes would take its place; name another folder with --backup"
@@ -328,7 +328,7 @@ def _split_operands(operands: Sequence[str]) -> tuple[str, str, str | None]:
 
 
 def _read_options(args: argparse.Namespace, network: Classifier, weights: str | None, images: int) -> TrainingOptions:
-    """The options of the cfg, but for what the command line says; of a cfg without any those of `RECIPE`."""
+    """The cfg's options, or `RECIPE` where it has none; the command line overrides both."""
     from ..cfg import MAX_INTEGER
     from ..training.options import OPTIONS, TrainingOptions
 
@@ -357,7 +357,7 @@ def _read_options(args: argparse.Namespace, network: Classifier, weights: str | 
 
 
 def _tell_classes(source: Source) -> None:
-    """How many images each class has, where these are few, else the fewest and the most."""
+    """Say how many images each class has, or, where there are many classes, the largest and the smallest."""
     from ..datasets.truths import count_classes
 
     names = source.dataset.names
@@ -371,7 +371,7 @@ def _tell_classes(source: Source) -> None:
 
 
 def _check_pictures(source: Source, threads: int) -> None:
-    """Refuse images that cannot be read, by name, before hours are spent."""
+    """Refuse images that cannot be read, by name, before hours are spent on training."""
     from ..datasets.check import unreadable
     from ..datasets.lists import find_image
 

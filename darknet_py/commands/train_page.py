@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_page(setup: Setup, resumed: bool, stop: Stop) -> AbstractContextManager[TrainingPage | None]:
-    """The page that is asked for, with what a run that goes on had to show; None without."""
+    """Open the page that --report asks for, with what a resumed run had to show; None without --report."""
     if not setup.args.report:
         return nullcontext()
     from ..pages.training import TrainingFacts, TrainingPage
@@ -34,7 +34,7 @@ def open_page(setup: Setup, resumed: bool, stop: Stop) -> AbstractContextManager
 
 
 def _show_best(setup: Setup, page: TrainingPage, iteration: int, stop: Stop) -> None:
-    """Measure the best weights of the run before once more: what they get wrong is not kept."""
+    """Measure the earlier run's best weights again: the checkpoint does not keep what they get wrong."""
     from ..training.trainer import validate
 
     weights = setup.files.best

@@ -29,7 +29,7 @@ class Setup:
     settings : TrainingSettings
     files : TrainingFiles
     texts : mapping of Path to bytes
-        What is written of a folder's classes once the run begins.
+        The files made from a folder's classes, written once the run begins.
     """
 
     args: argparse.Namespace
@@ -42,5 +42,5 @@ class Setup:
 
     @property
     def cfg(self) -> str:
-        """That which the weights go with."""
+        """The cfg that the weights belong to."""
         return str(self.files.model["cfg"]) if self.texts else self.network.file

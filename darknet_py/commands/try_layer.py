@@ -1,4 +1,4 @@
-"""darknet classifier try: what a layer of a network gives for a picture."""
+"""darknet classifier try: print a layer's output for a picture."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_try(parser: argparse.ArgumentParser) -> None:
 
 
 def run_try(args: argparse.Namespace) -> int:
-    """Print the values that a layer gives."""
+    """Print the values of a layer's output."""
     operands = split_operands(args.operands, USAGE)
     if not 1 <= len(operands.rest) <= 2:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} is expected")

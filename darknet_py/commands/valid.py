@@ -1,4 +1,4 @@
-"""darknet classifier valid and its relatives: a network on a list of images."""
+"""darknet classifier valid and related commands: run a network on a list of images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..runs.journal import Journal
 
 USAGE = "[DATA] CFG WEIGHTS [LIST]"
-LOOK_SIDE = 320  # pixels of the longer side of a picture in which is drawn where the network looked
+LOOK_SIDE = 320  # pixels of the longer side of a picture that shows where the network looked
 EPILOG = """\
 DATA is a .data file, or a folder with imagenet1k.data in it (default: ImageNet's 1000 classes). NAME alone stands
 for CFG and WEIGHTS: a network that comes with the program. LIST is a file with one path a line, or a folder of
@@ -43,18 +43,18 @@ images (default: what the .data file names).
 
 @dataclass(frozen=True)
 class Usual:
-    """What a command does where it is not told otherwise.
+    """A command's defaults.
 
     Attributes
     ----------
     preprocess : str
         How images are fitted.
     lists : sequence of str
-        The options of the .data file that may name the images; the first that is there counts.
+        The options of the .data file that may name the images; the first one present is used.
     shown : int, optional
-        Of how many of the first classes it prints the probabilities; None: of all.
+        How many classes, the first ones, it prints the probabilities of; None: all.
     measures : bool
-        Whether right answers are counted, or answers only listed.
+        Whether it counts right answers, rather than only listing answers.
     """
 
     preprocess: str
@@ -88,7 +88,7 @@ class Setup:
     source : str
         The list.
     samples : sequence of Sample
-        Its images, as many as are asked for.
+        Its images, or those that --limit and --shard leave.
     job : Job
     """
 
@@ -101,7 +101,7 @@ class Setup:
 
 
 def add_valid(parser: argparse.ArgumentParser) -> None:
-    """The options of all these commands, and of those that measure."""
+    """The options of all these commands, then those of the commands that measure."""
     from ..evaluation.crews import BATCH
 
     parser.add_argument("operands", nargs="*", metavar=USAGE, help="what to run, and on which images")
@@ -160,7 +160,7 @@ def shard(text: str) -> tuple[int, int]:
 
 
 def run_valid(args: argparse.Namespace) -> int:
-    """Measure, or list answers; 3 where some images do not count, 1 where none does."""
+    """Measure, or list answers; return 3 where some images do not count, 1 where none does."""
     from ..evaluation.loop import count_rest
     from ..evaluation.totals import Summary, Totals
     from ..runs.progress import Progress
@@ -198,7 +198,7 @@ def run_valid(args: argparse.Namespace) -> int:
 
 
 def _open_journal(setup: Setup) -> Journal[Outcome]:
-    """The journal that is asked for, or the usual one in the cache; says what a run may not have been meant to do."""
+    """Open the journal that --journal names, or the usual one in the cache; say what may not have been intended."""
     from ..evaluation.outcome import OutcomeForm
     from ..runs.journals import open_journal, open_usual, usual_path
 
@@ -222,7 +222,7 @@ def _open_journal(setup: Setup) -> Journal[Outcome]:
 
 
 def _follow(setup: Setup, journal: Journal[Outcome], totals: Totals, stop: Stop) -> None:
-    """Have the images measured, print darknet's lines or show a bar, and count."""
+    """Measure the images, print darknet's lines or show a bar, and add up the totals."""
     from ..evaluation.loop import run_job
 
     args, network, samples = setup.args, setup.network, setup.samples
@@ -237,7 +237,7 @@ def _follow(setup: Setup, journal: Journal[Outcome], totals: Totals, stop: Stop)
         for progress in running:
             for outcome in progress.outcomes:
                 sample = samples[outcome.index]
-                totals.add(sample, outcome)  # one by one, as the lines tell them
+                totals.add(sample, outcome)  # one by one, as each line prints the totals so far
                 if outcome.error:
                     with bar.external_write_mode(sys.stderr):
                         say(f"{sample.file}: {outcome.error}")
@@ -264,7 +264,7 @@ def _make_crew(args: argparse.Namespace) -> Crew:
 
 
 def _tell_limit(crew: Crew) -> None:
-    """Say what limited the speed where a GPU has run the network here."""
+    """Say what limited the speed where a GPU of this machine ran the network."""
     from ..evaluation.crews import Threads
 
     if not isinstance(crew, Threads) or not crew.running:
@@ -276,7 +276,7 @@ def _tell_limit(crew: Crew) -> None:
 
 
 def _save(setup: Setup, summary: Summary, journal: Journal[Outcome], stop: Stop) -> None:
-    """Write the files that are asked for."""
+    """Write the files that --save and --report ask for."""
     args, dataset, samples = setup.args, setup.network.dataset, setup.samples
     if args.save:
         from ..evaluation.results import save_results
@@ -289,7 +289,7 @@ def _save(setup: Setup, summary: Summary, journal: Journal[Outcome], stop: Stop)
 
 
 def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | None]:
-    """What draws where the network looked; nothing more once the run is to stop."""
+    """Make the function that draws where the network looked; once the run is to stop, it draws nothing."""
     from ..images.draw import heat, shrink
 
     told: list[str] = []
@@ -298,7 +298,7 @@ def _make_look(setup: Setup, stop: Stop) -> Callable[[Picture, int], Picture | N
     def look(picture: Picture, index: int) -> Picture | None:
         if stop.signum:
             return None
-        if not told:  # with the first, as there may be none
+        if not told:  # not before the first, as there may be none
             told.append(f"{setup.args.report}: where the network looked is drawn for its worst mistakes")
             remark(f"{told[0]}; Ctrl-C leaves out the rest")
         try:
@@ -347,7 +347,7 @@ def _find_list(dataset: Dataset, keys: Sequence[str]) -> str:
 
 
 def _load_samples(source: str, dataset: Dataset, args: argparse.Namespace) -> list[Sample]:
-    """The images of the list that are asked for."""
+    """The images of the list that --limit and --shard leave."""
     from ..datasets.lists import load_list, take_part
     from ..datasets.samples import make_samples
 
@@ -368,6 +368,6 @@ def _make_job(args: argparse.Namespace, network: Classifier) -> Job:
         if args.preprocess or mode != "shorter":
             reason = f"{mode} runs the network at other sizes, which {network.file} does not allow"
             raise UsageError(reason, option=f"--preprocess {mode}" if args.preprocess else args.command)
-        mode = "letterbox"  # as predict
+        mode = "letterbox"  # as predict does
     shown = classes if usual.shown is None else min(usual.shown, classes)
     return make_job(args.command, network, mode, keep, shown)

@@ -28,7 +28,7 @@ CHANGES = {
     "reset": surgery.reset,
     "rgbgr": surgery.swap_red_and_blue,
 }
-SETS = {"denormalize": False, "normalize": True}  # what becomes of batch_normalize in the cfg
+SETS = {"denormalize": False, "normalize": True}  # what batch_normalize is set to in the cfg
 MEANINGS = {
     **dict.fromkeys(SETS, "The cfg that belongs to OUT is written beside it: OUT with the ending .cfg.\n"),
     "rescale": "Afterwards the network takes pictures in 0..1 that it took in -1..1 before.\n",
@@ -75,7 +75,7 @@ def run_average(args: argparse.Namespace) -> int:
         raise UsageError("files of several programs; whose arithmetic the mean is to have is expected: --dialect")
     network = load_structure(find_cfg(args.cfg), first)
     spare("OUT", args.out, [network.file, *args.weights])
-    if os.path.lexists(args.out):  # it may be one of those whose mean is wanted, and OUT forgotten
+    if os.path.lexists(args.out):  # perhaps OUT was forgotten, and this is the first of WEIGHTS
         raise UsageError("is there already; CFG OUT WEIGHTS ... is expected, OUT a new file", option=f"OUT {args.out}")
     files = [load_weights(file, network) for file in args.weights]
     mean = surgery.average(network.layers, [file.read() for file in files])
@@ -160,7 +160,7 @@ def run_change(args: argparse.Namespace) -> int:
 
 
 def _check_free(cfg: str, out: str, text: str) -> None:
-    """Refuse to write a cfg, whose name nobody gave, over one that says something else."""
+    """Refuse to overwrite a cfg that differs, as the user did not name it."""
     if cfg == out:
         raise UsageError(f"OUT: {out}: the name of a weights file is expected; its cfg gets the ending .cfg")
     if os.path.exists(cfg) and read_bytes(Path(cfg), CfgError) != text.encode():
@@ -176,7 +176,7 @@ def _add_operands(parser: argparse.ArgumentParser, names: str, help: str, writes
 
 
 def _open(args: argparse.Namespace, *names: str) -> tuple[Weights, Network, list[str]]:
-    """The weights, the network, and the operands after them: `names`, of which those in brackets may be missing."""
+    """Open the weights and the network; return them and the operands `names`, where those in brackets are optional."""
     from ..network import load_structure
     from ..weights import choose_dialect, load_weights
 
