@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..prediction import Prediction
 
 MAX_NAME = 200  # bytes of a file's name; file systems take 255
-HEAT_SIDE = 1600  # most pixels of the longer side of a picture beside its heatmap
+HEAT_SIDE = 1600  # pixels, at most, of the longer side of a picture beside its heatmap
 
 
 class Gallery:

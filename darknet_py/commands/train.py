@@ -38,7 +38,7 @@ DATA is a .data file, whose train= lists the images (default: ImageNet's). FOLDE
 pictures in it: classes, cfg and .data file are then made of it, and lie beside the weights. CFG is a cfg file, or the
 name of a network that comes with the program. WEIGHTS are gone on with, and so are the images that they have seen.
 """
-SHOWN = 10  # most items that a remark lists
+SHOWN = 10  # items shown of a long list, and twice as many classes
 PICTURES = 64  # how many --show-pictures writes
 # For a cfg that says nothing about training: suits a few thousand pictures, and crops little off their edges.
 RECIPE: dict[str, Any] = {

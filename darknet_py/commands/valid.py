@@ -52,7 +52,7 @@ class Usual:
     lists : sequence of str
         The options of the .data file that may name the images; the first one present is used.
     shown : int, optional
-        How many classes, the first ones, it prints the probabilities of; None: all.
+        How many of the first classes' probabilities it prints; None: all.
     measures : bool
         Whether it counts right answers, rather than only listing answers.
     """

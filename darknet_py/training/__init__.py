@@ -1,1 +1,1 @@
-"""Training a network: what it sees and in which order, and how it learns from that."""
+"""Training a network: what it sees, in which order, and how it learns from that."""

@@ -1,7 +1,7 @@
-"""The file from which a training run goes on as if it had not been ended.
+"""The file from which a training run goes on as if it had never been stopped.
 
-A line of JSON, sealed, which says what the run is of and how far it has come; then the arrays that it names, float32,
-one after another; BLAKE2b of them is in the line.
+It begins with a sealed line of JSON, which describes the run, how far it has come, and the arrays that follow, with
+their BLAKE2b digest; then come the arrays, float32, one after another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_LINE = 1 << 20  # bytes of the first line
 
 @dataclass(frozen=True)
 class State:
-    """How far a run has come, but for the arrays; what is drawn at random depends on `seed` and on the counts alone.
+    """How far a run has come, without its arrays; what is drawn at random depends only on `seed` and the counts.
 
     Attributes
     ----------
@@ -39,21 +39,21 @@ class State:
     iteration : int
         As darknet counts: images seen / batch.
     iterations : int
-        Of this run.
+        Iterations of this run.
     seen : int
-        Images that the network has seen, in its runs before, too.
+        Images that the network has seen, in earlier runs, too.
     updates : int
-        That the optimizer has made.
+        Updates that the optimizer has made.
     loss, average, rate : float
-        Of the last iteration; the average is over the last ones.
+        The loss of the last iteration, its moving average, and the rate of the last update.
     best : float
-        The best score of a validation so far; below 0 where there was none.
+        The best top-1 of a validation so far; below 0 where there was none.
     best_iteration : int
-        After which that was.
+        The iteration after which that was.
     validated : int
-        The iteration after which the network was validated last.
+        The iteration after which the network was last saved and, where there are images for that, validated.
     history : History
-        Of the run so far; it grows.
+        Of the run so far; it grows in place.
     """
 
     seed: int
@@ -75,20 +75,20 @@ class State:
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> State:
-        """What `to_fields` gave; ValueError, KeyError or TypeError where it is something else."""
+        """The inverse of `to_fields`; ValueError, KeyError or TypeError for anything else."""
         return cls(**{**fields, "history": History.from_fields(fields["history"])})
 
 
 def save_checkpoint(
     path: str | os.PathLike[str], run: Mapping[str, str], state: State, arrays: Mapping[str, Array]
 ) -> None:
-    """Write a checkpoint; nothing or all of it, and all of it is on the disk when this returns.
+    """Write a checkpoint, all of it or nothing; when this returns, all of it is on the disk.
 
     Parameters
     ----------
     path : path
     run : mapping
-        What the run is of, in words: a run that differs in any of them cannot go on with it.
+        A description of the run: a run whose description differs anywhere cannot go on from the checkpoint.
     state : State
     arrays : mapping of str to array
         float32, flat.
@@ -96,7 +96,7 @@ def save_checkpoint(
     Raises
     ------
     CheckpointError
-        Where it cannot be written; what was there before is whole.
+        Where it cannot be written; what was there before is intact.
     """
     digest, parts = hashlib.blake2b(), []
     for array in arrays.values():
@@ -114,12 +114,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | os.PathLike[str], run: Mapping[str, str], arrays: Mapping[str, Array]) -> State:
-    """Read a checkpoint of `run` into `arrays`, which are named and as long as those that it was written with.
+    """Read a checkpoint of `run` into `arrays`, of the same names and sizes as those that were saved.
 
     Raises
     ------
     CheckpointError
-        Where it cannot be read, is damaged, of another version, or of another run: `arrays` are then as they were.
+        Where it cannot be read, is damaged, of another version, or of another run: `arrays` are then unchanged.
     """
     file = os.fspath(path)
     size = check_regular(Path(path), CheckpointError)
@@ -149,7 +149,7 @@ def load_checkpoint(path: str | os.PathLike[str], run: Mapping[str, str], arrays
 
 
 def read_state(path: str | os.PathLike[str]) -> State:
-    """How far the run of a checkpoint has come; CheckpointError where its first line cannot be read."""
+    """The state that is saved in a checkpoint; CheckpointError where its first line cannot be read."""
     check_regular(Path(path), CheckpointError)
     try:
         with open(path, "rb") as stream:
@@ -160,7 +160,7 @@ def read_state(path: str | os.PathLike[str]) -> State:
 
 @dataclass(frozen=True)
 class _First:
-    """What the first line says."""
+    """The content of the first line."""
 
     run: dict[str, str]
     state: State

@@ -1,4 +1,4 @@
-"""What a run is of, told so that a later one can tell whether it may go on with its checkpoint."""
+"""A description of a training run, by which a later one can tell whether it may resume from its checkpoint."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def describe_run(
     options: TrainingOptions,
     settings: TrainingSettings,
 ) -> dict[str, str]:
-    """In words, all on which the bytes of a run's weights depend: not the threads, and not when it is stopped."""
-    # By their names: they are read at the start alone, and the run itself may have written over them since.
+    """All that the bytes of a run's weights depend on, in words: not the threads, and not when it is stopped."""
+    # Described by their names: they are only read at the start, and the run itself may have overwritten them since.
     files = {"weights": settings.weights, "pretrained weights": settings.pretrained}
     return {
         "cfg": f"sha256 {digest_texts(_say(network.sections))}",
@@ -41,7 +41,7 @@ def describe_run(
 
 
 def _say(sections: Iterable[Section]) -> Iterator[str]:
-    """What a cfg says, whatever its comments, blanks and order of keys."""
+    """What a cfg says, independent of its comments, blanks and order of keys."""
     for section in sections:
         yield f"[{section.name}]"
         yield from sorted(f"{key}={entry.value}" for key, entry in section.entries.items())

@@ -1,8 +1,8 @@
-"""What a network's parameters are before it has learned anything.
+"""A network's parameters before it has learned anything.
 
 Source: darknet's ``convolutional_layer.c``, ``connected_layer.c`` and ``local_layer.c`` of 2018, and
-``shortcut_layer.c`` of AlexeyAB's fork. There the first rolling variance is 0, so that a network which is used before
-it was trained divides by next to nothing; here it is 1.
+``shortcut_layer.c`` of AlexeyAB's fork. There, the rolling variance is 0 at first, so that a network which is used
+before it was trained divides by next to nothing; here it is 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .generators import Purpose, generator
 def set_first(parameters: Parameters, seed: int, first: int = 0) -> None:
     """Set the parameters of the layers from `first` on.
 
-    Each layer's weights depend on `seed` and on the layer's index alone.
+    Each layer's weights depend only on `seed` and on the layer's index.
     """
     for entry in parameters.entries:
         if entry.layer.index >= first:
@@ -33,7 +33,7 @@ def set_first(parameters: Parameters, seed: int, first: int = 0) -> None:
 
 
 def _first_weights(layer: Layer, seed: int, parameter: Parameter) -> Array | float:
-    """Weights that keep the size of what passes through: normal of convolutions, else uniform."""
+    """Weights that preserve the magnitude of what passes through: normal for convolutions, else uniform."""
     random, shape = generator(seed, Purpose.WEIGHTS, layer.index), parameter.shape
     fan_in = math.prod(shape[1:]) if parameter.fan_in is None else parameter.fan_in
     if not fan_in:

@@ -1,4 +1,4 @@
-"""Random numbers of a run, all from its seed: what is drawn for one thing does not depend on what else is drawn."""
+"""A run's random numbers, all from its seed: what is drawn for one purpose does not depend on what else is drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What numbers are drawn for. Values stay as they are: runs that go on depend on them."""
+    """What numbers are drawn for. The values must not change: resumed runs depend on them."""
 
     ORDER = 0
     PICTURE = 1
@@ -19,5 +19,5 @@ class Purpose(IntEnum):
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
-    """The generator for a purpose and, within it, for numbers of 0 on such as a position; always the same one."""
+    """The generator for a purpose and, within it, for numbers from 0 on, such as a position; always seeded alike."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, *numbers)))

@@ -1,4 +1,4 @@
-"""The figures of a run so far, few enough to be kept in its checkpoint."""
+"""The figures of a run so far, thinned so that its checkpoint can hold them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..evaluation.totals import Totals
 
-KEPT = 2000  # of a kind at most; even, so that every other one can go
-DIGITS = 6  # of losses and rates
+KEPT = 2000  # rows of a kind at most; even, so that every other one can be dropped
+DIGITS = 6  # significant digits of losses and rates
 
 
 class Iteration(NamedTuple):
-    """An iteration: its loss, the average over the last ones, and the rate of its update."""
+    """An iteration: its loss, the average over the last iterations, and the rate of its update."""
 
     number: int
     loss: float
@@ -22,7 +22,7 @@ class Iteration(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A validation: of `counted` images the first guess of `right` is right, one of the first of `right_top`."""
+    """A validation: of `counted` images, the first guess was right for `right`, one of the first for `right_top`."""
 
     iteration: int
     right: int
@@ -35,14 +35,14 @@ Row = TypeVar("Row")
 
 @dataclass
 class Thinned(Generic[Row]):
-    """Rows in their order, of which at most `KEPT` stay: every n-th from the first on, n a power of 2; and the last.
+    """Rows in order, of which at most `KEPT` are kept: every n-th from the first on, n a power of 2; and the last.
 
-    Which stay depends on how many there were alone, so a run that is taken up keeps those of one that is not.
+    Which are kept depends only on how many there were, so a resumed run keeps the same ones as an uninterrupted one.
 
     Attributes
     ----------
     count : int
-        How many there were.
+        How many rows were added.
     kept : list
     last : optional
     """
@@ -53,7 +53,7 @@ class Thinned(Generic[Row]):
 
     @property
     def every(self) -> int:
-        """Of so many rows one is kept."""
+        """The n of which every n-th row is kept."""
         every = 1
         while self.count > KEPT * every:
             every *= 2
@@ -61,11 +61,11 @@ class Thinned(Generic[Row]):
 
     @property
     def rows(self) -> list[Row]:
-        """Those that are kept, and the last."""
+        """The kept rows, and the last."""
         return self.kept if self.last is None or self.kept[-1] == self.last else [*self.kept, self.last]
 
     def add(self, row: Row) -> None:
-        """Another one, which comes last."""
+        """Append a row."""
         before = self.every
         self.count += 1
         if self.every > before:
@@ -77,7 +77,7 @@ class Thinned(Generic[Row]):
 
 @dataclass
 class History:
-    """What became of loss, rate and validation in the iterations so far.
+    """The losses, rates and validations of the iterations so far.
 
     Attributes
     ----------
@@ -89,11 +89,11 @@ class History:
     scores: Thinned[Score] = field(default_factory=Thinned)
 
     def add_iteration(self, iteration: int, loss: float, average: float, rate: float) -> None:
-        """An iteration that is done."""
+        """Add an iteration that is done."""
         self.iterations.add(Iteration(iteration, *(float(f"{value:.{DIGITS}g}") for value in (loss, average, rate))))
 
     def add_score(self, iteration: int, totals: Totals) -> None:
-        """A validation that is complete."""
+        """Add a validation that is complete."""
         self.scores.add(Score(iteration, totals.right, totals.right_top, totals.counted))
 
     def to_fields(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class History:
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> History:
-        """What `to_fields` gave, through JSON or not; ValueError, KeyError or TypeError where it is something else."""
+        """The inverse of `to_fields`, also through JSON; ValueError, KeyError or TypeError for anything else."""
         return cls(_read(Iteration, *fields["iterations"]), _read(Score, *fields["scores"]))
 
 

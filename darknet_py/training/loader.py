@@ -1,7 +1,7 @@
-"""Pictures decoded and augmented, while the network works on those before or between its passes.
+"""Pictures decoded and augmented, while the network works on earlier ones or between its passes.
 
-By threads: decoders and the compiled `warp` let others run meanwhile. What is drawn for a picture depends on the seed
-and on its position alone, so the same batches come whatever the threads.
+Threads do this: decoders and the compiled `warp` let others run meanwhile. What is drawn for a picture depends only on
+the seed and its position, so the batches are the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from .generators import Purpose, generator
 from .mixing import NOTHING_MIXED, Mixing, draw_mixing, make_truths, mix
 from .sampler import Indices, Sampler
 
-AHEAD = 2  # batches that are made ahead, where cores are left for that
-FETCHED = 1 << 26  # bytes of files that are read ahead, where there are none
+AHEAD = 2  # batches that are made ahead, where there are cores to spare
+FETCHED = 1 << 26  # bytes of files that are read ahead, where there are no cores to spare
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Feed:
     classes : int
         How many there are.
     sampler : Sampler
-        In which order samples come.
+        The order in which samples come.
     seed : int
-        Of what is drawn for pictures.
+        Seeds what is drawn for pictures.
     augmentation : Augmentation
         How pictures are changed.
     mixing : Mixing
     smoothing : float
         Of truths, as in `make_truths`.
     locate : function
-        Where a sample's file lies.
+        Gives the path of a sample's file.
     channels : int
         Of the pictures: 3, or 1 for grey.
     """
@@ -72,14 +72,14 @@ class Feed:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of one pass.
+    """The pictures of one pass.
 
     Attributes
     ----------
     position : int
-        How many samples come before, since the run began.
+        How many samples come before them, in the order of the sampler.
     indices : array
-        Which samples of the feed these are.
+        Which samples of the feed they are.
     images : array
         float32 (n, channels, size, size) in 0..1.
     truths : array
@@ -93,7 +93,7 @@ class Batch:
 
 
 class _File(NamedTuple):
-    """Where a picture lies, and what is in its file."""
+    """A picture's path, and the content of its file."""
 
     path: str | os.PathLike[str]
     content: bytes
@@ -101,13 +101,13 @@ class _File(NamedTuple):
 
 @dataclass
 class _Pending:
-    """A batch in the making: the threads fill `images`, or `failures` with what came of places."""
+    """A batch in the making: the threads fill `images`, or enter errors in `failures`, by place in the batch."""
 
     position: int
     indices: Indices
     images: Array
-    places: Iterator[int]  # that no thread has taken
-    left: int  # pictures that are not done
+    places: Iterator[int]  # those that no thread has taken yet
+    left: int  # pictures that are not done yet
     failures: dict[int, Exception] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     work: list[Future[Batch | None]] = field(default_factory=list)
@@ -116,23 +116,23 @@ class _Pending:
 class Loader:
     """An endless iterator of batches, made by threads.
 
-    To be closed, or used in a ``with`` statement; then its threads end after the pictures that they are at.
+    It must be closed, or used in a ``with`` statement; its threads then end after the pictures they are working on.
 
     Parameters
     ----------
     feed : Feed
     batch : int
-        Pictures of a batch.
+        Pictures in a batch.
     position : int
-        Of the first one; batches that follow are as if those before had been taken.
+        Of the first picture; the batches are the same as if those before it had been taken.
     threads : int
-        That make batches.
+        How many make batches.
     ahead : int
-        How many batches are made ahead of who takes them, and held in memory. 0 where these have all cores for their
-        own work, as a network has that waits for its slowest thread: then batches are made while they are waited for,
-        and only the files of the next one are read ahead, as far as these are not more than `FETCHED` bytes.
+        How many batches are made before they are asked for, and held in memory. 0 where the consumer needs all cores,
+        as a network does, which waits for its slowest thread: then batches are made while they are waited for, and only
+        the files of the next batch are read ahead, up to `FETCHED` bytes.
     warp : function
-        `images.augment.warp`, or a faster one with the same answers.
+        `images.augment.warp`, or a faster one with the same results.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Loader:
         self._closed = False
 
     def _settle(self) -> None:
-        """Give a thread that begins a core of its own."""
+        """Give a thread that starts a core of its own."""
         with suppress(OSError):
             os.sched_setaffinity(0, self._cores.pop())
 
@@ -161,7 +161,7 @@ class Loader:
         self.close()
 
     def close(self) -> None:
-        """End the threads; nothing more comes."""
+        """End the threads; no more batches come."""
         self._closed = True
         self._window.clear()
         self._pool.shutdown()
@@ -175,14 +175,14 @@ class Loader:
         Raises
         ------
         ImageError
-            Where one of its pictures cannot be read; the first of them, whatever the threads. The loader is closed
-            then.
+            Where one of its pictures cannot be read: that of the first such picture, for any number of threads. The
+            loader is then closed.
         """
         if self._closed:
             raise StopIteration
         try:
-            self._fetching = False  # whoever makes pictures reads those files that are left
-            # One that is taken makes room for another only when it is asked for the next.
+            self._fetching = False  # threads that make pictures read the remaining files themselves
+            # A batch that was taken makes room for another only when the next one is asked for.
             while len(self._window) <= self.ahead:
                 self._window.append(self._begin())
             pending = self._window.popleft()
@@ -200,7 +200,7 @@ class Loader:
             raise
 
     def _begin(self) -> _Pending:
-        """Have the next batch made."""
+        """Let the threads begin the next batch."""
         position, self._next = self._next, self._next + self.batch
         size = self.feed.augmentation.size
         images = np.empty((self.batch, self.feed.channels, size, size), np.float32)
@@ -212,8 +212,8 @@ class Loader:
     def _fetch(self, indices: Mapping[int, int], files: dict[int, _File]) -> None:
         """Read the files of samples into `files`; both by position.
 
-        To the passes meanwhile it costs 0.03 ms a picture more than to have the system read them; to the loader it
-        saves 0.06, and waiting for disks.
+        Compared with asking the system to read them ahead, this costs the passes that run meanwhile 0.03 ms more per
+        picture; it saves the loader 0.06 ms, and waiting for disks.
         """
         left = FETCHED
         for position, index in indices.items():
@@ -229,10 +229,10 @@ class Loader:
         return self.feed.locate(self.feed.samples[index].file)
 
     def _make(self, pending: _Pending) -> Batch | None:
-        """Make pictures of a batch until all are taken; the batch, where one of them is the last to be done.
+        """Make pictures of a batch until all are taken; return the batch where one of them was the last to be done.
 
-        Places are taken in turn, and who has taken one makes it: when one fails, it is known of all before it whether
-        they fail.
+        Places are taken in order, and each that is taken is made: so when all threads have ended after a failure, it is
+        known whether any picture before that one fails, too.
         """
         last = False
         while not (self._closed or pending.failures):
@@ -273,11 +273,11 @@ class Loader:
 
 
 def _spread(threads: int) -> list[set[int]]:
-    """For each of the threads its core's processors, where they have all cores and the system tells these apart.
+    """The processors of each thread's core, where there is a thread for every core that the system reports; else none.
 
     Linux often wakes threads on the core of the one that wakes them, and moves them milliseconds later: on two cores a
-    batch of 16 pictures took 16.2 ms, and so it took 14.5. A thread whose core another program has too cannot leave
-    it, but takes fewer pictures then: a batch waits no longer than for the last of these.
+    batch of 16 pictures took 16.2 ms, and 14.5 ms with a core for each thread. A thread that shares its core with
+    another program cannot leave it, but takes fewer pictures then: a batch waits at most for the last of these.
     """
     cores = find_cores()
     return cores if len(cores) == threads else []

@@ -1,4 +1,4 @@
-"""A run's figures for programs: a record for each iteration and each validation, as JSON lines or as CSV."""
+"""A run's figures for other programs: a record for each iteration and each validation, as JSON lines or as CSV."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADER = ",".join(COLUMNS) + "\n"
 
 
 def figures(progress: TrainingProgress) -> Figures | None:
-    """What is told of an iteration, or of a validation that is complete; None of one that is not."""
+    """The record of an iteration, or of a complete validation; None for one that is not complete."""
     place = {"iteration": progress.iteration, "epoch": round(progress.epoch, 6), "images": progress.done}
     if progress.validation is None:
         times = {"waiting": round(progress.waiting, 6), "working": round(progress.working, 6)}
@@ -34,15 +34,15 @@ def figures(progress: TrainingProgress) -> Figures | None:
 
 
 class Log:
-    """The file; as a context manager it is closed.
+    """The log file, a context manager that closes it.
 
     Parameters
     ----------
     path : path
-        Its name says what it is: ``.csv``, or JSON lines.
+        Its name says the format: CSV where it ends in ``.csv``, else JSON lines.
     resumed : State, optional
-        From which a run goes on: records of later iterations and validations, that a run before has written, are
-        dropped. None: the file begins anew.
+        The state that a resumed run goes on from: records of later iterations and validations, which an earlier run
+        has written, are dropped. None: the file begins anew.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class Log:
             self._stream.close()
 
     def add(self, progress: TrainingProgress) -> None:
-        """Write what `figures` has; at once, so that a program that follows sees it."""
+        """Write the record that `figures` makes, at once, for programs that follow the file."""
         told = figures(progress)
         if told is None:
             return
@@ -87,7 +87,7 @@ class Log:
         return text.getvalue()
 
     def _read(self, path: Path, state: State) -> list[str]:
-        """The records up to `state` that are whole."""
+        """The complete lines of the records up to `state`."""
         kept = []
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             try:

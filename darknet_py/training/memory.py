@@ -1,4 +1,4 @@
-"""How much memory training takes, told before it is taken."""
+"""How much memory training takes, found out before it is taken."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Build = Callable[[int], TrainingPlan]
 
 
 def build_within_limits(build: Build, options: TrainingOptions, file: str) -> TrainingPlan:
-    """The plan that `build` gives for passes of so many images.
+    """The plan that `build` makes for the options' passes.
 
     Raises
     ------
     UsageError
-        Where it would come to take more memory than there is; it names the subdivisions with which it would not.
+        Where training would take more memory than there is; it names subdivisions with which it would not, if any.
     """
-    limits = memory_limits()  # before the plan has any
+    limits = memory_limits()  # before the plan takes any
     plan, needed = _build(build, options.pass_size, options)
     limit = _find_limit(limits, needed)
     if plan is not None and limit is None:
@@ -32,7 +32,7 @@ def build_within_limits(build: Build, options: TrainingOptions, file: str) -> Tr
     batch, small = options.batch, [n for n in range(1, math.isqrt(options.batch) + 1) if options.batch % n == 0]
     divisors = [n for n in sorted({*small, *(batch // n for n in small)}) if n > options.subdivisions]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DarknetWarning)  # of layers, given for the first plan
+        warnings.simplefilter("ignore", DarknetWarning)  # about layers, already given for the first plan
         enough = bisect_left(divisors, True, key=lambda n: _fits(build, batch // n, options, limits))
     help = f"take --subdivisions {divisors[enough]}" if divisors[enough:] else "the network is too large for it"
     images = f"{options.pass_size} image{'s' * (options.pass_size != 1)}"
@@ -45,7 +45,7 @@ def build_within_limits(build: Build, options: TrainingOptions, file: str) -> Tr
 
 
 def _build(build: Build, pass_size: int, options: TrainingOptions) -> tuple[TrainingPlan | None, int]:
-    """The plan, and how many bytes training by it comes to take; None where not even the plan can be had."""
+    """The plan, or None where there is too little memory for it; and how many bytes training by it will take."""
     try:
         plan = build(pass_size)
     except MemoryError:

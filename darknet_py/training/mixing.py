@@ -1,8 +1,8 @@
-"""Truths of a batch, and pictures that are mixed with others of it, truths likewise.
+"""The truths of a batch, and the mixing of its pictures and truths with each other.
 
 Source: ``load_data_augment`` and ``fill_truth_smooth`` of AlexeyAB's ``data.c``. There, each loading thread draws once
-whether it mixes all its pictures, and loads others to mix with; here each picture is drawn for, and the others are of
-its batch.
+whether it mixes all its pictures, and loads others to mix with; here this is drawn for each picture, and the others are
+from its batch.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from ..layers import Array
 
 Way = Literal["mixup", "cutmix", "mosaic"]
 
-CUT = 0.3, 0.8  # parts of the width, and of the height, that a box may have
-MIDDLE = 0.2, 0.8  # and between which a mosaic's pictures meet
+CUT = 0.3, 0.8  # limits of a box's width and height, as parts of the picture's
+MIDDLE = 0.2, 0.8  # likewise of the point where a mosaic's pictures meet
 
 
 def make_truths(classes: Sequence[int], count: int, smoothing: float = 0) -> Array:
-    """For each of `classes` its row of `count` truths: 1 - `smoothing` there, and `smoothing` shared by the others.
+    """A row of `count` truths for each of `classes`: 1 - `smoothing` at the class, the others share `smoothing`.
 
     Parameters
     ----------
     classes : sequence of int
-        -1 where it is of none: then all are 0.
+        -1 for an image of no class: then all truths are 0.
     count : int
         How many classes there are.
     smoothing : float
-        ``label_smooth_eps`` of darknet, of 0..1.
+        ``label_smooth_eps`` of darknet, in 0..1.
 
     Returns
     -------
@@ -50,20 +50,20 @@ def make_truths(classes: Sequence[int], count: int, smoothing: float = 0) -> Arr
 
 @dataclass(frozen=True)
 class Mixing:
-    """In what ways pictures are mixed, each as often as the others.
+    """In what ways pictures are mixed, all equally often.
 
     Attributes
     ----------
     ways : tuple of str
-        Of ``mixup``: the mean of two pictures; ``cutmix``: a box of another picture; ``mosaic``: four pictures that
-        meet in a point. None: nothing is mixed.
+        Any of ``mixup``: the mean of two pictures; ``cutmix``: a box is taken from another picture; ``mosaic``: four
+        pictures that meet at a point. Where empty, nothing is mixed.
     share : float
-        Of the pictures, how many are mixed, of 0..1.
+        The part of the pictures that is mixed, in 0..1.
 
     Raises
     ------
     UsageError
-        Where there is no such way.
+        Where one of `ways` is unknown.
     """
 
     ways: tuple[Way, ...] = ()
@@ -85,9 +85,10 @@ class Mix(NamedTuple):
     ----------
     way : str
     others : tuple of int
-        The pictures of the batch with which: one, of a mosaic three.
+        The pictures of the batch that it is mixed with: one, or three in a mosaic.
     box : tuple of int
-        Of cutmix left, top, right and bottom of what is another picture's; of a mosaic 0, 0 and where pictures meet.
+        For cutmix the left, top, right and bottom of the other picture's box; for a mosaic 0, 0 and the x and y where
+        the pictures meet; else zeros.
     """
 
     way: Way
@@ -96,7 +97,7 @@ class Mix(NamedTuple):
 
 
 def draw_mixing(options: Mixing, count: int, width: int, height: int, random: np.random.Generator) -> list[Mix | None]:
-    """Draw for each of `count` pictures of `width` x `height` how it is mixed; None where it stays as it is."""
+    """Draw how each of `count` pictures of `width` x `height` is mixed: None for one that stays as it is."""
     return [_draw_mix(options, count, width, height, random) for _ in range(count if options.ways else 0)]
 
 
@@ -119,7 +120,7 @@ def _draw_mix(options: Mixing, count: int, width: int, height: int, random: np.r
 
 
 def mix(images: Array, truths: Array, mixes: Sequence[Mix | None]) -> tuple[Array, Array]:
-    """A batch that is mixed as `mixes` say, of the pictures and truths as they are given; these stay as they are.
+    """Mix the pictures and truths of a batch as `mixes` say, each with others as given; the arguments are not changed.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from ..layers.training import rates
 from ..parameters import Parameters
 from .options import TrainingOptions
 
-CHUNK = 1 << 16  # values that NumPy works on at a time: they stay in the cache
+CHUNK = 1 << 16  # values that NumPy works on at a time, so that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Part:
     rate : float
         What the learning rate is multiplied by.
     weights : bool
-        Whether inputs are multiplied by them: by SGD only these decay, as in darknet, and only these are clipped.
+        Whether they are weights: with SGD only these decay, as in darknet, and only these are clipped.
     """
 
     place: slice
@@ -41,7 +41,7 @@ class Part:
 
 
 def learned_parts(parameters: Parameters) -> list[Part]:
-    """The parameters that are learned: not statistics, and not those of layers that are frozen."""
+    """The parameters that are learned: not statistics, and not those of frozen layers."""
     of_layers, parts = rates(parameters.layers), list[Part]()
     for entry in parameters.entries:
         role, rate = entry.parameter.role, of_layers[entry.layer.index]
@@ -55,14 +55,14 @@ def learned_parts(parameters: Parameters) -> list[Part]:
 
 
 def follow_sgd(values: Array, gradients: Array, **numbers: np.float32) -> None:
-    """Gradients are summed up with momentum, through which values decay."""
+    """Update by SGD: gradients accumulate with momentum, and the decay of values is part of them."""
     gradients -= numbers["decay"] * values
     values += numbers["rate"] * gradients
     gradients *= numbers["momentum"]
 
 
 def follow_adam(values: Array, gradients: Array, first: Array, second: Array, **numbers: np.float32) -> None:
-    """Values follow the first moment of the gradients, divided by the root of the second; no gradients are left."""
+    """Update by Adam: values follow the first moment over the root of the second; gradients are set to 0."""
     gradients -= numbers["decay"] * values
     for name, moment, powers in (("first", first, gradients), ("second", second, gradients * gradients)):
         moment *= numbers[f"{name}_kept"]
@@ -78,7 +78,7 @@ RULES: dict[str, Callable[..., None]] = {"sgd": follow_sgd, "adam": follow_adam}
 
 @dataclass(frozen=True)
 class Rule:
-    """See `Update`: the definition of it."""
+    """An `Update` by one of `RULES`, defined in NumPy."""
 
     rule: str
     arrays: Mapping[str, Array]
@@ -103,8 +103,8 @@ class Optimizer:
     count : int
         Updates so far.
     state : mapping of str to array
-        What it needs from one update to the next, besides the gradients, for checkpoints: arrays as long as
-        the parameters' flat one.
+        What it carries from one update to the next, besides the gradients, for checkpoints: arrays as long as the flat
+        array of parameters.
     """
 
     def __init__(self, plan: TrainingPlan, options: TrainingOptions) -> None:
@@ -114,7 +114,7 @@ class Optimizer:
         self.state: Mapping[str, Array] = {}
 
     def update(self, rate: float) -> None:
-        """Move the parameters by `rate`, along the gradients of an iteration."""
+        """Move the parameters along the gradients of an iteration, at the learning rate `rate`."""
         self.count += 1
         self.plan.update([self._make_rule(part, rate * part.rate) for part in self.parts])
 
@@ -128,12 +128,12 @@ class Optimizer:
         }
 
     def _find_limit(self, part: Part) -> float:
-        """What is clipped to; infinity where nothing is."""
+        """The magnitude that values are clipped to; infinity where none are."""
         return self.options.clip if self.options.clip and part.weights else math.inf
 
 
 class SGD(Optimizer):
-    """Darknet's: weights alone decay."""
+    """Darknet's SGD: only weights decay."""
 
     def _make_rule(self, part: Part, rate: float) -> Rule:
         options = self.options
@@ -147,7 +147,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam, in which all parameters decay; the gradients are sums over the batch, and start anew each time."""
+    """Adam, in which all parameters decay; the gradients are sums over a batch, and start from 0 for the next."""
 
     def __init__(self, plan: TrainingPlan, options: TrainingOptions) -> None:
         super().__init__(plan, options)
@@ -173,5 +173,5 @@ class Adam(Optimizer):
 
 
 def make_optimizer(plan: TrainingPlan, options: TrainingOptions) -> Optimizer:
-    """The optimizer that the options ask for, at its start."""
+    """The optimizer that the options ask for, before its first update."""
     return (Adam if options.adam else SGD)(plan, options)

@@ -60,7 +60,7 @@ OPTIONS: dict[str, Option] = {
 AUGMENTING = (
     "min_ratio", "max_ratio", "min_crop", "max_crop", "angle", "aspect", "saturation", "exposure", "hue", "flip",
 )  # fmt: skip
-# Keys that change what training gives, in ways that are not known here; off as they are here.
+# Keys that would change training, in ways that are not supported; with these values they are off.
 UNSUPPORTED = {
     **{key: flag() for key in ("random", "letter_box", "contrastive", "unsupervised", "notruth", "track")},
     **{key: flag() for key in ("dynamic_minibatch", "sequential_subdivisions", "equidistant_point", "attention")},
@@ -70,7 +70,7 @@ UNSUPPORTED = {
     "loss_scale": number(1),
     "seq_scales": text(),
 }
-# What a policy cannot do without.
+# The keys that a policy requires.
 NEEDED = {
     "step": ("step", "scale"),
     "steps": ("steps", "scales"),
@@ -93,17 +93,17 @@ class TrainingOptions(Schedule):
     subdivisions : int
         Passes of an iteration, each over batch / subdivisions images.
     momentum, decay : float
-        Of the updates, whose rate is that of a `Schedule`, with its attributes.
+        Of the updates; their rate follows the attributes of `Schedule`.
     adam, b1, b2, eps
-        Whether, and with which numbers, the updates are Adam's.
+        Whether updates are Adam's, and its constants.
     clip : float
-        The largest magnitude that a weight keeps; 0: any.
+        The largest magnitude that a weight may have; 0: any.
     augmentation : Augmentation
         How pictures are changed.
     label_smooth_eps : float
-        What the truth gives to the other classes.
+        How much of an image's truth the other classes share.
     mixing : tuple of str
-        In what ways pictures are mixed: ``mixup``, ``cutmix``, ``mosaic``.
+        In what ways pictures are mixed: any of ``mixup``, ``cutmix``, ``mosaic``.
     """
 
     batch: int
@@ -121,13 +121,15 @@ class TrainingOptions(Schedule):
 
     @classmethod
     def of(cls, network: Network, **changes: Any) -> TrainingOptions:
-        """The options that a network's cfg says; `changes` are keys of its ``[net]`` that count instead.
+        """The options of a network's cfg; `changes`, by keys of its ``[net]``, override them.
 
         Raises
         ------
         CfgError
-            Where a value is wrong, does not go with the others, or a key changes training in a way that is not known
-            here.
+            Where a value is wrong, or does not go with the others, or a key would change training in a way that is not
+            supported.
+        UsageError
+            Where `changes` has an unknown key.
         """
         net = network.sections[0]
         options = cls(**_read(net, changes))
@@ -139,16 +141,16 @@ class TrainingOptions(Schedule):
 
     @property
     def pass_size(self) -> int:
-        """Images of one pass."""
+        """The images of one pass."""
         return self.batch // self.subdivisions
 
     def describe(self) -> dict[str, str]:
-        """The options as words, for a checkpoint: two runs that differ in none of these train alike."""
+        """The options as words, for a checkpoint: two runs in which all of these are equal train alike."""
         return {key: str(value) for key, value in asdict(self).items()}
 
 
 def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of the options of a ``[net]`` section."""
+    """The attributes of `TrainingOptions` that a ``[net]`` section and `changes` give."""
     for key in changes:
         if key not in OPTIONS:
             raise UsageError(f"{key}: unknown option of training; known are {', '.join(OPTIONS)}")
@@ -168,7 +170,7 @@ def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parse(net: Section, key: str, value: Any) -> Any:
-    """What a caller gives for a key, as if it stood in the cfg; several numbers stand between commas there."""
+    """Parse a caller's value for a key as if it stood in the cfg, where several numbers are joined by commas."""
     several = key in ("steps", "scales") and isinstance(value, Iterable) and not isinstance(value, str)
     parts = value if several else [value]
     text = ",".join(str(int(part) if isinstance(part, (bool, np.bool_)) else part) for part in parts)
@@ -179,7 +181,7 @@ def _parse(net: Section, key: str, value: Any) -> Any:
 
 
 def _error(net: Section, changes: Mapping[str, Any], reason: str, key: str | None) -> CfgError:
-    """For a key of the cfg, or what a caller has given in its place."""
+    """The error for a key of the cfg, or for the value that a caller has given in its place."""
     if key is not None and key in changes:
         return CfgError(reason, file=net.file, option=f"{key}={changes[key]}")
     return net.error(reason, key)
@@ -216,7 +218,7 @@ def _count(values: Sequence[float], unit: str) -> str:
 
 
 def _augmentation(net: Section, values: Mapping[str, Any], width: int, changes: Mapping[str, Any]) -> Augmentation:
-    """How pictures are changed, their shorter sides within what darknet's classifier takes."""
+    """How pictures are changed; the limits of their shorter sides are those of darknet's classifier."""
 
     def side(ratio: float, crop: int, usual: int) -> int:
         with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""The last layer that learns: as many outputs as there are classes, and weights of a network with others."""
+"""The last layer with weights: giving it as many outputs as there are classes, and weights of a network with others."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..network import Network
 from ..parameters import Parameters
 from ..weights import load_prefix, load_weights
 
-KEYS = ("filters", "output")  # that say how many outputs a layer has
+KEYS = ("filters", "output")  # options that say how many outputs a layer has
 
 
 def _find_last(network: Network) -> tuple[Layer, str]:
-    """The last layer with weights, and its option that says how many outputs it has."""
+    """The last layer with weights, and the key of its option that says how many outputs it has."""
     for layer in reversed(network.layers):
         if any(parameter.role == "weight" for parameter in layer.parameters.values()):
             key = next((key for key in KEYS if key in layer.options), None)
@@ -28,12 +28,12 @@ def _find_last(network: Network) -> tuple[Layer, str]:
 
 
 def with_outputs(network: Network, count: int) -> Network:
-    """The network with another last layer, that has `count` outputs.
+    """The network with its last layer with weights changed to `count` outputs.
 
     Raises
     ------
     CfgError
-        Where the network then has another number of outputs all the same, or cannot be.
+        Where the network still has another number of outputs then, or cannot be built.
     """
     layer, key = _find_last(network)
     sections = list(network.sections)
@@ -49,7 +49,7 @@ def with_outputs(network: Network, count: int) -> Network:
 
 
 def rewrite_cfg(network: Network, count: int) -> str:
-    """The text of the network's cfg, changed to that of `with_outputs` in one line at most."""
+    """The text of the cfg of `with_outputs`: the network's own, with at most one line changed or added."""
     text = read_text(resolve(network.file), CfgError, network.file, MAX_BYTES)
     if network.outputs == count:
         return text
@@ -63,15 +63,15 @@ def rewrite_cfg(network: Network, count: int) -> str:
 
 
 def load_first(path: str | os.PathLike[str], network: Network, parameters: Parameters) -> int:
-    """Fill `parameters` from a weights file, as far as it fits; say how many layers that are.
+    """Fill `parameters` from a weights file, as far as it fits; return how many layers were filled.
 
-    The file may hold all layers, the first ones, as ``darknet partial`` writes them, or all of a network whose last
-    layer has another number of outputs: then all layers before that.
+    The file may hold all layers; the first ones, as ``darknet partial`` writes them; or all layers of a network that
+    differs in the number of outputs of its last layer with weights: then the layers before that are filled.
 
     Raises
     ------
     WeightsError
-        Where it fits in none of these ways, or a value is not finite.
+        Where it is none of these, or a value is not finite.
     """
     other = _with_outputs_of(path, network)
     if other is None:
@@ -85,7 +85,7 @@ def load_first(path: str | os.PathLike[str], network: Network, parameters: Param
 
 
 def _with_outputs_of(path: str | os.PathLike[str], network: Network) -> Network | None:
-    """The network with as many outputs as the weights file asks for, where that are others and goes up."""
+    """The network with the number of outputs that the file's size implies; None where that is no other number."""
     size = check_regular(resolve(path), WeightsError, path)
     try:
         layer, _ = _find_last(network)

@@ -40,7 +40,7 @@ class TrainingRun:
     Parameters
     ----------
     network : Classifier
-        Its layers; they are not changed.
+        Whose layers are trained; it is not changed.
     options : TrainingOptions
     settings : TrainingSettings
     resumed : bool
@@ -50,7 +50,7 @@ class TrainingRun:
     ----------
     layers : list of Layer
     parameters : Parameters
-        As they are now.
+        The current ones.
     state : State
     amid : bool
         Whether an iteration was begun and not ended: the parameters are then not those of `state`.
@@ -60,7 +60,7 @@ class TrainingRun:
     CfgError
         Where a layer cannot be trained.
     UsageError
-        Where there is too little memory, or the options do not go with the network.
+        Where there is too little memory, or the settings do not fit the network.
     WeightsError
         Where a weights file cannot be read.
     """
@@ -85,12 +85,12 @@ class TrainingRun:
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """What a checkpoint holds besides the state."""
+        """The arrays that a checkpoint holds besides the state."""
         flat = {"parameters": self.parameters.values, "gradients": self._plan.gradients.values}
         return {**flat, **self._optimizer.state}
 
     def save(self, path: str | os.PathLike[str], description: Mapping[str, str]) -> None:
-        """Write a checkpoint, from which a run of the same `description` goes on."""
+        """Write a checkpoint, from which a run of the same `description` can go on."""
         save_checkpoint(path, description, self.state, self.arrays)
 
     def load(self, path: str | os.PathLike[str], description: Mapping[str, str]) -> None:
@@ -99,12 +99,12 @@ class TrainingRun:
         self._optimizer.count = self.state.updates
 
     def iterate(self, next_batch: Callable[[], Batch]) -> None:
-        """One iteration: as many passes as there are subdivisions, then an update.
+        """Run one iteration: as many passes as there are subdivisions, then an update.
 
         Raises
         ------
         TrainingError
-            Where the loss is not finite; the parameters have not been updated by it.
+            Where the learning rate is not valid, or the loss not finite; there is no update then.
         """
         options, state, loss = self.options, self.state, 0.0
         iteration = (state.seen + options.batch) // options.batch
@@ -112,7 +112,7 @@ class TrainingRun:
         for number in range(options.subdivisions):
             batch, seen = next_batch(), state.seen + number * options.pass_size
             self.amid = True
-            with np.errstate(all="ignore"):  # what comes of it is found here
+            with np.errstate(all="ignore"):  # what is not finite is found below
                 loss += self._plan.step(batch.images, batch.truths, generator(state.seed, Purpose.LAYERS, seen))
             if not math.isfinite(loss):
                 raise self._diverged(iteration, now, f"the loss is {loss}", batch, seen)
@@ -134,7 +134,7 @@ class TrainingRun:
         self.amid = False
 
     def check(self) -> None:
-        """Raise TrainingError where a parameter is not finite, so that no such thing is saved."""
+        """Raise TrainingError where a parameter is not finite, so that none such is saved."""
         broken = _find_broken(self.parameters)
         if broken:
             raise self._diverged(self.state.iteration, self.state.rate, broken)
@@ -151,7 +151,7 @@ class TrainingRun:
         )
 
     def _find_layer(self, batch: Batch, random: np.random.Generator) -> str:
-        """The first layer whose output is not finite, by the layers' definitions."""
+        """The first layer whose output is not finite, found by the layers' definitions, in words; else ""."""
         values = {-1: batch.images}
         with np.errstate(all="ignore"):
             for layer, parameters in zip(self.layers, self.parameters, strict=True):
@@ -166,7 +166,7 @@ def _find_broken(parameters: Parameters) -> str:
     """The first parameter that is not finite, in words; empty where all are."""
     values = parameters.values
     with np.errstate(all="ignore"):
-        if np.isfinite(values.sum()):  # only if all are, and nearly always if they are
+        if np.isfinite(values.sum()):  # then all are; the sum of finite ones may still overflow
             return ""
     for entry in parameters.entries:
         if not np.isfinite(values[entry.part]).all():
@@ -175,7 +175,7 @@ def _find_broken(parameters: Parameters) -> str:
 
 
 def _freeze(network: Classifier, count: int) -> list[Layer]:
-    """The network's layers, as they are but for the first `count`, which do not learn."""
+    """Copies of the network's layers, of which the first `count` do not learn."""
     layers = [copy(layer) for layer in network.layers]
     if count:
         if count >= len(layers):
@@ -185,7 +185,7 @@ def _freeze(network: Classifier, count: int) -> list[Layer]:
 
 
 def _tell_uncounted(layers: Sequence[Layer]) -> None:
-    """Warn of layers that compare what another has compared before them."""
+    """Warn of layers that do not count, as the layer before them already compares with the truth."""
     counted = {layer.index for layer in measuring(layers)}
     for layer in layers:
         if layer.measures and layer.index not in counted:
@@ -198,10 +198,10 @@ def _tell_uncounted(layers: Sequence[Layer]) -> None:
 
 
 def _begin(network: Classifier, layers: Sequence[Layer], settings: TrainingSettings) -> tuple[Parameters, int]:
-    """The first parameters, and how many images they have seen."""
+    """The parameters to begin with, and how many images they have seen."""
     given = settings.weights or settings.pretrained
     if given is not None:
-        choose_dialect(network.dialect.name, given)  # which warns where the file is another's
+        choose_dialect(network.dialect.name, given)  # warns where the file was written by another program
     if settings.weights is not None:
         loaded = load_weights(settings.weights, network)
         return Parameters(layers, loaded.read_all().values), 0 if settings.clear else loaded.header.seen

@@ -1,4 +1,4 @@
-"""The files of a training run, and how those that are in its way are kept."""
+"""The files of a training run, and how existing files in its way are kept."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..runs.lock import lock_file
 if TYPE_CHECKING:
     from ..runs.lock import Lock
 
-MODEL = ("cfg", "data", "names", "valid.list")  # what `predict` and `valid` need besides weights
+MODEL = ("cfg", "data", "names", "valid.list")  # the files that `predict` and `valid` need besides weights
 
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """Where a run is kept.
+    """Where a run's files are.
 
     Attributes
     ----------
     folder : Path
     name : str
-        How its files' names begin.
+        What its files' names begin with.
     """
 
     folder: Path
@@ -35,12 +35,12 @@ class TrainingFiles:
 
     @property
     def checkpoint(self) -> Path:
-        """From which it can be taken up."""
+        """The file from which it can be resumed."""
         return self.folder / f"{self.name}.checkpoint"
 
     @property
     def last(self) -> Path:
-        """The weights when they were last saved."""
+        """The weights that were saved last."""
         return self.folder / f"{self.name}_last.weights"
 
     @property
@@ -50,16 +50,16 @@ class TrainingFiles:
 
     @property
     def model(self) -> Mapping[str, Path]:
-        """What `predict` and `valid` need besides weights, by kind, where the run has written it."""
+        """The paths of what `predict` and `valid` need besides weights, by kind, where the run writes it."""
         return {kind: self.folder / f"{self.name}.{kind}" for kind in MODEL}
 
     def lock(self) -> Lock:
-        """The files, for one run alone, in a folder that is made where it is missing.
+        """Lock the files, so that no other run uses them; make the folder where it is missing.
 
         Raises
         ------
         CheckpointError
-            Where another run has them, or the folder cannot be made.
+            Where another run uses them, or the folder cannot be made.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,27 +68,27 @@ class TrainingFiles:
         return lock_file(self.checkpoint, "another run is training with these files", CheckpointError)
 
     def begin(self, texts: Mapping[Path, bytes], resumed: bool = False) -> dict[Path, Path]:
-        """Write `texts`; what is in the run's way is renamed to a free name before, ``.~N~`` behind as GNU's backups.
+        """Write `texts`; before, rename files in the run's way to ``NAME.~N~``, as GNU's backups are called.
 
-        Nobody knows which of the files are a user's own, so none is removed or written over. Learned files make a run
-        of what is here: all of it goes then, else what differs from `texts`.
+        Nobody knows which of the files are a user's own, so none is removed or overwritten. Where there are learned
+        files, all files are those of an earlier run, and all are renamed; else only those that differ from `texts`.
 
         Parameters
         ----------
         texts : mapping of Path to bytes
-            Of `model`: without any, the learned files alone are in the way.
+            The contents of the files of `model`; where empty, only the learned files are in the way.
         resumed : bool
-            Whether the learned files are gone on with.
+            Whether this run goes on from the learned files, which then stay.
 
         Returns
         -------
         dict of Path to Path
-            What was renamed, and what to.
+            The new path of each file that was renamed.
 
         Raises
         ------
         CheckpointError, DatasetError
-            Where a file cannot be renamed, or not be written.
+            Where a file cannot be renamed, or cannot be written.
         """
         learned = [] if resumed else self._learned
         model = [*self.model.values()] if texts else []
@@ -107,14 +107,15 @@ class TrainingFiles:
 
     @property
     def _learned(self) -> list[Path]:
-        """What a run writes as it learns."""
+        """The files that a run writes as it learns."""
         return [self.checkpoint, self.best, self.last]
 
     def _behind(self, here: Sequence[Path], moved: Set[Path]) -> list[Path]:
-        """Free names for the files `here`, which are in order, of those that are `moved`.
+        """Free names, with the same number, for the files `here`: those of `moved` that exist, in order.
 
-        The last number goes on where all that has it is of those and comes before `here`: a process was killed as it
-        renamed these. Learned files come last, as without them the next call would take what is left for no run.
+        The last number is used again where all files that have it are of `moved` and come before `here`: then a process
+        was killed while it renamed them. Learned files are renamed last: without them, the next call would not see that
+        what is left is of a run.
         """
         every = [*self.model.values(), *self._learned]
         last = max((number for path in every for number in _numbers(path)), default=0)
@@ -124,7 +125,7 @@ class TrainingFiles:
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder that a run's files go to; UsageError where it could not be made, or nothing be written there."""
+    """The path of the folder for a run's files; UsageError where it cannot be made or written."""
     path = Path(folder)
     there = next(place for place in (path, *path.parents) if os.path.lexists(place))
     try:
@@ -140,7 +141,7 @@ def _numbered(path: Path, number: int) -> Path:
 
 
 def _numbers(path: Path) -> Iterator[int]:
-    """Those of what lies behind a file."""
+    """The numbers N of the backups ``NAME.~N~`` of a file."""
     for other in path.parent.iterdir():
         found = re.fullmatch(re.escape(path.name) + r"\.~([1-9]\d{0,8})~", other.name)
         if found:

@@ -1,4 +1,4 @@
-"""In which order samples are seen: a function of the seed and of how many were seen before, so that a run can go on."""
+"""The order of samples: a function of the seed and of how many were seen before, so that a run can be resumed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Indices: TypeAlias = "npt.NDArray[np.int64]"
 
-BLOCK = 4096  # positions that are drawn together, where that is free to choose
+BLOCK = 4096  # positions that are drawn together, where any number would do
 
 
 class Sampler:
@@ -30,14 +30,14 @@ class Sampler:
     block: int
 
     def _draw(self, number: int) -> Indices:
-        """The samples of the block of that number."""
+        """The samples of block `number`."""
         raise NotImplementedError
 
     def __init__(self) -> None:
         self._drawn: tuple[int, Indices] = (-1, np.empty(0, np.int64))
 
     def take(self, position: int, count: int) -> Indices:
-        """Which samples come at `count` positions from `position` on, of 0 on."""
+        """The indices of the samples at `count` positions from `position` on, which counts from 0."""
         parts = []
         while count > 0:
             number, start = divmod(position, self.block)
@@ -50,7 +50,7 @@ class Sampler:
 
 
 class Epochs(Sampler):
-    """All samples once, in an order drawn for the epoch, then all once more in another."""
+    """All samples once in each epoch, in an order that is drawn for it."""
 
     def __init__(self, truths: Sequence[int], seed: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Epochs(Sampler):
 
 
 class Replacement(Sampler):
-    """Any sample at any time, as in darknet: of N in a row, 37 % of N samples are none."""
+    """Any sample at any time, as in darknet: of N samples, 37 % are not among N draws."""
 
     block = BLOCK
 
@@ -74,7 +74,7 @@ class Replacement(Sampler):
 
 
 class Balanced(Sampler):
-    """All classes equally often, in rounds of one sample of each; of a class, all its samples before any once more."""
+    """All classes equally often, in rounds of one sample of each; a class's samples all come before any comes again."""
 
     def __init__(self, truths: Sequence[int], seed: int) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Balanced(Sampler):
         self.members = [np.flatnonzero(of_sample == truth) for truth in np.unique(of_sample)]
         self.rounds = max(1, BLOCK // len(self.members))
         self.block = self.rounds * len(self.members)
-        self._orders: dict[int, tuple[int, Indices]] = {}  # of each class the last order, and its number
+        self._orders: dict[int, tuple[int, Indices]] = {}  # by class: the number of its last order, and that order
 
     def _draw(self, number: int) -> Indices:
         classes = np.tile(np.arange(len(self.members)), (self.rounds, 1))
@@ -93,7 +93,7 @@ class Balanced(Sampler):
         return np.stack(columns, axis=1)[np.arange(self.rounds)[:, None], classes].reshape(-1)
 
     def _of_class(self, at: int, rounds: Indices) -> Indices:
-        """The samples of a class in some rounds."""
+        """The samples of class `at` in some rounds."""
         members = self.members[at]
         cycles, places = np.divmod(rounds, len(members))
         samples = np.empty(len(rounds), np.int64)
@@ -114,12 +114,12 @@ SAMPLINGS: dict[str, Callable[[Sequence[int], int], Sampler]] = {
 
 
 def make_sampler(sampling: str, truths: Sequence[int], seed: int) -> Sampler:
-    """The order that is called `sampling`, of samples whose classes are `truths`.
+    """The sampler named `sampling`, for samples whose classes are `truths`.
 
     Raises
     ------
     UsageError
-        Where there is no such order, or no sample.
+        Where there is no such sampler, or no sample.
     """
     if sampling not in SAMPLINGS:
         raise UsageError(f"sampling={sampling}: one of {', '.join(SAMPLINGS)} is expected")

@@ -1,6 +1,6 @@
 """The learning rate at each iteration.
 
-Source: darknet's ``network.c`` (get_current_rate) of 2018; ``sgdr`` that of AlexeyAB's fork.
+Source: darknet's ``network.c`` (get_current_rate) of 2018; for ``sgdr``, that of AlexeyAB's fork.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import TrainingError
 from .generators import Purpose, generator
 
-# What a policy's rate depends on, for messages; of others it is but `learning_rate`.
+# The key that messages blame for a policy's rate; for other policies it is `learning_rate`.
 _BLAMED = {"step": "scale", "steps": "scales", "exp": "gamma", "poly": "power", "random": "power"}
 
 
@@ -27,7 +27,7 @@ class Schedule:
     learning_rate : float
         The first.
     max_batches : int
-        Iterations; 0 where they are not known.
+        The number of iterations; 0 where it is not known.
     policy, burn_in, power, step, scale, steps, scales, gamma, learning_rate_min, sgdr_cycle, sgdr_mult
         As in darknet.
     """
@@ -48,10 +48,10 @@ class Schedule:
 
 
 def rate(schedule: Schedule, n: int, seed: int = 0) -> float:
-    """The rate of iteration `n`, counted from 1: float32, its powers in double, as in darknet.
+    """The rate of iteration `n`, counted from 1: in float32, its powers in double, as in darknet.
 
-    `seed` is that of the run, for the policy ``random``. TrainingError where it is not finite, or below 0, which
-    `find_fault` tells before.
+    `seed` is the run's, for the policy ``random``. TrainingError where the rate is not finite, or below 0; `find_fault`
+    finds this out beforehand.
     """
     draw = generator(seed, Purpose.RATE, n).uniform() if schedule.policy == "random" else 0.0
     value = _compute(schedule, n, draw)
@@ -62,16 +62,16 @@ def rate(schedule: Schedule, n: int, seed: int = 0) -> float:
 
 
 def find_fault(schedule: Schedule) -> tuple[str, str] | None:
-    """The key and the reason of a rate that is not finite, or below 0; None where all are as they should be."""
+    """The key to blame and the reason where a rate is not finite, or below 0; None where all rates are valid."""
     for n in _ends(schedule):
-        value = _compute(schedule, n, draw=0.0)  # at which a power that is not finite anywhere is not
+        value = _compute(schedule, n, draw=0.0)  # if some draw gives infinity, 0 does
         if not 0 <= value < math.inf:
             return _blame(schedule, n), _tell(value, n)
     return None
 
 
 def _ends(schedule: Schedule) -> Iterable[int]:
-    """Iterations between which rates rise or fall alone, or change their sign with each."""
+    """Iterations between which the rates only rise, only fall, or change their sign at each iteration."""
     begin, end = max(schedule.burn_in, 1), schedule.max_batches
     found = {1, begin - 1, begin, begin + 1, end - 1, end, *schedule.steps}
     return sorted(n for n in found if 1 <= n <= (end or begin))
@@ -86,7 +86,7 @@ def _tell(value: float, n: int) -> str:
 
 
 def _compute(schedule: Schedule, n: int, draw: float) -> float:
-    """The rate; `draw`, from 0 to 1, is that of the policy ``random``."""
+    """The rate; `draw`, from 0 to 1, is the random number of the policy ``random``."""
     first = float(np.float32(schedule.learning_rate))
     if n < schedule.burn_in:
         share = float(np.float32(n) / np.float32(schedule.burn_in))
@@ -128,7 +128,7 @@ def _poly(schedule: Schedule, first: float, n: int) -> float:
 
 
 def _sigmoid(schedule: Schedule, first: float, n: int) -> float:
-    # The difference has a sign, as in 2016 and the fork; that of 2018 has none, and its rate is 0 before `step`.
+    # The difference is signed, as in 2016 and in the fork; in 2018 it was unsigned, and the rate 0 before `step`.
     exponent = _float32(_float32(schedule.gamma) * _float32(n - schedule.step))
     return first / (1 + math.exp(exponent)) if exponent < 700 else 0.0
 
@@ -137,7 +137,7 @@ def _sgdr(schedule: Schedule, first: float, n: int) -> float:
     start, cycle = 0, schedule.sgdr_cycle or schedule.max_batches
     while start + cycle < n:
         longer = int(cycle * schedule.sgdr_mult)
-        start += cycle * (1 if longer > cycle else (n - start - 1) // cycle)  # those that stay as long at once
+        start += cycle * (1 if longer > cycle else (n - start - 1) // cycle)  # skips cycles that stay as long
         cycle = longer
     return _anneal(schedule, first, (n - start) / cycle)
 
@@ -152,7 +152,7 @@ def _anneal(schedule: Schedule, first: float, share: float) -> float:
 
 
 def _power(base: float, exponent: float) -> float:
-    """C's pow, which gives infinity where Python's raises an error."""
+    """C's pow, which returns infinity where Python's raises an error."""
     with np.errstate(all="ignore"):
         return float(np.float64(base) ** np.float64(exponent))
 

@@ -1,4 +1,4 @@
-"""What a run is told besides the cfg."""
+"""The settings of a training run that its cfg does not have."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from .sampler import SAMPLINGS
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What a run is told besides the options of its cfg.
+    """The settings of a run, besides the options of its cfg.
 
     Attributes
     ----------
     seed : int
-        From which all that is drawn at random follows.
+        Determines all that is drawn at random.
     engine : str
         ``cpu`` or ``reference``.
     threads : int, optional
         Of the CPU; one for each core where absent.
     weights : path, optional
-        The weights file to begin from, all of it; its count of images goes on. Where absent, that of the network,
-        if it has one and there is none for `pretrained`.
+        The weights file to begin from, all of it; its count of images seen goes on. Where absent, the network's, if it
+        has one and `pretrained` is absent, too.
     clear : bool
-        Count images from 0 all the same.
+        Whether images seen are counted from 0 nevertheless.
     pretrained : path, optional
         A weights file, perhaps of another network, for the first layers as far as they fit.
     freeze : int
-        How many of the first layers stay as they are.
+        How many of the first layers do not learn.
     sampling : str
         ``epochs``: each image once in an epoch; ``replacement``: any image any time, as darknet does; ``balanced``:
         each class equally often.
     validate_every : int
-        After how many iterations the network is validated and saved; 0: after each epoch.
+        The network is validated and saved after every so many iterations; 0: after each epoch.
     """
 
     seed: int = 0
@@ -56,7 +56,7 @@ class TrainingSettings:
                 continue
             if not isinstance(value, SupportsIndex):
                 raise UsageError(f"{name}={value!r}: a whole number is expected")
-            object.__setattr__(self, name, index(value))  # of NumPy's numbers Python's
+            object.__setattr__(self, name, index(value))  # turns NumPy's integers into Python's
         if not 0 <= self.seed < 1 << 63:
             raise UsageError(f"seed={self.seed}: 0 or a positive number of at most 63 bits is expected")
         if self.sampling not in SAMPLINGS:

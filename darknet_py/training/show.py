@@ -1,4 +1,4 @@
-"""Pictures as a network sees them in training, for people to look at."""
+"""Pictures as a network sees them in training, written for people to look at."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def show_pictures(
     Parameters
     ----------
     folder : path
-        Where they go; it is made.
+        Where they are written; it is made where it is missing.
     batches : iterable of Batch
-        No more of them are taken than are needed.
+        Only as many are taken as are needed.
     samples : sequence of Sample
         The feed's.
     names : sequence of str
@@ -44,7 +44,7 @@ def show_pictures(
     Returns
     -------
     list of str
-        The files: NUMBER_CLASSES_FILE.png.
+        The paths of the files, each named NUMBER_CLASSES_FILE.png.
 
     Raises
     ------
@@ -75,8 +75,9 @@ def _name(text: str) -> str:
 
 
 def _classes(truths: Array) -> list[int]:
-    """The classes whose share is the mean or more, the largest first: a mixed picture's, without what smoothing gives.
+    """The classes whose truth is at least the mean and above 0, the largest first.
 
-    All where their shares are equal, as in a mean of two pictures of two classes, unless these are 0.
+    These are the classes of a mixed picture, without those that only smoothing gives a share; all classes where their
+    shares are equal, as in the mean of two pictures of two classes.
     """
     return [int(at) for at in np.argsort(-truths, kind="stable") if truths[at] >= truths.mean() and truths[at] > 0]

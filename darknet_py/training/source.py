@@ -1,4 +1,4 @@
-"""What a network is trained on: class folders or a .data file, and what the program needs to use the weights later."""
+"""What a network is trained on, class folders or a .data file, and the files to use its weights with later."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..files import decode_text
 from .outputs import rewrite_cfg, with_outputs
 from .run_files import TrainingFiles
 
-PREPROCESS = "center-crop"  # of pictures that are not trained on: next to what training sees of them
-HELD_OUT = 0.1  # of a folder's pictures, where there are no others to validate
+PREPROCESS = "center-crop"  # how other pictures are fitted: closest to what training sees of its own
+HELD_OUT = 0.1  # part of a folder's pictures that validates, where there are no others for that
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,10 @@ class Source:
     Attributes
     ----------
     dataset : Dataset
-    samples, validation : sequence of Sample
-        To train on, and to measure what was learned.
+    samples : sequence of Sample
+        To train on.
+    validation : sequence of Sample
+        To measure what was learned.
     """
 
     dataset: Dataset
@@ -45,9 +47,9 @@ class Model:
     Attributes
     ----------
     network : Classifier
-        With as many outputs, and the classes' names; its lines are those of the cfg that was named.
+        With an output for each class, and the classes' names; its line numbers are those of the cfg that was named.
     texts : mapping of Path to bytes
-        What ``predict`` and ``valid`` need besides weights, to be written.
+        The files, to be written, that ``predict`` and ``valid`` need besides weights.
     """
 
     network: Classifier
@@ -55,22 +57,22 @@ class Model:
 
 
 def read_folder(folder: str, valid: str | None, holdout: float | None, seed: int) -> Source:
-    """The pictures of a folder with a folder for each class.
+    """Read the pictures of a folder that has a folder for each class.
 
     Parameters
     ----------
     folder : str
     valid : str, optional
-        Another such folder, whose pictures are those to validate.
+        Another such folder, whose pictures are for validation.
     holdout : float, optional
-        The part of `folder` that is, where `valid` is absent.
+        Where `valid` is absent, the part of the pictures of `folder` that is for validation; `HELD_OUT` where absent.
     seed : int
-        Of which pictures these are.
+        Determines which pictures are held out.
 
     Raises
     ------
     DatasetError
-        Where a folder is not as it should be, or they have other classes.
+        Where a folder is not as it should be, or `valid` has a class that `folder` has not.
     UsageError
         Where both `valid` and `holdout` are given.
     """
@@ -90,12 +92,12 @@ def read_folder(folder: str, valid: str | None, holdout: float | None, seed: int
 
 
 def read_data_file(data: str, match: str, valid: str | None, holdout: float | None, seed: int) -> Source:
-    """The images that a .data file lists; to validate those of ``valid``, but where `valid` or `holdout` say else.
+    """Read the images that a .data file lists: ``train`` to train on; ``valid``, `valid` or `holdout` to validate.
 
     Raises
     ------
     DatasetError
-        Where a file cannot be read, or an image bears not one label.
+        Where a file cannot be read, or an image bears no label, or several.
     UsageError
         Where both `valid` and `holdout` are given.
     """
@@ -116,23 +118,23 @@ def _refuse_both(valid: str | None, holdout: float | None) -> None:
 
 
 def make_model(files: TrainingFiles, network: Classifier, source: Source) -> Model:
-    """The network for a folder's classes, and what ``predict`` and ``valid`` need besides its weights.
+    """Make the network for a folder's classes, and what ``predict`` and ``valid`` need besides its weights.
 
     Parameters
     ----------
     files : TrainingFiles
-        Where that will lie.
+        Where the latter will be written.
     network : Classifier
         Of the cfg that is named, perhaps with another number of outputs.
     source : Source
-        As of `read_folder`.
+        From `read_folder`.
 
     Raises
     ------
     CfgError, UsageError
-        Where the network cannot have as many outputs as there are classes.
+        Where the network cannot have an output for each class.
     DatasetError
-        Where the classes' names cannot stand in a list.
+        Where the classes' names cannot be written as a list.
     """
     dataset, paths = source.dataset, files.model
     names = "".join(f"{label}\n" for label in dataset.names)

@@ -1,4 +1,4 @@
-"""The loop that trains a network, for programs and for the command."""
+"""The loop that trains a network, for other programs and for the command."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .settings import TrainingSettings
 if TYPE_CHECKING:
     from ..runs.lock import Lock
 
-SAVED = 300.0  # seconds after which a checkpoint is written, besides those at validations
+SAVED = 300.0  # seconds from one checkpoint to the next, between validations
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,22 @@ class TrainingProgress(Progress):
     epoch : float
         Images seen / images in the list.
     loss, average, rate : float
-        Of the last iteration, over the last ones, and of the update.
+        The loss of the last iteration, its moving average, and the rate of the last update.
     waiting, working : float
-        Seconds that the last iteration has waited for its images, which may be made then, and that it took besides.
+        Seconds that the last iteration waited for its images, which may have been made meanwhile, and the rest of its
+        time.
     validation : EvaluationProgress, optional
-        How far a validation of the network as it is has come; None after an iteration.
+        How far a validation of the current network has come; None after an iteration.
     remark : str
-        What is odd about a validation that is complete; else empty.
+        What is odd about a complete validation; else empty.
     best : float
-        The best top-1 of a validation; below 0 where there was none.
+        The best top-1 of a validation so far; below 0 where there was none.
     best_iteration : int
+        The iteration after which that was.
     history : History
-        Loss, rate and validations of the whole run so far: another iteration adds to it.
+        Loss, rate and validations of the whole run so far: the next iteration adds to it.
     parameters : Parameters
-        As they are now: another iteration changes them.
+        The current ones: the next iteration changes them.
     """
 
     iteration: int
@@ -91,26 +93,26 @@ def train(
 ) -> Generator[TrainingProgress, None, None]:
     """Train a network on images whose classes are known.
 
-    An iterator that works while it is asked for more: it may be left, or closed, at any time. It writes its checkpoint
-    when it is closed, and where an error ends it, unless an iteration is half done. The same options, settings and
-    files give the same weights in every run, bit for bit.
+    This is an iterator that works only while the next item is asked for; it may be abandoned, or closed, at any time.
+    It writes its checkpoint when it is closed, and where an error ends it, unless an iteration is half done. The same
+    options, settings and files give the same weights in every run, bit for bit.
 
     Parameters
     ----------
     network : Classifier
-        From `load_network`; its weights, where it has some, are those to begin from, unless `settings` name others.
-        Its dataset says where the images are looked for; it is not changed.
+        From `load_network`; training begins from its weights, where it has some and `settings` name no others. Its
+        dataset says where the images are looked for. It is not changed.
     samples : sequence of Sample
         As `load_samples` gives them; all classes must be known.
     options : TrainingOptions, optional
-        Those of the network's cfg where absent.
+        Where absent, those of the network's cfg.
     settings : TrainingSettings, optional
     validation : sequence of Sample
-        Images that are not trained on, which tell the weights that are best; none: no validation.
+        Images that are not trained on, by which the best weights are chosen; where empty, there is no validation.
     files : TrainingFiles, optional
-        Where checkpoints and weights are written, in the place of those there; nowhere where absent.
+        Where checkpoints and weights are written, replacing those there; where absent, none are kept.
     resume : bool
-        Go on with the checkpoint.
+        Whether to go on from the checkpoint.
 
     Yields
     ------
@@ -122,7 +124,7 @@ def train(
     UsageError, DatasetError, CfgError, WeightsError, CheckpointError
         At the call, where an argument makes no sense, a file is wrong, or the network cannot be trained.
     TrainingError
-        Where a loss or a parameter is not finite: what was saved before is good.
+        Where a loss or a parameter is not finite: what was saved before is valid.
     """
     options = options or TrainingOptions.of(network)
     settings = settings or TrainingSettings()
@@ -141,11 +143,11 @@ def train(
     with ExitStack() as undo:
         lock = None
         if files is not None:
-            lock = files.lock()  # not before: what is refused leaves no folder
+            lock = files.lock()  # not earlier, so that a refused call leaves no folder
             undo.callback(lock.release)
             if resume:
                 run.load(files.checkpoint, description)
-        undo.pop_all()  # it is held until the run ends
+        undo.pop_all()  # the lock is held until the run ends
     return _Trainer(network, samples, validation, run, description, files, lock).train()
 
 
@@ -173,7 +175,7 @@ def _check(
 def make_feed(
     network: Classifier, samples: Sequence[Sample], options: TrainingOptions, settings: TrainingSettings
 ) -> Feed:
-    """What the network is trained on, changed as the options say."""
+    """The samples in their order, with how the options say that they are changed and mixed."""
     dataset = network.dataset
     return Feed(
         samples,
@@ -218,11 +220,11 @@ class _Trainer:
         self.lock = lock
 
     def train(self) -> Generator[TrainingProgress, None, None]:
-        """Iterations until the last; `train`."""
+        """Run the iterations up to the last; see the function `train`."""
         run = self.run
         try:
             if run.state.validated < run.state.iteration and self._is_due():
-                yield from self._settle()  # what the run before was stopped in
+                yield from self._settle()  # the validation in which the earlier run was stopped
             with self._open_loader() as batches:
                 while run.state.iteration < run.options.max_batches:
                     self._iterate(batches)
@@ -253,14 +255,14 @@ class _Trainer:
         run = self.run
         feed = make_feed(self.network, self.samples, run.options, run.settings)
         threads = run.settings.threads or core_count()
-        # On two cores, two threads that load beside two that train left 0.86 of the bare passes' images a second on
-        # tiny; where they take turns it was 0.95. The reference engine mostly has one thread.
+        # On two cores, two threads that load beside two that train tiny reached 0.86 of the images per second of passes
+        # alone; where they take turns, it was 0.95. The reference engine mostly uses one thread.
         in_turns = run.settings.engine != "reference" and threads >= core_count()
         ahead = 0 if in_turns else AHEAD
         return Loader(feed, run.options.pass_size, run.state.seen, threads, ahead, find_warp(run.settings.engine))
 
     def _iterate(self, batches: Iterator[Batch]) -> None:
-        """One iteration, and how long it took."""
+        """Run one iteration, and measure its time."""
         start, self.waiting = time.perf_counter(), 0.0
 
         def next_batch() -> Batch:
@@ -284,7 +286,7 @@ class _Trainer:
         return due or state.iteration == options.max_batches
 
     def _settle(self) -> Generator[TrainingProgress, None, None]:
-        """Save the weights, find out how good they are, keep the best, and write the checkpoint."""
+        """Save the weights, validate them, save the best ones, and write the checkpoint."""
         run, last, answers = self.run, None, set[int]()
         run.check()
         with TemporaryDirectory() if self.files is None else nullcontext(self.files.folder) as folder:
@@ -307,10 +309,10 @@ class _Trainer:
         run.state = state
         if last is not None:
             yield self._tell(last, self._remark_on(answers))
-        self._save()  # after it was told: who keeps a log has it, whatever happens now
+        self._save()  # after the yield: whoever keeps a log has the result, whatever happens now
 
     def _remark_on(self, answers: set[int]) -> str:
-        """What to say where the network gives the same answer to all images, of several classes."""
+        """A remark where all images, of several classes, get the same answer from the network; else ""."""
         if len(answers) != 1 or len({sample.truth for sample in self.validation}) < 2:
             return ""
         (answer,) = answers
@@ -318,7 +320,7 @@ class _Trainer:
         return f"iteration {self.run.state.iteration}: the network answers {name} to every image of the validation"
 
     def _save(self) -> None:
-        """Write the checkpoint, unless it is there."""
+        """Write the checkpoint, unless the current state has been saved."""
         if self.files is not None and self.saved is not self.run.state:
             self.run.check()
             self.run.save(self.files.checkpoint, self.description)
