@@ -28,23 +28,23 @@ from .job import Job
 from .outcome import Outcome
 from .worker import Refusal, Upload, make_check
 
-LOCAL = "local:"  # before the number of workers to start
+LOCAL = "local:"  # followed by the number of workers to start
 LEAST, MOST = 64, 256  # images of a task
-PARTS = 8  # that the task of a worker that died is divided into
-KILLS = 3  # workers that an image may kill
-PATIENCE = 0.2  # seconds to wait for an outcome before the caller has a say
+PARTS = 8  # into which the task of a worker that died is divided
+KILLS = 3  # workers that die with an image before it is set aside
+PATIENCE = 0.2  # seconds to wait for an outcome before the caller gets a turn
 GREETING = 5  # seconds in which a cluster must answer
-NOISY = ("asyncio", "bokeh", "distributed", "tornado")  # whose loggers tell of a cluster
+NOISY = ("asyncio", "bokeh", "distributed", "tornado")  # libraries whose loggers report on a cluster
 
 
 @contextmanager
 def connect(address: str) -> Iterator[Client]:
-    """A client of the cluster at `address`, or of one started here for ``local:N``, which ends with it.
+    """A client of the cluster at `address`, or of one started here for ``local:N``, which ends with the client.
 
     Raises
     ------
     ClusterError
-        Where there is no cluster.
+        Where no cluster answers.
     """
     quiet = {"distributed.logging.distributed": "critical", "distributed.scheduler.allowed-failures": 0}
     with ExitStack() as stack:
@@ -65,7 +65,7 @@ def connect(address: str) -> Iterator[Client]:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Let the libraries of a cluster log nothing: they would tell of each worker that dies, a matter of course here."""
+    """Let the libraries of a cluster log nothing: they would report each worker that dies, which is handled here."""
     names = [name for name in {*NOISY, *logging.root.manager.loggerDict} if name.partition(".")[0] in NOISY]
     before = [(logger, logger.level) for logger in map(logging.getLogger, names)]
     for logger, _ in before:
@@ -78,7 +78,7 @@ def _silenced() -> Iterator[None]:
 
 
 async def _greet(address: str) -> None:
-    """Raise ClusterError unless a scheduler answers; a client would try for long, and complain at its end."""
+    """Raise ClusterError unless a scheduler answers; a client would try for a long time, and complain when it ends."""
     scheduler = rpc(address)
     try:
         await asyncio.wait_for(scheduler.identity(), GREETING)
@@ -90,11 +90,11 @@ async def _greet(address: str) -> None:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Let threads and processes that start now, and those that they start, never see Ctrl-C, which is not for them."""
+    """Keep Ctrl-C from threads and processes that start now, and from those that they start: it is not for them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # which would undo it, if it were started meanwhile
+    resource_tracker.ensure_running()  # would undo the blocking, if it were started meanwhile
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -132,14 +132,14 @@ class Task:
 
 
 class Coordinator:
-    """A job on its way through a cluster.
+    """Runs a job on a cluster.
 
     Parameters
     ----------
     client : Client
     job : Job
     cfg, weights : Path
-        The network's files, here.
+        The network's files on this machine.
     batch : int
         Images that run through the network at a time.
     """
@@ -154,7 +154,7 @@ class Coordinator:
         self._uploaded = self._waited = False
 
     def evaluate(self, images: Sequence[Pending]) -> Generator[list[Outcome], None, None]:
-        """Outcomes as they come, now and then none."""
+        """Yield outcomes as they come, now and then an empty list."""
         try:
             yield from self._evaluate(images)
         except OSError as reason:
@@ -180,15 +180,15 @@ class Coordinator:
         return list(self.client.nthreads().values())
 
     def _submit_from(self, fresh: deque[Task]) -> None:
-        """Submit as many tasks as there is work for."""
+        """Submit as many tasks as the workers can take."""
         threads = self._threads()
         if not threads and not self._waited:
             self._waited = True
             warnings.warn(DarknetWarning(f"{self.address}: no workers; waiting for some"), stacklevel=2)
-        # One more for each worker than it can work on, so that it need not wait for the next.
+        # One task more for each worker than it has threads, so that it need not wait for the next.
         while fresh and len(self._running) < sum(threads) + len(threads):
             self._submit(fresh.popleft())
-        # One at a time: who dies with a suspect becomes one.
+        # One suspect at a time: a task whose worker dies with a suspect becomes one, too.
         if threads and self._suspects and not any(task.kills for task in self._running.values()):
             self._submit(self._suspects.popleft())
 
@@ -218,11 +218,11 @@ class Coordinator:
         return []
 
     def _lose(self, reason: object) -> ClusterError:
-        """The error for a cluster that is no more."""
+        """The error for a cluster that no longer answers."""
         return ClusterError(f"the cluster does not answer any more ({reason}); --resume goes on", file=self.address)
 
     def _divide(self, task: Task, kills: int) -> list[Outcome]:
-        """Do a task again in parts, so that the image which kills workers is found; set it aside in the end."""
+        """Do a task again in parts, to find the image that kills workers; in the end, set that image aside."""
         if len(task.images) == 1 and kills >= KILLS:
             (image,) = task.images
             return [Outcome(image.index, error=f"set aside: {kills} workers died while they worked on it")]

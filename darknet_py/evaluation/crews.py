@@ -1,8 +1,8 @@
-"""Who measures images: threads of this process, or a cluster.
+"""What measures images: threads of this process, or a cluster.
 
-A thread reads, decodes, fits and classifies a few images by itself, with a part of the cores for its own, so that all
-cores work all the time and wait for nothing. On two cores that makes 278 images of tiny a second, against 215 where
-each network has both cores and is held up by whoever decodes there.
+Each thread reads, decodes, fits and classifies a few images by itself, on its own part of the cores, so that all cores
+work all the time and wait for nothing. On two cores, tiny classifies 278 images a second so, against 215 where each
+network has both cores and is held up by threads that decode there.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ ADDRESS = f"HOST:PORT of a scheduler is expected, or local:N for N workers here,
 
 
 class Crew(Protocol):
-    """Who measures images."""
+    """What measures images."""
 
     def evaluate(
         self, network: Classifier, job: Job, images: Iterable[Pending]
     ) -> Generator[list[Outcome], None, None]:
-        """The images' outcomes as they are done, some at a time, and now and then none; closed, it stops."""
+        """Yield the images' outcomes as they are done, some at a time, now and then none; when closed, it stops."""
 
 
 class Threads:
@@ -50,7 +50,7 @@ class Threads:
     Attributes
     ----------
     preparing, running : float
-        Seconds that they have spent with decoding and fitting, and with the network.
+        Seconds that they have spent on decoding and fitting, and on running the network.
     """
 
     def __init__(self, batch: int, workers: int, threads: int) -> None:
@@ -60,8 +60,8 @@ class Threads:
     def evaluate(
         self, network: Classifier, job: Job, images: Iterable[Pending]
     ) -> Generator[list[Outcome], None, None]:
-        """The images' outcomes in their order, a batch at a time."""
-        from .evaluator import Evaluator  # not above: a command line is checked with this module, and need not wait
+        """Yield the images' outcomes in their order, a batch at a time."""
+        from .evaluator import Evaluator  # not above: checking a command line needs this module, and must not wait
 
         workers = network.count_forks(self.workers)
         evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, self.threads // workers))
@@ -97,7 +97,7 @@ class Cluster:
     def evaluate(
         self, network: Classifier, job: Job, images: Iterable[Pending]
     ) -> Generator[list[Outcome], None, None]:
-        """The images' outcomes as they come, and now and then none.
+        """Yield the images' outcomes as they come, now and then none.
 
         Raises
         ------

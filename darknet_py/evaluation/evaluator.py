@@ -1,4 +1,4 @@
-"""Images through a network, each from the file to the guesses, by any number of threads."""
+"""Measuring images with a network, each from its file to its guesses, by any number of threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..layers import Array
 from ..per_thread import Forks
 from .outcome import Outcome, summarize
 
-Output: TypeAlias = "Array | DarknetError"  # of the network, or why there is none
+Output: TypeAlias = "Array | DarknetError"  # the network's, or why there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Pending:
     file : str
         Its name there, for messages.
     path : str
-        Where it lies.
+        Of its file.
     """
 
     index: int
@@ -49,18 +49,19 @@ class Evaluator:
     ----------
     network : Classifier
     preprocess : str
-        One of `images.fit.MODES`; outputs of several views are added up, as darknet does, and their mean told.
+        One of `images.fit.MODES`; where it makes several views, their outputs are added up, as in darknet, and their
+        mean is used.
     keep : int
         How many guesses an outcome holds.
     shown : int
-        Of how many of the first classes it holds the probabilities.
+        How many of the first classes' probabilities it holds.
     threads : int
-        That each calling thread gets for its own.
+        Of the CPU, for each calling thread's own.
 
     Attributes
     ----------
     preparing, running : float
-        Seconds that the calling threads have spent with decoding and fitting, and with the network.
+        Seconds that the calling threads have spent on decoding and fitting, and on running the network.
     """
 
     def __init__(self, network: Classifier, preprocess: str, keep: int, shown: int, threads: int = 1) -> None:
@@ -71,7 +72,7 @@ class Evaluator:
         self._forks = Forks(network, threads)
 
     def evaluate(self, images: Sequence[Pending]) -> list[Outcome]:
-        """The outcomes of a few images, in their order, whatever thread calls."""
+        """The outcomes of a few images, in their order; any thread may call this."""
         network = self._forks.own
         start = time.perf_counter()
         views: dict[int, list[Array]] = {}
@@ -98,7 +99,7 @@ class Evaluator:
     def _views(self, network: Classifier, image: Pending) -> list[Array]:
         picture = load_image(image.path)
         mode = self.preprocess
-        if mode == "shorter":  # but for strips that would become too long
+        if mode == "shorter":  # except for strips, which would become too long
             mode = network.usual_mode(picture, image.file)
         return network.prepare(picture, mode)
 
@@ -116,13 +117,13 @@ class Evaluator:
 
 
 def run_views(views: Mapping[int, Sequence[Array]], run: Callable[[Array], Array]) -> dict[int, list[Output]]:
-    """For each image its views' outputs, in their order, or why there is none; those of one shape `run` together."""
+    """Each image's outputs for its views, in order, or why there is none; views of one shape `run` together."""
     outputs = iter(run_alike([view for of_image in views.values() for view in of_image], partial(_run_or_tell, run)))
     return {index: list(islice(outputs, len(of_image))) for index, of_image in views.items()}
 
 
 def _run_or_tell(run: Callable[[Array], Array], views: Sequence[Array]) -> Sequence[Output]:
-    """The outputs for inputs of one shape; where that fails, for each alone, or why there is none."""
+    """The outputs for inputs of one shape; where that fails, each runs alone, and an error replaces its output."""
     try:
         return list(run(np.stack(views)))
     except (CfgError, WeightsError, MemoryError) as reason:

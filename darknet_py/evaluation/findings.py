@@ -1,4 +1,4 @@
-"""What a run's outcomes say beyond the two totals: per class, which are confused, how sure wrong answers are."""
+"""What a run's outcomes say beyond the two totals: for each class, of confusions, and of how sure the network was."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXCLUSIONS = 1000
 
 
 class Point(NamedTuple):
-    """Shares of right answers after so many images, or iterations; `low` to `high` is the interval of the first."""
+    """Shares of right answers after `after` images, or iterations; `low` to `high` is the interval of `accuracy`."""
 
     after: int
     accuracy: float
@@ -38,7 +38,7 @@ class Point(NamedTuple):
 
 
 class ClassRow(NamedTuple):
-    """Class `number`, which has images; `taken` of them were taken for class `taken_for`, most often of all, or -1."""
+    """Class `number`; it was most often mistaken for class `taken_for`, -1 for none, in `taken` of its `images`."""
 
     number: int
     images: int
@@ -90,7 +90,7 @@ class Findings:
     bins : list of Bin
         `BINS` of equal width.
     calibration_error : float
-        How far confidence and accuracy are apart, the mean over images (ECE).
+        The expected calibration error (ECE): how far confidence and accuracy are apart, as a mean over images.
     mistakes : list of (Sample, Outcome)
         Wrong first guesses, most probable first, at most `MISTAKES`.
     exclusions : list of Exclusion
@@ -112,12 +112,12 @@ class Findings:
 
 
 def study(samples: Sequence[Sample], outcomes: Iterable[Outcome], classes: int, top: int) -> Findings:
-    """Find in one pass over `outcomes`, in list order, what there is to say about a run.
+    """The findings of a run, made in one pass over `outcomes`, which are in list order.
 
     Parameters
     ----------
     samples : sequence of Sample
-        The list, of which outcomes may leave some out.
+        The whole list; `outcomes` may lack some of it.
     outcomes : iterable of Outcome
     classes : int
         How many there are.
@@ -132,7 +132,7 @@ def study(samples: Sequence[Sample], outcomes: Iterable[Outcome], classes: int, 
 
 @dataclass
 class Tally:
-    """What is kept of outcomes gone by: a few bytes of each that counts. Its first fields are as `study` has them."""
+    """What is kept of the outcomes so far: a few bytes of each that counts. Its first fields are those of `study`."""
 
     samples: Sequence[Sample]
     classes: int
@@ -146,7 +146,7 @@ class Tally:
     excluded: int = 0
 
     def add(self, outcome: Outcome) -> None:
-        """The next outcome, in list order."""
+        """Add the next outcome, in list order."""
         sample = self.samples[outcome.index]
         if outcome.error or sample.doubt:
             self.excluded += 1
@@ -189,7 +189,7 @@ class Tally:
 
 
 def _trace(right: Booleans, right_top: Booleans) -> list[Point]:
-    """At most `POINTS`, evenly spaced, the last among them."""
+    """At most `POINTS` points, evenly spaced, the last image's among them."""
     counted = len(right)
     if not counted:
         return []
@@ -200,7 +200,7 @@ def _trace(right: Booleans, right_top: Booleans) -> list[Point]:
 
 
 def _rank_pairs(truths: Integers, guesses: Integers, images: Integers) -> Integers:
-    """Rows of `Pair`: most images first, of equals the greater share of the class, then the lower classes."""
+    """Rows of `Pair`: most images first; of equal ones, the greater share of the class, then the lower classes."""
     codes, counts = np.unique(truths * len(images) + guesses, return_counts=True)
     truth, guess = np.divmod(codes, len(images))
     pairs = np.stack([truth, guess, counts, images[truth]], axis=1)
@@ -210,9 +210,9 @@ def _rank_pairs(truths: Integers, guesses: Integers, images: Integers) -> Intege
 def _rank_classes(
     truths: Integers, right: Booleans, right_top: Booleans, images: Integers, pairs: Integers
 ) -> list[ClassRow]:
-    """Of the classes that have images, the least accurate first."""
+    """The classes that have images, the least accurate first."""
     hits = np.bincount(truths[right], minlength=len(images))
-    # Without a class no guess is right, so that these have one.
+    # No guess is right where the class is not known, so all of these are known.
     hits_top = np.bincount(truths[right_top], minlength=len(images))
     # The first pair of a class is its most frequent.
     mistaken, first = np.unique(pairs[:, 0], return_index=True)
@@ -225,7 +225,7 @@ def _rank_classes(
 
 
 def _fill_bins(probabilities: npt.NDArray[np.float64], right: Booleans) -> list[Bin]:
-    """A probability between two bins belongs to the upper one; beyond 0 or 1, to the last on that side."""
+    """Count the images of each bin: a probability between two belongs to the upper one, outside 0..1 to the nearest."""
     places = (np.clip(probabilities, 0, 1) * BINS).astype(int).clip(max=BINS - 1)
     images = np.bincount(places, minlength=BINS)
     hits = np.bincount(places[right], minlength=BINS)

@@ -1,4 +1,4 @@
-"""What is measured, told so that another run, or another machine, can measure the same."""
+"""A description of what is measured, by which another run, or another machine, can measure the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..version import __version__
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked of each image.
+    """How images are measured, and by which network.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class Job:
         Of this package.
     command, preprocess, engine, precision, dialect : str
     cfg, weights : str
-        SHA-256 of the files; empty where nobody asks for it.
+        SHA-256 of the files; empty where nothing needs it.
     keep, shown : int
-        Guesses and first classes' probabilities that an outcome holds.
+        How many guesses, and how many of the first classes' probabilities, an outcome holds.
     """
 
     version: str
@@ -41,7 +41,7 @@ class Job:
     shown: int
 
     def describe(self, samples: Sequence[Sample]) -> dict[str, str]:
-        """The job and the images, for a journal: two runs that differ in none of these have the same outcomes."""
+        """The job and the images, for a journal: two runs in which all of these are equal have the same outcomes."""
         return {
             "version": self.version,
             "command": self.command,
@@ -58,7 +58,7 @@ class Job:
 
 
 def make_job(command: str, network: Classifier, preprocess: str, keep: int, shown: int, passing: bool = False) -> Job:
-    """The job for a network that was loaded with weights; its files are read, unless it is in `passing`: not kept.
+    """The job for a network that was loaded with weights; it has no digests of files where it is `passing`: not kept.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def make_job(command: str, network: Classifier, preprocess: str, keep: int, show
     digests = ("", "")
     if not passing:
         digests = digest_file(cfg, CfgError), digest_file(weights, WeightsError)
-        network.check_unchanged()  # what was loaded is what is told of
+        network.check_unchanged()  # so that the digests are of what was loaded
     how = network.engine, network.precision, network.dialect.name
     return Job(__version__, command, preprocess, *how, *digests, keep, shown)
 

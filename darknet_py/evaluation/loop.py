@@ -1,4 +1,4 @@
-"""The loop that measures a network on a list of images, for programs and for the commands."""
+"""The loop that measures a network on a list of images, for other programs and for the commands."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from .job import Job, make_job
 from .outcome import Outcome, OutcomeForm
 from .totals import Totals
 
-GUESSES = 5  # that are kept of each image, or as many as are asked for
-TOLD = 256  # outcomes told at a time, however many a journal has
+GUESSES = 5  # how many are kept of each image, unless more are asked for
+TOLD = 256  # outcomes yielded at a time, at most, however many a journal has
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class EvaluationProgress(Progress):
     Attributes
     ----------
     outcomes : sequence of Outcome
-        Those that are new, in the samples' order and without a gap; now and then none.
+        The new ones, in the samples' order and without gaps; now and then none.
     totals : Totals
-        Of all that were told so far; ``totals.figures()`` has the shares of right answers, with intervals.
+        Of all outcomes so far; ``totals.figures()`` has the shares of right answers, with intervals.
     """
 
     outcomes: Sequence[Outcome]
@@ -65,7 +65,7 @@ def evaluate(
 ) -> Generator[EvaluationProgress, None, None]:
     """Measure a network on images whose classes are known.
 
-    An iterator that works while it is asked for more: it may be left, or closed, at any time.
+    This is an iterator that works only while the next item is asked for; it may be abandoned, or closed, at any time.
 
     Parameters
     ----------
@@ -74,19 +74,19 @@ def evaluate(
     samples : sequence of Sample
         As `load_samples` gives them.
     preprocess : str, optional
-        How images are fitted: one of `images.fit.MODES`; where absent as the network's dataset says, else
+        How images are fitted: one of `images.fit.MODES`. Where absent, as the network's dataset says, or else
         ``center-crop``.
     top : int, optional
         How many guesses count for the second figure; where absent, as many as the network's dataset says.
     batch : int
         Images at a time.
     workers : int or Crew, optional
-        Threads that each work on images of their own; one for each of `threads` where absent. Or who does the
+        How many threads work, each on images of its own; where absent, as many as `threads`. Or a crew that does the
         work, such as a `Cluster`.
     threads : int, optional
         Of the CPU, for all workers together; one for each core where absent.
     journal : path, optional
-        A file that keeps what is done, and from which a later call with the same network, samples and options goes on.
+        A file that records what is done, from which a later call with the same network, samples and options goes on.
 
     Yields
     ------
@@ -134,7 +134,7 @@ def evaluate(
 
 
 def _check_samples(samples: Sequence[Sample], classes: int) -> None:
-    """Raise an error unless these are samples of a dataset with as many `classes`."""
+    """Raise an error unless these can be samples of a dataset with `classes` classes."""
     if not samples:
         raise DatasetError("no samples; at least one is expected")
     check_samples(samples)
@@ -142,7 +142,7 @@ def _check_samples(samples: Sequence[Sample], classes: int) -> None:
         if sample.truth >= classes:
             reason = f"is of class {sample.truth}, but the network has {classes}; load the samples with its dataset"
             raise DatasetError(reason, file=sample.file)
-    if classes > 1 and all(sample.truth < 0 for sample in samples):  # a single one may be absent from all
+    if classes > 1 and all(sample.truth < 0 for sample in samples):  # a single class may be absent from all images
         first = samples[0]
         doubt = first.doubt or "load_samples(match='words') finds classes, Sample(file, truth) names them"
         raise DatasetError(f"no sample's class is known, e.g. {first.file}: {doubt}")
@@ -163,11 +163,11 @@ def _evaluate(
 def run_job(
     network: Classifier, samples: Sequence[Sample], job: Job, top: int, crew: Crew, journal: Journal[Outcome]
 ) -> Generator[EvaluationProgress, None, None]:
-    """Let `crew` measure what `journal` lacks, write that there, and tell of it; `evaluate` for a job that is made."""
+    """Let `crew` measure what `journal` lacks, append it there, and yield the progress: `evaluate` for a given job."""
     start, before, totals = time.perf_counter(), journal.done, Totals(top)
 
     def tell() -> Generator[EvaluationProgress, None, None]:
-        """What can be told without a gap."""
+        """Yield the new outcomes up to the first gap."""
         told = TOLD
         while told == TOLD:
             outcomes = list(islice(journal.consecutive(totals.images), TOLD))
@@ -192,6 +192,6 @@ def run_job(
 
 
 def count_rest(samples: Sequence[Sample], journal: Journal[Outcome], totals: Totals) -> None:
-    """Count what was done beyond a gap, which a cluster leaves when it is stopped."""
+    """Count the outcomes beyond the first gap; a cluster that is stopped leaves gaps."""
     for outcome in journal.records(totals.images):
         totals.add(samples[outcome.index], outcome)

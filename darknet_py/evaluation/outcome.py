@@ -1,4 +1,4 @@
-"""What came of one image."""
+"""The outcome of measuring one image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..layers import Array
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one image.
+    """The outcome of measuring one image.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Outcome:
 
     @classmethod
     def from_line(cls, line: bytes) -> Outcome:
-        """What `to_line` wrote; ValueError where it is something else."""
+        """The inverse of `to_line`; ValueError for anything else."""
         try:
             fields = json.loads(line)
             guesses = [(place, value) for place, value in fields.pop("guesses", ())]
@@ -53,7 +53,7 @@ class Outcome:
             outcome = cls(fields.pop("image"), guesses, shown, fields.pop("error", ""))
         except (AttributeError, KeyError, TypeError, RecursionError) as reason:
             raise ValueError(str(reason)) from None
-        if not {type(outcome.index), *(type(place) for place, _ in guesses)} <= {int}:  # True is none
+        if not {type(outcome.index), *(type(place) for place, _ in guesses)} <= {int}:  # True is not one
             raise ValueError("integers are expected")
         if not {*map(type, shown), *(type(value) for _, value in guesses)} <= {float}:
             raise ValueError("probabilities are expected")
@@ -72,7 +72,7 @@ class OutcomeForm:
         Images in the list.
     classes : int
     guesses, shown : int
-        That an outcome has of each; none where the image could not be measured.
+        How many of each an outcome has; none where the image could not be measured.
     """
 
     count: int
@@ -82,7 +82,7 @@ class OutcomeForm:
     unit: ClassVar[str] = "image"
 
     def place(self, outcome: Outcome) -> int:
-        """Which image of the list it is of."""
+        """The place in the list of the outcome's image."""
         return outcome.index
 
     def to_line(self, outcome: Outcome) -> bytes:
@@ -90,7 +90,7 @@ class OutcomeForm:
         return outcome.to_line().encode()
 
     def from_line(self, line: bytes) -> Outcome:
-        """What `to_line` wrote; ValueError where it cannot be of such a run."""
+        """The inverse of `to_line`; ValueError where the outcome cannot be of such a run."""
         outcome = Outcome.from_line(line)
         numbers = (0, 0) if outcome.error else (self.guesses, self.shown)
         if not (
@@ -105,7 +105,8 @@ class OutcomeForm:
 def summarize(index: int, probabilities: Array, keep: int, shown: int) -> Outcome:
     """The outcome of an image whose classes have `probabilities` (outputs,).
 
-    Of equally probable ones the lower index comes first. Guesses are told as shortly as float32 allows.
+    Of equally probable classes the lower index comes first. The guesses' probabilities are the shortest decimals that
+    identify their float32 values.
     """
     best = np.argsort(-probabilities, kind="stable")[:keep]
     guesses = [(int(place), _shorten(probabilities[place])) for place in best]

@@ -15,7 +15,7 @@ from .outcome import Outcome
 
 
 def save_results(path: str, top: int, dataset: Dataset, samples: Sequence[Sample], outcomes: Iterable[Outcome]) -> None:
-    """Write the image's file, its class, and the `top` guesses of every outcome; as JSON lines, or as CSV by the name.
+    """Write the file, class and `top` guesses of each image, as CSV where `path` ends in ``.csv``, else as JSON lines.
 
     Raises
     ------

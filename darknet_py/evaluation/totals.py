@@ -25,9 +25,9 @@ class Totals:
     counted : int
         Images that were measured and whose class is known.
     right, right_top : int
-        Of those, where the first guess, one of the first `top`, is right.
+        Of those, how many have a right first guess, and a right one among the first `top`.
     unreadable, doubtful : int
-        Images that do not count: that could not be measured, whose class is not known.
+        Images that do not count: those that could not be measured, and those whose class is not known.
     """
 
     top: int
@@ -45,7 +45,7 @@ class Totals:
             self.doubtful += 1
         else:
             self.counted += 1
-            self.right += bool(outcome.guesses[0][0] == sample.truth)  # of a class that NumPy numbered, too
+            self.right += bool(outcome.guesses[0][0] == sample.truth)  # bool: a truth may be a NumPy integer
             self.right_top += any(index == sample.truth for index, _ in outcome.guesses[: self.top])
 
     @property
@@ -64,7 +64,7 @@ class Totals:
         return self.right_top / max(self.counted, 1)
 
     def figures(self) -> dict[str, tuple[int, float, tuple[float, float]]]:
-        """For ``top-1`` and ``top-k`` how many answers are right, their share, and its interval."""
+        """The number of right answers, their share, and its interval, by ``top-1`` and, where k > 1, ``top-k``."""
         found = {"top-1": (self.right, self.accuracy)}
         if self.top > 1:
             found[f"top-{self.top}"] = self.right_top, self.accuracy_top
@@ -72,7 +72,7 @@ class Totals:
 
 
 def interval(right: int, counted: int) -> tuple[float, float]:
-    """Wilson's interval for the share that `right` of `counted` estimate, at `CONFIDENCE`.
+    """Wilson's interval, at `CONFIDENCE`, for the share of which `right` / `counted` is an estimate.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
@@ -82,7 +82,7 @@ def interval(right: int, counted: int) -> tuple[float, float]:
     share, spread = right / counted, z * z / counted
     centre = (share + spread / 2) / (1 + spread)
     half = z * sqrt(share * (1 - share) / counted + spread / (4 * counted)) / (1 + spread)
-    # At the ends it is these, but for rounding.
+    # At the ends these are the exact bounds; computed ones would be rounded.
     return max(centre - half, 0.0) if right else 0.0, min(centre + half, 1.0) if right < counted else 1.0
 
 
@@ -93,7 +93,7 @@ class Summary:
     Attributes
     ----------
     job : Job
-        What was asked of each image.
+        How images were measured.
     cfg, weights, data : str
         What was measured, as the user named it.
     totals : Totals
@@ -116,7 +116,7 @@ class Summary:
         return f"{progress.seconds:.1f} s, {speed}"
 
     def fields(self) -> dict[str, object]:
-        """The summary for a program."""
+        """The summary as fields of JSON, for programs."""
         totals, progress = self.totals, self.progress
         return {
             "command": self.job.command,

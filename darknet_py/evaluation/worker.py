@@ -24,13 +24,13 @@ class MissingFilesError(ClusterError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a worker could not do a task. It is an answer, not an error: those do not always find their way back.
+    """Why a worker could not do a task. It is returned, not raised: exceptions do not always find their way back.
 
     Attributes
     ----------
     reason : str
     missing : bool
-        Whether the network's files are all that it lacks.
+        Whether the reason is only that the worker lacks the network's files.
     """
 
     reason: str
@@ -41,7 +41,7 @@ class Refusal:
 
 
 class Upload(WorkerPlugin):
-    """Files that every worker of a cluster gets, those that come later too.
+    """Files that every worker of a cluster gets, also those that join later.
 
     Parameters
     ----------
@@ -62,15 +62,15 @@ class Upload(WorkerPlugin):
 
 
 def upload_name(digests: Iterable[str]) -> str:
-    """What an upload of files with these digests is called; a cluster may have others from other runs."""
+    """The name of the upload of files with these digests; a cluster may have others, from other runs."""
     return " ".join(["darknet_py", *sorted(digests)])
 
 
 def make_check() -> Callable[[str, bytes], object]:
-    """What a task calls: `measure`, where the worker has the version that is asked for; else why not, as a text.
+    """Make the function that a task calls: `measure`, or where the worker has another version, a text that says so.
 
-    Pickle sends a function of a package as its name, and one that is made here as code, which workers with another
-    version or none can run, too.
+    Pickle sends a package's function by its name, but a function that is made here as code, so that workers with
+    another version, or none, can run it, too.
     """
 
     def check(version: str, job: bytes) -> object:
@@ -108,7 +108,7 @@ _opened: dict[Job, Evaluator] = {}
 
 
 def _open(job: Job, cfg: str, weights: str) -> Evaluator:
-    """The job's network, loaded when it is first asked for; of several jobs the last one's is kept."""
+    """The job's evaluator; its network is loaded at the first call, and kept until another job comes."""
     with _lock:
         if job not in _opened:
             _opened.clear()
@@ -125,7 +125,7 @@ def _open(job: Job, cfg: str, weights: str) -> Evaluator:
 
 
 def _find(path: str, digest: str, job: Job) -> str:
-    """Where a file with this content lies: at the coordinator's own path, or where it was uploaded to."""
+    """The path of a file with this content: where it was uploaded to, else the coordinator's own path."""
     upload = get_worker().plugins.get(upload_name((job.cfg, job.weights)))
     if isinstance(upload, Upload) and (upload.folder / digest).is_file():
         return str(upload.folder / digest)
