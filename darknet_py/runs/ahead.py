@@ -1,4 +1,4 @@
-"""Work that threads do ahead of who takes what comes of it."""
+"""Work that threads do before its results are asked for."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Result = TypeVar("Result")
 def work_ahead(
     work: Callable[[list[Item]], Result], items: Iterable[Item], batch: int, workers: int
 ) -> Generator[Result, None, None]:
-    """What `work` makes of `batch` items at a time, in their order.
+    """Yield the results of `work`, each of `batch` items, in their order.
 
     Parameters
     ----------
     work : function
         Called by several threads.
     items : iterable
-        Taken as they are wanted, by the caller's thread.
+        Taken as they are needed, by the caller's thread.
     batch : int
     workers : int
-        Threads; closed, or where `work` raises, they end after what they are at.
+        How many threads; when this is closed, or `work` raises, they end after the batches that they work on.
     """
     left = iter(items)
     window: deque[Future[Result]] = deque()

@@ -1,8 +1,8 @@
-"""The file that a run's records are appended to, so that it can be taken up again after any end.
+"""The file that a run's records are appended to, so that the run can be resumed however it ended.
 
-The first line tells what the run is of, and a key that no other journal has; every other line is a record, in the order
-in which they came. Lines are sealed, records with that key, so that damage and lines of other journals are told from
-what was written here. All that is told at the end is read from here, whether there was one run or several.
+The first line describes the run, and holds a key that no other journal has; every other line is a record, in the order
+in which they came. Lines are sealed, records with that key, so that damaged lines and lines of other journals are
+recognized. All results at the end are made from this file, whether there was one run or several.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .seal import seal, unseal
 VERSION = 2
 FORMAT = "darknet_py journal"
 START = json.dumps({"format": f"{FORMAT} {VERSION}"}, allow_nan=False)[:-1].encode()
-SYNC = 0.5  # seconds between the moments when what was written reaches the disk
+SYNC = 0.5  # seconds from one flush to the disk to the next
 
 Record = TypeVar("Record")
 
@@ -40,7 +40,7 @@ class Form(Protocol[Record]):
     count : int
         Records that a whole run has.
     unit : str
-        What one is about, in a word to which an s can be added: ``image``.
+        What a record is about, as a noun whose plural ends in s: ``image``.
     """
 
     @property
@@ -56,14 +56,14 @@ class Form(Protocol[Record]):
         """A record as a line of JSON, an object."""
 
     def from_line(self, line: bytes) -> Record:
-        """What `to_line` wrote; ValueError where it is no record of such a run."""
+        """The inverse of `to_line`; ValueError where the line is no record of such a run."""
 
 
 class Lock(Protocol):
-    """What keeps others from the file."""
+    """What keeps other runs from the file."""
 
     def release(self) -> None:
-        """Let them have it."""
+        """Let other runs have the file."""
 
 
 class Journal(Generic[Record]):
@@ -74,7 +74,7 @@ class Journal(Generic[Record]):
     done : int
         Units whose record is known.
     damaged : int
-        Lines that were found and are not as they were written; they count as not written.
+        Lines that are not as they were written; they count as not written.
     replaced : str
         What became of an earlier journal in its place, in words; else empty.
     """
@@ -86,7 +86,7 @@ class Journal(Generic[Record]):
         self._stream, self._form, self._lock = stream, form, lock
         self._key = b""
         self._fd = stream.fileno()
-        self._start = np.full(form.count, -1, np.int64)  # of each unit's line
+        self._start = np.full(form.count, -1, np.int64)  # of each unit's line in the file; -1: none
         self._end = 0
         self._dirty, self._closing = threading.Event(), threading.Event()
         self._failure: OSError | None = None
@@ -104,7 +104,7 @@ class Journal(Generic[Record]):
             self._check()
 
     def close(self) -> None:
-        """Let all that was written reach the disk, and others have the file."""
+        """Flush all that was written to the disk, and let other runs have the file."""
         self._closing.set()
         self._dirty.set()
         self._syncer.join()
@@ -133,7 +133,7 @@ class Journal(Generic[Record]):
 
     @property
     def damage(self) -> str:
-        """What was damaged when it was taken up, in words; empty where nothing was."""
+        """What was found damaged when the run was resumed, in words; empty where nothing was."""
         if not self.damaged:
             return ""
         lines = "1 damaged line is" if self.damaged == 1 else f"{self.damaged} damaged lines are"
@@ -141,7 +141,7 @@ class Journal(Generic[Record]):
 
     @property
     def state(self) -> str:
-        """How far it has come, and what can be made of that."""
+        """How far the run has come, and whether it can be resumed, in words."""
         done = f"{self.done} of {self._form.count} {self._form.unit}s are done"
         return done + "; --resume goes on from there" * self.lasts
 
@@ -166,12 +166,12 @@ class Journal(Generic[Record]):
             yield self[place]
 
     def append(self, records: Iterable[Record]) -> None:
-        """Write records; within `SYNC` seconds they are on disk. Of a unit that is done nothing more is written.
+        """Write records, but none of a unit that is done already; they are flushed to the disk within `SYNC` seconds.
 
         Raises
         ------
         JournalError
-            Where they cannot be written; those that were are whole.
+            Where they cannot all be written; those that were are whole.
         """
         lines: list[bytes] = []
         starts: dict[int, int] = {}
@@ -199,16 +199,16 @@ class Journal(Generic[Record]):
         self._key = key.encode()
 
     def resume(self, measured: Mapping[str, str]) -> None:
-        """Take up what an earlier run has left; a line that is not whole counts as not written.
+        """Read what an earlier run has left; a line that is not whole counts as not written.
 
         Raises
         ------
         JournalError
-            Where this is no journal, or one of something else than `measured`.
+            Where this is not a journal, or is one of something other than `measured`.
         """
         lines = iter(_read_lines(self._fd))
         first = next(lines, (0, b""))[1]
-        if _is_torn_start(first):  # before anything was done
+        if _is_torn_start(first):  # the earlier run ended before anything was done
             self._truncate(0)
             self.begin(measured)
             return
@@ -225,7 +225,7 @@ class Journal(Generic[Record]):
                 self.damaged += 1
 
     def _check_first(self, first: bytes, measured: Mapping[str, str]) -> bytes:
-        """The key that a journal's first line names; JournalError where no run over `measured` can go on with it."""
+        """The key in a journal's first line; JournalError where a run of `measured` cannot go on with the journal."""
         started = re.match(rb'\{"format": "%s (\d{1,9})"' % FORMAT.encode(), first)
         if started is None:
             raise JournalError("not a journal; name another file", file=self.file)
@@ -252,7 +252,7 @@ class Journal(Generic[Record]):
             self.done += 1
 
     def _write(self, lines: bytes) -> OSError | None:
-        """Write lines at the end, the first of them whole where something keeps it from all, which is returned."""
+        """Append lines; where an error occurs, return it, and leave only those of the lines that are whole."""
         self._check()
         start, written, failure = self._end, 0, None
         try:
@@ -283,7 +283,7 @@ class Journal(Generic[Record]):
                 return b"".join(parts)
 
     def _sync(self) -> None:
-        """Bring what was written to the disk, until the journal is closed and all of it is there."""
+        """Flush what was written to the disk, until the journal is closed and all of it is there."""
         last = False
         while not last:
             self._dirty.wait()
@@ -304,7 +304,7 @@ class Journal(Generic[Record]):
 
 
 def _read_lines(fd: int) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, with where each begins."""
+    """The lines of a file, each with its offset."""
     start = 0
     with open(fd, "rb", closefd=False) as stream:
         stream.seek(0)
@@ -314,6 +314,6 @@ def _read_lines(fd: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_torn_start(line: bytes) -> bool:
-    """Whether `line` is the beginning of a journal's first line, and perhaps zeros that took the place of the rest."""
+    """Whether `line` is only the beginning of a journal's first line, perhaps with zeros in place of the rest."""
     start = line.rstrip(b"\0")
     return not start.endswith(b"\n") and START.startswith(start[: len(START)])

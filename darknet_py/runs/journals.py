@@ -1,4 +1,4 @@
-"""Where journals lie: found by what is run, opened for one run at a time, put aside, and removed when they are old."""
+"""Where journals are kept: found by what is run, opened for one run at a time, put aside, removed when they are old."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .lock import lock_file
 if TYPE_CHECKING:
     from .lock import Lock
 
-DAYS = 30  # that the cache keeps a journal after its last change
+DAYS = 30  # how long the cache keeps a journal after its last change
 
 
 def usual_path(command: str, names: Iterable[str], settings: Iterable[object]) -> Path:
-    """Where in the cache a run's journal lies, told by the names of its files and by its settings."""
+    """The path of a run's journal in the cache, made from the names of the run's files and from its settings."""
     key = repr([*map(os.path.abspath, names), *settings])
     return cache_dir() / "journals" / f"{command}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.jsonl"
 
@@ -34,18 +34,18 @@ def usual_path(command: str, names: Iterable[str], settings: Iterable[object]) -
 def open_journal(
     file: str, measured: Mapping[str, str], form: Form[Record], resume: bool, replace: bool = False
 ) -> Journal[Record]:
-    """The journal at `file`, locked, for a run whose records look like `form`.
+    """Open and lock the journal at `file`, for a run whose records look like `form`.
 
     Parameters
     ----------
     file : str
     measured : mapping
-        What is measured, in words: a run that differs in any of them cannot go on with this journal.
+        A description of what is measured: a run whose description differs anywhere cannot go on with this journal.
     form : Form
     resume : bool
-        Go on with what is there, if anything is.
+        Whether to go on with what is there, if anything is.
     replace : bool
-        Without `resume`: put what is there aside, as ``FILE~``; else it is refused.
+        Without `resume`, whether to put what is there aside, as ``FILE~``, rather than refuse it.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def open_journal(
 
 
 def open_usual(path: Path, measured: Mapping[str, str], form: Form[Record], resume: bool) -> Journal[Record]:
-    """The journal at `path` in the cache, as `open_journal`; one that passes, and a warning, where none can be kept."""
+    """Open the journal at `path` in the cache; where none can be kept there, warn, and open one that is not kept."""
     try:
         make_folder(path.parent)
         writable = os.access(path.parent, os.W_OK)
@@ -92,7 +92,7 @@ def open_usual(path: Path, measured: Mapping[str, str], form: Form[Record], resu
 
 
 def open_scratch(measured: Mapping[str, str], form: Form[Record]) -> Journal[Record]:
-    """A journal that nothing can go on with, for where none can be kept; in memory where no file can be made."""
+    """A journal that no run can be resumed from, for where none can be kept; in memory where no file can be made."""
     try:
         stream = tempfile.TemporaryFile()  # noqa: SIM115
     except OSError:
@@ -105,7 +105,7 @@ def open_scratch(measured: Mapping[str, str], form: Form[Record]) -> Journal[Rec
 
 
 def remove_old(folder: Path, path: Path) -> None:
-    """Remove the journals in `folder` that have not changed for `DAYS`, but for that at `path` and those in use."""
+    """Remove the journals in `folder` that have not changed for `DAYS`, except that at `path` and those in use."""
     oldest = time.time() - DAYS * 86400
     names = {str(found).removesuffix(".lock") for found in folder.glob("*.jsonl*")}
     for name in names - {str(path)}:
@@ -116,7 +116,7 @@ def remove_old(folder: Path, path: Path) -> None:
 
 
 def remove_journal(path: str) -> None:
-    """Remove a journal, and what its lock has left.
+    """Remove a journal, and the file of its lock.
 
     Raises
     ------
@@ -128,19 +128,19 @@ def remove_journal(path: str) -> None:
     lock = _lock(path, path)
     try:
         Path(path).unlink(missing_ok=True)
-        with contextlib.suppress(PermissionError):  # Windows removes no open file; there its release does
+        with contextlib.suppress(PermissionError):  # Windows removes no open file; there the release removes it
             Path(f"{path}.lock").unlink(missing_ok=True)
     finally:
         lock.release()
 
 
 def _lock(path: str, file: str) -> Lock:
-    """The lock of the journal at `path`, taken; `file` is what messages call it."""
+    """Take the lock of the journal at `path`, which messages call `file`."""
     return lock_file(path, "another run is writing this journal", JournalError, file)
 
 
 def _put_aside(path: str, measured: Mapping[str, str], form: Form[Record]) -> str:
-    """Rename a journal to ``FILE~``, unless more of the same run lies there; say what became of it."""
+    """Rename a journal to ``FILE~``; remove it where it has no records, or that one has more; say what was done."""
     aside = f"{path}~"
     lock = _lock(aside, aside)
     try:

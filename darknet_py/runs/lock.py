@@ -1,4 +1,4 @@
-"""One run at a time on the files that it writes."""
+"""Locks, so that only one run at a time writes a file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def lock_file(path: str | os.PathLike[str], reason: str, error: type[DarknetError], shown: str = "") -> Lock:
-    """The lock of the file at `path`, taken, and to be released.
+    """Take the lock of the file at `path`, which the caller must release.
 
-    `error`, because of `reason`, where another run holds it; `shown` is what messages call the file.
+    Raises `error` with `reason` where another run holds it; `shown` is what messages call the file.
     """
     from filelock import FileLock, Timeout
 

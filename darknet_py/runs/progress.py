@@ -12,11 +12,11 @@ class Progress:
     Attributes
     ----------
     done, total : int
-        Units that are done, by all runs of a journal together, and that there are.
+        Units that are done, by all runs of a journal together, and all units.
     fresh : int
         Units that this run did.
     seconds : float
-        That this run has taken.
+        How long this run has taken.
     """
 
     done: int
