@@ -1,4 +1,4 @@
-"""The service: what each path answers."""
+"""The service, and how it answers each path."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class Service:
-    """Networks that answer requests; the first is meant where none is named.
+    """Networks that answer requests; the first answers where none is named.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Service:
         page: bytes = b"",
         hosts: Collection[str] | None = None,
     ) -> None:
-        """`hosts`: the names, in lower case and besides addresses, by which it may be asked; any where absent."""
+        """`hosts`: the host names, in lower case, that requests may be sent to, besides addresses; any where absent."""
         self.limits = limits = limits or Limits()
         self.stopping = False
         self._page, self._hosts = page, hosts
@@ -79,7 +79,7 @@ class Service:
             served.close()
 
     def app(self) -> ASGIApp:
-        """What an ASGI server runs; once the service stops, each answer is the last on its connection."""
+        """The ASGI application; once the service is stopping, each answer is the last on its connection."""
         posts = {
             "/v1/classify": (self._classify, ("network", "top", "preprocess")),
             "/v1/heatmap": (self._heatmap, ("network", "preprocess", "index", "layer", "format")),
@@ -105,7 +105,7 @@ class Service:
     async def _post(
         self, path: str, work: Callable[[Asked], Awaitable[Response]], options: tuple[str, ...], request: Request
     ) -> Response:
-        """The answer of `work`, or why there is none."""
+        """The answer of `work`, or the one that says why there is none."""
         start, status = time.monotonic(), 500
         try:
             try:
@@ -124,10 +124,10 @@ class Service:
         options: tuple[str, ...],
         request: Request,
     ) -> Response:
-        """Read the request and do `work`, in its time, while nothing is taken in excess."""
+        """Read the request and do `work`, in time, and while neither pictures nor bytes are too many."""
         if self.stopping:
             raise RefusedError(503, "the service is stopping")
-        if request.headers.get("sec-fetch-site") == "cross-site":  # a browser says so, of a page that is not ours
+        if request.headers.get("sec-fetch-site") == "cross-site":  # said by a browser, of a page that is not ours
             raise RefusedError(403, "a request from another site's page")
         end, intake = time.monotonic() + self.limits.seconds, Intake(request, self.limits)
         with ExitStack() as taken:
@@ -139,7 +139,7 @@ class Service:
             return await self._within(end, work(asked), 504, "no answer")
 
     async def _within(self, end: float, work: Awaitable[Result], status: int, what: str) -> Result:
-        """What comes of `work`, unless it takes too long."""
+        """The result of `work`; RefusedError, with `status`, where it is not there at the time `end`."""
         try:
             return await asyncio.wait_for(work, max(end - time.monotonic(), 0))
         except asyncio.TimeoutError:
@@ -152,14 +152,14 @@ class Service:
         for status, _ in answers:
             self._metrics.pictures.labels(served.name, status).inc()
         status, first = answers[0]
-        if all(status != 200 for status, _ in answers):  # nothing can be told but why
+        if all(status != 200 for status, _ in answers):  # there is nothing to send but the reason
             return JSONResponse({"error": first["error"]}, status)
         return JSONResponse({"network": served.name, "results": [fields for _, fields in answers]})
 
     async def _answer(
         self, served: Served, picture: Upload, mode: str | None, top: int
     ) -> tuple[int, dict[str, object]]:
-        """Of one picture the status, and what is told of it."""
+        """The status of one picture, and the fields that are sent for it."""
         start = time.monotonic()
         try:
             fitted, probabilities = await asyncio.wrap_future(served.classify(picture.content, picture.name, mode))
@@ -218,10 +218,10 @@ class Service:
 
 
 class _Closing:
-    """Tells clients of answers that are the last on their connection: the next request would be reset.
+    """Tells clients which answers are the last on their connection, as the next request there would be reset.
 
-    Once a service stops all are, and those to faults, behind which the server closes it. Around the whole application:
-    those pass no middleware within.
+    These are all answers once the service is stopping, and those to faults, after which the server closes the
+    connection. It is put around the whole application, as answers to faults pass no middleware within it.
     """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
@@ -237,7 +237,7 @@ class _Closing:
 
 
 class _HostCheck:
-    """Refuses requests to names that are not this service's: a page may have its own name lead here."""
+    """Refuses requests to host names that are not this service's: a page can have its own name lead here."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app, self._hosts = app, hosts
@@ -289,7 +289,7 @@ def _only(asked: Asked) -> Upload:
 
 
 async def _told(future: Future[Result], name: str) -> Result:
-    """What comes of a picture; RefusedError where that is an error."""
+    """The result for the picture `name`; its error becomes a RefusedError."""
     try:
         return await asyncio.wrap_future(future)
     except Exception as error:
@@ -297,12 +297,12 @@ async def _told(future: Future[Result], name: str) -> Result:
 
 
 def refuse(refused: RefusedError) -> Response:
-    """The answer that tells why there is none."""
+    """The response that says why a request is refused."""
     return JSONResponse({"error": str(refused)}, refused.status, refused.headers)
 
 
 async def _tell_http(request: Request, error: Exception) -> Response:
-    """What Starlette refuses: paths and methods that are not there."""
+    """The response where Starlette refuses: to an unknown path or method."""
     assert isinstance(error, HTTPException)
     refused = RefusedError(error.status_code, error.detail, f"{request.method} {request.url.path}")
     return JSONResponse({"error": str(refused)}, refused.status, error.headers)

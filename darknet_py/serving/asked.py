@@ -19,7 +19,7 @@ from .refusal import RefusedError
 if TYPE_CHECKING:
     from starlette.types import Message
 
-logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # else it tells forms' faults on standard error
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # else it logs bad forms on standard error
 FIELDS = 16  # of a form, besides pictures
 FIELD_BYTES = 1 << 10
 MAX_NAME = 255  # characters of a picture's name that are repeated to the client
@@ -34,13 +34,13 @@ class Upload(NamedTuple):
 
 @dataclass(frozen=True)
 class Asked:
-    """The pictures of a request, and its options by their names, of the query or of a form."""
+    """The pictures of a request, and its options by their names, from the query and from a form."""
 
     pictures: list[Upload]
     options: dict[str, str]
 
     def number(self, name: str, least: int | None = None) -> int | None:
-        """The whole number that the option `name` is; None where it was not sent."""
+        """The option `name` as a whole number; None where it was not sent."""
         text = self.options.get(name)
         if text is None:
             return None
@@ -50,7 +50,7 @@ class Asked:
             raise RefusedError(422, str(reason), f"{name}={text}") from None
 
     def choice(self, name: str, known: Collection[str]) -> str | None:
-        """The option `name`, one of those that are `known`; None where it was not sent."""
+        """The option `name`, which must be one of `known`; None where it was not sent."""
         text = self.options.get(name)
         if text is not None and text not in known:
             raise RefusedError(422, f"one of {', '.join(known)} is expected", f"{name}={text}")
@@ -58,20 +58,20 @@ class Asked:
 
 
 class Intake:
-    """The body of a request as it comes: no more than may be taken."""
+    """The body of a request as it comes, which is refused where it is too large."""
 
     def __init__(self, request: Request, limits: Limits) -> None:
         self._request, self._limits, self._size = request, limits, 0
 
     def declared(self) -> int:
-        """Bytes that it will have, or may have at most; RefusedError, with 413, where it says that it has more."""
+        """Its declared bytes, or the most that it may have where none are; RefusedError, with 413, where more are."""
         text = self._request.headers.get("content-length", "")
         size = int(text) if text.isascii() and text.isdigit() else self._limits.body
         self._check(size)
         return size
 
     async def receive(self) -> Message:
-        """The next part; RefusedError, with 413, as soon as all together are too large."""
+        """The next part; RefusedError, with 413, as soon as all parts together are too large."""
         message = await self._request.receive()
         self._size += len(message.get("body", b""))
         self._check(self._size)
@@ -83,9 +83,9 @@ class Intake:
 
 
 async def read_asked(request: Request, intake: Intake, limits: Limits, known: Collection[str]) -> Asked:
-    """The request's pictures and options, which are among the `known`.
+    """Read the request's pictures and options, which must be among the `known`.
 
-    A body is one picture, whatever type it says it has; of a form, files are pictures and other fields options.
+    A form's files are pictures, and its other fields options; any other body is one picture, whatever its type says.
     """
     limited = Request(request.scope, intake.receive)
     options = dict(request.query_params)
@@ -106,7 +106,7 @@ async def read_asked(request: Request, intake: Intake, limits: Limits, known: Co
 
 
 class _FormParser(MultiPartParser):
-    """Starlette's, which refuses a form that breaks off, and says of a field that is too long how one may be sent."""
+    """Starlette's, but it refuses a form that breaks off, and where a field is too long, says how to send a picture."""
 
     _ended = False
 
@@ -114,7 +114,7 @@ class _FormParser(MultiPartParser):
         self._ended = True
 
     async def whole(self, stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """What comes; MultiPartException behind it where it is no whole form: pictures and options may be missing."""
+        """Pass `stream` on; MultiPartException at its end where the form is cut off, as parts of it may be missing."""
         async for part in stream:
             yield part
         if not self._ended:
@@ -152,5 +152,5 @@ async def _read_form(request: Request, limits: Limits, options: dict[str, str]) 
 
 
 def _encodable(text: str) -> str:
-    """`text` without surrogates, which some charsets have, and no answer can."""
+    """`text` without surrogates, which some charsets have, and which no answer can contain."""
     return text.encode("utf-8", "replace").decode()

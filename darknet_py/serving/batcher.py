@@ -1,4 +1,4 @@
-"""What comes together is made ready on some threads, and runs together on one, or, where it is much, on each."""
+"""Items that come together are prepared by some threads and run together on one, or, where there are many, on each."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Run: TypeAlias = Callable[[Sequence[Item]], Sequence[Answer]]
 Promise: TypeAlias = Future[tuple[Item, Answer]]
-Ready: TypeAlias = tuple[Item, Promise[Item, Answer]]  # and who waits for its answer
+Ready: TypeAlias = tuple[Item, Promise[Item, Answer]]  # an item, and the future of its answer
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How batches come about.
+    """How batches are made.
 
     Attributes
     ----------
     most : int
         Items that run together.
     wait : float
-        Seconds for which the first waits for others to be sent.
+        Seconds for which the first item waits for others to be sent.
     gather : float
-        Seconds for which it waits for those that were sent, and are not ready.
+        Seconds for which it waits for those that were sent, and are not prepared yet.
     threads : int
-        That make items ready.
+        How many prepare items.
     in_turns : bool
-        Whether no item is begun to be made ready while a batch runs: where that has a thread on every core, each waits
-        for one whose core another has taken.
+        Whether no item's preparation begins while a batch runs: where the batch has a thread on every core, all of its
+        threads wait for one whose core is taken by another.
     apart : int
-        Where so many items wait for each thread, the threads go apart: each makes as many ready and runs them by
-        itself, and again, where some wait for every thread that has none. 0: never.
+        Where this many items per thread wait, the threads go apart: each prepares up to this many items and runs them
+        by itself. While some are apart, another goes apart as soon as an item waits for each thread that is not.
+        0: never.
     """
 
     most: int
@@ -49,14 +50,14 @@ class Pace:
 
 
 class Batcher(Generic[Sent, Item, Answer]):
-    """Threads that make ready what is sent, and one that answers it, several at a time.
+    """Threads that prepare what is sent, and one that answers it, several items at a time.
 
     Parameters
     ----------
     prepare : function
-        What makes an item of something sent.
+        Makes an item of something sent.
     run : function
-        What gives for several items as many answers.
+        Returns an answer for each of several items.
     run_apart : function
         The same, for threads that have gone apart.
     pace : Pace
@@ -66,10 +67,10 @@ class Batcher(Generic[Sent, Item, Answer]):
         self, prepare: Callable[[Sent], Item], run: Run[Item, Answer], run_apart: Run[Item, Answer], pace: Pace
     ) -> None:
         self._prepare, self._run, self._run_apart, self._pace = prepare, run, run_apart, pace
-        self._ahead = pace.most if pace.in_turns else 2 * pace.most  # items that are ready, or being made so, at most
+        self._ahead = pace.most if pace.in_turns else 2 * pace.most  # most items prepared, or being prepared
         self._sent: deque[tuple[Sent, Promise[Item, Answer]]] = deque()
         self._ready: deque[Ready[Item, Answer]] = deque()
-        self._preparing, self._apart = 0, 0  # threads that make something ready, and that have gone apart
+        self._preparing, self._apart = 0, 0  # threads that prepare an item; threads that are apart
         self._running, self._open = False, True
         lock = threading.Lock()
         self._to_prepare, self._to_run = threading.Condition(lock), threading.Condition(lock)
@@ -79,7 +80,7 @@ class Batcher(Generic[Sent, Item, Answer]):
             thread.start()
 
     def submit(self, sent: Sent) -> Promise[Item, Answer]:
-        """The item and the answer to come; what is cancelled is not computed. Not after `close`."""
+        """A future of the item and its answer; if cancelled in time, it is not computed. Not allowed after `close`."""
         future: Promise[Item, Answer] = Future()
         with self._to_prepare:
             self._sent.append((sent, future))
@@ -100,9 +101,9 @@ class Batcher(Generic[Sent, Item, Answer]):
             pass
 
     def _prepare_next(self) -> bool:
-        """Wait for something and make it ready, or some and answer them; False at the end.
+        """Wait for an item and prepare it, or go apart and answer some; False at the end.
 
-        Called for each, so that a thread that waits for the next has no name for the last, which may be large.
+        One call for each, so that a thread that waits for the next holds no reference to the last, which may be large.
         """
         entry, apart = self._next_sent()
         if entry is None:
@@ -114,13 +115,13 @@ class Batcher(Generic[Sent, Item, Answer]):
         with self._to_run:
             self._preparing -= 1
             self._ready += ready
-            # Its thread has no use for being told of each.
+            # The thread that runs them need not wake up for each.
             if len(self._ready) in (1, self._pace.most) or not self._is_coming():
                 self._to_run.notify()
         return True
 
     def _answer_apart(self, ready: list[Ready[Item, Answer]]) -> None:
-        """Answer what is ready, and some more, which are made so for as long as the first may wait."""
+        """Answer `ready`, and up to `apart` items in all, which are prepared for as long as the first may wait."""
         end = time.monotonic() + self._pace.gather
         while len(ready) < self._pace.apart and time.monotonic() < end:
             with self._to_prepare:
@@ -136,7 +137,7 @@ class Batcher(Generic[Sent, Item, Answer]):
                 self._to_run.notify()
 
     def _make_ready(self, sent: Sent, future: Promise[Item, Answer]) -> list[Ready[Item, Answer]]:
-        """The item and who waits for its answer; none where nobody does, or there is no item, which is told."""
+        """The prepared item and its future, in a list; empty where that was cancelled, or is given an error instead."""
         if future.cancelled():
             return []
         try:
@@ -147,7 +148,7 @@ class Batcher(Generic[Sent, Item, Answer]):
             return []
 
     def _next_sent(self) -> tuple[tuple[Sent, Promise[Item, Answer]] | None, bool]:
-        """What to make ready now, and whether to go apart with it; nothing at the end."""
+        """Wait for something to prepare; return it and whether to go apart with it, or None at the end."""
         with self._to_prepare:
             while True:
                 if self._may_go_apart():
@@ -158,7 +159,7 @@ class Batcher(Generic[Sent, Item, Answer]):
                     self._preparing += 1
                     return self._sent.popleft(), False
                 if not self._open and not self._sent:
-                    self._to_prepare.notify_all()  # others wait, too, where the last was taken while no more might be
+                    self._to_prepare.notify_all()  # others may wait, as they might not prepare the last
                     return None, False
                 self._to_prepare.wait()
 
@@ -173,7 +174,7 @@ class Batcher(Generic[Sent, Item, Answer]):
         return bool(self._sent) and not resting and self._preparing + len(self._ready) < self._ahead
 
     def _is_coming(self) -> bool:
-        """Whether some are to be made ready, or being made so."""
+        """Whether items wait to be prepared, or are being prepared."""
         return bool(self._sent or self._preparing)
 
     def _answer_all(self) -> None:
@@ -181,13 +182,13 @@ class Batcher(Generic[Sent, Item, Answer]):
             pass
 
     def _answer_next(self) -> bool:
-        """Wait for a batch and answer it; False at the end. As `_prepare_next`, it leaves no name for it."""
+        """Wait for a batch and answer it; False at the end. As `_prepare_next`, it leaves no reference to it."""
         batch = self._next_batch()
         self._answer(batch, self._run)
         return bool(batch)
 
     def _next_batch(self) -> list[Ready[Item, Answer]]:
-        """What to run now; nothing at the end."""
+        """Wait for the items to run next; empty at the end."""
         with self._to_run:
             self._running = False
             self._to_prepare.notify_all()
@@ -209,7 +210,7 @@ class Batcher(Generic[Sent, Item, Answer]):
             return batch
 
     def _answer(self, batch: Sequence[Ready[Item, Answer]], run: Run[Item, Answer]) -> None:
-        """Answer those for which somebody waits."""
+        """Answer those items that were not cancelled."""
         self._run_all([entry for entry in batch if entry[1].set_running_or_notify_cancel()], run)
 
     def _run_all(self, batch: Sequence[Ready[Item, Answer]], run: Run[Item, Answer]) -> None:

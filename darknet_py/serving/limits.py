@@ -11,7 +11,7 @@ from .refusal import RefusedError
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request, and all together, may take.
+    """Limits for one request, and for all together.
 
     Attributes
     ----------
@@ -20,11 +20,11 @@ class Limits:
     held : int
         Bytes of all requests that are read or answered at a time.
     pictures : int
-        Of a request.
+        In a request.
     queue : int
-        Pictures that are answered or wait for it.
+        Pictures that are being answered or are waiting.
     heatmaps : int
-        The same of heat maps.
+        Heat maps that are being made or are waiting.
     seconds : float
         From a request to its answer.
     batch : int
@@ -32,7 +32,7 @@ class Limits:
     wait : float
         Seconds for which the first of them waits for others to be sent.
     gather : float
-        Seconds for which it waits for those that were sent, and are being decoded.
+        Seconds for which it waits for those that were sent and are still being decoded.
     stretch : int
         How many times the network's own pixels an input may have where it keeps the picture's proportions.
     """
@@ -50,7 +50,7 @@ class Limits:
 
 
 class Allowance:
-    """So much of something, of which requests take a part; for one thread.
+    """A limited amount of something, of which requests take parts; for use by one thread.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Allowance:
 
     @contextmanager
     def take(self, amount: int) -> Iterator[None]:
-        """Have `amount` of it within the block; RefusedError, with 429, where others have too much."""
+        """Take `amount` of it for the duration of the block; RefusedError, with 429, where less is left."""
         if self.taken + amount > self.size:
             raise RefusedError(429, f"busy: {self.taken} of {self.size} {self.what} are taken; try again")
         self.taken += amount

@@ -1,4 +1,4 @@
-"""What a service tells of itself to Prometheus."""
+"""The metrics of a service, for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SIZES = (1, 2, 4, 8, 16)
 
 
 class Metrics:
-    """Counts of one service, told in Prometheus' text."""
+    """The metrics of one service, in Prometheus' text format."""
 
     def __init__(self, queued: Callable[[], float], held: Callable[[], float]) -> None:
-        """`queued` tells how many pictures are at work, `held` how many bytes of requests."""
+        """`queued` returns how many pictures are answered or waiting, `held` how many bytes of requests are held."""
         self._registry = registry = CollectorRegistry()
         self.requests = Counter("darknet_requests", "Requests answered.", ("path", "status"), registry=registry)
         self.seconds = Histogram(
@@ -32,5 +32,5 @@ class Metrics:
         Gauge("darknet_held_bytes", "Bytes of the requests at work.", registry=registry).set_function(held)
 
     def tell(self) -> bytes:
-        """All of them."""
+        """All metrics, as text."""
         return generate_latest(self._registry)

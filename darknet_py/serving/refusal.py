@@ -1,11 +1,11 @@
-"""Why a request is not answered as asked: a status of HTTP and one line."""
+"""Why a request is not answered as asked: an HTTP status and one line."""
 
 from __future__ import annotations
 
 from ..errors import CfgError, DarknetError, ImageError, ImageFormatError, ImageSizeError, UsageError, one_line
 from ..remarks import shorten
 
-# Of an error the first of these kinds counts.
+# An error gets the status of the first kind that it is of.
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (ImageSizeError, 413),
     (ImageFormatError, 415),
@@ -25,11 +25,11 @@ class RefusedError(Exception):
     Parameters
     ----------
     status : int
-        Of HTTP.
+        The HTTP status.
     reason : str
         What was found and what was expected, in one line.
     given : str, optional
-        The part of the request at fault, as it was sent: what is too long for a message is cut.
+        The part of the request at fault, as it was sent; it is cut where it is too long for a message.
     """
 
     def __init__(self, status: int, reason: str, given: str = "") -> None:
@@ -38,16 +38,16 @@ class RefusedError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the answer's head says of it."""
-        if self.status == LATE:  # what of the request still comes is no other one
+        """Headers to add to the answer."""
+        if self.status == LATE:  # the rest of the request, if it still comes, must not be taken for another one
             return {"Connection": "close"}
         return {"Retry-After": "1"} if self.status in BUSY else {}
 
 
 def explain(error: Exception, name: str) -> RefusedError:
-    """What a client is told of an error with the picture it called `name`: no path of the server, no traceback.
+    """What a client is told of an error with the picture that it called `name`: no path of the server, no traceback.
 
-    What no client can cause is raised on.
+    Errors that no client can cause are raised again.
     """
     for kind, status in STATUSES:
         if isinstance(error, kind):

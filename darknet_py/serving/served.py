@@ -1,4 +1,4 @@
-"""A network that is served: pictures' contents in, guesses and pictures of what it sees out."""
+"""A network that is served: it takes pictures' contents, and gives guesses, and pictures of what it sees."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from ..layers import Array
 
 EACH = 4  # pictures that a thread answers by itself: with more, one that is slow to decode holds up the others
-# Parameters of connected layers, which are read for each batch, up to which batches may be small: with its 58 million
-# alexnet answered a tenth fewer.
+# Most parameters of connected layers with which batches may be small, as they are read for each batch: alexnet, with
+# its 58 million, answered a tenth fewer pictures so.
 CONNECTED = 1 << 20
-LOOKED = 800  # pixels at most of the longer side of a picture that is sent to be looked at
+LOOKED = 800  # pixels, at most, of the longer side of a picture that is sent to be looked at
 
 
 class Served:
@@ -51,7 +51,7 @@ class Served:
         self.name, self.network, self._limits, self._watch = name, network, limits, watch
         cores = core_count()
         in_turns = network.engine != "cuda" and (network.settings.threads or cores) >= cores
-        each = min(EACH, limits.batch // cores)  # so that no more inputs are held than of a batch
+        each = min(EACH, limits.batch // cores)  # so that no more inputs are held than a batch has
         connected = sum(layer.parameter_count for layer in network.layers if isinstance(layer, Connected))
         light = connected <= CONNECTED and network.count_forks(cores) == cores
         apart = each if in_turns and light and cores > 1 < each else 0
@@ -61,11 +61,11 @@ class Served:
         self._pool = ThreadPoolExecutor(cores, f"look {name}")
 
     def classify(self, content: bytes, name: str, mode: str | None) -> Future[tuple[Fitted, Array]]:
-        """Of a picture its input, and the probabilities; `name` is what messages call it."""
+        """A future of a picture's input and its probabilities; `name` is what messages call it."""
         return self._batcher.submit((content, name, mode))
 
     def look(self, content: bytes, name: str, mode: str | None) -> Future[bytes]:
-        """The PNG of what the network is given of a picture."""
+        """A future of the PNG of a picture as the network gets it."""
         return self._pool.submit(self._draw, content, name, mode)
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class Served:
         self._batcher.close()
 
     def fit(self, content: bytes, name: str, mode: str | None) -> tuple[Picture, Fitted]:
-        """A picture and its input; ImageSizeError where that would be many times the network's own."""
+        """A picture and its input; ImageSizeError where that would be too many times as large as the network's own."""
         picture = decode_image(content, name)
         mode = self.network.mode_for(picture, mode, name)
         own = self.network.input_shape
@@ -90,12 +90,12 @@ class Served:
     def heatmap(
         self, content: bytes, name: str, mode: str | None, index: int | None, layer: int | None
     ) -> tuple[Picture, Heatmap]:
-        """A picture, and where in it lies what speaks for a class. Slow."""
+        """A picture, and its heatmap for a class. Slow."""
         picture, fitted = self.fit(content, name, mode)
         return picture, self.network.heatmap(picture, layer, index, fitted.mode)
 
     def draw_heat(self, content: bytes, name: str, mode: str | None, index: int | None, layer: int | None) -> bytes:
-        """The PNG of a picture under its heat, not larger than is looked at. Slow."""
+        """The PNG of a picture under its heatmap, reduced to `LOOKED`. Slow."""
         picture, heatmap = self.heatmap(content, name, mode, index, layer)
         shown = shrink(picture, LOOKED)
         return encode_png(heat(shown, heatmap.spread(shown.shape[1], shown.shape[0])))

@@ -1,4 +1,4 @@
-"""A service on a socket, until it is stopped."""
+"""Running a service on a socket until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from .app import CLOSE, Service, refuse
 from .refusal import RefusedError
 
 BACKLOG = 2048  # connections that wait to be accepted
-POLL = 0.1  # seconds in which a stop is noticed
+POLL = 0.1  # seconds within which a stop is noticed
 IDLE = 5  # seconds for which a connection may be open without a request
 LAST = 0.5  # seconds for which the rest of a refused request is read while the service stops
 
 
 class _Joined:
-    """A transport that sends at once what is written in one turn of the loop: an answer's head and its body.
+    """A transport that sends as one what is written in one turn of the loop: an answer's head and its body.
 
-    Sent one after the other they wake a client twice, and one alone, whose requests take several packets, had 18
-    answers a second of tiny for 90: some 40 ms, for which systems put off acknowledgements, went by between two.
+    Sent separately, they wake a client twice; and a single client, whose requests take several packets, got 18 answers
+    of tiny a second, not 90: between two of them some 40 ms passed, for which systems delay acknowledgements.
     """
 
     def __init__(
         self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, lingers: Callable[[], bool]
     ) -> None:
-        """`lingers`: whether, when it is to be closed, the other side still sends and is heard."""
+        """`lingers`: whether, when the transport is to be closed, the other side still sends and is to be read."""
         self._transport, self._loop, self._lingers, self._parts = transport, loop, lingers, list[bytes]()
 
     def write(self, part: bytes) -> None:
@@ -62,18 +62,18 @@ class _Joined:
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's, which closes a connection on which no request comes, be it the first: bytes of a head are none yet.
+    """uvicorn's protocol, but it closes a connection on which no whole head of a request comes in time, even the first.
 
-    An answer does not wait for the end of its request: what of that still comes is read behind the answer, and passed
-    over. A sender whose connection is closed amid it is reset, and does not see why. One who has ended is answered what
-    it has sent whole.
+    An answer does not wait for the end of its request: the rest of that is read after the answer, and ignored. If the
+    connection were closed meanwhile, the sender would be reset, and not see the answer. A client that has ended its
+    sending still gets the answers to requests that it has sent whole.
     """
 
     _closing: asyncio.TimerHandle | None = None
     _is_over = False
 
     def __init__(self, *arguments: Any, seconds: float, **options: Any) -> None:
-        """`seconds`: that a request may take, and for which the rest of one that is answered is read."""
+        """`seconds`: how long a request may take, and how long the rest of an answered one is read."""
         super().__init__(*arguments, **options)
         self._linger = self._seconds = seconds
 
@@ -92,7 +92,7 @@ class _Protocol(H11Protocol):
         self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Close the connection, now or behind the answers: asyncio is told to leave it open."""
+        """Close the connection, now or after the answers; the result tells asyncio to leave it open."""
         self._is_over = True
         self._close_ended()
         return True
@@ -106,7 +106,7 @@ class _Protocol(H11Protocol):
             self._expect(answered, self._linger if self._lingers() else self.timeout_keep_alive)
 
     def send_400_response(self, msg: str) -> None:
-        """An answer to what is no request, unless one has begun."""
+        """Answer what is not a valid request, unless an answer has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = refuse(RefusedError(400, "not a request of HTTP/1.1 that can be read"))
             headers = [*answer.raw_headers, CLOSE]
@@ -116,34 +116,34 @@ class _Protocol(H11Protocol):
         self.transport.close()
 
     def shutdown(self) -> None:
-        """uvicorn's, when the service stops: no client holds it up for longer than a request may take."""
+        """As uvicorn's, when the service stops; but no client delays that for longer than a request may take."""
         self._linger = LAST
         super().shutdown()
         if self._lingers():
             self._expect(self.cycle, LAST)
-        self.loop.call_later(self._seconds + LAST, self.transport.abort)  # if it does not read its answer
+        self.loop.call_later(self._seconds + LAST, self.transport.abort)  # if the client does not read its answer
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._cancel_closing()
 
     def _lingers(self) -> bool:
-        """Whether the rest of an answered request still comes, and is waited for."""
+        """Whether the rest of an answered request is still coming, and is waited for."""
         answered = self.cycle is not None and self.cycle.response_complete
         return answered and self.conn.their_state is h11.SEND_BODY and not self._is_over
 
     def _close_ended(self) -> None:
-        """Close the connection, on which nothing more comes, unless a whole request is without its answer."""
+        """Close the connection, on which nothing more comes, unless a whole request still awaits its answer."""
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
             self.transport.close()
 
     def _expect(self, last: object, seconds: float) -> None:
-        """Close the connection unless a request comes after the `last` one, in time."""
+        """Close the connection unless a request follows the `last` one within `seconds`."""
         self._cancel_closing()
         self._closing = self.loop.call_later(seconds, self._close_unused, last)
 
     def _cancel_closing(self) -> None:
-        """No timer is left behind that keeps a request and its answer."""
+        """Cancel the timer, which would keep a request and its answer in memory."""
         if self._closing is not None:
             self._closing.cancel()
             self._closing = None
@@ -155,9 +155,10 @@ class _Protocol(H11Protocol):
 
 
 def known_hosts(listener: socket.socket, host: str) -> frozenset[str] | None:
-    """The names, besides addresses, by which a service that listens at `host` is asked; None for any.
+    """The host names, besides addresses, that requests to a service at `host` may be sent to; None for any.
 
-    What listens to this machine alone is kept from pages whose own name leads to it; what others may ask, they can.
+    A service that only this machine can reach is kept from pages whose own name leads to it. One that others can reach
+    is open to them anyway.
     """
     if not ip_address(listener.getsockname()[0]).is_loopback:
         return None
@@ -165,7 +166,7 @@ def known_hosts(listener: socket.socket, host: str) -> frozenset[str] | None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; UsageError where none can."""
+    """A socket that listens at `host` and `port`; UsageError where none can."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
@@ -177,13 +178,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def tell_address(listener: socket.socket) -> str:
-    """Where a browser finds it."""
+    """The URL of the service for a browser."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
 def serve(service: Service, listener: socket.socket, stopped: Callable[[], bool]) -> None:
-    """Answer requests until `stopped` says so, then those that were accepted; the service is closed then."""
+    """Answer requests until `stopped` returns true, then those already accepted; then close the service."""
     config = Config(
         service.app(),
         loop="asyncio",
@@ -191,15 +192,15 @@ def serve(service: Service, listener: socket.socket, stopped: Callable[[], bool]
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="error",  # what a client does wrong is told to it alone
+        log_level="error",  # a client's mistakes are reported to it alone
         access_log=False,
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=IDLE,
-        timeout_graceful_shutdown=math.ceil(service.limits.seconds) + IDLE,  # when all connections have been closed
+        timeout_graceful_shutdown=math.ceil(service.limits.seconds) + IDLE,  # all connections are closed by then
     )
     server = Server(config)
-    with ThreadPoolExecutor(1) as runner:  # uvicorn leaves signals alone where it is not the main thread's
+    with ThreadPoolExecutor(1) as runner:  # uvicorn leaves signals alone outside the main thread
         running = runner.submit(server.run, sockets=[listener])
         try:
             while not running.done() and not stopped():
