@@ -1,1 +1,1 @@
-"""Pages of HTML that need nothing else: opened from disk, printed, sent by mail."""
+"""Self-contained pages of HTML, which can be opened from disk, printed, and sent by mail."""

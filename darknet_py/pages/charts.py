@@ -1,4 +1,4 @@
-"""What the charts of all pages are made of; places are in percent of the plot, from its upper left corner."""
+"""The parts that the charts of all pages are made of; places are in percent of the plot, from its upper left corner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Tick(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What is told of a place on the horizontal axis, and the heights that are marked there."""
+    """The text that is shown for a place on the horizontal axis, and the heights that are marked there."""
 
     at: float
     text: str
@@ -25,7 +25,7 @@ class Read(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Ticks from left to right and from the bottom up, SVG paths by name, and what is told under a pointer."""
+    """Ticks from left to right and from the bottom up, SVG paths by name, and what is shown under a pointer."""
 
     x: list[Tick]
     y: list[Tick]
@@ -42,12 +42,12 @@ class Column(NamedTuple):
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """`share` of 1 in percent, without the sign."""
+    """`share`, a part of 1, in percent, without the sign."""
     return f"{100 * share:.{digits}f}"
 
 
 def share_axis(lowest: float, highest: float) -> tuple[Callable[[float], float], list[Tick]]:
-    """Where a share of 1 lies on an axis that shows those from `lowest` to `highest`, and its ticks."""
+    """A function that places shares on an axis from `lowest` to `highest`, both parts of 1, and the axis' ticks."""
     step = next(step for step in _STEPS if highest - lowest <= 5 * step or step == _STEPS[-1])
     bottom, ceiling = floor(lowest / step), min(ceil(highest / step), round(1 / step))
 
@@ -60,7 +60,7 @@ def share_axis(lowest: float, highest: float) -> tuple[Callable[[float], float],
 
 
 def value_axis(highest: float) -> tuple[Callable[[float], float], list[Tick]]:
-    """Where a value lies on an axis from 0 to `highest` or a little more, and its ticks; what is more lies beyond."""
+    """A function that places values on an axis from 0 to `highest` or a little more, and the axis' ticks."""
     power = floor(log10(highest / 5)) if highest > 0 else 0
     step = next(step for step in (n * 10.0**power for n in (1, 2, 5, 10)) if highest <= 5 * step * (1 + 1e-9))
     last = max(ceil(highest / step - 1e-9), 1)
@@ -72,7 +72,7 @@ def value_axis(highest: float) -> tuple[Callable[[float], float], list[Tick]]:
 
 
 def count_axis(last: int, first: int) -> tuple[Callable[[int], float], list[Tick]]:
-    """Where a count lies on an axis from `first` to `last`, and its ticks."""
+    """A function that places counts on an axis from `first` to `last` or a little more, and the axis' ticks."""
     counts = _round_counts(first, last)
     width = max(last, counts[-1]) - first or 1
 
@@ -83,14 +83,14 @@ def count_axis(last: int, first: int) -> tuple[Callable[[int], float], list[Tick
 
 
 def _round_counts(first: int, last: int) -> list[int]:
-    """Round numbers from `first` to `last`, or to the next one where little is missing; at most six."""
+    """Round numbers from `first` to `last`, or to the next one where that is close; at most six."""
     step = next(n * 10**power for power in range(12) for n in (1, 2, 5) if last - first <= 5 * n * 10**power)
     return list(range(ceil(first / step) * step, last + step // 20 + 1, step))
 
 
 def draw_line(places: Sequence[tuple[float, float]]) -> str:
     """The SVG path through `places`."""
-    # A line of one point is drawn, as a dot, only where it leads somewhere.
+    # The last point is repeated, as a path of one point is drawn, as a dot, only where a line leads somewhere.
     return "M" + "L".join(f"{x:g},{y:g}" for x, y in [*places, places[-1]])
 
 

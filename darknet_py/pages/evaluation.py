@@ -25,7 +25,7 @@ def save_page(
     outcomes: Iterable[Outcome],
     look: Look | None = None,
 ) -> None:
-    """Write the page that tells what a run has found.
+    """Write the page that shows what a run has found.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ def save_page(
         Of the page; a file that is there is replaced.
     summary : Summary
     dataset : Dataset
-        What the classes are called, and from where the images of the list are looked for.
+        The classes' names, and where the images of the list are looked for.
     samples : sequence of Sample
         The list.
     outcomes : iterable of Outcome
         In list order, each once; they are not kept. Some may be missing, where the run is not complete.
     look : callable, optional
-        Draws where in a picture lies what speaks for the class of a number; None where it does not know.
+        Draws a picture's heatmap for the class of that index; returns None where it cannot.
 
     Raises
     ------

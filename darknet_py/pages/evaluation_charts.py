@@ -1,4 +1,4 @@
-"""The charts of what an evaluation, or several, have found: shares of right answers, and how sure the network was."""
+"""The charts of one or several evaluations: shares of right answers, and how sure the network was."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .charts import Chart, Column, Read, Tick, count_axis, draw_line, percent, s
 
 
 def draw_shares(points: Sequence[Point], top: int, unit: str = "image", span: tuple[int, int] | None = None) -> Chart:
-    """Both figures over a number of `unit`, at a scale that shows what they settle to.
+    """Both figures over the number of images, or of another `unit`, at a scale that shows what they settle to.
 
-    `span` is from where to where the axis goes; from 0 to the last of the points where absent.
+    `span` is the first and the last number on the axis; where absent, 0 and that of the last point.
     """
     first, last = span or (0, points[-1].after)
-    # Of many the first few say nothing, and would take all the height.
+    # The first few of many points say nothing, and would take up all the height.
     settled = [point for point in points if point.after - first >= (points[-1].after - first) / 50]
     lowest = min(point.low for point in settled)
     highest = max(max(point.high, point.accuracy_top) for point in settled)

@@ -1,4 +1,4 @@
-"""What the findings of an evaluation look like, on whichever page they are."""
+"""The findings of an evaluation, as they are shown on any page."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .evaluation_charts import draw_calibration, draw_histogram
 Look = Callable[[Picture, int], "Picture | None"]
 
 SIDE = 160  # pixels of a thumbnail's longer side
-SHOWN = 5  # guesses told of a mistake
+SHOWN = 5  # guesses shown for a mistake
 CONFIDENT = f"{100 * CONFIDENCE:g}%"
 
 
 class Named(NamedTuple):
-    """A class as it is shown; `label` is what paths are searched for, where that is not its name."""
+    """A class as it is shown; `label` is what paths are searched for, or empty where that is its name."""
 
     name: str
     label: str
@@ -41,7 +41,7 @@ class Guess(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """An image whose first guess is wrong; `pictures` are data URIs: of it, and of where the network looked."""
+    """An image whose first guess is wrong; `pictures` are data URIs of it and of where the network looked."""
 
     file: str
     truth: str
@@ -50,9 +50,9 @@ class Mistake(NamedTuple):
 
 
 def show_findings(findings: Findings, totals: Totals, dataset: Dataset, look: Look | None = None) -> dict[str, object]:
-    """What findings.j2 asks for, and `figures` of macros.j2; the images of mistakes are read.
+    """The values that findings.j2, and `figures` of macros.j2, need; this reads the images of mistakes.
 
-    `look` draws where in a picture lies what speaks for a class, or gives None.
+    `look` draws a picture's heatmap for a class, or returns None.
     """
 
     def name(index: int) -> Named:
@@ -82,7 +82,7 @@ def _show_mistake(sample: Sample, outcome: Outcome, dataset: Dataset, look: Look
 
 
 def _load_pictures(file: str, guess: int, dataset: Dataset, look: Look | None) -> list[str]:
-    """The image, and where it looks like class `guess`, as far as they can be had: it may have gone since."""
+    """The image, and its heatmap for class `guess`, as far as they can be made: the file may be gone."""
     small: list[bytes] = []
     with suppress(DarknetError, OSError, ValueError, MemoryError):
         picture = load_image(find_image(file, dataset))

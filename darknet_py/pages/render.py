@@ -1,4 +1,4 @@
-"""Templates to pages."""
+"""Making pages from templates."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .charts import percent
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-# Bytes of a file's name that are not UTF-8, and what no message would contain either, shown as what they are.
+# How bytes of a file's name that are not UTF-8, and control characters, as in messages, are shown.
 _UNSHOWABLE = {code: f"\\x{code & 0xFF:02x}" for code in range(0xDC80, 0xDD00)} | {
     code: text for code, text in CONTROLS.items() if chr(code) not in "\t\n"
 }
 
 
 def render(template: str, **values: object) -> bytes:
-    """The page that `template`, a file of this folder, makes of `values`."""
+    """The page that is made from `template`, a file of this folder, with `values`."""
     text = _environment().get_template(template).render(version=__version__, **values)
     return text.translate(_UNSHOWABLE).encode("utf-8", "backslashreplace")
 
@@ -39,7 +39,7 @@ def _environment() -> Environment:
 
 
 def tell_duration(seconds: float) -> str:
-    """`seconds` in units of their size."""
+    """`seconds` in words, in units that suit them."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)

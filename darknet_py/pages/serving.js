@@ -13,7 +13,7 @@
     said.hidden = !text;
   }
 
-  // Requests wait for each other here, so that the service need not refuse any; those that meanwhile nobody wants
+  // Requests wait for each other here, so that the service need not refuse any; those that nobody wants any more
   // are not sent.
   let running = 0;
   const waiting = [];
@@ -35,7 +35,7 @@
       if (!response.ok) {
         const text = await response.text();
         let reason = text;
-        try { reason = JSON.parse(text).error; } catch { /* of something between here and the service */ }
+        try { reason = JSON.parse(text).error; } catch { /* from something between here and the service */ }
         throw new Error(reason || `status ${response.status}`);
       }
       return response;
@@ -159,7 +159,7 @@
   const shown = []; // the newest first
   function add(files) {
     tell("");
-    const most = Number(drop.dataset.most) - 4096; // of a form there is more than the file
+    const most = Number(drop.dataset.most) - 4096; // a form has more in it than the file
     for (const file of files) {
       if (file.size > most) {
         tell(`${file.name}: ${Math.ceil(file.size / 2 ** 20)} MiB; at most ${Math.floor(most / 2 ** 20) + 1} are taken`);
@@ -205,7 +205,7 @@
   options.addEventListener("submit", (event) => event.preventDefault());
   options.addEventListener("change", () => shown.forEach((answer) => answer.classify()));
 
-  // The camera: a frame is sent when the one before is answered.
+  // The camera: a frame is sent when the previous one has been answered.
   const live = byId("live");
   const video = live.querySelector("video");
   const camera = byId("camera");

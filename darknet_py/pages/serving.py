@@ -1,4 +1,4 @@
-"""The page of a service, on which pictures are dropped."""
+"""The page of a service, onto which pictures are dropped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def show_service(networks: Sequence[str], modes: Sequence[str], body: int) -> by
     Parameters
     ----------
     networks : sequence of str
-        Names of those that can be asked, the usual one first.
+        The names of those that can be chosen, the default first.
     modes : sequence of str
-        Ways to fit a picture that can be asked for.
+        The ways to fit a picture that can be chosen.
     body : int
-        Bytes of the largest file that is taken.
+        Bytes of the largest request that is accepted.
     """
     return render("serving.html.j2", networks=networks, modes=modes, body=body)

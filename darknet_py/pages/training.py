@@ -1,4 +1,4 @@
-"""The page of a training run: how its figures went, and what its best weights get wrong."""
+"""The page of a training run: the course of its figures, and what its best weights get wrong."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .findings import CONFIDENT, show_findings
 from .render import render
 from .training_charts import draw_losses, draw_rates, draw_scores
 
-OFTEN = 60.0  # seconds after which the page is written anew, besides at validations
+OFTEN = 60.0  # seconds after which the page is written again, besides after validations
 
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What a run is of.
+    """What the page says about a run besides its figures.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class TrainingFacts:
         Its name, and its files: the weights are the best, or without validation the last.
     options : TrainingOptions
     images : int
-        To train on.
+        How many are trained on.
     """
 
     name: str
@@ -46,7 +46,7 @@ class TrainingFacts:
 
 
 class TrainingPage:
-    """The page, which is whole at any time; as a context manager it is written at its end, whatever the end is.
+    """The page, which is complete at any time; a context manager that writes it at the end, even after an error.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ class TrainingPage:
         Of the page; a file that is there is replaced.
     facts : TrainingFacts
     dataset : Dataset
-        What the classes are called, and from where the images are looked for.
+        The classes' names, and where the images are looked for.
     validation : sequence of Sample
-        Perhaps none.
+        May be empty.
 
     Attributes
     ----------
     history : History
-        What it shows; to be set where a run goes on, else it comes with what is told.
+        What it shows; `add` sets it, and where a run is resumed, the caller sets it before.
 
     Raises
     ------
@@ -88,11 +88,11 @@ class TrainingPage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(*[DarknetError] * (kind is not None)):  # what has ended the run says more
+        with suppress(*[DarknetError] * (kind is not None)):  # the error that ended the run says more
             self.write()
 
     def add(self, progress: TrainingProgress) -> None:
-        """Take in what is told of a run; each of its tellings is expected, as they are made."""
+        """Take in the progress of a run; this must be called with each one, in order."""
         self.history, validation = progress.history, progress.validation
         due = time.monotonic() - self._written > OFTEN
         if validation is not None:
@@ -103,8 +103,8 @@ class TrainingPage:
             self.write()
 
     def look(self, validation: EvaluationProgress, best: int) -> None:
-        """Take in what is told of a validation, of the best weights where `best` is their iteration, of others if 0."""
-        if validation.totals.images == len(validation.outcomes):  # it begins
+        """Take in the progress of a validation; `best` is the iteration of its weights if they are the best, else 0."""
+        if validation.totals.images == len(validation.outcomes):  # the validation begins
             self._tally = self._new_tally()
         for outcome in validation.outcomes:
             self._tally.add(outcome)

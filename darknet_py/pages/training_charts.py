@@ -11,12 +11,12 @@ from ..training.history import Iteration, Score
 from .charts import Chart, Read, count_axis, draw_line, value_axis
 from .evaluation_charts import draw_shares
 
-Span = tuple[int, int]  # from which to which iteration
-USUAL = 0.98  # the share of losses for which there is room at least
+Span = tuple[int, int]  # the first and the last iteration of the axis
+USUAL = 0.98  # the share of losses that the scale must show
 
 
 def draw_losses(iterations: Sequence[Iteration], span: Span) -> Chart:
-    """Losses and their average, at a scale that shows those that are usual after the first few."""
+    """Losses and their running average, at a scale that shows the usual ones after the first few."""
     first, last = span
     settled = [one for one in iterations if one.number - first >= (last - first) / 50]
     losses = sorted(one.loss for one in settled)
@@ -55,7 +55,7 @@ def draw_rates(iterations: Sequence[Iteration], span: Span) -> Chart:
 
 
 def draw_scores(scores: Sequence[Score], top: int, span: Span) -> Chart:
-    """What each validation has found."""
+    """The results of the validations."""
     points = [
         Point(
             score.iteration,
