@@ -99,7 +99,7 @@ def main():
         if link not in kept:
             os.symlink(image, os.path.join(LABELLED, link))
 
-    # Whoever reads the list meets the old one or the new one, never a part of one.
+    # Whoever reads the list sees the old one or the new one, never a part of one.
     with open(LIST + b".part", "wb") as part:
         part.writelines(os.path.join(here, LABELLED, link) + b"\n" for link in sorted(wanted))
     os.replace(LIST + b".part", LIST)

@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def _bench(model: Model, args: argparse.Namespace) -> dict[str, Any]:
-    """What is told of one network."""
+    """The results for one network."""
     images = np.random.default_rng(1).random((args.batch, *model.network.input_shape), np.float32)
     asked = {} if args.precision == "float32" else {"precision": args.precision}
     ours = DarknetPy(model, args.threads, args.batch, **asked)
@@ -87,7 +87,7 @@ def _bench(model: Model, args: argparse.Namespace) -> dict[str, Any]:
             runner = PEERS[name](model, args.threads, args.batch, **asked)
             errors[name] = _error(runner.run(images), expected, MAX_ERROR[args.precision])
             runners[name] = runner
-        except Exception as reason:  # whatever another program does wrong leaves only itself out
+        except Exception as reason:  # whatever fails in another program, only that one is left out
             left_out[name] = " ".join(str(reason).split())[:200] or type(reason).__name__
             _say(f"{model.name}: {name} is left out: {left_out[name]}")
     _say(f"{model.name}: largest differences " + ", ".join(f"{name} {error:.1e}" for name, error in errors.items()))
@@ -106,7 +106,7 @@ def _bench(model: Model, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _sum_up(rounds: list[dict[str, float]]) -> dict[str, Any]:
-    """What is told of rounds on cores equally far apart."""
+    """The results of rounds in which the cores were equally far apart."""
     times = {name: median(took[name] for took in rounds) for name in rounds[0]}
     least = {name: min(took[name] for took in rounds) for name in rounds[0]}
     own = times.pop(OURS)
@@ -126,7 +126,7 @@ def _error(outputs: Array, expected: Array, most: float) -> float:
 
 
 def _measure(runners: dict[str, Runner], images: Array, rounds: int) -> list[tuple[str, dict[str, float]]]:
-    """Of each round how far apart the cores are, and the milliseconds of each."""
+    """For each round how far apart the cores are, and the milliseconds of each program."""
     measured = []
     for _ in range(rounds):
         times = {}

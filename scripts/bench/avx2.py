@@ -1,8 +1,8 @@
 """Run a benchmark as on a processor that has AVX2 but no AVX-512: python -m scripts.bench.avx2 [MODULE] [OPTIONS].
 
-MODULE is scripts.bench unless given. Ours is told by DARKNET_PY_ISA, PyTorch by its own variables. The others ask the
-processor: copies of their libraries are made in the cache, in which a preloaded library answers (without_avx512.c).
-What it times is AVX2's code on this processor, not a processor of another kind. Needs Linux on x86-64, gcc and objdump.
+MODULE is scripts.bench unless given. Ours is limited by DARKNET_PY_ISA, PyTorch by its own variables. The others ask
+the processor: copies of their libraries are made in the cache, in which a preloaded library answers (without_avx512.c).
+This times AVX2 code on this processor, not a processor of another kind. Needs Linux on x86-64, gcc and objdump.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _copy(site: Path) -> None:
 
 
 def _replace(path: Path) -> None:
-    """Put ud2 in place of a library's cpuid."""
+    """Replace a library's cpuid instructions by ud2."""
     code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True)
     addresses = [int(found, 16) for found in re.findall(r"^ *([0-9a-f]+):\s+cpuid\s*$", code.stdout, re.MULTILINE)]
     data = bytearray(path.read_bytes())
@@ -83,7 +83,7 @@ def _replace(path: Path) -> None:
 
 
 def _to_offsets(path: Path, addresses: list[int]) -> list[int]:
-    """Where in the file addresses lie, by its segments."""
+    """The offsets of addresses in the file, by its segments."""
     told = subprocess.run(["readelf", "-lW", path], capture_output=True, text=True, check=True)
     segments = [
         [int(number, 16) for number in line.split()[1:6]]

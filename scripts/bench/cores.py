@@ -14,7 +14,7 @@ import numpy as np
 from darknet_py.limits import find_cores
 
 NEAR = 250e-9  # seconds a round trip at most; 115 ns were seen within a cache, 480 between two
-ROUNDS, TRIPS = 20, 1000  # the best round counts: others' turns on a core only add to it
+ROUNDS, TRIPS = 20, 1000  # the best round counts: other programs on a core only add to the time
 
 
 @cache
@@ -38,7 +38,7 @@ def _compile() -> Any:
 
 
 def round_trip() -> float:
-    """Seconds that a word takes from one core to another and back, with threads of their own; nan with one core."""
+    """Seconds that a word takes from one core to another and back, by a thread on each; nan with one core."""
     cores = find_cores()[:2]
     if len(cores) < 2:
         return math.nan

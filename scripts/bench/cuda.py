@@ -71,7 +71,7 @@ class PyTorch:
         self.images = torch.from_numpy(images).to("cuda", kind).contiguous(memory_format=torch.channels_last)
         self.network: Any = network
         if mode == "compile":
-            torch._dynamo.reset()  # or it would make one program for all shapes, and give up after some
+            torch._dynamo.reset()  # else it would make one program for all shapes, and give up after some
             self.network = torch.compile(network, mode="max-autotune", dynamic=False)
         self.graph: Any = None
         with torch.inference_mode():
@@ -128,7 +128,7 @@ def _bench(model: Model, precision: str, batch: int, rounds: int, modes: Sequenc
             if not error <= MAX_ERROR:
                 raise ValueError(f"outputs differ from ours by {error:.1e}")
             runners[mode] = runner
-        except Exception as reason:  # whatever another program does wrong leaves only itself out
+        except Exception as reason:  # whatever fails in PyTorch, only that mode is left out
             print(f"{model.name}: {mode} is left out: {' '.join(str(reason).split())[:200]}", file=sys.stderr)
     times: dict[str, list[float]] = {name: [] for name in (*runners, OURS)}
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""An iteration of training in each program: forward, loss, backward and update, of given pictures.
+"""An iteration of training in each program: forward, loss, backward and update, on given pictures.
 
 PyTorch is imported only where it is asked for.
 """
@@ -30,7 +30,7 @@ OURS, COMPILED = "darknet", "torch.compile"
 EAGER = {"PyTorch contiguous": {"channels_last": False}, "PyTorch channels_last": {"channels_last": True}}
 THEIRS: dict[str, dict[str, Any]] = {**EAGER, COMPILED: {"channels_last": True, "compiled": True}}
 
-Iteration = Callable[[], float]  # gives its loss, the mean over the images
+Iteration = Callable[[], float]  # returns its loss, the mean over the images
 
 
 class Iterations:

@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _options(name: str) -> TrainingOptions:
-    """As of a network that is trained on ImageNet."""
+    """The options as for a network that is trained on ImageNet."""
     network = load_network(ROOT / "cfg" / f"{name}.cfg", None, "reference")
     batch = BATCHES[name]
     changed = dict(min_crop=128, max_crop=448, angle=7.0, hue=0.1, saturation=0.75, exposure=0.75, aspect=0.75)

@@ -1,4 +1,4 @@
-"""The networks that are timed: made-up weights and an ONNX file in the cache, and how fast each could be."""
+"""The networks that are timed, with made-up weights and an ONNX file in the cache, and how fast each could be."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Model:
     network : Network
         Without weights.
     cfg, weights, onnx : Path
-        What the others convert from `onnx` lies beside it.
+        What other programs convert from `onnx` is put beside it.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Model:
 def prepare(name: str) -> Model:
     """The files of a packaged network, made where they are not in the cache yet.
 
-    They lie in a folder named after what they are made from, so none is ever out of date.
+    They are in a folder named by a digest of what they are made from, so none is ever out of date.
     """
     cfg = ROOT / "cfg" / f"{name}.cfg"
     sources = b"".join(path.read_bytes() for path in (cfg, MAKE_WEIGHTS, Path(onnx_export.__file__)))
@@ -69,10 +69,10 @@ def prepare(name: str) -> Model:
 
 
 def limit(network: Network, batch: int, gflops: float, gbytes: float) -> float:
-    """Milliseconds at `gflops`, and at `gbytes` a second from memory: what programs are measured against.
+    """Milliseconds at `gflops` GFLOP/s, and at `gbytes` GB/s from memory: what programs are measured against.
 
-    Counted are the operations that remain with the best Winograd tile for each 3 x 3 convolution of stride 1, all
-    others direct, and the matrices of connected layers; not Winograd's transforms, nor what else is moved.
+    This counts the operations that remain with the best Winograd tile for each 3 x 3 convolution of stride 1, those of
+    all other convolutions, direct, and the matrices of connected layers; not Winograd's transforms, nor other traffic.
     """
     seconds = 0.0
     for layer in network.layers:

@@ -11,7 +11,7 @@ from .models import NETWORKS
 
 
 def names(known: Sequence[str]) -> Callable[[str], list[str]]:
-    """The argument ``A,B``, names of which all must be `known`."""
+    """The type of the argument ``A,B``: names, all of which must be `known`."""
 
     def parse(text: str) -> list[str]:
         given = [name for name in text.split(",") if name]

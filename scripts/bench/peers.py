@@ -1,4 +1,4 @@
-"""The programs that are timed, one class each; a class imports its library when it is made.
+"""The programs that are timed, one class each; a class imports its library when it is instantiated.
 
 All compute in float32, unless asked for bfloat16, and get the same number of threads. Otherwise they run as their
 manuals advise.
@@ -138,7 +138,7 @@ class Ncnn:
 
     def _run_one(self, picture: Array) -> Array:
         extractor = self.network.create_extractor()
-        # A Mat only points at the array, which must not go before it does: hence the clone.
+        # A Mat only points at the array, which might be freed before it: hence the clone.
         extractor.input("in0", self.ncnn.Mat(picture).clone())
         _, outputs = extractor.extract("out0")
         return np.array(outputs).reshape(-1)
@@ -148,7 +148,7 @@ def _convert_to_ncnn(model: Model, param: Path, weights: Path) -> None:
     found = find_spec("pnnx")
     if found is None or found.origin is None:
         raise ImportError("No module named 'pnnx'")
-    # Importing the package would load PyTorch; the converter itself is a program that lies in it.
+    # Importing the package would load PyTorch; the converter itself is a program in its folder.
     program = Path(found.origin).with_name("pnnx")
     size = ",".join(map(str, (1, *model.network.input_shape)))
     with TemporaryDirectory(dir=model.onnx.parent) as folder:
@@ -163,7 +163,7 @@ def _convert_to_ncnn(model: Model, param: Path, weights: Path) -> None:
 
 
 class Mnn:
-    """Of high precision, which is float32."""
+    """With its precision "high", which is float32."""
 
     distribution = "MNN"
 
@@ -203,4 +203,4 @@ PEERS: dict[str, Any] = {
     "ncnn": Ncnn,
     "mnn": Mnn,
 }
-NARROW = ("openvino",)  # that run in bfloat16 too
+NARROW = ("openvino",)  # the peers that can run in bfloat16, too

@@ -1,4 +1,4 @@
-"""Pictures like ImageNet's in size."""
+"""Pictures of the size of most of ImageNet's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUALITY = 92  # a JPEG of some 109 KB
 
 
 def draw(folder: Path, count: int) -> list[Path]:
-    """So many JPEGs: noise of several finenesses, as textured as photographs are."""
+    """Draw `count` JPEGs into `folder`: noise at several scales, as textured as photographs are."""
     numbers, paths = np.random.default_rng(0), []
     for number in range(count):
         pixels = np.ones((HEIGHT, WIDTH, 1)) * numbers.uniform(48, 208, 3)  # so that answers differ, too

@@ -1,4 +1,4 @@
-"""Programs that are timed from their start to their end."""
+"""Running programs that are timed from their start to their end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .models import ROOT
 
 
 def run(command: Sequence[str | Path]) -> str:
-    """What a program prints; ends this one where it fails."""
-    # All as they are installed: with their modules compiled, which the first run does where nothing else did.
+    """Run a program and return what it prints; exit where it fails."""
+    # All run as if installed, with their modules compiled, which the first run does where nothing else did.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     if done.returncode:

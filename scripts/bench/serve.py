@@ -39,7 +39,7 @@ DIFFERENCE = 1e-5  # between probabilities of one picture in two batches
 
 
 class Answer(NamedTuple):
-    """What a client was told: of which picture, with what status, and the first guess."""
+    """The answer that a client got: for which picture, with what status, and the first guess."""
 
     picture: int
     status: int
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 
 
 class Load(NamedTuple):
-    """What the clients measured: wall and CPU seconds, and what they were told."""
+    """What the clients measured: wall and CPU seconds, and the answers."""
 
     seconds: float
     cpu: float
@@ -113,13 +113,13 @@ def _predict(network: Classifier, inputs: np.ndarray, count: int) -> None:
 
 
 def _is_right(answer: Answer, expected: Sequence[tuple[int, float]]) -> bool:
-    """Whether a client was told what the library says of its picture."""
+    """Whether a client got the library's answer for its picture."""
     index, probability = expected[answer.picture]
     return answer.status == 200 and answer.number == index and abs(answer.probability - probability) <= DIFFERENCE
 
 
 def _load(port: int, pictures: Sequence[Path], args: argparse.Namespace) -> Load:
-    """What the clients print."""
+    """Run the clients, and return what they measured."""
     program = Path(__file__).with_name("serve_clients.py")
     command: list[str | Path] = [sys.executable, program, str(port), str(args.clients), str(args.count), *pictures]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -141,7 +141,7 @@ def _tell_batches(port: int) -> tuple[float, float]:
 
 @contextmanager
 def _serving(model: Model, args: argparse.Namespace) -> Iterator[int]:
-    """The port at which the program serves a network meanwhile."""
+    """Have the program serve a network within the block; yield its port."""
     command: list[str | Path] = [sys.executable, "-m", "darknet_py", "serve", "-nogpu", "--port", "0"]
     command += ["--threads", str(args.threads), "--queue", str(args.clients), "--timeout", "600"]
     command += [model.cfg, model.weights]

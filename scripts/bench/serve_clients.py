@@ -1,10 +1,10 @@
-"""Clients of a service that cost little: what serve.py runs beside it.
+"""Clients of a service, which take little CPU time; serve.py runs them beside it.
 
     python serve_clients.py PORT CLIENTS COUNT PICTURE...
 
 CLIENTS connections to 127.0.0.1, kept alive, send one request after another until COUNT are answered; the requests are
-made ahead, and answers read when the last has come. Prints JSON: the wall seconds, the CPU seconds that the clients
-took of them, and for each request the number of its picture, its answer's status, and the first guess's index and
+made beforehand, and the answers parsed after the last has come. Prints JSON: the wall seconds, the CPU seconds that the
+clients took, and for each request the number of its picture, its answer's status, and the first guess's index and
 probability.
 """
 
@@ -31,11 +31,11 @@ class Client:
         self.picture, self.left, self.answer = 0, memoryview(b""), b""
 
     def ask(self, picture: int, request: bytes) -> None:
-        """Begin with a request."""
+        """Begin a request, which `send` sends."""
         self.picture, self.left, self.answer = picture, memoryview(request), b""
 
     def send(self) -> bool:
-        """Whether all is sent."""
+        """Send what can be sent now; return whether all is sent."""
         try:
             while self.left:
                 self.left = self.left[self.connection.send(self.left) :]
@@ -44,7 +44,7 @@ class Client:
         return True
 
     def receive(self) -> bool:
-        """Whether all of the answer is there."""
+        """Receive what has come of the answer; return whether all of it is there."""
         part = self.connection.recv(1 << 16)
         if not part:
             sys.exit(f"the connection was closed amid an answer: {self.answer!r}")
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def cpu_seconds() -> float:
-    """That this process has taken."""
+    """The CPU seconds that this process has taken."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 

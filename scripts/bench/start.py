@@ -68,7 +68,7 @@ def _commands(model: Model, picture: Path, threads: int) -> dict[str, list[str |
 
 
 def _best_guess(printed: str) -> str:
-    """The label on the first of the five last lines: ``label: probability``."""
+    """The label on the first of the last five lines: ``label: probability``."""
     return printed.splitlines()[-5].rpartition(":")[0]
 
 

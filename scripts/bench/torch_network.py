@@ -15,7 +15,7 @@ Attributes = dict[str, Any]
 
 
 class TorchNetwork(torch.nn.Module):
-    """The operators of the file in order; each value is let go after its last use."""
+    """Runs the operators of the file in order; each value is freed after its last use."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class TorchNetwork(torch.nn.Module):
 
 
 def _fuse_curves(nodes: Sequence[Any]) -> list[Any]:
-    """The `nodes`, activations of several of them made one, as whoever writes the network in PyTorch would."""
+    """The `nodes`, with activations that consist of several made one, as somebody would write them in PyTorch."""
     made = {node.output[0]: node for node in nodes}
     fused: list[Any] = []
     gone = set()
@@ -66,7 +66,7 @@ def _fuse_curves(nodes: Sequence[Any]) -> list[Any]:
 
 
 def _constant(array: Any) -> Any:
-    """A tensor, weights with their channels last; a list where they are positions."""
+    """A tensor, with channels last where it has four dimensions; of integers, which are positions, a list."""
     if array.dtype.kind == "i":
         return array.tolist()
     tensor = torch.from_numpy(array.copy())
@@ -112,9 +112,9 @@ def _reshape(inputs: list[Any], attributes: Attributes) -> torch.Tensor:
     return x.reshape([d or x.shape[axis] for axis, d in enumerate(shape)])
 
 
-# By what the operators compute of x with which it is multiplied, the last first.
+# The name of an activation x * f(x), by the operators that compute f, the last one first.
 CURVES = {("Sigmoid",): "Silu", ("Tanh", "Softplus"): "Mish"}
-# What activations take is a convolution's or an addition's output, which nothing else reads.
+# Activations work in place: their input is a convolution's or an addition's output, which nothing else reads.
 OPERATORS: dict[str, Callable[[list[Any], Attributes], torch.Tensor]] = {
     "Add": lambda inputs, attributes: inputs[0] + inputs[1],
     "Concat": lambda inputs, attributes: torch.cat(inputs, attributes["axis"]),

@@ -1,4 +1,4 @@
-"""A network of this project as a PyTorch module that trains: the same layers, the same first weights."""
+"""Training a network of this project in PyTorch: with the same layers, from the same first weights."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class TorchTraining:
     parameters : Parameters
         The first ones.
     channels_last : bool
-        Whether pictures and weights lie so.
+        Whether pictures and weights are stored so.
     compiled : bool
-        Whether forward, loss and backward are compiled, by the first step; a C++ compiler must be there.
+        Whether forward, loss and backward are compiled, by the first step; this needs a C++ compiler.
     rate, momentum, decay : float
-        Of the update; weights alone decay.
+        Of the update; only weights decay.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TorchTraining:
         self.optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=True)
 
     def step(self, images: torch.Tensor, classes: torch.Tensor) -> float:
-        """One iteration; the loss, its mean over the images."""
+        """Run one iteration; return the loss, its mean over the images."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.measure(images, classes)
         loss.backward()
@@ -73,7 +73,7 @@ class TorchTraining:
         return functional.cross_entropy(self._forward(images), classes)
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
-        """What goes into the softmax."""
+        """The input of the softmax."""
         x = images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
         values = {-1: x}
         for layer, tensors in zip(self.layers, self.tensors, strict=True):

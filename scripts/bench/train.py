@@ -21,7 +21,7 @@ from .options import make_parser
 
 PAUSE = 0.2  # seconds, after which the other's threads sleep
 MOST_APART = 0.02  # losses, relatively: PyTorch's epsilon differs
-MOST_DROPPED_OUT = 0.1  # where each drops other values out
+MOST_DROPPED_OUT = 0.1  # likewise with dropout, where each drops other values
 
 
 def main() -> int:
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _begin(runs: dict[str, Iteration]) -> dict[str, float]:
-    """The losses of first iterations; who cannot compile is told, and left out."""
+    """The losses of the first iterations; a program that cannot compile is reported, and left out."""
     losses = {}
     for program, run in list(runs.items()):
         start = time.perf_counter()

@@ -27,7 +27,7 @@ from .programs import run
 
 DRAW = ROOT / "tests" / "golden" / "make_images.py"
 LABELS = ROOT / "data" / "imagenet.labels.list"
-DIFFERENCE = 0.02  # of the images, between the counts of right answers: OpenCV decodes and resizes a little otherwise
+DIFFERENCE = 0.02  # of the images, between the counts of right answers: OpenCV decodes and resizes slightly differently
 
 
 def main() -> int:

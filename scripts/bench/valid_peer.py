@@ -1,6 +1,6 @@
 """What somebody would write with ONNX Runtime to measure a network well: MODEL LABELS LIST THREADS.
 
-A pool decodes and crops ahead with OpenCV, whose calls leave Python's lock, while the session works on batches of 8.
+A pool decodes and crops ahead with OpenCV, whose calls release Python's lock, while the session runs batches of 8.
 """
 
 import sys
