@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from support_cli import Answer
 
-# An assertion that fails in these tells its values, as in a test.
+# Assertions that fail in these modules print their values, as in a test.
 pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glob("support*.py")))
 # How long an example takes says something about the machine, not about the program.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -33,13 +33,13 @@ needs_reference = pytest.mark.skipif(
 
 
 def run_golden(script: str, *arguments: object) -> None:
-    """Run a script of the folder with the recorded answers, which makes what they are of."""
+    """Run a script of the folder with the recorded answers, which makes the inputs of these."""
     subprocess.run([sys.executable, str(GOLDEN / script), *map(str, arguments)], check=True)
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program's cache for all tests that start it, with the kernels that these tests run, too."""
+    """The cache of the program for all tests that start it, with the kernels that the tests themselves run, too."""
     from darknet_py.cache import cache_dir, keep
     from darknet_py.engines.cpu import jit
 
@@ -50,7 +50,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn shapes in class folders, of which no test changes anything."""
+    """Drawn shapes in class folders, which no test changes."""
     from support_trainer import draw_folders
 
     return draw_folders(tmp_path_factory.mktemp("shapes") / "pics", 10)
@@ -58,7 +58,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def darknet(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the program in this process; its exit code and what it printed."""
+    """Run the program in this process; return its exit code and what it printed."""
     from darknet_py.cli import main
 
     def darknet(*arguments: str) -> tuple[int, str, str]:
@@ -77,7 +77,7 @@ def train(folder: Path, cache: Path) -> Callable[..., Answer]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Networks drawn by chance have layers that engines have no kernel for.
+    # Randomly drawn networks have layers for which engines have no kernel.
     config.addinivalue_line("filterwarnings", "ignore:layers that run by their definitions")
     config.addinivalue_line("markers", "slow: takes seconds; runs after all others")
 

@@ -33,7 +33,7 @@ H100 = {
     "maxSharedMemoryPerBlock": 48 << 10, "maxSharedMemoryPerBlockOptin": 227 << 10,
     "reservedSharedMemoryPerBlock": 1024,
 }  # fmt: skip
-# What cuDNN asks of the driver: functions that make something, others that load kernels, and those that want a GPU.
+# What cuDNN calls in the driver: functions that make something, others that load kernels, and those that need a GPU.
 MAKING = "cuLibraryLoadData cuLibraryLoadFromFile cuLibraryGetKernel cuKernelGetFunction cuModuleLoadData "
 MAKING += "cuModuleGetFunction"
 LOADING = "cuLibraryUnload cuModuleUnload cuKernelSetAttribute cuKernelGetAttribute cuTensorMapEncodeIm2col "
@@ -45,7 +45,7 @@ BODIES = {MAKING: "*made = made; return 0;", LOADING: "return 0;", REFUSED: "ret
 
 
 def load_driver(folder):
-    """Load a libcuda.so.1 that does nothing, here and in other processes, where this machine has none."""
+    """Where this machine has no libcuda.so.1, load one that does nothing, here and in other processes."""
     try:
         ctypes.CDLL("libcuda.so.1")
         return
@@ -59,7 +59,7 @@ def load_driver(folder):
 
 
 def plan(cudnn, network, precision):
-    """How many convolutions, graphs and planned ones there are; and the names of the plans."""
+    """The numbers of convolutions, of graphs and of graphs with plans; and the names of the plans."""
     program = compile_steps(network.layers, PACK)
     layout = lay_out(program, network.layers, precision, 1)
     products = {layer.index for layer in network.layers if type(layer) in WINDOWS}

@@ -1,4 +1,4 @@
-"""cuDNN that is not there: the graphs of NVIDIA's frontend to it, computed by NumPy in this machine's memory."""
+"""A stand-in for cuDNN: computes the graphs of NVIDIA's frontend to it by NumPy, in this machine's memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HostCudnn(Cudnn):
     Attributes
     ----------
     refused : list of str
-        The plans that it was told to let go of.
+        The plans that it was told to give up.
     """
 
     def __init__(self, *names):

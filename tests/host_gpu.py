@@ -1,4 +1,4 @@
-"""A GPU that is not there: the CUDA engine's kernels, compiled by g++ and run on this machine's CPU."""
+"""A stand-in for a GPU: the CUDA engine's kernels, compiled by g++ and run on this machine's CPU."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from darknet_py.engines.cuda.kernels import Launch
 
 INTRINSICS = Path(__file__).parent / "host_gpu.cuh"
 FOLDER = tempfile.TemporaryDirectory(prefix="host-gpu-")  # of the compiled kernels, as long as the tests run
-GUARD = 256  # bytes round each memory, of NaN
+GUARD = 256  # bytes of NaN on either side of each memory
 NAN = 0xFF
 OLD, NEW = (7, 5), (9, 0)  # compute capabilities without and with tensor cores
-BOUNDS = {"float32": 5e-5, "tf32": 0.02, "float16": 0.02, "bfloat16": 0.15}  # of errors
+BOUNDS = {"float32": 5e-5, "tf32": 0.02, "float16": 0.02, "bfloat16": 0.15}  # for errors
 ROUNDINGS = {"float32": 3e-7, "tf32": 1e-3, "float16": 1e-3, "bfloat16": 8e-3}
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++, which compiles kernels for the CPU")
@@ -46,7 +46,7 @@ class HostMemory:
 
 
 class HostGpu:
-    """What `darknet_py.engines.cuda.device.Device` is, on the CPU."""
+    """The counterpart on the CPU of `darknet_py.engines.cuda.device.Device`."""
 
     name = "host"
     versions = "g++"
@@ -74,13 +74,13 @@ class HostGpu:
         return None
 
     def check(self):
-        """Hold all guards to be whole."""
+        """Assert that all guards are intact."""
         for memory in self.memories:
             memory.check()
 
 
 class HostQueue:
-    """Does at once what it is asked for."""
+    """Does at once all that it is told to."""
 
     def __init__(self, gpu):
         self.gpu = gpu
@@ -112,7 +112,7 @@ class HostQueue:
 
 
 def check(network, precision="float32", pictures=2, capability=NEW, tuner=None, parameters=None):
-    """Hold the engine's answers to the definitions, and all guards round its memories to be whole."""
+    """Compare the engine's answers with the definitions, and assert that all guards round its memories are intact."""
     parameters = parameters or random_parameters(network.layers)
     batch = random_array((pictures, *network.input_shape))
     expected = run_engine("reference", network.layers, parameters, batch)
@@ -145,7 +145,7 @@ def run(launch):
 
 @cache
 def compile_kernel(kernel):
-    """What launches `kernel`, the size of its arguments, and what counts conflicts of banks and overruns of memory."""
+    """What launches `kernel`, the size of its arguments, and what counts bank conflicts and overruns of memory."""
     entry = (
         f'extern "C" void run(const void* arguments, const u32* grid, u32 threads, u32 shared) {{'
         f" launch({kernel.name}, *(const {kernel.structure}*)arguments, grid, threads, shared); }}\n"
@@ -158,7 +158,7 @@ def compile_kernel(kernel):
 
 
 def build(text):
-    """The path of a library made of `text`."""
+    """Compile `text` into a library; return its path."""
     path = Path(FOLDER.name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
     compile_text(text, path, ".cpp", "-shared", "-include", headers())
     return path
@@ -166,7 +166,7 @@ def build(text):
 
 @cache
 def headers():
-    """Those of C++ that kernels stand on, compiled once: they were half of a kernel's 0.35 s."""
+    """The C++ headers that kernels need, precompiled: they took half of a kernel's 0.35 s."""
     path = Path(FOLDER.name) / "headers.hpp"
     included = [line for line in INTRINSICS.read_text().splitlines() if line.startswith("#include")]
     compile_text("\n".join(included), path.with_suffix(".hpp.gch"), "", "-x", "c++-header")

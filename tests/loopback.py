@@ -1,4 +1,4 @@
-"""A web server on the loopback address that answers each request as the test lays down."""
+"""A web server on the loopback address that answers each request as the test says."""
 
 from __future__ import annotations
 

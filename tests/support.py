@@ -23,7 +23,7 @@ RESIZABLE = ("tiny", "darknet", "extraction", "darknet19", "darknet19_448", "den
 
 
 def cfg_text(sections: Iterable[Words]) -> str:
-    """The sections as the lines of a cfg."""
+    """The text of a cfg with these sections."""
     return "".join(
         f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in options.items()) for name, options in sections
     )
@@ -70,7 +70,7 @@ def run_engine(
     threads: int = 1,
     precision: str = "float32",
 ) -> Array:
-    """What the engine `name` answers to `batch`."""
+    """The answers of the engine `name` to `batch`."""
     return open_engine(name, layers, parameters, threads, None, precision).plan(layers).run(batch)
 
 
@@ -83,7 +83,7 @@ def own_error(
 ) -> float:
     """How far the definitions' `answers` move, relative to their scale, where `batch` moves by about its `rounding`.
 
-    A network that divides by what is next to nothing makes large errors of small ones.
+    A network that divides by almost 0 makes large errors of small ones.
     """
     noise = np.float32(1) + np.float32(rounding) * random_array(batch.shape, 1)
     return float(np.abs(run_engine("reference", layers, parameters, batch * noise) - answers).max() / scale_of(answers))
@@ -95,7 +95,7 @@ def scale_of(answers: Array) -> float:
 
 
 def assert_close(actual: Array, expected: Array, bound: float) -> None:
-    """Hold `actual` to `expected` within `bound`, relative to the largest value, or to 1 where all are smaller."""
+    """Assert `actual` to be `expected` within `bound`, relative to the largest value, or to 1 where all are smaller."""
     assert actual.dtype == np.float32
     assert actual.shape == expected.shape
     scale = scale_of(expected)

@@ -1,7 +1,7 @@
-"""Cases of what goes wrong at a user's desk: the files that make one, and what the program must answer.
+"""Cases of wrong and odd input from users: the files of each case, and what the program must answer.
 
-Refused means: the wanted exit code, one line on standard error that says where, what and why, nothing on standard
-output. Accepted means: exit code 0 and the answer that the plain input gives.
+Refused means: the expected exit code, one line on standard error that says where, what and why, nothing on standard
+output. Accepted means: exit code 0 and the same answer as for the plain input.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PAGE = b"<!DOCTYPE html>\n<html><body>404 Not Found</body></html>\n"
 
 
 class Row(NamedTuple):
-    """One case: the fault, the files that have it, how the message begins, the command's words, the exit code."""
+    """A case: the fault, the files that have it, how the message begins, the command's words, the exit code."""
 
     fault: str
     files: Mapping[str, Content]
@@ -57,7 +57,7 @@ class Row(NamedTuple):
 
 
 def rows(*table: Row) -> pytest.MarkDecorator:
-    """Run a test for each of `table`; no two are of one name."""
+    """Run a test for each row of `table`, whose names must differ."""
     assert len({row.fault for row in table}) == len(table)
     return pytest.mark.parametrize("row", table, ids=lambda row: row.fault)
 
@@ -83,7 +83,7 @@ class Program:
 
 
 def answer_plainly(folder: Path, cache: Path) -> str:
-    """The answer to the plain input, written to `folder`, without its time."""
+    """Write the plain input to `folder`; return the answer to it, without its time."""
     make(folder, PLAIN)
     answer = Program(folder, cache)(CLASSIFY)
     assert (answer.code, answer.complaints, len(answer.out.splitlines())) == (0, [], 6)
@@ -91,7 +91,7 @@ def answer_plainly(folder: Path, cache: Path) -> str:
 
 
 def check_refused(answer: Answer, says: str, code: int = BAD) -> None:
-    """Hold an answer to a refusal that begins with `says`."""
+    """Assert that an answer is a refusal that begins with `says`."""
     line, end, rest = answer.err.partition("\n")
     assert line.startswith(f"darknet: {says}")
     assert (end, rest) == ("\n", "")
@@ -99,6 +99,6 @@ def check_refused(answer: Answer, says: str, code: int = BAD) -> None:
 
 
 def check_accepted(answer: Answer, row: Row, expected: str) -> None:
-    """Hold an answer to the `expected` one, with a warning where the row has one."""
+    """Assert that an answer is the `expected` one, with a warning where the row has one."""
     assert answer.complaints == ([f"warning: {row.says}"] if row.says else [])
     assert (answer.code, answer.untimed) == (0, expected)

@@ -11,7 +11,7 @@ CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 
 
 def missing() -> str:
-    """What tests with a browser need and this machine has not."""
+    """What tests with a browser need and this machine lacks."""
     paths = [path for path in (CHROMIUM, DRIVER) if shutil.which(path) is None]
     try:
         import selenium  # noqa: F401
@@ -21,7 +21,7 @@ def missing() -> str:
 
 
 def open_chromium(folder: Path, *more: str) -> Any:
-    """The browser, which keeps its own files in `folder`; `more` are options of it."""
+    """The browser, which keeps its own files in `folder`; `more` are further options of it."""
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
     options = ChromeOptions()
@@ -45,7 +45,7 @@ def open_chromium(folder: Path, *more: str) -> Any:
 
 
 def show(driver: Any, theme: str, width: int) -> None:
-    """Set what the system likes, and the width of the window."""
+    """Set the system's preferences, and the width of the window."""
     preference = {"name": "prefers-color-scheme", "value": theme}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [preference]})
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}

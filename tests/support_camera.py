@@ -1,4 +1,4 @@
-"""A camera that is not there: `camera.c`, compiled and preloaded into the program, which OpenCV reads as any other."""
+"""A stand-in for a camera: `camera.c`, compiled and preloaded into the program; OpenCV reads it as any other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Frame = npt.NDArray[np.uint8] | bytes  # YUYV, or a JPEG
 
 
 def import_opencv() -> ModuleType:
-    """OpenCV as the program loads it, with what it may say: that is set when it is first imported. Skips without it."""
+    """Import OpenCV as the program does, as what it may log is set at its first import. Skips where it is missing."""
     try:
         return load_opencv()
     except EngineError as error:
@@ -31,7 +31,7 @@ def import_opencv() -> ModuleType:
 
 
 def build_camera(folder: Path) -> Path:
-    """The library that is preloaded; skips where it cannot be made."""
+    """Build the library that is preloaded; skips where that fails."""
     if sys.platform != "linux":
         pytest.skip("cameras are V4L2's, of Linux")
     compiler = shutil.which("cc")
@@ -53,20 +53,20 @@ def to_yuyv(picture: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 class Camera:
-    """What the environment tells `library` of a camera.
+    """A camera, as the environment describes it to `library`.
 
     Parameters
     ----------
     library : path
-        As `build_camera` makes it.
+        From `build_camera`.
     folder : path
         Where its pictures are kept.
     frames : list
-        Its pictures; the last one stays.
+        Its pictures; the last one is repeated.
     size : tuple
         Width and height of each.
     more : str or int
-        Further words of `camera.c`, as ``rate=30`` or ``fault="DQBUF ENODEV 20"``; of an error its name.
+        Further settings of `camera.c`, such as ``rate=30`` or ``fault="DQBUF ENODEV 20"``, with an error's name.
     """
 
     def __init__(

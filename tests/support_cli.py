@@ -1,4 +1,4 @@
-"""Running the program as a user does: in a process of its own, with pipes or at a terminal."""
+"""Running the program as a user does: in its own process, with pipes or at a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conftest import ROOT
 PROGRAM = (sys.executable, "-m", "darknet_py")
 PATIENCE = 300  # seconds; kernels may have to be compiled first
 SCREEN_PATIENCE = 60
-# A terminal becomes the one that controls the program, so that Ctrl-C typed there interrupts it.
+# A terminal becomes the program's controlling terminal, so that Ctrl-C typed there interrupts it.
 _TAKE_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -99,7 +99,7 @@ def finish(process: subprocess.Popen[str]) -> Answer:
 
 
 def limit_files(size: int) -> Callable[[], None]:
-    """What lets no file of a process become larger than `size` bytes, for its `preexec_fn`: as a full disk."""
+    """A `preexec_fn` that lets no file of a process grow beyond `size` bytes, as a full disk does."""
     import resource
 
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
@@ -124,7 +124,7 @@ class Terminal:
         self.master, slave = pty.openpty()
         self.screen = ""
         command = [sys.executable, "-c", _TAKE_TERMINAL, *PROGRAM, *map(str, arguments)]
-        # Of readline nothing but what the program asks for: no colours, no settings of the user's.
+        # Readline with nothing but what the program asks for: no colours, no settings of the user's.
         plain = {**env, "TERM": "dumb", "INPUTRC": os.devnull}
         self.process = subprocess.Popen(
             command,
@@ -151,7 +151,7 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def read_until(self, text: str) -> str:
-        """What appears up to `text` and with it."""
+        """What appears up to and including `text`."""
         end = time.monotonic() + SCREEN_PATIENCE
         while text not in self.screen:
             assert self._read(end - time.monotonic()), f"{text!r} did not appear; {self.screen!r} did"
@@ -160,7 +160,7 @@ class Terminal:
 
     @property
     def echoes(self) -> bool:
-        """Whether the terminal shows what is typed, as it must when a program has left it."""
+        """Whether the terminal shows what is typed, as it must after a program has ended."""
         import termios
 
         return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)

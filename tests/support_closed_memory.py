@@ -1,4 +1,4 @@
-"""Memory between pages that nobody may read."""
+"""Memory between pages that must not be accessed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ between[:] = np.arange(page) % 251
 
 
 def run_between_closed_pages(script: str) -> None:
-    """Run a script in which `between` is an array of a page; fail where it fails, or reads a byte beside it."""
+    """Run a script in which `between` is an array of one page; fail where it fails, or reads a byte outside that."""
     program = f"{BEFORE}{textwrap.dedent(script)}\nprint('done')"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

@@ -20,9 +20,9 @@ OTHER = random.Random(2).randbytes(1000)
 
 
 def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let `made`, whose content is BODY, be the only published file, and a cache below `folder` be the program's.
+    """Make `made`, whose content is BODY, the only published file, and a folder below `folder` the program's cache.
 
-    It is received in small blocks. The result is where the cache has it, an empty folder.
+    The file is received in small blocks. Returns the folder, still empty, in which the cache puts it.
     """
     (folder / "body").write_bytes(BODY)
     made = Published((len(BODY), len(BODY) + 4), content_id(folder / "body"))
@@ -38,7 +38,7 @@ def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[loopback.Server]:
-    """A server that sends BODY, or what the test lays down; `made` is asked of it."""
+    """A server that sends BODY, or what the test says; `made` is downloaded from it."""
     with loopback.serving() as server:
         server.answers = [loopback.file(BODY)]
         monkeypatch.setenv("DARKNET_PY_BASE_URL", server.url)
@@ -46,14 +46,14 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[loopback.Server]:
 
 
 def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that would have been waited between requests, and are not."""
+    """Record the seconds to wait between requests, instead of waiting."""
     seconds: list[float] = []
     monkeypatch.setattr(downloads.time, "sleep", seconds.append)
     return seconds
 
 
 def failure(kind: type[DarknetError] = FetchError) -> str:
-    """Fetch `made`, which must fail, and give the line that the user reads."""
+    """Fetch `made`, which must fail; return the line that the user reads."""
     with pytest.raises(DarknetError) as caught:
         fetch("made")
     assert isinstance(caught.value, kind)

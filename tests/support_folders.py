@@ -7,7 +7,7 @@ import os
 
 
 def refuse_folder(monkeypatch, name):
-    """Have the system refuse to read folders of that name."""
+    """Let the system refuse to read folders of that name."""
     scandir = os.scandir
 
     def refuse(folder):

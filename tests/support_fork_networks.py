@@ -1,4 +1,4 @@
-"""Layers and options of AlexeyAB's fork and of older darknets, drawn by chance for the shapes so far."""
+"""Layers and options of AlexeyAB's fork and of older darknets, drawn at random to fit the shapes so far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from darknet_py.layers.activations import ACTIVATIONS
 
-MOST_SIDE = 10  # that pictures are made larger up to
+MOST_SIDE = 10  # the largest side to which pictures are enlarged
 
 OTHER_FORK_LAYERS = (
     ("shortcut", {"from": "0,-1"}),
@@ -33,13 +33,13 @@ OTHER_FORK_LAYERS = (
 )
 TREES = tempfile.TemporaryDirectory(prefix="trees-")  # as long as the tests run
 switches = st.integers(0, 1)
-# A stair would make a large difference of a small one.
+# stair would make a large difference of a small one.
 activations = st.sampled_from([name for name in ACTIVATIONS if name != "stair"])
 slopes = st.sampled_from(["linear", "leaky", "relu", "relie"])
 
 
 class Shapes(list):
-    """Those of the input and of all layers, some of which no later layer may name."""
+    """The shapes of the input and of all layers, some of which no later layer may name."""
 
     def __init__(self, source):
         super().__init__([source])
@@ -55,13 +55,13 @@ def _divisors(number, most=4):
 
 
 def _sides(shape):
-    """What both sides can be divided by."""
+    """The numbers by which both sides can be divided."""
     return [n for n in (1, 2, 3) if shape.height % n == shape.width % n == 0]
 
 
 @st.composite
 def convolution_extras(draw, shapes, size, padding, stride):
-    """What kernels do not know of a convolution; nothing, mostly."""
+    """Options of a convolution that kernels do not support; mostly none."""
     extras = draw(
         st.sampled_from(
             [{}] * 12
@@ -72,14 +72,14 @@ def convolution_extras(draw, shapes, size, padding, stride):
     )
     if "dilation" in extras and 2 * padding != size - 1:
         return {}
-    if "xnor" in extras and len(shapes) > 1:  # behind another layer a sign may turn with a rounding
+    if "xnor" in extras and len(shapes) > 1:  # not after another layer, where rounding may flip a sign
         return {}
     return {} if any(extras.get(key, stride) < stride for key in ("stride_x", "stride_y")) else extras
 
 
 @st.composite
 def maxpool_extras(draw, shapes):
-    """What kernels do not know of a maxpool; nothing, mostly."""
+    """Options of a maxpool that kernels do not support; mostly none."""
     depth = st.fixed_dictionaries(
         {"maxpool_depth": st.just(1), "out_channels": st.integers(1, min(6, shapes[-1].channels))}
     )
@@ -166,7 +166,7 @@ def several(draw, shapes):
 
 @st.composite
 def scaled(draw, shapes):
-    """Layers that scale a picture's channels by what all of it says, or its cells."""
+    """Layers that scale a picture's channels by factors from the whole picture, or its cells by others."""
     if len(shapes) - 2 in shapes.unnamed:
         return []
     if draw(switches):

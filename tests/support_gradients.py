@@ -18,13 +18,13 @@ def random_doubles(shape: Sequence[int], seed: int = 0) -> Any:
 
 
 def double_parameters(layer: Layer) -> dict[str, Any]:
-    """Parameters in double precision; scales and variances lie above 0."""
+    """Parameters in double precision; scales and variances are above 0."""
     arrays = {name: random_doubles(p.shape, i) for i, (name, p) in enumerate(layer.parameters.items())}
     return {name: 0.5 + np.abs(a) if name in ("scales", "variances") else a for name, a in arrays.items()}
 
 
 def difference(objective: Callable[[], float], array: Any) -> Any:
-    """The gradient of `objective` by each value of `array`, which it looks at."""
+    """The gradient of `objective` by each value of `array`, on which it depends."""
     gradient = np.empty_like(array)
     for place in np.ndindex(*array.shape):
         middle = array[place]
@@ -43,7 +43,7 @@ def check_gradients(
     drawn: Mapping[str, Any] | None = None,
     loose: Mapping[str, float] | None = None,
 ) -> None:
-    """Hold `backward` to central differences of `train`, for each input and each parameter that is learned.
+    """Compare `backward` with central differences of `train`, for each input and each parameter that is learned.
 
     `loose` names parameters whose gradient may be off by more than rounding, relative to its largest value.
     """

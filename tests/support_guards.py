@@ -1,4 +1,4 @@
-"""Memory that kernels are given, between guards that tell where they read or write beside it."""
+"""Memory for kernels, between guards that show where they read or write outside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAN = 0xFF
 
 @contextmanager
 def guards() -> Iterator[None]:
-    """Let all memory that is allocated for kernels lie between guards; hold them to be whole at the end."""
+    """Put all memory that is allocated for kernels between guards; assert at the end that these are intact."""
     allocated: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]] = []
 
     def guarded(size: int) -> npt.NDArray[np.uint8]:

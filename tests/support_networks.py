@@ -1,4 +1,4 @@
-"""Networks of a few layers, drawn by chance."""
+"""Networks of a few layers, drawn at random."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def convolutions(draw):
 
 @st.composite
 def depthwise_networks(draw):
-    """A convolution of any geometry of which each filter has a channel of its own, perhaps between other layers.
+    """A depthwise convolution of any geometry, perhaps between other layers.
 
-    What is before and after it puts its values into pictures of more channels, or adds something to its output.
+    The layers before and after it put its values into pictures of more channels, or add something to its output.
     """
     channels, (height, width) = draw(st.sampled_from([1, 3, 8, 13, 16, 24, 40, 72])), draw(SIDES)
     size = draw(st.sampled_from([1, 2, 3, 3, 3, 3, 5, 5, 5, 7]))
@@ -91,7 +91,7 @@ def depthwise_networks(draw):
 
 @st.composite
 def networks(draw):
-    """A network of a few layers of all kinds, whose joins go where they may."""
+    """A network of a few layers of all kinds, with joins wherever they may be."""
     shape, sections = draw(_sections())
     sections += draw(st.sampled_from([[], [], [("cost", {})], [("avgpool", {}), ("softmax", {}), ("cost", {})]]))
     return _make(shape, sections, draw(_dialects))
@@ -99,7 +99,7 @@ def networks(draw):
 
 @st.composite
 def planes(draw):
-    """A layer that goes through all numbers once, of planes of any size and any number of channels."""
+    """A layer that reads all values once, on planes of any size and any number of channels."""
     channels = draw(st.one_of(st.integers(1, 40), st.sampled_from([48, 64, 100])))
     sides = [draw(st.integers(1, 120)), draw(st.integers(1, 120 if channels <= 10 else 9))]
     shape = Shape(channels, *draw(st.permutations(sides)))
@@ -134,9 +134,10 @@ def planes(draw):
 
 @st.composite
 def trained_networks(draw, apart=False):
-    """The same, of which only the last layers measure a loss; some layers are frozen, and some end training.
+    """The same, but only the last layers measure a loss; some layers are frozen, and some end training.
 
-    With `apart` what becomes of a picture does not depend on the others of its mini-batch, nor, crops apart, on chance.
+    With `apart`, the outputs for a picture do not depend on the others of its mini-batch, nor, except for crops, on
+    chance.
     """
     shape, sections = draw(_sections())
     for number, (kind, options) in enumerate(sections):
@@ -220,7 +221,7 @@ def _sections(draw):
 
 @st.composite
 def _wide(draw):
-    """Two convolutions of enough channels for the algorithms that want them in whole registers."""
+    """Two convolutions of enough channels for the algorithms that need them in whole registers."""
     first, second = (draw(st.sampled_from([16, 20, 32, 33, 64])) for _ in range(2))
     size, stride = draw(st.sampled_from([(3, 2), (3, 1), (1, 1), (4, 2), (5, 1), (5, 2), (5, 3)]))
     groups = draw(st.sampled_from([1, 1, 2] if first % 32 == second % 32 == 0 else [1]))
@@ -234,7 +235,7 @@ def _wide(draw):
 
 @st.composite
 def _convolutional(draw, shapes, alike=False):
-    """With `alike` the output's shape is the input's, as shortcuts mostly want it."""
+    """With `alike`, the output's shape is the input's, as shortcuts mostly need it."""
     source = shapes[-1]
     several = [n for n in (1, 1, 2, 3, 4, 8, 17) if source.channels % n == 0]
     groups = draw(st.sampled_from([*several, source.channels]))
@@ -336,7 +337,7 @@ CANCELLING = make_network(
 
 
 def cancelling_parameters():
-    """With variances of 0 where a layer gives just what its normalization subtracts, so that the bias is left."""
+    """With variances of 0 where a layer's output is just what its normalization subtracts, so that the bias is left."""
     parameters = random_parameters(CANCELLING.layers)
     for arrays in parameters:
         for name in ("weights", "means", "variances"):

@@ -1,4 +1,4 @@
-"""Runs made up for the tests of pages, and what is on a page."""
+"""Made-up runs for the tests of pages, and what is on a page."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
     def check_references(self):
-        """Hold that it refers to nothing outside, and with each link and label to what is there."""
+        """Assert that it refers to nothing outside, and that the target of each link and label is there."""
         assert not re.search(r"https?:|//[a-z]|url\(|@import|image-set|srcset", self.source)
         assert self.all("link") == self.all("iframe") == self.all("form") == []
         assert self.all("script") == [{}]

@@ -22,7 +22,7 @@ class _Program(ctypes.Structure):
 
 
 def deny_affinity() -> bool:
-    """Have both calls refused from now on, in what this process starts, too; whether that could be had."""
+    """Refuse both calls from now on, also in processes that this one starts; return whether that was possible."""
     numbers = AFFINITY.get(platform.machine(), ())
     steps = [(LOAD, 0, 0, 0)]
     for number in numbers:

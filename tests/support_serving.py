@@ -15,7 +15,7 @@ LIBRARIES = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "h
 
 
 def missing() -> str:
-    """What of the libraries is not installed."""
+    """Which of the libraries are not installed."""
     names = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     return f"no {' and '.join(names)} (pip install '.[dev]')" if names else ""
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from support import cfg_text
 
-# What lies inside a shape: of places x, y, their distance r from its middle, which is at most 1, and their angle.
+# Whether a place is inside a shape of radius 1: by its x, y, its distance r from the middle, and its angle.
 SHAPES = {
     "circle": lambda x, y, r, angle: r < 1,
     "crescent": lambda x, y, r, angle: (r < 1) & (np.hypot(x - 0.5, y) > 0.8),

@@ -22,7 +22,7 @@ from darknet_py.network import Network
 from darknet_py.parameters import Parameters
 from darknet_py.weights import load_weights
 
-MOST_RECORDED = 8000  # values; of more every 97th is recorded
+MOST_RECORDED = 8000  # values; where there are more, every 97th is recorded
 LEARNED = ("biases", "scales", "weights")  # as the first gradients are recorded, layer by layer
 
 
@@ -40,7 +40,7 @@ cases = _load_cases()
 
 @cache
 def recorded(name: str) -> dict[str, Array]:
-    """What the C program made of the case `name`, without those of its faults that we do not follow."""
+    """What the C program computed for the case `name`, without those of its faults that we do not follow."""
     with np.load(GOLDEN / "expected_training.npz") as arrays:
         own, right = (
             {key[len(p) :]: arrays[key] for key in arrays if key.startswith(p)} for p in (f"{name}/", f"{name}@right/")
@@ -49,7 +49,7 @@ def recorded(name: str) -> dict[str, Array]:
 
 
 class RecordedDraws:
-    """Draws as NumPy's generator would, but those of the recorded runs."""
+    """Has the methods of NumPy's generator, but gives the numbers that the recorded runs drew."""
 
     def __init__(self) -> None:
         self.draws = cases.Draws()
@@ -108,16 +108,16 @@ def update(plan: TrainingPlan, training: Training, rate: float) -> None:
 
 @dataclass
 class Run:
-    """What came of a run.
+    """The results of a run.
 
     Attributes
     ----------
     losses : list of float
-        Of the iterations, by image.
+        Of the iterations, per image.
     first_gradients : list of array
-        Before the first update, of each layer that has some: biases, scales, weights.
+        Before the first update, of each layer that has any: biases, scales, weights.
     weights : array
-        At the end, as a file has them.
+        At the end, as in a file.
     """
 
     losses: list[float]
@@ -143,7 +143,7 @@ def run_case(engine: str, name: str, training: Training, learning_rates: Iterabl
 
 
 def first_output(name: str, training: Training) -> Array:
-    """What the network's layers give for the first mini-batch, in training."""
+    """The output of the network's layers for the first mini-batch, in training."""
     size = training.batch // training.subdivisions
     values, random = {-1: cases.images(name)[0][:size]}, RecordedDraws()
     for layer, parameters in zip(training.network.layers, training.parameters, strict=True):
@@ -160,11 +160,11 @@ def mini_batch(network: Network, batch: int) -> tuple[Array, Array]:
 
 
 def thin(values: Array) -> Array:
-    """As much of all values together as is recorded."""
+    """The part of all values together that is recorded."""
     return values[:: 97 if values.size > MOST_RECORDED else 1]
 
 
 def _gather_gradients(plan: TrainingPlan) -> list[Array]:
-    """Those of each layer that has some, in the order in which they are recorded."""
+    """The gradients of each layer that has any, in the order in which they are recorded."""
     layers = ([own[name].ravel() for name in LEARNED if name in own] for own in plan.gradients.views)
     return [np.concatenate(arrays) for arrays in layers if arrays]

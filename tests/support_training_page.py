@@ -1,4 +1,4 @@
-"""Training runs made up for the tests of their page."""
+"""Made-up training runs for the tests of their page."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from darknet_py.training.trainer import TrainingProgress
 OPTIONS = TrainingOptions.of(make_network((3, 16, 16), ("softmax", {})), batch=16, max_batches=100)
 FACTS = TrainingFacts("tiny", "cfg/tiny.cfg", "backup/tiny_best.weights", "x.data", OPTIONS, 64)
 CLASSES = 20
-PART = 7  # images of a validation that are told at a time
+PART = 7  # images of a validation in each progress
 
 
 def tell(history: History, **fields: Any) -> TrainingProgress:
-    """What is told after an iteration, or during a validation behind it, that `fields` says."""
+    """The progress after an iteration, or during a validation after it, with the given `fields`."""
     usual = {
         "done": 0, "total": 1600, "fresh": 0, "seconds": 1.0, "iteration": 1, "epoch": 0.25, "loss": 1.0,
         "average": 1.0, "rate": 0.1, "waiting": 0.0, "working": 0.1, "validation": None, "remark": "",
@@ -39,7 +39,7 @@ def tell(history: History, **fields: Any) -> TrainingProgress:
 
 
 def tell_iterations(history: History, first: int, last: int) -> Iterator[TrainingProgress]:
-    """Iterations whose loss falls."""
+    """The progress of iterations whose loss falls."""
     for n in range(first, last + 1):
         history.add_iteration(n, 3 / n + n % 3 / 10, 3 / n + 0.1, 0.1)
         yield tell(history, iteration=n)
@@ -48,7 +48,7 @@ def tell_iterations(history: History, first: int, last: int) -> Iterator[Trainin
 def tell_validation(
     history: History, iteration: int, samples: Sequence[Sample], outcomes: Sequence[Outcome], best: int
 ) -> Iterator[TrainingProgress]:
-    """A validation in parts; `best` is the iteration with the best one, this or one before."""
+    """The progress of a validation in parts; `best` is the iteration with the best one, this or an earlier one."""
     totals = Totals(5)
     for start in range(0, len(samples), PART):
         for outcome in outcomes[start : start + PART]:
@@ -67,7 +67,7 @@ def write_page(
     dataset: Dataset | None = None,
     facts: TrainingFacts = FACTS,
 ) -> Page:
-    """The page of a run that was told so."""
+    """Write the page of a run with this progress."""
     with TrainingPage(str(path), facts, dataset or make_dataset(CLASSES), samples) as page:
         for progress in told:
             page.add(progress)
@@ -75,7 +75,7 @@ def write_page(
 
 
 def tell_run(iterations: int = 100, images: int = 60, every: int = 25) -> Iterator[TrainingProgress]:
-    """A run whose validation after half its iterations, on the images of `make_run`, is the best."""
+    """The progress of a run whose best validation, on the images of `make_run`, is that after half its iterations."""
     history = History()
     samples, outcomes = make_run(images, CLASSES)
     worse = [replace(outcome, guesses=outcome.guesses[::-1]) for outcome in outcomes]

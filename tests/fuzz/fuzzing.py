@@ -1,4 +1,4 @@
-"""A parser under fire: many damaged inputs, of each of which only an answer or a DarknetError of one line may come.
+"""Fuzzing a parser: for each of many damaged inputs, only an answer or a DarknetError of one line may result.
 
 ``DARKNET_PY_FUZZ=N`` runs N cases, divided among the parsers, instead of `CASES` of each, goes on after failures, and
 prints the counts.
@@ -57,12 +57,12 @@ CASE = st.tuples(st.integers(0, BASES - 1), st.lists(st.integers(0, 2**32 - 1), 
 
 
 class HangError(BaseException):
-    """No answer in `HANG` seconds; none of the program's business to catch."""
+    """No answer within `HANG` seconds; the program must not catch this."""
 
 
 @dataclass
 class Tally:
-    """What came of the cases.
+    """The results of the cases.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Tally:
     failures : dict
         By what failed and where: how often, and the smallest case.
     whole : Counter
-        Of the cases without damage, how many were answered.
+        Of the cases without damage, how many were answered and how many not.
     """
 
     answers: int = 0
@@ -113,7 +113,7 @@ class Tally:
 
 
 def fuzz(name: str, make: Callable[[int, Seeds], Any], use: Callable[[Any], object]) -> None:
-    """Hold `use` to an answer or a DarknetError for what `make` gives for each case.
+    """Assert that `use` gives an answer or a DarknetError for what `make` returns for each case.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def fuzz(name: str, make: Callable[[int, Seeds], Any], use: Callable[[Any], obje
 
 
 class Watch:
-    """A context in which one case after another is run and looked at from outside."""
+    """A context in which one case after another is run and watched from outside."""
 
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
@@ -182,9 +182,9 @@ class Watch:
         self._exit.close()
 
     def run(self, use: Callable[[Any], object], case: Any) -> bool:
-        """Count what comes of one case, and say whether it is an answer.
+        """Count the result of one case, and return whether it is an answer.
 
-        AssertionError, or what was raised, where it is neither an answer nor a refusal.
+        Raises AssertionError, or the case's own exception, where the result is neither an answer nor a refusal.
         """
         self._arm()
         peak = _peak()
@@ -222,7 +222,7 @@ class Watch:
         return refusal is None
 
     def _arm(self) -> None:
-        """Have the process ended in `DEAD` seconds, unless this is called again."""
+        """Let the process be ended in `DEAD` seconds, unless this is called again."""
         now = time.monotonic()
         if now - self._armed > DEAD / 10:  # not with each case, as it starts a thread
             faulthandler.dump_traceback_later(DEAD, exit=True, file=self._terminal)
@@ -253,7 +253,7 @@ def memory_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _redirected(name: str, target: int) -> Iterator[None]:
-    """`sys`'s stream of that name, and the descriptor that C libraries write to, sent to the file `target`."""
+    """Redirect the stream of `sys` of that name, and the descriptor that C libraries write to, to the file `target`."""
     number = {"stdout": 1, "stderr": 2}[name]
     getattr(sys, name).flush()
     before = os.dup(number)

@@ -36,7 +36,7 @@ def damage(
     kinds: Sequence[tuple[int, Damage]],
     words: Sequence[bytes],
 ) -> bytes:
-    """`content` after one damage for each of `seeds`, out of `kinds`, which have weights; `words` are put into it."""
+    """Damage `content` once for each of `seeds`, in one of the `kinds`, which have weights; some insert `words`."""
     rng = random.Random()
     weights, damages = zip(*kinds, strict=True)
     for seed in seeds:
@@ -46,7 +46,7 @@ def damage(
 
 
 def _range(content: bytes, rng: random.Random) -> tuple[int, int]:
-    """Where a piece begins and ends; most are short."""
+    """The start and the end of a random piece; most are short."""
     start = rng.randrange(len(content) + 1)
     return start, min(len(content), start + rng.randrange(1, 2 << rng.randrange(10)))
 
@@ -84,7 +84,7 @@ def _insert(content: bytes, rng: random.Random, _: Sequence[bytes]) -> bytes:
 
 
 def _splice(content: bytes, rng: random.Random, _: Sequence[bytes]) -> bytes:
-    """A piece of it comes a second time, elsewhere, between or in the place of other bytes."""
+    """Copy a piece elsewhere, between other bytes or in place of them."""
     start, end = _range(content, rng)
     at = rng.randrange(len(content) + 1)
     return content[:at] + content[start:end] + content[at + (end - start) * rng.randrange(2) :]
@@ -121,7 +121,7 @@ def _misspell(content: bytes, rng: random.Random, _: Sequence[bytes]) -> bytes:
 
 
 def _lines(content: bytes, rng: random.Random, words: Sequence[bytes]) -> bytes:
-    """A line is dropped, doubled, moved, swapped, joined to the next, or a new one comes."""
+    """Drop, double, move or swap a line, join it to the next, or insert a new one."""
     lines = content.split(b"\n")
     here, there = rng.randrange(len(lines)), rng.randrange(len(lines))
     kind = rng.randrange(6)
@@ -143,7 +143,7 @@ def _lines(content: bytes, rng: random.Random, words: Sequence[bytes]) -> bytes:
 
 
 def _many(content: bytes, rng: random.Random, _: Sequence[bytes]) -> bytes:
-    """A line comes up to 65,536 times, as it is or numbered; or a word, within its line."""
+    """Repeat a line up to 65,536 times, as it is or numbered; or a word, within its line."""
     lines = content.split(b"\n")
     at = rng.randrange(len(lines))
     line = lines[at][:200]
@@ -160,7 +160,7 @@ def _many(content: bytes, rng: random.Random, _: Sequence[bytes]) -> bytes:
 
 
 def _field(content: bytes, rng: random.Random, _: Sequence[bytes]) -> bytes:
-    """A number of 1, 2, 4 or 8 bytes becomes an odd one, most often near the beginning, where headers are."""
+    """Replace a number of 1, 2, 4 or 8 bytes by an odd value, most often near the beginning, where headers are."""
     size = rng.choice((1, 2, 4, 4, 8))
     at = rng.randrange(min(len(content), rng.choice((32, 64, 256, 1 << 30))) + 1)
     value = rng.choice(FIELDS) % (1 << 8 * size)

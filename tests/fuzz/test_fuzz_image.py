@@ -21,7 +21,7 @@ from darknet_py.images.fit import PREDICT_MODES, preprocess
 
 pytestmark = pytest.mark.slow
 
-# For each format the modes that it takes, and the options of which one each is chosen.
+# For each format the modes that it supports, and options, of each of which one value is chosen.
 FORMATS: list[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]]] = [
     ("JPEG", ("L", "RGB", "RGB", "CMYK"), {
         "quality": (5, 75, 95), "progressive": (False, True), "optimize": (False, True), "restart_marker_rows": (0, 1),
@@ -43,13 +43,13 @@ FORMATS: list[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]]] = [
     ("DDS", ("RGB", "RGBA"), {}), ("QOI", ("RGB", "RGBA"), {}), ("XBM", ("1",), {}), ("DIB", ("RGB",), {}),
     ("MPO", ("RGB",), {}), ("ICNS", ("RGBA",), {}), ("SPIDER", ("F",), {}), ("MSP", ("1",), {}),
 ]  # fmt: skip
-COMMON = 11  # of `FORMATS`, those that people have
+COMMON = 11  # the first of `FORMATS`, which are in common use
 LARGE = 16_383  # pixels; a picture of 2^28, nearly
 
 
 @functools.lru_cache(None)
 def whole(base: int) -> bytes:
-    """A picture of up to 64 x 64 pixels, or one that takes long or much for what it is."""
+    """A picture of up to 64 x 64 pixels, or one that takes much time or memory for its size."""
     if base >= BASES - len(COSTLY):
         return COSTLY[base - BASES]()
     rng = random.Random(base)
@@ -90,7 +90,7 @@ COSTLY = [many_scans, lambda: many_pixels("PNG"), lambda: many_pixels("TIFF", co
 
 
 def mend_png(data: bytes) -> bytes:
-    """The PNG with the right checksums, so that what is wrong within its chunks is come to."""
+    """The PNG with the right checksums, so that what is wrong within its chunks is reached."""
     parts, start = [data[:8]], 8
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 4], "big")

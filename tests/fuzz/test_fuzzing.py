@@ -1,4 +1,4 @@
-"""What the guard round a case takes for a failure."""
+"""What counts as the failure of a case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(use, case=None):
 
 
 class TwoLinesError(CfgError):
-    """Which escapes what its base class does to all messages."""
+    """An error that evades what its base class does to all messages."""
 
     def __str__(self):
         return "a\nb"
