@@ -33,7 +33,7 @@ print(json.dumps({precision: {name: tell(name, precision) for name in sys.argv[1
 
 
 def list_algorithms(isa):
-    """What this version chooses, by precision and network; another process for another instruction set."""
+    """This version's choices, by precision and network, found in another process, for its instruction set."""
     env = {**os.environ, "DARKNET_PY_ISA": isa, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", LIST, *FIFTEEN], env=env, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Calls in another process: what comes of them, and that they end."""
+"""Calls in another process: their results, and that they end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 300
 
 
 class Unreadable:
-    """What ends the process that reads it."""
+    """An object that ends the process that unpickles it."""
 
     def __reduce__(self):
         return os._exit, (3,)
@@ -34,7 +34,7 @@ def hold(names):
 
 
 def start_and_wait(path):
-    """As a program that is ended meanwhile."""
+    """A program that is ended while it does this."""
     with Aside(hold, [path]):
         time.sleep(PATIENCE)
 

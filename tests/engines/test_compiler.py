@@ -1,4 +1,4 @@
-"""Who compiles which parts of the kernels, and what is told meanwhile."""
+"""Which process compiles which parts of the kernels, and the progress that is reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = [*MODULES, *FUNCTIONS]
 
 
 class Other:
-    """In the place of another process."""
+    """A stand-in for another process."""
 
     def __init__(self, made):
         self.made = made
@@ -26,7 +26,7 @@ class Other:
 
 @pytest.fixture
 def compile_kernels(monkeypatch):
-    """Compile with what another process makes: the objects, what was compiled here, and what was told."""
+    """Compile, given what another process has made; return the objects, what was compiled here, and the progress."""
 
     def compile_kernels(alone, made):
         here, told = [], []

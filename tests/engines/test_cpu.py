@@ -17,7 +17,7 @@ BOUNDS = {"float32": 5e-5, "bfloat16": 0.2}
 
 
 def check(network, seed=0, pictures=1):
-    """Hold what the network answers on the CPU engine to its layers' definitions, in both precisions."""
+    """Compare the network's answers on the CPU engine with its layers' definitions, in both precisions."""
     parameters = random_parameters(network.layers, seed)
     batch = random_array((pictures, *network.input_shape), seed)
     expected = run_engine("reference", network.layers, parameters, batch)
@@ -106,7 +106,7 @@ def test_slopes_of_infinities_and_what_is_no_number_as_they_are_stored(groups, a
 
 @pytest.mark.parametrize("bits", [0x7FC00000, 0x7FFFFFFF, 0xFFFFFFFF])
 def test_what_is_no_number_is_none_in_bfloat16(bits):
-    """Whatever its bits are, which would overflow if they were rounded as those of numbers."""
+    """Whatever its bits are: rounded as those of numbers, they would overflow."""
     sections = ("activation", {"activation": "leaky"}), ("convolutional", {"filters": 40, "activation": "linear"})
     layers = make_network((40, 4, 5), *sections).layers
     batch = random_array((1, 40, 4, 5))
@@ -160,7 +160,7 @@ def test_transposed_matrices_are_read_as_such():
     assert (run_engine("cpu", network.layers, [transposed], batch) == plain).all()
 
 
-# One of everything: its answers may depend on the picture alone.
+# One of everything: answers must depend on the picture alone.
 EVERYTHING = make_network(
     (3, 61, 47),
     ("convolutional", {"filters": 20, "size": 7, "stride": 2, "pad": 1, "batch_normalize": 1, "activation": "leaky"}),

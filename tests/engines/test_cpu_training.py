@@ -18,15 +18,15 @@ from darknet_py.errors import CfgError
 from darknet_py.training.optimizer import learned_parts
 
 NETWORKS = int(os.environ.get("DARKNET_PY_NETWORKS", "60"))
-# Of a gradient's norm; besides, so many times what it moves by where the pictures move by their rounding; and of the
-# largest gradient of the network, for one that is nothing but rounding.
+# Bounds: BOUND of a gradient's norm; besides, MOVES times what it changes by where the pictures change by their
+# rounding; and FLOOR of the network's largest gradient, for one that is nothing but rounding.
 BOUND, MOVES, FLOOR = 1e-4, 30, 1e-5
 ROUNDING = 3e-7, -3e-7, 1e-6
-KINKS = 1e-4, -1e-4  # so far from a kink rounding may choose its side
+KINKS = 1e-4, -1e-4  # this near to a kink, rounding may choose its side
 
 
 def train_once(engine, network, batch, noise=0.0, threads=1):
-    """The loss, and each parameter's gradient, or what a statistic has become."""
+    """The loss, and each parameter's gradient, or a statistic's new value."""
     parameters = random_parameters(network.layers)
     for views in parameters.views:  # a statistic is then a hundredth of the mini-batch's
         if "variances" in views:
@@ -43,7 +43,7 @@ def train_once(engine, network, batch, noise=0.0, threads=1):
 
 
 def _cancels(arrays):
-    """Whether a channel's values differ by little more than their rounding, by which normalization then divides."""
+    """Whether some channel's values differ by little more than their rounding, by which normalization then divides."""
     for label, variances in arrays.items():
         if label.endswith(" variances"):
             means = 100 * arrays[label.replace(" variances", " means")]

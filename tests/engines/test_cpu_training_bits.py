@@ -22,7 +22,7 @@ NETWORKS = int(os.environ.get("DARKNET_PY_NETWORKS", "60"))
 
 
 def train(network, images, truths, threads=1, size=None, engine="cpu", steps=2):
-    """The losses, and the plan, after `steps` over all images, `size` at a time, with a small update between."""
+    """The losses, and the plan, after `steps` over all images, `size` at a time, with small updates in between."""
     size, losses = size or len(images), []
     with mock.patch.object(module, "thread_count", lambda wanted: wanted):  # as many as asked for, on any machine
         plan = compile_training(engine, network.layers, random_parameters(network.layers), size, threads)

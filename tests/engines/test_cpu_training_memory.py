@@ -1,4 +1,4 @@
-"""The memory of a training step: what takes turns in it is there when it is read, and no more is taken than is told."""
+"""The memory of a training step: values that share it are there when they are read, and no more is taken than told."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def single_calls(plan):
 
 
 def step_over_poison(plan, images, truths, random):
-    """A step, in which all memory that nobody needs is NaN, from call to call; none may write there."""
+    """A step in which, at each call, all memory that nothing needs is NaN; no call may write there."""
     memory = plan.buffers.memory
     memory[:] = NAN
     buffers = [buffer for buffer in plan.buffers.all if buffer.first >= 0]
@@ -67,7 +67,7 @@ def step_over_poison(plan, images, truths, random):
 @settings(max_examples=NETWORKS, deadline=None)
 @given(trained_networks(), st.sampled_from([1, 2, 3]))
 def test_no_step_needs_what_was_given_to_others(network, batch):
-    """Bit for bit the same with NaN in all that is free; and again, with what the step before has left."""
+    """The bits are the same with NaN in all free memory, and again with what the step before has left there."""
     try:
         check_trainable(network.layers, batch)
     except CfgError:

@@ -1,4 +1,4 @@
-"""The CUDA engine against the layers' definitions: its own plans and kernels, on the CPU in place of a GPU."""
+"""The CUDA engine against the layers' definitions: its own plans and kernels, on the CPU instead of a GPU."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ CONVOLUTION = make_network(
 
 
 def tilings(precision, capability):
-    """Every tile that a GPU of `capability` may be given, by one thread block each and by three."""
+    """Every tile that a GPU of `capability` may be given, each computed by one thread block and by three."""
     machine = Machine(capability, HostGpu.multiprocessors, HostGpu.shared_limit)
     problem = Convolution(precision, 1, 9, 7, 9, 7, 3, 3, 1, 1, Groups(1, 40, 40), 40, 40)
     tiles = [tile for tile in FORWARD[precision] if isinstance(tile, ImplicitGemm)]
@@ -190,7 +190,7 @@ def test_other_layers_first_between_convolutions_and_last(precision, channels, s
 @needs_compiler
 @pytest.mark.parametrize("filters", [1, 20])
 def test_bfloat16_rounds_no_picture_that_a_convolution_reads(filters):
-    """A difference that it has, of numbers that it has not; what is infinite stays it."""
+    """Differences are exact in bfloat16 although its numbers do not hold the pictures; infinity stays infinite."""
     network = make_network((3, 4, 5), ("convolutional", {"filters": filters, "size": 1, "activation": "linear"}))
     parameters = random_parameters(network.layers)
     parameters.views[0]["weights"][...] = np.reshape([1, -1, 0], (3, 1, 1))

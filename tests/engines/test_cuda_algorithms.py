@@ -1,4 +1,4 @@
-"""The lists of algorithms on a GPU: who declines and why, in which order the others come, how their weights lie."""
+"""The lists of algorithms on a GPU: which decline and why, the order of the others, the layout of their weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GRAPHS = "linear, leaky, relu, relie, revleaky, logistic, mish, swish, tanh"
 
 
 class Library:
-    """cuDNN, as far as algorithms ask it."""
+    """A stand-in for cuDNN, as far as algorithms use it."""
 
     def names(self, problem):
         return PLANS

@@ -33,9 +33,9 @@ nvrtc = pytest.importorskip("cupy", reason="no CuPy, by which kernels are compil
 
 
 def convolutions(precision):
-    """The kernels of all tiles, a third of them of few channels too, and those of one for activations of both kinds.
+    """The kernels of all tiles, of every third also for few channels, and of the last for activations of both kinds.
 
-    Of tiles in bfloat16 a third: but for the type their kernels are those of float16.
+    In bfloat16 only every third tile: its kernels differ from those of float16 only in the type.
     """
     tiles = [tile for tile in FORWARD[precision] if isinstance(tile, ImplicitGemm)]
     tiles = tiles[:: 3 if precision == "bfloat16" else 1]
@@ -47,7 +47,7 @@ def convolutions(precision):
 
 
 def depthwise(precision):
-    """Kernels for all windows, of few and of many channels in turn."""
+    """Kernels for all windows, alternately for few and for many channels."""
     variants = (
         (8, QUAD, {"activation": "swish"}),
         (96, 96, {"activation": "leaky", "residual_stride": 96, "final_activation": "relu6"}),
@@ -78,12 +78,12 @@ def others(precision):
 
 
 def oldest():
-    """The oldest architecture that this NVRTC knows, of 7.0 and later."""
+    """The oldest architecture that this NVRTC knows, from 7.0 on."""
     return min(architecture for architecture in nvrtc.getSupportedArchs() if architecture >= 70)
 
 
 def architectures(kernel):
-    """The oldest for which it may be chosen and ``sm_90``: the text is the same as for one of them on all between."""
+    """The oldest one for which it may be chosen, and ``sm_90``: for all between, the text is as for one of these."""
     if "TensorCores" in kernel.call:
         return ["sm_80", "sm_90"]
     if "Scalar" in kernel.call and "float," not in kernel.call:
@@ -94,7 +94,7 @@ def architectures(kernel):
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", TYPES)
 def test_every_kernel_compiles(precision):
-    """A third for the newest architecture, too."""
+    """For the oldest architecture; every third one for the newest, too."""
     for number, kernel in enumerate([*convolutions(precision), *depthwise(precision), *others(precision)]):
         for architecture in architectures(kernel)[: 1 if number % 3 else None]:
             assert compile_kernel(nvrtc, kernel, architecture)[:4] == b"\x7fELF"
@@ -155,7 +155,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_structures_have_no_gaps(name):
-    """But at their end: NumPy and C may fill others differently."""
+    """Except at their end: NumPy and C may pad others differently."""
     dtype = structure_dtype(name)
     sizes = sum(dtype[field].itemsize for field in dtype.names)
     assert dtype.itemsize - sizes < 8

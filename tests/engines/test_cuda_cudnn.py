@@ -45,7 +45,7 @@ GRAPH = CudnnGraph()
 
 
 def check_graphs(network, precision):
-    """Hold graphs to the definitions, and to compute all that they can."""
+    """Compare graphs with the definitions, and assert that they compute all that they can."""
     cudnn = HostCudnn()
     execution = check(network, precision, tuner=Tuner("host", cudnn))
     machine = replace(execution.machine, cudnn=cudnn)
@@ -61,7 +61,7 @@ LONGER = make_network((256, 6, 6), CONVOLUTIONAL, CONVOLUTIONAL)
 
 
 def choose(cudnn):
-    """What an engine chooses for NETWORK."""
+    """An engine's choices for NETWORK."""
     execution = check(NETWORK, "float16", tuner=Tuner("choose", cudnn))
     (choice,) = execution.choices.values()
     return choice

@@ -1,4 +1,4 @@
-"""What is asked of CuPy, which stands in for itself here: the order of calls, and what becomes of errors."""
+"""The use of CuPy, for which there is a stand-in here: the order of calls, and what becomes of errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from darknet_py.errors import DarknetWarning, EngineError
 
 
 class CudaError(RuntimeError):
-    """As CuPy's, with a status."""
+    """An error like CuPy's, with a status."""
 
     def __init__(self, status, text):
         super().__init__(text)
@@ -28,7 +28,7 @@ class CudaError(RuntimeError):
 
 @pytest.fixture
 def cupy(monkeypatch):
-    """CuPy with one GPU, that does nothing."""
+    """A stand-in for CuPy with one GPU, which does nothing."""
     cupy = MagicMock()
     cupy.cuda.runtime.CUDARuntimeError = cupy.cuda.driver.CUDADriverError = CudaError
     cupy.cuda.runtime.getDeviceCount.return_value = 1
@@ -42,7 +42,7 @@ def cupy(monkeypatch):
 
 
 class Cudnn:
-    """Executes graphs, or cannot from some time on; notes whether the stream records."""
+    """Executes graphs, or from some time on fails to; notes whether the stream is recording."""
 
     def __init__(self, stream, failing=1 << 30):
         self.stream, self.failing = stream, failing

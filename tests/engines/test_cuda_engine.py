@@ -12,7 +12,7 @@ from darknet_py.errors import CfgError, EngineError
 
 
 class SmallGpu(HostGpu):
-    """A GPU with room for so many bytes besides what is there already."""
+    """A GPU with room for a number of bytes besides what is there already."""
 
     room = 1 << 40
 

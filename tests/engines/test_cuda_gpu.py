@@ -33,14 +33,14 @@ from darknet_py.networks import packaged_cfg
 
 with_gpu = pytest.mark.skipif(engines._find_gpu() is None, reason="no NVIDIA GPU, or no CuPy: pip install '.[cuda12]'")
 pytestmark = [with_gpu, pytest.mark.slow]
-# Per probability, as for the CPU; without as many digits, what made-up weights, whose answers lie close, allow. In tf32
-# what cuDNN stores is cut off by the next layer: all layers together, computed so by NumPy, were 0.008 off.
+# Per probability: in float32 as for the CPU; in the others what made-up weights, whose answers are close to each other,
+# allow. In tf32, what cuDNN stores is truncated by the next layer: NumPy, with all layers so, was 0.008 off.
 BOUNDS = {"float32": 5e-5, "tf32": 1e-2, "float16": 5e-3, "bfloat16": 5e-2}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def cache(tmp_path_factory):
-    """What is measured under tests is for nobody else."""
+    """A cache of its own: what is measured during tests must not be used by others."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DARKNET_PY_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -166,7 +166,7 @@ def test_a_gpu_that_is_not_there():
 
 
 GRAPH = CudnnGraph()
-REPEATED = 20  # runs that come to the same bits
+REPEATED = 20  # runs that must give the same bits
 CONVOLUTION = "convolutional", {"filters": 64, "size": 3, "pad": 1, "activation": "leaky"}
 MIXED = make_network(
     (3, 20, 16),
@@ -261,7 +261,7 @@ def test_every_tile_of_depthwise_convolutions_gives_the_definitions_answers(gpu,
 
 
 def test_networks_run_beside_each_other():
-    """Of ever other sizes, so that each allocates, records and gives up while others do."""
+    """Of ever different sizes, so that each allocates, records and frees while others do."""
     parameters = random_parameters(SMALL.layers)
     sizes = [(height, height + 1) for height in range(32, 32 + 3 * MAX_EXECUTIONS)]
 

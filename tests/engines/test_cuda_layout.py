@@ -1,4 +1,4 @@
-"""Where values lie on a GPU: within their buffers, in whole packs or quads."""
+"""Where values are on a GPU: within their buffers, in whole packs or quads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every step of a network comes to launches."""
+"""Every step of a network becomes launches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an engine keeps house with the GPU's memory: which executions it keeps, shares and gives up."""
+"""How an engine manages the GPU's memory: which executions it keeps, shares and gives up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which engine is taken where there is a GPU, and where there is none."""
+"""Which engine is chosen where there is a GPU, and where there is none."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_cupy_that_cannot_be_loaded_is_one_line(tmp_path, monkeypatch):
 
 
 class Hidden:
-    """Lets a package be missing."""
+    """Makes a package missing."""
 
     def __init__(self, name):
         self.name = name

@@ -1,4 +1,4 @@
-"""cuDNN asked by a stub: which plans are considered, compiled, kept, refused; and where there is no cuDNN."""
+"""cuDNN's plans, with a stub for it: which are considered, compiled, kept, refused; and where there is no cuDNN."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GRAPH = CudnnGraph()
 
 
 class Library:
-    """What `Cudnn` asks of the frontend, with plans of these names that need some workspace."""
+    """What `Cudnn` needs of the frontend, with plans of these names that need some workspace."""
 
     __version__ = "1"
 
@@ -170,7 +170,7 @@ def test_a_plan_that_is_not_proposed_is_asked_for():
 
 
 class Beside:
-    """A process that brings plans, but for those that are "bad"; none at all if it is `broken`."""
+    """A process that returns plans, except those that are "bad"; none at all if it is `broken`."""
 
     made = []
     broken = False

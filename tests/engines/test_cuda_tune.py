@@ -41,7 +41,7 @@ def test_the_fastest_is_remembered():
 
 
 class Library:
-    """cuDNN with some plans."""
+    """A stand-in for cuDNN with some plans."""
 
     def __init__(self, *names):
         self.proposed = [f"cudnn:{name}" for name in names]

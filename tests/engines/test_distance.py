@@ -1,4 +1,4 @@
-"""How far apart cores lie: what is measured decides, where it is measured twice."""
+"""How far apart cores are: a measurement decides where it is made twice."""
 
 from __future__ import annotations
 

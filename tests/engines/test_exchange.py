@@ -1,4 +1,4 @@
-"""The mean of a picture before a layer that may come after it: on which networks, in which order, the same answers."""
+"""The mean of a picture, moved before a layer: on which networks, in which order, with the same answers."""
 
 from __future__ import annotations
 

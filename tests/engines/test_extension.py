@@ -1,4 +1,4 @@
-"""A layer and an activation from outside the package run on every engine, by their definitions, and it is said."""
+"""A layer and an activation from outside the package run on every engine, by their definitions; a message says so."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Centre(Layer):
 
 
 class Halved(Connected):
-    """Half of what a connected layer gives."""
+    """Half of the output of a connected layer."""
 
     kind = "halved"
 

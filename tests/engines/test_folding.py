@@ -1,4 +1,4 @@
-"""Batch normalization as factors and sums gives what the layer defines, also where a mean is far above what is left."""
+"""Batch normalization as factors and sums equals the layer's definition, also where a mean is far above the rest."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Kernels take addresses: each implementation, at random shapes, reads and writes only where it may.
 
-What lies round every buffer is set to NaN before a run, and so are the buffers themselves: what a kernel reads by
-mistake spoils its answer, what it writes is found.
+The memory round every buffer is set to NaN before a run, and so are the buffers themselves: what a kernel reads by
+mistake spoils its answer, and what it writes by mistake is found.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from darknet_py.engines.cpu.distance import Distance
 from darknet_py.engines.cpu.isa import COLUMNS, LANES, MACHINE
 from darknet_py.layers.convolutional import Convolutional
 
-# In bfloat16 F(2, 5) errs by 0.015 of the outputs' spread, and by the quadruple of that at times.
+# In bfloat16 F(2, 5) errs by 0.015 of the outputs' spread, and at times by four times as much.
 BOUNDS = {"float32": 5e-5, "bfloat16": 0.06}
 EXAMPLES = int(os.environ.get("DARKNET_PY_EXAMPLES", "300"))  # fewer where a slow instruction set is tried
 
 
 def check(network, batch, name=None, precision="float32", forked=0):
-    """Hold the engine's answers, by the implementation `name`, to the definitions, and all guards to be whole.
+    """Compare the engine's answers, by the implementation `name`, with the definitions; all guards must be intact.
 
-    Those round the threads' own memory too where the engine is `forked`, with so many.
+    Where the engine is `forked`, with that many threads, so must those round the threads' own memory.
 
     All pictures run together, and the last alone, as on far cores: its answers are the same, bit for bit.
     """
@@ -66,7 +66,7 @@ SOME = st.integers(1, 40)
 
 @st.composite
 def convolutions(draw, sizes, strides, channels, filters=SOME, paddings=(0, 1, 2, 3), groups=(1,), least=1):
-    """A convolution, perhaps behind it a pool of halves, or a sum with another of its kind; and pictures for it."""
+    """A convolution, perhaps followed by a pool that halves, or a sum with another one of its kind; and pictures."""
     size, parts = draw(st.sampled_from(sizes)), draw(st.sampled_from(groups))
     padding = draw(st.sampled_from([p for p in paddings if p <= size]))
     least = max(least, size - 2 * padding)

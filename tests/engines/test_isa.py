@@ -1,4 +1,4 @@
-"""The kernels for lesser machines: the same code, compiled for other instruction sets, is held to the same bounds."""
+"""The kernels for older machines: the same code, compiled for other instruction sets, keeps within the same bounds."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_kernels_are_compiled_anew_where_anything_changes_that_they_are_made_of(
 
 @pytest.fixture
 def screen(monkeypatch):
-    """Run `jit._make` where standard error is a terminal; what appears there, and `end`."""
+    """Run `jit._make` where standard error is a terminal; return what appears there, and `end`."""
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
     fcntl, termios = map(importlib.import_module, ("fcntl", "termios"))

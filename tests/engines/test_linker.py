@@ -55,7 +55,7 @@ def emit_called():
 
 
 def emit_nobodys():
-    """Calls what nobody has."""
+    """Calls a function that does not exist."""
     module = ir.Module()
     _, build = begin_function(module, "call", 0)
     build.ret(build.call(ir.Function(module, ir.FunctionType(I64, []), "nobody"), []))
@@ -63,7 +63,7 @@ def emit_nobodys():
 
 
 def emit_written(first):
-    """Writes a variable, which lies elsewhere where it is 0 at first."""
+    """Writes a variable, which is in another section where it is 0 at first."""
     module = ir.Module()
     variable = ir.GlobalVariable(module, I64, "n")
     variable.initializer = I64(first)

@@ -1,4 +1,4 @@
-"""Which operations the CPU engine makes of layers."""
+"""Which operations the CPU engine makes from layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darknet_py.engines.cpu.isa import BLOCK, LANES, MACHINE, ROWS, UNROLL
 
 
 def lower(shape, sections, kind, images=1, threads=1):
-    """The operations of a `kind`, or one of several, that layers come to."""
+    """The operations of a `kind`, or of one of several, that layers become."""
     network = make_network(shape, *sections)
     engine = open_engine("cpu", network.layers, random_parameters(network.layers), threads)
     tables = [call for call in engine.plan(network.layers)._run(images).calls if isinstance(call, Table)]

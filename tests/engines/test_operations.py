@@ -23,7 +23,7 @@ WALKS = [ast.parse((COMPILED / name).read_text()) for name in ("walk.py", "train
 
 
 def columns(node):
-    """What is read of `op` and `numbers` within `node`."""
+    """The columns of `op` and `numbers` that are read within `node`."""
     rows = {"op": o.INTEGERS, "numbers": o.NUMBERS}
     read = {(ast.unparse(n.value), n.attr) for n in ast.walk(node) if isinstance(n, ast.Attribute)}
     assert all(name in rows[row] for row, name in read if row in rows)
@@ -40,7 +40,7 @@ def reached(node, seen):
 
 
 def branch(operation):
-    """What the walk does for an operation."""
+    """The walk's branch for an operation."""
     code = "_".join([*re.findall("[A-Z][a-z]*", operation.__name__), "OP"]).upper()
     assert getattr(t, code) == operation.opcode
     return next(
@@ -55,7 +55,7 @@ def branch(operation):
 def test_a_kernel_reads_all_that_its_operation_is_told_and_nothing_else(operation):
     node = branch(operation)
     read = columns(node).union(*(columns(FUNCTIONS[name]) for name in reached(node, set())))
-    # The walk reads both slopes for all; who is given them takes them by name.
+    # The walk reads both slopes for all operations; functions that need them take them by name.
     given = {ast.unparse(argument) for call in ast.walk(node) if isinstance(call, ast.Call) for argument in call.args}
     assert read | ({"slope", "final"} & given) == operation.fields.keys()
 

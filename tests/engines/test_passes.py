@@ -42,7 +42,7 @@ BLOCKS = 1, PACK, LANES  # the plain layout, the GPU's, the CPU's
 
 
 class Contents:
-    """For each layer's output, numbers that say of each of its values whose it is."""
+    """For each layer's output, numbers that say which layer each of its values is from."""
 
     def __init__(self, layers):
         self.layers = layers
@@ -56,9 +56,9 @@ class Contents:
 
 
 def check_program(program, layers):
-    """Run `program` with numbers that name their writers instead of values, and hold each read to the layers.
+    """Run `program` with numbers that name their writers instead of values, and compare each read with the layers.
 
-    So with few buffers, and with those that values of one height and width alone take turns in.
+    Both with few buffers, and with buffers that only values of one height and width share.
     """
     check_slots(program, layers, {value: place.slot for value, place in program.places.items()})
     sized = {value: place.sized_slot for value, place in program.places.items()}
@@ -76,7 +76,7 @@ def check_slots(program, layers, slots):
         buffers[slots[value]] = np.full(size, -1)
 
     def cells(value):
-        """The cells where `value` lies, as (buffer, slice); the input lies in none."""
+        """The cells where `value` is, as (buffer, slice); the input is in none."""
         place = program.places[value]
         plane = np.prod(program.shape(place.root, layers)[1:], dtype=int)
         size = program.shape(value, layers).size
@@ -288,7 +288,7 @@ def test_ten_thousand_layers_in_place_lie_in_one_buffer():
     assert program.slot_sizes(network.layers) == [1]
 
 
-# Networks of all kinds of joins, by chance
+# Random networks with all kinds of joins
 
 
 @given(networks(), st.sampled_from(BLOCKS))

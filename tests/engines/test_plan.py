@@ -67,7 +67,7 @@ HALVED = (
 
 
 def test_cores_may_come_to_be_far_and_near_again(monkeypatch):
-    """Answers are the same, and no runs are kept for the other."""
+    """Answers are the same, and no runs are kept for the other distance."""
     plan, batch = make_plan(*HALVED), random_array((2, 3, 12, 12))
     sizes, answers = [], []
     for far in (False, True, False):

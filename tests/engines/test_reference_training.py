@@ -1,4 +1,4 @@
-"""The reference engine's training passes: what they add up, what they move, and what they leave."""
+"""The reference engine's training passes: what they add up, what they update, and what they leave as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots: who is needed at the same time lies apart, and little is taken besides."""
+"""Slots: values that are needed at the same time do not overlap, and little more memory is taken."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_values_that_are_needed_at_the_same_time_lie_in_slots_of_their_own(value
 
 @given(lifetimes())
 def test_values_of_one_size_take_no_more_than_are_needed_at_the_same_time(values):
-    """As first-fit gives it for intervals in the order in which they begin."""
+    """As first-fit does for intervals in the order in which they begin."""
     values = [value._replace(size=1) for value in values]
     most = max((sum(value.first <= step <= value.last for value in values) for step in range(21)), default=0)
     assert sum(assign_slots(values)[1]) == most

@@ -1,4 +1,4 @@
-"""What kernels do not know runs by its definition on every engine, whatever the layer and the option."""
+"""Layers with options that kernels do not know run by their definitions on every engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darknet_py.errors import DarknetWarning
 from darknet_py.layers import REGISTRY
 
 CONV = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "leaky"})
-# For each option that no kernel knows one use of it.
+# One use of each option that no kernel knows.
 USED = {
     "convolutional": [
         {"stride_x": 2},

@@ -1,4 +1,4 @@
-"""The CPU engine's threads: who works, who sleeps, and what exceptions and forks leave of them."""
+"""The CPU engine's threads: which work, which sleep, and how they survive exceptions and forks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ network = load_network("cfg/shapes.cfg", "data/shapes.weights", engine="cpu", th
 batch = np.ones((1, *network.input_shape), np.float32)
 count = int(sys.argv[1])
 """
-# Exceptions at any moment of predict and between two, from one that begins to one that has long ended.
+# Exceptions at any moment of a predict, and between two of them.
 INTERRUPTED = """
 class Interrupt(Exception):
     pass
@@ -95,7 +95,7 @@ for thread in threads:
 assert not failed, f"of {count} children some ended with {failed}"
 assert (network.predict(batch) == expected).all()
 """
-# A stopped process, or one whose threads wait for cores, is not one that hangs.
+# A process that is stopped, or whose threads wait for cores, does not hang.
 STOPPED = """
 from darknet_py.engines.cpu import plan
 
@@ -162,7 +162,7 @@ from darknet_py.engines.cpu.compiler import compile_parts
 
 assert compile_parts(["accumulate", "interpolate"])
 """
-# One after another, since limits are of the user, and root has none.
+# One after another, as limits are per user; root has none.
 CRAMPED = """
 start = threading.Thread.start
 
@@ -319,7 +319,7 @@ def test_kernels_are_compiled_where_the_cores_are_not_told():
 
 
 def test_who_predicts_in_what_has_interrupted_its_own_prediction_is_told_and_waits_for_nothing(monkeypatch):
-    """As in a signal's handler, which Python runs behind a walk; other networks of the team answer there."""
+    """As in a signal's handler, which Python runs after a walk; other networks of the team answer there."""
     plan, other, walk, told = open_plan(2), open_plan(2), _Crew.run, []
 
     def interrupted(crew, call):

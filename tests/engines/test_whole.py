@@ -31,7 +31,7 @@ def _fail(a):
 
 @pytest.fixture
 def codegen():
-    """What Numba compiles with, which is the same again when the test ends."""
+    """Numba's code generator, which must be the same when the test ends."""
     from numba.core.registry import cpu_target
 
     cpu_target.target_context.refresh()
@@ -72,7 +72,7 @@ def test_another_numba_compiles_in_its_own_way(other, codegen, monkeypatch):
 
 
 def test_others_compile_with_numba_as_before(codegen):
-    """Also what calls a function that was compiled for a kernel."""
+    """Including a function that calls one that was compiled for a kernel."""
     from darknet_py.engines.cpu.compiled.whole import compile_whole
 
     compile_whole(_sum_squares, 2, "darknet_sum_squares_again")

@@ -25,7 +25,7 @@ LINES = [(tile.n, count, tile.r) for tile in TILES for count in range(tile.r, ti
 
 @pytest.fixture(scope="module")
 def derived():
-    """What the page's check defines, once it has run."""
+    """The names that the page's check defines, once it has run."""
     names = {}
     exec(CHECK, names)
     return names
