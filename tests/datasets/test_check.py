@@ -1,4 +1,4 @@
-"""Pictures that cannot be read are told before they are needed."""
+"""Pictures that cannot be read are reported before they are needed."""
 
 from __future__ import annotations
 

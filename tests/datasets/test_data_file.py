@@ -16,7 +16,7 @@ LABELS = "n01\nn02\nn03\nn04\n"
 
 @pytest.fixture
 def load(tmp_path):
-    """Load a .data file with this text, which lies in cfg/ beside data/ with the lists."""
+    """Load a .data file with this text, in cfg/, next to data/ with the lists."""
     (tmp_path / "cfg").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "names.list").write_text(NAMES)

@@ -1,4 +1,4 @@
-"""The class that a path tells."""
+"""The class that a path says its image is of."""
 
 from __future__ import annotations
 

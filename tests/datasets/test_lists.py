@@ -19,7 +19,7 @@ from darknet_py.errors import DatasetError
 
 @pytest.fixture
 def dataset(tmp_path, monkeypatch):
-    """A data set whose file lies in cfg/ below the working directory."""
+    """A data set whose file is in cfg/ below the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cfg").mkdir()
     return Dataset("cfg/x.data", 2, ["a", "b"], ["a", "b"], 1, path=tmp_path / "cfg" / "x.data")
@@ -160,7 +160,7 @@ def test_of_a_folder_all_images_in_it_and_below_are_taken_in_order(dataset):
         Path(name).touch()
     Path("f/._a.png").touch()
     Path("f/linked.jpg").symlink_to("a.png")
-    Path("f/nowhere.jpg").symlink_to("none.png")  # of which its reader will tell
+    Path("f/nowhere.jpg").symlink_to("none.png")  # which its reader will report
     Path("f/other").symlink_to("../far")
     Path("f/folder.png").mkdir()
     found = ["f/a.png", "f/b.JPEG", "f/deep/er/c.webp", "f/linked.jpg", "f/nowhere.jpg", "f/other/e.png"]

@@ -15,7 +15,7 @@ from darknet_py.errors import DarknetWarning, DatasetError, UsageError
 
 @pytest.fixture
 def dataset(tmp_path, monkeypatch):
-    """A data set whose file lies in cfg/ below the working directory."""
+    """A data set whose file is in cfg/ below the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cfg").mkdir()
     return Dataset("cfg/x.data", 2, ["a", "b"], ["a", "b"], 1, path=tmp_path / "cfg" / "x.data")

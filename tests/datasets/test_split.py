@@ -13,7 +13,7 @@ from darknet_py.errors import UsageError
 
 
 def make_samples(*counts):
-    """So many samples of each class."""
+    """A list of samples, with the given number of each class."""
     return [Sample(f"{truth}/{number}.png", truth) for truth, count in enumerate(counts) for number in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""Each image's one class, and what is said of images that have none or several."""
+"""Each image's one class, and what is reported where images have none or several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images through a network: the same outcomes whatever runs together."""
+"""Measuring images with a network: the same outcomes whatever runs together."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from darknet_py.evaluation.job import Job
 from darknet_py.images.fit import MODES
 from darknet_py.limits import Limit
 
-# Of close proportions: at some of the sizes of multi the same shape, at others not.
+# Of similar proportions: at some of the sizes of multi they have the same shape, at others not.
 SIZES = [(100, 66), (100, 67), (99, 66), (67, 100), (100, 66), (64, 64), (100, 65), (1, 90)]
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Pictures of noise, and a file that is none."""
+    """Pictures of noise, and a file that is not a picture."""
     folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(3)
     paths = [folder / f"{number}.png" for number in range(len(SIZES))]
     for path, (width, height) in zip(paths, SIZES, strict=True):

@@ -1,4 +1,4 @@
-"""What is measured, told to a journal or another machine."""
+"""The description of what is measured, for a journal or another machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop that measures a network: what it tells, in what order, what it leaves, and what it refuses."""
+"""The loop that measures a network: what it yields, in what order, what it leaves behind, and what it refuses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def samples(network, pictures):
 
 @pytest.fixture(scope="module")
 def whole(network, samples):
-    """All that is told of one run."""
+    """All that one run yields."""
     return list(darknet_py.evaluate(network, samples, batch=np.int64(4), workers=np.int32(2)))
 
 
@@ -68,7 +68,7 @@ def answer(index, guess=0):
     return Outcome(index, [(guess, 0.5), (1, 0.125), (2, 0.0625), (3, 0.0), (4, 0.0)])
 
 
-# What is told
+# What is yielded
 
 
 def test_outcomes_come_in_the_samples_order_and_are_what_classify_answers(network, samples, whole):
@@ -128,7 +128,7 @@ def test_a_journal_of_many_is_told_in_pieces(network, samples, tmp_path, monkeyp
     assert [progress.complete for progress in told] == [False, False, True]
 
 
-# Left and taken up
+# Abandoned and resumed
 
 
 def working():

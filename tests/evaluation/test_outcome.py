@@ -1,4 +1,4 @@
-"""What came of an image, and its line in a journal."""
+"""The outcome of an image, and its line in a journal."""
 
 from __future__ import annotations
 

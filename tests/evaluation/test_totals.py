@@ -1,4 +1,4 @@
-"""Counting right answers, and how far the share that comes out of it can be trusted."""
+"""Counting right answers, and how far the resulting share can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network's files on their way to a cluster's workers, which need not see them where they lie."""
+"""The upload of the network's files to a cluster's workers, which need not see them at their paths."""
 
 from __future__ import annotations
 

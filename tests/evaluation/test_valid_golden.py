@@ -14,9 +14,9 @@ from support_cli import environment, run
 pytestmark = needs_reference
 
 REAL = REFERENCE / "real"
-BOUND = 0.02  # that another JPEG decoder makes of a probability
-TIED = 0.001  # closer than that, the decoder decides which class is first
-VIEWS = {"ten-crop": 10, "multi": 8}  # of which the C program tells the sum
+BOUND = 0.02  # by which another JPEG decoder changes a probability
+TIED = 0.001  # for closer probabilities, the decoder decides which class is first
+VIEWS = {"ten-crop": 10, "multi": 8}  # whose sum the C program prints
 COMMANDS = {
     "valid": "center-crop",
     "validfull": "shorter",
@@ -31,7 +31,7 @@ TOP = 5
 
 @pytest.fixture(scope="module")
 def expected():
-    """What the C program has answered, by mode and photograph, in the photographs' order."""
+    """The C program's answers, by mode and photograph, in the photographs' order."""
     with np.load(REAL / "expected.npz") as arrays:
         answers = {key: arrays[key] for key in arrays}
     names = sorted(os.listdir(REAL / "images"))
@@ -41,7 +41,7 @@ def expected():
 
 @pytest.fixture(scope="module")
 def measure(tmp_path_factory, cache):
-    """Run a command once; what it printed, and its records."""
+    """Run a command once; return what it printed, and its records."""
 
     @functools.cache
     def measure(command):

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from darknet_py.errors import UsageError
 from darknet_py.images.augment import DRAWN, Augmentation, Draws, augment, draw
 
-# Of each answer every fourth row.
+# Every fourth row of each answer.
 EXPECTED = GOLDEN / "expected_augment.npz"
 WHOLE = REFERENCE / "training" / "expected_augment.npz"
-BOUND = 3e-5  # that which darknet's places, rounded to float32, come to
+BOUND = 3e-5  # the error of darknet's places, which are rounded to float32
 PICTURE = np.random.default_rng(2).integers(0, 256, (9, 12, 3), np.uint8)
 
 
 def recorded(file):
-    """Of each set of draws: its values by their names, and the recorded steps."""
+    """For each set of draws, its values by their names, and the recorded steps."""
     with np.load(file) as arrays:
         for number, row in enumerate(arrays["sets"].tolist()):
             values = SimpleNamespace(**dict(zip(arrays["names"].tolist(), row, strict=True)))
@@ -110,7 +110,7 @@ DRAWS = st.builds(
 def test_any_change_is_that_of_the_loops(rows, columns, width, height, draws, seed):
     picture = np.random.default_rng(seed).integers(0, 256, (rows, columns, 3), np.uint8)
     changed, expected = augment(picture, draws, width, height), slowly(picture, draws, width, height)
-    # Where a colour is next to grey its hue is next to none, and rounding turns it.
+    # Where a colour is almost grey, its hue is ill-defined, and rounding turns it.
     np.testing.assert_allclose(changed, expected, rtol=0, atol=2e-4)
 
 

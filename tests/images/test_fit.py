@@ -58,7 +58,7 @@ def test_resize_equals_the_loops(source, target, seed):
 
 
 def rounded_down(target, source):
-    """Whether float32 puts the last of `target` rows above the last of `source` rows."""
+    """Whether in float32 the last of `target` rows is above the last of `source` rows."""
     last = np.float32(target - 1) * (np.float32(source - 1) / np.float32(target - 1))
     return int(last) < source - 1
 
@@ -168,7 +168,7 @@ def test_resize_crop_for_a_network_higher_than_wide_repeats_the_edge():
 
 
 def test_resize_crop_of_a_strip_takes_little_memory():
-    """It would be 224 x 13 million pixels, of which few are wanted."""
+    """Resized as a whole it would be 224 x 13 million pixels, of which few are needed."""
     strip = np.zeros((60_000, 1, 3), np.uint8)
     given = []
 

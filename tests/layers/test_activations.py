@@ -69,7 +69,7 @@ def test_activation_follows_its_formula(name):
 @pytest.mark.parametrize("shape", [(20, 7), (4, 7, 5, 1), (5, 7, 2, 2)], ids=str)
 def test_what_looks_at_all_channels_of_a_cell_follows_its_formula(name, shape):
     x = np.random.default_rng(0).normal(-3, 5, shape).astype(np.float32)
-    x[0] = -30  # whose exponentials are nothing beside what is added
+    x[0] = -30  # whose exponentials vanish beside what is added
     y = activate(name, x)
     cells, expected = np.moveaxis(x, 1, -1).reshape(-1, 7), np.moveaxis(y, 1, -1).reshape(-1, 7)
     np.testing.assert_allclose(expected, [CHANNEL_FORMULAS[name](cell) for cell in cells.tolist()], rtol=2e-6)
@@ -95,7 +95,7 @@ def test_activation_reaches_its_limits(name, low, high):
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_derivative_is_what_the_formula_rises_by(name):
-    """Everywhere but where it bends or jumps."""
+    """Everywhere except where it bends or jumps."""
     x = np.array([value for value in np.linspace(-8.03, 8.03, 301) if abs(value - round(value)) > 1e-3])
     delta = np.linspace(-2, 2, len(x))
     rises = [(FORMULAS[name](value + 1e-5) - FORMULAS[name](value - 1e-5)) / 2e-5 for value in x.tolist()]

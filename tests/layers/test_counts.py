@@ -1,4 +1,4 @@
-"""How much memory definitions take: what is counted is held to what NumPy allocates."""
+"""How much memory definitions take: what is counted against what NumPy allocates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def layers(request):
 
 
 def count_taken(work):
-    """Numbers of float32 that are allocated at most while `work` is done."""
+    """The most memory that is allocated while `work` runs, in float32 numbers."""
     tracemalloc.start()
     try:
         work()
@@ -59,12 +59,12 @@ def test_forward(layers):
         for _ in ReferenceEngine(layers, parameters).plan(layers).outputs(batch):
             pass
 
-    count_taken(work)  # what is imported with the first call is none of it
+    count_taken(work)  # so that what the first call imports is not counted
     assert count_forward(layers) == pytest.approx(count_taken(work), rel=0.2)
 
 
 def test_forward_and_back(layers):
-    """At most twice what is taken: what passes is counted as if it all were there at once."""
+    """At most twice what is taken: temporary arrays are counted as if all were there at once."""
     parameters, image = random_parameters(layers), random_array(layers[0].input_shapes[0])
     looked = layers[0]
 

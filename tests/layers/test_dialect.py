@@ -1,4 +1,4 @@
-"""Whose arithmetic a network has: what it is, and that every definition and every engine has the same."""
+"""A network's dialect: its arithmetic, and that every definition and every engine follows it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_layers_have_that_of_their_network_and_darknets_by_themselves():
 
 
 def small_network(dialect):
-    """A network whose inputs hardly vary, and its parameters: the small number counts."""
+    """A network whose inputs hardly vary, so that the small number matters, and its parameters."""
     network = make_network((3, 4, 4), *SECTIONS, dialect=dialect)
     parameters = random_parameters(network.layers)
     for views in parameters.views:
@@ -74,7 +74,7 @@ def test_all_engines_have_it(dialect):
 
 @each
 def test_training_has_it_in_all_engines(dialect):
-    """Pictures that hardly vary; the gradient of scales knows the divisor."""
+    """With pictures that hardly vary; the gradient of scales depends on the divisor."""
     (network, parameters), truths = small_network(dialect), np.eye(4, dtype=np.float32)
     images = np.float32(1e-3) * random_array((4, 3, 4, 4))
     plans = [compile_training(engine, network.layers, parameters.copy(), 4) for engine in ("reference", "cpu")]

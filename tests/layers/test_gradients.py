@@ -15,7 +15,7 @@ EPSILON = batchnorm.GRADIENT_EPSILON
 
 @pytest.fixture
 def textbook(monkeypatch):
-    """Normalization of which darknet's hand-written gradient is the true one: N, and the small number inside."""
+    """The normalization whose true gradient is darknet's hand-written one: N, and the small number inside."""
 
     def normalize_batch(x, parameters, dialect, fixed):
         rest, column = (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
@@ -36,7 +36,7 @@ LOOSE = {"scales": 1e-3}
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("kind", ["activation", "convolutional", "connected", "shortcut"])
 def test_activations(kind, activation):
-    """Over all their bends and jumps; of a convolution and the others in the place where they apply one."""
+    """Over all their bends and jumps; in a convolution and in the other layers that apply one."""
     needed = {"shortcut": {"from": 0}, "convolutional": {"filters": 3}, "connected": {"output": 4}}
     layer = make_layer(
         kind, *[(2, 3, 3)] * (3 if kind == "shortcut" else 2), activation=activation, **needed.get(kind, {})
@@ -154,7 +154,7 @@ def test_dropout(probability):
 
 @pytest.mark.parametrize("kind", ["softmax", "cost"])
 def test_what_lies_behind_softmax_and_cost_passes_through(kind):
-    """Through a cost as through nothing; through softmax as darknet has it: truth - prediction is its gradient."""
+    """A cost passes it on unchanged; so does softmax, as in darknet: truth - prediction is the gradient."""
     layer = make_layer(kind, (4, 1, 1))
     delta = random_doubles((2, 4, 1, 1))
     gradients = layer.backward(delta, layer.train([delta], {}, {})[1], {})
@@ -186,7 +186,7 @@ def test_the_loss_of_softmax_is_the_cross_entropy(temperature):
 @pytest.mark.parametrize(("kind", "factor"), [("sse", 0.5), ("seg", 0.5), ("wgan", 0.5), ("L1", 1), ("smooth", 0.5)])
 @pytest.mark.parametrize("scale", [1, 3])
 def test_the_loss_of_a_cost_falls_along_its_delta(kind, factor, scale):
-    """Of squares by twice the delta, which has no factor 2."""
+    """That of squares falls by twice the delta, which has no factor 2."""
     layer = make_layer("cost", (5, 2, 1), type=kind, scale=scale)
     delta, fall = falls(layer, 2 * random_doubles((3, 5, 2, 1)), random_doubles((3, 10), 1))
     np.testing.assert_allclose(delta, scale * factor * fall, atol=1e-7)

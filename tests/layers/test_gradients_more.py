@@ -9,7 +9,7 @@ from support_gradients import check_gradients, difference, double_parameters, ra
 
 
 def check(kind, *shapes, inputs=None, **options):
-    """Hold a layer's gradients; `shapes` are those before it."""
+    """Check a layer's gradients; `shapes` are those before it."""
     layer = make_layer(kind, *shapes, **options)
     arrays = [random_doubles((2, *shape), seed) for seed, shape in enumerate(layer.input_shapes)]
     check_gradients(layer, arrays, double_parameters(layer))
@@ -118,7 +118,7 @@ def test_the_loss_of_logistic_falls_along_its_delta():
     ("kind", "options"), [("softmax", {}), ("softmax", dict(groups=5, temperature=2)), ("logistic", {})]
 )
 def test_what_is_not_the_last_has_a_gradient_of_its_own(kind, options):
-    """In training darknet passes on what lies behind it, whatever that is."""
+    """In training, darknet passes on the delta of what is behind it, whatever that is."""
     layer = make_layer(kind, (5, 1, 2), **options)
     layer.inner = True
     check_gradients(layer, [random_doubles((3, 5, 1, 2))], {})

@@ -12,7 +12,7 @@ from darknet_py.errors import CfgError
 
 
 def pool(x, size, strides, padding, join):
-    """What `join` makes of the cells of each window that lie in the picture."""
+    """The result of `join` for each window, of its cells within the picture."""
     n, channels, height, width = x.shape
     out = [int((d + padding - size) / s) + 1 for d, s in zip((height, width), strides, strict=True)]
     y = np.zeros((n, channels, *out))

@@ -8,7 +8,7 @@ from support import make_layer, random_array
 
 
 def normalize(x, alpha, beta, kappa, size):
-    """As darknet's forward_normalization_layer: what enters the sum is added, what leaves it taken away."""
+    """As darknet's forward_normalization_layer: what enters the running sum is added, what leaves it is subtracted."""
     squares, channels = x.astype(float) ** 2, x.shape[1]
     total = kappa + alpha * squares[:, : size // 2].sum(axis=1)
     y = [x[:, 0] * total**-beta]

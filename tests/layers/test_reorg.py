@@ -12,7 +12,7 @@ from darknet_py.errors import CfgError
 
 
 def places(shape, stride):
-    """For each place of the input-shaped index space the flat place that darknet's reorg_cpu takes."""
+    """For each place of the input-shaped index space, the flat place that darknet's reorg_cpu reads."""
     channels, height, width = shape
     few = channels // stride**2
     for k, j, i in np.ndindex(channels, height, width):

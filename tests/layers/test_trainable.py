@@ -1,4 +1,4 @@
-"""What training asks of a network's layers together: which learn, which measure, and whether it can be."""
+"""What training asks of a network's layers together: which learn, which measure, and whether it is possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes: round numbers, few of them, and all that is to be shown between the first and the last."""
+"""Axes: a few round numbers, and all that is shown between the first and the last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a run's results: what it says, and that nothing in it is obeyed or fetched."""
+"""The page of a run's results: what it says, and that nothing in it is executed or fetched."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def report(tmp_path_factory):
 
 @pytest.fixture
 def page(driver, report):
-    """The page, freshly opened at the width of a screen in light colours; it must not have complained when it goes."""
+    """The page, freshly opened at a screen's width in light colours; the browser must have no complaints at the end."""
     show(driver, "light", 1280)
     driver.get(report.as_uri())
     yield driver

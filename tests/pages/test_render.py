@@ -1,4 +1,4 @@
-"""Templates to pages."""
+"""Making pages from templates."""
 
 from __future__ import annotations
 

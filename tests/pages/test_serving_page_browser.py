@@ -1,4 +1,4 @@
-"""The page of a service in a browser: headless Chromium, on the loopback address, with a camera that is none."""
+"""The page of a service in a browser: headless Chromium, on the loopback address, with a simulated camera."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def driver(tmp_path_factory):
 
 @pytest.fixture
 def page(driver, url):
-    """The page, freshly opened; it must not have complained when it goes."""
+    """The page, freshly opened; the browser must have no complaints at the end."""
     show(driver, "light", 1280)
     driver.get(url)
     yield driver
@@ -84,14 +84,14 @@ def find(page, selector):
 
 
 def wait(page, condition):
-    """Until `condition`, of JavaScript, holds."""
+    """Wait until `condition`, in JavaScript, holds."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(page, 60).until(lambda driver: driver.execute_script(f"return {condition}"))
 
 
 def guesses(page, item="#answers > li:first-child"):
-    """What the item says, name by share in percent."""
+    """The guesses of an item: shares in percent, by name."""
     find(page, f"{item} .guesses button")
     rows = page.execute_script(
         "return [...document.querySelectorAll(arguments[0])].map((row) => [...row.children].map((e) => e.textContent))",

@@ -1,4 +1,4 @@
-"""The page of a training run: what it says, when it is written, and that nothing in it is obeyed or fetched."""
+"""The page of a training run: what it says, when it is written, and that nothing in it is executed or fetched."""
 
 from __future__ import annotations
 

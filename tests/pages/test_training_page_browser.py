@@ -34,7 +34,7 @@ def report(tmp_path_factory):
 
 @pytest.fixture
 def page(driver, report):
-    """The page, freshly opened; it must not have complained when it goes."""
+    """The page, freshly opened; the browser must have no complaints at the end."""
     show(driver, "light", 1280)
     driver.get(report.as_uri())
     yield driver

@@ -1,4 +1,4 @@
-"""Work that threads do ahead."""
+"""Work that threads do before its results are asked for."""
 
 from __future__ import annotations
 

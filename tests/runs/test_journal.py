@@ -227,7 +227,7 @@ def test_a_first_line_that_is_not_as_it_was_written_is_refused(file, damage):
 
 @pytest.fixture
 def synced(monkeypatch):
-    """How large the file was whenever it was brought to disk; and what tells of it."""
+    """The sizes of the file whenever it was flushed to disk; and what signals that."""
     sizes, told = [], threading.Condition()
 
     def fsync(fd):

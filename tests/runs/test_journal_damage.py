@@ -1,4 +1,4 @@
-"""Whatever damages a journal, it is refused, or what is damaged is measured again: nothing else is read from it."""
+"""Whatever damages a journal, it is refused, or what is damaged is measured again; nothing wrong is read from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHERS = [Outcome(index, [(index % 4, 0.75), ((index + 1) % 4, 0.125)], [0.5]) f
 
 
 class Unstarted(threading.Thread):
-    """A thread that does nothing: what is tested here need not reach the disk."""
+    """A thread that does nothing, as nothing here need reach the disk."""
 
     def start(self):
         pass
@@ -40,7 +40,7 @@ def stream(monkeypatch):
 
 
 def take_up(stream, measured=MEASURED):
-    """The journal in a file, which stays open."""
+    """Resume the journal in a file, which stays open."""
     journal = Journal(os.fdopen(os.dup(stream.fileno()), "r+b", buffering=0), "x.jsonl", FORM)
     try:
         journal.resume(measured)
@@ -51,7 +51,7 @@ def take_up(stream, measured=MEASURED):
 
 
 def write(stream, *outcomes, measured=MEASURED):
-    """A journal with these outcomes; its content."""
+    """Write a journal with these outcomes; return its content."""
     with take_up(stream, measured) as journal:
         journal.append(outcomes)
     return read(stream)
@@ -72,7 +72,7 @@ def content(stream):
 
 
 def hold(stream, content):
-    """Hold that from `content` the outcomes are read, or some of them, or it is refused; how many, or None."""
+    """Assert that `content` gives the outcomes, or some of them, or is refused; return how many, or None."""
     fill(stream, content)
     try:
         journal = take_up(stream)
@@ -138,7 +138,7 @@ def test_lines_of_another_journal(stream, content, measured):
 
 
 def test_parts_of_lines_that_are_joined(stream, content):
-    """As where a block of the file was written twice, or at another's place."""
+    """As where a block of the file was written twice, or in place of another."""
     starts = [place + 1 for place in range(len(content)) if content[place : place + 1] == b"\n"]
     for size in range(1, 90, 7):
         for one in starts[:-1]:

@@ -1,4 +1,4 @@
-"""Where journals lie: found, opened for one run at a time, put aside, and removed when they are old."""
+"""Where journals are kept: found, opened for one run at a time, put aside, and removed when they are old."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_disk_that_fails_while_a_journal_is_taken_up_is_told(file, monkeypatch
 
 
 def replace(file, *outcomes):
-    """Begin anew where a journal is, with these outcomes; what is told of the one before."""
+    """Begin anew where a journal is, with these outcomes; return what is said of the earlier one."""
     with reopen(file, resume=False, replace=True) as journal:
         assert journal.done == 0
         journal.append(outcomes)
@@ -104,7 +104,7 @@ def test_what_was_put_aside_is_not_lost_to_a_journal_of_less(file, tmp_path):
         f"1 of {IMAGES} images were done and written over, for {aside} has 3; --resume --journal '{aside}' goes on"
     )
     assert replace(file).startswith(has_more)
-    assert replace(file, *OUTCOMES[:4]) == ""  # of none that is done nothing is told
+    assert replace(file, *OUTCOMES[:4]) == ""  # nothing is said where none is done
     assert aside.read_bytes() == content
     more = file.read_bytes()
     assert replace(file).startswith(f"4 of {IMAGES} images were done and are put aside; ")

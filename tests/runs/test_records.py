@@ -18,7 +18,7 @@ MEASURED = {"command": "train", "cfg": "aa"}
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one batch."""
+    """The result of one batch."""
 
     number: int
     loss: float

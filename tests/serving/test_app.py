@@ -1,4 +1,4 @@
-"""What the API answers, asked in this process."""
+"""What the API answers to requests from this process."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_options_come_in_the_query_or_the_form(client, networks, mode):
 
 
 def test_pictures_of_a_form_do_not_become_files(client, networks, monkeypatch, tmp_path):
-    content = draw(3) + bytes(3 << 20)  # what lies behind a PNG's end does not count
+    content = draw(3) + bytes(3 << 20)  # what follows a PNG's end is ignored
     expected = tell(networks["shapes"].classify(content, top=3))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))  # as where nothing can be written
     answer = client.post("/v1/classify", files=[("a", ("a.png", content)), ("b", ("b.png", content))])
@@ -161,7 +161,7 @@ def test_no_path_leads_to_a_file(client, path):
 
 @pytest.mark.parametrize("name", ["data/star.png", "/etc/passwd", "../data/star.png", "file:///etc/passwd"])
 def test_no_name_in_a_request_becomes_a_path(client, name):
-    """Of a picture it is repeated; of all else it is looked up among what was loaded."""
+    """A picture's name is repeated; all others are looked up among what was loaded."""
     (result,) = client.post("/v1/classify", files={"a": (name, STAR)}).json()["results"]
     assert result["predictions"][0]["label"] == "star"
     assert client.post("/v1/classify", content=name.encode()).status_code == 415

@@ -1,4 +1,4 @@
-"""What comes together runs together, and nothing is lost or mixed up."""
+"""Items that come together run together, and nothing is lost or mixed up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def same(item):
 
 @pytest.fixture(params=[False, True], ids=["at once", "in turns"])
 def held(request):
-    """A batcher that doubles numbers, four at a time, once it is let go; its batches, and what lets it go."""
+    """A batcher that doubles numbers, four at a time, once it is released; its batches, and what releases it."""
     batches, go = [], threading.Event()
 
     def double(items):
@@ -98,7 +98,7 @@ def test_closing_answers_all_and_many_threads_get_their_own(in_turns, apart):
 
 
 def slow(gather):
-    """A batcher whose items of 3 are made ready when they are let go; its batches, and what lets them go."""
+    """A batcher that prepares items of 3 when they are released; its batches, and what releases them."""
     batches, go = [], threading.Event()
 
     def prepare(number):
@@ -154,7 +154,7 @@ def test_while_a_batch_runs_two_are_made_ready_or_none(in_turns, ahead):
         if len(prepared) >= 4 + ahead:
             break
         threading.Event().wait(0.01)
-    threading.Event().wait(0.1)  # in which more would be made ready, if they were
+    threading.Event().wait(0.1)  # in which more would be prepared, if any were
     assert len(prepared) == 4 + ahead
     go.set()
     batcher.close()
@@ -164,7 +164,7 @@ def test_while_a_batch_runs_two_are_made_ready_or_none(in_turns, ahead):
 @pytest.mark.parametrize("in_turns", [False, True])
 @pytest.mark.parametrize("others", ["fail", "are cancelled"])
 def test_closing_ends_threads_that_had_to_wait_for_the_last_one(in_turns, others):
-    """More threads than may make something ready: one waits while another takes the last, of which nothing comes."""
+    """More threads than may prepare something: one waits while another takes the last item, which gives nothing."""
     waiting, go = threading.Semaphore(0), threading.Event()
 
     def prepare(number):
@@ -191,7 +191,7 @@ def test_closing_ends_threads_that_had_to_wait_for_the_last_one(in_turns, others
 
 
 def held_up(go):
-    """Batches, and what runs them, once it is let go."""
+    """Batches, and the function that runs them, once it is released."""
     batches = []
 
     def run(items):
@@ -203,7 +203,7 @@ def held_up(go):
 
 
 def test_of_many_each_thread_answers_some_by_itself():
-    """While two run together 8 more are sent; the threads that share them wait for one another amid their batches."""
+    """While two run together, 8 more are sent; the threads that share them wait for each other in their batches."""
     go, both = threading.Event(), threading.Barrier(2)
     (together, run), apart = held_up(go), []
 
@@ -325,6 +325,6 @@ def test_threads_without_work_keep_nothing_of_what_they_did(end, apart):
         gc.collect()
         if kept() is None:
             break
-        threading.Event().wait(0.01)  # for the threads to come to wait
+        threading.Event().wait(0.01)  # until the threads wait
     assert kept() is None
     batcher.close()

@@ -49,7 +49,7 @@ def client(network):
 
 @contextmanager
 def stuck(network, monkeypatch):
-    """The network, which answers nothing within the block; the event is set when it was asked."""
+    """Let the network answer nothing within the block; the event is set when it has been asked."""
     go, asked, answer = threading.Event(), threading.Event(), network.probabilities
 
     def wait(*arguments, **options):
@@ -142,7 +142,7 @@ def test_forms_are_checked(client):
 
 
 def post_form(client, charset, *parts, end=b"--x--\r\n"):
-    """Ask with a form as it is: heads of parts, each with its content."""
+    """Send a raw form: the heads of its parts, each with its content."""
     body = b"".join(b"--x\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % part for part in parts)
     head = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
     return client.post("/v1/classify", content=body + end, headers=head)
@@ -210,7 +210,7 @@ def test_bytes_and_heatmaps_are_limited_too(network, monkeypatch):
 
 def test_no_request_is_told_to_come_again_that_can_never_be_taken(network):
     with asking(network, body=1 << 20, held=1 << 10, queue=2) as (client, _):
-        assert client.post("/v1/classify", content=iter([STAR])).status_code == 200  # whose size is not told
+        assert client.post("/v1/classify", content=iter([STAR])).status_code == 200  # whose size is not declared
         status, text = refusal(client.post("/v1/classify", files=[("a", STAR)] * 3))
         assert (status, "Maximum number of files is 2" in text) == (422, True)
 
@@ -254,7 +254,7 @@ def test_who_still_sends_hears_why_nobody_wants_it(network, path, status, connec
 
     with running(Service({"shapes": network}, Limits(body=4 << 20))) as (url, _):
         client = http.client.HTTPConnection(url.removeprefix("http://"))
-        # More than fits into the buffers between the two: unless it is read, the client cannot send it to the end.
+        # More than fits into the buffers between the two: unless it is read, the client cannot send all of it.
         client.request("POST", path, bytes(15 << 20), {"Connection": connection})
         assert client.getresponse().status == status
         client.close()

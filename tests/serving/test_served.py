@@ -1,4 +1,4 @@
-"""How a served network makes its batches, and what it is said to get."""
+"""How a served network makes its batches, and what it says that it gets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CORES = 4
 
 @pytest.fixture
 def pace(monkeypatch):
-    """What finds the pace of a network with such attributes on so many cores."""
+    """A function that returns the pace of a network with these attributes on a number of cores."""
     from darknet_py.serving import served
     from darknet_py.serving.limits import Limits
 

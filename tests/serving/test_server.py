@@ -1,4 +1,4 @@
-"""The service on the loopback address: many clients at a time, and its end amid them."""
+"""The service on the loopback address: many clients at a time, and a stop while they wait."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_service(network, **limits):
 
 
 def accepts(url):
-    """Whether somebody listens there."""
+    """Whether something listens there."""
     host, port = url.removeprefix("http://").split(":")
     try:
         socket.create_connection((host, int(port))).close()
@@ -191,7 +191,7 @@ def test_a_connection_without_a_request_is_closed(network, monkeypatch, whole, p
             if part and trickles:
                 connection.settimeout(0.2)
             answer = b""
-            for _ in range(100):  # a server that each byte puts off is not done after as many
+            for _ in range(100):  # a server whose timeout each byte restarts is not done after this many
                 try:
                     received = connection.recv(1000)
                 except TimeoutError:
@@ -249,7 +249,7 @@ def test_a_connection_has_one_timer_however_many_requests_come_and_none_once_it_
             for requests in range(1, 5):
                 connection.request("GET", "/healthz")
                 assert connection.getresponse().read() == b'{"status":"ok"}'
-                while len(timers) <= requests:  # the client may be told before
+                while len(timers) <= requests:  # the client may get the answer before
                     time.sleep(0.001)
                 assert [timer.cancelled() for timer in timers] == requests * [True] + [False]
     assert all(timer.cancelled() for timer in timers)
@@ -342,7 +342,7 @@ def test_who_reads_no_answer_holds_up_no_stop(network, caplog):
 
 
 def exchange(url, sent):
-    """All that comes for `sent`, behind which nothing more is sent, and after how many seconds it has come."""
+    """All that comes in answer to `sent`, after which nothing more is sent, and after how many seconds."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(sent)

@@ -1,4 +1,4 @@
-"""Checkpoints: all or nothing, told from damaged ones and from those of other runs."""
+"""Checkpoints: written whole or not at all, and distinguished from damaged ones and from those of other runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load(file, run=RUN, count=5):
     try:
         return load_checkpoint(file, run, found), found
     except CheckpointError:
-        assert not any(array.any() for array in found.values())  # nothing of it counts
+        assert not any(array.any() for array in found.values())  # nothing of it is used
         raise
 
 

@@ -1,4 +1,4 @@
-"""What a run is of: all on which the bytes of its weights depend, and nothing else."""
+"""The description of a run: all that the bytes of its weights depend on, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""First weights: of the sizes that darknet draws, from a seed, each layer's whatever the others are."""
+"""First weights: of the magnitudes that darknet draws, from a seed, each layer's independent of the others."""
 
 from __future__ import annotations
 

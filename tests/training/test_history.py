@@ -1,4 +1,4 @@
-"""A run's figures: few, the same however the run was divided, and through a checkpoint as they were."""
+"""A run's figures: few, the same however the run was divided, and unchanged by a checkpoint."""
 
 from __future__ import annotations
 

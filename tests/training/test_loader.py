@@ -200,7 +200,7 @@ def test_the_next_files_are_read_ahead_as_far_as_they_are_not_too_many(feed, tmp
         shutil.copy(file, moved)
     with Loader(replace(feed, locate=files.get), 4, 0, 2, ahead=0) as loader:
         next(loader)
-        loader._pool.shutdown()  # which waits for what reads them
+        loader._pool.shutdown()  # waits for the thread that reads them
         sizes = {at: len(file.content) for at, file in loader._fetched.items()}
         assert sum(sizes.values()) <= most
         assert [*sizes] == [4, 5, 6, 7] if most > 2000 else 0 < len(sizes) < 4

@@ -1,4 +1,4 @@
-"""The log: a record for each iteration and validation, whole, and each once whatever ends a run."""
+"""The log: a complete record for each iteration and validation, and each only once, whatever ends a run."""
 
 from __future__ import annotations
 

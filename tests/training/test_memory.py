@@ -1,4 +1,4 @@
-"""Memory is told before it is taken, with what to do where there is too little."""
+"""The memory needed is found out before it is taken; where there is too little, the message says what to do."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PICTURE, REST, PARAMETERS = 1 << 20, 100, np.empty(10, np.float32)
 
 
 def build(pass_size):
-    """A plan that takes so much for each picture and some for itself."""
+    """A plan that takes a fixed amount for each picture and some for itself."""
     parameters = SimpleNamespace(values=PARAMETERS)
     return SimpleNamespace(memory=PICTURE * pass_size + REST, pass_size=pass_size, parameters=parameters)
 
 
 @pytest.fixture
 def room(monkeypatch):
-    """Let there be so much memory, of which some is used."""
+    """Set how much memory there is, and how much of it is used."""
 
     def room(size):
         monkeypatch.setattr(module, "memory_limits", lambda: [Limit("this machine's", size + 1000, 1000)])

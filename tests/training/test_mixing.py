@@ -1,4 +1,4 @@
-"""Truths, and pictures that are mixed."""
+"""Truths, and the mixing of pictures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_smoothed_truths_give_a_part_to_the_others():
 
 
 def batch(count=4, width=10, height=10, classes=4):
-    """Pictures of one value each, its number, and truths of one class each."""
+    """Pictures whose values are all the picture's number, and truths of one class each."""
     images = np.broadcast_to(np.arange(count, dtype=np.float32)[:, None, None, None], (count, 3, height, width)).copy()
     return images, make_truths(list(range(count)), classes)
 

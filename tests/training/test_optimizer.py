@@ -1,4 +1,4 @@
-"""Updates: darknet's SGD is held to its recorded runs elsewhere; here Adam, clipping, and what neither touches."""
+"""Updates: Adam, clipping, and what neither changes; darknet's SGD is compared with its recorded runs elsewhere."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NETWORK = make_network(
     (2, 4, 4),
     ("convolutional", {"filters": 3, "size": 3, "batch_normalize": 1, "learning_rate": 2}),
     ("convolutional", {"filters": 3, "learning_rate": 0}),
-    ("batchnorm", {}),  # whose statistics lie between what is learned alike
+    ("batchnorm", {}),  # whose statistics are between parameters that are learned alike
     ("connected", {"output": 5}),
     ("softmax", {}),
 )
 
 
 def updated(rates, engine="reference", network=NETWORK, **changes):
-    """The parameters after an update with each rate, by the same gradients each time, and those before."""
+    """The parameters after one update for each rate, with the same gradients each time, and those before."""
     options = TrainingOptions.of(network, batch=4, **changes)
     plan = compile_training(engine, network.layers, random_parameters(network.layers), 4, 2)
     before = plan.parameters.copy()

@@ -1,4 +1,4 @@
-"""Options of training: read from [net], refused where they make no sense or are not known here."""
+"""Options of training: read from [net], refused where they make no sense or are not supported."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_changes_that_no_cfg_could_say_are_refused(changes, message):
 )
 def test_what_makes_no_sense_is_refused_where_it_stands(lines, message):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the misspelled, which inference passes over
+        warnings.simplefilter("ignore")  # about misspelled keys, which inference ignores
         with pytest.raises(CfgError, match=re.escape(message)):
             read(*lines)
 

@@ -1,7 +1,7 @@
 """Training runs of darknet's C program of 2018, recorded, against ours: 20 iterations of 46 small networks.
 
-Where that program has a fault that we do not follow, the recorded run is one without it. Of three, darknet does what
-it means to, and we do something else: the last tests say what.
+Where that program has a fault that we do not follow, the recorded run is one without it. In three cases darknet works
+as intended, and we do something else: the last tests say what.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import pytest
 from support_training import cases, first_output, load_case, recorded, run_case, thin
 
 ENGINES = ("reference", "cpu")
-# The gradient of a [cost] behind a [softmax] is counted twice; what lies before stopbackward= decays; Adam is not there
-# on the CPU, and SGD runs in its place.
+# In darknet, the gradient of a [cost] behind a [softmax] is counted twice; layers before stopbackward= decay; on the
+# CPU there is no Adam, and SGD runs in its place.
 NOT_FOLLOWED = ("softmax_cost", "frozen", "adam")
 SLOW = ("tiny_like",)
 FOLLOWED = [
@@ -20,10 +20,10 @@ FOLLOWED = [
     for name in cases.CASES
     if name not in NOT_FOLLOWED
 ]
-# Of the 20 losses, absolute; of those of a case with large ones, and of one where cells lie within rounding of a kink.
+# Absolute, for the 20 losses; for those of a case with large ones, and of one with cells within rounding of a kink.
 BOUNDS = {"linear_smooth": 1e-4, "tiny_like": 5e-3}
-# Of the norm of each layer's gradient. Such a cell is 5e-3 of those of the first layers of the case, and Winograd's
-# algorithm rounds in its own way.
+# Relative to the norm of each layer's gradient. Such a cell is 5e-3 of the gradients of that case's first layers, and
+# Winograd's algorithm rounds in its own way.
 GRADIENT_BOUND = 1e-4
 KINKED = {("tiny_like", "cpu"): (5, 1e-2)}
 
@@ -36,7 +36,7 @@ def check_losses(name, losses, expected):
 
 
 def check_gradients(gradients, expected, kinked=(0, 0)):
-    """Hold those of each layer to the recorded ones; `kinked` are how many layers have a bound of their own, and it."""
+    """Compare each layer's gradients with the recorded ones; `kinked`: how many layers have their own bound, and it."""
     numbers = thin(np.repeat(np.arange(len(gradients)), [len(layer) for layer in gradients]))
     ours = thin(np.concatenate(gradients))
     for layer in range(len(gradients)):
@@ -74,7 +74,7 @@ def test_a_cost_behind_a_softmax_changes_nothing(engine, tmp_path):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_lies_before_the_end_of_training_stays_as_it_is(engine, tmp_path):
-    """To the last bit, decay and statistics included; what lies behind it learns as recorded."""
+    """To the last bit, decay and statistics included; what comes after it learns as recorded."""
     expected, training = recorded("frozen"), load_case("frozen", tmp_path)
     before = training.parameters.copy()
     run = run_case(engine, "frozen", training, expected["rates"])

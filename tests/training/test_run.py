@@ -16,7 +16,7 @@ from darknet_py.training.run import TrainingRun
 from darknet_py.training.settings import TrainingSettings
 
 ITERATIONS = 20
-# All that options, rates and updates do; the layers are held to the other runs elsewhere.
+# All that options, rates and updates do; the layers are compared with the other runs elsewhere.
 CASES = [
     "leaky", "subdivisions", "momentum_zero", "policy_steps", "policy_step", "policy_exp", "policy_poly",
     "policy_poly4", "policy_sigmoid",
@@ -24,7 +24,7 @@ CASES = [
 
 
 def start(case, folder, **settings):
-    """A run at the start of a recorded one, and what gives its batches."""
+    """A run at the start of a recorded one, and the function that gives its batches."""
     cfg, weights = folder / f"{case}.cfg", folder / f"{case}.weights"
     cfg.write_text(cases.cfg_text(case))
     weights.write_bytes(cases.weights(case))

@@ -1,4 +1,4 @@
-"""The files of a run: what is in their way is kept, whatever instant a process is killed at."""
+"""The files of a run: existing files in their way are kept, at whatever instant a process is killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darknet_py.training.run_files import TrainingFiles, check_folder
 
 
 class Killed(BaseException):
-    """What no part of the program catches."""
+    """An exception that no part of the program catches."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def behind(path, number):
 
 
 def runs(files, number=0):
-    """Of which runs the files of a number lie there, 0: those without; of the model, of what was learned."""
+    """Which runs the files with a number are of, 0 for those without: those of the model, and the learned ones."""
     return tuple(
         {behind(path, number).read_text().split()[0] for path in paths if behind(path, number).exists()}
         for paths in (files.model.values(), learned_of(files))
@@ -55,7 +55,7 @@ def runs(files, number=0):
 
 
 def contents(files):
-    """What is in the folder, however it is called."""
+    """The contents of the files in the folder, whatever their names."""
     return Counter(path.read_bytes() for path in files.folder.iterdir())
 
 
@@ -89,7 +89,7 @@ def test_what_another_call_has_put_aside_gets_no_learned_files_of_a_run_beside_i
 
 
 def kill_at(monkeypatch, step):
-    """Have the process killed before its change number `step` of the folder."""
+    """Let the process be killed before its change number `step` of the folder."""
     left = [step]
 
     def counted(change):
@@ -110,7 +110,7 @@ CHANGES = 7 + 4  # of the folder, that a start makes: what is here comes behind,
 
 
 def check_whole(files):
-    """Assert that the run `a` has one number at most for what was put aside, and learned files no other run's model."""
+    """Assert that learned files of run `a` were put aside under one number at most, and that no number mixes runs."""
     numbers = {int(found[1]) for path in files.folder.iterdir() if (found := re.search(r"\.~(\d+)~$", path.name))}
     for number in (0, *numbers):
         model, learned = runs(files, number)

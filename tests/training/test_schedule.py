@@ -1,4 +1,4 @@
-"""Learning rates: those that the C program printed, and what the fork's policies say."""
+"""Learning rates: those that the C program printed, and those of the fork's policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is told besides its cfg."""
+"""The settings of a run that its cfg does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network is trained on: class folders and .data files, and the files that are made of folders."""
+"""What a network is trained on: class folders and .data files, and the files that are made from folders."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ NAMES = st.sampled_from(["0", "1", "10", "a", "b", "a b", "a_b", "x"])  # of cla
 @given(st.dictionaries(NAMES, st.lists(st.lists(NAMES, min_size=1, max_size=3), min_size=2, max_size=4), min_size=2))
 @settings(max_examples=60, deadline=None)
 def test_pictures_are_of_the_same_classes_whatever_they_and_folders_below_are_called(classes):
-    """In what `valid` measures as in training, and where the library names the folder itself."""
+    """For what `valid` measures as in training, and where the library names the folder itself."""
     with TemporaryDirectory() as temporary:
         top = Path(temporary)
         write_cfg(top / "net.cfg", outputs=7)

@@ -54,7 +54,7 @@ def files_in(folder):
 
 
 def run(network, samples, stop_at=None, settings=REFERENCE, validate=True, **more):
-    """Train up to an iteration, or to the end; what was told of iterations, and of validations that were complete."""
+    """Train up to an iteration, or to the end; return the progress of iterations, and of complete validations."""
     told = []
     validation = samples[1] if validate else ()
     with closing(train(network, samples[0], None, settings, validation=validation, **more)) as running:
@@ -67,7 +67,7 @@ def run(network, samples, stop_at=None, settings=REFERENCE, validate=True, **mor
 
 
 def after(iteration):
-    """Whether training is to be stopped there."""
+    """A condition: whether training is to be stopped there."""
     return lambda progress: progress.iteration == iteration and progress.validation is None
 
 
@@ -105,7 +105,7 @@ def test_a_validation_is_that_of_valid_and_the_best_weights_are_kept(network, sa
     def look(progress):
         if progress.validation and progress.validation.complete:
             scores[progress.iteration] = progress.validation.totals.accuracy, files.last.read_bytes()
-            best = max(scores, key=lambda n: (scores[n][0], -n))  # of equals the first
+            best = max(scores, key=lambda n: (scores[n][0], -n))  # among equals, the first
             assert (progress.best, progress.best_iteration) == (scores[best][0], best)
             assert files.best.read_bytes() == scores[best][1]
 
@@ -324,7 +324,7 @@ def test_training_that_is_over_before_it_begins_is_told(network, samples, tmp_pa
     with pytest.raises(UsageError, match=message):
         run(network, samples, settings=done)
     assert run(network, samples, settings=replace(done, clear=True))[0].iteration == 1
-    loaded = load_network(network.file, files.last, "reference")  # its weights are those to begin from, by themselves
+    loaded = load_network(network.file, files.last, "reference")  # training begins from its weights by itself
     assert run(loaded, samples, after(1), replace(REFERENCE, pretrained=files.last))[0].iteration == 1
     files.last.write_bytes(files.last.read_bytes()[:-1] + b"?")
     with pytest.raises(WeightsError, match="changed"):
@@ -337,6 +337,6 @@ def test_training_that_is_over_before_it_begins_is_told(network, samples, tmp_pa
     ]
     assert again[0].parameters.values.tobytes() == again[1].parameters.values.tobytes()
     longer = make_network(tmp_path, max_batches=10)
-    # What the weights bring along was validated by whoever trained them.
+    # Whoever trained the weights has validated them.
     told = run(longer, samples, settings=replace(done, validate_every=9))
     assert [progress.iteration for progress in told] == [10, 10]
