@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 
 def untimed(answers):
-    """What is told of each picture besides the seconds."""
+    """Each picture's record, without the seconds."""
     return [
         (str(path), str(answer) if isinstance(answer, ImageError) else answer._replace(seconds=0))
         for path, answer in answers
@@ -101,13 +101,13 @@ def test_closed_half_way_it_ends_its_threads_at_once(network, folder, monkeypatc
     answers = classify_many(network, paths, Query("letterbox", 1, only_leaves=True), 2)
     next(answers)
     answers.close()
-    assert made[0].gi_frame is None  # it is closed, and does not wait for the last name for it to go
+    assert made[0].gi_frame is None  # it is closed at once, not when its last reference goes
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("work")]
 
 
 @pytest.fixture
 def ways(monkeypatch):
-    """How pictures are answered: "each", or by how many threads; none is."""
+    """Record how pictures are to be answered, "each" or by how many threads, and answer none."""
     ways = []
 
     def each(network, paths, query, looks):

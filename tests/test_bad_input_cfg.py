@@ -42,24 +42,24 @@ def plain(tmp_path_factory, cache):
 
 
 def changed(old: str, new: str) -> str:
-    """The plain cfg with `new` in the place of `old`."""
+    """The plain cfg with `new` in place of `old`."""
     assert CFG.count(old) == 1
     return CFG.replace(old, new)
 
 
 def whole(fault: str, content: Content, says: str) -> Row:
-    """A row for a cfg of its own; `says` comes after the file's name."""
+    """A row for a whole cfg; `says` comes after the file's name in the message."""
     return Row(fault, {"x.cfg": content}, f"x.cfg{says}", OPS)
 
 
 def edited(fault: str, old: str, new: str, says: str) -> Row:
-    """A row for the plain cfg with `new` in the place of `old`, and the message at its line."""
+    """A row for the plain cfg with `new` in place of `old`, and the message at its line."""
     line = CFG[: CFG.index(old)].count("\n") + 1
     return whole(fault, changed(old, new), f":{line}: {says}")
 
 
 def added(fault: str, new: str, says: str) -> Row:
-    """A row for the plain cfg with `new` behind it, and the message at its last line."""
+    """A row for the plain cfg with `new` at its end, and the message at its last line."""
     return whole(fault, CFG + new, f":{(CFG + new).count(chr(10)) + 1}: {says}")
 
 
@@ -197,7 +197,7 @@ TRAINING = "\nbatch=0\npolicy=steps\nsteps=100,x\nlearning_rate=fast\nburn_in=-1
 
 
 def accepted(oddity: str, content: Content, says: str = "") -> Row:
-    """A row for another cfg of the plain network."""
+    """A row for another way to write the plain network's cfg."""
     return Row(oddity, {"x.cfg": content}, says and f"x.cfg{says}", CLASSIFY)
 
 

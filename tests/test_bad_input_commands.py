@@ -72,7 +72,7 @@ def test_command_line_is_refused(tmp_path, darknet, row):
     ids=["end of input", "empty lines", "missing picture"],
 )
 def test_prompt_asks_again_until_the_input_ends(tmp_path, darknet, plain, typed, says):
-    """`typed` comes before a picture's name; None where nothing is typed at all."""
+    """`typed` comes before a picture's name; where it is None, nothing is typed at all."""
     make(tmp_path, PLAIN)
     answer = darknet(CLASSIFY.replace(" star.png", ""), stdin="" if typed is None else f"{typed}star.png\n")
     assert (answer.code, answer.complaints) == (0, says)

@@ -63,7 +63,7 @@ FRAME = JPEG.index(b"\xff\xc0") + 5  # where a JPEG says its height and width
 
 
 class Picture(NamedTuple):
-    """A picture: its name, its content, and why it is refused or what it is the same as, within what."""
+    """A picture: its name, its content, and why it is refused, or what it equals, and within what bound."""
 
     name: str
     content: Content
@@ -148,9 +148,9 @@ def test_picture(pictures, picture):
 
 
 def test_a_strip_of_65000_pixels_is_answered_as_a_letterbox_and_says_so(tmp_path, darknet):
-    """Of one colour, it gives the one column or row that a strip of the network's size gives.
+    """Of one colour, it gives the same column or row as a strip of the network's size.
 
-    But where rounding puts the last row a little above the picture's, as here, darknet leaves nothing of it.
+    But where rounding puts the last row slightly above the picture's, as here, darknet leaves nothing of it.
     """
     for name, size in (("high", (1, 65_000)), ("wide", (65_000, 1)), ("low", (64, 1)), ("short", (1, 64))):
         image = Image.new("RGB", size, "teal")

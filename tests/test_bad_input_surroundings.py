@@ -1,4 +1,4 @@
-"""Interrupts, streams that are full or closed, a cache that cannot be: what the program does of itself."""
+"""Interrupts, streams that are full or closed, a cache that cannot be made: what the program then does."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ STARS = "darknet classify shapes --engine reference " + "star.png " * 20
 
 
 def closed(fault: str, command: str) -> Row:
-    """A row for a line of sh whose reader goes away: the program ends without a word."""
+    """A row for a line of sh whose reader goes away: the program ends without a message."""
     return Row(fault, {}, "", command, CLOSED)
 
 

@@ -1,6 +1,6 @@
 """What goes wrong where a network is measured on a list, and what the program answers.
 
-The plain network is run on pictures whose names tell a class. Runs that are ended and taken up again are in
+The plain network is run on pictures whose names say their class. Runs that are ended and resumed are in
 test_valid_survives.py.
 """
 
@@ -40,7 +40,7 @@ def darknet(tmp_path, cache):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory, cache):
-    """The lines that the plain list gives."""
+    """The lines that are printed for the plain list."""
     folder = tmp_path_factory.mktemp("plain")
     make(folder, FILES)
     answer = run(*VALID.split(), "--engine", "reference", cwd=folder, env=surroundings(cache))
@@ -49,7 +49,7 @@ def plain(tmp_path_factory, cache):
 
 
 def untimed(answer: Answer) -> list[str]:
-    """The lines on standard output but for the last, which tells the time."""
+    """The lines on standard output without the last, which has the time."""
     return answer.out.splitlines()[:-1]
 
 

@@ -141,7 +141,7 @@ def test_weights_that_change_while_they_are_read_are_refused(tmp_path, cache, ch
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             if process.poll() is None and reading(process.pid, path):
                 break
-        process.kill()  # it was too fast
+        process.kill()  # it has finished, too fast for the test
         finish(process)
     else:
         pytest.fail("it was always too fast to be stopped while it read")
@@ -151,7 +151,7 @@ def test_weights_that_change_while_they_are_read_are_refused(tmp_path, cache, ch
 
 
 def reading(pid: int, path: Path) -> bool:
-    """Whether the process has `path` open as weights: its header is read, or more. Telling its kind takes one block."""
+    """Whether the process has `path` open as weights, its header or more read; finding its kind takes one block."""
     for number in os.listdir(f"/proc/{pid}/fd"):
         try:
             if os.readlink(f"/proc/{pid}/fd/{number}") == str(path):

@@ -1,4 +1,4 @@
-"""Where the cache lies; that nothing is run from it that somebody else may have written; one process makes it."""
+"""Where the cache is; nothing is run from it that somebody else may have written; one process makes a file."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such 
 needs_root = pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() != 0, reason="only root can give files to another user"
 )
-OTHER = 54321  # a user who is not this one
+OTHER = 54321  # the id of another user
 GOOD, PLANTED = b"made here", b"planted"
 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """Of what is kept, in a cache of its own; it has been kept already."""
+    """The path of a kept file, which exists already, in a cache of its own."""
     monkeypatch.setenv("DARKNET_PY_CACHE", str(tmp_path / "cache"))
     path = cache_dir() / "kernels" / "x.bin"
     keep(path, lambda kept: GOOD)
@@ -49,7 +49,7 @@ def make_anew(kept):
 
 
 def refusal(path, culprit):
-    """Why nothing is taken from `path`, for which there is one warning that names the `culprit`; it is made anew."""
+    """Why nothing is taken from `path`, and it is made anew: the reason in the one warning, which names `culprit`."""
     cache_module._warned.clear()
     with pytest.warns(DarknetWarning) as caught:
         assert keep(path, make_anew) == b"not kept"
@@ -101,7 +101,7 @@ def test_nor_one_in_a_folder_that_others_can_write(path, mode):
 
 @posix
 def test_nor_one_whose_folder_anybody_could_exchange(path):
-    """Where a folder is everybody's, so is all below it; but not if nobody may touch what is others'."""
+    """Where everybody may write to a folder, so may they below it; but not if nobody may touch others' files."""
     cache_dir().chmod(0o777)
     assert refusal(path, cache_dir()) == "anybody can write there (chmod o-w)"
     assert refusal(path.with_name("new.bin"), cache_dir()) == "anybody can write there (chmod o-w)"
@@ -234,7 +234,7 @@ def test_threads_and_processes_that_want_the_same_make_it_once(path, caplog):
 
 
 def test_small_ones_wait_for_nobody(path):
-    """Of two threads each makes its own only when the other has begun."""
+    """Each of two threads makes its own only when the other has begun."""
     both = threading.Barrier(2, timeout=20)
 
     def make_beside(kept):
@@ -356,7 +356,7 @@ def test_cache_dir_of_the_system(tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="names the folder of the XDG specification")
 @pytest.mark.parametrize("named", [None, "", "/somewhere", "/some where/"])
 def test_cache_dir_is_where_other_programs_have_theirs(tmp_path, monkeypatch, named):
-    """As platformdirs says, which is not loaded for it."""
+    """Where platformdirs says, although that is not loaded."""
     monkeypatch.delenv("DARKNET_PY_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

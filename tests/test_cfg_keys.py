@@ -1,4 +1,4 @@
-"""Keys of a section: which are read, which are refused, and which are passed over with a warning."""
+"""Keys of a section: which are read, which are refused, and which are ignored with a warning."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def refused(lines):
     return str(error.value)
 
 
-# What may be meant as an option that matters
+# Keys that may be misspelled options that matter
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_no_key_of_training_is_refused(name):
         assert Network(parse_cfg(lines, "x.cfg"), "x.cfg").outputs == 192
 
 
-# What changes the answer in a way that is not known here
+# Keys that would change the answer in a way that is not supported
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_options_of_the_fork_that_are_off_or_idle_are_taken_without_a_word(kind,
     assert network(kind, option).layers[1].kind == kind
 
 
-# What only training asks for
+# Keys that only training reads
 
 
 TRAINING = {**OPTIONS, "rate": number(1, least=0), "way": choice(("up", "down"), "up"), "stride_x": integer(3)}
@@ -215,7 +215,7 @@ def test_what_is_wrong_for_training_counts_as_absent_and_is_refused_there(line, 
     assert trained(line) == (DEFAULTS, f"x.cfg:2: [layer] {message}")
 
 
-# Numbers that C's int, or no picture, can hold
+# Numbers beyond C's int, or beyond any picture
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ AVERAGE = ("avgpool", {})
 
 @pytest.fixture
 def load(tmp_path):
-    """Make a network of some sections, for pictures of a shape, with its parameters changed by a function."""
+    """Load a network of these sections, for pictures of a shape, with its parameters changed by a function."""
 
     def make(shape, *sections, change=lambda parameters: None, engine="cpu"):
         network = make_network(shape, *sections)
@@ -53,7 +53,7 @@ LINEAR = ("convolutional", {"filters": 16, "size": 3, "pad": 1, "activation": "l
 
 
 def multiply_by(factor):
-    """What lets the second layer get 0.5 from the first everywhere, multiply it and add up."""
+    """A function that makes the first layer's output 0.5 everywhere, which the second one multiplies and adds up."""
 
     def change(parameters):
         for arrays, value in zip(parameters, (0, factor), strict=False):
@@ -64,7 +64,7 @@ def multiply_by(factor):
 
 
 def test_what_only_an_engines_own_sums_cannot_hold_is_answered_by_the_definitions(load):
-    """Sums of 1e38 are within float32; those that Winograd's algorithm makes on the way are not."""
+    """Sums of 1e38 are within float32; the intermediate ones of Winograd's algorithm are not."""
     batch = random_array((3, 16, 24, 24))
 
     def enlarge(parameters):
@@ -82,7 +82,7 @@ def test_what_only_an_engines_own_sums_cannot_hold_is_answered_by_the_definition
     ("sections", "factor"),
     [
         ((LOGISTIC, LINEAR, ("maxpool", {"size": 2, "stride": 2}), ("activation", {"activation": "relu"})), 3e38),
-        # As in C, where relu multiplies by 0: of a negative infinity it makes no number, which no maximum hides.
+        # As in C, where relu multiplies by 0: it turns a negative infinity into NaN, which no maximum hides.
         ((LOGISTIC, (LINEAR[0], {**LINEAR[1], "activation": "relu"}), ("maxpool", {"size": 3, "stride": 2})), -3e38),
     ],
     ids=["infinity", "not a number"],

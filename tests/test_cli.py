@@ -1,4 +1,4 @@
-"""The forms of the command line, each run as a user does, from a folder that is not the project's."""
+"""The forms of the command line, each run as by a user, from a folder that is not the project's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def darknet(tmp_path, cache):
 
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory, cache):
-    """What the program says to the star, as a program reads it."""
+    """The program's answer to the star, in JSON."""
     folder = tmp_path_factory.mktemp("expected")
     answer = run(*PREDICT, *REFERENCE, STAR, "-t", "10", "--format", "json", cwd=folder, env=environment(cache))
     assert answer.code == 0
@@ -204,7 +204,7 @@ def test_network_with_fetched_weights_runs(tmp_path):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder with a folder below it, and what is no picture."""
+    """A folder with a folder in it, and a file that is not a picture."""
     shutil.copy(ROOT / "data" / "heart.png", tmp_path / "a heart.png")
     (tmp_path / "more" / "below").mkdir(parents=True)
     shutil.copy(ROOT / "data" / "star.png", tmp_path / "more" / "star.PNG")
@@ -214,7 +214,7 @@ def pictures(tmp_path):
 
 
 def records(answer):
-    """The objects of a line each."""
+    """The JSON objects, one on each line."""
     return list(map(json.loads, answer.out.splitlines()))
 
 

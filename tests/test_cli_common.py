@@ -1,4 +1,4 @@
-"""The options of every command: -q, -v, -V, before the command and behind it."""
+"""The options of every command: -q, -v, -V, before the command and after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLASSIFY = ("classify", "shapes", STAR, "--engine", "reference")
 
 
 def placed(word, words):
-    """The command line with an option at its begin, in its midst, at its end."""
+    """The command line with an option at its beginning, in its middle, and at its end."""
     return [(*words[:place], word, *words[place:]) for place in range(len(words) + 1)]
 
 

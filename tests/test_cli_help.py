@@ -1,4 +1,4 @@
-"""What the program says of itself, and to what it does not know: help, other commands, other flags, near names."""
+"""What the program says about itself, and to unknown words: help, other commands, other flags, similar names."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FRAMES = 6
 
 @pytest.fixture
 def darknet(tmp_path, monkeypatch, darknet):
-    """Run ``darknet classifier demo shapes`` in a folder with a video; its exit code, its lines, the last on stderr."""
+    """Run ``darknet classifier demo shapes`` in a folder with a video; return exit code, lines, the last on stderr."""
     monkeypatch.chdir(tmp_path)
     writer = video.Writer("v.avi", 10)
     for _ in range(FRAMES):
@@ -79,7 +79,7 @@ def test_one_frame_is_one_frame(darknet):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit of files' sizes")
-@pytest.mark.parametrize("frames", [20, 200])  # so that what ends the file has room in it, or none
+@pytest.mark.parametrize("frames", [20, 200])  # so that the end of the file fits into it, or does not
 @pytest.mark.parametrize("kind", ["mp4", "avi", "mkv"])
 def test_a_video_that_cannot_be_written_whole_replaces_nothing(tmp_path, kind, frames):
     import resource
@@ -217,7 +217,7 @@ def test_a_camera_that_is_left_is_read_no_more(monkeypatch):
 
 
 class Closing(threading.Event):
-    """A video.Window that somebody closes once `left` frames were shown, or a few moments later."""
+    """A video.Window that the user closes once `left` frames have been shown, or a few moments later."""
 
     left, looks = 0, 3
 

@@ -27,7 +27,7 @@ NO_PICTURES = f"gives OpenCV no pictures; is it in use by another program, or no
 NO_FRAME = f"no frame comes; is it in use by another program? plug it in anew, or {OTHER}"
 DAMAGED = f"100 frames, one after another, are damaged JPEGs; plug it in anew, or {OTHER}"
 RATE, LOOKS, BUFFERS, PICTURES = 100, 8, 4, 200
-# Looks at each frame for as long as ten of them take, and tells how old it was, in frames. Luma tells which one it is.
+# Looks at each frame for as long as ten of them take, and prints how old it was, in frames; its luma says which it is.
 SLOW = f"""
 import time
 from darknet_py.video import Source
@@ -52,7 +52,7 @@ def to_jpeg(image):
 
 
 def damaged(jpeg):
-    """What a bad cable makes of it: half of it lost; bytes amid it; bytes behind it."""
+    """What a bad cable makes of a picture: half of it lost; bytes within it; bytes after it."""
     half = len(jpeg) // 2
     return [jpeg[:half], jpeg[:half] + jpeg[half + 40 :], jpeg[:-2] + b"left over\xff\xd9", b"", b"no JPEG"]
 
@@ -64,7 +64,7 @@ def library(tmp_path_factory):
 
 @pytest.fixture
 def camera(library, tmp_path, cache):
-    """The environment of a program that sees a camera, of a star where nothing else is said."""
+    """The environment of a program with a camera, which shows a star unless told otherwise."""
 
     def camera(frames=None, size=SIZE, **more):
         frames = [to_yuyv(picture("star"))] if frames is None else frames
@@ -89,7 +89,7 @@ def test_its_pictures_are_classified_until_it_is_unplugged(camera, tmp_path, con
 
 
 def test_a_camera_is_found_by_its_path_too(camera, tmp_path):
-    """A character device that every machine has stands for it."""
+    """A character device that every machine has stands in for it."""
     env = camera(device="/dev/full", fault="DQBUF ENODEV 9")
     answer = run(*DEMO, "--no-window", "/dev/full", cwd=tmp_path, env=env)
     assert (answer.code, answer.err) == (3, "darknet: /dev/full: no more frames come; is it still plugged in?\n")
@@ -102,7 +102,7 @@ def test_frames_are_dropped_not_queued(camera, tmp_path):
     done = subprocess.run([sys.executable, "-c", SLOW], cwd=tmp_path, env=env, capture_output=True, timeout=PATIENCE)
     ages = [int(line) for line in done.stdout.split()]
     assert len(ages) == LOOKS
-    assert min(ages[BUFFERS:]) < 2 * BUFFERS  # of a driver's buffers, read one after another, each would be ten older
+    assert min(ages[BUFFERS:]) < 2 * BUFFERS  # read one after another, a driver's buffers would each be ten older
 
 
 def test_its_video_is_as_long_as_it_was_watched(camera, tmp_path):

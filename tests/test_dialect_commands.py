@@ -1,4 +1,4 @@
-"""--dialect, as a user meets it: which is taken, which is named, and what is written in it."""
+"""--dialect, as a user sees it: which is used, which is named, and what is written in it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def darknet(folder, capsys):
-    """Run the program in this process; what it printed on standard output and on standard error."""
+    """Run the program in this process; return what it printed on standard output and on standard error."""
 
     def darknet(*arguments):
         assert main(list(arguments)) == 0

@@ -12,7 +12,7 @@ from darknet_py.cli import COMMANDS
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.11 has it")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# Lines that go on joined, comments left out.
+# With continued lines joined, and without comments.
 LINES = re.sub(
     r"\\\n\s*", "", re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
 ).splitlines()

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
-# What the examples of the pages "add a ..." make, which is not there.
+# What the examples of the pages "add a ..." make, which does not exist.
 EXAMPLES = re.compile("enlarge|hard_swish|im2col|to_columns|avx512.small", re.IGNORECASE)
 PATH = re.compile(r"[\w./-]+/|[\w./-]+\.(?:py|cu|cuh|md|json|cfg|toml|png)")
 NAME = re.compile(r"[A-Za-z_][\w.]*(?:\(\))?")

@@ -1,4 +1,4 @@
-"""Downloads of published files: what is fetched, what is taken for it, and what is not."""
+"""Downloads of published files: what is fetched, what is accepted as such a file, and what is not."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_wrong_content(server, folder):
 
 
 def test_half_a_file(server, folder):
-    """What the server takes for the whole file is too short: not a broken connection, so not kept."""
+    """What the server sends as the whole file is too short: no broken connection, so it is not kept."""
     server.answers = [loopback.file(BODY[:500])]
     assert "sent 500 bytes, expected 1000 or 1004" in failure()
     assert ranges(server) == [None]
@@ -128,7 +128,7 @@ def test_endless_file(server, folder):
 
 
 def test_html_page(server, folder):
-    """A page that asks to log in is told from weights, and does not cost what was kept."""
+    """A page that asks to log in is distinguished from weights, and what was kept is not lost."""
     (folder / "made.weights.part").write_bytes(BODY[:600])
     server.answers = [loopback.file(PAGE, ranges=False)]
     assert f"{server.url}made.weights: sent an HTML page, not a weights file" in failure()

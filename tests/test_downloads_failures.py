@@ -1,4 +1,4 @@
-"""Downloads that cannot be: no server, no file, no room, another process."""
+"""Downloads that fail: no server, no file, no room, another process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def server(folder, waits, monkeypatch):
 
 
 def test_not_found(server, folder):
-    """404 is said with the address, at once, and leaves no empty file."""
+    """404 is reported with the address, at once, and leaves no empty file."""
     server.answers = [loopback.status(404)]
     assert f"{server.url}made.weights: the server has no such file (404 Not Found)" in failure()
     assert len(server.requests) == 1
@@ -54,7 +54,7 @@ def test_refused_by_the_server(server, folder):
 
 
 def test_connection_refused(folder, waits, monkeypatch):
-    """No server at all is said at once, with the address and the system's reason at the end of the bracket."""
+    """A missing server is reported at once, with the address and the system's reason at the end of the bracket."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/"
@@ -67,7 +67,7 @@ def test_connection_refused(folder, waits, monkeypatch):
 
 
 def test_innermost_reason(folder, monkeypatch):
-    """Of exceptions wrapped in each other, the user reads what the system said, without its number."""
+    """Of nested exceptions, the user reads what the system said, without its number."""
 
     def refused(*args, **kwargs):
         system = OSError(errno.ECONNREFUSED, "Connection refused")

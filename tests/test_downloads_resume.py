@@ -41,7 +41,7 @@ def test_broken_download_goes_on(server, waits):
 
 
 def test_broken_download_of_unknown_length(server):
-    """A transfer in chunks tells that it is broken without a Content-Length."""
+    """A transfer in chunks shows without a Content-Length that it is broken."""
 
     def chunked(request):
         request.start(200, Transfer_Encoding="chunked")
@@ -144,7 +144,7 @@ def test_lost_server_is_asked_again(server, waits, monkeypatch):
 
 
 def test_silent_server(server, folder, monkeypatch):
-    """A server that stops sending without closing is left after the read timeout; what came is kept."""
+    """A server that stops sending without closing is given up after the read timeout; what came is kept."""
     monkeypatch.setattr(downloads, "TIMEOUT", (5.0, 0.1))
     monkeypatch.setattr(downloads, "RETRY_WAITS", ())
     over = threading.Event()

@@ -29,7 +29,7 @@ def server(tmp_path, monkeypatch):
 
 
 def trickle(request, data):
-    """A byte every now and then, as long as anybody listens; no read of one is too slow."""
+    """Send a byte every now and then, as long as the client listens; no read of one is too slow."""
     for number in range(len(data)):
         request.wfile.write(data[number : number + 1])
         time.sleep(0.02)
@@ -158,7 +158,7 @@ def test_no_thread_is_left_behind(server):
 
 
 def send_compressed(request):
-    """A whole answer is compressed, unasked, and so is a part of it, which cannot be told without the rest."""
+    """Compress a whole answer, unasked, or send a part of the compressed one, which cannot be read without the rest."""
     packed = gzip.compress(BODY)
     assert len(packed) > len(BODY)  # random bytes cannot be packed
     if request.first:

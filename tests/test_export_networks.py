@@ -1,4 +1,4 @@
-"""ONNX export of networks drawn by chance, at their own size and at others: onnxruntime against the definitions."""
+"""ONNX export of random networks, at their own size and at others: onnxruntime against the definitions."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_convolutional(options):
 
 
 def test_xnor():
-    """Of the picture itself: behind another layer a sign may turn with a rounding."""
+    """On the picture itself: after another layer, rounding may flip a sign."""
     model = check_export(make_network((4, 7, 9), convolution(xnor=1, batch_normalize=1, activation="leaky")))
     assert "Where" in operators(model)
 

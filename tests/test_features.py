@@ -1,4 +1,4 @@
-"""What a layer gives for pictures: `Classifier.features`, and the command `classifier features`."""
+"""A layer's output for pictures: `Classifier.features`, and the command `classifier features`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a forked child makes anew; that it does is held by the tests of what has locks."""
+"""What a forked child makes anew; that each module's locks are among it is tested with that module."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Thing:
 
 def test_what_many_threads_make_at_the_same_time_is_all_renewed(monkeypatch):
     """Also while others go."""
-    monkeypatch.setattr(forks, "_known", type(forks._known)())  # what other tests have left has nothing to renew
+    monkeypatch.setattr(forks, "_known", type(forks._known)())  # nothing that other tests have left is to be renewed
     start, made = Barrier(THREADS), []
 
     def make():

@@ -15,7 +15,7 @@ from darknet_py import load_network
 from darknet_py.images.decode import load_image
 from darknet_py.images.fit import MODES, preprocess
 
-# Per probability; what other orders of the same additions come to.
+# Per probability: the difference that another order of the same additions makes.
 BOUNDS = {"reference": 1e-5, "cpu": 5e-5}
 QUICK = ("tiny", "darknet", "resnet18")
 WITHOUT_PHOTOGRAPHS = ("darknet53", "resnet18", "resnet34", "resnet101", "resnext50")
@@ -80,7 +80,7 @@ def predict(network, path, mode):
 
 
 def check_answers(network, answers, folder, bound):
-    """Hold every probability to `bound`, and the order of all pairs that lie further apart than that."""
+    """Check every probability within `bound`, and the order of all pairs that are further apart than that."""
     for key, expected in answers.items():
         mode, picture = key.split("/")
         probabilities = predict(network, folder / picture, mode)
@@ -116,7 +116,7 @@ def trained():
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "stretch"])
 def test_trained_network_gives_the_recorded_answers_to_jpeg_photographs(mode, trained):
-    """Decoders of JPEG differ by a step in a pixel here and there."""
+    """JPEG decoders differ by a step in a pixel here and there."""
     views = {"ten-crop": 10, "multi": 8}.get(mode, 1)
     for name, expected in recorded(REFERENCE / "real" / "expected.npz")[mode].items():
         probabilities = predict(trained, REFERENCE / "real" / "images" / name, mode)

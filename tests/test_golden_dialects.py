@@ -1,4 +1,4 @@
-"""Each dialect's answers, against those that its program was recorded to give."""
+"""Each dialect's answers, against the recorded ones of its program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darknet_py.layers import ALEXEYAB, DARKNET
 MADE = json.loads((GOLDEN / "made_forks.json").read_text())
 BOUND = 5e-6
 QUICK = ("cifar", "mobilenet-v2", "csmobilenet-v2")
-# How far the fork's answer to the same weights lies from darknet's, for a picture, is recorded for these.
+# For these, it is recorded how far the fork's answer to a picture is from darknet's, with the same weights.
 PICTURE = "letterbox/small.png"
 BOTH = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
@@ -44,7 +44,7 @@ def make_weights(name, cfg, folder):
 
 
 def compare(network, name, drawn, part=""):
-    """How far the answers lie from the recorded ones, at most."""
+    """The largest difference of the answers from the recorded ones."""
     worst = 0.0
     with np.load(GOLDEN / "expected_forks.npz") as recorded:
         for key in [key for key in recorded if key.startswith(f"{name}/{part}")]:

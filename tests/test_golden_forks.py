@@ -19,8 +19,8 @@ from darknet_py.images.fit import MODES
 from darknet_py.networks import packaged_cfg
 
 ENGINES = ("reference", "cpu")
-BOUND = 1e-5  # per probability; what other orders of the same additions come to
-# Of networks that answer to a last bit of their picture by more than that.
+BOUND = 1e-5  # per probability: the difference that another order of the same additions makes
+# For networks whose answers change by more than that with the last bit of their picture.
 WEAK, WEAK_BOUND = {"res2netlite72"}, 5e-5
 RECORDED = json.loads((GOLDEN / "made_forks.json").read_text())
 SMALL = [name for name in RECORDED if name.startswith("tiny-")]
@@ -31,7 +31,7 @@ DIALECTS = {"alexey": "alexeyab", "pjreddie": "darknet"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the small cfgs and the pictures lie."""
+    """The folder of the small cfgs and the pictures."""
     path = tmp_path_factory.mktemp("forks")
     run_golden("make_images.py", path)
     run_golden("make_tiny_cfgs.py", path)

@@ -1,4 +1,4 @@
-"""Where a network looked: `Classifier.heatmap`, held to differences, and to pictures with an object in a corner."""
+"""Where a network looked: `Classifier.heatmap`, against differences, and on pictures with an object in a corner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darknet_py.limits import Limit
 from darknet_py.prediction import Prediction
 
 CONVOLUTION = ("convolutional", dict(batch_normalize=1, filters=6, size=3, pad=1, activation="leaky"))
-# Behind layer 1 there is one of everything that behaves otherwise in training, and a way round.
+# After layer 1 there is one of everything that behaves differently in training, and a way round.
 SECTIONS = [
     CONVOLUTION,
     CONVOLUTION,
@@ -54,13 +54,13 @@ def shapes():
 @pytest.mark.parametrize("within", [[], [("softmax", dict(groups=27))], [("logistic", {})]], ids=str)
 @pytest.mark.parametrize("layer", [0, 1, 2, 4, 6])
 def test_cells_weigh_as_much_as_the_score_moves_with_them(layer, within):
-    """Each channel is weighed with the mean over its plane of the differences of the score, at inference."""
+    """Each channel's weight is the mean over its plane of the score's differences, at inference."""
     layers = make_network((3, 6, 6), *SECTIONS[:8], *within, *SECTIONS[8:]).layers[:-1]
     parameters = random_parameters(layers)
     image, index = random_array((3, 6, 6)), 3
 
     def score(change):
-        """What the softmax takes for the class, where a constant is added to channels of the layer's output."""
+        """The softmax's input for the class, where a constant is added to channels of the layer's output."""
         values = {-1: image[None].astype(np.float64)}
         for current, arrays in zip(layers[:-1], parameters, strict=False):
             doubled = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
@@ -94,7 +94,7 @@ def test_cells_weigh_as_much_as_the_score_moves_with_them(layer, within):
 )
 @pytest.mark.parametrize("corner", [(0, 0), (1, 0), (0, 1), (1, 1)])
 def test_the_weight_lies_in_the_corner_of_the_object(shapes, size, mode, corner):
-    """Of an even map a quarter would lie there."""
+    """Of a uniform map, a quarter would be there."""
     width, height = size
     side = min(size) if mode.endswith("crop") else 0
     seen = [side or full for full in size]

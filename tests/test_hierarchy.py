@@ -101,7 +101,7 @@ def test_classify_guesses_leaves(files):
 
 
 def test_a_heatmap_tells_the_probability_of_the_class_that_is_asked_for(files, tmp_path, capsys, monkeypatch):
-    """Of one of which others are a kind, too, as the first guess of the lines is one."""
+    """Also for a class of which others are a kind, as the first guess of the lines is one."""
     network = load_network(files[1], files[2], "reference")
     network.dataset = load_dataset(files[0])
     p = expected(files, False)

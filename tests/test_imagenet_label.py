@@ -62,7 +62,7 @@ def bash(folder: Path, *commands: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder whose name needs care, with both archives, unpacked."""
+    """A folder whose name needs quoting, with both archives, unpacked."""
     folder = tmp_path.resolve() / 'it\'s a "folder" & $HOME `id` \\1 *'
     folder.mkdir()
     pack(

@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources; the rules that keep the rooms apart."""
+"""Which modules may import which, read from the sources; the rules that keep the parts of the package separate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "darknet_py"
-# For each file or folder of the package those of its neighbours that it may import; all may import EVERYWHERE.
+# For each file or folder of the package, the others that it may import; all may import EVERYWHERE.
 EVERYWHERE = {"errors", "files", "cache", "forks", "streams", "version"}
 ALLOWED = {
     "__main__": {"cli", "interrupt", "lazy"},
@@ -169,7 +169,7 @@ def test_a_room_imports_only_those_that_it_may_know():
 
 
 def modules():
-    """For each module the others of the package that it imports, for its types too."""
+    """For each module, the others of the package that it imports, including those for types."""
     names = {source.removesuffix(".py").removesuffix("/__init__").replace("/", "."): source for source in SOURCES}
     known = {f"darknet_py.{name}": source for name, source in names.items() if name != "__init__"}
     known["darknet_py"] = "__init__.py"
@@ -212,7 +212,7 @@ def test_only_the_program_prints():
 
 
 def test_what_is_written_as_json_is_json():
-    """Of which NaN and Infinity are no part; what an engine keeps is read by itself alone."""
+    """NaN and Infinity are not JSON; what an engine keeps is read only by itself."""
     for source in [source for source in SOURCES if not source.startswith("engines/")]:
         for name, call in calls(source):
             if name in ("json.dump", "json.dumps"):

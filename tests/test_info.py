@@ -1,4 +1,4 @@
-"""darknet info: what a report of a bug should tell, whatever is missing or broken."""
+"""darknet info: what a bug report should include, whatever is missing or broken."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def facts(capsys):
-    """What a program is told."""
+    """The facts as a program reads them, in JSON."""
 
     def facts():
         assert main(["info", "--format", "json"]) == 0

@@ -1,4 +1,4 @@
-"""What plan and speed tell of a network on the CPU."""
+"""What plan and speed print about a network on the CPU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from darknet_py.engines.cpu.training.inspect import plan_training
 from darknet_py.network import load_structure
 from darknet_py.parameters import Parameters
 
-NO_MACHINE = 1e13  # floating-point operations a second, on a core
+NO_MACHINE = 1e13  # floating-point operations a second on a core, more than any machine does
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_speed_tells_no_rate_beyond_the_machine(tell):
 
 
 def clock_that_stands(monkeypatch, calls):
-    """Have the first `calls` of the clock tell the same time."""
+    """Let the first `calls` of the clock return the same time."""
     told = []
 
     def tell_time():
@@ -140,7 +140,7 @@ def test_speed_measures_again_where_the_clock_stood(tell, monkeypatch):
 
 @pytest.mark.parametrize("product", [False, True])
 def test_an_operation_that_a_jump_makes_too_short_is_refused(tell, monkeypatch, product):
-    """And where all of the micro-kernel's own are refused, rates are judged by what no processor does."""
+    """And where all of the micro-kernel's own are refused, rates are judged by one that no processor reaches."""
     measure = Table.measure
 
     def measure_with_a_jump(table, team):
@@ -171,7 +171,7 @@ def test_pictures_that_are_halved_as_they_are_stored_take_no_whole_buffer():
 
 
 def test_pictures_smaller_than_a_tile_choose_no_large_tiles():
-    """Which err more: F(6, 3) by 8e-6 of the outputs, F(4, 3) by 1.3e-6."""
+    """Larger tiles err more: F(6, 3) by 8e-6 of the outputs, F(4, 3) by 1.3e-6."""
     convolution = ("convolutional", {"filters": 2, "size": 3, "pad": 1, "activation": "leaky"})
     chosen = [plan_layers(make_network((80, 3, side), convolution).layers)[0].implementation for side in (3, 4, 5)]
     assert not [name for name in chosen if name.startswith("wino_6x6")]

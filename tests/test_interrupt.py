@@ -1,4 +1,4 @@
-"""Signals end the program although a library does not return, or nobody reads what it says."""
+"""Signals end the program even where a library does not return, or nobody reads what it prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in the cache is known by its name, and nothing else is touched."""
+"""Files in the cache are known by their names, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def kinds():
 
 
 def written():
-    """By kind, what each writer writes; made by it, or under the name that it gives."""
+    """By kind, the files of each writer: written by it, or under the name that it gives."""
     keep(kernels_path(), lambda kept: b"code")
     cuda_kept.keep("source", ".cubin", lambda: b"code")
     cuda_kept.keep("source", ".plan", lambda: b"plan")

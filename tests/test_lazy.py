@@ -1,4 +1,4 @@
-"""Modules that are loaded when they are used: not by imports, once, and as a plain import loads them."""
+"""Modules that are loaded when they are used: not by imports, only once, and as a plain import loads them."""
 
 from __future__ import annotations
 

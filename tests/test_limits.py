@@ -137,7 +137,7 @@ def test_no_more_cores_are_used_than_there_is_time_for(monkeypatch):
 
 
 def processors(monkeypatch, root, siblings):
-    """Processors that the process may use, by their numbers, each with what the system tells of its core."""
+    """Processors that the process may use, by their numbers, each with what the system says about its core."""
     for number, text in siblings.items():
         file = root / f"sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list"
         if text:
@@ -216,7 +216,7 @@ print(max(told), 1024 * int(peak[1]))
     ],
 )
 def test_what_is_said_to_be_needed_is_what_is_taken(tmp_path, cache, name, work):
-    """Within a sixth; a machine with more cores than two takes a little more."""
+    """Within a sixth; a machine with more than two cores takes slightly more."""
     network = load_structure(f"cfg/{name}.cfg")
     run("warmup", cwd=tmp_path, env=environment(cache))  # compiling takes memory of its own
     with open(tmp_path / "x.weights", "wb") as weights:
@@ -243,7 +243,7 @@ def test_what_a_network_needs_depends_on_its_engine_and_precision():
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's address space")
 @pytest.mark.parametrize("kilobytes", [150_000, 250_000, 400_000])
 def test_a_limited_process_ends_with_one_line(tmp_path, cache, kilobytes):
-    """Whether the limit is met before, or by a library that is loaded, or by what is allocated."""
+    """Whether the limit is found beforehand, or hit by loading a library, or by an allocation."""
     run("warmup", cwd=tmp_path, env=environment(cache))
     with open(tmp_path / "x.weights", "wb") as weights:
         weights.truncate(20 + 4 * load_structure("cfg/extraction.cfg").parameter_count)

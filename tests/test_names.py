@@ -1,4 +1,4 @@
-"""Names of files may hold anything: a terminal and a reader see it as escapes, a program gets it as it is."""
+"""Names of files may contain anything: people see it as escapes, programs get it as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fifteen networks' sizes, listings, and what a cfg may and may not hold."""
+"""The fifteen networks' sizes and listings, and what a cfg may and may not contain."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_another_size_shapes_the_layers_and_parses_nothing(monkeypatch):
 
 
 def test_a_shortcut_of_planes_that_agree_at_one_size_alone_fixes_it():
-    """Joined as a sum of one shape, it would be wrong at others, without a word."""
+    """Computed as a sum of equal shapes, it would be silently wrong at other sizes."""
     halved = ("convolutional", {"filters": 3, "size": 3, "pad": 1, "stride": 2})
     network = make_network(
         (3, 1, 1), ("convolutional", {"filters": 3}), halved, ("shortcut", {"from": 0}), ("avgpool", {})

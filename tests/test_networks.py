@@ -1,4 +1,4 @@
-"""The networks that come with the program, and what is told of them."""
+"""The networks that come with the program, and what is listed about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cfgs as people write them: small networks, grey ones, what takes no pictures, what darknet's programs pass over."""
+"""Cfgs as people write them: small networks, grey ones, those without pictures, and what darknet's programs ignore."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_what_takes_no_pictures_refuses_them_once_and_takes_batches(net, reason,
     assert capsys.readouterr().err.splitlines() == [f"darknet: x.cfg: {reason}"]
 
 
-# What the programs pass over
+# What the programs ignore
 
 
 def rewritten(tmp_path, text):

@@ -37,9 +37,9 @@ def run_onnx(model, batch):
 
 
 def check_export(network: Network, batch: int = 2) -> onnx.ModelProto:
-    """Hold the model of `network` with random parameters to the reference engine; return it.
+    """Compare the model of `network` with random parameters with the reference engine; return it.
 
-    And that of the network with an [avgpool] behind it, at another size too, where it can be resized then.
+    Also that of the network with an [avgpool] after it, at another size, too, where it can be resized then.
     """
     parameters = random_parameters(network.layers)
     images = random_array((batch, *network.input_shape))
@@ -54,7 +54,7 @@ def check_export(network: Network, batch: int = 2) -> onnx.ModelProto:
 
 
 def check_sizes(network: Network, parameters: Parameters) -> None:
-    """Hold the model of `network` to the reference engine at its own size and at others."""
+    """Compare the model of `network` with the reference engine at its own size and at others."""
     model = onnx_export.make_model(network, parameters)
     onnx.checker.check_model(model, full_check=True)
     _, height, width = network.input_shape
@@ -276,7 +276,7 @@ def test_dimensions_are_free_where_the_network_allows_it():
     ids=lambda section: section[0],
 )
 def test_windows_larger_than_the_picture_fix_its_size(section):
-    """As darknet counts windows there is one, which the nodes would not find in another small picture."""
+    """By darknet's count there is one window, which the nodes would not find in another small picture."""
     network = make_network((2, 1, 1), section, ("avgpool", {}))
     assert network.resizable
     model = onnx_export.make_model(network, random_parameters(network.layers))

@@ -1,4 +1,4 @@
-"""What the operands of a command are: DATA, CFG, WEIGHTS and pictures, told by content."""
+"""What the operands of a command are: DATA, CFG, WEIGHTS and pictures, recognized by content."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_all_examples_are_tried():
 
 
 def test_public_names_alone_are_listed_and_all_can_be_had():
-    """In a new process, where nothing has been imported yet."""
+    """In a fresh process, where nothing has been imported yet."""
     listed = "import darknet_py; names = [name for name in dir(darknet_py) if name[0] != '_'];"
     script = f"{listed} from darknet_py import *; print(*names); print(*(n for n in globals() if n in names))"
     command = [sys.executable, "-c", script]

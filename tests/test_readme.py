@@ -17,7 +17,7 @@ BLOCKS = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )
 DRAW = [sys.executable, ROOT / "scripts" / "draw_shapes.py", "pictures", "--count", "40", "--folders"]
-# What it is for: the service is asked, the figure is drawn.
+# What is run after some blocks: requests to the service, and saving the figure.
 ASK = """
 from fastapi.testclient import TestClient
 
@@ -32,7 +32,7 @@ plt.savefig("figure.png")
 
 
 class Recipe(NamedTuple):
-    """A block, known by a word in it: libraries that it wants, what is run behind it, what it prints last."""
+    """A block, known by a word in it: the libraries that it needs, what is run after it, what it prints last."""
 
     word: str
     libraries: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What is printed of each picture: as darknet did in 2016 and 2018, and as records for programs."""
+"""What is printed for each picture: as darknet did in 2016 and 2018, and as records for programs."""
 
 from __future__ import annotations
 

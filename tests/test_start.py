@@ -1,4 +1,4 @@
-"""What the program loads for a command: each module takes a start a thousandth to a third of a second."""
+"""What the program loads for a command: each module delays the start by a thousandth to a third of a second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-# Runs a command, in silence, and prints what is loaded then.
+# Runs a command silently, and prints the modules that are loaded then.
 CODE = """
 import io, sys
 sys.stdout = io.StringIO()

@@ -1,4 +1,4 @@
-"""Errors of the system that name no file, and threads that cannot be started: one line, and nobody else blamed."""
+"""Errors of the system that name no file, and threads that cannot be started: one line, which blames nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support_cli import PATIENCE, environment, run, run_shell
 
 from darknet_py.streams import say
 
-# What is changed in the program before it starts, then its arguments.
+# Changes the program before it starts, then runs it with the arguments.
 PROGRAM = """
 import sys
 import threading
@@ -52,7 +52,7 @@ importlib.util.find_spec = none
 
 
 def changed(change, *words, cwd, cache, **more):
-    """The program's exit code, output and messages where it was changed by some lines."""
+    """Run the program changed by some lines; return its exit code, output and messages."""
     command = [sys.executable, "-c", PROGRAM, change, *map(str, words)]
     done = subprocess.run(
         command, cwd=cwd, env=environment(cache, **more), capture_output=True, text=True, timeout=PATIENCE

@@ -24,7 +24,7 @@ MIXED = make_network((3, 9, 8), NORMALIZED, CONV, ("connected", {"output": 5, "b
 
 
 def text_of(network):
-    """A cfg of the network's sections, each line where it was."""
+    """The text of a cfg of the network's sections, each on the line where it was."""
     return cfg_text(
         (section.name, {key: entry.value for key, entry in section.entries.items()}) for section in network.sections
     )

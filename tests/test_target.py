@@ -1,4 +1,4 @@
-"""Files that commands are to write: where none can be, or where one of their own lies."""
+"""Files that commands are to write: where none can be written, or where one of their own inputs is."""
 
 from __future__ import annotations
 

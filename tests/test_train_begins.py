@@ -1,4 +1,4 @@
-"""`classifier train` up to its first iteration: what is refused, or ended before, leaves all as it was."""
+"""`classifier train` up to its first iteration: a run that is refused, or ended before, leaves all as it was."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def folder(tmp_path, pictures):
     return tmp_path
 
 
-# The program, which a signal ends where it would check the pictures.
+# The program, ended by a signal when it would check the pictures.
 ENDED = """
 import os, signal, sys
 from darknet_py.commands import train

@@ -1,4 +1,4 @@
-"""`classifier train --report`: a page that can be watched, of the whole run, however often it was ended."""
+"""`classifier train --report`: a page that can be watched, of the whole run, however often that was ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def folder(tmp_path, pictures):
 
 
 def told(path):
-    """The iterations that the page's charts tell of."""
+    """The iterations that the page's charts show."""
     return [re.findall(r'"(?:After|Iteration) (\d+)', plot["data-reads"]) for plot in Page(path).all("div") if
             "Loss" in plot.get("aria-label", "") or "Share" in plot.get("aria-label", "")]  # fmt: skip
 

@@ -53,14 +53,14 @@ def make_folder(tmp_path, pictures):
 
 
 def results(folder):
-    """What a run leaves, bit for bit, and the figures in its log that no clock tells."""
+    """What a run leaves, bit for bit, and the figures in its log that are not times."""
     kept = [(folder / "backup" / name).read_bytes() for name in KEPT] + [(folder / "x.html").read_bytes()]
     figures = [line.split(",")[:6] + line.split(",")[8:] for line in (folder / "x.csv").read_text().splitlines()]
     return kept, figures
 
 
 def go_on(folder, cache):
-    """Train, or go on with what is there, up to the end."""
+    """Train to the end, resuming what is there."""
     answer = run(*WORDS, *TOLD, "--resume", cwd=folder, env=surroundings(cache))
     assert answer.code == 0, answer.err
     assert "Traceback" not in answer.err
@@ -75,7 +75,7 @@ def whole(make_folder, cache):
 
 
 def end_somewhere(folder, cache, signum, rng):
-    """Start a run, end it after some line of its output or some time, and say its exit code."""
+    """Start a run, end it after some line of its output or some time, and return its exit code."""
     process = start(*WORDS, *TOLD, "--resume", cwd=folder, env=surroundings(cache))
     if rng.random() < 0.2:
         time.sleep(rng.uniform(0, 1.5))

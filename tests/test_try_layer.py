@@ -1,4 +1,4 @@
-"""The command `classifier try`: what a layer gives for a picture."""
+"""The command `classifier try`: a layer's output for a picture."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MODEL = ("x.data", "x.cfg", "x.weights")
 
 @pytest.fixture
 def darknet(tmp_path, monkeypatch, darknet):
-    """Run ``darknet classifier try`` in a folder with a model and a picture; its exit code and what it printed."""
+    """Run ``darknet classifier try`` in a folder with a model and a picture; return exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.cfg").write_text(CFG)
     (tmp_path / "x.data").write_text("classes=4\nnames=x.names\n")
@@ -53,7 +53,7 @@ def darknet(tmp_path, monkeypatch, darknet):
 
 
 def expected(index, mode="letterbox"):
-    """The layers one after another, by hand."""
+    """The layers' outputs, computed one after another by hand."""
     network = load_network("x.cfg", "x.weights", "reference")
     (value,) = network.prepare(load_image("x.png"), mode)
     value = value[None]

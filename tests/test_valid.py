@@ -64,7 +64,7 @@ def truth_of(name):
 
 @pytest.fixture(scope="module")
 def probabilities(drawn):
-    """What the library answers to the first pictures, fitted in some way: an array for each."""
+    """The library's answers to the first pictures, fitted in the given way: an array for each."""
     network = darknet_py.load_network("cfg/shapes.cfg", "data/shapes.weights", "reference")
 
     def probabilities(mode, count):
@@ -76,7 +76,7 @@ def probabilities(drawn):
 
 
 def running(answers, truths, top=TOP):
-    """The lines of the shares that are right so far."""
+    """The lines with the shares of right answers so far."""
     best = [np.argsort(-answer, kind="stable")[:top] for answer in answers]
     right = np.cumsum([guesses[0] == truth for guesses, truth in zip(best, truths, strict=True)])
     right_top = np.cumsum([truth in guesses for guesses, truth in zip(best, truths, strict=True)])
@@ -87,7 +87,7 @@ def running(answers, truths, top=TOP):
 
 
 def split_summary(out):
-    """The lines for the images, and those of the summary but for the time."""
+    """The lines for the images, and those of the summary without the time."""
     *lines, first, second, counts, pace, end = out.split("\n")
     assert re.fullmatch(r"\d+\.\d s, \d+\.\d images/s", pace)
     assert end == ""
@@ -288,7 +288,7 @@ def test_records_are_saved_as_json_lines_and_as_csv(darknet, folder, drawn, prob
 
 
 def show(folder, cache, *words):
-    """What a terminal of 100 columns shows in the end."""
+    """What a terminal of 100 columns shows at the end."""
     import fcntl
     import termios
 

@@ -1,4 +1,4 @@
-"""valid on a cluster: what one process answers, whoever dies on the way."""
+"""valid on a cluster: the same answers as from one process, whichever workers die on the way."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def folder(tmp_path, drawn):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, drawn, cache):
-    """What one process finds."""
+    """The results of one process."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "pics").symlink_to(drawn)
     answer = run(*RUN, cwd=folder, env=environment(cache))
@@ -105,7 +105,7 @@ def preload(folder, what):
 
 @contextlib.contextmanager
 def running_cluster(folder, cache, *workers: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler, then workers, each with the preload of that name or none: the address, and their processes."""
+    """A scheduler, and workers, each with the preload of that name or none; the address, and their processes."""
     known = folder / "scheduler.json"
     quiet = {"env": environment(cache), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
     common = ("--scheduler-file", str(known), "--no-dashboard")
@@ -139,7 +139,7 @@ def wait_for_workers(address, count):
 
 
 def wait_until_gone(group):
-    """Return when no process of a group is left that still runs."""
+    """Return when no process of a group is still running."""
     end = time.monotonic() + PATIENCE
     while any(state != "Z" and of_group == group for state, of_group in list_processes()):
         assert time.monotonic() < end

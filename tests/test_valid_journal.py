@@ -1,4 +1,4 @@
-"""The journal of the commands that measure, as a user meets it: taken up, forgotten, missing, damaged, old."""
+"""The journal of the commands that measure, as a user sees it: resumed, forgotten, missing, damaged, old."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING = "nothing to go on with: no image is done with these files and options;
 
 @pytest.fixture
 def cache(tmp_path):
-    """A cache of its own, for what lies in it is counted; engine reference needs no kernels."""
+    """A cache of its own, as what is in it is counted; engine reference needs no kernels."""
     return tmp_path / "cache"
 
 
@@ -46,17 +46,17 @@ def journals(cache):
 
 
 def cut(path, done):
-    """Leave the first images of a journal, as a run that was killed does."""
+    """Cut a journal after its first images, as a run that was killed leaves it."""
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[: done + 1]))
 
 
 def told(answer):
-    """Standard output without the line that tells the time."""
+    """Standard output without the line that has the time."""
     return answer.out.splitlines()[:-1]
 
 
-# Taken up
+# Resumed
 
 
 def test_to_resume_a_finished_run_prints_the_same_and_measures_nothing(darknet, tmp_path):

@@ -1,4 +1,4 @@
-"""Whatever ends a run, it can be taken up again, and its results are those of a run that nothing has ended."""
+"""Whatever ends a run, it can be resumed, and its results are those of a run that was never ended."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PARTLY = "--resume goes on from there"
 
 
 class Results(NamedTuple):
-    """What a run leaves; of the journal what all runs' have in common."""
+    """What a run leaves; of its journal, the part that is the same for all runs."""
 
     summary: dict[str, object]
     saved: bytes
@@ -76,7 +76,7 @@ def make_folder(tmp_path, drawn):
 
 @pytest.fixture(scope="module")
 def whole_folder(tmp_path_factory, drawn):
-    """Where a run works that nothing ends."""
+    """The folder of a run that nothing ends."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "pics").symlink_to(drawn)
     shutil.copy(drawn.parent / "x.list", folder)
@@ -85,7 +85,7 @@ def whole_folder(tmp_path_factory, drawn):
 
 @pytest.fixture(scope="module")
 def whole(whole_folder, cache):
-    """Its results."""
+    """The results of that run."""
     found = results(whole_folder, go_on(whole_folder, cache).out)
     assert (found.summary["images"], found.summary["counted"]) == (IMAGES, IMAGES - 3)
     assert found.summary["excluded"] == {"unreadable": 2, "class unknown": 1}
@@ -93,19 +93,19 @@ def whole(whole_folder, cache):
 
 
 def words(*more):
-    """The words of a run over the list."""
+    """The command's words for a run over the list."""
     return [*("x.list" if word == "pics" else word for word in RUN), *KEPT, *more]
 
 
 def go_on(folder, cache):
-    """Run, or go on with what is there, up to the end."""
+    """Run to the end, resuming what is there."""
     answer = run(*words(), cwd=folder, env=surroundings(cache))
     assert answer.code == 3, answer.err
     return answer
 
 
 def count_done(folder):
-    """How many images a journal tells of."""
+    """How many images a journal has records of."""
     try:
         return (folder / "x.journal").read_bytes().count(b"\n") - 1
     except FileNotFoundError:

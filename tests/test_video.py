@@ -1,4 +1,4 @@
-"""Streams from a server that sends faster than they are looked at, stalls, or closes."""
+"""Streams from a server that sends faster than frames are looked at, stalls, or closes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUFFERED = 16 << 20  # more bytes than a system keeps of a connection
 
 
 def encode(number):
-    """A JPEG that is hard to compress, with a grey field that tells which one it is."""
+    """A JPEG that is hard to compress, with a grey field that says which one it is."""
     picture = NOISE.copy()
     picture[:120] = number % 256
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
@@ -60,7 +60,7 @@ class Stream:
 
 @contextmanager
 def streaming(frames, closes=False):
-    """A server of one stream; its address."""
+    """Run a server of one stream; yield its address."""
     over = threading.Event()
     if closes:
         over.set()

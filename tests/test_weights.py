@@ -22,7 +22,7 @@ NETWORK = make_network(
     ("connected", {"output": 4}),
     ("softmax", {}),
 )
-# Where each array lies in a file: layer, name, first value, shape.
+# Where each array is in a file: layer, name, first value, shape.
 ORDER = [
     (0, "biases", 0, (3,)),
     (0, "scales", 3, (3,)),
@@ -43,7 +43,7 @@ VALUES = np.arange(COUNT, dtype="<f4")
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a weights file and say where it is."""
+    """Write a weights file and return its path."""
 
     def write(header=WIDE, values=VALUES):
         path = tmp_path / "x.weights"
@@ -367,7 +367,7 @@ def test_save_into_a_folder_that_is_not_there_is_refused(tmp_path):
 
 @pytest.mark.parametrize("header", [WIDE, NARROW, VERSIONLESS], ids=["64 bits", "32 bits", "no version"])
 def test_what_is_optional_and_missing_is_zero(write, header):
-    """Of the others each comes from its place, in either way to read them."""
+    """Each of the others comes from its own place, in either way of reading."""
     whole = load_weights(write(header, VALUES), NETWORK).parameters.copy()
     whole.views[1]["biases"] = 0
     weights = load_weights(write(header, np.delete(VALUES, np.s_[36:39])), NETWORK)

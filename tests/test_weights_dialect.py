@@ -1,4 +1,4 @@
-"""Which dialect weights files are told to be of, and which they are written in."""
+"""Which dialect weights files are taken to be in, and in which they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights files whose arrays lie in another order, are shared, or belong to layers of AlexeyAB's fork."""
+"""Weights files whose arrays are in another order, are shared, or belong to layers of AlexeyAB's fork."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def flipped_network(flipped):
 
 
 def test_flipped_weights_lie_with_the_filters_last(tmp_path):
-    """Taps x filters in the file, filters x taps here; what is saved for the same cfg lies so, too."""
+    """Taps x filters in the file, filters x taps here; what is saved for the same cfg has the file's order, too."""
     network, path = flipped_network(1), tmp_path / "x.weights"
     parameters = random_parameters(network.layers)
     save_weights(path, parameters)
@@ -54,7 +54,7 @@ def shared_network(**options):
 
 
 def test_arrays_in_file_order(tmp_path):
-    """Of a shortcut the input's weights first; of a layer that shares nothing; of a local one biases, then places."""
+    """For a shortcut the input's weights come first; for a sharing layer none; for a local one biases, then places."""
     network, path = shared_network(), tmp_path / "x.weights"
     labels = [entry.label for entry in Parameters.zeros(network.layers).entries]
     assert labels[-3:] == ["layer 1 [shortcut] weights", "layer 3 [local] biases", "layer 3 [local] weights"]

@@ -68,7 +68,7 @@ def test_average_writes_the_mean(darknet):
 
 
 def test_average_writes_over_nothing(darknet):
-    """Where OUT was forgotten, the first of the files whose mean is wanted stands in its place."""
+    """Where OUT was forgotten, the first of the files to be averaged is in its place."""
     Path("y.weights").write_bytes(b"kept")
     Path("folder").mkdir()
     Path("link").symlink_to("y.weights")
