@@ -1,4 +1,4 @@
-"""The bar on a terminal, of commands that go through images."""
+"""The progress bar of commands that go through images, on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_bar(images: int, hidden: bool = False) -> tqdm:
-    """A bar on standard error, to be closed; nothing appears where it is `hidden`, that is no terminal, or with -q."""
+    """A bar on standard error, to be closed; it is not shown where `hidden`, where that is no terminal, or with -q."""
     from tqdm import tqdm
 
     return tqdm(total=images, unit="images", disable=True if hidden or is_quiet() else None, dynamic_ncols=True)

@@ -32,7 +32,7 @@ def ask_paths(to_stdout: bool) -> Iterator[str]:
         try:
             line = input(PROMPT if to_stdout else "")
         except EOFError:
-            if sys.stdin.isatty():  # Ctrl-D leaves the cursor behind the prompt
+            if sys.stdin.isatty():  # Ctrl-D leaves the cursor after the prompt
                 print(file=sys.stderr, flush=True)
             return
         if line.strip():

@@ -241,7 +241,7 @@ def _show_pictures(setup: Setup) -> int:
 
 
 def _begin(setup: Setup, resumed: bool) -> None:
-    """Write the files besides weights, and say how files that were in the way have been renamed."""
+    """Write the files other than weights; say how files that were in the way have been renamed."""
     files = setup.files
     if aside := files.begin(setup.texts, resumed):
         names = ", ".join(map(str, aside.values()))

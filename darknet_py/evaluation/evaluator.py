@@ -109,7 +109,7 @@ class Evaluator:
         for output in outputs:
             if isinstance(output, DarknetError):
                 return Outcome(index, error=str(output))
-            with np.errstate(over="ignore"):  # what becomes infinite is told
+            with np.errstate(over="ignore"):  # infinity is reported below
                 total = total + output
         if not np.isfinite(total).all():
             return Outcome(index, error="the outputs for its views add up to more than float32 holds")

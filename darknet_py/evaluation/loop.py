@@ -48,7 +48,7 @@ class EvaluationProgress(Progress):
 
     @property
     def complete(self) -> bool:
-        """Whether `totals` are those of all images: what a journal has is told in parts."""
+        """Whether `totals` are of all images: the outcomes that a journal has are yielded in parts."""
         return self.totals.images == self.total
 
 
@@ -98,7 +98,7 @@ def evaluate(
     UsageError, DatasetError
         At the call, where an argument makes no sense.
     CfgError, WeightsError
-        At the call, with a journal or a cluster, where the network's files cannot be read any more.
+        At the call, with a journal or a cluster, where the network's files cannot be read any more, or changed.
     JournalError, ClusterError
         Where the journal is of something else or cannot be written, or the cluster fails.
     """

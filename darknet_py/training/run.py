@@ -53,7 +53,7 @@ class TrainingRun:
         The current ones.
     state : State
     amid : bool
-        Whether an iteration was begun and not ended: the parameters are then not those of `state`.
+        Whether an iteration has begun and not ended: then the parameters are not those of `state`.
 
     Raises
     ------

@@ -243,7 +243,7 @@ class _Trainer:
             raise TrainingError(reason) from None
         except BaseException:
             if not run.amid:
-                with suppress(DarknetError):  # what came first is to be told
+                with suppress(DarknetError):  # the first error is to be reported
                     self._save()
             raise
         finally:
