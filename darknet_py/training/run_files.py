@@ -111,7 +111,7 @@ class TrainingFiles:
         return [self.checkpoint, self.best, self.last]
 
     def _behind(self, here: Sequence[Path], moved: Set[Path]) -> list[Path]:
-        """Free names, with the same number, for the files `here`: those of `moved` that exist, in order.
+        """Free names, with the same number, for the files `here`: those of `moved` to be renamed, in order.
 
         The last number is used again where all files that have it are of `moved` and come before `here`: then a process
         was killed while it renamed them. Learned files are renamed last: without them, the next call would not see that
