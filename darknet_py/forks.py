@@ -1,10 +1,13 @@
-"""What a forked child renews: locks that another thread of its parent may have held."""
+"""Forks: which work they wait for, and what a child renews, as another thread of its parent may have held it."""
 
 from __future__ import annotations
 
 import functools
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
@@ -39,10 +42,56 @@ def renew_after_fork(thing: Renewable) -> None:
     _known.add(thing)
 
 
+class Gate:
+    """Work that a fork waits for, and that begins only after it.
+
+    OpenBLAS ends its threads before a fork: a product that another thread is computing then never returns.
+    """
+
+    PATIENCE = 60.0  # seconds; a signal's handler may fork amid the work that it interrupted
+
+    def __init__(self) -> None:
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Let nothing be under way."""
+        self._changed = threading.Condition(threading.Lock())
+        self._working = self._forking = 0
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep forks from happening amid this; it must not be nested."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._forking)
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._working -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wait for the work that is under way; none begins until `open` is called."""
+        self._changed.acquire()
+        self._forking += 1
+        self._changed.wait_for(lambda: not self._working, self.PATIENCE)
+
+    def open(self) -> None:
+        """Let work begin, after `close`."""
+        self._forking -= 1
+        self._changed.notify_all()
+        self._changed.release()
+
+
+PRODUCTS = Gate()  # of NumPy's matrices
+
+
 def _renew() -> None:
     for thing in list(_known):
         thing.renew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(before=PRODUCTS.close, after_in_parent=PRODUCTS.open, after_in_child=_renew)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from threading import Barrier, Event, Thread
 
 import pytest
+from conftest import ROOT
 
 from darknet_py import forks
 
@@ -75,3 +77,75 @@ def test_a_child_forked_while_a_thread_computes_a_property_computes_it_too():
     thread.join()
     assert status == 0
     assert slow.value is slow.value
+
+
+def test_a_fork_waits_for_work_and_work_for_a_fork():
+    gate, entered, over, told = forks.Gate(), Event(), Event(), []
+
+    def work(name):
+        with gate.hold():
+            told.append(name)
+            entered.set()
+            over.wait()
+
+    first, closing = Thread(target=work, args=["first"]), Thread(target=gate.close)
+    first.start()
+    entered.wait()
+    closing.start()
+    while not gate._forking:
+        pass
+    second = Thread(target=work, args=["second"])
+    second.start()
+    closing.join(0.1)
+    assert (closing.is_alive(), told) == (True, ["first"])
+    over.set()
+    closing.join()
+    second.join(0.1)
+    assert told == ["first"]
+    gate.open()
+    second.join()
+    assert told == ["first", "second"]
+
+
+def test_work_that_a_fork_interrupted_itself_is_not_waited_for_for_ever(monkeypatch):
+    gate = forks.Gate()
+    monkeypatch.setattr(forks.Gate, "PATIENCE", 0.01)
+    with gate.hold():
+        gate.close()
+        gate.open()
+    gate.close()
+    gate.open()
+
+
+# NumPy's threads compute products while children are forked.
+FORK = """
+import os, sys, threading, time
+import numpy as np
+from darknet_py.layers.product import multiply
+a, stop, products = np.ones((400, 400), "f"), time.monotonic() + 2, [0, 0]
+
+def work(place):
+    while time.monotonic() < stop:
+        multiply(a, a)
+        products[place] += 1
+
+threads = [threading.Thread(target=work, args=[place], daemon=True) for place in range(2)]
+for thread in threads:
+    thread.start()
+while time.monotonic() < stop:
+    child = os.fork()
+    if child == 0:
+        os._exit(int(multiply(a, a)[0, 0]) != 400)
+    assert os.waitpid(child, 0)[1] == 0
+for thread in threads:
+    thread.join(20)
+os._exit(any(thread.is_alive() for thread in threads) or not all(products))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_products_and_forks_of_several_threads_hold_nobody_up():
+    """With threads of NumPy's own, which its OpenBLAS ends before a fork."""
+    command = [sys.executable, "-W", "ignore", "-c", FORK]
+    done = subprocess.run(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "2"}, cwd=ROOT, timeout=60)
+    assert done.returncode == 0

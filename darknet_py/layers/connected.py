@@ -9,6 +9,7 @@ from .activations import ACTIVATIONS, activate, differentiate, keep
 from .base import Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
 from .parameter import Parameter
+from .product import multiply
 
 
 class Connected(Layer):
@@ -47,14 +48,14 @@ class Connected(Layer):
         return f"connected                            {self.input_shapes[0].size:4d}  ->  {self.output:4d}"
 
     def forward(self, inputs: Sequence[Array], parameters: Arrays) -> Array:
-        x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
+        x = multiply(inputs[0].reshape(len(inputs[0]), -1), parameters["weights"].T)
         if self.batch_normalize:
             x = normalize(x, parameters, self.dialect)
         return activate(self.activation, x + parameters["biases"]).reshape(-1, self.output, 1, 1)
 
     def train(self, inputs: Sequence[Array], parameters: Arrays, drawn: Drawn) -> tuple[Array, Saved]:
         saved = {"inputs": inputs[0]}
-        x = inputs[0].reshape(len(inputs[0]), -1) @ parameters["weights"].T
+        x = multiply(inputs[0].reshape(len(inputs[0]), -1), parameters["weights"].T)
         if self.batch_normalize:
             x, of_batch = normalize_batch(x, parameters, self.dialect, self.fixed)
             saved.update(of_batch)
@@ -69,5 +70,5 @@ class Connected(Layer):
         if self.batch_normalize:
             delta, gradients["scales"] = normalize_backward(delta, saved, parameters, self.dialect)
         inputs = saved["inputs"]
-        gradients["weights"] = delta.T @ inputs.reshape(len(inputs), -1)
-        return Gradients(((delta @ parameters["weights"]).reshape(inputs.shape),), gradients)
+        gradients["weights"] = multiply(delta.T, inputs.reshape(len(inputs), -1))
+        return Gradients((multiply(delta, parameters["weights"]).reshape(inputs.shape),), gradients)

@@ -12,6 +12,7 @@ from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 from .batchnorm import normalize, normalize_backward, normalize_batch, statistics
 from .blur import ANTIALIASING, Blurring
 from .parameter import Parameter
+from .product import multiply
 from .windows import Windows
 
 
@@ -201,16 +202,16 @@ class Convolutional(Blurring):
             delta, gradients["scales"] = normalize_backward(delta, saved, parameters, self.dialect)
         inputs = saved["inputs"]
         delta = delta.reshape(len(delta), self.groups, self.filters // self.groups, -1)
-        products = (delta @ self._columns(inputs).swapaxes(2, 3)).sum(axis=0)
+        products = multiply(delta, self._columns(inputs).swapaxes(2, 3)).sum(axis=0)
         gradients["weights"] = products.reshape(parameters["weights"].shape)
-        columns = self._filters(parameters).swapaxes(1, 2) @ delta
+        columns = multiply(self._filters(parameters).swapaxes(1, 2), delta)
         taps = columns.reshape(*inputs.shape[:2], self.size, self.size, *self.sharp[1:]).transpose(0, 1, 4, 5, 2, 3)
         return Gradients((self.windows.add_up(taps, inputs.shape),), gradients)
 
     def _convolve(self, x: Array, parameters: Arrays) -> Array:
         if self.xnor:
             x = np.where(x > 0, x.dtype.type(1), x.dtype.type(-1))
-        return (self._filters(parameters) @ self._columns(x)).reshape(len(x), *self.sharp)
+        return multiply(self._filters(parameters), self._columns(x)).reshape(len(x), *self.sharp)
 
     def multipliers(self, parameters: Arrays) -> Array:
         """The weights; with `xnor` their signs, times the mean magnitude of the filter's weights."""

@@ -11,6 +11,7 @@ from ..cfg import choice, integer
 from .activations import ACTIVATIONS, activate, differentiate, keep
 from .base import MAX_SIDE, Array, Arrays, Drawn, Gradients, Layer, Saved, Shape
 from .parameter import Parameter
+from .product import multiply
 from .windows import Windows
 
 
@@ -78,15 +79,15 @@ class Local(Layer):
         x = saved["inputs"]
         delta = differentiate(self.activation, saved["activated"], delta)
         at_places = delta.reshape(len(delta), self.filters, -1).transpose(2, 0, 1)  # places x n x filters
-        weights = at_places.swapaxes(1, 2) @ self._columns(x)
-        columns = at_places @ self._matrices(parameters)
+        weights = multiply(at_places.swapaxes(1, 2), self._columns(x))
+        columns = multiply(at_places, self._matrices(parameters))
         taps = columns.transpose(1, 2, 0).reshape(len(x), x.shape[1], self.size, self.size, *self.shape[1:])
         gradient = self.windows.add_up(taps.transpose(0, 1, 4, 5, 2, 3), x.shape)
         shape = parameters["weights"].shape
         return Gradients((gradient,), {"biases": delta.sum(axis=0), "weights": weights.reshape(shape)})
 
     def _multiply(self, x: Array, parameters: Arrays) -> Array:
-        products = self._columns(x) @ self._matrices(parameters).swapaxes(1, 2)
+        products = multiply(self._columns(x), self._matrices(parameters).swapaxes(1, 2))
         return products.transpose(1, 2, 0).reshape(len(x), *self.shape) + parameters["biases"]
 
     def _matrices(self, parameters: Arrays) -> Array:
