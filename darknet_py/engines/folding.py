@@ -11,6 +11,9 @@ from ..layers import Array, Arrays, Layer
 # What normalization subtracts may be this many times the output's own order of magnitude; beyond, float32 would lose
 # the output in the sum. Trained networks reach 6.
 MOST_CANCELLED = 256
+# Products with weights that have a greater factor in them could be beyond float32 where their scaled sum is not. A
+# variance of 0 makes 1e6.
+MOST_FACTOR = 1e12
 
 
 class Folded(NamedTuple):
@@ -22,7 +25,8 @@ class Folded(NamedTuple):
     ----------
     factor, bias : array
     after : (array, array), optional
-        A second factor and bias, to be applied to y, where y alone would lose what is small beside the mean.
+        A second factor and bias, to be applied to y, where y alone would lose what is small beside the mean, or
+        overflow before its terms cancel.
     """
 
     factor: Array
@@ -37,7 +41,8 @@ def fold(layer: Layer, parameters: Arrays) -> Folded:
         return Folded(np.ones_like(biases), np.array(biases))
     scales, means = parameters["scales"], parameters["means"]
     factor = scales / layer.dialect.divisor(parameters["variances"].astype(np.float64))
-    apart = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
+    cancels = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
+    apart = cancels | (np.abs(factor) > MOST_FACTOR)
     folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)
     after = np.where(apart, factor, 1), np.where(apart, biases, 0)
     first, second = ((f.astype(np.float32), b.astype(np.float32)) for f, b in (folded, after))

@@ -57,3 +57,18 @@ def test_a_mean_far_above_the_outputs_is_subtracted_apart(mean, apart):
         np.testing.assert_allclose(factor, 1, rtol=1e-5)
         np.testing.assert_allclose(bias, -means, rtol=1e-5)
         np.testing.assert_allclose(after, [[1, 1], [0, 0]], rtol=1e-5)
+
+
+def test_products_that_cancel_do_not_overflow_before():
+    network = make_network(
+        (3, 2, 2),
+        ("convolutional", {"filters": 2, "activation": "linear"}),
+        ("convolutional", {"filters": 4, "batch_normalize": 1, "activation": "tanh"}),
+    )
+    first, second = random_parameters(network.layers).views
+    first["weights"][...], first["biases"][...] = 1e18, 0
+    second["weights"][:, 0], second["weights"][:, 1] = -1e-6, 1.0001e-6
+    second["scales"][...], second["variances"][...], second["means"][...], second["biases"][...] = 1e38, 1e19, 0, 0
+    batch = np.full((1, 3, 2, 2), 0.5, np.float32)
+    for engine in ("reference", "cpu"):
+        assert (run_engine(engine, network.layers, [first, second], batch) == 1).all()
