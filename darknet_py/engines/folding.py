@@ -36,14 +36,16 @@ class Folded(NamedTuple):
 
 def fold(layer: Layer, parameters: Arrays) -> Folded:
     """The factors and biases of `layer` with these parameters."""
-    biases = parameters["biases"]
     if "scales" not in parameters:
-        return Folded(np.ones_like(biases), np.array(biases))
-    scales, means = parameters["scales"], parameters["means"]
-    factor = scales / layer.dialect.divisor(parameters["variances"].astype(np.float64))
+        only = np.array(parameters["biases"])
+        return Folded(np.ones_like(only), only)
+    names = ("biases", "scales", "means", "variances")
+    biases, scales, means, variances = (parameters[name].astype(np.float64) for name in names)
+    factor = scales / layer.dialect.divisor(variances)
     cancels = np.abs(means * factor) > MOST_CANCELLED * (np.abs(scales) + np.abs(biases))
     apart = cancels | (np.abs(factor) > MOST_FACTOR)
     folded = np.where(apart, 1, factor), np.where(apart, -means, biases - means * factor)
     after = np.where(apart, factor, 1), np.where(apart, biases, 0)
-    first, second = ((f.astype(np.float32), b.astype(np.float32)) for f, b in (folded, after))
+    with np.errstate(over="ignore"):  # outputs that are not finite are reported
+        first, second = ((f.astype(np.float32), b.astype(np.float32)) for f, b in (folded, after))
     return Folded(*first, second if apart.any() else None)
