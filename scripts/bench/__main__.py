@@ -1,14 +1,14 @@
 """Time this project's engine beside others: python -m scripts.bench, or make bench.
 
-All run in one process on the same files and pictures, in rounds (A B C A B C ...), so that what else the
-machine does meets them alike; medians are told. Threads that a library leaves spinning after a call would
-take the next one's cores: before each timed call everything rests for `PAUSE` seconds, after which all of them
-sleep, and calls go unmeasured for `WARM` seconds, which wakes the library's own. So each keeps its own way of
-waiting for work, which its users have too, and none pays for another's. Before all that each one's outputs are
-held to ours; one that differs is not timed.
+All run in one process on the same files and pictures, in rounds (A B C A B C ...), so that other load on the
+machine meets all of them; medians are printed. Threads that a library leaves spinning after a call would take
+the next one's cores: before each timed call everything rests for `PAUSE` seconds, after which all such threads
+sleep, and then calls run unmeasured for `WARM` seconds, which wakes the library's own. So each library keeps its
+own way of waiting for work, as its users have it, and none pays for another's. Before all that, each one's
+outputs are compared with ours; one that differs is not timed.
 
 A second thread is worth more where both cores share a cache, and a virtual machine may be moved between cores that do
-and cores that do not: each round tells how far apart they are, and medians are told apart.
+and cores that do not: each round measures how far apart they are, and medians of the two kinds are printed apart.
 
 The networks take some 8 GB of cache in all.
 """

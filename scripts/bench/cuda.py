@@ -1,8 +1,8 @@
 """Time the GPU engine beside PyTorch: python -m scripts.bench.cuda, or make bench-cuda.
 
 PyTorch runs the same networks with batch normalization folded, channels last, and cuDNN's algorithms chosen by
-measuring: as it is, as one CUDA graph, and compiled by `torch.compile`. Pictures lie on the GPU, answers are copied
-back. All run in one process, in rounds, and medians are told; before that each one's outputs are held to ours.
+measuring: eagerly, as one CUDA graph, and compiled by `torch.compile`. Pictures are on the GPU, answers are copied
+back. All run in one process, in rounds, and medians are printed; before that each one's outputs are compared with ours.
 The last column says how many of a network's different convolutions cuDNN computes in this engine.
 """
 

@@ -1,8 +1,8 @@
 """Time a training run beside its bare steps: python -m scripts.bench.loading, or make bench-loading.
 
 A run decodes and augments JPEGs of ImageNet's size while it trains, as ``darknet classifier train`` does; the same
-iterations are then made of pictures that are given. In rounds (A B A B ...); a run's first iterations go unmeasured:
-they wait for their pictures. Told are medians of images a second, their ratio, and how long the run waits for pictures.
+iterations are then made of pictures that are given. In rounds (A B A B ...); a run's first iterations are not measured:
+they wait for their pictures. Medians of images a second, their ratio, and how long a run waits for pictures.
 """
 
 from __future__ import annotations

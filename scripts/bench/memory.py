@@ -1,7 +1,7 @@
 """The memory that training takes beside PyTorch's: python -m scripts.bench.memory.
 
-The peak of what a process holds, libraries and all, after some iterations as scripts.bench.train times them: a fresh
-process for each program, PyTorch's in both layouts of memory. In MiB; the least of PyTorch's, and the ratio.
+The peak memory of a process, libraries included, after some iterations as scripts.bench.train times them: a fresh
+process for each program, PyTorch's in both layouts of memory. In MiB; the less of PyTorch's two, and the ratio.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Time the service under load beside the library: python -m scripts.bench.serve, or make bench-serve.
 
 ``darknet serve``, asked by many clients at a time over loopback (serve_clients.py), against the library in this
-process on the same JPEGs, in batches of as many as the service takes at most: ``classify``, which decodes, fits and
-runs them, and ``predict`` alone, on inputs that are ready. In rounds (A B C A B C ...) after one that goes unmeasured;
-medians of images a second. Each answer must be the library's. The clients take their share of the same cores: it is
-told beside.
+process on the same JPEGs, in batches as large as the service's largest: ``classify``, which decodes, fits and runs
+them, and ``predict`` alone, on inputs that are ready. In rounds (A B C A B C ...) after one that is not measured;
+medians of images a second. Each answer must be the library's. The clients run on the same cores; their share is
+printed, too.
 """
 
 from __future__ import annotations

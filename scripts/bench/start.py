@@ -1,8 +1,8 @@
 """Time the whole program, from its start to its answer: python -m scripts.bench.start, or make bench-start.
 
 ``darknet classifier predict`` on one picture against a script that does the same with ONNX Runtime (start_peer.py),
-each in a fresh process, in rounds (A B A B ...); medians of wall seconds. Files are warm and kernels cached: a
-first round goes unmeasured, and its best guesses must agree.
+each in a fresh process, in rounds (A B A B ...); medians of wall seconds. Files and kernels are in caches: a
+first round is not measured, and its best guesses must agree.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Time training beside PyTorch's: python -m scripts.bench.train, or make bench-train.
 
-An iteration each in turn, in rounds (A B C A B C ...), on the same pictures, from the same weights: forward, loss,
-backward, and the update by SGD with momentum and decay; pictures are given, none are loaded. PyTorch runs eagerly, in
-both layouts of memory, and, with --compile, by torch.compile, channels last; the fastest counts, and is named. Before,
-the losses of all are held to each other. Medians and least milliseconds are told, and the ratio of medians.
+They take turns, an iteration each, in rounds (A B C A B C ...), on the same pictures, from the same weights: forward,
+loss, backward, and the update by SGD with momentum and decay; pictures are given, none are loaded. PyTorch runs
+eagerly, in both layouts of memory, and, with --compile, by torch.compile, channels last; the fastest counts, and is
+named. Before, the losses of all are compared. Median and least milliseconds are printed, and the ratio of medians.
 """
 
 from __future__ import annotations

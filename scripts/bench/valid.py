@@ -1,8 +1,8 @@
 """Time measuring a network on a list of JPEGs: python -m scripts.bench.valid, or make bench-valid.
 
 ``darknet classifier valid`` against a script that does the same with ONNX Runtime (valid_peer.py), each a process of
-its own from start to end, in rounds (A B A B ...); medians of images a second. Files are warm and kernels cached: a
-first round, of a few images, goes unmeasured.
+its own from start to end, in rounds (A B A B ...); medians of images a second. Files and kernels are in caches: a
+first round, of a few images, is not measured.
 """
 
 from __future__ import annotations
