@@ -11,6 +11,7 @@ from .cfg import Section, integer, load_cfg
 from .errors import CfgError, UsageError, nearest
 from .forks import cached_property
 from .layers import DARKNET, REGISTRY, Dialect, Layer, Shape
+from .layers.output import find_output
 
 MAX_LAYERS = 10_000
 MAX_VALUES = 2**31 - 1  # darknet counts in int
@@ -167,7 +168,7 @@ class Network:
     @property
     def output_layer(self) -> Layer:
         """The layer whose output is the network's: the last that answers."""
-        return next((layer for layer in reversed(self.layers) if layer.answers), self.layers[-1])
+        return find_output(self.layers)
 
     @property
     def outputs(self) -> int:

@@ -134,7 +134,9 @@ def planes(draw):
 
 @st.composite
 def trained_networks(draw, apart=False):
-    """The same, but only the last layers measure a loss; some layers are frozen, and some end training.
+    """The same, but only layers near the end measure a loss; some layers are frozen, and some end training.
+
+    What measures may have other layers behind it, of as many outputs or not: then `check_trainable` refuses it.
 
     With `apart`, the outputs for a picture do not depend on the others of its mini-batch, nor, except for crops, on
     chance.
@@ -153,8 +155,10 @@ def trained_networks(draw, apart=False):
             sections[number] = kind, options = "activation", {}
         options.update(draw(st.sampled_from([{}, {}, {}, {}, {}, {"learning_rate": 0}, {"stopbackward": 1}])))
     outputs = {"output": draw(st.integers(1, 40)), "activation": draw(activations)}
+    behind: Words = "connected", {"output": draw(st.sampled_from([outputs["output"], 7])), "activation": "leaky"}
     ends: list[list[Words]] = [
         [("softmax", {})],
+        [(draw(st.sampled_from(["softmax", "logistic", "cost"])), {}), behind, ("softmax", {"noloss": 1})],
         [("cost", {})],
         [("softmax", {"noloss": draw(switches)}), ("cost", {})],
     ]

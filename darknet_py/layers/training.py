@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .base import Arrays, Layer
+from .output import find_output
 
 KEPT = 0.99  # share of a statistic that each pass keeps; the rest is the mini-batch's
 
@@ -60,14 +61,14 @@ def check_trainable(layers: Sequence[Layer], batch: int) -> None:
             if batch * height * width < 2:
                 reason = "cannot be trained: a mini-batch of 1 gives each channel one value, without a variance"
                 raise layer.section.error(reason, "batch_normalize")
-    measured = measuring(layers)
+    measured, answering = measuring(layers), find_output(layers)
     if not measured:
         raise layers[-1].section.error("cannot be trained: a [softmax] or [cost] is expected, which measures the loss")
     for layer in measured:
-        if layer.shape.size != measured[-1].shape.size:
+        if layer.shape.size != answering.shape.size:
             reason = (
-                f"compares {layer.shape.size} values with the truth, and layer {measured[-1].index}"
-                f" {measured[-1].shape.size}; they must agree, or this one not measure"
+                f"compares {layer.shape.size} values with the truth, which has {answering.shape.size}, as many as layer"
+                f" {answering.index}; they must agree, or this one not measure"
             )
             raise layer.section.error(reason)
     learned = zip(layers, rates(layers), strict=True)

@@ -62,7 +62,15 @@ def test_a_network_that_can_be_trained():
         ([CONV, ("avgpool", {"truth": 1}), ("cost", {})], r"\[avgpool\] truth=1: not supported in training"),
         (
             [("cost", {}), CONV, ("connected", {"output": 5}), ("softmax", {})],
-            r":5: \[cost\]: compares 8 values with the truth, and layer 3 5; they must agree",
+            r":5: \[cost\]: compares 8 values with the truth, which has 5, as many as layer 3; they must agree",
+        ),
+        (
+            [CONV, ("softmax", {}), ("connected", {"output": 5}), ("softmax", {"noloss": 1})],
+            r":7: \[softmax\]: compares 8 values with the truth, which has 5, as many as layer 3; they must agree",
+        ),
+        (
+            [CONV, ("logistic", {}), ("connected", {"output": 5})],
+            r":7: \[logistic\]: compares 8 values with the truth, which has 5, as many as layer 2; they must agree",
         ),
         ([FROZEN, ("softmax", {})], r"\[softmax\]: nothing to train: all layers before it are frozen"),
         ([CONV, ("maxpool", {"stopbackward": 1}), ("softmax", {})], r"\[softmax\]: nothing to train"),
