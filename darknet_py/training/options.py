@@ -121,7 +121,7 @@ class TrainingOptions(Schedule):
 
     @classmethod
     def of(cls, network: Network, **changes: Any) -> TrainingOptions:
-        """The options of a network's cfg; `changes`, by keys of its ``[net]``, override them.
+        """The options of a network's cfg, for its present size; `changes`, by keys of its ``[net]``, override them.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class TrainingOptions(Schedule):
             Where `changes` has an unknown key.
         """
         net = network.sections[0]
-        options = cls(**_read(net, changes))
+        options = cls(**_read(net, network.input_shape.width, changes))
         fault = find_fault(options)
         if fault is not None:
             key, reason = fault
@@ -149,15 +149,14 @@ class TrainingOptions(Schedule):
         return {key: str(value) for key, value in asdict(self).items()}
 
 
-def _read(net: Section, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of `TrainingOptions` that a ``[net]`` section and `changes` give."""
+def _read(net: Section, width: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of `TrainingOptions` that a ``[net]`` section and `changes` give for pictures of that width."""
     for key in changes:
         if key not in OPTIONS:
             raise UsageError(f"{key}: unknown option of training; known are {', '.join(OPTIONS)}")
     others = [key for key in TRAINING_OPTIONS if key not in OPTIONS and key not in UNSUPPORTED]
     net.check_training(OPTIONS, (*NET_OPTIONS, *others), UNSUPPORTED)
     values = net.read_quietly(OPTIONS)
-    width = net.read_quietly(NET_OPTIONS)["width"]
     values |= {key: _parse(net, key, value) for key, value in changes.items()}
     _check(net, values, changes)
     for key in ("steps", "scales"):

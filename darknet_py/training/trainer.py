@@ -100,8 +100,8 @@ def train(
     Parameters
     ----------
     network : Classifier
-        From `load_network`; training begins from its weights, where it has some and `settings` name no others. Its
-        dataset says where the images are looked for. It is not changed.
+        From `load_network`; it is trained at its present size, from its weights, where it has some and `settings` name
+        no others. Its dataset says where the images are looked for. It is not changed.
     samples : sequence of Sample
         As `load_samples` gives them; all classes must be known.
     options : TrainingOptions, optional
@@ -162,6 +162,10 @@ def _check(
     if height != width:
         reason = f"takes pictures of {width} x {height}; training makes squares of them: set width=, height= alike"
         raise UsageError(reason, file=network.file)
+    size = options.augmentation.size
+    if size != width:
+        reason = f"takes pictures of {width} x {height}, and the options make them {size} x {size}; TrainingOptions.of"
+        raise UsageError(f"{reason} makes those for its present size", file=network.file)
     if not samples:
         raise DatasetError("no samples; at least one is expected")
     check_samples((*samples, *validation))
@@ -193,8 +197,9 @@ def make_feed(
 def validate(
     network: Classifier, weights: Path, samples: Sequence[Sample], settings: TrainingSettings
 ) -> Generator[EvaluationProgress, None, None]:
-    """Evaluate the network with `weights` as ``valid`` does; its cfg is not read again."""
+    """Evaluate the network with `weights` as ``valid`` does, at its present size; its cfg is not read again."""
     loaded = Classifier(network, weights, Settings(settings.engine, settings.threads, dialect=network.dialect.name))
+    loaded.resize(*network.input_shape[1:])
     loaded.dataset = network.dataset
     return evaluate(loaded, samples, threads=settings.threads)
 

@@ -71,6 +71,15 @@ def test_a_ratio_beyond_all_pictures_is_the_largest_number_of_pixels():
             read(f"min_ratio={ratio}")
 
 
+def test_sides_follow_the_networks_present_size():
+    network = Network(parse_cfg(NET + "max_ratio=1.5\n[avgpool]\n[softmax]\n", "x.cfg"), "x.cfg")
+    network.resize(40, 40)
+    assert TrainingOptions.of(network).augmentation == Augmentation(40, 40, 60)
+    assert TrainingOptions.of(network, max_ratio=0).augmentation == Augmentation(40, 40, 80)
+    with pytest.raises(CfgError, match=r"max_ratio=0.9: shorter sides from 40 to 36 pixels"):
+        TrainingOptions.of(network, max_ratio=0.9)
+
+
 def test_changes_count_instead_of_the_cfg():
     assert read("batch=5", "subdivisions=3", subdivisions=5).pass_size == 1
     assert read("policy=poly", max_batches=7).max_batches == 7

@@ -128,6 +128,32 @@ def test_a_validation_has_the_arithmetic_of_the_training(samples, tmp_path, monk
     assert asked == ["alexeyab-2020"]
 
 
+def test_it_trains_and_validates_at_the_networks_present_size(samples, tmp_path, monkeypatch):
+    """As the network of a cfg of that size is trained; the options, and a checkpoint, are for one size alone."""
+    side, asked, found = 20, [], {}
+    monkeypatch.setattr(
+        module,
+        "evaluate",
+        lambda loaded, *more, **how: asked.append(loaded.input_shape) or evaluate(loaded, *more, **how),
+    )
+    for name, net in {"resized": {}, "of that size": {"width": side, "height": side}}.items():
+        files = files_in(tmp_path / name)
+        network = make_network(tmp_path, max_batches=1, max_crop=24, **net)
+        network.resize(side, side)
+        run(network, samples, files=files)
+        found[name] = weights(files)
+    assert found["resized"] == found["of that size"]
+    assert asked == [(3, side, side)] * 2
+    network = make_network(tmp_path, max_batches=1, max_crop=24)
+    with pytest.raises(CheckpointError, match=r"of another run: augmentation {'size': 20, .*, now {'size': 16, "):
+        run(network, samples, files=files_in(tmp_path / "resized"), resume=True)
+    options = TrainingOptions.of(network)
+    network.resize(side, side)
+    message = r"net\.cfg: takes pictures of 20 x 20, and the options make them 16 x 16; TrainingOptions\.of makes those"
+    with pytest.raises(UsageError, match=message):
+        train(network, samples[0], options, REFERENCE)
+
+
 def test_a_cfg_that_is_edited_or_removed_meanwhile_changes_no_validation(network, samples):
     def edit(progress):
         Path(network.file).write_text("[net]\nwidth=1\n")
