@@ -111,6 +111,26 @@ def test_speed_tells_no_rate_beyond_the_machine(tell):
     assert all(float(layer[5]) * 1e9 < NO_MACHINE for layer in convolutions)
 
 
+def test_speed_tells_the_time_of_each_layer_whatever_runs_it(tell, tmp_path):
+    """Compiled code, definitions, an activation alone, or copies."""
+    dilated = {"filters": 64, "size": 3, "pad": 1, "dilation": 2, "activation": "leaky"}
+    sections = [
+        ("upsample", {"stride": 2}),
+        ("convolutional", dilated),
+        ("route", {"layers": "-1,-1"}),
+        ("convolutional", {"filters": 6, "activation": "stair"}),
+        ("avgpool", {}),
+        ("softmax", {}),
+    ]
+    (tmp_path / "x.cfg").write_text(cfg_text([("net", {"channels": 3, "height": 48, "width": 48}), *sections]))
+    (_, *rows, whole) = [line.split() for line in tell("speed", str(tmp_path / "x.cfg"))]
+    assert [row[0] for row in rows] == ["0", "1", "2", "3", "4", "5"]
+    assert [row[3].partition(":")[0] for row in rows] == (
+        ["definition", "definition", "copy", "gemm_1x1", "avgpool", "softmax"]
+    )
+    assert sum(float(row[4]) for row in rows) > float(whole[1]) / 2
+
+
 def clock_that_stands(monkeypatch, calls):
     """Let the first `calls` of the clock return the same time."""
     told = []

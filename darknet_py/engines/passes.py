@@ -196,10 +196,10 @@ def compile_steps(
     ordered = running_order(layers)
     for layer in ordered:
         _add(builder, layer)
-    output = next(layer.index for layer in reversed(ordered) if layer.answers or layer.index == 0)
-    output = builder.alias[output]
+    answering = next(layer.index for layer in reversed(ordered) if layer.answers or layer.index == 0)
+    output = builder.alias[answering]
     if output == INPUT:
-        output = _copy(builder, INPUT)
+        output = _copy(builder, INPUT, answering)
     _fuse_shortcuts(builder, output, curves)
     _fuse_halving(builder, output, halving)
     _run_in_place(builder, output)
@@ -242,17 +242,18 @@ def _add(builder: _Builder, layer: Layer) -> None:
         channel = 0
         for value, shape in zip(inputs, layer.input_shapes, strict=True):
             # A value has one place only; a second route gets a copy.
-            part = _copy(builder, value) if value == INPUT or value in builder.parents else value
+            part = _copy(builder, value, layer.index) if value == INPUT or value in builder.parents else value
             builder.parents[part] = (layer.index, channel)
             channel += shape.channels
         return
     builder.steps.append(Step("layer", layer.index, tuple(inputs), layer.index, layer.activation))
 
 
-def _copy(builder: _Builder, value: int) -> int:
+def _copy(builder: _Builder, value: int, layer: int) -> int:
+    """Add a step that copies a value for `layer`; return the copy."""
     copy = len(builder.layers) + len(builder.copies)
     builder.copies[copy] = builder.copies.get(value, value)
-    builder.steps.append(Step("copy", 0, (value,), copy))
+    builder.steps.append(Step("copy", layer, (value,), copy))
     return copy
 
 

@@ -1,17 +1,21 @@
-"""How the CPU engine's plans divide a batch."""
+"""How the CPU engine's plans divide a batch, and measure their layers."""
 
 from __future__ import annotations
 
 import warnings
 import weakref
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
 from support import make_network, random_array, random_parameters
+from support_networks import networks
 
 from darknet_py.engines import open_engine
 from darknet_py.engines.cpu import plan as module
 from darknet_py.engines.cpu import values
 from darknet_py.engines.cpu.distance import Distance
+from darknet_py.engines.cpu.inspect import plan_layers
 
 CONVOLUTION = ("convolutional", {"filters": 16, "size": 3, "pad": 1})
 
@@ -59,6 +63,16 @@ def test_a_batch_is_free_when_its_answers_are_there(section):
     plan.measure(batch)
     del batch
     assert held() is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(networks())
+def test_each_layer_that_runs_is_measured(network):
+    plan = open_engine("cpu", network.layers, random_parameters(network.layers), 1).plan(network.layers)
+    with np.errstate(all="ignore"):
+        measured = plan.measure(random_array((2, *network.input_shape)))
+    forecasts = plan_layers(network.layers)
+    assert measured.keys() >= {forecast.layer.index for forecast in forecasts if forecast.implementation}
 
 
 HALVED = (

@@ -1,8 +1,10 @@
-"""Putting a table together: rows of operations, and all that their addresses point to."""
+"""Putting a table together: rows of operations, and all that their addresses point to; and what runs between tables."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +67,31 @@ class Table:
             self.call[t.CLOCK] = 0
         seconds = time.perf_counter() - start
         return list(zip(self.layers, (share_time(self.clock) * seconds).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of NumPy between tables, run and measured as they are.
+
+    Attributes
+    ----------
+    call : callable
+    layer : int
+        The index of the layer that it works for.
+    """
+
+    call: Callable[[], None]
+    layer: int
+
+    def run(self, team: Team) -> None:
+        """Call it, in the calling thread."""
+        self.call()
+
+    def measure(self, team: Team) -> list[tuple[int, float]]:
+        """Call it; return its layer and the seconds that it took."""
+        start = time.perf_counter()
+        self.call()
+        return [(self.layer, time.perf_counter() - start)]
 
 
 def share_time(clock: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -41,7 +41,8 @@ class Forecast:
     ----------
     layer : Layer
     implementation : str
-        ``algorithm:isa``, ``kind:isa`` or ``definition``; empty where nothing is computed, or the layer before does it.
+        ``algorithm:isa``, ``kind:isa`` or ``definition``; ``copy`` where values are only copied; empty where nothing is
+        done, or the layer before does it.
     reason : str
         Why it, or its activation, runs by its definition; empty where it does not.
     declined : list of Choice
@@ -97,9 +98,11 @@ def plan_layers(layers: Sequence[Layer], precision: str = "float32") -> list[For
         index: sum(program.shape(value, layers).size for value in (*step.reads, step.target))
         for index, step in running.items()
     }
+    copying = {step.layer for step in program.steps if step.task == "copy"}
     forecasts = []
     for layer in layers:
-        choices, name, reason, values = chosen[layer.index], "", "", 0
+        choices, reason, values = chosen[layer.index], "", 0
+        name = "copy" if layer.index in copying else ""
         if layer.index in running:
             without = "definition" if no_kernel(layer) else f"{layer.kind}:{ISA.name}"
             name = choices[0].implementation if choices else without

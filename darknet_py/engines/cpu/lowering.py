@@ -24,7 +24,7 @@ from . import operations as o
 from .algorithms import Choice, Operands
 from .algorithms.products import channel_strides, fetch_early
 from .algorithms.weights import blocks
-from .builder import Table
+from .builder import Function, Table
 from .isa import BLOCK, LANES
 from .prepared import Prepared
 from .values import Values
@@ -35,7 +35,7 @@ class Lowering:
 
     Attributes
     ----------
-    calls : list of Table or callable
+    calls : list of Table or Function
         In order.
     input_rows : list of (Table, int)
         Tables' rows that are given the batch's address at each run.
@@ -48,7 +48,7 @@ class Lowering:
         self.engine, self.layers, self.values = engine, layers, values
         self.images = values.images
         self.input_rows: list[tuple[Table, int]] = []
-        self.calls: list[Table | Callable[[], None]] = []
+        self.calls: list[Table | Function] = []
         pairs = pairwise(engine.program.steps)
         self.averaged = {step.target: after.target for step, after in pairs if self._averages(step, after)}
         for step in engine.program.steps:
@@ -66,6 +66,10 @@ class Lowering:
         assert isinstance(table, Table)
         table.layer = self.layer
         return table
+
+    def _call(self, call: Callable[[], None]) -> None:
+        """Add a function for the current layer."""
+        self.calls.append(Function(call, self.layer))
 
     def _blocked(self, value: int) -> int:
         """The address of a value in blocked layout; add the operation that blocks it, if it is in plain layout."""
@@ -98,7 +102,7 @@ class Lowering:
         layer = self.layers[step.layer]
         if step.task == "copy":
             self._blocked(step.source)
-            self.calls.append(lambda: np.copyto(self.values.view(step.target), self.values.view(step.source)))
+            self._call(lambda: np.copyto(self.values.view(step.target), self.values.view(step.source)))
         elif step.task == "scale":
             self._add_scale(step)
         elif no_kernel(layer) or self.engine.is_defined(layer):
@@ -136,7 +140,7 @@ class Lowering:
     def _add_activation(self, step: Step) -> None:
         """Add a call that applies a step's activation to the stored value, where no kernel does."""
         if not o.is_compiled(step.activation):
-            self.calls.append(lambda: self._activate(step))
+            self._call(lambda: self._activate(step))
 
     def _add_scale(self, step: Step) -> None:
         """Apply a step's activation to its source, times factors plus biases by channel, where it has some."""
@@ -311,7 +315,7 @@ class Lowering:
             plain = inputs[value]
             return self.values.read(value) if plain is None else plain
 
-        self.calls.append(lambda: np.copyto(target, step.define(self.layers, self.engine.parameters, read)))
+        self._call(lambda: np.copyto(target, step.define(self.layers, self.engine.parameters, read)))
         self._define(step, target)
 
     def _define(self, step: Step, target: Array) -> None:

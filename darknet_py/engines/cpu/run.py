@@ -9,7 +9,7 @@ from ...layers import Array, Layer
 from ..passes import INPUT
 from . import operations as o
 from .arena import address
-from .builder import Table
+from .builder import Function, Table
 from .lowering import Lowering
 from .prepared import Prepared
 from .values import Values
@@ -26,22 +26,22 @@ class Run:
 
     def run(self, batch: Array) -> Array:
         """The outputs (images, outputs) for `batch`."""
-        self._go_through(batch, lambda table: table.run(self.team))
+        self._go_through(batch, lambda call: call.run(self.team))
         return self.values.read(self.output).reshape(self.images, -1)
 
     def measure(self, batch: Array) -> dict[int, float]:
         """The seconds that each layer takes for `batch`."""
         seconds: dict[int, float] = defaultdict(float)
 
-        def measure(table: Table) -> None:
-            for layer, took in table.measure(self.team):
+        def measure(call: Table | Function) -> None:
+            for layer, took in call.measure(self.team):
                 seconds[layer] += took
 
         self._go_through(batch, measure)
         return seconds
 
-    def _go_through(self, batch: Array, run: Callable[[Table], None]) -> None:
-        """Make all calls, tables by `run`; the batch, which may be a part of a larger one, is not held afterwards."""
+    def _go_through(self, batch: Array, run: Callable[[Table | Function], None]) -> None:
+        """Make all calls by `run`; the batch, which may be a part of a larger one, is not held afterwards."""
         none = self.values.plain[INPUT]
         self.values.plain[INPUT] = batch
         start = address(batch)
@@ -49,9 +49,6 @@ class Run:
             table.table[row, o.INTEGERS.index("a")] = start
         try:
             for call in self.calls:
-                if isinstance(call, Table):
-                    run(call)
-                else:
-                    call()
+                run(call)
         finally:
             self.values.plain[INPUT] = none
