@@ -242,6 +242,17 @@ def test_an_address_where_nobody_answers_is_refused(folder, cache):
     assert (answer.code, answer.out) == (1, "")
 
 
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_a_warning_is_told_once_and_by_the_coordinator(folder, cache, quiet):
+    sections = (ROOT / "cfg" / "shapes.cfg").read_text()
+    (folder / "x.cfg").write_text(sections.replace("[net]\n", "[net]\nzzz=1\n"))
+    model = (str(ROOT / "data" / "shapes.data"), "x.cfg", str(ROOT / "data" / "shapes.weights"), "pics")
+    answer = run("classifier", "valid", *model, *quiet, "--cluster", "local:2", cwd=folder, env=environment(cache))
+    assert [line for line in answer.err.splitlines() if "arning" in line] == (
+        ["darknet: warning: x.cfg:2: [net] zzz=1: unknown option, ignored"]
+    )
+
+
 OWN_LOG = """
 import logging
 import darknet_py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from distributed import Worker, WorkerPlugin, get_worker
 
 from ..classifier import load_network
-from ..errors import ClusterError, DarknetError
+from ..errors import ClusterError, DarknetError, DarknetWarning
 from ..files import digest_file, write_atomically
 from .evaluator import Evaluator, Pending
 from .job import Job
@@ -108,10 +109,16 @@ _opened: dict[Job, Evaluator] = {}
 
 
 def _open(job: Job, cfg: str, weights: str) -> Evaluator:
-    """The job's evaluator; its network is loaded at the first call, and kept until another job comes."""
+    """The job's evaluator; its network is loaded at the first call, and kept until another job comes.
+
+    From then on the process issues no `DarknetWarning`.
+    """
     with _lock:
         if job not in _opened:
             _opened.clear()
+            # The coordinator, which loads the same network, tells those about it; of those about pictures, nobody who
+            # cares would see a worker's.
+            warnings.simplefilter("ignore", DarknetWarning)
             network = load_network(
                 _find(cfg, job.cfg, job),
                 _find(weights, job.weights, job),
