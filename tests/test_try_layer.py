@@ -83,6 +83,13 @@ def test_without_a_layer_it_is_the_one_whose_output_predict_gives(darknet):
     }
 
 
+def test_a_negative_layer_counts_from_the_end(darknet):
+    from_the_end = darknet(*MODEL, "x.png", "-6")
+    assert from_the_end == darknet(*MODEL, "x.png", "0")
+    assert from_the_end[0] == 0
+    assert darknet("--format", "text", *MODEL, "x.png", "-6", "--style", "lines") == from_the_end
+
+
 def test_json_and_csv_tell_the_same_numbers(darknet):
     values = expected(2, "stretch")
     told = json.loads(darknet(*MODEL, "x.png", "2", "--format", "json", "--preprocess", "stretch")[1])
@@ -112,6 +119,8 @@ def test_values_that_are_not_finite_are_told(darknet):
     ("words", "code", "says"),
     [
         ((*MODEL, "x.png", "6"), 2, "x.cfg: layer 6: it has 6 layers, from 0"),
+        ((*MODEL, "x.png", "-7"), 2, "x.cfg: layer -7: it has 6 layers, from 0"),
+        ((*MODEL, "x.png", "-1"), 1, "x.cfg:17: [cost]: layer 5 has no output: it is for training alone"),
         ((*MODEL, "x.png", "5"), 1, "x.cfg:17: [cost]: layer 5 has no output: it is for training alone"),
         ((*MODEL, "x.png", "last"), 2, "LAYER: last: not a number; an integer is expected"),
         ((*MODEL, "y.png"), 1, "y.png: no such file"),

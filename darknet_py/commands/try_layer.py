@@ -9,12 +9,13 @@ from ..images.decode import load_image
 from ..images.fit import PREDICT_MODES
 from ..report import LayerRecord, print_layer
 from ..streams import remark
-from .model import add_dialect, add_style, index, open_model, parse_operand, split_operands
+from .model import add_dialect, add_style, layer_number, open_model, parse_operand, split_operands
 
 USAGE = "[DATA] CFG WEIGHTS IMAGE [LAYER]"
 EPILOG = """\
-NAME alone stands for CFG and WEIGHTS: a network that comes with the program. LAYER is a number, from 0 (default: the
-layer whose output is the network's). Layers run by their definitions: no engine joins them.
+NAME alone stands for CFG and WEIGHTS: a network that comes with the program. LAYER is a number, as the listing counts;
+below 0 from the end (default: the layer whose output is the network's). Layers run by their definitions: no engine
+joins them.
 """
 
 
@@ -45,15 +46,15 @@ def run_try(args: argparse.Namespace) -> int:
     if not 1 <= len(operands.rest) <= 2:
         raise UsageError(f"{' '.join(args.operands)}: {USAGE} is expected")
     file, *number = operands.rest
-    asked = parse_operand("LAYER", index, number[0]) if number else None
+    asked = parse_operand("LAYER", layer_number, number[0]) if number else None
     network = open_model(operands, args)
-    wanted = network.output_layer.index if asked is None else asked
+    layer = network.output_layer if asked is None else network.layer_at(asked)
     picture = load_image(file)
     mode = network.mode_for(picture, args.preprocess, file)
     (image,) = network.prepare(picture, mode)
-    (values,) = network.layer_output(image[None], wanted)
+    (values,) = network.layer_output(image[None], layer.index)
     height, width = image.shape[1:]
-    record = LayerRecord(file, width, height, mode, wanted, network.layers[wanted].kind, values)
+    record = LayerRecord(file, width, height, mode, layer.index, layer.kind, values)
     remark(record.describe())
     print_layer(record, args.format)
     return 0
