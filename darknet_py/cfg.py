@@ -7,11 +7,11 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from .cfg_files import CfgFiles, NamedFile
 from .errors import CfgError, DarknetError, nearest
-from .files import read_text, resolve
+from .files import decode_text, read_bytes, resolve
 from .remarks import Remarks, find_word, shorten
 
 MAX_BYTES = 64 << 20  # more cannot be a cfg: a weights file in its place, say
@@ -62,6 +62,8 @@ class Section:
         Its name and its place.
     remarks : Remarks
         What is odd about the file.
+    files : CfgFiles
+        It, and those that its sections name.
     entries : dict of str to Entry
     strays : list of Entry
         Lines without a value, as written.
@@ -71,6 +73,7 @@ class Section:
     line: int
     file: str
     remarks: Remarks = field(compare=False)
+    files: CfgFiles = field(compare=False, repr=False)
     entries: dict[str, Entry] = field(default_factory=dict)
     strays: list[Entry] = field(default_factory=list)
 
@@ -84,6 +87,13 @@ class Section:
         """Warn of option `key`, unless another section of the file has been warned of for the same `reason`."""
         entry = self.entries[key]
         self.remarks.add_once(reason, entry.line, self._show(f"{key}={entry.value}"))
+
+    def read_file(self, key: str, most: int) -> NamedFile:
+        """The file that option `key` names, of at most `most` bytes; CfgError where it cannot be read."""
+        found = self.files.read(self.entries[key].value, most)
+        if found is None:
+            raise self.error("no such file, nor one beside the cfg", key)
+        return found
 
     def read(
         self,
@@ -295,7 +305,7 @@ def parse_integer(value: str, least: int | None = None) -> int:
     return result
 
 
-def parse_cfg(text: str, file: str) -> list[Section]:
+def parse_cfg(text: str, file: str, files: CfgFiles | None = None) -> list[Section]:
     """Sections of a cfg text.
 
     Parameters
@@ -304,6 +314,8 @@ def parse_cfg(text: str, file: str) -> list[Section]:
         The cfg.
     file : str
         Its name, for messages.
+    files : CfgFiles, optional
+        It, and those that its sections name.
 
     Raises
     ------
@@ -313,7 +325,7 @@ def parse_cfg(text: str, file: str) -> list[Section]:
     """
     check_lines(text, file, CfgError)
     sections: list[Section] = []
-    remarks = Remarks(file, CfgError)
+    remarks, files = Remarks(file, CfgError), files or CfgFiles(file)
     lines = zip(text.split("\n"), text.translate(_BLANKS).split("\n"), strict=True)
     for line, (original, content) in enumerate(lines, 1):
         if content[:1] in ("", "#", ";"):
@@ -323,7 +335,7 @@ def parse_cfg(text: str, file: str) -> list[Section]:
             if not content.endswith("]"):
                 shown = shorten(original.strip())
                 raise CfgError("a section's name is not closed with ]", file=file, line=line, option=shown)
-            sections.append(Section(content[1:-1], line, file, remarks))
+            sections.append(Section(content[1:-1], line, file, remarks, files))
             continue
         if not sections:
             reason = "an option before any section; a cfg starts with [net]"
@@ -370,7 +382,8 @@ def add_line(
         entries[key] = Entry(value, line)
 
 
-def load_cfg(path: str | os.PathLike[str]) -> list[Section]:
-    """Sections of the cfg file at `path`, or of the packaged file of that name."""
+def load_cfg(path: str | os.PathLike[str], located: Mapping[str, str] | None = None) -> list[Section]:
+    """Sections of the cfg file at `path`, or of the packaged file of that name; `located` is as in `CfgFiles`."""
     shown = os.fspath(path)
-    return parse_cfg(read_text(Path(resolve(path)), CfgError, shown, MAX_BYTES), shown)
+    content = read_bytes(resolve(path), CfgError, shown, MAX_BYTES)
+    return parse_cfg(decode_text(content, CfgError, shown), shown, CfgFiles(shown, content, located))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,6 +14,7 @@ import numpy as np
 from .alike import check_alike, run_alike
 from .datasets.data_file import Dataset, load_dataset
 from .errors import DarknetWarning, UsageError
+from .files import lasting
 from .images import Picture
 from .images.decode import name_source, split_sources, to_picture
 from .images.fit import PREDICT_MODES, RESIZING_MODES, find_area, interpolate, preprocess, shorter_size, to_grey
@@ -44,7 +45,8 @@ class Classifier(RunningNetwork):
 
     def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[Any, ...]]:
         weights = None if self._weights is None else os.path.abspath(self.weights_file)
-        return _restore, (_lasting(self.file), weights, self.settings, self._dataset, self.input_shape[1:])
+        how = self.settings, self._dataset, self.input_shape[1:], self.cfg_files.paths
+        return restore, (lasting(self.file), weights, *how)
 
     def __repr__(self) -> str:
         size = "{2} x {1} x {0}".format(*self.input_shape)
@@ -301,16 +303,16 @@ def _part(area: Area, shown: Area) -> Area:
     return left + shown[0] * width, top + shown[1] * height, left + shown[2] * width, top + shown[3] * height
 
 
-def _lasting(file: str) -> str:
-    """A file's name that holds in another working directory too; that of a packaged file holds on any machine."""
-    return os.path.abspath(file) if os.path.lexists(file) else file
-
-
-def _restore(
-    cfg: str, weights: str | None, settings: Settings, dataset: Dataset | None, size: tuple[int, int]
+def restore(
+    cfg: str,
+    weights: str | None,
+    settings: Settings,
+    dataset: Dataset | None,
+    size: tuple[int, int],
+    located: Mapping[str, str],
 ) -> Classifier:
-    """Load a pickled classifier; called by pickle."""
-    network = Classifier(cfg, weights, settings)
+    """A classifier like one elsewhere, from the same files; `located` is as in `CfgFiles`."""
+    network = Classifier(cfg, weights, settings, located=located)
     network._dataset = dataset
     network.resize(*size)
     return network

@@ -38,6 +38,11 @@ def resolve(path: str | os.PathLike[str]) -> Path:
     return next((candidate for candidate in candidates if os.path.exists(candidate)), given)
 
 
+def lasting(path: str) -> str:
+    """A file's path that holds in another working directory too; that of a packaged file holds on any machine."""
+    return os.path.abspath(path) if os.path.lexists(path) else path
+
+
 def check_regular(path: Path, error: type[DarknetError], shown: str | os.PathLike[str] | None = None) -> int:
     """Raise `error` unless `path` is an ordinary file; return its size in bytes."""
     shown = path if shown is None else shown
@@ -75,6 +80,13 @@ def read_bytes(
     if len(content) != size:
         raise error("changed while it was read; try again", file=shown)
     return content
+
+
+def digest_bytes(content: bytes) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    import hashlib  # which loads OpenSSL
+
+    return hashlib.sha256(content).hexdigest()
 
 
 def digest_file(path: Path, error: type[DarknetError]) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from operator import index
 
 from .cfg import Section, integer, load_cfg
+from .cfg_files import CfgFiles
 from .errors import CfgError, UsageError, nearest
 from .forks import cached_property
 from .layers import DARKNET, REGISTRY, Dialect, Layer, Shape
@@ -102,6 +103,11 @@ class Network:
             layers.append(layer)
             shapes.append(layer.shape)
         return tuple(layers)
+
+    @property
+    def cfg_files(self) -> CfgFiles:
+        """The cfg, and the files that its layers have read."""
+        return self.sections[0].files
 
     @property
     def resizable(self) -> bool:

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -89,14 +89,16 @@ class RunningNetwork(Network):
         weights: str | os.PathLike[str] | None,
         settings: Settings,
         until: int | None = None,
+        located: Mapping[str, str] | None = None,
     ) -> None:
         """Load a cfg, or take a network that was read from one, whose file may have changed since.
 
-        With `until`, a layer's index, no engine is opened for the layers after it before they are asked for.
+        With `until`, a layer's index, no engine is opened for the layers after it before they are asked for. `located`
+        is as in `CfgFiles`.
         """
         if settings.threads is not None and settings.threads < 1:
             raise UsageError(f"threads={settings.threads}: at least 1 is expected")
-        read = (cfg.sections, cfg.file) if isinstance(cfg, Network) else (load_cfg(cfg), os.fspath(cfg))
+        read = (cfg.sections, cfg.file) if isinstance(cfg, Network) else (load_cfg(cfg, located), os.fspath(cfg))
         super().__init__(*read, choose_dialect(settings.dialect, weights))
         self.settings = settings
         self._weights: Weights | None = None

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from html.parser import HTMLParser
 
 import numpy as np
+from support_valid import some_job
 
 from darknet_py.datasets.data_file import Dataset
 from darknet_py.datasets.samples import Sample
-from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.evaluation.totals import Summary, Totals
 from darknet_py.runs.progress import Progress
@@ -99,7 +99,7 @@ def summarize_run(samples: Sequence[Sample], outcomes: Iterable[Outcome], top: i
     for outcome in outcomes:
         totals.add(samples[outcome.index], outcome)
     return Summary(
-        job=Job("0.1.0", "valid", "center-crop", "cpu", "float32", "darknet", "cfg's", "weights'", keep=5, shown=2),
+        job=some_job(),
         cfg=cfg,
         weights="tiny.weights",
         data="x.data",

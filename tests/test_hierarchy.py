@@ -7,36 +7,20 @@ import json
 import numpy as np
 import pytest
 from conftest import ROOT
-from support import cfg_text, random_parameters
+from support_hierarchy import NAMES, PARENTS, write_hierarchy
 
 from darknet_py import load_network
 from darknet_py.cli import main
 from darknet_py.commands import gallery
 from darknet_py.datasets.data_file import load_dataset
-from darknet_py.network import load_structure
-from darknet_py.weights import save_weights
 
-NAMES = ["thing", "being", "tool", "car", "dog", "cat", "fish", "saw"]
-PARENTS = -1, -1, 0, 0, 1, 1, 1, 2
 GROUPS = slice(0, 2), slice(2, 4), slice(4, 7), slice(7, 8)
 STAR = str(ROOT / "data" / "star.png")
 
 
 @pytest.fixture
 def files(tmp_path):
-    """A data file, a cfg with its tree beside it, and weights."""
-    (tmp_path / "x.tree").write_text("".join(f"n{i} {parent}\n" for i, parent in enumerate(PARENTS)))
-    (tmp_path / "x.names").write_text("".join(f"{name}\n" for name in NAMES))
-    (tmp_path / "x.data").write_text(f"classes=8\nlabels={tmp_path}/x.names\nnames={tmp_path}/x.names\ntop=8\n")
-    sections = [
-        ("net", {"height": 9, "width": 9, "channels": 3}),
-        ("convolutional", {"filters": 8, "size": 3, "activation": "linear"}),
-        ("avgpool", {}),
-        ("softmax", {"tree": "x.tree"}),
-    ]
-    (tmp_path / "x.cfg").write_text(cfg_text(sections))
-    save_weights(tmp_path / "x.weights", random_parameters(load_structure(tmp_path / "x.cfg").layers))
-    return [str(tmp_path / f"x.{kind}") for kind in ("data", "cfg", "weights")]
+    return write_hierarchy(tmp_path)
 
 
 def expected(files, only_leaves):
@@ -89,6 +73,26 @@ def test_json_names_the_parent(files, capsys):
     assert {guess["label"]: guess["parent"] for guess in guesses} == {
         name: NAMES[parent] if parent >= 0 else "" for name, parent in zip(NAMES, PARENTS, strict=True)
     }
+
+
+@pytest.mark.parametrize("crew", [(), pytest.param(("--cluster", "local:1"), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("command", "only_leaves"), [("fout", False), ("test", False), ("label", True), ("csv", True)])
+def test_of_a_list_all_probabilities_are_printed_or_leaves_are_guessed(
+    files, capsys, tmp_path, command, only_leaves, crew
+):
+    if crew:
+        pytest.importorskip("distributed", reason="distributed is not installed (the extra [cluster])")
+    (tmp_path / "x.list").write_text(f"{STAR}\n")
+    options = ("--preprocess", "letterbox", "--engine", "reference", "--journal", str(tmp_path / "journal"), *crew)
+    assert main(["classifier", command, *files, str(tmp_path / "x.list"), *options]) == 0
+    told = capsys.readouterr().out.strip().split("\t")
+    p = expected(files, only_leaves)
+    if command == "label":
+        assert told == [NAMES[int(p.argmax())]]
+    elif command == "csv":
+        assert told == [STAR, *map(str, np.argsort(-p, kind="stable"))]
+    else:
+        assert [float(value) for value in told[1:]] == pytest.approx(p, abs=1e-5)
 
 
 def test_classify_guesses_leaves(files):

@@ -19,6 +19,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 from support_cli import environment
+from support_hierarchy import OTHER_PARENTS, PARENTS, tree_text, write_hierarchy
 
 import darknet_py
 from darknet_py import CfgError, ImageError, Prediction, Predictions, UsageError, WeightsError
@@ -145,6 +146,16 @@ def test_a_copy_is_of_the_same_files_in_another_folder(tmp_path, monkeypatch):
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
     assert pickle.loads(content).weights_file == tmp_path / "shapes.weights"
+
+
+def test_a_copy_has_the_same_tree_in_another_folder(tmp_path, monkeypatch):
+    write_hierarchy(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    content = pickle.dumps(darknet_py.load_network("x.cfg", "x.weights", "reference"))
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    (tmp_path / "sub" / "x.tree").write_text(tree_text(OTHER_PARENTS))
+    assert pickle.loads(content).output_layer.hierarchy.parents == PARENTS
 
 
 def test_guesses_and_errors_can_be_sent_elsewhere(best):

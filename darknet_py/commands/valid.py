@@ -53,6 +53,8 @@ class Usual:
         The options of the .data file that may name the images; the first one present is used.
     shown : int, optional
         How many of the first classes' probabilities it prints; None: all.
+    only_leaves : bool
+        Whether it leaves out the classes that others are a kind of, as the best guess would be one of them.
     measures : bool
         Whether it counts right answers, rather than only listing answers.
     """
@@ -60,6 +62,7 @@ class Usual:
     preprocess: str
     lists: Sequence[str]
     shown: int | None = 0
+    only_leaves: bool = True
     measures: bool = True
 
 
@@ -71,8 +74,8 @@ COMMANDS = {
     "validcrop": Usual("stretch", ("valid",)),
     "label": Usual("resize-crop", ("test", "valid"), measures=False),
     "csv": Usual("letterbox", ("test", "valid"), measures=False),
-    "fout": Usual("resize-crop", ("test", "valid"), None, measures=False),
-    "test": Usual("stretch", ("test", "valid"), None, measures=False),
+    "fout": Usual("resize-crop", ("test", "valid"), None, only_leaves=False, measures=False),
+    "test": Usual("stretch", ("test", "valid"), None, only_leaves=False, measures=False),
 }
 
 
@@ -203,7 +206,7 @@ def _open_journal(setup: Setup) -> Journal[Outcome]:
     from ..runs.journals import open_journal, open_usual, usual_path
 
     args, operands, job = setup.args, setup.operands, setup.job
-    measured = job.describe(setup.samples)
+    measured = job.describe(setup.samples, setup.network.dataset)
     form = OutcomeForm(len(setup.samples), setup.network.dataset.classes, job.keep, job.shown)
     if args.journal is not None:
         journal = open_journal(args.journal, measured, form, args.resume)
@@ -370,4 +373,4 @@ def _make_job(args: argparse.Namespace, network: Classifier) -> Job:
             raise UsageError(reason, option=f"--preprocess {mode}" if args.preprocess else args.command)
         mode = "letterbox"  # as predict does
     shown = classes if usual.shown is None else min(usual.shown, classes)
-    return make_job(args.command, network, mode, keep, shown)
+    return make_job(args.command, network, mode, keep, shown, usual.only_leaves)

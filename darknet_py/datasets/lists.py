@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import warnings
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
 from ..errors import DarknetWarning, DatasetError
@@ -110,3 +110,21 @@ def count_repeated(paths: Sequence[str]) -> int:
 def find_image(file: str, dataset: Dataset) -> Path:
     """Where an image of a list is: it is looked for like files that a .data file names."""
     return find_listed(file, dataset.path)
+
+
+def locate_images(files: Iterable[str], dataset: Dataset) -> Iterator[str]:
+    """The path of each image of a list, the same from any working directory and through links to its folder."""
+    folders: dict[str, str] = {}
+    for file in files:
+        folder, name = os.path.split(os.path.abspath(find_image(file, dataset)))
+        if folder not in folders:
+            folders[folder] = _follow_links(folder)
+        yield os.path.join(folders[folder], name)
+
+
+def _follow_links(folder: str) -> str:
+    """The path of a folder without links; `folder` itself where it has a NUL byte, which no path has."""
+    try:
+        return os.path.realpath(folder)
+    except ValueError:
+        return folder

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import pickle
 import signal
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
@@ -20,7 +19,7 @@ import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, rpc
 
 from ..errors import ClusterError, DarknetWarning
-from ..files import read_bytes
+from ..files import digest_bytes, read_bytes
 from ..limits import core_count
 from ..version import __version__
 from .evaluator import Pending
@@ -138,15 +137,15 @@ class Coordinator:
     ----------
     client : Client
     job : Job
-    cfg, weights : Path
-        The network's files on this machine.
+    files : mapping of str to Path
+        The network's files on this machine, by their SHA-256.
     batch : int
         Images that run through the network at a time.
     """
 
-    def __init__(self, client: Client, job: Job, cfg: Path, weights: Path, batch: int) -> None:
+    def __init__(self, client: Client, job: Job, files: Mapping[str, Path], batch: int) -> None:
         self.client, self.job, self.batch = client, job, batch
-        self.cfg, self.weights = cfg.absolute(), weights.absolute()
+        self.files = {digest: path.absolute() for digest, path in files.items()}
         self.address = client.scheduler.address
         self._running: dict[Future, Task] = {}
         self._suspects: deque[Task] = deque()
@@ -194,7 +193,8 @@ class Coordinator:
 
     def _submit(self, task: Task) -> None:
         task = replace(task, uploaded=self._uploaded)
-        job = self.job, str(self.cfg), str(self.weights), task.images, self.batch
+        paths = {digest: str(path) for digest, path in self.files.items()}
+        job = self.job, paths, task.images, self.batch
         future = self.client.submit(make_check(), __version__, pickle.dumps(job), pure=False)
         self._running[future] = task
         future.add_done_callback(self._done.put)
@@ -234,10 +234,9 @@ class Coordinator:
     def _upload(self) -> None:
         """Send the network's files to all workers, once."""
         if not self._uploaded:
-            files = {self.job.cfg: self.cfg, self.job.weights: self.weights}
-            contents = {digest: read_bytes(path, ClusterError) for digest, path in files.items()}
+            contents = {digest: read_bytes(path, ClusterError) for digest, path in self.files.items()}
             for digest, content in contents.items():
-                if hashlib.sha256(content).hexdigest() != digest:
-                    raise ClusterError("changed since the run began; begin it anew", file=files[digest])
+                if digest_bytes(content) != digest:
+                    raise ClusterError("changed since the run began; begin it anew", file=self.files[digest])
             self.client.register_plugin(Upload(contents))
             self._uploaded = True

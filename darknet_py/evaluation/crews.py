@@ -64,7 +64,7 @@ class Threads:
         from .evaluator import Evaluator  # not above: checking a command line needs this module, and must not wait
 
         workers = network.count_forks(self.workers)
-        evaluator = Evaluator(network, job.preprocess, job.keep, job.shown, max(1, self.threads // workers))
+        evaluator = Evaluator(network, job, max(1, self.threads // workers))
         try:
             with closing(work_ahead(evaluator.evaluate, images, self.batch, workers)) as outcomes:
                 yield from outcomes
@@ -112,7 +112,7 @@ class Cluster:
             help = f"needs {reason.name}: pip install distributed"
             raise ClusterError(help, option=f"--cluster {self.address}") from None
         with connect(self.address) as client:
-            coordinator = Coordinator(client, job, *network_files(network), self.batch)
+            coordinator = Coordinator(client, job, network_files(network, job), self.batch)
             with closing(coordinator.evaluate(list(images))) as evaluated:
                 yield from evaluated
 

@@ -18,6 +18,7 @@ from ..errors import NO_MEMORY_TO_FIT, NO_MEMORY_TO_RUN, CfgError, DarknetError,
 from ..images.decode import load_image
 from ..layers import Array
 from ..per_thread import Forks
+from .job import Job
 from .outcome import Outcome, summarize
 
 Output: TypeAlias = "Array | DarknetError"  # the network's, or why there is none
@@ -48,13 +49,9 @@ class Evaluator:
     Parameters
     ----------
     network : Classifier
-    preprocess : str
-        One of `images.fit.MODES`; where it makes several views, their outputs are added up, as in darknet, and their
-        mean is used.
-    keep : int
-        How many guesses an outcome holds.
-    shown : int
-        How many of the first classes' probabilities it holds.
+    job : Job
+        How they are measured. Where its `preprocess` makes several views, their outputs are added up, as in darknet,
+        and their mean is used.
     threads : int
         Of the CPU, for each calling thread's own.
 
@@ -64,9 +61,8 @@ class Evaluator:
         Seconds that the calling threads have spent on decoding and fitting, and on running the network.
     """
 
-    def __init__(self, network: Classifier, preprocess: str, keep: int, shown: int, threads: int = 1) -> None:
-        self.network, self.preprocess = network, preprocess
-        self.keep, self.shown, self.threads = keep, shown, threads
+    def __init__(self, network: Classifier, job: Job, threads: int = 1) -> None:
+        self.network, self.job, self.threads = network, job, threads
         self.preparing = self.running = 0.0
         self._lock = threading.Lock()
         self._forks = Forks(network, threads)
@@ -85,7 +81,7 @@ class Evaluator:
             except MemoryError:
                 failures[image.index] = NO_MEMORY_TO_FIT
         prepared = time.perf_counter()
-        outputs = run_views(views, self._forks.probabilities)
+        outputs = run_views(views, partial(self._forks.probabilities, only_leaves=self.job.only_leaves))
         with self._lock:
             self.preparing += prepared - start
             self.running += time.perf_counter() - prepared
@@ -98,7 +94,7 @@ class Evaluator:
 
     def _views(self, network: Classifier, image: Pending) -> list[Array]:
         picture = load_image(image.path)
-        mode = self.preprocess
+        mode = self.job.preprocess
         if mode == "shorter":  # except for strips, which would become too long
             mode = network.usual_mode(picture, image.file)
         return network.prepare(picture, mode)
@@ -113,7 +109,7 @@ class Evaluator:
                 total = total + output
         if not np.isfinite(total).all():
             return Outcome(index, error="the outputs for its views add up to more than float32 holds")
-        return summarize(index, total / np.float32(len(outputs)), self.keep, self.shown)
+        return summarize(index, total / np.float32(len(outputs)), self.job.keep, self.job.shown)
 
 
 def run_views(views: Mapping[int, Sequence[Array]], run: Callable[[Array], Array]) -> dict[int, list[Output]]:

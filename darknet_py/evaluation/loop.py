@@ -97,8 +97,8 @@ def evaluate(
     ------
     UsageError, DatasetError
         At the call, where an argument makes no sense.
-    CfgError, WeightsError
-        At the call, with a journal or a cluster, where the network's files cannot be read any more, or changed.
+    WeightsError
+        At the call, with a journal or a cluster, where the weights file cannot be read any more, or changed.
     JournalError, ClusterError
         Where the journal is of something else or cannot be written, or the cluster fails.
     """
@@ -129,7 +129,7 @@ def evaluate(
         reason = "a number of threads is expected, or who does the work, such as a Cluster"
         raise UsageError(f"workers={workers!r}: {reason}")
     passing = journal is None and isinstance(workers, Threads)
-    job = make_job("evaluate", network, preprocess, min(max(top, GUESSES), classes), 0, passing)
+    job = make_job("evaluate", network, preprocess, min(max(top, GUESSES), classes), 0, passing=passing)
     return _evaluate(network, samples, job, top, workers, None if journal is None else os.fspath(journal))
 
 
@@ -152,7 +152,7 @@ def _evaluate(
     network: Classifier, samples: Sequence[Sample], job: Job, top: int, crew: Crew, file: str | None
 ) -> Generator[EvaluationProgress, None, None]:
     form = OutcomeForm(len(samples), network.dataset.classes, job.keep, job.shown)
-    measured = job.describe(samples)
+    measured = job.describe(samples, network.dataset)
     with open_scratch(measured, form) if file is None else open_journal(file, measured, form, resume=True) as journal:
         if journal.damage:
             warnings.warn(DarknetWarning(f"{file}: {journal.damage}"), stacklevel=2)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from ..classifier import load_network
+from ..classifier import restore
 from ..errors import ClusterError, DarknetError, DarknetWarning
 from ..files import digest_file, write_atomically
+from ..running import Settings
 from .evaluator import Evaluator, Pending
 from .job import Job
 from .outcome import Outcome
@@ -92,23 +93,23 @@ def make_check() -> Callable[[str, bytes], object]:
     return check
 
 
-def measure(job: Job, cfg: str, weights: str, images: Sequence[Pending], batch: int) -> list[Outcome] | Refusal:
-    """The outcomes of a task's images, or why there are none."""
+def measure(job: Job, paths: Mapping[str, str], images: Sequence[Pending], batch: int) -> list[Outcome] | Refusal:
+    """The outcomes of a task's images, or why there are none; `paths` of the coordinator's files are by SHA-256."""
     try:
-        evaluator = _open(job, cfg, weights)
+        evaluator = _open(job, paths)
         parts = (images[first : first + batch] for first in range(0, len(images), batch))
         return [outcome for part in parts for outcome in evaluator.evaluate(part)]
     except DarknetError as reason:
-        return Refusal(str(reason), isinstance(reason, MissingFilesError))
+        return Refusal(f"{get_worker().address}: {reason}", isinstance(reason, MissingFilesError))
     except Exception as reason:
-        return Refusal(f"{_address()}: {type(reason).__name__}: {reason}", missing=False)
+        return Refusal(f"{get_worker().address}: {type(reason).__name__}: {reason}", missing=False)
 
 
 _lock = threading.Lock()
 _opened: dict[Job, Evaluator] = {}
 
 
-def _open(job: Job, cfg: str, weights: str) -> Evaluator:
+def _open(job: Job, paths: Mapping[str, str]) -> Evaluator:
     """The job's evaluator; its network is loaded at the first call, and kept until another job comes.
 
     From then on the process issues no `DarknetWarning`.
@@ -116,30 +117,22 @@ def _open(job: Job, cfg: str, weights: str) -> Evaluator:
     with _lock:
         if job not in _opened:
             _opened.clear()
+            files = {digest: _find(paths[digest], digest, job) for digest in job.digests}
+            settings = Settings(job.engine, 1, precision=job.precision, dialect=job.dialect)
+            located = {name: files[digest] for name, digest in job.named}
             # The coordinator, which loads the same network, tells those about it; of those about pictures, nobody who
             # cares would see a worker's.
             warnings.simplefilter("ignore", DarknetWarning)
-            network = load_network(
-                _find(cfg, job.cfg, job),
-                _find(weights, job.weights, job),
-                job.engine,
-                threads=1,
-                precision=job.precision,
-                dialect=job.dialect,
-            )
-            _opened[job] = Evaluator(network, job.preprocess, job.keep, job.shown)
+            network = restore(files[job.cfg], files[job.weights], settings, None, job.size, located)
+            _opened[job] = Evaluator(network, job)
         return _opened[job]
 
 
 def _find(path: str, digest: str, job: Job) -> str:
     """The path of a file with this content: where it was uploaded to, else the coordinator's own path."""
-    upload = get_worker().plugins.get(upload_name((job.cfg, job.weights)))
+    upload = get_worker().plugins.get(upload_name(job.digests))
     if isinstance(upload, Upload) and (upload.folder / digest).is_file():
         return str(upload.folder / digest)
     if os.path.isfile(path) and digest_file(Path(path), ClusterError) == digest:
         return path
-    raise MissingFilesError(f"{path} is not there, or differs", file=_address())
-
-
-def _address() -> str:
-    return str(get_worker().address)
+    raise MissingFilesError("is not there, or differs", file=path)

@@ -53,12 +53,10 @@ class Softmax(Layer):
         """The classes' tree, read from its file; None where there is none."""
         if self.tree is None:
             return None
-        from .tree import find_tree, load_tree
+        from .tree import MAX_BYTES, parse_tree
 
-        path = find_tree(self.tree, self.section.file)
-        if path is None:
-            raise self.section.error("no such file, nor one beside the cfg", "tree")
-        return load_tree(path)
+        found = self.section.read_file("tree", MAX_BYTES)
+        return parse_tree(found.content, found.path)
 
     def listing(self) -> str:
         return f"Softmax Layer: {self.shape.size} inputs"

@@ -5,18 +5,16 @@ Source: darknet's ``tree.c``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..cfg import parse_integer
 from ..errors import CfgError
-from ..files import read_text, resolve
+from ..files import decode_text
 from ..forks import cached_property
 
 if TYPE_CHECKING:
@@ -68,23 +66,24 @@ class Tree:
         return product
 
 
-def find_tree(path: str, cfg: str) -> Path | None:
-    """The file that a cfg file names `path`: there, or beside the cfg; None where there is none."""
-    candidates = resolve(path), Path(cfg).parent / path
-    return next((found for found in candidates if os.path.lexists(found)), None)
+def parse_tree(content: bytes, file: str) -> Tree:
+    """The tree that a file has.
 
-
-def load_tree(path: Path) -> Tree:
-    """The tree of a file.
+    Parameters
+    ----------
+    content : bytes
+        The file's.
+    file : str
+        Its path, for messages.
 
     Raises
     ------
     CfgError
         At the first line that is not a label and the number of an earlier one, or -1.
     """
-    parents = tuple(_read_parents(read_text(path, CfgError, most=MAX_BYTES), os.fspath(path)))
+    parents = tuple(_read_parents(decode_text(content, CfgError, file), file))
     if not parents:
-        raise CfgError("no class in this file; lines of a label and a parent's number are expected", file=path)
+        raise CfgError("no class in this file; lines of a label and a parent's number are expected", file=file)
     return Tree(parents)
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
+from support_valid import some_job
 
 import darknet_py
 from darknet_py import running
 from darknet_py.evaluation.crews import Threads
 from darknet_py.evaluation.evaluator import Evaluator, Pending
-from darknet_py.evaluation.job import Job
 from darknet_py.images.fit import MODES
 from darknet_py.limits import Limit
 
@@ -38,7 +38,7 @@ def network():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_outcomes_do_not_depend_on_batches_workers_or_threads(network, images, mode):
-    job = Job("0", "valid", mode, "cpu", "float32", "darknet", "cfg's", "weights'", keep=10, shown=10)
+    job = some_job(preprocess=mode, keep=10, shown=10)
 
     def run(batch, workers, threads=1):
         chunks = list(Threads(batch, workers, threads).evaluate(network, job, images))
@@ -55,7 +55,7 @@ def test_outcomes_do_not_depend_on_batches_workers_or_threads(network, images, m
 @pytest.mark.parametrize("mode", MODES)
 def test_of_several_views_the_mean_is_told(network, images, mode):
     image = images[0]
-    (outcome,) = Evaluator(network, mode, keep=10, shown=10).evaluate([image])
+    (outcome,) = Evaluator(network, some_job(preprocess=mode, keep=10, shown=10)).evaluate([image])
     picture = np.asarray(Image.open(image.path))
     expected = np.mean([network.predict(view[None])[0] for view in network.prepare(picture, mode)], axis=0)
     np.testing.assert_allclose(outcome.shown, expected, atol=1e-6)
@@ -63,14 +63,14 @@ def test_of_several_views_the_mean_is_told(network, images, mode):
 
 
 def test_views_that_add_up_to_infinity_are_told(network, images, monkeypatch):
-    evaluator = Evaluator(network, "ten-crop", keep=10, shown=10)
+    evaluator = Evaluator(network, some_job(preprocess="ten-crop"))
     monkeypatch.setattr(darknet_py.Classifier, "predict", lambda self, batch: np.full((len(batch), 10), 3e38, "f4"))
     (outcome,) = evaluator.evaluate(images[:1])
     assert outcome.error == "the outputs for its views add up to more than float32 holds"
 
 
 def test_an_image_that_the_network_cannot_take_leaves_the_others_as_they_are(network, images, monkeypatch):
-    whole = Evaluator(network, "center-crop", 5, 0).evaluate(images)
+    whole = Evaluator(network, some_job()).evaluate(images)
     predict = darknet_py.Classifier.predict
 
     def fail(self, batch):
@@ -80,7 +80,7 @@ def test_an_image_that_the_network_cannot_take_leaves_the_others_as_they_are(net
 
     (bad,) = network.prepare(np.asarray(Image.open(images[1].path)), "center-crop")
     monkeypatch.setattr(darknet_py.Classifier, "predict", fail)
-    outcomes = Evaluator(network, "center-crop", 5, 0).evaluate(images)
+    outcomes = Evaluator(network, some_job()).evaluate(images)
     assert outcomes[1].error == "x.cfg: gives NaN or infinity"
     assert outcomes[:1] + outcomes[2:] == whole[:1] + whole[2:]
 
@@ -107,6 +107,6 @@ def test_where_memory_is_short_fewer_workers_have_more_threads_each(network, ima
 
     monkeypatch.setattr(darknet_py.Classifier, "fork", note)
     monkeypatch.setattr(darknet_py.Classifier, "count_forks", lambda self, most: most // 2)
-    job = Job("0", "valid", "letterbox", "cpu", "float32", "darknet", "cfg's", "weights'", keep=10, shown=10)
+    job = some_job(preprocess="letterbox", keep=10, shown=10)
     assert sum(map(len, Threads(1, 2, 2).evaluate(network, job, images))) == len(images)
     assert forks == [2]

@@ -7,9 +7,9 @@ import random
 
 import numpy as np
 import pytest
+from support_valid import some_job
 
 from darknet_py.datasets.samples import Sample
-from darknet_py.evaluation.job import Job
 from darknet_py.evaluation.outcome import Outcome
 from darknet_py.evaluation.totals import Summary, Totals, interval
 from darknet_py.runs.progress import Progress
@@ -37,7 +37,7 @@ def count(pairs, top=TOP):
 
 
 def summarize(totals, images, seconds=2.0, measured=10):
-    job = Job("0.1.0", "valid", "center-crop", "cpu", "float32", "darknet", "cfg's", "weights'", keep=5, shown=2)
+    job = some_job()
     return Summary(job, "x.cfg", "x.weights", "x.data", totals, Progress(totals.images, images, measured, seconds))
 
 

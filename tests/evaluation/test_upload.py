@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support_valid import some_job
 
 from darknet_py.errors import ClusterError
 from darknet_py.evaluation import worker
@@ -38,18 +39,18 @@ def test_a_workers_threads_see_whole_files_alone(tmp_path):
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("changed", [None, "x.cfg", "x.weights"])
+@pytest.mark.parametrize("changed", [None, "x.cfg", "x.tree", "x.weights"])
 def test_files_that_changed_are_not_sent_for_others(tmp_path, changed):
     sent = []
-    files = {"x.cfg": b"[net]", "x.weights": b"1234"}
+    files = {"x.cfg": b"[net]", "x.tree": b"a -1", "x.weights": b"1234"}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content + b"5" if name == changed else content)
     client = SimpleNamespace(scheduler=SimpleNamespace(address="x:1"), register_plugin=sent.append)
-    job = SimpleNamespace(cfg=digest(files["x.cfg"]), weights=digest(files["x.weights"]))
-    coordinator = Coordinator(client, job, tmp_path / "x.cfg", tmp_path / "x.weights", 8)
+    paths = {digest(content): tmp_path / name for name, content in files.items()}
+    coordinator = Coordinator(client, some_job(), paths, 8)
     if changed is None:
         coordinator._upload()
-        assert sent[0].name == worker.upload_name([job.cfg, job.weights])
+        assert sent[0].name == worker.upload_name(paths)
         return
     with pytest.raises(ClusterError, match=f"{Path(changed)}: changed since the run began"):
         coordinator._upload()

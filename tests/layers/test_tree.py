@@ -13,7 +13,7 @@ from support_gradients import check_gradients, random_doubles
 from darknet_py.cfg import parse_cfg
 from darknet_py.errors import CfgError
 from darknet_py.layers import REGISTRY, Shape
-from darknet_py.layers.tree import load_tree
+from darknet_py.layers.tree import parse_tree
 
 # thing 0 and being 1; of thing: tool 2, car 3; of being: dog 4, cat 5, fish 6; of tool: saw 7.
 LINES = "thing -1\nbeing -1\ntool 0\ncar 0\ndog 1\ncat 1\nfish 1\nsaw 2\n"
@@ -26,8 +26,12 @@ def tree(tmp_path):
     return str(path)
 
 
+def read_tree(path):
+    return parse_tree(Path(path).read_bytes(), path)
+
+
 def test_groups_and_leaves(tree):
-    found = load_tree(Path(tree))
+    found = read_tree(tree)
     assert found.parents == (-1, -1, 0, 0, 1, 1, 1, 2)
     assert [(group.start, group.stop) for group in found.groups] == [(0, 2), (2, 4), (4, 7), (7, 8)]
     assert found.leaves.tolist() == [False, False, False, True, True, True, True, True]
@@ -49,9 +53,9 @@ def test_each_group_has_a_softmax_of_its_own(tree):
 
 def test_probabilities_are_products_along_the_parents(tree):
     p = np.float32([[0.6, 0.4, 0.5, 0.5, 0.2, 0.3, 0.5, 1]])
-    every = load_tree(Path(tree)).multiply(p)
+    every = read_tree(tree).multiply(p)
     np.testing.assert_allclose(every, [[0.6, 0.4, 0.3, 0.3, 0.08, 0.12, 0.2, 0.3]], rtol=1e-6)
-    leaves = load_tree(Path(tree)).multiply(p, only_leaves=True)
+    leaves = read_tree(tree).multiply(p, only_leaves=True)
     np.testing.assert_allclose(leaves, [[0, 0, 0, 0.3, 0.08, 0.12, 0.2, 0.3]], rtol=1e-6)
     assert p[0, 4] == np.float32(0.2)
 
@@ -60,11 +64,15 @@ def test_the_file_is_the_one_named_or_lies_beside_the_cfg(tree, tmp_path, monkey
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     text = cfg_text([("softmax", {"tree": "x.tree"})])
-    (section,) = parse_cfg(text, str(tmp_path / "a.cfg"))
-    assert len(REGISTRY["softmax"](section, 0, [Shape(8, 1, 1)]).hierarchy.parents) == 8
+
+    def make():
+        (section,) = parse_cfg(text, str(tmp_path / "a.cfg"))
+        return REGISTRY["softmax"](section, 0, [Shape(8, 1, 1)])
+
+    assert len(make().hierarchy.parents) == 8
     (tmp_path / "elsewhere" / "x.tree").write_text("a -1\n")
     with pytest.raises(CfgError, match="1 classes; 8 are expected, one for each input"):
-        REGISTRY["softmax"](section, 0, [Shape(8, 1, 1)])
+        make()
 
 
 @pytest.mark.parametrize(
