@@ -107,7 +107,7 @@ def test_the_loss_is_the_mean_of_those_that_measure():
 
 
 def test_what_nothing_that_measures_depends_on_gets_no_gradient():
-    sections = [*RESIDUAL, ("route", {"layers": 0}), ("convolutional", {"filters": 2})]
+    sections = [*RESIDUAL, ("route", {"layers": 0}), ("convolutional", {"filters": 3}), ("avgpool", {})]
     plan, _, _ = train(sections)
     assert not plan.gradients.views[8]["weights"].any()
     np.testing.assert_array_equal(plan.gradients.views[0]["weights"], train(RESIDUAL)[0].gradients.views[0]["weights"])
