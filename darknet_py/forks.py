@@ -56,7 +56,7 @@ class Gate:
 
     def renew(self) -> None:
         """Let nothing be under way."""
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition()  # reentrant, for handlers of signals that fork
         self._working = self._forking = 0
 
     @contextmanager

@@ -80,7 +80,7 @@ def test_a_child_forked_while_a_thread_computes_a_property_computes_it_too():
 
 
 def test_a_fork_waits_for_work_and_work_for_a_fork():
-    gate, entered, over, told = forks.Gate(), Event(), Event(), []
+    gate, entered, over, closed, forked, told = forks.Gate(), Event(), Event(), Event(), Event(), []
 
     def work(name):
         with gate.hold():
@@ -88,22 +88,27 @@ def test_a_fork_waits_for_work_and_work_for_a_fork():
             entered.set()
             over.wait()
 
-    first, closing = Thread(target=work, args=["first"]), Thread(target=gate.close)
+    def fork():
+        gate.close()
+        closed.set()
+        forked.wait(10)
+        gate.open()
+
+    first, second = (Thread(target=work, args=[name], daemon=True) for name in ("first", "second"))
     first.start()
     entered.wait()
-    closing.start()
+    forking = Thread(target=fork, daemon=True)
+    forking.start()
     while not gate._forking:
         pass
-    second = Thread(target=work, args=["second"])
     second.start()
-    closing.join(0.1)
-    assert (closing.is_alive(), told) == (True, ["first"])
+    assert not closed.wait(0.1)
     over.set()
-    closing.join()
+    assert closed.wait(10)
     second.join(0.1)
     assert told == ["first"]
-    gate.open()
-    second.join()
+    forked.set()
+    second.join(10)
     assert told == ["first", "second"]
 
 
@@ -115,6 +120,19 @@ def test_work_that_a_fork_interrupted_itself_is_not_waited_for_for_ever(monkeypa
         gate.open()
     gate.close()
     gate.open()
+
+
+def test_a_handler_may_fork_wherever_it_interrupts_its_thread():
+    gate, forked = forks.Gate(), Event()
+
+    def interrupted():
+        with gate._changed:
+            gate.close()
+            gate.open()
+        forked.set()
+
+    Thread(target=interrupted, daemon=True).start()
+    assert forked.wait(10)
 
 
 # NumPy's threads compute products while children are forked.
