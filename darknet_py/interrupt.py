@@ -103,12 +103,14 @@ def stop_on_signals(when: str = "when the images at work are done") -> Iterator[
     asking = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         asking.append(signal.SIGHUP)
+    woken = signal.set_wakeup_fd(-1)  # or `end_on_interrupt` would hear of what is asked here, perhaps after its end
     before = {signum: signal.signal(signum, ask) for signum in asking}
     try:
         yield stop
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+        signal.set_wakeup_fd(woken)
 
 
 def _leave(terminals: Sequence[int]) -> None:

@@ -106,3 +106,33 @@ def test_what_is_told_to_a_closed_terminal_changes_no_exit_code(cache):
         pass
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGHUP
+
+
+# What hears of signals is slow, as on a busy machine.
+LATE = """
+import os, signal, time
+read = os.read
+
+def read_late(*arguments):
+    data = read(*arguments)
+    time.sleep(0.3)
+    return data
+
+os.read = read_late
+from darknet_py.interrupt import end_on_interrupt, stop_on_signals
+end_on_interrupt()
+with stop_on_signals() as stop:
+    os.kill(os.getpid(), signal.SIGINT)
+    while not stop.signum:
+        pass
+time.sleep(0.6)
+print("ended by itself")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_who_was_asked_to_stop_ends_by_itself(cache):
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=ROOT, env=environment(cache), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "ended by itself\n")
